@@ -1,0 +1,56 @@
+package settings
+
+// Limits bounds what the gateway holds and what it reads.
+type Limits struct {
+	Capacity
+	Sizes
+}
+
+// Capacity bounds what is held at a time. A count of 0 means no limit; bounds
+// in bytes are always there.
+type Capacity struct {
+	MaxConnections           int   // client connections of the node; over it: 429 (C21, R51)
+	MaxDiagnosticConnections int   // clients with the diagnostic claim; over it: 429 (R51)
+	GroupsPerConnection      int   // groups that one connection may be in
+	GroupsPerUser            int   // standing groups without expiry per user; the oldest goes (R34)
+	Hubs                     int   // hubs that tokens may bring into being
+	OutboxBytes              int64 // queued for one connection; over it: closed SlowClient (D12)
+	HubQueuedBytes           int64 // queued for all connections of one hub; over it: 503 (D12)
+}
+
+// Sizes bounds single inputs, all in bytes.
+type Sizes struct {
+	MessageBytes   int64 // one record from a WebSocket client (C81)
+	PostBytes      int64 // one POST of a Server-Sent Events or long-polling client; over it: 413 (C50)
+	HandshakeBytes int64 // the handshake request
+	RESTBodyBytes  int64 // one REST body; over it: 413 (R18)
+	TokenBytes     int64 // one access token
+	URIBytes       int64 // the request line's target; over it: 414
+	HeaderBytes    int64 // all request headers; over it: 431
+}
+
+const (
+	kib = 1 << 10
+	mib = 1 << 20
+)
+
+func defaultLimits() Limits {
+	return Limits{
+		Capacity: Capacity{
+			MaxDiagnosticConnections: 100,
+			GroupsPerUser:            100,
+			Hubs:                     10_000,
+			OutboxBytes:              1 * mib,
+			HubQueuedBytes:           256 * mib,
+		},
+		Sizes: Sizes{
+			MessageBytes:   16 * mib,
+			PostBytes:      1 * mib,
+			HandshakeBytes: 16 * kib,
+			RESTBodyBytes:  1 * mib,
+			TokenBytes:     4 * kib,
+			URIBytes:       12 * kib,
+			HeaderBytes:    16 * kib,
+		},
+	}
+}

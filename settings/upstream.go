@@ -1,0 +1,95 @@
+package settings
+
+import (
+	"log/slog"
+	"time"
+)
+
+// Upstream says which webhooks are called and within which bounds.
+type Upstream struct {
+	// Templates is searched in order, see [Upstream.Match].
+	Templates []Template
+	// Timeout bounds one webhook, from connecting to the last byte of its answer.
+	Timeout time.Duration
+	// MaxResponseBytes bounds the answer to an invocation (R72).
+	MaxResponseBytes int64
+	// Unmatched says what an invocation gets that no template takes (D3).
+	Unmatched Unmatched
+	// Rejection says what an answer 401 or 403 to connected does (D13).
+	Rejection Rejection
+	// IgnoreEventCase makes event patterns ignore letter case, as those of hub
+	// and category always do.
+	IgnoreEventCase bool
+	// MaxConcurrentPerOrigin bounds the webhooks under way to one scheme, host and port.
+	MaxConcurrentPerOrigin int
+	// QueuePerConnection bounds the events of one client that wait (D14).
+	QueuePerConnection int
+	// QueueBytesPerConnection bounds their bytes; an empty queue takes any one event.
+	QueueBytesPerConnection int64
+	// AllowLinkLocal permits calls to link-local and cloud metadata addresses.
+	AllowLinkLocal bool
+	// AllowedEnv lists the variables that {@env:NAME} may read.
+	AllowedEnv []string
+	// AllowedFiles lists what {@file:PATH} may read: absolute paths; one that
+	// ends in a separator stands for everything below it.
+	AllowedFiles []string
+}
+
+// Unmatched says what an invocation gets that no upstream template takes (D3).
+type Unmatched string
+
+const (
+	UnmatchedError  Unmatched = "error"  // a Completion with an error
+	UnmatchedSilent Unmatched = "silent" // nothing, as from the emulator
+)
+
+// Rejection says what an upstream's 401 or 403 to connected does (D13).
+type Rejection string
+
+const (
+	RejectionClose  Rejection = "close"  // the client is closed
+	RejectionIgnore Rejection = "ignore" // the client stays, as with the emulator
+)
+
+func defaultUpstream() Upstream {
+	return Upstream{
+		Timeout:                 100 * time.Second,
+		MaxResponseBytes:        16 * mib,
+		Unmatched:               UnmatchedError,
+		Rejection:               RejectionClose,
+		MaxConcurrentPerOrigin:  256,
+		QueuePerConnection:      64,
+		QueueBytesPerConnection: 1 * mib,
+	}
+}
+
+// Template is one webhook and the events that it takes.
+type Template struct {
+	URLTemplate     string // see [ParseURLTemplate]
+	HubPattern      Pattern
+	CategoryPattern Pattern
+	EventPattern    Pattern
+}
+
+// Match returns the index of the first template whose three patterns take the
+// names; later ones are not called (R63). Hub and category ignore letter case.
+func (u *Upstream) Match(hub, category, event string) (index int, ok bool) {
+	for i := range u.Templates {
+		t := &u.Templates[i]
+		if t.HubPattern.Matches(hub, true) && t.CategoryPattern.Matches(category, true) &&
+			t.EventPattern.Matches(event, u.IgnoreEventCase) {
+			return i, true
+		}
+	}
+	return 0, false
+}
+
+// LogValue implements [slog.LogValuer]; what may be secret in the URL is masked.
+func (t Template) LogValue() slog.Value {
+	return slog.GroupValue(
+		slog.String("url", RedactURLTemplate(t.URLTemplate)),
+		slog.String("hub", t.HubPattern.String()),
+		slog.String("category", t.CategoryPattern.String()),
+		slog.String("event", t.EventPattern.String()),
+	)
+}

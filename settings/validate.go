@@ -1,0 +1,239 @@
+package settings
+
+import (
+	"errors"
+	"fmt"
+	"net/url"
+	"path/filepath"
+	"slices"
+	"strings"
+	"time"
+)
+
+const (
+	maxTemplates    = 256
+	maxPatternBytes = 4 * kib
+	maxListEntries  = 256
+	minKeyBytes     = 32 // RFC 7518, 3.2: HS256 needs as much, and .NET refuses less
+	maxKeyBytes     = 256
+	maxTimer        = 24 * time.Hour
+	maxByteBound    = 1 << 40
+	maxCount        = 100_000_000
+)
+
+// Validate returns nil or all that is wrong, joined. Each error begins with
+// the name of the setting as the configuration file spells it; none holds a
+// key or a URL template.
+func (s Settings) Validate() error {
+	var p problems
+	if s.Mode != Serverless {
+		p.add("mode", "%q is not a mode of this gateway; use %q", string(s.Mode), string(Serverless))
+	}
+	p.checkKeys(s.Keys)
+	p.checkUpstream(&s.Upstream)
+	p.checkOrigins(s.CORS.AllowedOrigins)
+	p.checkCapacity(s.Limits.Capacity)
+	p.checkSizes(s.Limits.Sizes)
+	p.checkClients(s.Clients)
+	p.checkAuth(s.Auth)
+	return errors.Join(p...)
+}
+
+// problems collects what is wrong.
+type problems []error
+
+func (p *problems) add(name, format string, args ...any) {
+	*p = append(*p, fmt.Errorf(name+": "+format, args...))
+}
+
+func (p *problems) checkKeys(k Keys) {
+	if k.Primary == "" {
+		p.add("accessKey", "is not set")
+	} else {
+		p.checkKey("accessKey", k.Primary)
+	}
+	if k.Secondary != "" {
+		p.checkKey("secondaryKey", k.Secondary)
+	}
+}
+
+func (p *problems) checkKey(name string, key Secret) {
+	if n := len(key); n < minKeyBytes || n > maxKeyBytes {
+		p.add(name, "must have %d to %d bytes, not %d", minKeyBytes, maxKeyBytes, n)
+	}
+	// A connection string is a list of name=value pairs joined by semicolons.
+	unprintable := func(r rune) bool { return r <= ' ' || r == ';' || r >= 0x7f }
+	if strings.ContainsFunc(key.Reveal(), unprintable) {
+		p.add(name, "may hold only printable ASCII without spaces and semicolons")
+	}
+}
+
+func (p *problems) checkUpstream(u *Upstream) {
+	p.duration("upstream.timeout", u.Timeout, time.Millisecond, maxTimer)
+	p.size("upstream.maxResponseBytes", u.MaxResponseBytes)
+	if u.Unmatched != UnmatchedError && u.Unmatched != UnmatchedSilent {
+		p.add("upstream.unmatched", "%q is neither %q nor %q", string(u.Unmatched), string(UnmatchedError), string(UnmatchedSilent))
+	}
+	if u.Rejection != RejectionClose && u.Rejection != RejectionIgnore {
+		p.add("upstream.rejection", "%q is neither %q nor %q", string(u.Rejection), string(RejectionClose), string(RejectionIgnore))
+	}
+	p.count("upstream.maxConcurrentPerOrigin", u.MaxConcurrentPerOrigin, 1)
+	p.count("upstream.queuePerConnection", u.QueuePerConnection, 1)
+	p.size("upstream.queueBytesPerConnection", u.QueueBytesPerConnection)
+	p.checkAllowLists(u)
+	if n := len(u.Templates); n > maxTemplates {
+		p.add("upstream.templates", "has %d entries, more than %d", n, maxTemplates)
+		return
+	}
+	for i := range u.Templates {
+		p.checkTemplate(fmt.Sprintf("upstream.templates[%d]", i), u.Templates[i], u)
+	}
+}
+
+func (p *problems) checkAllowLists(u *Upstream) {
+	p.entries("upstream.allowedEnv", len(u.AllowedEnv))
+	for _, name := range u.AllowedEnv {
+		if !isEnvName(name) {
+			p.add("upstream.allowedEnv", "%q is not the name of an environment variable", name)
+		}
+	}
+	p.entries("upstream.allowedFiles", len(u.AllowedFiles))
+	for _, path := range u.AllowedFiles {
+		if !filepath.IsAbs(path) {
+			p.add("upstream.allowedFiles", "%q is not an absolute path", path)
+		}
+	}
+}
+
+func (p *problems) checkTemplate(name string, t Template, u *Upstream) {
+	for _, pattern := range []struct {
+		name string
+		Pattern
+	}{{"hubPattern", t.HubPattern}, {"categoryPattern", t.CategoryPattern}, {"eventPattern", t.EventPattern}} {
+		if len(pattern.text) > maxPatternBytes {
+			p.add(name+"."+pattern.name, "is longer than %d bytes", maxPatternBytes)
+		}
+	}
+	name += ".urlTemplate"
+	if t.URLTemplate == "" {
+		p.add(name, "is not set")
+		return
+	}
+	parts, err := ParseURLTemplate(t.URLTemplate)
+	if err == nil {
+		err = checkURL(parts)
+	}
+	if err != nil {
+		*p = append(*p, fmt.Errorf("%s: %w", name, err))
+		return
+	}
+	for _, part := range parts {
+		switch {
+		case part.Kind == PartEnv && !slices.Contains(u.AllowedEnv, part.Text):
+			p.add(name, "{@env:%s} is not allowed; add %s to upstream.allowedEnv", part.Text, part.Text)
+		case part.Kind == PartFile && !u.allowsFile(part.Text):
+			p.add(name, "{@file:%s} is not allowed; add the absolute path to upstream.allowedFiles", part.Text)
+		}
+	}
+}
+
+// allowsFile compares cleaned paths, so that ".." leads out of nothing.
+func (u *Upstream) allowsFile(path string) bool {
+	if !filepath.IsAbs(path) {
+		return false
+	}
+	path = filepath.Clean(path)
+	for _, allowed := range u.AllowedFiles {
+		below := strings.HasSuffix(allowed, "/") || strings.HasSuffix(allowed, string(filepath.Separator))
+		allowed = filepath.Clean(allowed)
+		if path == allowed && !below {
+			return true
+		}
+		dir := strings.TrimSuffix(allowed, string(filepath.Separator)) + string(filepath.Separator)
+		if below && strings.HasPrefix(path, dir) {
+			return true
+		}
+	}
+	return false
+}
+
+func (p *problems) checkOrigins(origins []string) {
+	p.entries("cors.allowedOrigins", len(origins))
+	for _, origin := range origins {
+		if origin == "*" {
+			continue
+		}
+		u, err := url.Parse(origin)
+		if err != nil || u.Scheme == "" || u.Host == "" || u.Scheme+"://"+u.Host != origin {
+			p.add("cors.allowedOrigins", "%q is neither \"*\" nor an origin such as \"https://app.example\"", origin)
+		}
+	}
+}
+
+func (p *problems) checkCapacity(c Capacity) {
+	p.count("limits.maxConnections", c.MaxConnections, 0)
+	p.count("limits.maxDiagnosticConnections", c.MaxDiagnosticConnections, 0)
+	p.count("limits.groupsPerConnection", c.GroupsPerConnection, 0)
+	p.count("limits.groupsPerUser", c.GroupsPerUser, 0)
+	p.count("limits.hubs", c.Hubs, 0)
+	p.size("limits.outboxBytes", c.OutboxBytes)
+	p.size("limits.hubQueuedBytes", c.HubQueuedBytes)
+	if c.HubQueuedBytes < c.OutboxBytes {
+		p.add("limits.hubQueuedBytes", "must not be less than limits.outboxBytes")
+	}
+}
+
+func (p *problems) checkSizes(s Sizes) {
+	p.size("limits.messageBytes", s.MessageBytes)
+	p.size("limits.postBytes", s.PostBytes)
+	p.size("limits.handshakeBytes", s.HandshakeBytes)
+	p.size("limits.restBodyBytes", s.RESTBodyBytes)
+	p.size("limits.tokenBytes", s.TokenBytes)
+	p.size("limits.uriBytes", s.URIBytes)
+	p.size("limits.headerBytes", s.HeaderBytes)
+}
+
+func (p *problems) checkClients(c Clients) {
+	const least, most = time.Second, 120 * time.Second // R84
+	p.duration("clients.keepAlive", c.KeepAlive, least, most)
+	p.duration("clients.timeout", c.Timeout, least, most)
+	p.duration("clients.handshakeTimeout", c.HandshakeTimeout, least, most)
+	p.duration("clients.negotiateTimeout", c.NegotiateTimeout, least, maxTimer)
+	p.duration("clients.longPollInterval", c.LongPollInterval, least, maxTimer)
+	p.duration("clients.longPollDisconnect", c.LongPollDisconnect, least, maxTimer)
+	p.duration("clients.sendTimeout", c.SendTimeout, least, maxTimer)
+}
+
+func (p *problems) checkAuth(a Auth) {
+	p.duration("auth.leeway", a.Leeway, 0, maxTimer)
+	p.entries("auth.strictAudience", len(a.StrictAudience))
+	for _, host := range a.StrictAudience {
+		if host == "" || strings.ContainsAny(host, "/?#@ ") {
+			p.add("auth.strictAudience", "%q is not a host name", host)
+		}
+	}
+}
+
+func (p *problems) duration(name string, d, least, most time.Duration) {
+	if d < least || d > most {
+		p.add(name, "must be between %v and %v, not %v", least, most, d)
+	}
+}
+
+func (p *problems) size(name string, n int64) {
+	if n < 1 || n > maxByteBound {
+		p.add(name, "must be between 1 byte and %d bytes, not %d", int64(maxByteBound), n)
+	}
+}
+
+func (p *problems) count(name string, n, least int) {
+	if n < least || n > maxCount {
+		p.add(name, "must be between %d and %d, not %d", least, maxCount, n)
+	}
+}
+
+func (p *problems) entries(name string, n int) {
+	if n > maxListEntries {
+		p.add(name, "has %d entries, more than %d", n, maxListEntries)
+	}
+}
