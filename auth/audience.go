@@ -1,0 +1,146 @@
+package auth
+
+import (
+	"net"
+	"net/url"
+	"strings"
+)
+
+// audience is one value of an aud claim, taken apart as D7 compares it. Senders
+// do not agree on escaping: some put a decoded path into it, which need not be
+// a valid URL, so it is cut by hand.
+type audience struct {
+	// text is the claim up to its query, for logs.
+	text string
+	host string // lower case, without port; "" if text is no absolute URL
+	path string // without the trailing slash
+
+	hub, application   string
+	hubs, applications int // how many values the query has
+}
+
+func parseAudience(text string) audience {
+	withoutQuery, query := cutQuery(text)
+	a := audience{text: withoutQuery}
+	_, rest, absolute := strings.Cut(withoutQuery, "://")
+	if !absolute {
+		return a
+	}
+	authority, path, _ := strings.Cut(rest, "/")
+	a.host = hostname(authority)
+	a.path = strings.TrimSuffix("/"+path, "/")
+	for pair := range strings.SplitSeq(query, "&") {
+		key, value, _ := strings.Cut(pair, "=")
+		switch {
+		case equalFoldASCII(key, "hub"):
+			a.hub = unescapeQuery(value)
+			a.hubs++
+		case equalFoldASCII(key, "application") && value != "":
+			a.application = unescapeQuery(value)
+			a.applications++
+		}
+	}
+	return a
+}
+
+func cutQuery(text string) (before, query string) {
+	text, _, _ = strings.Cut(text, "#")
+	before, query, _ = strings.Cut(text, "?")
+	return before, query
+}
+
+// hostname returns the host of an authority ("user@host:port") or of a whole
+// URL in lower case, without brackets.
+func hostname(authority string) string {
+	if _, rest, isURL := strings.Cut(authority, "://"); isURL {
+		authority, _, _ = strings.Cut(rest, "/")
+	}
+	authority = authority[strings.LastIndexByte(authority, '@')+1:]
+	if host, _, err := net.SplitHostPort(authority); err == nil {
+		authority = host
+	}
+	return strings.ToLower(strings.Trim(authority, "[]"))
+}
+
+// forClient reports whether the audience is the client endpoint of the hub.
+func (a audience) forClient(hub string) bool {
+	return equalFoldASCII(a.path, "/client") && a.hubs == 1 && equalFoldASCII(a.hub, hub)
+}
+
+// forPath reports whether the audience is the resource at the path, given as
+// the request has it (escaped) and decoded. The audience may be written either way.
+func (a audience) forPath(escaped, decoded string) bool {
+	return a.host != "" && (samePath(a.path, escaped, true) || samePath(a.path, decoded, false))
+}
+
+// forApplication reports whether the audience names no application or this one.
+func (a audience) forApplication(application string) bool {
+	return a.applications == 0 || a.applications == 1 && equalFoldASCII(a.application, application)
+}
+
+// forHost reports whether the host is in the list; an empty list has every host.
+func (a audience) forHost(allowed []string) bool {
+	for _, host := range allowed {
+		if hostname(host) == a.host {
+			return true
+		}
+	}
+	return len(allowed) == 0
+}
+
+// samePath compares two paths segment by segment, each decoded first if both
+// are escaped: so an escaped slash is no separator. Up to and including the hub
+// the letter case is ignored, behind it names are case-sensitive.
+func samePath(a, b string, escaped bool) bool {
+	a, b = strings.TrimSuffix(a, "/"), strings.TrimSuffix(b, "/")
+	ignoreCase, hubNext := true, false
+	for more := true; more; {
+		var segmentA, segmentB string
+		var moreA bool
+		segmentA, a, moreA = strings.Cut(a, "/")
+		segmentB, b, more = strings.Cut(b, "/")
+		if escaped {
+			segmentA, segmentB = unescapePath(segmentA), unescapePath(segmentB)
+		}
+		if moreA != more || segmentA != segmentB && !(ignoreCase && equalFoldASCII(segmentA, segmentB)) {
+			return false
+		}
+		if hubNext {
+			ignoreCase = false
+		}
+		hubNext = equalFoldASCII(segmentB, "hubs") || equalFoldASCII(segmentB, "hub")
+	}
+	return true
+}
+
+// unescapePath decodes a segment; what cannot be decoded stays.
+func unescapePath(s string) string {
+	if strings.IndexByte(s, '%') < 0 {
+		return s
+	}
+	if decoded, err := url.PathUnescape(s); err == nil {
+		return decoded
+	}
+	return s
+}
+
+// equalFoldASCII ignores the case of ASCII letters only: with Unicode folding
+// a token for the hub "ſ" would open the hub "s".
+func equalFoldASCII(a, b string) bool {
+	if len(a) != len(b) {
+		return false
+	}
+	for i := range len(a) {
+		if lowerASCII(a[i]) != lowerASCII(b[i]) {
+			return false
+		}
+	}
+	return true
+}
+
+func lowerASCII(c byte) byte {
+	if 'A' <= c && c <= 'Z' {
+		return c + 'a' - 'A'
+	}
+	return c
+}

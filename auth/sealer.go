@@ -1,0 +1,101 @@
+package auth
+
+import (
+	"crypto/aes"
+	"crypto/cipher"
+	"crypto/rand"
+	"encoding/base64"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"math"
+	"strings"
+	"time"
+)
+
+// SealerKeyBytes is the length of a sealing key.
+const SealerKeyBytes = 32
+
+// maxSealedID bounds the connection ids that are sealed and opened, in bytes.
+const maxSealedID = 128
+
+// ErrNotOurs is the error for a connection token that this key did not seal, or
+// sealed for another hub or user.
+var ErrNotOurs = errors.New("connection token is not ours")
+
+// Sealer makes and opens connection tokens (D15). Negotiation keeps no state:
+// the token says which connection id it stands for and until when it may create
+// the connection, and opens only for the hub and user it was made for. All
+// methods may be called concurrently.
+//
+// One key should seal no more than 2^32 tokens: nonces are 96 random bits.
+type Sealer struct {
+	aead cipher.AEAD
+}
+
+// NewSealer returns a Sealer for a key of 32 bytes. The key is neither an
+// access key nor ever sent to anybody outside the gateway's own nodes.
+func NewSealer(key []byte) (*Sealer, error) {
+	if len(key) != SealerKeyBytes {
+		return nil, fmt.Errorf("sealing key has %d bytes, want %d", len(key), SealerKeyBytes)
+	}
+	block, err := aes.NewCipher(key)
+	if err != nil {
+		return nil, fmt.Errorf("sealing key: %w", err)
+	}
+	aead, err := cipher.NewGCMWithRandomNonce(block)
+	if err != nil {
+		return nil, fmt.Errorf("sealing key: %w", err)
+	}
+	return &Sealer{aead: aead}, nil
+}
+
+// NewSealerKey returns a random key for NewSealer.
+func NewSealerKey() []byte {
+	key := make([]byte, SealerKeyBytes)
+	_, _ = rand.Read(key) // Never fails: it ends the process instead.
+	return key
+}
+
+// Seal returns the connection token for an id of at most 128 bytes, in
+// base64url without padding. The hub's letter case does not matter; user is ""
+// for anonymous clients. Expiry is kept in whole seconds.
+func (s *Sealer) Seal(id string, expires time.Time, hub, user string) string {
+	plain := binary.AppendUvarint(make([]byte, 0, binary.MaxVarintLen64+len(id)), uint64(max(0, expires.Unix())))
+	plain = append(plain, id...)
+	sealed := s.aead.Seal(nil, nil, plain, boundTo(hub, user))
+	return base64.RawURLEncoding.EncodeToString(sealed)
+}
+
+// Open returns what a token stands for. The only error is ErrNotOurs. Whether
+// the token has expired is for the caller to say: it matters only when the
+// connection does not exist yet.
+func (s *Sealer) Open(token, hub, user string) (id string, expires time.Time, err error) {
+	longest := s.aead.Overhead() + binary.MaxVarintLen64 + maxSealedID
+	if len(token) > base64.RawURLEncoding.EncodedLen(longest) || strings.ContainsAny(token, "\r\n") {
+		return "", time.Time{}, ErrNotOurs
+	}
+	// A token has one spelling: Strict refuses stray bits, but skips line ends.
+	sealed, err := base64.RawURLEncoding.Strict().DecodeString(token)
+	if err != nil {
+		return "", time.Time{}, ErrNotOurs
+	}
+	plain, err := s.aead.Open(nil, nil, sealed, boundTo(hub, user))
+	if err != nil {
+		return "", time.Time{}, ErrNotOurs
+	}
+	seconds, n := binary.Uvarint(plain)
+	if n <= 0 || seconds > math.MaxInt64 {
+		return "", time.Time{}, ErrNotOurs
+	}
+	return string(plain[n:]), time.Unix(int64(seconds), 0), nil
+}
+
+// boundTo is the associated data. The length of the hub keeps hub and user apart.
+func boundTo(hub, user string) []byte {
+	hub = strings.ToLower(hub)
+	data := make([]byte, 0, binary.MaxVarintLen64+len(hub)+len(user))
+	data = binary.AppendUvarint(data, uint64(len(hub)))
+	data = append(data, hub...)
+	return append(data, user...)
+}

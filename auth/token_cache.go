@@ -1,0 +1,49 @@
+package auth
+
+import (
+	"crypto/sha256"
+	"sync"
+)
+
+// cachedTokens bounds how many verified tokens are remembered.
+const cachedTokens = 4096
+
+// tokenHash stands for a token, so that the cache holds none.
+type tokenHash [sha256.Size]byte
+
+func hashToken(token string) tokenHash { return sha256.Sum256([]byte(token)) }
+
+// tokenCache remembers verified tokens in two generations of half the capacity:
+// when the young one is full it becomes the old one and the old one is
+// forgotten. A token found in the old one moves to the young one. The zero
+// value is ready to use.
+type tokenCache struct {
+	mu         sync.Mutex
+	young, old map[tokenHash]*verified
+}
+
+func (c *tokenCache) get(key tokenHash) (*verified, bool) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if t, ok := c.young[key]; ok {
+		return t, true
+	}
+	t, ok := c.old[key]
+	if ok {
+		c.putLocked(key, t)
+	}
+	return t, ok
+}
+
+func (c *tokenCache) put(key tokenHash, t *verified) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.putLocked(key, t)
+}
+
+func (c *tokenCache) putLocked(key tokenHash, t *verified) {
+	if len(c.young) >= cachedTokens/2 || c.young == nil {
+		c.old, c.young = c.young, make(map[tokenHash]*verified)
+	}
+	c.young[key] = t
+}

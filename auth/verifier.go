@@ -1,0 +1,219 @@
+package auth
+
+import (
+	"errors"
+	"fmt"
+	"net/url"
+	"slices"
+	"strings"
+	"sync/atomic"
+	"time"
+
+	"github.com/golang-jwt/jwt/v5"
+)
+
+const (
+	// DefaultLeeway is the tolerance for clocks of exp and nbf (D2).
+	DefaultLeeway = 5 * time.Minute
+	// DefaultMaxTokenBytes is the longest token accepted by default.
+	DefaultMaxTokenBytes = 4096
+)
+
+// VerifierOptions is what a Verifier works by. The functions are called for
+// every token, concurrently, and must be cheap.
+type VerifierOptions struct {
+	// Keys returns the access keys in force. Required. Empty keys are ignored.
+	Keys func() []Secret
+	// Leeway returns the tolerance for clocks; nil means DefaultLeeway, 0 none.
+	Leeway func() time.Duration
+	// StrictAudience returns the hosts ("gw.example", port and scheme ignored)
+	// that audiences may name; nil or an empty list means any host.
+	StrictAudience func() []string
+	// MaxTokenBytes is the longest accepted token; 0 means DefaultMaxTokenBytes.
+	MaxTokenBytes int
+	// Now returns the time; nil means time.Now.
+	Now func() time.Time
+}
+
+// Verifier checks the tokens of clients and of REST callers. All methods may be
+// called concurrently; their errors are of type *TokenError.
+//
+// Parsed tokens are remembered (at most 4096, by hash) while the keys stay the
+// same, so that a token presented again costs a hash. Lifetime and audience are
+// compared on every call.
+type Verifier struct {
+	options VerifierOptions
+	parser  *jwt.Parser
+	current atomic.Pointer[keyring]
+}
+
+// keyring is a list of keys and what was verified with it.
+type keyring struct {
+	keys   []Secret
+	set    jwt.VerificationKeySet
+	tokens tokenCache
+}
+
+// verified is a token with a good signature. It is immutable.
+type verified struct {
+	claims    Claims
+	audiences []audience
+	notBefore time.Time
+	hasExpiry bool
+}
+
+// NewVerifier returns a Verifier. It panics without Keys.
+func NewVerifier(options VerifierOptions) *Verifier {
+	if options.Keys == nil {
+		panic("auth: VerifierOptions.Keys is nil")
+	}
+	if options.Leeway == nil {
+		options.Leeway = func() time.Duration { return DefaultLeeway }
+	}
+	if options.StrictAudience == nil {
+		options.StrictAudience = func() []string { return nil }
+	}
+	if options.MaxTokenBytes <= 0 {
+		options.MaxTokenBytes = DefaultMaxTokenBytes
+	}
+	if options.Now == nil {
+		options.Now = time.Now
+	}
+	return &Verifier{options: options, parser: jwt.NewParser(jwt.WithoutClaimsValidation())}
+}
+
+// Client verifies a client's token for the hub and the application of its
+// request ("" if it names none), as the query has them, decoded. The result is
+// shared and must not be changed.
+func (v *Verifier) Client(token, hub, application string) (*Claims, error) {
+	t, err := v.verify(token)
+	if err != nil {
+		return nil, err
+	}
+	accept := func(a audience) bool { return a.forClient(hub) && a.forApplication(application) }
+	if err := v.checkAudience(t, accept, "/client/?hub="+hub, application); err != nil {
+		return nil, err
+	}
+	return &t.claims, nil
+}
+
+// REST verifies a REST caller's token for a request. The path is as
+// url.URL.EscapedPath returns it; application is the decoded query value, "" if
+// there is none. Tokens of clients are refused by their audience (R7).
+func (v *Verifier) REST(token, escapedPath, application string) error {
+	t, err := v.verify(token)
+	if err != nil {
+		return err
+	}
+	decoded, err := url.PathUnescape(escapedPath)
+	if err != nil {
+		decoded = escapedPath
+	}
+	accept := func(a audience) bool { return a.forPath(escapedPath, decoded) && a.forApplication(application) }
+	return v.checkAudience(t, accept, escapedPath, application)
+}
+
+// verify checks everything but the audience.
+func (v *Verifier) verify(token string) (*verified, error) {
+	switch {
+	case token == "":
+		return nil, &TokenError{Failure: TokenMissing}
+	case len(token) > v.options.MaxTokenBytes:
+		return nil, &TokenError{Failure: TokenTooLarge}
+	}
+	ring := v.keyring()
+	key := hashToken(token)
+	t, known := ring.tokens.get(key)
+	if !known {
+		var err error
+		if t, err = v.parse(token, ring.set); err != nil {
+			return nil, err
+		}
+		ring.tokens.put(key, t)
+	}
+	return t, v.checkLifetime(t)
+}
+
+// keyring returns the ring for the keys in force; after a change of keys that
+// is a new one, without the tokens verified by the old keys.
+func (v *Verifier) keyring() *keyring {
+	keys := v.options.Keys()
+	if ring := v.current.Load(); ring != nil && slices.Equal(ring.keys, keys) {
+		return ring
+	}
+	ring := &keyring{keys: slices.Clone(keys)}
+	for _, key := range keys {
+		// An empty key would accept whatever anybody signs with nothing.
+		if key != "" {
+			ring.set.Keys = append(ring.set.Keys, []byte(key.Reveal()))
+		}
+	}
+	v.current.Store(ring)
+	return ring
+}
+
+var errAlgorithm = errors.New("algorithm is neither HS256 nor HS512")
+
+func (v *Verifier) parse(token string, keys jwt.VerificationKeySet) (*verified, error) {
+	var p payload
+	_, err := v.parser.ParseWithClaims(token, &p, func(t *jwt.Token) (any, error) {
+		if alg := t.Method.Alg(); alg != "HS256" && alg != "HS512" {
+			return nil, errAlgorithm
+		}
+		return keys, nil
+	})
+	switch {
+	case err == nil:
+		return &verified{claims: p.claims, audiences: p.audiences, notBefore: p.notBefore, hasExpiry: p.hasExpiry}, nil
+	case errors.Is(err, jwt.ErrTokenSignatureInvalid):
+		return nil, &TokenError{Failure: TokenSignature}
+	case errors.Is(err, errAlgorithm):
+		return nil, &TokenError{Failure: TokenAlgorithm}
+	case len(keys.Keys) == 0 && errors.Is(err, jwt.ErrTokenUnverifiable):
+		return nil, &TokenError{Failure: TokenSignature, Detail: "no access key is configured"}
+	case errors.Is(err, jwt.ErrTokenUnverifiable):
+		return nil, &TokenError{Failure: TokenAlgorithm}
+	}
+	return nil, &TokenError{Failure: TokenMalformed}
+}
+
+func (v *Verifier) checkLifetime(t *verified) error {
+	now, leeway := v.options.Now(), max(0, v.options.Leeway())
+	switch {
+	case !t.hasExpiry:
+		return &TokenError{Failure: TokenNoExpiry}
+	case !now.Before(t.claims.Expires.Add(leeway)):
+		return &TokenError{Failure: TokenExpired, Detail: "expired at " + t.claims.Expires.UTC().Format(time.RFC3339)}
+	case !t.notBefore.IsZero() && now.Before(t.notBefore.Add(-leeway)):
+		return &TokenError{Failure: TokenNotYetValid, Detail: "valid from " + t.notBefore.UTC().Format(time.RFC3339)}
+	}
+	return nil
+}
+
+// checkAudience accepts the token if any of its audiences is accepted.
+func (v *Verifier) checkAudience(t *verified, accept func(audience) bool, want, application string) error {
+	allowed := v.options.StrictAudience()
+	actual := make([]string, 0, 4)
+	for _, a := range t.audiences {
+		if accept(a) && a.forHost(allowed) {
+			return nil
+		}
+		actual = append(actual, a.text+describeQuery(a))
+	}
+	detail := fmt.Sprintf("failed to validate audience: expected path %q, application %q", want, application)
+	if len(allowed) > 0 {
+		detail += fmt.Sprintf(", hosts %q", allowed)
+	}
+	return &TokenError{Failure: TokenAudience, Detail: detail + fmt.Sprintf("; token has %q", actual)}
+}
+
+func describeQuery(a audience) string {
+	var b strings.Builder
+	if a.hubs > 0 {
+		b.WriteString("?hub=" + a.hub)
+	}
+	if a.applications > 0 {
+		b.WriteString("?application=" + a.application)
+	}
+	return b.String()
+}
