@@ -67,12 +67,17 @@ func ParseURLTemplate(text string) ([]Part, error) {
 	return parts, nil
 }
 
+var placeholders = [...]struct {
+	text string
+	kind PartKind
+}{{"{hub}", PartHub}, {"{category}", PartCategory}, {"{event}", PartEvent}}
+
 // parsePlaceholder reads the placeholder that text begins with; size 0 means
 // that the brace is literal.
 func parsePlaceholder(text string) (p Part, size int, err error) {
-	for name, kind := range map[string]PartKind{"{hub}": PartHub, "{category}": PartCategory, "{event}": PartEvent} {
-		if strings.HasPrefix(text, name) {
-			return Part{Kind: kind}, len(name), nil
+	for _, known := range placeholders {
+		if strings.HasPrefix(text, known.text) {
+			return Part{Kind: known.kind}, len(known.text), nil
 		}
 	}
 	if !strings.HasPrefix(text, "{@") {
@@ -138,11 +143,8 @@ func checkURL(parts []Part) error {
 func CheckUpstreamURL(text string) error {
 	u, err := url.Parse(text)
 	if err != nil {
-		// url.Error would repeat the URL and with it a secret in its query.
-		if wrapped, ok := errors.AsType[*url.Error](err); ok {
-			err = wrapped.Err
-		}
-		return fmt.Errorf("is not a URL: %w", err)
+		// What url.Parse says quotes a piece of the URL: maybe of a password.
+		return errors.New("is not a valid URL")
 	}
 	if scheme := strings.ToLower(u.Scheme); scheme != "http" && scheme != "https" || u.Hostname() == "" {
 		return errors.New("must be an absolute http:// or https:// URL")

@@ -3,6 +3,7 @@ package settings
 import (
 	"errors"
 	"fmt"
+	"net/netip"
 	"net/url"
 	"path/filepath"
 	"slices"
@@ -208,8 +209,9 @@ func (p *problems) checkAuth(a Auth) {
 	p.duration("auth.leeway", a.Leeway, 0, maxTimer)
 	p.entries("auth.strictAudience", len(a.StrictAudience))
 	for _, host := range a.StrictAudience {
-		if host == "" || strings.ContainsAny(host, "/?#@ ") {
-			p.add("auth.strictAudience", "%q is not a host name", host)
+		_, notIP := netip.ParseAddr(host)
+		if notIP != nil && (host == "" || strings.ContainsAny(host, "/?#@: ")) {
+			p.add("auth.strictAudience", "%q is not a host name or an IP address without port", host)
 		}
 	}
 }

@@ -1,0 +1,136 @@
+package settings_test
+
+import (
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/hubgate/hubgate/settings"
+)
+
+func TestDefaultIsValid(t *testing.T) {
+	require.NoError(t, settings.Default().Validate())
+}
+
+func TestValidate(t *testing.T) {
+	const key = "0123456789abcdef0123456789abcdef"
+	upstream := func(url string, env, files []string) func(*settings.Settings) {
+		return func(s *settings.Settings) {
+			s.Upstream.AllowedEnv, s.Upstream.AllowedFiles = env, files
+			s.Upstream.Templates = []settings.Template{{URLTemplate: "http://ok/"}, {URLTemplate: url}}
+		}
+	}
+	tests := []struct {
+		name string
+		edit func(*settings.Settings)
+		err  string // empty: valid
+	}{
+		{"mode of the service that is not here", func(s *settings.Settings) { s.Mode = "default" }, `mode: "default" is not a mode of this gateway; use "serverless"`},
+		{"no key", func(s *settings.Settings) { s.Keys.Primary = "" }, "accessKey: is not set"},
+		{"short key", func(s *settings.Settings) { s.Keys.Primary = "short" }, "accessKey: must have 32 to 256 bytes, not 5"},
+		{"key that breaks a connection string", func(s *settings.Settings) { s.Keys.Secondary = key + ";" }, "secondaryKey: may hold only printable ASCII"},
+		{"two keys", func(s *settings.Settings) { s.Keys = settings.Keys{Primary: key, Secondary: key + "="} }, ""},
+
+		{"relative URL", upstream("/x", nil, nil), "upstream.templates[1].urlTemplate: must be an absolute"},
+		{"other scheme", upstream("ftp://h/", nil, nil), "upstream.templates[1].urlTemplate: must be an absolute"},
+		{"no host", upstream("http:///x", nil, nil), "upstream.templates[1].urlTemplate: must be an absolute"},
+		{"no URL", upstream("", nil, nil), "upstream.templates[1].urlTemplate: is not set"},
+		{"line break", upstream("http://h/\r\nX: y", nil, nil), "upstream.templates[1].urlTemplate: is not a valid URL"},
+		{"placeholders in host, port, path and query", upstream("http://{hub}.h:80{hub}/{event}?{category}", nil, nil), ""},
+		{"upper case scheme", upstream("HTTPS://h/", nil, nil), ""},
+		{"Key Vault", upstream("http://h/?code={@Microsoft.KeyVault(SecretUri=https://v/s)}", nil, nil), "Key Vault references are not supported"},
+		{"variable not allowed", upstream("http://h/?code={@env:KEY}", []string{"OTHER"}, nil), "{@env:KEY} is not allowed; add KEY to upstream.allowedEnv"},
+		{"variable allowed", upstream("http://h/?code={@env:KEY}", []string{"KEY"}, nil), ""},
+		{"whole URL from a variable", upstream("{@env:URL}", []string{"URL"}, nil), ""},
+		{"file not allowed", upstream("http://h/?code={@file:/etc/passwd}", nil, []string{"/run/secrets/"}), "{@file:/etc/passwd} is not allowed"},
+		{"file below an allowed directory", upstream("http://h/?code={@file:/run/secrets/a/b}", nil, []string{"/run/secrets/"}), ""},
+		{"file that leaves the directory", upstream("http://h/?code={@file:/run/secrets/../x}", nil, []string{"/run/secrets/"}), "is not allowed"},
+		{"file beside the directory", upstream("http://h/?code={@file:/run/secrets2}", nil, []string{"/run/secrets/"}), "is not allowed"},
+		{"file below an allowed file", upstream("http://h/?code={@file:/run/code/x}", nil, []string{"/run/code"}), "is not allowed"},
+		{"allowed file", upstream("http://h/?code={@file:/run/code}", nil, []string{"/run/code"}), ""},
+		{"any file", upstream("http://h/?code={@file:/run/code}", nil, []string{"/"}), ""},
+		{"relative file", upstream("http://h/?code={@file:code}", nil, []string{"/"}), "is not allowed"},
+		{"allow-list with a bad name", upstream("http://h/", []string{"A B"}, nil), `upstream.allowedEnv: "A B" is not the name`},
+		{"allow-list with a relative path", upstream("http://h/", nil, []string{"secrets/"}), `upstream.allowedFiles: "secrets/" is not an absolute path`},
+		{"long pattern", func(s *settings.Settings) {
+			s.Upstream.Templates = []settings.Template{{URLTemplate: "http://h", EventPattern: settings.PatternOf(strings.Repeat("x", 5000))}}
+		}, "upstream.templates[0].eventPattern: is longer than 4096 bytes"},
+		{"too many templates", func(s *settings.Settings) { s.Upstream.Templates = make([]settings.Template, 257) }, "upstream.templates: has 257 entries"},
+		{"unmatched", func(s *settings.Settings) { s.Upstream.Unmatched = "ignore" }, `upstream.unmatched: "ignore" is neither "error" nor "silent"`},
+		{"rejection", func(s *settings.Settings) { s.Upstream.Rejection = "" }, `upstream.rejection: "" is neither "close" nor "ignore"`},
+		{"no time for a webhook", func(s *settings.Settings) { s.Upstream.Timeout = 0 }, "upstream.timeout: must be between 1ms and"},
+		{"no webhook at a time", func(s *settings.Settings) { s.Upstream.MaxConcurrentPerOrigin = 0 }, "upstream.maxConcurrentPerOrigin: must be between 1 and"},
+
+		{"origin with a path", func(s *settings.Settings) { s.CORS.AllowedOrigins = []string{"https://a/"} }, `cors.allowedOrigins: "https://a/" is neither`},
+		{"origin without scheme", func(s *settings.Settings) { s.CORS.AllowedOrigins = []string{"a.example"} }, "cors.allowedOrigins"},
+		{"origins", func(s *settings.Settings) {
+			s.CORS.AllowedOrigins = []string{"https://a.example", "http://localhost:3000"}
+		}, ""},
+
+		{"unlimited connections", func(s *settings.Settings) { s.Limits.MaxConnections = 0 }, ""},
+		{"negative count", func(s *settings.Settings) { s.Limits.MaxConnections = -1 }, "limits.maxConnections: must be between 0 and"},
+		{"no size", func(s *settings.Settings) { s.Limits.RESTBodyBytes = 0 }, "limits.restBodyBytes: must be between 1 byte and"},
+		{"huge size", func(s *settings.Settings) { s.Limits.MessageBytes = 1 << 62 }, "limits.messageBytes: must be between 1 byte and"},
+		{"hub bound below a connection's", func(s *settings.Settings) { s.Limits.HubQueuedBytes = 1000 }, "limits.hubQueuedBytes: must not be less than limits.outboxBytes"},
+
+		{"keep-alive of 1 s", func(s *settings.Settings) { s.Clients.KeepAlive = time.Second }, ""},
+		{"keep-alive of 0 s", func(s *settings.Settings) { s.Clients.KeepAlive = 0 }, "clients.keepAlive: must be between 1s and 2m0s, not 0s"},
+		{"timeout of 120 s", func(s *settings.Settings) { s.Clients.Timeout = 120 * time.Second }, ""},
+		{"timeout of 121 s", func(s *settings.Settings) { s.Clients.Timeout = 121 * time.Second }, "clients.timeout: must be between 1s and 2m0s, not 2m1s"},
+		{"no leeway", func(s *settings.Settings) { s.Auth.Leeway = 0 }, ""},
+		{"negative leeway", func(s *settings.Settings) { s.Auth.Leeway = -1 }, "auth.leeway: must be between 0s and"},
+		{"audience with port", func(s *settings.Settings) { s.Auth.StrictAudience = []string{"h:80"} }, `auth.strictAudience: "h:80" is not a host name`},
+		{"audiences", func(s *settings.Settings) { s.Auth.StrictAudience = []string{"gw.example", "::1", "10.0.0.1"} }, ""},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			s := settings.Default()
+			tt.edit(&s)
+			err := s.Validate()
+			if tt.err == "" {
+				require.NoError(t, err)
+				return
+			}
+			require.ErrorContains(t, err, tt.err)
+		})
+	}
+}
+
+func TestValidateNamesEverythingWrong(t *testing.T) {
+	s := settings.Default()
+	s.Mode = "classic"
+	s.Limits.Hubs = -1
+	s.Clients.SendTimeout = 0
+	err := s.Validate()
+	for _, name := range []string{"mode: ", "limits.hubs: ", "clients.sendTimeout: "} {
+		require.ErrorContains(t, err, name)
+	}
+}
+
+func TestValidateShowsNoSecret(t *testing.T) {
+	s := settings.Default()
+	s.Keys.Primary = "tooshort;s3cret"
+	for _, url := range []string{
+		"ftp://h/?code=s3cret", "http://u:s3cret/x@h", "http://h/%s3cret", "http://h/?code=s3cret{@x}",
+		"http://h/\n?code=s3cret", "s3cret",
+	} {
+		s.Upstream.Templates = append(s.Upstream.Templates, settings.Template{URLTemplate: url})
+	}
+	err := s.Validate()
+	require.Error(t, err)
+	require.NotContains(t, err.Error(), "s3")
+	require.Contains(t, err.Error(), "upstream.templates[5].urlTemplate")
+}
+
+func TestCORSAllows(t *testing.T) {
+	listed := settings.CORS{AllowedOrigins: []string{"https://app.example", "http://localhost:3000"}}
+	require.True(t, listed.Allows("https://app.example"))
+	require.True(t, listed.Allows("https://APP.example"))
+	require.False(t, listed.Allows("http://app.example"), "other scheme")
+	require.False(t, listed.Allows("https://app.example.evil"), "longer host")
+	require.False(t, listed.Allows("http://localhost:3001"), "other port")
+	require.True(t, settings.CORS{AllowedOrigins: []string{"*"}}.Allows("null"))
+	require.False(t, settings.CORS{}.Allows("https://app.example"))
+}
