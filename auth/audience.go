@@ -43,6 +43,19 @@ func parseAudience(text string) audience {
 	return a
 }
 
+// String is the audience for logs, reduced to what is compared.
+func (a audience) String() string {
+	var b strings.Builder
+	b.WriteString(a.text)
+	if a.hubs > 0 {
+		b.WriteString("?hub=" + a.hub)
+	}
+	if a.applications > 0 {
+		b.WriteString("?application=" + a.application)
+	}
+	return b.String()
+}
+
 func cutQuery(text string) (before, query string) {
 	text, _, _ = strings.Cut(text, "#")
 	before, query, _ = strings.Cut(text, "?")
@@ -64,13 +77,17 @@ func hostname(authority string) string {
 
 // forClient reports whether the audience is the client endpoint of the hub.
 func (a audience) forClient(hub string) bool {
-	return equalFoldASCII(a.path, "/client") && a.hubs == 1 && equalFoldASCII(a.hub, hub)
+	return equalFoldASCII(a.path, "/client") && a.hubs == 1 && a.hub != "" && equalFoldASCII(a.hub, hub)
 }
 
 // forPath reports whether the audience is the resource at the path, given as
 // the request has it (escaped) and decoded. The audience may be written either way.
 func (a audience) forPath(escaped, decoded string) bool {
-	return a.host != "" && (samePath(a.path, escaped, true) || samePath(a.path, decoded, false))
+	if a.host == "" {
+		return false
+	}
+	return samePath(a.path, strings.TrimSuffix(escaped, "/"), true) ||
+		samePath(a.path, strings.TrimSuffix(decoded, "/"), false)
 }
 
 // forApplication reports whether the audience names no application or this one.
@@ -92,7 +109,6 @@ func (a audience) forHost(allowed []string) bool {
 // are escaped: so an escaped slash is no separator. Up to and including the hub
 // the letter case is ignored, behind it names are case-sensitive.
 func samePath(a, b string, escaped bool) bool {
-	a, b = strings.TrimSuffix(a, "/"), strings.TrimSuffix(b, "/")
 	ignoreCase, hubNext := true, false
 	for more := true; more; {
 		var segmentA, segmentB string

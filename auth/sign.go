@@ -28,7 +28,8 @@ type ClientTokenSpec struct {
 	// Claims are the user's claims; equal types become one list. Types that
 	// begin with "asrs.s." are an error.
 	Claims []Claim
-	// Lifetime is counted from now, in whole seconds; 0 means DefaultTokenLifetime.
+	// Lifetime is counted from now, in whole seconds; 0 means
+	// DefaultTokenLifetime, less than 0 makes an expired token.
 	Lifetime time.Duration
 	// HandshakeTimeout, 1 s to 30 s, and LongPollInterval, 1 s to 300 s, are left
 	// out if 0.
@@ -136,7 +137,7 @@ func (m *memberList) addClaim(claim Claim) error {
 	switch {
 	case name == "":
 		return errors.New("a claim has no type")
-	case len(name) >= len(systemPrefix) && strings.EqualFold(name[:len(systemPrefix)], systemPrefix):
+	case isSystem(name):
 		return fmt.Errorf("claim types must not begin with %q", systemPrefix)
 	case reservedClaims[name] || strings.HasPrefix(name, userPrefix):
 		name = userPrefix + name

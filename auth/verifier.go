@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"net/url"
 	"slices"
-	"strings"
 	"sync/atomic"
 	"time"
 
@@ -152,13 +151,23 @@ func (v *Verifier) keyring() *keyring {
 	return ring
 }
 
-var errAlgorithm = errors.New("algorithm is neither HS256 nor HS512")
+var (
+	errAlgorithm = errors.New("algorithm is neither HS256 nor HS512")
+	errCritical  = errors.New("critical header extensions are not supported")
+	errNoKeys    = errors.New("no access key is configured")
+)
 
 func (v *Verifier) parse(token string, keys jwt.VerificationKeySet) (*verified, error) {
 	var p payload
 	_, err := v.parser.ParseWithClaims(token, &p, func(t *jwt.Token) (any, error) {
 		if alg := t.Method.Alg(); alg != "HS256" && alg != "HS512" {
 			return nil, errAlgorithm
+		}
+		if _, critical := t.Header["crit"]; critical {
+			return nil, errCritical
+		}
+		if len(keys.Keys) == 0 {
+			return nil, errNoKeys
 		}
 		return keys, nil
 	})
@@ -167,11 +176,12 @@ func (v *Verifier) parse(token string, keys jwt.VerificationKeySet) (*verified, 
 		return &verified{claims: p.claims, audiences: p.audiences, notBefore: p.notBefore, hasExpiry: p.hasExpiry}, nil
 	case errors.Is(err, jwt.ErrTokenSignatureInvalid):
 		return nil, &TokenError{Failure: TokenSignature}
-	case errors.Is(err, errAlgorithm):
-		return nil, &TokenError{Failure: TokenAlgorithm}
-	case len(keys.Keys) == 0 && errors.Is(err, jwt.ErrTokenUnverifiable):
-		return nil, &TokenError{Failure: TokenSignature, Detail: "no access key is configured"}
+	case errors.Is(err, errCritical):
+		return nil, &TokenError{Failure: TokenMalformed, Detail: errCritical.Error()}
+	case errors.Is(err, errNoKeys):
+		return nil, &TokenError{Failure: TokenSignature, Detail: errNoKeys.Error()}
 	case errors.Is(err, jwt.ErrTokenUnverifiable):
+		// errAlgorithm, or an algorithm that the library does not even know.
 		return nil, &TokenError{Failure: TokenAlgorithm}
 	}
 	return nil, &TokenError{Failure: TokenMalformed}
@@ -193,27 +203,16 @@ func (v *Verifier) checkLifetime(t *verified) error {
 // checkAudience accepts the token if any of its audiences is accepted.
 func (v *Verifier) checkAudience(t *verified, accept func(audience) bool, want, application string) error {
 	allowed := v.options.StrictAudience()
-	actual := make([]string, 0, 4)
-	for _, a := range t.audiences {
-		if accept(a) && a.forHost(allowed) {
-			return nil
-		}
-		actual = append(actual, a.text+describeQuery(a))
+	if slices.ContainsFunc(t.audiences, func(a audience) bool { return accept(a) && a.forHost(allowed) }) {
+		return nil
+	}
+	actual := make([]string, len(t.audiences))
+	for i, a := range t.audiences {
+		actual[i] = a.String()
 	}
 	detail := fmt.Sprintf("failed to validate audience: expected path %q, application %q", want, application)
 	if len(allowed) > 0 {
 		detail += fmt.Sprintf(", hosts %q", allowed)
 	}
 	return &TokenError{Failure: TokenAudience, Detail: detail + fmt.Sprintf("; token has %q", actual)}
-}
-
-func describeQuery(a audience) string {
-	var b strings.Builder
-	if a.hubs > 0 {
-		b.WriteString("?hub=" + a.hub)
-	}
-	if a.applications > 0 {
-		b.WriteString("?application=" + a.application)
-	}
-	return b.String()
 }
