@@ -1,0 +1,61 @@
+package gateway
+
+import "github.com/hubgate/hubgate/hubprotocol"
+
+// Backend is the application behind hubs: webhooks or hub servers. It is the
+// first of the two seams of the gateway.
+type Backend interface {
+	// Accept is called once per connection, from its reader, when the client's
+	// handshake request was read and its protocol is known to c. The Session it
+	// returns handles the connection from then on. An error refuses the client:
+	// its text becomes the handshake error. Accept must not block on I/O.
+	Accept(c *Conn, h hubprotocol.HandshakeRequest) (Session, error)
+	// Supports says whether clients may speak the named hub protocol (lower case).
+	Supports(protocol string) bool
+}
+
+// Session is the application's side of one connection. Its methods never
+// block. Opened comes first, Closed last, each once; Received is called by one
+// goroutine at a time.
+type Session interface {
+	// Traits are constant for one session.
+	Traits() Traits
+	// Opened says that multicast may now reach the client.
+	Opened()
+	// Received hands over one whole record and reports whether it was taken;
+	// false means that the session's queue is full (D14). Frame and Body are
+	// only valid during the call.
+	Received(r Record) (taken bool)
+	// Closed says why the connection ended.
+	Closed(cause Cause)
+}
+
+// Traits say which parts of the hub protocol a session does itself.
+type Traits struct {
+	// AnswersHandshake: the session sends the handshake answer and then calls
+	// Conn.Open. Otherwise the gateway answers and opens.
+	AnswersHandshake bool
+	// Pings: keep-alive records are the session's affair, and the client's
+	// pings are handed to Received. Otherwise the gateway pings and times out.
+	Pings bool
+	// FullStopsReading: a record that is not taken waits, and nothing more is
+	// read from the client until Conn.Resume. Otherwise the reader never stops:
+	// an invocation is answered with an error and a send closes the client as
+	// Throttled (D14).
+	FullStopsReading bool
+	// RawRecords: records are handed over unparsed, with only their type and
+	// invocation id looked up. Otherwise malformed records close the connection.
+	RawRecords bool
+}
+
+// Record is one hub protocol record from a client.
+type Record struct {
+	Type hubprotocol.Type
+	// InvocationID is raw: JSON text is still escaped.
+	InvocationID []byte
+	HasID        bool
+	// Frame is the record with its framing, Body without.
+	Frame, Body []byte
+	// Message is the parsed record, nil for sessions with RawRecords.
+	Message *hubprotocol.Message
+}

@@ -1,0 +1,94 @@
+package gateway
+
+import (
+	"errors"
+	"time"
+
+	"github.com/hubgate/hubgate/hubprotocol"
+)
+
+// Verb is what a Command asks of a hub.
+type Verb uint8
+
+const (
+	// VerbSend delivers Frames to the target.
+	VerbSend Verb = iota + 1
+	// VerbJoin adds the target's connections to Group.
+	VerbJoin
+	// VerbLeave removes the target's connections from Group.
+	VerbLeave
+	// VerbLeaveAll removes the target's connections from every group.
+	VerbLeaveAll
+	// VerbClose closes the target's connections with Cause.
+	VerbClose
+	// VerbCount counts the target's connections; with Group set, those in it.
+	VerbCount
+)
+
+// TargetKind says how a Target's IDs are meant.
+type TargetKind uint8
+
+const (
+	TargetAll TargetKind = iota + 1
+	TargetConnections
+	TargetUsers
+	TargetGroups
+)
+
+// Target names connections of one hub.
+type Target struct {
+	Kind TargetKind
+	// IDs are connection ids, user ids or group names; unused for TargetAll.
+	IDs []string
+	// Except are connection ids that are left out.
+	Except []string
+}
+
+// Command is the one form of everything that REST, hub servers and other
+// nodes ask of a hub. It is immutable once handed over.
+type Command struct {
+	// Hub is the hub's key: lower case, with the application's prefix if any.
+	Hub    string
+	Verb   Verb
+	Target Target
+	// Group is the group of VerbJoin, VerbLeave and VerbCount.
+	Group string
+	// Frames is the message of VerbSend.
+	Frames *hubprotocol.Frames
+	// Cause is the explanation of VerbClose.
+	Cause Cause
+	// Membership qualifies VerbJoin and VerbLeave.
+	Membership Membership
+}
+
+// Membership says on whose behalf a connection is in a group.
+type Membership struct {
+	// ByUser marks a membership that stands for the user, not the connection.
+	ByUser bool
+	// Until ends a membership by user; zero means no end.
+	Until time.Time
+}
+
+// Result is the answer to a Command, summed over all nodes.
+type Result struct {
+	// Matched is the number of connections the verb found. For VerbSend it is
+	// zero: sends are not waited for.
+	Matched int
+}
+
+var (
+	// ErrHubBusy refuses a send while too many bytes wait for the hub's clients (D12).
+	ErrHubBusy = errors.New("too many bytes are waiting for the clients of this hub")
+	// ErrTooManyConnections refuses a client over the connection quota (C21).
+	ErrTooManyConnections = errors.New("connection count reaches limit")
+	// ErrTooManyHubs refuses a client of a new hub over the hub limit.
+	ErrTooManyHubs = errors.New("hub count reaches limit")
+	// ErrTooManyGroups refuses a membership over the connection's group limit.
+	ErrTooManyGroups = errors.New("group count of the connection reaches limit")
+	// ErrDraining refuses a client while the gateway shuts down.
+	ErrDraining = errors.New("the gateway is shutting down")
+	// ErrConnectionExists refuses a second connection with the same id.
+	ErrConnectionExists = errors.New("a connection with this id exists")
+	// ErrConnectionEnded refuses an id whose connection has ended.
+	ErrConnectionEnded = errors.New("the connection with this id has ended")
+)

@@ -1,0 +1,215 @@
+package gateway
+
+import (
+	"log/slog"
+	"sync"
+	"sync/atomic"
+	"syscall"
+	"time"
+
+	"github.com/hubgate/hubgate/hubprotocol"
+)
+
+// Conn is one client connection. Its exported methods may be called from any
+// goroutine; none of them blocks but Feed.
+type Conn struct {
+	// immutable
+	g         *Gateway
+	hub       *hub
+	shard     *hubShard
+	id        Identity
+	transport Transport
+
+	// set before the connection opens, then immutable
+	protocol string
+	raw      syscall.RawConn
+	framing  Framing
+
+	// owned by the worker
+	slot   int32 // position in shard.conns, -1 if not there
+	groups []*member
+
+	// guarded by the stripe of hub.users
+	userNext, userPrev *Conn
+	inUsers            bool
+
+	out    outbox
+	reader reader
+
+	// mu guards the life cycle.
+	mu      sync.Mutex
+	life    lifeCycle
+	created int64 // unix nanoseconds
+
+	opened    atomic.Bool // the handshake is done
+	lastRead  atomic.Int64
+	lastWrite atomic.Int64
+	pinged    atomic.Bool  // the client has ever pinged
+	detached  atomic.Int64 // since when nobody polls, unix nanoseconds; 0 = somebody does
+	closing   atomic.Int64 // since when the end is decided
+}
+
+// lifeCycle is what decides when the session is told of the end.
+type lifeCycle struct {
+	session Session
+	// cause is the first one given, by the core, the application or the transport.
+	cause *Cause
+	// busy: the reader is inside the session; then it tells the end when it is out.
+	busy bool
+	// ended: the transport is gone. told: the session knows.
+	ended, told bool
+}
+
+// Attach makes a connection on a transport. The client's handshake is expected
+// through Feed. Errors: ErrDraining, ErrTooManyConnections, ErrTooManyHubs,
+// ErrConnectionExists, ErrConnectionEnded.
+func (g *Gateway) Attach(id Identity, t Transport) (*Conn, error) {
+	if g.Draining() {
+		return nil, ErrDraining
+	}
+	limits := g.opts.Limits()
+	if err := g.conns.reserve(limits, id.Diagnostic); err != nil {
+		return nil, err
+	}
+	h, err := g.hubs.acquire(id.Hub, limits.MaxHubs)
+	if err != nil {
+		g.conns.unreserve(id.Diagnostic)
+		return nil, err
+	}
+	now := time.Now().UnixNano()
+	c := &Conn{g: g, hub: h, id: id, transport: t, slot: -1, created: now}
+	c.shard = &h.shards[int(g.next.Add(1))%len(h.shards)]
+	c.lastRead.Store(now)
+	c.lastWrite.Store(now)
+	if err := g.conns.add(c); err != nil {
+		g.conns.unreserve(id.Diagnostic)
+		g.hubs.release(h)
+		return nil, err
+	}
+	g.opened.Add(1)
+	return c, nil
+}
+
+// Admit is what negotiate asks: the errors Attach would return for a new
+// client, without reserving anything.
+func (g *Gateway) Admit(hub string, diagnostic bool) error {
+	limits := g.opts.Limits()
+	switch {
+	case g.Draining():
+		return ErrDraining
+	case limits.MaxConnections > 0 && g.conns.count() >= limits.MaxConnections:
+		return ErrTooManyConnections
+	case diagnostic && limits.MaxDiagnostic > 0 && int(g.conns.diagnostic.Load()) >= limits.MaxDiagnostic:
+		return ErrTooManyConnections
+	case !g.hubs.room(hub, limits.MaxHubs):
+		return ErrTooManyHubs
+	}
+	return nil
+}
+
+// Lookup returns the live connection with the id, or whether the id is known
+// to be dead: its connection has ended or is ending.
+func (g *Gateway) Lookup(id string) (c *Conn, ended bool) { return g.conns.lookup(id) }
+
+// Identity returns who the connection belongs to; the result must not be changed.
+func (c *Conn) Identity() *Identity { return &c.id }
+
+// Transport returns the transport the connection was attached with.
+func (c *Conn) Transport() Transport { return c.transport }
+
+// Protocol returns the hub protocol's name, empty before the handshake.
+func (c *Conn) Protocol() string { return c.protocol }
+
+// Logger returns a logger that names the connection, its hub and its user.
+func (c *Conn) Logger() *slog.Logger {
+	return c.g.opts.Logger.With("connection", c.id.ID, "hub", c.id.Hub, "user", c.id.User)
+}
+
+// Send queues one framed record in the client's protocol, as one delivery.
+// The frame must not be changed afterwards.
+func (c *Conn) Send(frame []byte) { c.send(OutRecord{Bytes: frame}) }
+
+// SendControl is Send for records that are no deliveries: handshake answers and pings.
+func (c *Conn) SendControl(frame []byte) { c.send(OutRecord{Bytes: frame, control: true}) }
+
+func (c *Conn) send(r OutRecord) {
+	c.shard.worker.queue.push(&sendOp{to: c.alone(), one: r})
+}
+
+func (c *Conn) alone() receivers {
+	return receivers{kind: TargetConnections, shard: c.shard, conns: []*Conn{c}}
+}
+
+// Close ends the connection: what is queued is delivered, then a Close record,
+// then the transport ends. The first cause counts.
+func (c *Conn) Close(cause Cause) {
+	c.shard.worker.queue.push(&closeOp{conn: c, cause: cause})
+}
+
+// CloseRequested returns the cause of the end once one is decided, else nil.
+func (c *Conn) CloseRequested() *Cause {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.life.cause
+}
+
+// Attached and Detached say whether a long-polling client has a request
+// waiting; one that has none for Limits.Detached is ended (C58).
+func (c *Conn) Attached() { c.detached.Store(0) }
+
+// Detached starts the clock that Attached stops.
+func (c *Conn) Detached() { c.detached.Store(time.Now().UnixNano()) }
+
+// Take fills a batch with what waits, at most limit bytes but at least one
+// record. It returns false when there is nothing: then Wake will be called
+// when something comes. Only one pump may be between Take and Wrote.
+func (c *Conn) Take(b *Batch, limit int) bool { return c.out.take(b, limit) }
+
+// Wrote reports that the batch was written, or with an error that it was not.
+func (c *Conn) Wrote(b *Batch, err error) {
+	c.out.wrote(b)
+	books := &c.shard.books
+	books.queuedBytes.Add(-int64(b.bytes))
+	if err != nil {
+		books.dropped[DropConnectionClosed].Add(uint64(b.deliveries))
+		return
+	}
+	books.written.Add(uint64(b.deliveries))
+	books.bytesOut.Add(uint64(b.bytes))
+	c.lastWrite.Store(time.Now().UnixNano())
+}
+
+// setProtocol is called by the reader before the connection opens.
+func (c *Conn) setProtocol(name string) {
+	c.protocol = name
+	if t, ok := c.transport.(DirectTransport); ok {
+		if raw := t.Raw(); raw != nil {
+			c.raw, c.framing = raw, t.Framing()
+		}
+	}
+}
+
+// pings reports whether the gateway keeps this connection alive itself.
+func (c *Conn) pings(session Session) bool {
+	return c.transport.Name() != LongPolling && !session.Traits().Pings
+}
+
+// Names of the transports, as clients write them.
+const (
+	WebSockets       = "WebSockets"
+	ServerSentEvents = "ServerSentEvents"
+	LongPolling      = "LongPolling"
+)
+
+// closeRecord is the last record a client gets; before its handshake was
+// answered that is a handshake error (C67).
+func (c *Conn) closeRecord(cause Cause) []byte {
+	if !c.opened.Load() {
+		text := cause.Text
+		if text == "" {
+			text = string(cause.Reason)
+		}
+		return hubprotocol.AppendHandshakeResponse(nil, text)
+	}
+	return hubprotocol.AppendClose(nil, c.protocol, cause.Text, cause.AllowReconnect)
+}

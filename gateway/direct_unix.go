@@ -1,0 +1,47 @@
+//go:build unix
+
+package gateway
+
+import "syscall"
+
+// directWriter writes to sockets without waiting for them. It belongs to one
+// worker; the function it hands to the socket is made once, so that a write
+// allocates nothing.
+type directWriter struct {
+	buf []byte
+	n   int
+	err error
+	fn  func(fd uintptr) bool
+}
+
+func (d *directWriter) init() { d.fn = d.once }
+
+// once is one write(2). It never asks to be called again: what the socket does
+// not take is the pump's.
+func (d *directWriter) once(fd uintptr) bool {
+	for {
+		n, err := syscall.Write(int(fd), d.buf)
+		switch err {
+		case nil:
+			d.n, d.err = n, nil
+		case syscall.EINTR:
+			continue
+		case syscall.EAGAIN:
+			d.n, d.err = 0, nil
+		default:
+			d.n, d.err = 0, err
+		}
+		return true
+	}
+}
+
+// write returns how many bytes the socket took.
+func (d *directWriter) write(raw syscall.RawConn, b []byte) (int, error) {
+	d.buf = b
+	err := raw.Write(d.fn)
+	d.buf = nil
+	if err != nil {
+		return 0, err
+	}
+	return d.n, d.err
+}

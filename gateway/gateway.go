@@ -1,0 +1,151 @@
+// Package gateway is the core of hubgate: hubs, connections, groups and users,
+// the fan-out to clients and the two seams to the application (Backend) and to
+// the other nodes (Backplane). It knows no HTTP and no WebSocket.
+package gateway
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"runtime"
+	"sync"
+	"sync/atomic"
+	"time"
+)
+
+// Options are what a Gateway is made of. They do not change while it runs.
+type Options struct {
+	// Node is the tag of this node in connection ids.
+	Node string
+	// Backend is the application behind every hub.
+	Backend Backend
+	// Limits are asked for anew each time; the call must be cheap. Nil means DefaultLimits.
+	Limits func() Limits
+	// Backplane reaches the other nodes; nil means there are none.
+	Backplane Backplane
+	// UserGroups stores memberships of users; nil means that none outlive a connection.
+	UserGroups UserGroups
+	// Logger receives one line per opened and closed connection; nil discards.
+	Logger *slog.Logger
+	// Workers is the number of fan-out workers; 0 means one per CPU.
+	Workers int
+}
+
+// Gateway is one node. All methods may be called concurrently.
+type Gateway struct {
+	opts    Options
+	hubs    hubTable
+	conns   registry
+	workers []*worker
+	next    atomic.Uint32 // spreads connections over workers
+	opened  atomic.Uint64
+	closes  closeCounters
+	// backlog is the bytes of sends that wait for the workers.
+	backlog atomic.Int64
+
+	draining atomic.Bool
+	stop     chan struct{}
+	wg       sync.WaitGroup
+	leave    func()
+}
+
+// New starts a node's workers and joins its backplane. Close ends them.
+func New(opts Options) (*Gateway, error) {
+	if opts.Backend == nil {
+		return nil, errors.New("gateway: no backend")
+	}
+	if opts.Limits == nil {
+		limits := DefaultLimits()
+		opts.Limits = func() Limits { return limits }
+	}
+	if opts.Workers <= 0 {
+		opts.Workers = runtime.GOMAXPROCS(0)
+	}
+	if opts.Logger == nil {
+		opts.Logger = slog.New(slog.DiscardHandler)
+	}
+	if opts.UserGroups == nil {
+		opts.UserGroups = noUserGroups{}
+	}
+	g := &Gateway{opts: opts, stop: make(chan struct{})}
+	g.conns.init()
+	g.hubs.init(g)
+	for i := range opts.Workers {
+		w := newWorker(i, g)
+		g.workers = append(g.workers, w)
+		g.wg.Go(w.run)
+	}
+	if opts.Backplane != nil {
+		leave, err := opts.Backplane.Join(g)
+		if err != nil {
+			g.stopWorkers()
+			return nil, err
+		}
+		g.leave = leave
+	}
+	g.wg.Go(g.sweep)
+	return g, nil
+}
+
+// Name returns the node's tag.
+func (g *Gateway) Name() string { return g.opts.Node }
+
+// Close ends the node's goroutines and waits for them. Connections that still
+// live are aborted first; call Drain before to end them politely.
+func (g *Gateway) Close() {
+	g.draining.Store(true)
+	if g.leave != nil {
+		g.leave()
+	}
+	g.conns.each(func(c *Conn) { c.abort(Cause{Reason: CloseServiceReload, AllowReconnect: true}) })
+	close(g.stop)
+	g.stopWorkers()
+}
+
+func (g *Gateway) stopWorkers() {
+	for _, w := range g.workers {
+		w.queue.close()
+	}
+	g.wg.Wait()
+}
+
+// Draining reports whether the node refuses new clients.
+func (g *Gateway) Draining() bool { return g.draining.Load() }
+
+// drainStep is the pause between two portions of connections that are closed
+// while draining: clients that all reconnect at once would only move the load.
+const drainStep = 100 * time.Millisecond
+
+// Drain refuses new clients and closes the others with ServiceReload and
+// allowReconnect, spread over at most half of the time ctx leaves (ten seconds
+// if it has no deadline). It returns when no connection is left, or with the
+// context's error after aborting those that are.
+func (g *Gateway) Drain(ctx context.Context) error {
+	g.draining.Store(true)
+	spread := 10 * time.Second
+	if deadline, ok := ctx.Deadline(); ok {
+		spread = min(spread, time.Until(deadline)/2)
+	}
+	var all []*Conn
+	g.conns.each(func(c *Conn) { all = append(all, c) })
+	portion := max(50, len(all)/max(1, int(spread/drainStep)))
+	cause := Cause{Reason: CloseServiceReload, Text: "Service reloading, try reconnecting.", AllowReconnect: true}
+	tick := time.NewTicker(drainStep)
+	defer tick.Stop()
+	for {
+		n := min(portion, len(all))
+		for _, c := range all[:n] {
+			c.Close(cause)
+		}
+		all = all[n:]
+		if len(all) == 0 && g.conns.count() == 0 {
+			return nil
+		}
+		select {
+		case <-tick.C:
+		case <-ctx.Done():
+			g.conns.each(func(c *Conn) { c.abort(cause) })
+			return ctx.Err()
+		}
+	}
+}

@@ -1,0 +1,173 @@
+package gateway
+
+import (
+	"sync"
+	"sync/atomic"
+	"time"
+)
+
+// group is one group's members on this node, by worker.
+type group struct {
+	name   string
+	shards []groupShard
+}
+
+type groupShard struct {
+	// members are owned by the worker.
+	members []*member
+	// size is len(members), for those who decide which workers a send concerns.
+	size atomic.Int32
+	// pins are joins on their way to the worker: a send queued behind one must
+	// reach the worker although the group is still empty. Guarded by groupTable.mu.
+	pins int32
+}
+
+// member is one connection in one group. Owned by the connection's worker.
+type member struct {
+	group *group
+	conn  *Conn
+	// inGroup and inConn are the positions in group.shards[w].members and conn.groups.
+	inGroup, inConn int32
+	// direct: joined for itself; byUser: joined because its user did. Both can
+	// be true, and the membership lasts as long as one is.
+	direct, byUser bool
+	// until ends the membership by user; zero means it has no end.
+	until time.Time
+	// left: the membership has ended. listed: it is among the shard's expiring ones.
+	left, listed bool
+}
+
+// groupTable holds the groups of a hub that have members or are about to.
+type groupTable struct {
+	workers int
+	mu      sync.RWMutex
+	groups  map[string]*group
+}
+
+func (t *groupTable) init(workers int) {
+	t.workers, t.groups = workers, make(map[string]*group)
+}
+
+// get returns the group, nil if it has no members here.
+func (t *groupTable) get(name string) *group {
+	t.mu.RLock()
+	defer t.mu.RUnlock()
+	return t.groups[name]
+}
+
+// pin returns the group with one more join on its way to the worker.
+func (t *groupTable) pin(name string, worker int) *group {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	g := t.groups[name]
+	if g == nil {
+		g = &group{name: name, shards: make([]groupShard, t.workers)}
+		t.groups[name] = g
+	}
+	g.shards[worker].pins++
+	return g
+}
+
+// unpin takes a pin back and forgets the group if it is empty.
+func (t *groupTable) unpin(g *group, worker int) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	g.shards[worker].pins--
+	t.dropIfEmpty(g)
+}
+
+// emptied forgets the group if no worker has members of it.
+func (t *groupTable) emptied(g *group) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.dropIfEmpty(g)
+}
+
+func (t *groupTable) dropIfEmpty(g *group) {
+	for i := range g.shards {
+		if g.shards[i].pins > 0 || g.shards[i].size.Load() > 0 {
+			return
+		}
+	}
+	if t.groups[g.name] == g {
+		delete(t.groups, g.name)
+	}
+}
+
+// reaches reports whether the worker has members of the group, or will have
+// when it has come to what is queued for it now.
+func (t *groupTable) reaches(g *group, worker int) bool {
+	if g.shards[worker].size.Load() > 0 {
+		return true
+	}
+	t.mu.RLock()
+	defer t.mu.RUnlock()
+	// A join that is done moved its pin into size in between: size is set
+	// before the pin is taken back, so one of the two is always seen.
+	return g.shards[worker].pins > 0 || g.shards[worker].size.Load() > 0
+}
+
+// join adds the connection or extends what it has. Called by the worker.
+func (g *group) join(c *Conn, m Membership) *member {
+	for _, have := range c.groups {
+		if have.group == g {
+			have.grant(m)
+			return have
+		}
+	}
+	s := &g.shards[c.shard.worker.index]
+	n := &member{group: g, conn: c, inGroup: int32(len(s.members)), inConn: int32(len(c.groups))}
+	n.grant(m)
+	s.members = append(s.members, n)
+	c.groups = append(c.groups, n)
+	s.size.Store(int32(len(s.members)))
+	return n
+}
+
+func (m *member) grant(by Membership) {
+	if !by.ByUser {
+		m.direct = true
+		return
+	}
+	m.byUser, m.until = true, by.Until
+}
+
+// leave ends the membership. Called by the worker.
+func (m *member) leave() {
+	m.left = true
+	s := &m.group.shards[m.conn.shard.worker.index]
+	last := s.members[len(s.members)-1]
+	s.members[m.inGroup], last.inGroup = last, m.inGroup
+	s.members[len(s.members)-1] = nil
+	s.members = s.members[:len(s.members)-1]
+	s.size.Store(int32(len(s.members)))
+
+	c := m.conn
+	lastOfConn := c.groups[len(c.groups)-1]
+	c.groups[m.inConn], lastOfConn.inConn = lastOfConn, m.inConn
+	c.groups[len(c.groups)-1] = nil
+	c.groups = c.groups[:len(c.groups)-1]
+	if len(c.groups) == 0 {
+		c.groups = nil
+	}
+	if len(s.members) == 0 {
+		c.hub.groups.emptied(m.group)
+	}
+}
+
+// leaveAll ends every membership of the connection.
+func (c *Conn) leaveAll() {
+	for len(c.groups) > 0 {
+		c.groups[len(c.groups)-1].leave()
+	}
+}
+
+// membership returns the connection's membership in the group, nil if it has none.
+func (c *Conn) membership(name string) *member {
+	for _, m := range c.groups {
+		if m.group.name == name {
+			return m
+		}
+	}
+	return nil
+}

@@ -1,0 +1,123 @@
+package gateway
+
+import (
+	"sync"
+	"sync/atomic"
+	"time"
+)
+
+// hub is one hub's connections, groups and users on this node.
+type hub struct {
+	key    string
+	shards []hubShard // one per worker
+	groups groupTable
+	users  userTable
+	live   atomic.Int64 // connections, those before their handshake included
+	// emptySince is when the last connection left, unix nanoseconds; guarded by hubTable.mu.
+	emptySince int64
+	// overSince is when the bytes that wait passed the hub's bound; owned by the sweeper.
+	overSince time.Time
+}
+
+// hubShard is the part of a hub that one worker owns.
+type hubShard struct {
+	hub    *hub
+	worker *worker
+	// conns are the open connections; owned by the worker.
+	conns []*Conn
+	// expiring are memberships with an end; owned by the worker. expires is
+	// their number, for the sweeper.
+	expiring []*member
+	expires  atomic.Int32
+	books    shardBooks
+	_        [64]byte // the books of two workers never share a cache line
+}
+
+// queuedBytes is what waits for the clients of the hub.
+func (h *hub) queuedBytes() int {
+	n := int64(0)
+	for i := range h.shards {
+		n += h.shards[i].books.queuedBytes.Load()
+	}
+	return int(n)
+}
+
+// emptyHubLife is how long a hub without connections is kept, with its counters.
+const emptyHubLife = 10 * time.Minute
+
+// hubTable holds the hubs by key. A hub exists from its first client until it
+// has had none for emptyHubLife; nothing else creates one.
+type hubTable struct {
+	g    *Gateway
+	mu   sync.RWMutex
+	hubs map[string]*hub
+}
+
+func (t *hubTable) init(g *Gateway) {
+	t.g, t.hubs = g, make(map[string]*hub)
+}
+
+// get returns the hub, or nil if it has never had a client.
+func (t *hubTable) get(key string) *hub {
+	t.mu.RLock()
+	defer t.mu.RUnlock()
+	return t.hubs[key]
+}
+
+// acquire returns the hub for one more connection, making it if there is room.
+func (t *hubTable) acquire(key string, limit int) (*hub, error) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	h := t.hubs[key]
+	if h == nil {
+		if limit > 0 && len(t.hubs) >= limit {
+			return nil, ErrTooManyHubs
+		}
+		h = &hub{key: key, shards: make([]hubShard, len(t.g.workers))}
+		for i := range h.shards {
+			h.shards[i].hub, h.shards[i].worker = h, t.g.workers[i]
+		}
+		h.groups.init(len(t.g.workers))
+		h.users.init()
+		t.hubs[key] = h
+	}
+	h.live.Add(1)
+	return h, nil
+}
+
+func (t *hubTable) release(h *hub) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if h.live.Add(-1) == 0 {
+		h.emptySince = time.Now().UnixNano()
+	}
+}
+
+// room reports whether a client of the hub would be accepted.
+func (t *hubTable) room(key string, limit int) bool {
+	t.mu.RLock()
+	defer t.mu.RUnlock()
+	return limit <= 0 || t.hubs[key] != nil || len(t.hubs) < limit
+}
+
+// forgetEmpty removes hubs that have been without connections for a while.
+func (t *hubTable) forgetEmpty(now time.Time) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	for key, h := range t.hubs {
+		if h.live.Load() == 0 && now.UnixNano()-h.emptySince > int64(emptyHubLife) {
+			delete(t.hubs, key)
+		}
+	}
+}
+
+// all returns the hubs at this moment.
+func (t *hubTable) all() []*hub {
+	t.mu.RLock()
+	defer t.mu.RUnlock()
+	list := make([]*hub, 0, len(t.hubs))
+	for _, h := range t.hubs {
+		list = append(list, h)
+	}
+	return list
+}

@@ -1,0 +1,30 @@
+package gateway
+
+import "time"
+
+// Claim is one claim of a user: application claims only, no system claims.
+type Claim struct{ Type, Value string }
+
+// Identity is who a connection belongs to and how it was opened. It does not
+// change while the connection lives and is independent of the transport.
+type Identity struct {
+	// ID is the public connection id.
+	ID string
+	// Hub is the hub's key, HubName the name as the client wrote it.
+	Hub, HubName string
+	// User is the user id, empty for anonymous clients.
+	User   string
+	Claims []Claim
+	// Query is the raw query string of the request that opened the connection,
+	// without access_token and id.
+	Query string
+	// RemoteAddr is the client's address without a port.
+	RemoteAddr string
+	// TokenExpires bounds how long the id of an ended connection is remembered (D15).
+	TokenExpires time.Time
+	// CloseAt closes the connection at that moment (claims asrs.s.coae, asrs.s.aeo); zero never.
+	CloseAt time.Time
+	// HandshakeTimeout replaces the configured one if not zero (claim asrs.s.cht).
+	HandshakeTimeout time.Duration
+	Diagnostic       bool
+}

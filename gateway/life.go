@@ -1,0 +1,212 @@
+package gateway
+
+import (
+	"time"
+
+	"github.com/hubgate/hubgate/hubprotocol"
+)
+
+// openOp lets multicast reach a connection; answer is the handshake answer to
+// send first, if the gateway gives it.
+type openOp struct {
+	conn     *Conn
+	answer   []byte
+	standing []pinnedGroup
+}
+
+// pinnedGroup is a membership of the user that the connection starts with.
+type pinnedGroup struct {
+	group      *group
+	membership Membership
+}
+
+func (o *openOp) apply(w *worker) {
+	c := o.conn
+	c.out.mu.Lock()
+	over := c.out.gone || c.out.end != nil
+	c.out.mu.Unlock()
+	if !over {
+		c.slot = int32(len(c.shard.conns))
+		c.shard.conns = append(c.shard.conns, c)
+	}
+	for _, s := range o.standing {
+		if !over {
+			w.join(c, s.group, s.membership)
+		}
+		c.hub.groups.unpin(s.group, w.index)
+	}
+	if !over && o.answer != nil {
+		op := &sendOp{to: c.alone(), one: OutRecord{Bytes: o.answer, control: true}}
+		op.apply(w)
+	}
+}
+
+// leaveHub takes the connection out of everything that finds receivers.
+func (w *worker) leaveHub(c *Conn) {
+	if c.slot >= 0 {
+		conns := c.shard.conns
+		last := conns[len(conns)-1]
+		conns[c.slot], last.slot = last, c.slot
+		conns[len(conns)-1] = nil
+		c.shard.conns, c.slot = conns[:len(conns)-1], -1
+	}
+	c.leaveAll()
+	if c.id.User != "" {
+		c.hub.users.remove(c)
+	}
+}
+
+// closeOp ends one connection in order with what was sent to it before.
+type closeOp struct {
+	conn  *Conn
+	cause Cause
+}
+
+func (o *closeOp) apply(w *worker) { w.beginClose(o.conn, o.cause) }
+
+// beginClose makes the connection's last record the Close record. Its id is
+// dead from here on (C96).
+func (w *worker) beginClose(c *Conn, cause Cause) {
+	if !c.decide(cause) {
+		return
+	}
+	c.g.conns.kill(c)
+	w.leaveHub(c)
+	record := c.closeRecord(cause)
+	queued, wake := c.out.finish(record, cause)
+	if queued {
+		c.shard.books.queuedBytes.Add(int64(len(record)))
+	}
+	if wake {
+		c.transport.Wake()
+	}
+}
+
+// closeSlow ends a client that is over its bound. What waits for it is given
+// up; it is told why only if no write is in the middle of something.
+func (w *worker) closeSlow(c *Conn) {
+	cause := Cause{Reason: CloseSlowClient, Text: "The client reads too slowly: too many bytes are waiting for it.", AllowReconnect: true}
+	deliveries, bytes := c.out.discard(true)
+	c.shard.lose(DropSlowClient, deliveries, bytes)
+	c.decide(cause)
+	c.g.conns.kill(c)
+	c.transport.Abort(cause)
+}
+
+// removeOp forgets a connection whose transport has ended.
+type removeOp struct{ conn *Conn }
+
+func (o *removeOp) apply(w *worker) {
+	c := o.conn
+	w.leaveHub(c)
+	why := DropConnectionClosed
+	if cause := c.CloseRequested(); cause != nil && cause.Reason == CloseSlowClient {
+		why = DropSlowClient
+	}
+	deliveries, bytes := c.out.discard(true)
+	c.shard.lose(why, deliveries, bytes)
+	c.g.hubs.release(c.hub)
+}
+
+// decide settles the cause of the end; false if one was settled before.
+func (c *Conn) decide(cause Cause) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.life.cause != nil {
+		return false
+	}
+	c.life.cause = &cause
+	c.closing.Store(time.Now().UnixNano())
+	return true
+}
+
+// abort ends the transport at once.
+func (c *Conn) abort(cause Cause) {
+	c.decide(cause)
+	c.g.conns.kill(c)
+	c.transport.Abort(cause)
+}
+
+// Ended says that the transport is gone. The first cause counts: the one the
+// connection was closed with, if it was. Ended tells the session and must not
+// be called with locks the session may need. Calls after the first do nothing.
+func (c *Conn) Ended(cause Cause) {
+	c.decide(cause)
+	c.mu.Lock()
+	if c.life.ended {
+		c.mu.Unlock()
+		return
+	}
+	c.life.ended = true
+	c.mu.Unlock()
+
+	c.reader.wake()
+	c.g.conns.remove(c)
+	c.shard.worker.queue.push(&removeOp{conn: c})
+	final := *c.CloseRequested()
+	c.g.closes.count(final.Reason)
+	c.Logger().Info("connection closed", "reason", string(final.Reason), "text", final.Text,
+		"transport", c.transport.Name(), "lasted", time.Duration(time.Now().UnixNano()-c.created).Round(time.Millisecond))
+	c.tellEnd()
+}
+
+// tellEnd tells the session of the end, once, and not while the reader is in it.
+func (c *Conn) tellEnd() {
+	c.mu.Lock()
+	s := c.life.session
+	if s == nil || c.life.busy || c.life.told || !c.life.ended {
+		c.mu.Unlock()
+		return
+	}
+	c.life.told = true
+	cause := *c.life.cause
+	c.mu.Unlock()
+	s.Closed(cause)
+}
+
+// enterSession keeps the session's Closed away until leaveSession.
+func (c *Conn) enterSession() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.life.ended {
+		return false
+	}
+	c.life.busy = true
+	return true
+}
+
+func (c *Conn) leaveSession() {
+	c.mu.Lock()
+	c.life.busy = false
+	ended := c.life.ended
+	c.mu.Unlock()
+	if ended {
+		c.tellEnd()
+	}
+}
+
+// Open lets multicast reach the client. The gateway does it itself unless the
+// session's traits say that the session answers the handshake.
+func (c *Conn) Open() { c.open(nil) }
+
+func (c *Conn) open(answer []byte) {
+	if !c.opened.CompareAndSwap(false, true) {
+		return
+	}
+	var standing []pinnedGroup
+	if c.id.User != "" {
+		// In this order: a membership that is stored after it was listed finds
+		// the connection among the user's and reaches it behind openOp.
+		c.hub.users.add(c)
+		standing = c.standingGroups()
+	}
+	c.shard.worker.queue.push(&openOp{conn: c, answer: answer, standing: standing})
+	c.dropRevoked(standing)
+	c.Logger().Info("connection opened", "transport", c.transport.Name(), "protocol", c.protocol, "remote", c.id.RemoteAddr)
+}
+
+// pingRecords are shared by all connections.
+var pingRecords = map[string][]byte{
+	hubprotocol.JSON:        hubprotocol.AppendPing(nil, hubprotocol.JSON),
+	hubprotocol.MessagePack: hubprotocol.AppendPing(nil, hubprotocol.MessagePack),
+}

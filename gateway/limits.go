@@ -1,0 +1,46 @@
+package gateway
+
+import "time"
+
+// Limits are the bounds and periods the core obeys. They may change while it
+// runs: the core asks for them anew each time.
+type Limits struct {
+	// MaxConnections and MaxDiagnostic bound connections of this node; 0 means no bound.
+	MaxConnections, MaxDiagnostic int
+	// MaxHubs bounds the hubs that tokens can create.
+	MaxHubs int
+	// MaxGroups bounds the groups of one connection; 0 means no bound.
+	MaxGroups int
+	// HandshakeBytes and MessageBytes bound what one record of a client may take.
+	HandshakeBytes, MessageBytes int
+	// OutboxBytes bounds what waits for one client, HubQueuedBytes what waits
+	// for all clients of a hub (D12).
+	OutboxBytes, HubQueuedBytes int
+	Periods
+}
+
+// Periods are the times of the client protocol.
+type Periods struct {
+	// KeepAlive is the silence after which the gateway pings, Timeout the
+	// silence after which a client that ever pinged is given up (C68).
+	KeepAlive, Timeout time.Duration
+	// Handshake is how long a client may take for its handshake request (C65).
+	Handshake time.Duration
+	// Send is how long a client may take no byte while bytes wait (D12).
+	Send time.Duration
+	// Detached is how long a long-polling client may stay without a poll (C58).
+	Detached time.Duration
+}
+
+// DefaultLimits are the limits of Azure SignalR Service and ASP.NET Core where they are known.
+func DefaultLimits() Limits {
+	return Limits{
+		MaxDiagnostic: 100, MaxHubs: 10_000, MaxGroups: 0,
+		HandshakeBytes: 32 << 10, MessageBytes: 16 << 20,
+		OutboxBytes: 1 << 20, HubQueuedBytes: 256 << 20,
+		Periods: Periods{
+			KeepAlive: 15 * time.Second, Timeout: 30 * time.Second, Handshake: 15 * time.Second,
+			Send: 10 * time.Second, Detached: 15 * time.Second,
+		},
+	}
+}

@@ -1,0 +1,181 @@
+package gateway
+
+import (
+	"context"
+	"sync/atomic"
+	"time"
+
+	"github.com/hubgate/hubgate/hubprotocol"
+)
+
+// sendOp delivers one message, or one frame for a single connection.
+type sendOp struct {
+	to     receivers
+	frames *hubprotocol.Frames
+	// one replaces frames for a single connection, already in its protocol.
+	one OutRecord
+	// backlog is what the send counts for while it waits for the worker.
+	backlog *atomic.Int64
+}
+
+func (s *sendOp) apply(w *worker) { w.fan.deliver(w, []op{s}) }
+
+func (s *sendOp) size() int {
+	if s.frames == nil {
+		return len(s.one.Bytes)
+	}
+	return s.frames.Size()
+}
+
+func (s *sendOp) shard() *hubShard { return s.to.shard }
+
+func (s *sendOp) record(protocol string) (OutRecord, bool) {
+	if s.frames == nil {
+		return s.one, true
+	}
+	b, ok := s.frames.For(protocol)
+	return OutRecord{Bytes: b}, ok
+}
+
+func (s *sendOp) done() {
+	if s.backlog != nil {
+		s.backlog.Add(-int64(s.size()))
+	}
+}
+
+// answer is what a command waits for: the parts that workers still have, and their sum.
+type answer struct {
+	parts   atomic.Int32
+	matched atomic.Int64
+	ready   chan struct{}
+}
+
+func newAnswer() *answer {
+	a := &answer{ready: make(chan struct{})}
+	a.parts.Store(1) // the planner's own part, until all others are known
+	return a
+}
+
+func (a *answer) add() { a.parts.Add(1) }
+
+func (a *answer) done(matched int) {
+	a.matched.Add(int64(matched))
+	if a.parts.Add(-1) == 0 {
+		close(a.ready)
+	}
+}
+
+func (a *answer) wait(ctx context.Context) (Result, error) {
+	a.done(0)
+	select {
+	case <-a.ready:
+		return Result{Matched: int(a.matched.Load())}, nil
+	case <-ctx.Done():
+		return Result{}, ctx.Err()
+	}
+}
+
+// verbOp carries out one worker's part of a command other than a send.
+type verbOp struct {
+	cmd    *Command
+	to     receivers
+	group  *group // pinned, for VerbJoin
+	answer *answer
+}
+
+func (o *verbOp) apply(w *worker) {
+	var matched int
+	switch o.cmd.Verb {
+	case VerbJoin:
+		matched = o.join(w)
+	case VerbLeave:
+		matched = o.leave()
+	case VerbLeaveAll:
+		conns := o.to.snapshot()
+		for _, c := range conns {
+			c.leaveAll()
+		}
+		matched = len(conns)
+	case VerbClose:
+		conns := o.to.snapshot()
+		for _, c := range conns {
+			w.beginClose(c, o.cmd.Cause)
+		}
+		matched = len(conns)
+	case VerbCount:
+		matched = o.count()
+	}
+	o.answer.done(matched)
+}
+
+func (o *verbOp) join(w *worker) int {
+	n := 0
+	for _, c := range o.to.snapshot() {
+		w.join(c, o.group, o.cmd.Membership)
+		n++
+	}
+	o.to.shard.hub.groups.unpin(o.group, w.index)
+	return n
+}
+
+func (o *verbOp) leave() int {
+	n := 0
+	for _, c := range o.to.snapshot() {
+		n++
+		if m := c.membership(o.cmd.Group); m != nil {
+			m.leave()
+		}
+	}
+	return n
+}
+
+func (o *verbOp) count() int {
+	n := 0
+	o.to.each(func(c *Conn) {
+		if o.cmd.Group == "" || c.membership(o.cmd.Group) != nil {
+			n++
+		}
+	})
+	return n
+}
+
+// join adds a connection to a group and remembers when that ends.
+func (w *worker) join(c *Conn, g *group, m Membership) {
+	limit := c.g.opts.Limits().MaxGroups
+	if limit > 0 && len(c.groups) >= limit && c.membership(g.name) == nil {
+		c.Logger().Warn("group not joined", "reason", ErrTooManyGroups.Error())
+		return
+	}
+	have := g.join(c, m)
+	if m.ByUser && !m.Until.IsZero() && !have.listed {
+		have.listed = true
+		c.shard.expiring = append(c.shard.expiring, have)
+		c.shard.expires.Store(int32(len(c.shard.expiring)))
+	}
+}
+
+// expireOp ends memberships by user whose time has come.
+type expireOp struct {
+	shard *hubShard
+	now   time.Time
+}
+
+func (o *expireOp) apply(*worker) {
+	keep := o.shard.expiring[:0]
+	for _, m := range o.shard.expiring {
+		switch {
+		case m.left || !m.byUser || m.until.IsZero():
+			m.listed = false
+		case m.until.After(o.now):
+			keep = append(keep, m)
+		default:
+			m.byUser, m.until, m.listed = false, time.Time{}, false
+			if !m.direct {
+				m.leave()
+			}
+		}
+	}
+	clear(o.shard.expiring[len(keep):])
+	o.shard.expiring = keep
+	o.shard.expires.Store(int32(len(keep)))
+}

@@ -1,0 +1,265 @@
+package gateway
+
+import (
+	"bytes"
+	"errors"
+	"sync"
+	"time"
+
+	"github.com/hubgate/hubgate/hubprotocol"
+)
+
+// reader is the receiving side of a connection.
+type reader struct {
+	// mu makes feeding serial: requests of one client may overlap.
+	mu sync.Mutex
+	// partial are bytes of a record that has not ended; nil between records.
+	partial []byte
+	session Session
+	traits  Traits
+
+	resumeMu sync.Mutex
+	resume   chan struct{} // exists while the reader waits for the session
+}
+
+// Feed takes bytes from the client, in any chunking, and does not keep them.
+// It returns a Cause once the connection is ending because of this or earlier
+// input; the transport then stops reading and goes on writing until it is told
+// to end. Concurrent calls are carried out one after another.
+func (c *Conn) Feed(data []byte) error {
+	r := &c.reader
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	c.lastRead.Store(time.Now().UnixNano())
+	c.shard.books.bytesIn.Add(uint64(len(data)))
+	if len(r.partial) > 0 {
+		r.partial = append(r.partial, data...)
+		if c.stillPartial(len(data)) {
+			return nil
+		}
+		data = r.partial
+	}
+	if !c.enterSession() {
+		return c.endedCause()
+	}
+	rest, err := c.consume(data)
+	c.leaveSession()
+	if err != nil {
+		r.partial = nil
+		return err
+	}
+	c.keepPartial(rest)
+	return nil
+}
+
+// stillPartial reports whether the newest bytes cannot have ended the record.
+// Without it a large record that arrives in small pieces would be searched
+// from its start for each of them.
+func (c *Conn) stillPartial(newest int) bool {
+	r := &c.reader
+	return r.session != nil && c.protocol == hubprotocol.JSON && len(r.partial) <= c.g.opts.Limits().MessageBytes &&
+		bytes.IndexByte(r.partial[len(r.partial)-newest:], hubprotocol.RecordSeparator) < 0
+}
+
+func (c *Conn) endedCause() error {
+	if cause := c.CloseRequested(); cause != nil {
+		return *cause
+	}
+	return Cause{Reason: CloseNormal}
+}
+
+// keepPartial keeps what follows the last whole record. Most input ends with a
+// record, and then an idle connection holds no buffer.
+func (c *Conn) keepPartial(rest []byte) {
+	r := &c.reader
+	if len(rest) == 0 {
+		r.partial = nil
+		return
+	}
+	if len(r.partial) > 0 && &rest[0] == &r.partial[0] {
+		return // nothing was consumed: data is r.partial itself
+	}
+	r.partial = append([]byte(nil), rest...)
+}
+
+// consume handles every whole record and returns what is left.
+func (c *Conn) consume(data []byte) ([]byte, error) {
+	if c.reader.session == nil {
+		var err error
+		if data, err = c.handshake(data); err != nil || c.reader.session == nil {
+			return data, err
+		}
+	}
+	limits := c.g.opts.Limits()
+	for len(data) > 0 {
+		frame, body, rest, err := hubprotocol.Cut(c.protocol, data, limits.MessageBytes)
+		if err != nil {
+			return nil, c.reject(err)
+		}
+		if frame == nil {
+			return data, nil
+		}
+		if err := c.record(frame, body); err != nil {
+			return nil, err
+		}
+		data = rest
+	}
+	return nil, nil
+}
+
+// record handles one whole record.
+func (c *Conn) record(frame, body []byte) error {
+	c.shard.books.messagesIn.Add(1)
+	peeked, err := hubprotocol.Peek(c.protocol, body)
+	if err != nil {
+		return c.reject(err)
+	}
+	t := c.reader.traits
+	rec := Record{Type: peeked.Type, InvocationID: peeked.InvocationID, HasID: peeked.HasID, Frame: frame, Body: body}
+	if peeked.Type == hubprotocol.Ping {
+		c.pinged.Store(true)
+		if !t.Pings {
+			return nil
+		}
+	}
+	if !t.RawRecords {
+		m, err := hubprotocol.Parse(c.protocol, body)
+		if err != nil {
+			return c.reject(err)
+		}
+		rec.Message = &m
+	}
+	if peeked.Type == hubprotocol.Close {
+		// The client leaves. It gets a Close record in return, as from a hub.
+		return c.closeNow(Cause{Reason: CloseNormal})
+	}
+	return c.deliver(rec)
+}
+
+// deliver hands a record to the session; see D14 for when it is full.
+func (c *Conn) deliver(rec Record) error {
+	r := &c.reader
+	if !r.traits.FullStopsReading {
+		if r.session.Received(rec) {
+			return nil
+		}
+		return c.refuse(rec)
+	}
+	for {
+		wait := r.arm()
+		if r.session.Received(rec) {
+			r.disarm()
+			return nil
+		}
+		<-wait
+		if cause := c.CloseRequested(); cause != nil {
+			return *cause
+		}
+	}
+}
+
+// refuse answers a record that the application has no room for.
+func (c *Conn) refuse(rec Record) error {
+	const text = "The invocation was refused: too many invocations of this connection are waiting."
+	c.Logger().Warn("record refused", "reason", string(CloseThrottled), "type", int(rec.Type))
+	if rec.HasID && (rec.Type == hubprotocol.Invocation || rec.Type == hubprotocol.StreamInvocation) {
+		c.Send(hubprotocol.AppendCompletionError(nil, c.protocol, rec.Message.InvocationID, text))
+		return nil
+	}
+	return c.closeNow(Cause{Reason: CloseThrottled, Text: "Too many messages of this connection are waiting.", AllowReconnect: true})
+}
+
+// reject closes a connection whose input is malformed or too large.
+func (c *Conn) reject(err error) error {
+	text := "Connection closed with an error. " + err.Error()
+	return c.closeNow(Cause{Reason: CloseBadRequest, Text: text, AllowReconnect: true})
+}
+
+func (c *Conn) closeNow(cause Cause) error {
+	c.Close(cause)
+	return cause
+}
+
+// handshake reads the handshake request and opens the session. While the
+// request is incomplete the session stays nil and everything is returned.
+func (c *Conn) handshake(data []byte) ([]byte, error) {
+	limits := c.g.opts.Limits()
+	record, rest, err := hubprotocol.CutHandshake(data, limits.HandshakeBytes)
+	if err != nil {
+		return nil, c.refuseHandshake("Handshake was canceled.")
+	}
+	if record == nil {
+		return data, nil
+	}
+	request, err := hubprotocol.ParseHandshake(record)
+	if err != nil {
+		return nil, c.refuseHandshake(err.Error())
+	}
+	if err := c.acceptHandshake(request); err != nil {
+		return nil, err
+	}
+	return rest, nil
+}
+
+func (c *Conn) acceptHandshake(request hubprotocol.HandshakeRequest) error {
+	if err := request.Check(c.g.opts.Backend.Supports); err != nil {
+		return c.refuseHandshake(err.Error())
+	}
+	if c.transport.Name() == ServerSentEvents && hubprotocol.Binary(request.Protocol) {
+		return c.refuseHandshake("Cannot use the '" + request.Protocol +
+			"' protocol on the current transport. The transport does not support 'Binary' transfer format.")
+	}
+	c.setProtocol(request.Protocol)
+	session, err := c.g.opts.Backend.Accept(c, request)
+	if err != nil {
+		var cause Cause
+		if errors.As(err, &cause) {
+			return c.closeNow(cause)
+		}
+		return c.refuseHandshake(err.Error())
+	}
+	c.reader.session, c.reader.traits = session, session.Traits()
+	c.mu.Lock()
+	c.life.session = session
+	c.mu.Unlock()
+	if !c.reader.traits.AnswersHandshake {
+		c.open(handshakeAnswer)
+	}
+	session.Opened()
+	return nil
+}
+
+var handshakeAnswer = hubprotocol.AppendHandshakeResponse(nil, "")
+
+func (c *Conn) refuseHandshake(text string) error {
+	return c.closeNow(Cause{Reason: CloseHandshakeError, Text: text})
+}
+
+// Resume tells a reader that waits for its session to try again.
+func (c *Conn) Resume() { c.reader.wake() }
+
+func (r *reader) arm() chan struct{} {
+	r.resumeMu.Lock()
+	defer r.resumeMu.Unlock()
+	if r.resume == nil {
+		r.resume = make(chan struct{}, 1)
+	}
+	return r.resume
+}
+
+func (r *reader) disarm() {
+	r.resumeMu.Lock()
+	defer r.resumeMu.Unlock()
+	r.resume = nil
+}
+
+func (r *reader) wake() {
+	r.resumeMu.Lock()
+	defer r.resumeMu.Unlock()
+	if r.resume != nil {
+		select {
+		case r.resume <- struct{}{}:
+		default:
+		}
+	}
+}

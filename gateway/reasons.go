@@ -1,0 +1,65 @@
+package gateway
+
+// CloseReason is why a connection ended. The list is closed: it is the value
+// of the log field, of the metric label and what decides the text for the
+// client. The names are the categories Azure SignalR Service reports.
+type CloseReason string
+
+const (
+	CloseNormal               CloseReason = "Normal"
+	CloseThrottled            CloseReason = "Throttled"
+	ClosePingTimeout          CloseReason = "PingTimeout"
+	CloseInvokeUpstreamFailed CloseReason = "InvokeUpstreamFailed"
+	CloseSlowClient           CloseReason = "SlowClient"
+	CloseHandshakeError       CloseReason = "HandshakeError"
+	CloseBadRequest           CloseReason = "BadRequest"
+	CloseClosedByAppServer    CloseReason = "ClosedByAppServer"
+	CloseServiceReload        CloseReason = "ServiceReload"
+	CloseUnauthorized         CloseReason = "Unauthorized"
+	// CloseServiceTransientError is a fault of the gateway itself.
+	CloseServiceTransientError CloseReason = "ServiceTransientError"
+)
+
+// CloseReasons lists every CloseReason, for metrics that start at zero.
+func CloseReasons() []CloseReason { return closeReasonList[:] }
+
+var closeReasonList = [...]CloseReason{
+	CloseNormal, CloseThrottled, ClosePingTimeout, CloseInvokeUpstreamFailed, CloseSlowClient, CloseHandshakeError,
+	CloseBadRequest, CloseClosedByAppServer, CloseServiceReload, CloseUnauthorized, CloseServiceTransientError,
+}
+
+// DropReason is why a delivery to one receiver was given up. The list is closed.
+type DropReason uint8
+
+const (
+	// DropNoPayloadForProtocol: the message has no form in the client's hub protocol (D11).
+	DropNoPayloadForProtocol DropReason = iota
+	// DropSlowClient: it waited for a client that was closed as slow (D12).
+	DropSlowClient
+	// DropConnectionClosed: the connection ended before the delivery was written.
+	DropConnectionClosed
+	dropReasons
+)
+
+var dropNames = [dropReasons]string{"NoPayloadForProtocol", "SlowClient", "ConnectionClosed"}
+
+// String returns the metric label.
+func (r DropReason) String() string { return dropNames[r] }
+
+// Cause explains one connection's end.
+type Cause struct {
+	Reason CloseReason
+	// Text is what the client is told in its Close record and the application
+	// as the error of the disconnect; empty for an ordinary end.
+	Text string
+	// AllowReconnect lets the client's automatic reconnect work (D4).
+	AllowReconnect bool
+}
+
+// Error makes a Cause usable as an error and as a context cause.
+func (c Cause) Error() string {
+	if c.Text == "" {
+		return string(c.Reason)
+	}
+	return string(c.Reason) + ": " + c.Text
+}

@@ -1,0 +1,140 @@
+package gateway
+
+import "slices"
+
+// receivers are the connections of one worker that a command concerns.
+type receivers struct {
+	kind   TargetKind
+	shard  *hubShard
+	conns  []*Conn  // TargetConnections and TargetUsers
+	groups []*group // TargetGroups
+	except []string
+	// exceptSet replaces except when it is long.
+	exceptSet map[string]struct{}
+}
+
+// longExcept is from how many exclusions on a set is faster than comparing.
+const longExcept = 8
+
+// each visits the open connections, on the worker that owns them.
+func (r *receivers) each(visit func(*Conn)) {
+	switch r.kind {
+	case TargetAll:
+		for _, c := range r.shard.conns {
+			if r.wants(c) {
+				visit(c)
+			}
+		}
+	case TargetGroups:
+		for _, g := range r.groups {
+			for _, m := range g.shards[r.shard.worker.index].members {
+				if r.wants(m.conn) {
+					visit(m.conn)
+				}
+			}
+		}
+	default:
+		for _, c := range r.conns {
+			if c.slot >= 0 && r.wants(c) {
+				visit(c)
+			}
+		}
+	}
+}
+
+func (r *receivers) wants(c *Conn) bool {
+	if r.exceptSet != nil {
+		_, not := r.exceptSet[c.id.ID]
+		return !not
+	}
+	return len(r.except) == 0 || !slices.Contains(r.except, c.id.ID)
+}
+
+// snapshot lists the connections for verbs that change membership while they visit.
+func (r *receivers) snapshot() []*Conn {
+	var list []*Conn
+	r.each(func(c *Conn) { list = append(list, c) })
+	return list
+}
+
+// plan splits a target by worker and hands each non-empty part to push. A part
+// is resolved as far as it can be without the worker: connections and users to
+// connections, groups to their objects.
+func (h *hub) plan(t Target, push func(*receivers)) {
+	base := receivers{kind: t.Kind, except: t.Except}
+	if len(t.Except) > longExcept {
+		base.exceptSet = make(map[string]struct{}, len(t.Except))
+		for _, id := range t.Except {
+			base.exceptSet[id] = struct{}{}
+		}
+	}
+	switch t.Kind {
+	case TargetAll:
+		for i := range h.shards {
+			part := base
+			part.shard = &h.shards[i]
+			push(&part)
+		}
+	case TargetGroups:
+		h.planGroups(t.IDs, base, push)
+	case TargetConnections, TargetUsers:
+		h.planConns(h.resolve(t), base, push)
+	}
+}
+
+func (h *hub) planGroups(names []string, base receivers, push func(*receivers)) {
+	var groups []*group
+	for _, name := range names {
+		if g := h.groups.get(name); g != nil {
+			groups = append(groups, g)
+		}
+	}
+	for i := range h.shards {
+		if slices.ContainsFunc(groups, func(g *group) bool { return h.groups.reaches(g, i) }) {
+			part := base
+			part.shard, part.groups = &h.shards[i], groups
+			push(&part)
+		}
+	}
+}
+
+func (h *hub) planConns(conns []*Conn, base receivers, push func(*receivers)) {
+	for len(conns) > 0 {
+		part := base
+		part.shard = conns[0].shard
+		var rest []*Conn
+		for _, c := range conns {
+			if c.shard == part.shard {
+				part.conns = append(part.conns, c)
+			} else {
+				rest = append(rest, c)
+			}
+		}
+		push(&part)
+		conns = rest
+	}
+}
+
+// resolve finds the connections that a target names by id or user.
+func (h *hub) resolve(t Target) []*Conn {
+	var conns []*Conn
+	for _, id := range t.IDs {
+		if t.Kind == TargetUsers {
+			conns = h.users.appendConns(conns, id)
+			continue
+		}
+		if c := h.connection(id); c != nil {
+			conns = append(conns, c)
+		}
+	}
+	return conns
+}
+
+// connection returns an open connection of this hub by id.
+func (h *hub) connection(id string) *Conn {
+	c, dead := h.shards[0].worker.g.conns.lookup(id)
+	if c == nil || dead || c.hub != h || !c.opened.Load() {
+		return nil
+	}
+	return c
+}

@@ -1,0 +1,179 @@
+package gateway
+
+import (
+	"cmp"
+	"slices"
+	"time"
+
+	"github.com/hubgate/hubgate/hubprotocol"
+)
+
+// sweepInterval is how often deadlines are looked at. One sweep for all
+// connections replaces timers: an idle connection needs none.
+const sweepInterval = time.Second
+
+// closeGrace is how long a decided end may take before the transport is aborted.
+const closeGrace = 10 * time.Second
+
+// sweep watches every deadline of every connection until the gateway stops.
+func (g *Gateway) sweep() {
+	tick := time.NewTicker(sweepInterval)
+	defer tick.Stop()
+	for {
+		select {
+		case <-g.stop:
+			return
+		case now := <-tick.C:
+			g.sweepConns(now)
+			g.sweepHubs(now)
+			g.conns.forget(now)
+			g.hubs.forgetEmpty(now)
+		}
+	}
+}
+
+func (g *Gateway) sweepConns(now time.Time) {
+	limits := g.opts.Limits()
+	due := make([][]*Conn, len(g.workers))
+	g.conns.each(func(c *Conn) {
+		if c.sweep(now, limits) {
+			i := c.shard.worker.index
+			due[i] = append(due[i], c)
+		}
+	})
+	for i, conns := range due {
+		if len(conns) > 0 {
+			g.workers[i].queue.push(&pingOp{conns: conns})
+		}
+	}
+}
+
+// sweep ends the connection if a deadline has passed and reports whether a
+// ping is due.
+func (c *Conn) sweep(now time.Time, l Limits) (ping bool) {
+	nanos := now.UnixNano()
+	since := func(t int64) time.Duration { return time.Duration(nanos - t) }
+	if closing := c.closing.Load(); closing != 0 {
+		if since(closing) > closeGrace {
+			c.transport.Abort(Cause{Reason: CloseNormal})
+		}
+		return false
+	}
+	if d := c.detached.Load(); d != 0 && since(d) > l.Detached {
+		c.abort(Cause{Reason: ClosePingTimeout, Text: "Connection ping timeout.", AllowReconnect: true})
+		return false
+	}
+	if !c.opened.Load() {
+		timeout := l.Handshake
+		if c.id.HandshakeTimeout > 0 {
+			timeout = c.id.HandshakeTimeout
+		}
+		if since(c.created) > timeout {
+			c.Close(Cause{Reason: CloseHandshakeError, Text: "Handshake was canceled."})
+		}
+		return false
+	}
+	if !c.id.CloseAt.IsZero() && !now.Before(c.id.CloseAt) {
+		c.Close(Cause{Reason: CloseUnauthorized, Text: "The authentication of the connection has expired.", AllowReconnect: true})
+		return false
+	}
+	return c.sweepAlive(since, l)
+}
+
+// sweepAlive watches the silence of both sides.
+func (c *Conn) sweepAlive(since func(int64) time.Duration, l Limits) (ping bool) {
+	session := c.openSession()
+	if session == nil || !c.pings(session) {
+		return false
+	}
+	if c.pinged.Load() && since(c.lastRead.Load()) > l.Timeout {
+		c.Close(Cause{Reason: ClosePingTimeout, Text: "Connection ping timeout.", AllowReconnect: true})
+		return false
+	}
+	// The sweep after next might come late by its own interval.
+	return since(c.lastWrite.Load()) >= l.KeepAlive-sweepInterval/2
+}
+
+func (c *Conn) openSession() Session {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.life.session
+}
+
+// pingOp sends keep-alive records.
+type pingOp struct{ conns []*Conn }
+
+func (o *pingOp) apply(w *worker) {
+	for _, c := range o.conns {
+		if c.slot < 0 {
+			continue
+		}
+		if _, waiting := c.out.held(); waiting > 0 {
+			continue // what waits will keep the client alive, or end it as slow
+		}
+		record, ok := pingRecords[c.protocol]
+		if !ok {
+			record = hubprotocol.AppendPing(nil, c.protocol)
+		}
+		// A ping counts as sent when it is queued: while the socket is full
+		// there must be one, not one each second.
+		c.lastWrite.Store(w.now)
+		w.ping = sendOp{to: receivers{kind: TargetConnections, shard: c.shard, conns: append(w.ping.to.conns[:0], c)},
+			one: OutRecord{Bytes: record, control: true}}
+		w.pingOps[0] = &w.ping
+		w.fan.deliver(w, w.pingOps[:])
+	}
+}
+
+// overPatience is how long a hub may be over its bound before the largest
+// holders are closed (D12).
+const overPatience = 2 * time.Second
+
+func (g *Gateway) sweepHubs(now time.Time) {
+	bound := g.opts.Limits().HubQueuedBytes
+	for _, h := range g.hubs.all() {
+		for i := range h.shards {
+			if s := &h.shards[i]; s.expires.Load() > 0 {
+				s.worker.queue.push(&expireOp{shard: s, now: now})
+			}
+		}
+		switch queued := h.queuedBytes(); {
+		case queued <= bound:
+			h.overSince = time.Time{}
+		case h.overSince.IsZero():
+			h.overSince = now
+		case now.Sub(h.overSince) >= overPatience:
+			g.relieve(h, queued-bound)
+		}
+	}
+}
+
+// relieve closes the clients that hold the most until the excess is gone.
+func (g *Gateway) relieve(h *hub, excess int) {
+	type holder struct {
+		conn  *Conn
+		bytes int
+	}
+	var holders []holder
+	g.conns.each(func(c *Conn) {
+		if c.hub != h {
+			return
+		}
+		if bytes, _ := c.out.held(); bytes > 0 {
+			holders = append(holders, holder{c, bytes})
+		}
+	})
+	slices.SortFunc(holders, func(a, b holder) int { return cmp.Compare(b.bytes, a.bytes) })
+	for _, held := range holders {
+		if excess <= 0 {
+			return
+		}
+		held.conn.shard.worker.queue.push(&slowOp{conn: held.conn})
+		excess -= held.bytes
+	}
+}
+
+// slowOp closes a client as slow.
+type slowOp struct{ conn *Conn }
+
+func (o *slowOp) apply(w *worker) { w.closeSlow(o.conn) }

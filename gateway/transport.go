@@ -1,0 +1,59 @@
+package gateway
+
+import "syscall"
+
+// Transport is how the core reaches one client. The core owns the queue; the
+// transport empties it with Conn.Take and feeds what it reads to Conn.Feed.
+// Its methods must not block and may be called from any goroutine.
+type Transport interface {
+	// Name is WebSockets, ServerSentEvents or LongPolling.
+	Name() string
+	// Wake says that Take has something to give and that nobody is taking.
+	Wake()
+	// Abort ends the transport at once; what is queued is given up.
+	Abort(cause Cause)
+}
+
+// DirectTransport is a Transport whose socket takes bytes without a pump: a
+// fan-out worker writes to it itself as long as the socket has room.
+type DirectTransport interface {
+	Transport
+	// Raw is the socket, nil if this connection cannot be written to directly
+	// (TLS, an operating system without it).
+	Raw() syscall.RawConn
+	// Framing turns records into the bytes of the socket. Equal values produce
+	// equal bytes, which is what lets receivers share them.
+	Framing() Framing
+}
+
+// Framing turns hub protocol records into a transport's bytes. Implementations
+// are comparable.
+type Framing interface {
+	AppendFrames(dst []byte, records []OutRecord) []byte
+}
+
+// OutRecord is one framed hub protocol record on its way to a client.
+type OutRecord struct {
+	// Bytes are shared by all receivers and never changed.
+	Bytes []byte
+	// control records (pings, handshake answers, Close) are not deliveries and
+	// do not count in the books.
+	control bool
+}
+
+// Batch is what Conn.Take hands to a transport.
+type Batch struct {
+	// Tail are bytes of the transport's framing that a direct write left over;
+	// they come first.
+	Tail []byte
+	// Records follow, in order.
+	Records []OutRecord
+	// End is set when nothing will ever follow: the transport writes what is in
+	// this batch and then ends itself.
+	End *Cause
+
+	bytes, deliveries int
+}
+
+// Empty reports whether there is nothing to write.
+func (b *Batch) Empty() bool { return len(b.Tail) == 0 && len(b.Records) == 0 }

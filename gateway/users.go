@@ -1,0 +1,76 @@
+package gateway
+
+import (
+	"hash/maphash"
+	"sync"
+)
+
+const userStripes = 64
+
+// userTable finds the open connections of a user. The connections of one user
+// are chained through themselves: most users have one connection, and then the
+// table costs no more than a map entry.
+type userTable struct {
+	seed    maphash.Seed
+	stripes [userStripes]userStripe
+}
+
+type userStripe struct {
+	mu    sync.RWMutex
+	heads map[string]*Conn
+}
+
+func (t *userTable) init() { t.seed = maphash.MakeSeed() }
+
+func (t *userTable) stripe(user string) *userStripe {
+	return &t.stripes[maphash.String(t.seed, user)%userStripes]
+}
+
+func (t *userTable) add(c *Conn) {
+	s := t.stripe(c.id.User)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.heads == nil {
+		s.heads = make(map[string]*Conn)
+	}
+	head := s.heads[c.id.User]
+	c.userNext = head
+	if head != nil {
+		head.userPrev = c
+	}
+	s.heads[c.id.User] = c
+	c.inUsers = true
+}
+
+func (t *userTable) remove(c *Conn) {
+	s := t.stripe(c.id.User)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if !c.inUsers {
+		return
+	}
+	c.inUsers = false
+	if c.userNext != nil {
+		c.userNext.userPrev = c.userPrev
+	}
+	switch {
+	case c.userPrev != nil:
+		c.userPrev.userNext = c.userNext
+	case c.userNext != nil:
+		s.heads[c.id.User] = c.userNext
+	default:
+		delete(s.heads, c.id.User)
+	}
+	c.userNext, c.userPrev = nil, nil
+}
+
+// appendConns appends the user's connections.
+func (t *userTable) appendConns(dst []*Conn, user string) []*Conn {
+	s := t.stripe(user)
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	for c := s.heads[user]; c != nil; c = c.userNext {
+		dst = append(dst, c)
+	}
+	return dst
+}

@@ -1,0 +1,119 @@
+package gateway
+
+import (
+	"sync"
+	"time"
+)
+
+// A worker owns a part of every hub: its open connections, their memberships
+// and what is put into their outboxes. Everything that concerns a connection
+// passes its worker's queue, which is what keeps the order of sends (rule 4).
+type worker struct {
+	index int
+	queue opQueue
+	g     *Gateway
+	now   int64 // unix nanoseconds when the queue was last drained
+	bound int   // of an outbox, at the same moment
+	fan   fanout
+	// ping and pingOps are reused for every ping.
+	ping    sendOp
+	pingOps [1]op
+}
+
+// op is one entry of a worker's queue. Its methods run on the worker.
+type op interface {
+	apply(w *worker)
+}
+
+func newWorker(index int, g *Gateway) *worker {
+	w := &worker{index: index, g: g}
+	w.queue.init()
+	w.fan.init()
+	return w
+}
+
+// passOps bounds how many sends one pass collects before it writes.
+const passOps = 256
+
+// run drains the queue until it is closed and empty.
+func (w *worker) run() {
+	var ops []op
+	for {
+		var ok bool
+		if ops, ok = w.queue.take(ops[:0]); !ok {
+			return
+		}
+		w.now, w.bound = time.Now().UnixNano(), w.g.opts.Limits().OutboxBytes
+		for rest := ops; len(rest) > 0; {
+			n := w.pass(rest)
+			rest = rest[n:]
+		}
+		clear(ops)
+	}
+}
+
+// pass carries out one op, or a run of sends together, and says how many.
+func (w *worker) pass(ops []op) int {
+	n, size := 0, 0
+	for n < len(ops) && n < passOps {
+		s, ok := ops[n].(*sendOp)
+		if !ok {
+			break
+		}
+		if size += s.size(); n > 0 && size > maxJoin {
+			break // what a pass collects must never pass a bound before it is written
+		}
+		n++
+	}
+	if n == 0 {
+		ops[0].apply(w)
+		return 1
+	}
+	w.fan.deliver(w, ops[:n])
+	return n
+}
+
+// opQueue is an unbounded queue from many producers to one worker. What it
+// holds is bounded by admission (D12), not here: producers never block.
+type opQueue struct {
+	mu     sync.Mutex
+	ready  sync.Cond
+	ops    []op
+	closed bool
+}
+
+func (q *opQueue) init() { q.ready.L = &q.mu }
+
+func (q *opQueue) push(o op) {
+	q.mu.Lock()
+	q.ops = append(q.ops, o)
+	if len(q.ops) == 1 {
+		q.ready.Signal()
+	}
+	q.mu.Unlock()
+}
+
+// take waits for ops and exchanges them for the given empty slice.
+func (q *opQueue) take(empty []op) ([]op, bool) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	for len(q.ops) == 0 {
+		if q.closed {
+			return nil, false
+		}
+		q.ready.Wait()
+	}
+	ops := q.ops
+	if cap(empty) > 4096 {
+		empty = nil // a burst's array is not kept for ever
+	}
+	q.ops = empty
+	return ops, true
+}
+
+func (q *opQueue) close() {
+	q.mu.Lock()
+	q.closed = true
+	q.ready.Signal()
+	q.mu.Unlock()
+}
