@@ -1,0 +1,92 @@
+package bench
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"io"
+	"math/rand/v2"
+	"net/http"
+	"net/url"
+	"strconv"
+	"strings"
+)
+
+const apiVersion = "2022-06-01"
+
+// sender posts messages over one kept-alive connection.
+type sender struct {
+	target  Target
+	http    *http.Client
+	payload int
+	body    []byte
+	// tokens are kept per resource: verifying them is the server's cost,
+	// signing them again and again would be ours.
+	tokens map[string]string
+}
+
+func newSender(o *Options) *sender {
+	return &sender{
+		target:  o.Target,
+		http:    &http.Client{Transport: &http.Transport{TLSClientConfig: o.Target.TLS, MaxConnsPerHost: 1}, Timeout: o.Clients.Timeout},
+		payload: o.Load.Payload,
+		tokens:  map[string]string{},
+	}
+}
+
+func (s *sender) close() { s.http.CloseIdleConnections() }
+
+// send posts one message with the slot's stamp to everybody, or to one user if
+// that is not empty.
+func (s *sender) send(ctx context.Context, stamps *stamper, slot int, user string) error {
+	u, token, err := s.resource(user)
+	if err != nil {
+		return err
+	}
+	s.body = append(s.body[:0], `{"target":"bench","arguments":["`...)
+	s.body = stamps.appendPayload(s.body, slot, s.payload)
+	s.body = append(s.body, `"]}`...)
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, u, bytes.NewReader(s.body))
+	if err != nil {
+		return err
+	}
+	req.Header.Set("Content-Type", "application/json")
+	req.Header.Set("User-Agent", userAgent)
+	if token != "" {
+		req.Header.Set("Authorization", "Bearer "+token)
+	}
+	resp, err := s.http.Do(req)
+	if err != nil {
+		return err
+	}
+	defer resp.Body.Close()
+	text, _ := io.ReadAll(io.LimitReader(resp.Body, 512))
+	if resp.StatusCode != http.StatusAccepted {
+		return fmt.Errorf("send: %s: %s", resp.Status, printable(text))
+	}
+	return nil
+}
+
+func (s *sender) resource(user string) (u, token string, err error) {
+	base := strings.TrimSuffix(s.target.Endpoint.String(), "/")
+	if s.target.Floor {
+		return base + "/send", "", nil
+	}
+	u = base + "/api/hubs/" + url.PathEscape(s.target.Hub)
+	if user != "" {
+		u += "/users/" + url.PathEscape(user)
+	}
+	u += "/:send"
+	token, ok := s.tokens[u]
+	if !ok {
+		if token, err = s.target.RESTToken(u); err != nil {
+			return "", "", err
+		}
+		s.tokens[u] = token
+	}
+	return u + "?api-version=" + apiVersion, token, nil
+}
+
+func userName(i int) string { return "bench-" + strconv.Itoa(i) }
+
+func randomUser(clients int) string { return userName(rand.IntN(clients)) }
