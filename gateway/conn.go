@@ -132,6 +132,12 @@ func (c *Conn) Send(frame []byte) { c.send(OutRecord{Bytes: frame}) }
 // SendControl is Send for records that are no deliveries: handshake answers and pings.
 func (c *Conn) SendControl(frame []byte) { c.send(OutRecord{Bytes: frame, control: true}) }
 
+// SendFrame queues bytes that are already in the transport's framing, before
+// the handshake too. They count towards the client's bound, not as a delivery.
+func (c *Conn) SendFrame(bytes []byte) {
+	c.shard.worker.queue.push(&frameOp{conn: c, frame: OutRecord{Bytes: bytes, control: true, framed: true}})
+}
+
 func (c *Conn) send(r OutRecord) {
 	c.shard.worker.queue.push(&sendOp{to: c.alone(), one: r})
 }
@@ -202,14 +208,13 @@ const (
 )
 
 // closeRecord is the last record a client gets; before its handshake was
-// answered that is a handshake error (C67).
+// answered that is a handshake error (C67), if there is anything to say.
 func (c *Conn) closeRecord(cause Cause) []byte {
 	if !c.opened.Load() {
-		text := cause.Text
-		if text == "" {
-			text = string(cause.Reason)
+		if cause.Text == "" {
+			return nil // the client itself is leaving
 		}
-		return hubprotocol.AppendHandshakeResponse(nil, text)
+		return hubprotocol.AppendHandshakeResponse(nil, cause.Text)
 	}
 	return hubprotocol.AppendClose(nil, c.protocol, cause.Text, cause.AllowReconnect)
 }

@@ -43,6 +43,26 @@ func (s *sendOp) done() {
 	}
 }
 
+// frameOp queues a frame for the pump, whatever state the connection is in.
+type frameOp struct {
+	conn  *Conn
+	frame OutRecord
+}
+
+func (o *frameOp) apply(w *worker) {
+	c := o.conn
+	switch c.out.put(o.frame, w.bound, w.fan.spare) {
+	case putOver:
+		w.closeSlow(c)
+		return
+	case putGone:
+		return
+	case putClaimed:
+		c.transport.Wake()
+	}
+	c.shard.books.queuedBytes.Add(int64(len(o.frame.Bytes)))
+}
+
 // answer is what a command waits for: the parts that workers still have, and their sum.
 type answer struct {
 	parts   atomic.Int32

@@ -104,7 +104,7 @@ func (o *outbox) leave(left []byte, deliveries int) bool {
 	return true
 }
 
-// finish decides the end: last is the final record. It reports whether it was
+// finish decides the end: last is the final record, if there is one. It reports whether it was
 // queued, and whether the pump has to be woken for it.
 func (o *outbox) finish(last []byte, cause Cause) (queued, wake bool) {
 	o.mu.Lock()
@@ -112,8 +112,10 @@ func (o *outbox) finish(last []byte, cause Cause) (queued, wake bool) {
 	if o.gone || o.end != nil {
 		return false, false
 	}
-	o.records = append(o.records, OutRecord{Bytes: last, control: true})
-	o.bytes += len(last)
+	if len(last) > 0 {
+		o.records = append(o.records, OutRecord{Bytes: last, control: true})
+		o.bytes += len(last)
+	}
 	o.end = &cause
 	wake = !o.claimed
 	o.claimed = true

@@ -10,7 +10,8 @@ type Transport interface {
 	Name() string
 	// Wake says that Take has something to give and that nobody is taking.
 	Wake()
-	// Abort ends the transport at once; what is queued is given up.
+	// Abort ends the transport at once; what is queued is given up. No lock is
+	// held: a transport without a goroutine of its own may call Conn.Ended from it.
 	Abort(cause Cause)
 }
 
@@ -19,7 +20,8 @@ type Transport interface {
 type DirectTransport interface {
 	Transport
 	// Raw is the socket, nil if this connection cannot be written to directly
-	// (TLS, an operating system without it).
+	// (TLS, an operating system without it). It is asked once, from Feed, when
+	// the protocol is known.
 	Raw() syscall.RawConn
 	// Framing turns records into the bytes of the socket. Equal values produce
 	// equal bytes, which is what lets receivers share them.
@@ -39,7 +41,13 @@ type OutRecord struct {
 	// control records (pings, handshake answers, Close) are not deliveries and
 	// do not count in the books.
 	control bool
+	// framed: Bytes are already in the transport's framing.
+	framed bool
 }
+
+// Framed reports whether Bytes are already in the transport's framing (a
+// WebSocket pong): they are copied between messages instead of being wrapped.
+func (r OutRecord) Framed() bool { return r.framed }
 
 // Batch is what Conn.Take hands to a transport.
 type Batch struct {
