@@ -1,0 +1,135 @@
+// Package upstream is the application behind hubs in Serverless mode: HTTP
+// servers that get one POST for each event of a client and answer invocations.
+// It implements gateway.Backend.
+package upstream
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"log/slog"
+	"net/http"
+	"sync"
+	"sync/atomic"
+
+	"github.com/hashicorp/go-retryablehttp"
+
+	"github.com/hubgate/hubgate/gateway"
+	"github.com/hubgate/hubgate/hubprotocol"
+)
+
+// Options are what a Backend is made of. They do not change while it runs.
+type Options struct {
+	// Config returns the settings in force. It is asked for each event, so it
+	// must be cheap, and it must return the same pointer until something changes:
+	// what is derived from the settings is cached by it. Events take the templates
+	// in force when they arrive (R78).
+	Config func() *Config
+	// Metrics watches; nil watches nothing.
+	Metrics Metrics
+	// Logger receives one line per event that failed or was skipped, and at
+	// debug level per event that succeeded; nil discards.
+	Logger *slog.Logger
+	// TLS is the client side's TLS configuration; nil trusts the system's roots.
+	TLS *tls.Config
+}
+
+// Backend calls webhooks. All methods may be called concurrently.
+type Backend struct {
+	opts      Options
+	log       *slog.Logger
+	metrics   Metrics
+	plans     atomic.Pointer[plan]
+	secrets   secretStore
+	origins   originGates
+	transport *http.Transport
+	client    *retryablehttp.Client
+
+	ctx     context.Context // ends the calls under way when Close gives up
+	cancel  context.CancelCauseFunc
+	workers workerGroup
+}
+
+// errShutdown is the cause of calls that Close cut off.
+var errShutdown = errors.New("the gateway is shutting down")
+
+// New returns a Backend that is ready for connections. Close ends it.
+func New(opts Options) *Backend {
+	b := &Backend{opts: opts, log: opts.Logger, metrics: opts.Metrics}
+	if b.log == nil {
+		b.log = slog.New(slog.DiscardHandler)
+	}
+	if b.metrics == nil {
+		b.metrics = nopMetrics{}
+	}
+	d := newDialer(opts.TLS, func() bool { return opts.Config().AllowLinkLocal })
+	b.transport = newTransport(d)
+	b.client = newClient(b.transport)
+	b.ctx, b.cancel = context.WithCancelCause(context.Background())
+	return b
+}
+
+// Supports says whether clients may speak the hub protocol: webhooks know JSON
+// and MessagePack bodies only (R56).
+func (b *Backend) Supports(protocol string) bool { return hubprotocol.Supported(protocol) }
+
+// Accept returns the session of a new connection. It refuses nobody: an
+// upstream that does not want a client rejects its connected event (D13).
+func (b *Backend) Accept(c *gateway.Conn, _ hubprotocol.HandshakeRequest) (gateway.Session, error) {
+	return newSession(b, c), nil
+}
+
+// Close waits until all events taken so far were delivered and refuses those
+// that come later; call it after gateway.Drain, which brings the disconnected
+// events. When ctx ends first, the calls under way are cut off, what waits is
+// given up, and the error of ctx is returned. No goroutine outlives it.
+func (b *Backend) Close(ctx context.Context) error {
+	err := b.workers.close(ctx, func() { b.cancel(errShutdown) })
+	b.cancel(errShutdown)
+	b.transport.CloseIdleConnections()
+	return err
+}
+
+// plan returns the templates of the settings in force, compiled.
+func (b *Backend) plan() *plan {
+	cfg := b.opts.Config()
+	if p := b.plans.Load(); p != nil && p.cfg == cfg {
+		return p
+	}
+	// Two goroutines may compile the same settings once; the last one stays.
+	p := newPlan(cfg)
+	b.plans.Store(p)
+	return p
+}
+
+// workerGroup counts the goroutines that deliver events, one per connection
+// with events waiting.
+type workerGroup struct {
+	mu     sync.Mutex
+	closed bool
+	wg     sync.WaitGroup
+}
+
+// start runs work in a goroutine, unless the group is closed.
+func (g *workerGroup) start(work func()) bool {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if g.closed {
+		return false
+	}
+	g.wg.Go(work)
+	return true
+}
+
+// close refuses new work and waits for what runs, calling hurry when ctx ends.
+func (g *workerGroup) close(ctx context.Context, hurry func()) error {
+	g.mu.Lock()
+	g.closed = true
+	g.mu.Unlock()
+	stop := context.AfterFunc(ctx, hurry)
+	g.wg.Wait()
+	if !stop() {
+		return context.Cause(ctx)
+	}
+	return nil
+}

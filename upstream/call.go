@@ -1,0 +1,155 @@
+package upstream
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"net/http"
+	"strings"
+	"time"
+
+	"github.com/hashicorp/go-retryablehttp"
+)
+
+// textNoURL is what a client is told when the template of its invocation makes no URL.
+const textNoURL = "Invocation failed, the upstream's URL is not available."
+
+// handle delivers one event and acts on the answer.
+func (s *session) handle(c *caller, cfg *Config, e *event) {
+	b := s.backend
+	trace, parent := newTrace()
+	if b.ctx.Err() != nil {
+		b.metrics.Skipped(e.kind.category(), SkipShutdown)
+		s.answer(e, failure(ResultShutdown, ""))
+		return
+	}
+	at, err := e.template.endpoint(s.names(e), &b.secrets)
+	if err != nil {
+		b.metrics.Skipped(e.kind.category(), SkipURL)
+		s.log(slog.LevelWarn, "webhook skipped", e, trace, slog.String("error", err.Error()))
+		s.answer(e, answer{text: textNoURL})
+		return
+	}
+	start := time.Now()
+	a := b.call(c, cfg, e, at, parent)
+	took := time.Since(start)
+	b.metrics.Called(e.template.index, e.kind.category(), a.result, took)
+	s.logCall(e, trace, &a, took)
+	s.answer(e, a)
+	if a.result == ResultRejected && !cfg.KeepRejected {
+		s.reject(a.reason)
+	}
+}
+
+// answer sends the client its Completion, if the event wants one.
+func (s *session) answer(e *event, a answer) {
+	if e.invocation != "" {
+		s.conn.Send(a.completion(e))
+	}
+}
+
+// call makes the POST of one event and judges the answer. It takes no longer
+// than the timeout.
+func (b *Backend) call(c *caller, cfg *Config, e *event, at *endpoint, trace string) answer {
+	ctx, cancel := context.WithTimeout(b.ctx, orDefault(cfg.Timeout, DefaultTimeout))
+	defer cancel()
+	leave, err := b.origins.enter(ctx, at.origin, orDefault(cfg.MaxPerOrigin, DefaultMaxPerOrigin))
+	if err != nil {
+		return failure(b.ended(ResultBusy), "no turn at the origin in time")
+	}
+	defer leave()
+	request, err := newRequest(ctx, c.header(e, trace), e, at)
+	if err != nil {
+		return failure(ResultBroken, errorText(err, at))
+	}
+	response, err := b.client.Do(request)
+	if err != nil {
+		return failure(b.failed(ctx, err), errorText(err, at))
+	}
+	defer response.Body.Close()
+	a := judge(response, e, orDefault(cfg.MaxResponseBytes, DefaultMaxResponseBytes), at)
+	if a.result == ResultBroken && ctx.Err() != nil {
+		a = cutOff(b.ended(ResultTimeout))
+	}
+	a.status = response.StatusCode
+	return a
+}
+
+// newRequest makes the request without parsing its URL again, which is shared.
+func newRequest(ctx context.Context, header http.Header, e *event, at *endpoint) (*retryablehttp.Request, error) {
+	plain := &http.Request{
+		Method: http.MethodPost, URL: at.url, Host: at.url.Host, Header: header,
+		Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1,
+	}
+	request, err := retryablehttp.FromRequest(plain.WithContext(ctx))
+	if err != nil {
+		return nil, err
+	}
+	return request, request.SetBody(e.body)
+}
+
+// failed says why no answer came.
+func (b *Backend) failed(ctx context.Context, err error) Result {
+	_, unsent := errors.AsType[*connectError](err)
+	switch {
+	case errors.Is(err, errGuarded):
+		return ResultGuarded
+	case ctx.Err() != nil:
+		return b.ended(ResultTimeout)
+	case unsent:
+		return ResultConnect
+	}
+	return ResultBroken
+}
+
+// ended returns ResultShutdown when a call ended because the gateway does,
+// else the result it has by itself.
+func (b *Backend) ended(r Result) Result {
+	if b.ctx.Err() != nil {
+		return ResultShutdown
+	}
+	return r
+}
+
+// logCall writes the one line about a webhook that was called.
+func (s *session) logCall(e *event, trace string, a *answer, took time.Duration) {
+	level := slog.LevelWarn
+	switch a.result {
+	case ResultOK:
+		level = slog.LevelDebug
+	case ResultRejected:
+		level = slog.LevelInfo
+	}
+	if !s.backend.log.Enabled(s.backend.ctx, level) {
+		return
+	}
+	attrs := []slog.Attr{
+		slog.String("result", string(a.result)), slog.Duration("took", took),
+	}
+	if a.status != 0 {
+		attrs = append(attrs, slog.Int("status", a.status))
+	}
+	if a.detail != "" {
+		attrs = append(attrs, slog.String("error", a.detail))
+	}
+	s.log(level, "webhook called", e, trace, attrs...)
+}
+
+func (s *session) log(level slog.Level, text string, e *event, trace string, attrs ...slog.Attr) {
+	id := s.conn.Identity()
+	s.backend.log.LogAttrs(s.backend.ctx, level, text, append([]slog.Attr{
+		slog.String("connection", id.ID), slog.String("hub", id.Hub),
+		slog.String("category", e.kind.category()), slog.String("event", clip(e.name())),
+		slog.Int("template", e.template.index), slog.Any("upstream", e.template), slog.String("trace", trace),
+	}, attrs...)...)
+}
+
+// maxShown bounds the names that clients choose in log lines and texts.
+const maxShown = 128
+
+func clip(name string) string {
+	if len(name) > maxShown {
+		return strings.ToValidUTF8(name[:maxShown], "") + "…"
+	}
+	return name
+}

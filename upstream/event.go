@@ -1,0 +1,102 @@
+package upstream
+
+import (
+	"bytes"
+	"encoding/binary"
+	"encoding/hex"
+	"encoding/json"
+	"math/rand/v2"
+
+	"github.com/hubgate/hubgate/gateway"
+)
+
+// kind is which of the three events of a client an event is.
+type kind uint8
+
+const (
+	kindConnected kind = iota
+	kindMessage
+	kindDisconnected
+)
+
+// Categories of events, as they travel in headers and URLs.
+const (
+	categoryConnections = "connections"
+	categoryMessages    = "messages"
+)
+
+func (k kind) category() string {
+	if k == kindMessage {
+		return categoryMessages
+	}
+	return categoryConnections
+}
+
+// event is one POST that waits or is under way.
+type event struct {
+	template *template
+	target   string // of a message
+	body     []byte
+	protocol string
+	// invocation is the id to answer, empty if no answer is expected.
+	invocation string
+	kind       kind
+}
+
+// name is the event's name in headers, URLs and patterns.
+func (e *event) name() string {
+	switch e.kind {
+	case kindConnected:
+		return "connected"
+	case kindDisconnected:
+		return "disconnected"
+	}
+	return e.target
+}
+
+// size is what the event counts in a bounded queue.
+func (e *event) size() int { return len(e.body) + len(e.target) }
+
+// bodyConnected is the body of every connected event; it is never changed.
+var bodyConnected = []byte(`{"type":10}`)
+
+// disconnectedBody returns the body of a disconnected event. The error is left
+// out when the connection ended in an ordinary way (R54).
+func disconnectedBody(cause gateway.Cause) []byte {
+	body, err := json.Marshal(struct {
+		Type  int    `json:"type"`
+		Error string `json:"error,omitempty"`
+	}{11, cause.Text})
+	if err != nil {
+		panic(err) // a struct of a number and a string always marshals
+	}
+	return body
+}
+
+// newMessage copies what a message event needs of r, which is only valid
+// during the call. The body is the record as the client wrote it (R55, R67).
+func newMessage(t *template, protocol string, r *gateway.Record) event {
+	e := event{kind: kindMessage, template: t, protocol: protocol, target: r.Message.Target, body: bytes.Clone(r.Body)}
+	if r.Message.HasID {
+		e.invocation = r.Message.InvocationID
+	}
+	return e
+}
+
+// newTrace returns the identifiers of one event: the id for log lines and the
+// W3C traceparent header, which says sampled: receivers that follow their
+// caller's decision would otherwise record nothing.
+func newTrace() (id, parent string) {
+	var raw [24]byte // 16 of the trace, 8 of the span; neither may be all zero
+	binary.BigEndian.PutUint64(raw[0:], rand.Uint64())
+	binary.BigEndian.PutUint64(raw[8:], rand.Uint64()|1)
+	binary.BigEndian.PutUint64(raw[16:], rand.Uint64()|1)
+	text := make([]byte, 0, len("00-")+2*len(raw)+len("--01"))
+	text = append(text, "00-"...)
+	text = hex.AppendEncode(text, raw[:16])
+	text = append(text, '-')
+	text = hex.AppendEncode(text, raw[16:])
+	text = append(text, "-01"...)
+	parent = string(text)
+	return parent[3 : 3+32], parent
+}

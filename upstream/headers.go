@@ -1,0 +1,196 @@
+package upstream
+
+import (
+	"net/http"
+	"strings"
+	"unicode"
+	"unicode/utf8"
+
+	"github.com/hubgate/hubgate/auth"
+	"github.com/hubgate/hubgate/gateway"
+	"github.com/hubgate/hubgate/hubprotocol"
+)
+
+// Names of the request headers, spelled as on the wire: net/http writes map
+// keys as they are.
+const (
+	headerConnection  = "X-ASRS-Connection-Id"
+	headerHub         = "X-ASRS-Hub"
+	headerCategory    = "X-ASRS-Category"
+	headerEvent       = "X-ASRS-Event"
+	headerUser        = "X-ASRS-User-Id"
+	headerClaims      = "X-ASRS-User-Claims"
+	headerQuery       = "X-ASRS-Client-Query"
+	headerSignature   = "X-ASRS-Signature"
+	headerContentType = "Content-Type"
+	headerTrace       = "traceparent"
+	headerAgent       = "User-Agent"
+
+	userAgent = "hubgate"
+)
+
+// maxTargetBytes bounds the targets that may become an event: they travel in a
+// header, of which common servers take 8 KiB.
+const maxTargetBytes = 4 << 10
+
+// caller holds the header values that are the same for all events of a
+// connection; absent ones are empty.
+type caller struct {
+	connection, hub, user, claims, query, signature string
+}
+
+// newCaller computes the values for a connection. They are not kept while the
+// connection is idle: a microsecond per burst is cheaper than their memory.
+func newCaller(id *gateway.Identity, keys []auth.Secret) *caller {
+	c := &caller{
+		connection: id.ID,
+		hub:        hubName(id),
+		user:       string(appendHeader(nil, id.User)),
+		claims:     string(appendClaims(nil, id.Claims)),
+		signature:  auth.UpstreamSignature(keys, id.ID),
+	}
+	if id.Query != "" {
+		c.query = string(appendASCII([]byte("?"), id.Query))
+	}
+	return c
+}
+
+// hubName returns the hub as the client spelled it, or the hub's key when that
+// is more than another spelling: it then has the application's prefix.
+func hubName(id *gateway.Identity) string {
+	if strings.EqualFold(id.Hub, id.HubName) {
+		return id.HubName
+	}
+	return id.Hub
+}
+
+// header returns the headers of one request (R53, R56, R58–R60).
+func (c *caller) header(e *event, trace string) http.Header {
+	values := [...]struct{ name, value string }{
+		{headerContentType, e.contentType()},
+		{headerConnection, c.connection},
+		{headerHub, c.hub},
+		{headerCategory, e.kind.category()},
+		{headerEvent, string(appendTarget(nil, e.name()))},
+		{headerUser, c.user},
+		{headerClaims, c.claims},
+		{headerQuery, c.query},
+		{headerSignature, c.signature},
+		{headerTrace, trace},
+		{headerAgent, userAgent},
+	}
+	header := make(http.Header, len(values))
+	// One array for all values: a slice each would be an allocation each.
+	list := make([]string, len(values))
+	for i, v := range values {
+		if v.value != "" {
+			list[i] = v.value
+			header[v.name] = list[i : i+1 : i+1]
+		}
+	}
+	return header
+}
+
+// contentType returns the media type of an event's body, without parameters.
+func (e *event) contentType() string {
+	if e.kind == kindMessage && e.protocol == hubprotocol.MessagePack {
+		return "application/x-msgpack"
+	}
+	return "application/json"
+}
+
+// checkTarget says whether a target may become an event: control characters
+// would have to be altered, and an altered name could pass for another (R61).
+func checkTarget(target string) bool {
+	return strings.IndexFunc(target, unicode.IsControl) < 0
+}
+
+// appendTarget appends a target for X-ASRS-Event: printable ASCII as it is,
+// everything else, and spaces at the ends, percent-encoded as UTF-8.
+func appendTarget(dst []byte, target string) []byte {
+	start, end := edges(target)
+	for i := range len(target) {
+		c := target[i]
+		if c < ' ' || c >= 0x7f || i < start || i >= end {
+			dst = appendPercent(dst, c)
+		} else {
+			dst = append(dst, c)
+		}
+	}
+	return dst
+}
+
+// edges returns where value begins and ends without the spaces around it,
+// which receivers would trim off.
+func edges(value string) (start, end int) {
+	end = len(strings.TrimRight(value, " "))
+	return min(end, len(value)-len(strings.TrimLeft(value, " "))), end
+}
+
+// appendASCII appends a query string; what may not stand in one is percent-encoded.
+func appendASCII(dst []byte, query string) []byte {
+	for i := range len(query) {
+		if c := query[i]; c <= ' ' || c >= 0x7f {
+			dst = appendPercent(dst, c)
+		} else {
+			dst = append(dst, c)
+		}
+	}
+	return dst
+}
+
+// appendHeader appends a header value: control characters, bytes that are no
+// UTF-8 and spaces at the ends are percent-encoded, all else stays, as UTF-8.
+func appendHeader(dst []byte, value string) []byte {
+	start, end := edges(value)
+	for i := 0; i < len(value); {
+		r, size := utf8.DecodeRuneInString(value[i:])
+		if i < start || i >= end {
+			dst = appendPercent(dst, ' ')
+		} else {
+			dst = appendRune(dst, value[i:i+size], r, size)
+		}
+		i += size
+	}
+	return dst
+}
+
+func appendRune(dst []byte, text string, r rune, size int) []byte {
+	if unicode.IsControl(r) || r == utf8.RuneError && size == 1 {
+		for i := range len(text) {
+			dst = appendPercent(dst, text[i])
+		}
+		return dst
+	}
+	return append(dst, text...)
+}
+
+// appendClaims appends "type: value, type: value" (R60). Receivers split at
+// the comma and then at colon and space, and drop what does not come apart in
+// two: in types and values a comma and the colon of ": " are percent-encoded,
+// besides what appendHeader encodes.
+func appendClaims(dst []byte, claims []gateway.Claim) []byte {
+	for i, claim := range claims {
+		if i > 0 {
+			dst = append(dst, ", "...)
+		}
+		dst = appendClaimText(dst, claim.Type)
+		dst = append(dst, ": "...)
+		dst = appendClaimText(dst, claim.Value)
+	}
+	return dst
+}
+
+func appendClaimText(dst []byte, text string) []byte {
+	for i := 0; i < len(text); {
+		r, size := utf8.DecodeRuneInString(text[i:])
+		// A colon at the end of a type would make ": " with the separator's own.
+		if r == ',' || r == ':' && (i+1 == len(text) || text[i+1] == ' ') {
+			dst = appendPercent(dst, byte(r))
+		} else {
+			dst = appendRune(dst, text[i:i+size], r, size)
+		}
+		i += size
+	}
+	return dst
+}

@@ -1,0 +1,242 @@
+package upstream
+
+import (
+	"fmt"
+	"runtime/debug"
+	"sync"
+
+	"github.com/hubgate/hubgate/gateway"
+	"github.com/hubgate/hubgate/hubprotocol"
+)
+
+// conn is what a session needs of gateway.Conn.
+type conn interface {
+	Identity() *gateway.Identity
+	Protocol() string
+	Send(frame []byte)
+	Close(cause gateway.Cause)
+}
+
+// session queues the events of one connection. A goroutine delivers them one
+// at a time, in order, and exists only while there are any; an idle session is
+// this struct and nothing else.
+type session struct {
+	backend *Backend
+	conn    conn
+
+	mu       sync.Mutex
+	queue    []event
+	bytes    int  // sum of the sizes in queue
+	opened   bool // the handshake succeeded
+	closed   bool // disconnected was queued, or never will be
+	working  bool // a goroutine delivers
+	rejected bool // the upstream does not want this client: nothing more is delivered
+}
+
+func newSession(b *Backend, c conn) *session { return &session{backend: b, conn: c} }
+
+// Traits are all false: the gateway answers the handshake, pings, and parses.
+func (s *session) Traits() gateway.Traits { return gateway.Traits{} }
+
+// Opened queues the connected event (R53).
+func (s *session) Opened() {
+	s.mu.Lock()
+	s.opened = true
+	s.mu.Unlock()
+	if t := s.match(kindConnected, ""); t != nil {
+		s.put(event{kind: kindConnected, template: t, body: bodyConnected})
+	}
+}
+
+// Received queues invocations. Streaming ones are answered with an error
+// (C88); results, stream items and cancellations have no webhook (R68).
+func (s *session) Received(r gateway.Record) (taken bool) {
+	switch r.Type {
+	case hubprotocol.Invocation:
+		return s.message(&r)
+	case hubprotocol.StreamInvocation:
+		s.refuse(r.Message, SkipUnsupported, "Streaming is not supported in Serverless mode.")
+	}
+	return true
+}
+
+// Closed queues the disconnected event behind everything else, unless the
+// client was never seen or was rejected (R54, D13).
+func (s *session) Closed(cause gateway.Cause) {
+	s.mu.Lock()
+	unseen := !s.opened || s.closed || s.rejected
+	s.closed = true
+	s.mu.Unlock()
+	if unseen {
+		return
+	}
+	if t := s.match(kindDisconnected, ""); t != nil {
+		s.put(event{kind: kindDisconnected, template: t, body: disconnectedBody(cause)})
+	}
+}
+
+func (s *session) message(r *gateway.Record) (taken bool) {
+	target := r.Message.Target
+	if !checkTarget(target) {
+		s.backend.metrics.Skipped(categoryMessages, SkipTarget)
+		s.conn.Close(gateway.Cause{
+			Reason: gateway.CloseBadRequest,
+			Text:   "The target of an invocation must not contain control characters.",
+		})
+		return true
+	}
+	t := s.match(kindMessage, target)
+	switch {
+	case t == nil:
+		s.unmatched(r.Message)
+		return true
+	case len(target) > maxTargetBytes:
+		s.refuse(r.Message, SkipTarget, fmt.Sprintf("Invocation failed, the target is longer than %d bytes.", maxTargetBytes))
+		return true
+	}
+	return s.put(newMessage(t, s.conn.Protocol(), r))
+}
+
+// match finds the template of an event when it arrives: without one, nothing
+// is queued and no goroutine starts.
+func (s *session) match(k kind, target string) *template {
+	return s.backend.plan().match(s.names(&event{kind: k, target: target}))
+}
+
+func (s *session) names(e *event) names {
+	return names{hub: hubName(s.conn.Identity()), category: e.kind.category(), event: e.name()}
+}
+
+// unmatched answers an invocation that no template takes (D3, C89).
+func (s *session) unmatched(m *hubprotocol.Message) {
+	if s.backend.opts.Config().SilentUnmatched {
+		s.backend.metrics.Skipped(categoryMessages, SkipUnmatched)
+		return
+	}
+	s.refuse(m, SkipUnmatched, fmt.Sprintf("No upstream endpoint matches hub, category, event: %s, %s, %s.",
+		hubName(s.conn.Identity()), categoryMessages, clip(m.Target)))
+}
+
+// refuse answers an invocation, if it wants an answer, without a webhook.
+func (s *session) refuse(m *hubprotocol.Message, reason SkipReason, text string) {
+	s.backend.metrics.Skipped(categoryMessages, reason)
+	if m.HasID && m.InvocationID != "" {
+		s.conn.Send(hubprotocol.AppendCompletionError(nil, s.conn.Protocol(), m.InvocationID, text))
+	}
+}
+
+// put queues an event and sees to it that a goroutine delivers it. False means
+// that the queue is full; only messages meet that.
+func (s *session) put(e event) (taken bool) {
+	limit := s.backend.opts.Config().Queue
+	s.mu.Lock()
+	if s.rejected {
+		s.mu.Unlock()
+		s.backend.metrics.Skipped(e.kind.category(), SkipRejected)
+		return true
+	}
+	full := len(s.queue) >= orDefault(limit.Events, DefaultQueueEvents) ||
+		s.bytes+e.size() > orDefault(limit.Bytes, DefaultQueueBytes)
+	if full && len(s.queue) > 0 && e.kind == kindMessage {
+		s.mu.Unlock()
+		s.backend.metrics.Skipped(e.kind.category(), SkipFull)
+		return false
+	}
+	s.queue = append(s.queue, e)
+	s.bytes += e.size()
+	idle := !s.working
+	s.working = true
+	s.backend.metrics.Queued(1)
+	s.mu.Unlock()
+	if idle && !s.backend.workers.start(s.work) {
+		for e, ok := s.next(); ok; e, ok = s.next() {
+			s.backend.metrics.Skipped(e.kind.category(), SkipShutdown)
+		}
+	}
+	return true
+}
+
+// next takes the oldest event. When there is none, the caller's work is over.
+func (s *session) next() (e event, ok bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if len(s.queue) == 0 {
+		s.queue, s.working = nil, false
+		return event{}, false
+	}
+	e = s.queue[0]
+	s.queue[0] = event{}
+	s.queue = s.queue[1:]
+	s.bytes -= e.size()
+	s.backend.metrics.Queued(-1)
+	return e, true
+}
+
+// purge gives up the waiting events that drop selects.
+func (s *session) purge(reason SkipReason, drop func(*event) bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	var kept []event
+	for i := range s.queue {
+		e := &s.queue[i]
+		if !drop(e) {
+			kept = append(kept, *e)
+			continue
+		}
+		s.bytes -= e.size()
+		s.backend.metrics.Queued(-1)
+		s.backend.metrics.Skipped(e.kind.category(), reason)
+	}
+	s.queue = kept
+}
+
+// work delivers events until none waits.
+func (s *session) work() {
+	for s.deliver() {
+	}
+}
+
+// deliver delivers events until none waits, or one of them panics: then the
+// connection ends, and only disconnected is still to be delivered.
+func (s *session) deliver() (again bool) {
+	defer func() {
+		if fault := recover(); fault != nil {
+			s.fail(fault)
+			again = true
+		}
+	}()
+	var (
+		c   *caller
+		cfg *Config
+	)
+	for {
+		e, ok := s.next()
+		if !ok {
+			return false
+		}
+		if now := s.backend.opts.Config(); now != cfg {
+			cfg = now
+			c = newCaller(s.conn.Identity(), cfg.Keys)
+		}
+		s.handle(c, cfg, &e)
+	}
+}
+
+func (s *session) fail(fault any) {
+	s.backend.log.Error("webhook worker panicked", "connection", s.conn.Identity().ID, "hub", s.conn.Identity().Hub,
+		"panic", fmt.Sprint(fault), "stack", string(debug.Stack()))
+	s.purge(SkipPanic, func(e *event) bool { return e.kind != kindDisconnected })
+	s.conn.Close(gateway.Cause{
+		Reason: gateway.CloseServiceTransientError, Text: "The gateway failed to handle the connection.", AllowReconnect: true,
+	})
+}
+
+// reject ends a connection whose connected event was answered with a refusal;
+// what it sent meanwhile is not delivered, nor is disconnected (D13).
+func (s *session) reject(reason string) {
+	s.mu.Lock()
+	s.rejected = true
+	s.mu.Unlock()
+	s.purge(SkipRejected, func(*event) bool { return true })
+	s.conn.Close(gateway.Cause{Reason: gateway.CloseInvokeUpstreamFailed, Text: reason})
+}
