@@ -1,0 +1,112 @@
+// Package admin is what operators see of a running gateway: Prometheus
+// metrics, liveness and readiness, profiles and the gateway's own check of its
+// books. It belongs on an address that clients cannot reach, since profiles
+// show what the process has in memory.
+package admin
+
+import (
+	"fmt"
+	"io"
+	"net/http"
+	"net/http/pprof"
+	"runtime"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/collectors"
+	"github.com/prometheus/client_golang/prometheus/promhttp"
+
+	"github.com/hubgate/hubgate/gateway"
+)
+
+// Node is what is watched; *gateway.Gateway is one. Its methods may be called
+// concurrently.
+type Node interface {
+	Stats() gateway.Stats
+	Check() error
+	Draining() bool
+}
+
+// Admin serves the admin pages and holds the metrics of the process. It is
+// made before the gateway, whose parts report to its Metrics, and shows the
+// gateway once Watch was called.
+type Admin struct {
+	// Metrics are what the parts of the gateway report to.
+	Metrics  *Metrics
+	registry *prometheus.Registry
+	node     *nodeCollector
+	pages    *http.ServeMux
+}
+
+// New returns an Admin with metrics of its own registry. The version is a
+// label of hubgate_build_info.
+func New(version string) *Admin {
+	a := &Admin{registry: prometheus.NewRegistry(), node: newNodeCollector(), pages: http.NewServeMux()}
+	a.Metrics = newMetrics(a.registry)
+	build := prometheus.NewGauge(prometheus.GaugeOpts{
+		Name: "hubgate_build_info", Help: "Always 1; the labels say what runs.",
+		ConstLabels: prometheus.Labels{"version": version, "goversion": runtime.Version()},
+	})
+	build.Set(1)
+	a.registry.MustRegister(build, a.node, collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	a.route()
+	return a
+}
+
+// Watch makes n the node that is shown.
+func (a *Admin) Watch(n Node) { a.node.watch(n) }
+
+func (a *Admin) ServeHTTP(w http.ResponseWriter, r *http.Request) { a.pages.ServeHTTP(w, r) }
+
+const index = `hubgate, for operators
+
+/metrics        Prometheus metrics
+/livez          200 while the process serves
+/readyz         200 while clients are taken, 503 before and while draining
+/debug/pprof/   profiles
+/debug/check    whether the books balance (exact only when nothing is under way)
+`
+
+func (a *Admin) route() {
+	a.pages.HandleFunc("GET /{$}", func(w http.ResponseWriter, _ *http.Request) { text(w, http.StatusOK, index) })
+	a.pages.Handle("GET /metrics", promhttp.HandlerFor(a.registry, promhttp.HandlerOpts{Registry: a.registry}))
+	a.pages.HandleFunc("GET /livez", func(w http.ResponseWriter, _ *http.Request) { text(w, http.StatusOK, "alive\n") })
+	a.pages.HandleFunc("GET /readyz", a.serveReady)
+	a.pages.HandleFunc("GET /debug/check", a.serveCheck)
+	a.pages.HandleFunc("GET /debug/pprof/", pprof.Index)
+	a.pages.HandleFunc("GET /debug/pprof/cmdline", pprof.Cmdline)
+	a.pages.HandleFunc("GET /debug/pprof/profile", pprof.Profile)
+	a.pages.HandleFunc("GET /debug/pprof/symbol", pprof.Symbol)
+	a.pages.HandleFunc("POST /debug/pprof/symbol", pprof.Symbol)
+	a.pages.HandleFunc("GET /debug/pprof/trace", pprof.Trace)
+}
+
+func (a *Admin) serveReady(w http.ResponseWriter, _ *http.Request) {
+	switch n := a.node.current(); {
+	case n == nil:
+		text(w, http.StatusServiceUnavailable, "starting\n")
+	case n.Draining():
+		text(w, http.StatusServiceUnavailable, "draining\n")
+	default:
+		text(w, http.StatusOK, "ready\n")
+	}
+}
+
+func (a *Admin) serveCheck(w http.ResponseWriter, _ *http.Request) {
+	n := a.node.current()
+	if n == nil {
+		text(w, http.StatusServiceUnavailable, "starting\n")
+		return
+	}
+	if err := n.Check(); err != nil {
+		text(w, http.StatusInternalServerError, fmt.Sprintf("%v\n", err))
+		return
+	}
+	text(w, http.StatusOK, "the books balance\n")
+}
+
+func text(w http.ResponseWriter, status int, body string) {
+	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
+	w.Header().Set("X-Content-Type-Options", "nosniff")
+	w.WriteHeader(status)
+	_, _ = io.WriteString(w, body) // a reader that left needs no answer
+}

@@ -1,0 +1,194 @@
+package admin
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus/testutil/promlint"
+	"github.com/stretchr/testify/require"
+
+	"github.com/hubgate/hubgate/gateway"
+)
+
+type fakeNode struct {
+	mu       sync.Mutex
+	stats    gateway.Stats
+	check    error
+	draining bool
+}
+
+func (n *fakeNode) Stats() gateway.Stats { n.mu.Lock(); defer n.mu.Unlock(); return n.stats }
+func (n *fakeNode) Check() error         { return n.check }
+func (n *fakeNode) Draining() bool       { return n.draining }
+
+func get(t *testing.T, h http.Handler, path string) (status int, body string) {
+	t.Helper()
+	w := httptest.NewRecorder()
+	h.ServeHTTP(w, httptest.NewRequest(http.MethodGet, path, nil))
+	data, err := io.ReadAll(w.Body)
+	require.NoError(t, err)
+	return w.Code, string(data)
+}
+
+func chat() gateway.HubStats {
+	return gateway.HubStats{
+		Hub: "chat", Connections: 3,
+		Books: gateway.Books{
+			Attempted: 10, Written: 6, Queued: 3, QueuedBytes: 300,
+			Dropped: map[string]uint64{"SlowClient": 1, "ConnectionClosed": 0},
+		},
+		MessagesIn: 4, BytesIn: 40, BytesOut: 600,
+	}
+}
+
+func TestMetricsShowTheBooks(t *testing.T) {
+	a := New("v1.2.3")
+	a.Watch(&fakeNode{stats: gateway.Stats{
+		Opened: 5, Closed: map[gateway.CloseReason]uint64{gateway.CloseNormal: 2}, Backlog: 7, Hubs: []gateway.HubStats{chat()},
+	}})
+	status, body := get(t, a, "/metrics")
+	require.Equal(t, http.StatusOK, status)
+	for _, line := range []string{
+		`hubgate_connections{hub="chat",transport=""} 3`,
+		`hubgate_connections_opened_total 5`,
+		`hubgate_connections_closed_total{reason="Normal"} 2`,
+		`hubgate_deliveries_attempted_total{hub="chat"} 10`,
+		`hubgate_deliveries_written_total{hub="chat"} 6`,
+		`hubgate_deliveries_dropped_total{hub="chat",reason="SlowClient"} 1`,
+		`hubgate_deliveries_dropped_total{hub="chat",reason="ConnectionClosed"} 0`,
+		`hubgate_deliveries_queued{hub="chat"} 3`,
+		`hubgate_queued_bytes{hub="chat"} 300`,
+		`hubgate_messages_received_total{hub="chat"} 4`,
+		`hubgate_received_bytes_total{hub="chat"} 40`,
+		`hubgate_sent_bytes_total{hub="chat"} 600`,
+		`hubgate_backlog_bytes 7`,
+		`hubgate_draining 0`,
+		`hubgate_build_info{goversion=`,
+		`version="v1.2.3"`,
+		`go_goroutines `,
+	} {
+		require.Contains(t, body, line)
+	}
+}
+
+func TestMetricsCountWhatHappens(t *testing.T) {
+	a := New("test")
+	m := a.Metrics
+	m.UpstreamCalled(0, "messages", "ok", 20*time.Millisecond)
+	m.UpstreamCalled(0, "messages", "timeout", time.Second)
+	m.UpstreamCalled(maxTemplateLabels, "connections", "ok", time.Millisecond)
+	m.UpstreamSkipped("messages", "unmatched")
+	m.UpstreamQueued(3)
+	m.UpstreamQueued(-1)
+	m.RESTAnswered("broadcast", http.StatusAccepted, time.Millisecond)
+	m.Panicked("clientws")
+	_, body := get(t, a, "/metrics")
+	for _, line := range []string{
+		`hubgate_upstream_requests_total{category="messages",result="ok",template="0"} 1`,
+		`hubgate_upstream_requests_total{category="messages",result="timeout",template="0"} 1`,
+		`hubgate_upstream_requests_total{category="connections",result="ok",template="other"} 1`,
+		`hubgate_upstream_request_duration_seconds_count{category="messages",template="0"} 2`,
+		`hubgate_upstream_request_duration_seconds_sum{category="messages",template="0"} 1.02`,
+		`hubgate_upstream_skipped_total{category="messages",reason="unmatched"} 1`,
+		`hubgate_upstream_queued_events 2`,
+		`hubgate_rest_requests_total{operation="broadcast",status="202"} 1`,
+		`hubgate_rest_request_duration_seconds_count{operation="broadcast"} 1`,
+		`hubgate_panics_total{part="clientws"} 1`,
+	} {
+		require.Contains(t, body, line)
+	}
+	problems, err := promlint.New(strings.NewReader(body)).Lint()
+	require.NoError(t, err)
+	require.Empty(t, problems)
+}
+
+func TestHubLabelsAreBounded(t *testing.T) {
+	n := &fakeNode{}
+	for i := range maxHubLabels + 50 {
+		h := chat()
+		h.Hub = fmt.Sprintf("hub%03d", i)
+		n.stats.Hubs = append(n.stats.Hubs, h)
+	}
+	a := New("test")
+	a.Watch(n)
+	_, body := get(t, a, "/metrics")
+	require.Equal(t, maxHubLabels+1, strings.Count(body, "hubgate_deliveries_written_total{"))
+	require.Contains(t, body, `hubgate_deliveries_written_total{hub="_other"} 300`)
+	require.Contains(t, body, `hubgate_deliveries_dropped_total{hub="_other",reason="SlowClient"} 50`)
+	require.Contains(t, body, `hubgate_connections{hub="_other",transport=""} 150`)
+
+	// A hub keeps its series when one that sorts before it appears, and gets
+	// one when another has gone.
+	n.stats.Hubs = append(n.stats.Hubs[1:], gateway.HubStats{Hub: "a"})
+	_, body = get(t, a, "/metrics")
+	require.Contains(t, body, `{hub="hub199"}`)
+	require.Contains(t, body, `{hub="a"}`)
+	require.NotContains(t, body, `{hub="hub200"}`)
+	require.Equal(t, maxHubLabels+1, strings.Count(body, "hubgate_deliveries_written_total{"))
+}
+
+func TestHealthFollowsTheNode(t *testing.T) {
+	a := New("test")
+	status, body := get(t, a, "/livez")
+	require.Equal(t, http.StatusOK, status, body)
+	status, body = get(t, a, "/readyz")
+	require.Equal(t, http.StatusServiceUnavailable, status)
+	require.Equal(t, "starting\n", body)
+	status, _ = get(t, a, "/debug/check")
+	require.Equal(t, http.StatusServiceUnavailable, status)
+
+	n := &fakeNode{}
+	a.Watch(n)
+	status, body = get(t, a, "/readyz")
+	require.Equal(t, http.StatusOK, status)
+	require.Equal(t, "ready\n", body)
+	n.draining = true
+	status, body = get(t, a, "/readyz")
+	require.Equal(t, http.StatusServiceUnavailable, status)
+	require.Equal(t, "draining\n", body)
+	status, _ = get(t, a, "/livez")
+	require.Equal(t, http.StatusOK, status)
+	_, body = get(t, a, "/metrics")
+	require.Contains(t, body, "hubgate_draining 1")
+}
+
+func TestCheckShowsWhatIsWrong(t *testing.T) {
+	a, n := New("test"), &fakeNode{}
+	a.Watch(n)
+	status, body := get(t, a, "/debug/check")
+	require.Equal(t, http.StatusOK, status, body)
+	n.check = errors.New("hub chat: books do not balance")
+	status, body = get(t, a, "/debug/check")
+	require.Equal(t, http.StatusInternalServerError, status)
+	require.Equal(t, "hub chat: books do not balance\n", body)
+}
+
+func TestIndexListsPagesThatExist(t *testing.T) {
+	a := New("test")
+	a.Watch(&fakeNode{})
+	status, body := get(t, a, "/")
+	require.Equal(t, http.StatusOK, status)
+	listed := 0
+	for line := range strings.Lines(body) {
+		if path, _, _ := strings.Cut(line, " "); strings.HasPrefix(path, "/") {
+			listed++
+			status, _ := get(t, a, path)
+			require.Equal(t, http.StatusOK, status, path)
+		}
+	}
+	require.Equal(t, 5, listed)
+	status, _ = get(t, a, "/debug/pprof/cmdline")
+	require.Equal(t, http.StatusOK, status)
+	status, _ = get(t, a, "/other")
+	require.Equal(t, http.StatusNotFound, status)
+	w := httptest.NewRecorder()
+	a.ServeHTTP(w, httptest.NewRequest(http.MethodPost, "/metrics", nil))
+	require.Equal(t, http.StatusMethodNotAllowed, w.Code)
+}

@@ -1,0 +1,168 @@
+package admin
+
+import (
+	"cmp"
+	"slices"
+	"sync"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/hubgate/hubgate/gateway"
+)
+
+// maxHubLabels bounds the hubs that have series of their own. A token can
+// create a hub, so their number is not ours; all further hubs are one series.
+const (
+	maxHubLabels = 200
+	otherHubs    = "_other"
+)
+
+// nodeCollector turns a node's Stats into metrics at each scrape.
+type nodeCollector struct {
+	mu   sync.Mutex
+	node Node
+	// named are the hubs with series of their own: the first ones seen, so that
+	// a series does not jump between a hub and the rest.
+	named map[string]bool
+}
+
+func newNodeCollector() *nodeCollector { return &nodeCollector{named: make(map[string]bool)} }
+
+func (c *nodeCollector) watch(n Node) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.node = n
+}
+
+func (c *nodeCollector) current() Node {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.node
+}
+
+func desc(name, help string, labels ...string) *prometheus.Desc {
+	return prometheus.NewDesc("hubgate_"+name, help, labels, nil)
+}
+
+var (
+	descDraining = desc("draining", "1 while the node refuses new clients because it is shutting down.")
+	descOpened   = desc("connections_opened_total", "Client connections since the start.")
+	descClosed   = desc("connections_closed_total", "Client connections that ended, by reason.", "reason")
+	descBacklog  = desc("backlog_bytes", "Bytes of sends that wait for the fan-out workers.")
+
+	descConnections = desc("connections", "Live client connections.", "hub", "transport")
+	descAttempted   = desc("deliveries_attempted_total", "Deliveries to single clients that were begun: written, dropped and queued add up to it.", "hub")
+	descWritten     = desc("deliveries_written_total", "Deliveries that were handed to the client's socket.", "hub")
+	descDropped     = desc("deliveries_dropped_total", "Deliveries that were given up, by reason.", "hub", "reason")
+	descQueued      = desc("deliveries_queued", "Deliveries that wait for their client.", "hub")
+	descQueuedBytes = desc("queued_bytes", "Bytes that wait for clients.", "hub")
+	descMessagesIn  = desc("messages_received_total", "Records from clients.", "hub")
+	descBytesIn     = desc("received_bytes_total", "Bytes of hub protocol from clients.", "hub")
+	descBytesOut    = desc("sent_bytes_total", "Bytes to clients.", "hub")
+)
+
+// Describe sends nothing: an unchecked collector, because the labels depend on
+// what the node has.
+func (c *nodeCollector) Describe(chan<- *prometheus.Desc) {}
+
+func (c *nodeCollector) Collect(ch chan<- prometheus.Metric) {
+	n := c.current()
+	if n == nil {
+		return
+	}
+	s := n.Stats()
+	out := sink(ch)
+	out.gauge(descDraining, boolean(n.Draining()))
+	out.counter(descOpened, float64(s.Opened))
+	for reason, count := range s.Closed {
+		out.counter(descClosed, float64(count), string(reason))
+	}
+	out.gauge(descBacklog, float64(s.Backlog))
+	for _, h := range c.bounded(s.Hubs) {
+		out.hub(h)
+	}
+}
+
+// sink writes constant metrics to a scrape.
+type sink chan<- prometheus.Metric
+
+func (s sink) gauge(d *prometheus.Desc, v float64, labels ...string) {
+	s <- prometheus.MustNewConstMetric(d, prometheus.GaugeValue, v, labels...)
+}
+
+func (s sink) counter(d *prometheus.Desc, v float64, labels ...string) {
+	s <- prometheus.MustNewConstMetric(d, prometheus.CounterValue, v, labels...)
+}
+
+func (s sink) hub(h gateway.HubStats) {
+	s.gauge(descConnections, float64(h.Connections), h.Hub, "")
+	s.counter(descAttempted, float64(h.Attempted), h.Hub)
+	s.counter(descWritten, float64(h.Written), h.Hub)
+	for reason, count := range h.Dropped {
+		s.counter(descDropped, float64(count), h.Hub, reason)
+	}
+	s.gauge(descQueued, float64(h.Queued), h.Hub)
+	s.gauge(descQueuedBytes, float64(h.QueuedBytes), h.Hub)
+	s.counter(descMessagesIn, float64(h.MessagesIn), h.Hub)
+	s.counter(descBytesIn, float64(h.BytesIn), h.Hub)
+	s.counter(descBytesOut, float64(h.BytesOut), h.Hub)
+}
+
+func boolean(b bool) float64 {
+	if b {
+		return 1
+	}
+	return 0
+}
+
+// bounded returns the hubs' stats with all but maxHubLabels hubs made one.
+func (c *nodeCollector) bounded(hubs []gateway.HubStats) []gateway.HubStats {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	present := make(map[string]bool, len(hubs))
+	for i := range hubs {
+		present[hubs[i].Hub] = true
+	}
+	for name := range c.named {
+		if !present[name] {
+			delete(c.named, name)
+		}
+	}
+	slices.SortFunc(hubs, func(a, b gateway.HubStats) int { return cmp.Compare(a.Hub, b.Hub) })
+	var list []gateway.HubStats
+	var other *gateway.HubStats
+	for _, h := range hubs {
+		if !c.named[h.Hub] && len(c.named) < maxHubLabels {
+			c.named[h.Hub] = true
+		}
+		if c.named[h.Hub] {
+			list = append(list, h)
+			continue
+		}
+		if other == nil {
+			other = &gateway.HubStats{Hub: otherHubs}
+		}
+		addHub(other, h)
+	}
+	if other != nil {
+		list = append(list, *other)
+	}
+	return list
+}
+
+func addHub(sum *gateway.HubStats, h gateway.HubStats) {
+	sum.Connections += h.Connections
+	sum.Attempted += h.Attempted
+	sum.Written += h.Written
+	sum.Queued += h.Queued
+	sum.QueuedBytes += h.QueuedBytes
+	sum.MessagesIn += h.MessagesIn
+	sum.BytesIn += h.BytesIn
+	sum.BytesOut += h.BytesOut
+	if sum.Dropped == nil {
+		sum.Dropped = make(map[string]uint64, len(h.Dropped))
+	}
+	for reason, count := range h.Dropped {
+		sum.Dropped[reason] += count
+	}
+}
