@@ -16,8 +16,11 @@ const (
 // separator; ErrMalformed for a prefix longer than five bytes or over 2^31-1 (C73);
 // ErrProtocol for a protocol whose framing is not known. After an error the
 // connection cannot be read any further. The results share b's memory and nothing is
-// allocated. max must not be negative.
+// allocated. A negative max counts as 0.
 func Cut(protocol string, b []byte, max int) (frame, body, rest []byte, err error) {
+	if max < 0 {
+		max = 0
+	}
 	switch protocol {
 	case JSON:
 		return cutJSON(b, max)

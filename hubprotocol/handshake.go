@@ -22,9 +22,9 @@ const maxEchoedName = 64
 // CutHandshake cuts the handshake record, without its separator, off the bytes a
 // client has sent so far. A nil record without error means that the record is not
 // complete. ErrTooLarge is returned as soon as it is certain that the record has more
-// than max bytes, which must not be negative. The results share b's memory.
+// than max bytes. The results share b's memory.
 func CutHandshake(b []byte, max int) (record, rest []byte, err error) {
-	_, record, rest, err = cutJSON(b, max)
+	_, record, rest, err = Cut(JSON, b, max)
 	return record, rest, err
 }
 
