@@ -1,0 +1,137 @@
+package config
+
+import (
+	"cmp"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"reflect"
+	"strings"
+
+	"github.com/hubgate/hubgate/settings"
+)
+
+// defaultSettingsFile is read when it exists and nothing else is named.
+const defaultSettingsFile = "settings.json"
+
+// Settings returns what may change while the gateway runs, valid. It reads the
+// emulator's settings.json each time it is called, unless the templates come
+// from elsewhere. The well-known access key is an error when an address to
+// listen on is not on loopback.
+func (c *Config) Settings() (settings.Settings, error) {
+	templates, source, err := c.templates()
+	if err != nil {
+		return settings.Settings{}, err
+	}
+	s := settings.Settings{
+		Mode:     c.Service.Mode,
+		Keys:     settings.Keys{Primary: c.Service.AccessKey, Secondary: c.Service.SecondaryKey},
+		Upstream: c.Upstream.settings(templates),
+		CORS:     settings.CORS(c.CORS),
+		Limits:   settings.Limits{Capacity: c.Capacity.settings(), Sizes: c.Sizes.settings()},
+		Clients:  settings.Clients(c.Clients),
+		Auth:     settings.Auth(c.Auth),
+	}
+	if err := errors.Join(s.Validate(), c.checkWellKnownKey(s.Keys.HasEmulatorKey())); err != nil {
+		if strings.Contains(err.Error(), templatesKey+"[") {
+			err = fmt.Errorf("%w\n%s is what %s says", err, templatesKey, source)
+		}
+		return settings.Settings{}, err
+	}
+	return s, nil
+}
+
+func (u Upstream) settings(templates []settings.Template) settings.Upstream {
+	return settings.Upstream{
+		Templates:               templates,
+		Timeout:                 u.Timeout,
+		MaxResponseBytes:        int64(u.MaxResponseBytes),
+		Unmatched:               u.Unmatched,
+		Rejection:               u.Rejection,
+		IgnoreEventCase:         u.IgnoreEventCase,
+		MaxConcurrentPerOrigin:  u.MaxConcurrentPerOrigin,
+		QueuePerConnection:      u.QueuePerConnection,
+		QueueBytesPerConnection: int64(u.QueueBytesPerConnection),
+		AllowLinkLocal:          u.AllowLinkLocal,
+		AllowedEnv:              u.AllowedEnv,
+		AllowedFiles:            u.AllowedFiles,
+	}
+}
+
+func (l Capacity) settings() settings.Capacity {
+	return settings.Capacity{
+		MaxConnections:           l.MaxConnections,
+		MaxDiagnosticConnections: l.MaxDiagnosticConnections,
+		GroupsPerConnection:      l.GroupsPerConnection,
+		GroupsPerUser:            l.GroupsPerUser,
+		Hubs:                     l.Hubs,
+		OutboxBytes:              int64(l.OutboxBytes),
+		HubQueuedBytes:           int64(l.HubQueuedBytes),
+	}
+}
+
+func (l Sizes) settings() settings.Sizes {
+	return settings.Sizes{
+		MessageBytes:   int64(l.MessageBytes),
+		PostBytes:      int64(l.PostBytes),
+		HandshakeBytes: int64(l.HandshakeBytes),
+		RESTBodyBytes:  int64(l.RESTBodyBytes),
+		TokenBytes:     int64(l.TokenBytes),
+		URIBytes:       int64(l.URIBytes),
+		HeaderBytes:    int64(l.HeaderBytes),
+	}
+}
+
+// templates returns the upstream templates of the first source that has any
+// say: --upstream, upstream.templates in the file, settings.json.
+func (c *Config) templates() (list []settings.Template, source string, err error) {
+	if len(c.Service.Upstream) > 0 {
+		for _, text := range c.Service.Upstream {
+			list = append(list, shorthand(text))
+		}
+		return list, "--upstream", nil
+	}
+	if c.file.has(templatesKey) {
+		return c.file.templates, c.file.name, nil
+	}
+	source = c.SettingsFile()
+	list, err = ReadSettingsFile(source)
+	if c.Files.Settings == "" && errors.Is(err, os.ErrNotExist) {
+		return nil, source, nil
+	}
+	return list, source, err
+}
+
+// SettingsFile returns where the emulator's settings.json is or would be. A
+// directory stands for the settings.json in it.
+func (c *Config) SettingsFile() string {
+	path := cmp.Or(c.Files.Settings, defaultSettingsFile)
+	if info, err := os.Stat(path); err == nil && info.IsDir() {
+		return filepath.Join(path, defaultSettingsFile)
+	}
+	return path
+}
+
+// Watched returns the files whose change calls for parsing again; they need
+// not exist. TLS files are not among them.
+func (c *Config) Watched() []string {
+	paths := []string{c.SettingsFile()}
+	if c.Files.Config != "" {
+		paths = append(paths, c.Files.Config)
+	}
+	return paths
+}
+
+// NeedsRestart returns the names of the options in which next differs from c
+// and that are read only once, as they are spelled in the file.
+func (c *Config) NeedsRestart(next *Config) []string {
+	var names []string
+	after := bind(next)
+	for i, before := range bind(c) {
+		if before.atStart && !reflect.DeepEqual(before.value.Interface(), after[i].value.Interface()) {
+			names = append(names, cmp.Or(before.key, before.flag))
+		}
+	}
+	return names
+}

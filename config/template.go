@@ -1,0 +1,62 @@
+package config
+
+import (
+	"strings"
+
+	"go.yaml.in/yaml/v3"
+
+	"github.com/hubgate/hubgate/settings"
+)
+
+// templates reads the list under upstream.templates: each a map, or a text as
+// after --upstream.
+func (p *fileParser) templates(n *yaml.Node) {
+	if n.Kind != yaml.SequenceNode {
+		p.fail(n, "%s must be a list", templatesKey)
+		return
+	}
+	for _, item := range n.Content {
+		if item.Kind == yaml.ScalarNode {
+			if text, ok := p.text(templatesKey, item); ok {
+				p.file.templates = append(p.file.templates, shorthand(text))
+			}
+			continue
+		}
+		p.file.templates = append(p.file.templates, p.template(item))
+	}
+}
+
+func (p *fileParser) template(n *yaml.Node) settings.Template {
+	var t settings.Template
+	pattern := func(to *settings.Pattern) func(string) {
+		return func(text string) { *to = settings.PatternOf(text) }
+	}
+	known := []string{"urlTemplate", "hubPattern", "categoryPattern", "eventPattern"}
+	set := []func(text string){
+		func(text string) { t.URLTemplate = text },
+		pattern(&t.HubPattern), pattern(&t.CategoryPattern), pattern(&t.EventPattern),
+	}
+	p.pairs("a template", n, func(key string, keyNode, value *yaml.Node) {
+		for i, name := range known {
+			if name == key {
+				if text, ok := p.text(key, value); ok {
+					set[i](text)
+				}
+				return
+			}
+		}
+		p.fail(keyNode, "%s: %w", templatesKey, unknownKey(key, known))
+	})
+	return t
+}
+
+// shorthand reads [HUBS=]URL, what --upstream takes: a template for all events,
+// or for those of the hubs. No hub's name holds what the beginning of every
+// URL template does, ":" or "{".
+func shorthand(text string) settings.Template {
+	hubs, url, found := strings.Cut(text, "=")
+	if !found || strings.ContainsAny(hubs, ":/?{") {
+		return settings.Template{URLTemplate: text}
+	}
+	return settings.Template{URLTemplate: url, HubPattern: settings.PatternOf(hubs)}
+}

@@ -1,0 +1,143 @@
+package config
+
+import (
+	"errors"
+	"fmt"
+	"net"
+	"net/netip"
+	"net/url"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// maxDrain bounds how long a stopping gateway may be asked to wait.
+const maxDrain = time.Hour
+
+// maxNodeBytes is what a connection id has room for.
+const maxNodeBytes = 12
+
+// Validate returns nil or all that is wrong with what is read once, joined;
+// each error begins with the name of the option in the file. kong calls it
+// after parsing. The rest is checked by [Config.Settings].
+func (c *Config) Validate() error {
+	var errs []error
+	add := func(name string, err error) {
+		if err != nil {
+			errs = append(errs, fmt.Errorf("%s: %w", name, err))
+		}
+	}
+	if len(c.Network.Listen) == 0 {
+		add("listen", errors.New("is not set"))
+	}
+	for _, listen := range c.Network.Listen {
+		_, err := addresses(listen)
+		add("listen", err)
+	}
+	_, err := c.AdminAddresses()
+	add("adminListen", err)
+	add("publicUrl", checkPublicURL(c.Network.PublicURL))
+	add("node", checkNode(c.Network.Node))
+	if d := c.Network.DrainTimeout; d < 0 || d > maxDrain {
+		add("drainTimeout", fmt.Errorf("must be between 0s and %v, not %v", maxDrain, d))
+	}
+	if (c.TLS.Cert == "") != (c.TLS.Key == "") {
+		add("tls", errors.New("cert and key go together: set both or none"))
+	}
+	return errors.Join(errs...)
+}
+
+func checkPublicURL(text string) error {
+	if text == "" {
+		return nil
+	}
+	u, err := url.Parse(text)
+	if err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Hostname() == "" ||
+		u.RawQuery != "" || u.Fragment != "" || u.User != nil {
+		return errors.New("must be an http:// or https:// URL without user, query and fragment")
+	}
+	return nil
+}
+
+func checkNode(tag string) error {
+	bad := strings.ContainsFunc(tag, func(r rune) bool {
+		return r != '-' && r != '_' && (r < '0' || r > '9') && (r < 'A' || r > 'Z') && (r < 'a' || r > 'z')
+	})
+	if bad || len(tag) > maxNodeBytes {
+		return fmt.Errorf("%q is not a tag of up to %d letters, digits, hyphens and underscores", tag, maxNodeBytes)
+	}
+	return nil
+}
+
+// Address is where to listen.
+type Address struct {
+	HostPort string // for net.Listen
+	Optional bool   // go on without it when the machine does not have it
+}
+
+// Addresses returns where to listen for clients and REST. localhost becomes
+// 127.0.0.1 and, optional, ::1; with port 0 only the former, since both could
+// not have the same port. It expects what [Config.Validate] has accepted.
+func (c *Config) Addresses() ([]Address, error) {
+	var all []Address
+	for _, listen := range c.Network.Listen {
+		some, err := addresses(listen)
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, some...)
+	}
+	return all, nil
+}
+
+// AdminAddresses returns where metrics and health are served: none if that is
+// switched off.
+func (c *Config) AdminAddresses() ([]Address, error) {
+	if c.Network.AdminListen == "off" {
+		return nil, nil
+	}
+	return addresses(c.Network.AdminListen)
+}
+
+func addresses(listen string) ([]Address, error) {
+	host, port, err := net.SplitHostPort(listen)
+	if err != nil {
+		return nil, fmt.Errorf("%q is not HOST:PORT", listen)
+	}
+	if n, err := strconv.ParseUint(port, 10, 16); err != nil {
+		return nil, fmt.Errorf("%q has no port between 0 and 65535", listen)
+	} else if !strings.EqualFold(host, "localhost") {
+		return []Address{{HostPort: listen}}, nil
+	} else if n == 0 {
+		return []Address{{HostPort: net.JoinHostPort("127.0.0.1", port)}}, nil
+	}
+	return []Address{
+		{HostPort: net.JoinHostPort("127.0.0.1", port)},
+		{HostPort: net.JoinHostPort("::1", port), Optional: true},
+	}, nil
+}
+
+// isLoopback says whether only this machine reaches the address. A name other
+// than localhost may be anything.
+func isLoopback(listen string) bool {
+	host, _, err := net.SplitHostPort(listen)
+	if err != nil {
+		return false
+	}
+	ip, err := netip.ParseAddr(host)
+	return strings.EqualFold(host, "localhost") || err == nil && ip.Unmap().IsLoopback()
+}
+
+// checkWellKnownKey refuses to hand the gateway to whoever reaches it.
+func (c *Config) checkWellKnownKey(hasEmulatorKey bool) error {
+	if !hasEmulatorKey || c.Network.UnsafeListenWithWellKnownKey {
+		return nil
+	}
+	i := slices.IndexFunc(c.Network.Listen, func(listen string) bool { return !isLoopback(listen) })
+	if i < 0 {
+		return nil
+	}
+	return fmt.Errorf("listen: %s can be reached from other machines, and the access key is the emulator's, which everybody knows: "+
+		"set accessKey (--access-key, HUBGATE_ACCESS_KEY), or accept the risk with --unsafe-listen-with-well-known-key", c.Network.Listen[i])
+}
