@@ -1,0 +1,94 @@
+package restapi
+
+import (
+	"context"
+	"log/slog"
+	"net/http"
+
+	"github.com/go-chi/chi/v5"
+)
+
+// call is one request on its way through the handler. It is the
+// ResponseWriter that everything behind the router gets, and so also the place
+// where the parts in front of and behind the generated code meet.
+type call struct {
+	http.ResponseWriter
+	status    int
+	operation string
+	query     query
+	// failed is what the request failed of, nil if it did not.
+	failed *failure
+	// stack is set by a panic.
+	stack []byte
+	route chi.Context
+	body  body
+}
+
+func (c *call) reset(w http.ResponseWriter) {
+	c.ResponseWriter = w
+	c.status, c.operation, c.query = 0, UnknownOperation, query{}
+	c.failed, c.stack, c.body = nil, nil, body{}
+	c.route.Reset()
+}
+
+// WriteHeader remembers the status for the counters.
+func (c *call) WriteHeader(status int) {
+	if c.status == 0 {
+		c.status = status
+	}
+	c.ResponseWriter.WriteHeader(status)
+}
+
+// Write is an answer of 200 if nothing was said before.
+func (c *call) Write(b []byte) (int, error) {
+	if c.status == 0 {
+		c.status = http.StatusOK
+	}
+	return c.ResponseWriter.Write(b)
+}
+
+// Unwrap lets http.ResponseController find the connection.
+func (c *call) Unwrap() http.ResponseWriter { return c.ResponseWriter }
+
+// fail answers with the error, unless an answer has begun.
+func (c *call) fail(err error) {
+	c.failed = asFailure(err)
+	if c.status != 0 {
+		return
+	}
+	c.failed.write(c)
+}
+
+// level of the line about a failed request. That something does not exist is
+// an answer more than a failure: applications ask for just that.
+func (f *failure) level() slog.Level {
+	switch {
+	case f.reason == ReasonNotExisted, f.reason == ReasonCallerGone:
+		return slog.LevelDebug
+	case f.status >= http.StatusInternalServerError:
+		return slog.LevelError
+	}
+	return slog.LevelWarn
+}
+
+// maxLoggedPath bounds what a caller can put into one line.
+const maxLoggedPath = 256
+
+// log writes the line about a failed request. The path has no secret in it;
+// the query could, by mistake of a caller, and is left out.
+func (c *call) log(ctx context.Context, logger *slog.Logger, r *http.Request) {
+	level := c.failed.level()
+	if !logger.Enabled(ctx, level) {
+		return
+	}
+	path := r.URL.EscapedPath()
+	attributes := []slog.Attr{
+		slog.String("operation", c.operation), slog.Int("status", c.status),
+		slog.String("reason", string(c.failed.reason)), slog.String("method", r.Method),
+		slog.String("path", path[:min(len(path), maxLoggedPath)]), slog.String("error", c.failed.Error()),
+	}
+	if c.stack != nil {
+		attributes = append(attributes, slog.String("stack", string(c.stack)))
+	}
+	logger.LogAttrs(ctx, level, "request failed", attributes...)
+}

@@ -1,0 +1,176 @@
+package restapi
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"net/http"
+	"strconv"
+
+	"github.com/hubgate/hubgate/auth"
+	"github.com/hubgate/hubgate/gateway"
+)
+
+// failure is an answer other than success. All errors of handlers become one.
+type failure struct {
+	status int
+	reason FailureReason
+	// code goes into the header x-ms-error-code and the body; SDKs compare it.
+	// Without it the answer has no body.
+	code    ErrorCode
+	target  ErrorDetailTarget
+	message string
+	// retryAfter, in seconds, and challenge become headers if not zero.
+	retryAfter int
+	challenge  string
+	// cause is for the log alone.
+	cause error
+}
+
+// Error is the log text.
+func (f *failure) Error() string {
+	if f.cause != nil {
+		return f.cause.Error()
+	}
+	return f.message
+}
+
+func (f *failure) Unwrap() error { return f.cause }
+
+// The codes that SDKs compare with the operations that answer them: a 404
+// without the exact one is an exception in .NET (R26–R29).
+const (
+	codeNoConnection      = "Warning.Connection.NotExisted"
+	codeNoConnectionToAdd = "Error.Connection.NotExisted"
+	codeNoUser            = "Warning.User.NotExisted"
+	codeNoGroup           = "Warning.Group.NotExisted"
+	codeUserNotInGroup    = "Info.User.NotInGroup"
+)
+
+const (
+	codeRequestInvalid    = "Error.Request.Invalid"
+	codeRequestNotExisted = "Error.Request.NotExisted"
+	codeRequestUnknown    = "Error.Request.Unknown"
+	codeUnknown           = "Error.Unknown.Unknown"
+)
+
+func notExisted(code ErrorCode, target ErrorDetailTarget, message string) error {
+	return &failure{status: http.StatusNotFound, reason: ReasonNotExisted, code: code, target: target, message: message}
+}
+
+// invalid refuses a parameter; its code names the target.
+func invalid(target ErrorDetailTarget, message string) error {
+	return &failure{
+		status: http.StatusBadRequest, reason: ReasonParameter,
+		code: "Error." + string(target) + ".Invalid", target: target, message: message,
+	}
+}
+
+// refused is a failure of the request as a whole.
+func refused(status int, reason FailureReason, message string) *failure {
+	return &failure{
+		status: status, reason: reason, code: codeRequestInvalid, target: ErrorDetailTargetRequest, message: message,
+	}
+}
+
+// asFailure is the one place where errors get a status. What it does not know
+// says nothing of itself to the caller.
+func asFailure(err error) *failure {
+	if f, ok := errors.AsType[*failure](err); ok {
+		return f
+	}
+	if f, ok := errors.AsType[*auth.TokenError](err); ok {
+		return tokenFailure(f)
+	}
+	if name, ok := badParameter(err); ok {
+		f := asFailure(invalid(parameterTarget(name), "The parameter "+name+" is not valid."))
+		f.cause = err
+		return f
+	}
+	var full interface{ Temporary() bool }
+	switch {
+	case errors.Is(err, gateway.ErrHubBusy):
+		return &failure{
+			status: http.StatusServiceUnavailable, reason: ReasonHubBusy, code: codeRequestUnknown,
+			target: ErrorDetailTargetRequest, retryAfter: 1,
+			message: "Too many bytes are waiting for the clients of this hub. The message was not sent.",
+		}
+	case errors.Is(err, gateway.ErrTooManyGroups):
+		f := asFailure(invalid(ErrorDetailTargetConnection, "The connection is in too many groups."))
+		f.reason = ReasonTooManyGroups
+		return f
+	case errors.Is(err, context.Canceled):
+		return &failure{
+			status: http.StatusInternalServerError, reason: ReasonCallerGone, code: codeUnknown,
+			message: "The request was given up.", cause: err,
+		}
+	case errors.As(err, &full) && full.Temporary():
+		return &failure{
+			status: http.StatusServiceUnavailable, reason: ReasonFull, code: codeRequestUnknown,
+			target: ErrorDetailTargetRequest, retryAfter: 60,
+			message: "There is no room for further memberships.", cause: err,
+		}
+	}
+	return &failure{
+		status: http.StatusInternalServerError, reason: ReasonInternal, code: codeUnknown,
+		message: "The gateway could not carry out the request.", cause: err,
+	}
+}
+
+func tokenFailure(err *auth.TokenError) *failure {
+	f := &failure{status: err.Status(), reason: ReasonToken, challenge: err.Challenge(), cause: err}
+	if f.status != http.StatusUnauthorized {
+		f.code, f.target, f.message = codeRequestInvalid, ErrorDetailTargetRequest, err.Description()+"."
+	}
+	return f
+}
+
+// badParameter returns the parameter that the generated code could not read.
+// Its own errors hold Go's wording and are for the log.
+func badParameter(err error) (name string, ok bool) {
+	if bad, ok := errors.AsType[*InvalidParamFormatError](err); ok {
+		return bad.ParamName, true
+	}
+	if missing, ok := errors.AsType[*RequiredParamError](err); ok {
+		return missing.ParamName, true
+	}
+	return "", false
+}
+
+func parameterTarget(name string) ErrorDetailTarget {
+	switch name {
+	case "connection":
+		return ErrorDetailTargetConnection
+	case "group":
+		return ErrorDetailTargetGroup
+	case "user", "userId":
+		return ErrorDetailTargetUser
+	}
+	return ErrorDetailTargetRequest
+}
+
+// write sends the answer. The code is also a header because HEAD has no body.
+func (f *failure) write(w http.ResponseWriter) {
+	header := w.Header()
+	if f.challenge != "" {
+		header.Set("WWW-Authenticate", f.challenge)
+	}
+	if f.retryAfter > 0 {
+		header.Set("Retry-After", strconv.Itoa(f.retryAfter))
+	}
+	if f.reason == ReasonBodyTooLarge || f.reason == ReasonBodyTooSlow {
+		// What is still to come is not waited for.
+		header.Set("Connection", "close")
+	}
+	if f.code == "" {
+		w.WriteHeader(f.status)
+		return
+	}
+	// Only strings are in it: encoding them cannot fail.
+	body, _ := json.Marshal(ErrorDetail{Code: f.code, Message: f.message, Target: f.target})
+	header.Set("x-ms-error-code", f.code)
+	header.Set("Content-Type", "application/json; charset=utf-8")
+	header.Set("Content-Length", strconv.Itoa(len(body)))
+	w.WriteHeader(f.status)
+	_, _ = w.Write(body)
+}

@@ -1,0 +1,193 @@
+package restapi
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"net/url"
+	"runtime/debug"
+	"slices"
+	"strings"
+	"sync"
+
+	"github.com/go-chi/chi/v5"
+
+	"github.com/hubgate/hubgate/api"
+	"github.com/hubgate/hubgate/auth"
+)
+
+// handler is what stands in front of the generated router: it canonicalises
+// path and query, bounds the body, and counts and logs what came of it.
+type handler struct {
+	tokens  Tokens
+	limits  func() Limits
+	metrics Metrics
+	log     *slog.Logger
+	router  *chi.Mux
+	calls   sync.Pool
+	// operations are those of the contract by method and path. Immutable.
+	operations map[operationKey]api.Operation
+}
+
+type operationKey struct{ method, path string }
+
+func newHandler(options Options) *handler {
+	operations, err := api.Operations()
+	if err != nil {
+		panic(err) // The contract is part of the binary, and tests read it.
+	}
+	h := &handler{
+		tokens: options.Tokens, limits: options.Limits, metrics: options.Metrics, log: options.Logger,
+		router: chi.NewRouter(), calls: sync.Pool{New: func() any { return new(call) }},
+		operations: make(map[operationKey]api.Operation, len(operations)),
+	}
+	for _, operation := range operations {
+		h.operations[operationKey{operation.Method, operation.Path}] = operation
+	}
+	h.router.NotFound(h.notFound)
+	h.router.MethodNotAllowed(h.methodNotAllowed)
+	strict := NewStrictHandlerWithOptions(&server{options}, nil, StrictHTTPServerOptions{
+		RequestErrorHandlerFunc: answerError, ResponseErrorHandlerFunc: answerError,
+	})
+	HandlerWithOptions(strict, ChiServerOptions{
+		BaseRouter: h.router.With(h.admit), ErrorHandlerFunc: answerError,
+	})
+	return h
+}
+
+// answerError is where the generated code leaves errors.
+func answerError(w http.ResponseWriter, _ *http.Request, err error) { w.(*call).fail(err) }
+
+// ServeHTTP answers one request.
+func (h *handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	c := h.calls.Get().(*call)
+	c.reset(w)
+	defer h.finish(c, r)
+	h.serve(c, r)
+}
+
+func (h *handler) serve(c *call, r *http.Request) {
+	limits := h.limits().orDefaults()
+	hasBody := r.Body != nil && r.Body != http.NoBody
+	if hasBody {
+		// Also for operations without a body: net/http reads on after the answer.
+		c.body = newBody(c.ResponseWriter, r, limits)
+	}
+	if int64(len(r.RequestURI)) > limits.URIBytes {
+		c.fail(refused(http.StatusRequestURITooLong, ReasonURITooLong, "The URL is too long."))
+		return
+	}
+	c.query = canonicalQuery(r.URL.RawQuery)
+	c.route.RoutePath = routePath(r.URL)
+	c.route.RouteMethod = r.Method
+	if r.Method == http.MethodHead {
+		c.route.RouteMethod = http.MethodGet
+	}
+	r = r.WithContext(context.WithValue(r.Context(), chi.RouteCtxKey, &c.route))
+	if hasBody {
+		r.Body = &c.body
+	}
+	if c.query.raw != r.URL.RawQuery {
+		changed := new(url.URL)
+		*changed = *r.URL
+		changed.RawQuery = c.query.raw
+		r.URL = changed
+	}
+	h.router.ServeHTTP(c, r)
+}
+
+// finish counts and logs. A panic ends the request alone.
+func (h *handler) finish(c *call, r *http.Request) {
+	if value := recover(); value != nil {
+		if err, ok := value.(error); ok && errors.Is(err, http.ErrAbortHandler) {
+			panic(value)
+		}
+		c.stack = debug.Stack()
+		c.fail(&failure{
+			status: http.StatusInternalServerError, reason: ReasonPanic, code: codeUnknown,
+			message: "The gateway could not carry out the request.", cause: fmt.Errorf("panic: %v", value),
+		})
+	}
+	if c.status == 0 {
+		c.status = http.StatusOK
+	}
+	h.metrics.Request(c.operation, c.status)
+	if c.failed != nil {
+		c.log(r.Context(), h.log, r)
+	}
+	c.ResponseWriter = nil
+	h.calls.Put(c)
+}
+
+// admit stands between the router and the generated code: it names the
+// operation, and lets nobody without a token look at parameters.
+func (h *handler) admit(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		c := w.(*call)
+		operation := h.operations[operationKey{r.Method, r.Pattern}]
+		c.operation = operation.ID
+		if err := h.check(c, r, &operation); err != nil {
+			c.fail(err)
+			return
+		}
+		next.ServeHTTP(w, r)
+	})
+}
+
+func (h *handler) check(c *call, r *http.Request, operation *api.Operation) error {
+	if operation.Public {
+		return nil
+	}
+	token, ok := auth.BearerToken(r.Header)
+	if !ok {
+		return &auth.TokenError{Failure: auth.TokenMissing}
+	}
+	if err := h.tokens.REST(token, escapedPath(r.URL), c.query.application); err != nil {
+		return err
+	}
+	if c.query.err != nil {
+		return refused(http.StatusBadRequest, ReasonParameter, "The query has an invalid escape.")
+	}
+	if operation.Versioned && (c.query.versions > 1 || c.query.versions == 1 && !goodVersion(c.query.version)) {
+		return refused(http.StatusBadRequest, ReasonParameter, "The api-version is not a date such as 2022-06-01.")
+	}
+	return nil
+}
+
+// escapedPath returns the path as it came in. URL.EscapedPath would escape
+// anew, and lose escaped slashes, where the caller left out another escape.
+func escapedPath(u *url.URL) string {
+	if u.RawPath != "" {
+		return u.RawPath
+	}
+	return u.EscapedPath()
+}
+
+func (h *handler) notFound(w http.ResponseWriter, _ *http.Request) {
+	c := w.(*call)
+	f := refused(http.StatusNotFound, ReasonUnknownRoute, "There is no such operation.")
+	f.code = codeRequestNotExisted
+	c.fail(f)
+}
+
+var methods = []string{
+	http.MethodDelete, http.MethodGet, http.MethodHead, http.MethodPost, http.MethodPut,
+}
+
+func (h *handler) methodNotAllowed(w http.ResponseWriter, r *http.Request) {
+	c := w.(*call)
+	allowed := slices.DeleteFunc(slices.Clone(methods), func(method string) bool {
+		if method == http.MethodHead {
+			method = http.MethodGet
+		}
+		return !h.router.Match(chi.NewRouteContext(), method, c.route.RoutePath)
+	})
+	if len(allowed) == 0 {
+		h.notFound(w, r)
+		return
+	}
+	w.Header().Set("Allow", strings.Join(allowed, ", "))
+	c.fail(refused(http.StatusMethodNotAllowed, ReasonMethod, "The path does not have this method."))
+}

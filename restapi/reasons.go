@@ -1,0 +1,42 @@
+package restapi
+
+// FailureReason is why a request failed. The list is closed: it is the field "reason"
+// of the log line.
+type FailureReason string
+
+const (
+	// ReasonUnknownRoute: the contract has no such path.
+	ReasonUnknownRoute FailureReason = "UnknownRoute"
+	// ReasonMethod: the path does not have the method.
+	ReasonMethod FailureReason = "MethodNotAllowed"
+	// ReasonURITooLong: path and query are over Limits.URIBytes.
+	ReasonURITooLong FailureReason = "URITooLong"
+	// ReasonToken: there is no token, or it was refused; the error says why.
+	ReasonToken FailureReason = "TokenRefused"
+	// ReasonParameter: a parameter breaks the contract.
+	ReasonParameter FailureReason = "InvalidParameter"
+	// ReasonContentType: the body's type is none of the contract's.
+	ReasonContentType FailureReason = "UnsupportedContentType"
+	// ReasonBody: there is no body, or it is no message.
+	ReasonBody FailureReason = "InvalidBody"
+	// ReasonBodyTooLarge: the body is over Limits.BodyBytes.
+	ReasonBodyTooLarge FailureReason = "BodyTooLarge"
+	// ReasonBodyTooSlow: the body took longer than Limits.BodyTimeout.
+	ReasonBodyTooSlow FailureReason = "BodyTooSlow"
+	// ReasonNotExisted: no such connection, user, group or membership.
+	ReasonNotExisted FailureReason = "NotExisted"
+	// ReasonTooManyGroups: the connection is in as many groups as it may be.
+	ReasonTooManyGroups FailureReason = "TooManyGroups"
+	// ReasonHubBusy: too many bytes wait for the hub's clients (D12).
+	ReasonHubBusy FailureReason = "HubBusy"
+	// ReasonFull: the store of memberships has no room.
+	ReasonFull FailureReason = "StoreFull"
+	// ReasonDraining: health of a node that shuts down.
+	ReasonDraining FailureReason = "Draining"
+	// ReasonCallerGone: the caller closed its connection before the answer.
+	ReasonCallerGone FailureReason = "CallerGone"
+	// ReasonPanic: a handler panicked.
+	ReasonPanic FailureReason = "Panic"
+	// ReasonInternal: any other error.
+	ReasonInternal FailureReason = "InternalError"
+)

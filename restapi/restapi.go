@@ -1,0 +1,131 @@
+// Package restapi is the REST data plane: the requests with which applications
+// send to clients, close them and manage groups. Routing and parameters are
+// generated from the contract in package api; this package holds the handlers,
+// what stands in front of the generated router, and the one place where errors
+// become answers.
+package restapi
+
+//go:generate go tool oapi-codegen -config oapi-codegen.yaml ../api/openapi.yaml
+
+import (
+	"context"
+	"log/slog"
+	"net/http"
+	"strings"
+	"time"
+
+	"github.com/hubgate/hubgate/gateway"
+)
+
+// Hubs is the part of the gateway that carries out commands. *gateway.Gateway
+// implements it.
+type Hubs interface {
+	Do(ctx context.Context, cmd *gateway.Command) (gateway.Result, error)
+	// Draining reports whether the node is shutting down.
+	Draining() bool
+}
+
+// UserGroups is the part of the gateway that manages memberships of users,
+// connected or not. *gateway.Gateway implements it.
+type UserGroups interface {
+	// AddUserToGroup: no ttl means no end, 0 only the connections of now.
+	AddUserToGroup(ctx context.Context, hub, user, group string, ttl *time.Duration) error
+	RemoveUserFromGroup(ctx context.Context, hub, user, group string) error
+	RemoveUserFromAllGroups(ctx context.Context, hub, user string) error
+	UserInGroup(ctx context.Context, hub, user, group string) (bool, error)
+}
+
+// Tokens verifies bearer tokens. *auth.Verifier implements it; the errors are
+// of type *auth.TokenError.
+type Tokens interface {
+	REST(token, escapedPath, application string) error
+}
+
+// Metrics counts requests. Its methods are called concurrently.
+type Metrics interface {
+	// Request counts one finished request. The operation is an operationId of
+	// the contract or UnknownOperation.
+	Request(operation string, status int)
+}
+
+// UnknownOperation is the operation of requests that the contract does not have.
+const UnknownOperation = "Unknown"
+
+// Limits bounds what one request may take. A value of 0 means the default.
+type Limits struct {
+	// BodyBytes is the largest message body, 1 MiB by default; over it: 413 (R18).
+	BodyBytes int64
+	// URIBytes is the longest path with query, 12 KiB by default; over it: 414.
+	URIBytes int64
+	// BodyTimeout is how long a body may take to arrive, 30 s by default; then: 408.
+	BodyTimeout time.Duration
+}
+
+const (
+	defaultBodyBytes   = 1 << 20
+	defaultURIBytes    = 12 << 10
+	defaultBodyTimeout = 30 * time.Second
+)
+
+// Options is what the handler works with. Hubs, UserGroups, Tokens and
+// SignClient are required. The functions are called for every request,
+// concurrently, and must be cheap.
+type Options struct {
+	Hubs       Hubs
+	UserGroups UserGroups
+	Tokens     Tokens
+	// SignClient signs a token with which a client may connect to the hub (R39),
+	// given by its key. An empty user is an anonymous client.
+	SignClient func(hub, user string, lifetime time.Duration) (string, error)
+	// Limits returns the bounds in force; nil means the defaults.
+	Limits func() Limits
+	// Logger gets one line for every failed request; nil discards them.
+	Logger *slog.Logger
+	// Metrics counts requests; nil counts nothing.
+	Metrics Metrics
+}
+
+// New returns the handler for everything that Handles reports. It needs the
+// request's URL as it came in, with the prefix /api and with its escapes: no
+// handler that cleans or cuts paths (http.ServeMux among them) may stand in
+// front of it. It panics if a required option is missing.
+func New(options Options) http.Handler {
+	if options.Hubs == nil || options.UserGroups == nil || options.Tokens == nil || options.SignClient == nil {
+		panic("restapi: Hubs, UserGroups, Tokens and SignClient are required")
+	}
+	if options.Limits == nil {
+		options.Limits = func() Limits { return Limits{} }
+	}
+	if options.Logger == nil {
+		options.Logger = slog.New(slog.DiscardHandler)
+	}
+	if options.Metrics == nil {
+		options.Metrics = uncounted{}
+	}
+	return newHandler(options)
+}
+
+// Handles reports whether a request's URL.Path belongs to the data plane: its
+// first segment is "api" in any letter case.
+func Handles(path string) bool {
+	first, isRooted := strings.CutPrefix(path, "/")
+	first, _, _ = strings.Cut(first, "/")
+	return isRooted && equalFoldASCII(first, "api")
+}
+
+func (l Limits) orDefaults() Limits {
+	if l.BodyBytes <= 0 {
+		l.BodyBytes = defaultBodyBytes
+	}
+	if l.URIBytes <= 0 {
+		l.URIBytes = defaultURIBytes
+	}
+	if l.BodyTimeout <= 0 {
+		l.BodyTimeout = defaultBodyTimeout
+	}
+	return l
+}
+
+type uncounted struct{}
+
+func (uncounted) Request(string, int) {}
