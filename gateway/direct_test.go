@@ -1,0 +1,170 @@
+//go:build unix
+
+package gateway_test
+
+import (
+	"bytes"
+	"io"
+	"net"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/hubgate/hubgate/gateway"
+	"github.com/hubgate/hubgate/gatewaytest"
+	"github.com/hubgate/hubgate/hubprotocol"
+)
+
+// socket is a transport on a real TCP connection whose framing is the records
+// one after another.
+type socket struct {
+	net  *net.TCPConn
+	raw  syscall.RawConn
+	conn *gateway.Conn
+	wg   sync.WaitGroup
+}
+
+type plainFraming struct{}
+
+func (plainFraming) AppendFrames(dst []byte, records []gateway.OutRecord) []byte {
+	for _, r := range records {
+		dst = append(dst, r.Bytes...)
+	}
+	return dst
+}
+
+func (s *socket) Name() string              { return gateway.WebSockets }
+func (s *socket) Abort(cause gateway.Cause) { s.net.Close() }
+func (s *socket) Raw() syscall.RawConn      { return s.raw }
+func (s *socket) Framing() gateway.Framing  { return plainFraming{} }
+func (s *socket) Wake()                     { s.wg.Go(s.pump) }
+
+func (s *socket) pump() {
+	var b gateway.Batch
+	for s.conn.Take(&b, 64<<10) {
+		_, err := s.net.Write(plainFraming{}.AppendFrames(bytes.Clone(b.Tail), b.Records))
+		s.conn.Wrote(&b, err)
+		if b.End != nil {
+			s.net.Close()
+			s.conn.Ended(*b.End)
+			return
+		}
+	}
+}
+
+// dial attaches a client on a real connection and returns the client's end,
+// its handshake answer already read.
+func dial(t testing.TB, g *gateway.Gateway, l net.Listener, id string) (net.Conn, *socket) {
+	client, err := net.Dial("tcp", l.Addr().String())
+	require.NoError(t, err)
+	server, err := l.Accept()
+	require.NoError(t, err)
+	s := &socket{net: server.(*net.TCPConn)}
+	s.raw, err = s.net.SyscallConn()
+	require.NoError(t, err)
+	s.conn, err = g.Attach(gateway.Identity{ID: id, Hub: "chat"}, s)
+	require.NoError(t, err)
+	require.NoError(t, s.conn.Feed([]byte(jsonHandshake)))
+	answer := make([]byte, 3)
+	_, err = io.ReadFull(client, answer)
+	require.NoError(t, err)
+	t.Cleanup(func() {
+		client.Close()
+		server.Close()
+		s.conn.Ended(gateway.Cause{Reason: gateway.CloseNormal})
+		s.wg.Wait()
+	})
+	return client, s
+}
+
+func listen(t testing.TB) net.Listener {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	require.NoError(t, err)
+	t.Cleanup(func() { l.Close() })
+	return l
+}
+
+// A client that reads nothing until everything was sent must get all of it,
+// in order: first by direct writes, then through the pump, then directly again.
+func TestDirectWritesAndPumpKeepOrder(t *testing.T) {
+	n := start(t, func(_ *gateway.Options, n *node) { n.limits.OutboxBytes = 64 << 20 })
+	client, _ := dial(t, n.Gateway, listen(t), "1")
+	var want bytes.Buffer
+	for i := range 3000 {
+		text := strings.Repeat("x", 1000) + string(rune('a'+i%26))
+		n.send(text, []gateway.Target{all(), conns("1")}[i%2])
+		want.WriteString(`{"type":1,"target":"` + text + "\",\"arguments\":[]}\x1e")
+	}
+	got := make([]byte, want.Len())
+	_, err := io.ReadFull(client, got)
+	require.NoError(t, err)
+	require.True(t, bytes.Equal(want.Bytes(), got))
+	n.count(all(), "") // the worker has finished
+	require.NoError(t, client.Close())
+}
+
+func TestFanOutAllocatesNothingPerReceiver(t *testing.T) {
+	n := start(t, nil)
+	l := listen(t)
+	const receivers = 200
+	var readers sync.WaitGroup
+	for i := range receivers {
+		client, _ := dial(t, n.Gateway, l, strings.Repeat("x", i+1))
+		readers.Go(func() {
+			buf := make([]byte, 4096)
+			for {
+				if _, err := client.Read(buf); err != nil {
+					return
+				}
+			}
+		})
+		t.Cleanup(func() { client.Close() })
+	}
+	cmd := &gateway.Command{Hub: "chat", Verb: gateway.VerbSend, Target: all(), Frames: message(t, "hello")}
+	barrier := &gateway.Command{Hub: "chat", Verb: gateway.VerbCount, Target: all()}
+	do := func(c *gateway.Command) {
+		_, err := n.Do(t.Context(), c)
+		require.NoError(t, err)
+	}
+	do(cmd)
+	do(barrier)
+	single := testing.AllocsPerRun(50, func() { do(cmd); do(barrier) })
+	burst := testing.AllocsPerRun(50, func() {
+		for range 16 {
+			do(cmd)
+		}
+		do(barrier)
+	})
+	require.Less(t, single, 40.0, "allocations of one broadcast to %d receivers", receivers)
+	require.Less(t, burst, 16*40.0, "allocations of 16 broadcasts to %d receivers", receivers)
+}
+
+// BenchmarkFanOut measures what a delivery costs besides its write.
+func BenchmarkFanOut(b *testing.B) {
+	for name, workers := range map[string]int{"one worker": 1} {
+		b.Run(name, func(b *testing.B) {
+			g, err := gateway.New(gateway.Options{Node: "a", Backend: &gatewaytest.Backend{}, Workers: workers})
+			require.NoError(b, err)
+			b.Cleanup(g.Close)
+			l := listen(b)
+			const receivers = 500
+			for i := range receivers {
+				client, _ := dial(b, g, l, strings.Repeat("x", i+1))
+				go io.Copy(io.Discard, client)
+			}
+			frames, err := hubprotocol.NewInvocation(hubprotocol.JSON, "hello", []byte(`["`+strings.Repeat("x", 100)+`"]`))
+			require.NoError(b, err)
+			cmd := &gateway.Command{Hub: "chat", Verb: gateway.VerbSend, Target: all(), Frames: frames}
+			barrier := &gateway.Command{Hub: "chat", Verb: gateway.VerbCount, Target: conns("x")}
+			b.ReportAllocs()
+			b.ResetTimer()
+			for range b.N/receivers + 1 {
+				_, _ = g.Do(b.Context(), cmd)
+				_, _ = g.Do(b.Context(), barrier)
+			}
+		})
+	}
+}

@@ -1,0 +1,246 @@
+package gateway_test
+
+import (
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/hubgate/hubgate/gateway"
+	"github.com/hubgate/hubgate/gatewaytest"
+)
+
+const jsonHandshake = "{\"protocol\":\"json\",\"version\":1}\x1e"
+
+func TestHandshake(t *testing.T) {
+	cases := []struct {
+		name, transport, in string
+		want                string // the first record, or its beginning
+	}{
+		{"C63 json", gateway.WebSockets, jsonHandshake, "{}\x1e"},
+		{"C63 messagepack", gateway.WebSockets, "{\"protocol\":\"messagepack\",\"version\":1}\x1e", "{}\x1e"},
+		{"C64 unknown protocol", gateway.WebSockets, "{\"protocol\":\"xml\",\"version\":1}\x1e", `{"error":"The protocol 'xml'`},
+		{"C64 version 99", gateway.WebSockets, "{\"protocol\":\"json\",\"version\":99}\x1e", `{"error":"The server does not support version 99`},
+		{"C47 messagepack over server-sent events", gateway.ServerSentEvents, "{\"protocol\":\"messagepack\",\"version\":1}\x1e", `{"error":"Cannot use the 'messagepack' protocol`},
+		{"an invocation instead of a handshake", gateway.WebSockets, "{\"type\":1,\"target\":\"x\",\"arguments\":[]}\x1e", `{"error":`},
+		{"a handshake that never ends", gateway.WebSockets, strings.Repeat("x", 33<<10), `{"error":"Handshake was canceled."}`},
+	}
+	for _, tc := range cases {
+		t.Run(tc.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				n := start(t, nil)
+				c := gatewaytest.Connect(t, n.Gateway, gatewaytest.Options{ID: "1", Hub: "chat", Protocol: "-", Transport: tc.transport})
+				err := c.Conn.Feed([]byte(tc.in))
+				synctest.Wait()
+				require.NotEmpty(t, c.Got())
+				require.True(t, strings.HasPrefix(c.Got()[0], tc.want), "got %q", c.Got())
+				if refused := strings.Contains(tc.want, "error"); refused {
+					require.Error(t, err)
+					require.Equal(t, gateway.CloseHandshakeError, c.WantEnd(t.Context()).Reason)
+					require.Empty(t, n.backend.Events())
+				} else {
+					require.Equal(t, []string{"opened 1"}, n.backend.Events())
+				}
+				n.balanced()
+			})
+		})
+	}
+}
+
+func TestHandshakeInPieces(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		n := start(t, nil)
+		c := gatewaytest.Connect(t, n.Gateway, gatewaytest.Options{ID: "1", Hub: "chat", Protocol: "-"})
+		input := jsonHandshake + "{\"type\":1,\"target\":\"a\",\"arguments\":[]}\x1e{\"type\":6}\x1e{\"type\":1,\"target\":\"b\",\"arguments\":[]}\x1e"
+		for i := range input {
+			require.NoError(t, c.Conn.Feed([]byte{input[i]}))
+		}
+		synctest.Wait()
+		require.Equal(t, []string{"opened 1", "record 1 a", "record 1 b"}, n.backend.Events())
+	})
+}
+
+func TestHandshakeTimeout(t *testing.T) {
+	for name, tc := range map[string]struct{ claim, wait time.Duration }{
+		"C65 fifteen seconds":  {0, 15 * time.Second},
+		"C66 claim asrs.s.cht": {3 * time.Second, 3 * time.Second},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				n := start(t, nil)
+				c := gatewaytest.Connect(t, n.Gateway, gatewaytest.Options{ID: "1", Hub: "chat", Protocol: "-",
+					Identity: gateway.Identity{HandshakeTimeout: tc.claim}})
+				time.Sleep(tc.wait - time.Second)
+				synctest.Wait()
+				require.Empty(t, c.Got())
+				time.Sleep(3 * time.Second)
+				require.Equal(t, gateway.CloseHandshakeError, c.WantEnd(t.Context()).Reason)
+			})
+		})
+	}
+}
+
+func TestKeepAlive(t *testing.T) {
+	pings := func(c *gatewaytest.Client) int { return strings.Count(strings.Join(c.Got(), ""), `{"type":6}`) }
+	t.Run("C68 a ping after each 15 s of silence", func(t *testing.T) {
+		synctest.Test(t, func(t *testing.T) {
+			n := start(t, nil)
+			c := n.connect("1", "")
+			time.Sleep(64 * time.Second)
+			synctest.Wait()
+			require.InDelta(t, 4, pings(c), 0.1)
+		})
+	})
+	t.Run("C68 a client that never pings is not closed", func(t *testing.T) {
+		synctest.Test(t, func(t *testing.T) {
+			n := start(t, nil)
+			c := n.connect("1", "")
+			time.Sleep(5 * time.Minute)
+			require.Nil(t, c.Conn.CloseRequested())
+		})
+	})
+	t.Run("C68 a client silent for 30 s after its ping is closed", func(t *testing.T) {
+		synctest.Test(t, func(t *testing.T) {
+			n := start(t, nil)
+			c := n.connect("1", "")
+			require.NoError(t, c.Conn.Feed([]byte("{\"type\":6}\x1e")))
+			time.Sleep(29 * time.Second)
+			require.Nil(t, c.Conn.CloseRequested())
+			time.Sleep(4 * time.Second)
+			require.Equal(t, gateway.ClosePingTimeout, c.WantEnd(t.Context()).Reason)
+		})
+	})
+	t.Run("C62 no pings on long polling", func(t *testing.T) {
+		synctest.Test(t, func(t *testing.T) {
+			n := start(t, nil)
+			c := gatewaytest.Connect(t, n.Gateway, gatewaytest.Options{ID: "1", Hub: "chat", Transport: gateway.LongPolling})
+			time.Sleep(time.Minute)
+			synctest.Wait()
+			require.Zero(t, pings(c))
+		})
+	})
+	t.Run("C58 no poll for 15 s", func(t *testing.T) {
+		synctest.Test(t, func(t *testing.T) {
+			n := start(t, nil)
+			c := gatewaytest.Connect(t, n.Gateway, gatewaytest.Options{ID: "1", Hub: "chat", Transport: gateway.LongPolling})
+			c.Conn.Detached()
+			time.Sleep(10 * time.Second)
+			c.Conn.Attached()
+			time.Sleep(time.Minute)
+			require.Nil(t, c.Conn.CloseRequested())
+			c.Conn.Detached()
+			time.Sleep(17 * time.Second)
+			require.NotNil(t, c.Conn.CloseRequested())
+		})
+	})
+	t.Run("C79 R52 closed when the authentication expires", func(t *testing.T) {
+		synctest.Test(t, func(t *testing.T) {
+			n := start(t, nil)
+			c := gatewaytest.Connect(t, n.Gateway, gatewaytest.Options{ID: "1", Hub: "chat",
+				Identity: gateway.Identity{CloseAt: time.Now().Add(5 * time.Second)}})
+			time.Sleep(7 * time.Second)
+			require.Equal(t, gateway.CloseUnauthorized, c.WantEnd(t.Context()).Reason)
+			require.Contains(t, c.Got()[len(c.Got())-1], `"allowReconnect":true`)
+		})
+	})
+}
+
+func TestClose(t *testing.T) {
+	t.Run("C77 C96 R29 R54 a close from outside", func(t *testing.T) {
+		synctest.Test(t, func(t *testing.T) {
+			n := start(t, nil)
+			c := gatewaytest.Connect(t, n.Gateway, gatewaytest.Options{ID: "1", Hub: "chat", User: "ann", Stalled: true,
+				Identity: gateway.Identity{TokenExpires: time.Now().Add(15 * time.Second)}})
+			n.join("g", "1")
+			n.send("before", all())
+			cause := gateway.Cause{Reason: gateway.CloseClosedByAppServer, Text: "go away"}
+			step(t, "R29 a close finds its connection once", func() {
+				require.Equal(t, 1, n.do(gateway.Command{Verb: gateway.VerbClose, Target: conns("1"), Cause: cause}).Matched)
+				require.Zero(t, n.do(gateway.Command{Verb: gateway.VerbClose, Target: conns("1"), Cause: cause}).Matched)
+			})
+			step(t, "C96 the id is dead before the Close record leaves", func() {
+				_, ended := n.Lookup("1")
+				require.True(t, ended)
+				require.Zero(t, n.count(users("ann"), ""))
+				require.Zero(t, n.count(groups("g"), ""))
+			})
+			n.send("after", all())
+			c.Unstall()
+			synctest.Wait()
+			got := c.Got()
+			require.Len(t, got, 3)
+			require.Contains(t, got[1], "before")
+			step(t, "C77 a close does not allow reconnecting", func() {
+				require.Equal(t, "{\"type\":7,\"error\":\"go away\"}\x1e", got[2])
+			})
+			step(t, "R54 the application is told once, at the end", func() {
+				require.Equal(t, []string{"opened 1", "closed 1 ClosedByAppServer: go away"}, n.backend.Events())
+			})
+			step(t, "an ended id is remembered as long as its token opens connections", func() {
+				_, err := gatewaytest.TryConnect(t, n.Gateway, gatewaytest.Options{ID: "1", Hub: "chat"})
+				require.ErrorIs(t, err, gateway.ErrConnectionEnded)
+				time.Sleep(17 * time.Second)
+				_, ended := n.Lookup("1")
+				require.False(t, ended)
+			})
+			n.balanced()
+		})
+	})
+}
+
+func TestRefusedByTheApplication(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		n := start(t, func(_ *gateway.Options, n *node) {
+			n.backend.Refuse = func(*gateway.Conn) error {
+				return gateway.Cause{Reason: gateway.CloseServiceTransientError, Text: "No server available."}
+			}
+		})
+		c := n.connect("1", "")
+		c.Want(t.Context(), `{"error":"No server available."}`)
+		require.Equal(t, gateway.CloseServiceTransientError, c.WantEnd(t.Context()).Reason)
+		require.Empty(t, n.backend.Events())
+	})
+}
+
+func TestMalformedRecords(t *testing.T) {
+	for name, in := range map[string]string{
+		"not json":                          "hello\x1e",
+		"no type":                           "{}\x1e",
+		"C81 over the limit":                strings.Repeat("a", 70<<10),
+		"C81 a whole record over the limit": `{"type":1,"target":"x","arguments":["` + strings.Repeat("a", 70<<10) + "\"]}\x1e",
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				n := start(t, func(_ *gateway.Options, n *node) { n.limits.MessageBytes = 64 << 10 })
+				c := n.connect("1", "")
+				var err error
+				for rest := in; rest != "" && err == nil; {
+					piece := rest[:min(len(rest), 1000)]
+					rest = rest[len(piece):]
+					err = c.Conn.Feed([]byte(piece))
+				}
+				require.Error(t, err)
+				end := c.WantEnd(t.Context())
+				require.Equal(t, gateway.CloseBadRequest, end.Reason)
+				require.Contains(t, c.Got()[len(c.Got())-1], `"allowReconnect":true`)
+				require.Error(t, c.Conn.Feed([]byte("{\"type\":6}\x1e")), "nothing is read after the end")
+				require.Equal(t, "opened 1", n.backend.Events()[0])
+				require.Len(t, n.backend.Events(), 2)
+			})
+		})
+	}
+}
+
+func TestClientCloses(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		n := start(t, nil)
+		c := n.connect("1", "")
+		require.Error(t, c.Conn.Feed([]byte("{\"type\":7,\"error\":\"x\"}\x1e")))
+		require.Equal(t, gateway.CloseNormal, c.WantEnd(t.Context()).Reason)
+		require.Equal(t, []string{"{}\x1e", "{\"type\":7}\x1e"}, c.Got())
+		synctest.Wait()
+		require.Equal(t, []string{"opened 1", "closed 1 Normal"}, n.backend.Events())
+	})
+}

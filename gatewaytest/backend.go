@@ -1,0 +1,77 @@
+package gatewaytest
+
+import (
+	"sync"
+
+	"github.com/hubgate/hubgate/gateway"
+	"github.com/hubgate/hubgate/hubprotocol"
+)
+
+// Backend is an application that records what it is told.
+type Backend struct {
+	// Traits are those of every session.
+	Traits gateway.Traits
+	// Refuse, if set, is asked for each client.
+	Refuse func(c *gateway.Conn) error
+	// Full, if set, is asked for each record; true means not taken.
+	Full func() bool
+	// OnRecord, if set, is called for each record taken.
+	OnRecord func(c *gateway.Conn, r gateway.Record)
+
+	mu     sync.Mutex
+	events []string
+}
+
+// Events are "opened ID", "TYPE ID TARGET" and "closed ID REASON TEXT", in order.
+func (b *Backend) Events() []string {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return append([]string(nil), b.events...)
+}
+
+func (b *Backend) add(event string) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.events = append(b.events, event)
+}
+
+// Supports implements gateway.Backend.
+func (b *Backend) Supports(protocol string) bool { return hubprotocol.Supported(protocol) }
+
+// Accept implements gateway.Backend.
+func (b *Backend) Accept(c *gateway.Conn, _ hubprotocol.HandshakeRequest) (gateway.Session, error) {
+	if b.Refuse != nil {
+		if err := b.Refuse(c); err != nil {
+			return nil, err
+		}
+	}
+	return &session{b, c}, nil
+}
+
+type session struct {
+	backend *Backend
+	conn    *gateway.Conn
+}
+
+func (s *session) Traits() gateway.Traits { return s.backend.Traits }
+
+func (s *session) Opened() { s.backend.add("opened " + s.conn.Identity().ID) }
+
+func (s *session) Received(r gateway.Record) bool {
+	if s.backend.Full != nil && s.backend.Full() {
+		return false
+	}
+	target := ""
+	if r.Message != nil {
+		target = r.Message.Target
+	}
+	s.backend.add("record " + s.conn.Identity().ID + " " + target)
+	if s.backend.OnRecord != nil {
+		s.backend.OnRecord(s.conn, r)
+	}
+	return true
+}
+
+func (s *session) Closed(cause gateway.Cause) {
+	s.backend.add("closed " + s.conn.Identity().ID + " " + cause.Error())
+}
