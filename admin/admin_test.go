@@ -51,13 +51,12 @@ func chat() gateway.HubStats {
 func TestMetricsShowTheBooks(t *testing.T) {
 	a := New("v1.2.3")
 	a.Watch(&fakeNode{stats: gateway.Stats{
-		Opened: 5, Closed: map[gateway.CloseReason]uint64{gateway.CloseNormal: 2}, Backlog: 7, Hubs: []gateway.HubStats{chat()},
+		Closed: map[gateway.CloseReason]uint64{gateway.CloseNormal: 2}, Backlog: 7, Hubs: []gateway.HubStats{chat()},
 	}})
 	status, body := get(t, a, "/metrics")
 	require.Equal(t, http.StatusOK, status)
 	for _, line := range []string{
 		`hubgate_connections{hub="chat",transport=""} 3`,
-		`hubgate_connections_opened_total 5`,
 		`hubgate_connections_closed_total{reason="Normal"} 2`,
 		`hubgate_deliveries_attempted_total{hub="chat"} 10`,
 		`hubgate_deliveries_written_total{hub="chat"} 6`,
@@ -87,7 +86,10 @@ func TestMetricsCountWhatHappens(t *testing.T) {
 	m.UpstreamSkipped("messages", "unmatched")
 	m.UpstreamQueued(3)
 	m.UpstreamQueued(-1)
-	m.RESTAnswered("broadcast", http.StatusAccepted, time.Millisecond)
+	m.RESTAnswered("broadcast", http.StatusAccepted)
+	m.Negotiated()
+	m.ClientOpened("WebSockets")
+	m.ClientRefused("QuotaReached")
 	m.Panicked("clientws")
 	_, body := get(t, a, "/metrics")
 	for _, line := range []string{
@@ -99,7 +101,9 @@ func TestMetricsCountWhatHappens(t *testing.T) {
 		`hubgate_upstream_skipped_total{category="messages",reason="unmatched"} 1`,
 		`hubgate_upstream_queued_events 2`,
 		`hubgate_rest_requests_total{operation="broadcast",status="202"} 1`,
-		`hubgate_rest_request_duration_seconds_count{operation="broadcast"} 1`,
+		`hubgate_negotiations_total 1`,
+		`hubgate_connections_opened_total{transport="WebSockets"} 1`,
+		`hubgate_client_requests_refused_total{reason="QuotaReached"} 1`,
 		`hubgate_panics_total{part="clientws"} 1`,
 	} {
 		require.Contains(t, body, line)

@@ -46,7 +46,6 @@ func desc(name, help string, labels ...string) *prometheus.Desc {
 
 var (
 	descDraining = desc("draining", "1 while the node refuses new clients because it is shutting down.")
-	descOpened   = desc("connections_opened_total", "Client connections since the start.")
 	descClosed   = desc("connections_closed_total", "Client connections that ended, by reason.", "reason")
 	descBacklog  = desc("backlog_bytes", "Bytes of sends that wait for the fan-out workers.")
 
@@ -73,7 +72,6 @@ func (c *nodeCollector) Collect(ch chan<- prometheus.Metric) {
 	s := n.Stats()
 	out := sink(ch)
 	out.gauge(descDraining, boolean(n.Draining()))
-	out.counter(descOpened, float64(s.Opened))
 	for reason, count := range s.Closed {
 		out.counter(descClosed, float64(count), string(reason))
 	}

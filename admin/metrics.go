@@ -18,40 +18,40 @@ type Metrics struct {
 	upstreamSkips  *prometheus.CounterVec
 	upstreamQueued prometheus.Gauge
 	restRequests   *prometheus.CounterVec
-	restTook       *prometheus.HistogramVec
+	negotiations   prometheus.Counter
+	opened         *prometheus.CounterVec
+	refused        *prometheus.CounterVec
 	panics         *prometheus.CounterVec
 }
 
-// Buckets of latencies, in seconds. Webhooks may take as long as their timeout
-// of 100 s, REST answers do not wait for anybody.
-var (
-	upstreamBuckets = []float64{.001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10, 30, 100}
-	restBuckets     = []float64{.0001, .00025, .0005, .001, .0025, .005, .01, .025, .05, .1, .25, .5, 1}
-)
+// upstreamBuckets are seconds. Webhooks may take as long as their timeout, 100 s
+// by default.
+var upstreamBuckets = []float64{.001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10, 30, 100}
 
 func newMetrics(registry *prometheus.Registry) *Metrics {
 	counter := func(name, help string, labels ...string) *prometheus.CounterVec {
-		c := prometheus.NewCounterVec(prometheus.CounterOpts{Name: "hubgate_" + name, Help: help}, labels)
-		registry.MustRegister(c)
-		return c
-	}
-	histogram := func(name, help string, buckets []float64, labels ...string) *prometheus.HistogramVec {
-		h := prometheus.NewHistogramVec(prometheus.HistogramOpts{Name: "hubgate_" + name, Help: help, Buckets: buckets}, labels)
-		registry.MustRegister(h)
-		return h
+		return prometheus.NewCounterVec(prometheus.CounterOpts{Name: "hubgate_" + name, Help: help}, labels)
 	}
 	m := &Metrics{
 		upstreamCalls: counter("upstream_requests_total", "Webhooks that ended, by template, category of the event and result.", "template", "category", "result"),
-		upstreamTook:  histogram("upstream_request_duration_seconds", "Time of webhooks, from the event's turn to the end of the answer.", upstreamBuckets, "template", "category"),
+		upstreamTook: prometheus.NewHistogramVec(prometheus.HistogramOpts{
+			Name: "hubgate_upstream_request_duration_seconds", Buckets: upstreamBuckets,
+			Help: "Time of webhooks, from the event's turn to the end of the answer.",
+		}, []string{"template", "category"}),
 		upstreamSkips: counter("upstream_skipped_total", "Events for which no webhook was called, by category and reason.", "category", "reason"),
 		upstreamQueued: prometheus.NewGauge(prometheus.GaugeOpts{
 			Name: "hubgate_upstream_queued_events", Help: "Events that wait for earlier ones of their connection.",
 		}),
 		restRequests: counter("rest_requests_total", "REST requests, by operation and status.", "operation", "status"),
-		restTook:     histogram("rest_request_duration_seconds", "Time of REST requests, by operation.", restBuckets, "operation"),
-		panics:       counter("panics_total", "Faults that ended one connection or request, by the part that had them.", "part"),
+		negotiations: prometheus.NewCounter(prometheus.CounterOpts{
+			Name: "hubgate_negotiations_total", Help: "Negotiate requests of clients that were granted.",
+		}),
+		opened:  counter("connections_opened_total", "Client connections since the start, by transport.", "transport"),
+		refused: counter("client_requests_refused_total", "Requests of clients that were refused, by reason.", "reason"),
+		panics:  counter("panics_total", "Faults that ended one connection or request, by the part that had them.", "part"),
 	}
-	registry.MustRegister(m.upstreamQueued)
+	registry.MustRegister(m.upstreamCalls, m.upstreamTook, m.upstreamSkips, m.upstreamQueued,
+		m.restRequests, m.negotiations, m.opened, m.refused, m.panics)
 	return m
 }
 
@@ -77,10 +77,18 @@ func (m *Metrics) UpstreamQueued(delta int) { m.upstreamQueued.Add(float64(delta
 
 // RESTAnswered counts a REST request. The operation must be one of the
 // contract's, or one name for all others.
-func (m *Metrics) RESTAnswered(operation string, status int, took time.Duration) {
+func (m *Metrics) RESTAnswered(operation string, status int) {
 	m.restRequests.WithLabelValues(operation, strconv.Itoa(status)).Inc()
-	m.restTook.WithLabelValues(operation).Observe(took.Seconds())
 }
+
+// Negotiated counts a negotiate request that was granted.
+func (m *Metrics) Negotiated() { m.negotiations.Inc() }
+
+// ClientOpened counts a connection; the transport must come from a closed list.
+func (m *Metrics) ClientOpened(transport string) { m.opened.WithLabelValues(transport).Inc() }
+
+// ClientRefused counts a refused request; the reason must come from a closed list.
+func (m *Metrics) ClientRefused(reason string) { m.refused.WithLabelValues(reason).Inc() }
 
 // Panicked counts a fault that was contained. The part is a package's name.
 func (m *Metrics) Panicked(part string) { m.panics.WithLabelValues(part).Inc() }
