@@ -20,37 +20,43 @@ type Conn struct {
 	id        Identity
 	transport Transport
 
-	// set before the connection opens, then immutable
-	protocol string
-	raw      syscall.RawConn
-	framing  Framing
-
-	// owned by the worker
-	slot   int32 // position in shard.conns, -1 if not there
-	groups []*member
-
-	// guarded by the stripe of hub.users
-	userNext, userPrev *Conn
-	inUsers            bool
+	channel   // set by the reader before the connection opens, then immutable
+	placement // owned by the worker
+	userLink  // guarded by its stripe of hub.users
+	clocks    // atomic
 
 	out    outbox
 	reader reader
+	life   lifeCycle
+}
 
-	// mu guards the life cycle.
-	mu      sync.Mutex
-	life    lifeCycle
-	created int64 // unix nanoseconds
+// channel is how records reach the client.
+type channel struct {
+	protocol string
+	raw      syscall.RawConn // nil: by the transport's pump only
+	framing  Framing
+}
 
+// placement is where fan-outs find a connection.
+type placement struct {
+	slot   int32 // position in hubShard.conns, -1 if not there
+	groups []*member
+}
+
+// clocks are what the sweeper looks at; times are unix nanoseconds.
+type clocks struct {
+	created   int64       // immutable
 	opened    atomic.Bool // the handshake is done
+	pinged    atomic.Bool // the client has ever pinged
 	lastRead  atomic.Int64
 	lastWrite atomic.Int64
-	pinged    atomic.Bool  // the client has ever pinged
-	detached  atomic.Int64 // since when nobody polls, unix nanoseconds; 0 = somebody does
-	closing   atomic.Int64 // since when the end is decided
+	detached  atomic.Int64 // since when nobody polls; 0 = somebody does
+	closing   atomic.Int64 // since when the end is decided; 0 = it is not
 }
 
 // lifeCycle is what decides when the session is told of the end.
 type lifeCycle struct {
+	mu      sync.Mutex // guards what follows
 	session Session
 	// cause is the first one given, by the core, the application or the transport.
 	cause *Cause
@@ -77,7 +83,7 @@ func (g *Gateway) Attach(id Identity, t Transport) (*Conn, error) {
 		return nil, err
 	}
 	now := time.Now().UnixNano()
-	c := &Conn{g: g, hub: h, id: id, transport: t, slot: -1, created: now}
+	c := &Conn{g: g, hub: h, id: id, transport: t, placement: placement{slot: -1}, clocks: clocks{created: now}}
 	c.shard = &h.shards[int(g.next.Add(1))%len(h.shards)]
 	c.lastRead.Store(now)
 	c.lastWrite.Store(now)
@@ -154,8 +160,8 @@ func (c *Conn) Close(cause Cause) {
 
 // CloseRequested returns the cause of the end once one is decided, else nil.
 func (c *Conn) CloseRequested() *Cause {
-	c.mu.Lock()
-	defer c.mu.Unlock()
+	c.life.mu.Lock()
+	defer c.life.mu.Unlock()
 	return c.life.cause
 }
 

@@ -110,8 +110,8 @@ func (o *removeOp) apply(w *worker) {
 
 // decide settles the cause of the end; false if one was settled before.
 func (c *Conn) decide(cause Cause) bool {
-	c.mu.Lock()
-	defer c.mu.Unlock()
+	c.life.mu.Lock()
+	defer c.life.mu.Unlock()
 	if c.life.cause != nil {
 		return false
 	}
@@ -132,13 +132,13 @@ func (c *Conn) abort(cause Cause) {
 // be called with locks the session may need. Calls after the first do nothing.
 func (c *Conn) Ended(cause Cause) {
 	c.decide(cause)
-	c.mu.Lock()
+	c.life.mu.Lock()
 	if c.life.ended {
-		c.mu.Unlock()
+		c.life.mu.Unlock()
 		return
 	}
 	c.life.ended = true
-	c.mu.Unlock()
+	c.life.mu.Unlock()
 
 	c.reader.wake()
 	c.g.conns.remove(c)
@@ -152,22 +152,22 @@ func (c *Conn) Ended(cause Cause) {
 
 // tellEnd tells the session of the end, once, and not while the reader is in it.
 func (c *Conn) tellEnd() {
-	c.mu.Lock()
+	c.life.mu.Lock()
 	s := c.life.session
 	if s == nil || c.life.busy || c.life.told || !c.life.ended {
-		c.mu.Unlock()
+		c.life.mu.Unlock()
 		return
 	}
 	c.life.told = true
 	cause := *c.life.cause
-	c.mu.Unlock()
+	c.life.mu.Unlock()
 	s.Closed(cause)
 }
 
 // enterSession keeps the session's Closed away until leaveSession.
 func (c *Conn) enterSession() bool {
-	c.mu.Lock()
-	defer c.mu.Unlock()
+	c.life.mu.Lock()
+	defer c.life.mu.Unlock()
 	if c.life.ended {
 		return false
 	}
@@ -176,10 +176,10 @@ func (c *Conn) enterSession() bool {
 }
 
 func (c *Conn) leaveSession() {
-	c.mu.Lock()
+	c.life.mu.Lock()
 	c.life.busy = false
 	ended := c.life.ended
-	c.mu.Unlock()
+	c.life.mu.Unlock()
 	if ended {
 		c.tellEnd()
 	}

@@ -219,9 +219,9 @@ func (c *Conn) acceptHandshake(request hubprotocol.HandshakeRequest) error {
 		return c.refuseHandshake(err.Error())
 	}
 	c.reader.session, c.reader.traits = session, session.Traits()
-	c.mu.Lock()
+	c.life.mu.Lock()
 	c.life.session = session
-	c.mu.Unlock()
+	c.life.mu.Unlock()
 	if !c.reader.traits.AnswersHandshake {
 		c.open(handshakeAnswer)
 	}

@@ -35,6 +35,8 @@ type HubStats struct {
 	Hub string
 	// Connections are live ones, those before their handshake included.
 	Connections int
+	// ByTransport splits Connections by the transport's name.
+	ByTransport map[string]int
 	Books
 	// MessagesIn and BytesIn are records and bytes from clients, BytesOut bytes to them.
 	MessagesIn, BytesIn, BytesOut uint64
@@ -63,10 +65,13 @@ func (g *Gateway) Stats() Stats {
 	for i, r := range closeReasonList {
 		s.Closed[r] = g.closes[i].Load()
 	}
-	queued := g.queuedDeliveries()
+	walked := g.walk()
 	for _, h := range g.hubs.all() {
 		hs := HubStats{Hub: h.key, Connections: int(h.live.Load())}
-		hs.Dropped, hs.Queued = make(map[string]uint64, dropReasons), queued[h]
+		hs.Dropped = make(map[string]uint64, dropReasons)
+		if seen := walked[h]; seen != nil {
+			hs.ByTransport, hs.Queued = seen.byTransport, seen.deliveries
+		}
 		for i := range h.shards {
 			h.shards[i].books.addTo(&hs)
 		}
@@ -87,33 +92,45 @@ func (b *shardBooks) addTo(hs *HubStats) {
 	hs.BytesOut += b.bytesOut.Load()
 }
 
-func (g *Gateway) queuedDeliveries() map[*hub]uint64 {
-	queued := make(map[*hub]uint64)
+// seen is what a walk over the connections of a hub finds.
+type seen struct {
+	conns, bytes int
+	deliveries   uint64
+	byTransport  map[string]int
+}
+
+func (g *Gateway) walk() map[*hub]*seen {
+	found := make(map[*hub]*seen)
 	g.conns.each(func(c *Conn) {
-		if _, n := c.out.held(); n > 0 {
-			queued[c.hub] += uint64(n)
+		s := found[c.hub]
+		if s == nil {
+			s = &seen{byTransport: make(map[string]int)}
+			found[c.hub] = s
 		}
+		bytes, deliveries := c.out.held()
+		s.conns++
+		s.bytes += bytes
+		s.deliveries += uint64(deliveries)
+		s.byTransport[c.transport.Name()]++
 	})
-	return queued
+	return found
 }
 
 // Check verifies the books and the tables against each other. It is exact when
 // nothing is under way, for tests and for operators who suspect a leak.
 func (g *Gateway) Check() error {
 	var errs []error
-	live := make(map[*hub]int)
-	bytes := make(map[*hub]int)
-	g.conns.each(func(c *Conn) {
-		live[c.hub]++
-		held, _ := c.out.held()
-		bytes[c.hub] += held
-	})
+	walked := g.walk()
 	for _, h := range g.hubs.all() {
-		if n := int(h.live.Load()); n != live[h] {
-			errs = append(errs, fmt.Errorf("hub %s: %d connections counted, %d registered", h.key, n, live[h]))
+		found := walked[h]
+		if found == nil {
+			found = &seen{}
 		}
-		if n := h.queuedBytes(); n != bytes[h] {
-			errs = append(errs, fmt.Errorf("hub %s: %d bytes counted as queued, %d in outboxes", h.key, n, bytes[h]))
+		if n := int(h.live.Load()); n != found.conns {
+			errs = append(errs, fmt.Errorf("hub %s: %d connections counted, %d registered", h.key, n, found.conns))
+		}
+		if n := h.queuedBytes(); n != found.bytes {
+			errs = append(errs, fmt.Errorf("hub %s: %d bytes counted as queued, %d in outboxes", h.key, n, found.bytes))
 		}
 	}
 	for _, hs := range g.Stats().Hubs {

@@ -95,8 +95,8 @@ func (c *Conn) sweepAlive(since func(int64) time.Duration, l Limits) (ping bool)
 }
 
 func (c *Conn) openSession() Session {
-	c.mu.Lock()
-	defer c.mu.Unlock()
+	c.life.mu.Lock()
+	defer c.life.mu.Unlock()
 	return c.life.session
 }
 

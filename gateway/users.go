@@ -20,6 +20,12 @@ type userStripe struct {
 	heads map[string]*Conn
 }
 
+// userLink chains the connections of one user.
+type userLink struct {
+	userNext, userPrev *Conn
+	inUsers            bool
+}
+
 func (t *userTable) init() { t.seed = maphash.MakeSeed() }
 
 func (t *userTable) stripe(user string) *userStripe {
