@@ -1,0 +1,9 @@
+// Where hubgate in Serverless mode differs from ASP.NET Core's server on purpose: what it answers instead, and why.
+// A case that is not listed here must be answered alike.
+
+export const byDesign = {
+  'unknown type 99': {
+    reason: 'the server keeps the connection but never reads past such a record; hubgate ignores the record and goes on',
+    then: 'open',
+  },
+};

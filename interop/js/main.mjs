@@ -1,0 +1,58 @@
+// The official JavaScript clients, versions 8, 9 and 10, against hubgate (HUBGATE_BIN) in Serverless mode.
+import assert from 'node:assert/strict';
+import { writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { endingCases, restartCase } from './cases/endings.mjs';
+import { broadcastCase, idleCase, messageCases } from './cases/messages.mjs';
+import { negotiationCases } from './cases/negotiation.mjs';
+import { boundedUpstreamCases, upstreamCases } from './cases/upstream.mjs';
+import { combinations } from './lib/clients.mjs';
+import { Report } from './lib/report.mjs';
+import { World } from './lib/world.mjs';
+
+const report = new Report('js');
+
+/** Settings as the emulator reads them: an upstream for one hub only. */
+function boundedUpstream(webhook) {
+  const template = { UrlTemplate: webhook.template, HubPattern: 'known', CategoryPattern: '*', EventPattern: '*' };
+  const file = join(process.env.HUBGATE_WORK, 'known-hub-settings.json');
+  writeFileSync(file, JSON.stringify({ UpstreamSettings: { Templates: [template] } }));
+  return ['--settings', file, '--upstream-timeout', '1s'];
+}
+
+const [world, restarted, bounded] = await Promise.all([World.create(), World.create(), World.create(boundedUpstream)]);
+for (const { webhook } of [world, restarted, bounded]) {
+  webhook.on('Echo', (event) => ({ result: event.message.arguments[0] }));
+  webhook.on('EchoAll', (event) => ({ result: event.message.arguments }));
+}
+
+const cases = [];
+for (const one of combinations) {
+  if (one.protocol === 'json') cases.push(idleCase(world, one));
+}
+const waiting = report.runAll(cases, cases.length);
+
+const working = [restartCase(restarted, combinations), broadcastCase(world, combinations)];
+for (const one of combinations) {
+  working.push(...messageCases(world, one), ...upstreamCases(world, one), ...endingCases(world, one), ...negotiationCases(world, one));
+  working.push(...boundedUpstreamCases(bounded, one));
+}
+await Promise.all([waiting, report.runAll(working, 6)]);
+
+await report.run('R58 every webhook carried a good signature and the path of its template', () => {
+  const problems = [world, restarted, bounded].flatMap(({ webhook }) => webhook.problems);
+  assert.deepEqual(problems, []);
+  assert.ok(world.webhook.checked > 10_000);
+});
+await report.run('the gateways end when told', async () => {
+  assert.deepEqual(await Promise.all([world.close(), restarted.close(), bounded.close()]), [0, 0, 0]);
+});
+await report.run('C14 no token and no key in the logs, no panic', () => {
+  for (const { gateway } of [world, restarted, bounded]) {
+    const log = gateway.log();
+    assert.doesNotMatch(log, /eyJ[A-Za-z0-9_-]{10}/);
+    assert.ok(!log.includes(gateway.key), 'the access key is in the log');
+    assert.doesNotMatch(log, /panic|DATA RACE/);
+  }
+});
+report.finish();
