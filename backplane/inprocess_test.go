@@ -27,7 +27,7 @@ type cluster struct {
 
 func start(t *testing.T) *cluster {
 	bus := &backplane.InProcess{}
-	groups := store.NewMemory()
+	groups := store.NewMemory(store.MemoryOptions{})
 	node := func(name string) *gateway.Gateway {
 		g, err := gateway.New(gateway.Options{Node: name, Backend: &gatewaytest.Backend{}, Workers: 2,
 			Backplane: bus.From(name), UserGroups: groups})

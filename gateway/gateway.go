@@ -40,6 +40,7 @@ type Gateway struct {
 	next    atomic.Uint32 // spreads connections over workers
 	opened  atomic.Uint64
 	closes  closeCounters
+	panics  atomic.Uint64
 	// backlog is the bytes of sends that wait for the workers.
 	backlog atomic.Int64
 

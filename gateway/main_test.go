@@ -14,6 +14,7 @@ import (
 	"github.com/hubgate/hubgate/gateway"
 	"github.com/hubgate/hubgate/gatewaytest"
 	"github.com/hubgate/hubgate/hubprotocol"
+	"github.com/hubgate/hubgate/store"
 )
 
 // node is one gateway under test, with an application that records.
@@ -27,7 +28,7 @@ type node struct {
 func start(t *testing.T, change func(*gateway.Options, *node)) *node {
 	t.Helper()
 	n := &node{t: t, backend: &gatewaytest.Backend{}, limits: gateway.DefaultLimits()}
-	opts := gateway.Options{Node: "a", Backend: n.backend, Workers: 2,
+	opts := gateway.Options{Node: "a", Backend: n.backend, Workers: 2, UserGroups: store.NewMemory(store.MemoryOptions{}),
 		Limits: func() gateway.Limits { return n.limits }}
 	if change != nil {
 		change(&opts, n)

@@ -27,7 +27,9 @@ type Stats struct {
 	Closed map[CloseReason]uint64
 	// Backlog is the bytes of sends that wait for the workers.
 	Backlog int64
-	Hubs    []HubStats
+	// Panics counts commands that ended in one; each was logged with its stack.
+	Panics uint64
+	Hubs   []HubStats
 }
 
 // HubStats are one hub's counters.
@@ -61,7 +63,7 @@ func (b Books) Balanced() bool {
 
 // Stats takes a snapshot. Hubs are in no particular order.
 func (g *Gateway) Stats() Stats {
-	s := Stats{Opened: g.opened.Load(), Closed: make(map[CloseReason]uint64, len(closeReasonList)), Backlog: g.backlog.Load()}
+	s := Stats{Opened: g.opened.Load(), Closed: make(map[CloseReason]uint64, len(closeReasonList)), Backlog: g.backlog.Load(), Panics: g.panics.Load()}
 	for i, r := range closeReasonList {
 		s.Closed[r] = g.closes[i].Load()
 	}

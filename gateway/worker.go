@@ -1,6 +1,7 @@
 package gateway
 
 import (
+	"runtime/debug"
 	"sync"
 	"time"
 )
@@ -45,11 +46,23 @@ func (w *worker) run() {
 		}
 		w.now, w.bound = time.Now().UnixNano(), w.g.opts.Limits().OutboxBytes
 		for rest := ops; len(rest) > 0; {
-			n := w.pass(rest)
-			rest = rest[n:]
+			rest = rest[w.guardedPass(rest):]
 		}
 		clear(ops)
 	}
+}
+
+// guardedPass keeps a panic from ending the worker: what it was about is lost,
+// logged and counted, everything else goes on (rule 10).
+func (w *worker) guardedPass(ops []op) (n int) {
+	defer func() {
+		if p := recover(); p != nil {
+			w.g.panics.Add(1)
+			w.g.opts.Logger.Error("a fan-out pass panicked", "panic", p, "stack", string(debug.Stack()))
+			n = 1
+		}
+	}()
+	return w.pass(ops)
 }
 
 // pass carries out one op, or a run of sends together, and says how many.
