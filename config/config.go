@@ -39,8 +39,8 @@ type Files struct {
 
 // Network says where the gateway listens and how others see it.
 type Network struct {
-	Listen         []string       `help:"Address for clients, REST and health; repeatable. localhost is 127.0.0.1 and, where it exists, ::1. Without a host: all addresses." default:"localhost:8888" placeholder:"HOST:PORT"`
-	AdminListen    string         `help:"Address for metrics, pprof, livez and readyz, or off." default:"127.0.0.1:8889" placeholder:"HOST:PORT"`
+	Listen         []string       `help:"Address for clients, REST and health; repeatable. localhost is 127.0.0.1 and, where it exists, ::1. Without a host: all addresses." default:"localhost:8888"`
+	AdminListen    string         `help:"Address for metrics, pprof, livez and readyz, or off." default:"127.0.0.1:8889"`
 	PublicURL      string         `help:"What clients and applications call the gateway, when a proxy or a container changes it. Used in printed connection strings and in links." placeholder:"URL"`
 	TrustedProxies []netip.Prefix `help:"Networks whose X-Forwarded-* headers are believed." placeholder:"CIDR"`
 	Node           string         `help:"Tag of this node in its connection ids: up to 12 letters, digits, hyphens and underscores." placeholder:"TAG"`

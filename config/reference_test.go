@@ -55,8 +55,9 @@ func TestReferenceExamples(t *testing.T) {
 	require.Len(t, list, 1)
 }
 
-// TestNamesAgree checks the three names of each option against each other and
-// that none is taken twice.
+// TestNamesAgree checks the three names of each option against each other, that
+// none is taken twice, and that no variable is one that Kubernetes sets in every
+// container beside a service named hubgate.
 func TestNamesAgree(t *testing.T) {
 	seen := make(map[string]bool)
 	for _, o := range options() {
@@ -64,6 +65,7 @@ func TestNamesAgree(t *testing.T) {
 			require.False(t, name != "" && seen[name], "%s is taken twice", name)
 			seen[name] = true
 		}
+		require.NotRegexp(t, "^HUBGATE_(SERVICE_|PORT$|PORT_)", o.env)
 		require.Equal(t, withoutSeparators(o.flag), withoutSeparators(strings.TrimPrefix(o.env, "HUBGATE_")))
 		if o.key != "" {
 			require.Equal(t, withoutSeparators(o.flag), withoutSeparators(o.key))

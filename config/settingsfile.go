@@ -18,6 +18,8 @@ import (
 // maxJSONDepth is what .NET's reader accepts.
 const maxJSONDepth = 64
 
+var errTooDeep = fmt.Errorf("is nested deeper than %d levels", maxJSONDepth)
+
 // DefaultSettingsFile returns the settings.json to start from, in the layout
 // that Microsoft's emulator writes: all events to a function app on this machine.
 func DefaultSettingsFile() []byte {
@@ -184,7 +186,7 @@ func (r *settingsReader) file(root *section) error {
 // value reads the value that begins with token into s.
 func (r *settingsReader) value(s *section, token json.Token, depth int) error {
 	if depth > maxJSONDepth {
-		return fmt.Errorf("is nested deeper than %d levels", maxJSONDepth)
+		return errTooDeep
 	}
 	switch v := token.(type) {
 	case json.Delim:
@@ -219,11 +221,15 @@ func (r *settingsReader) object(s *section, depth int) error {
 			return err
 		}
 		name, _ := key.(string)
+		below := depth + 1 + strings.Count(name, ":") // each colon makes a section
+		if below > maxJSONDepth {
+			return errTooDeep
+		}
 		token, err := r.json.Token()
 		if err != nil {
 			return err
 		}
-		if err := r.value(s.make(name), token, depth+1); err != nil {
+		if err := r.value(s.make(name), token, below); err != nil {
 			return err
 		}
 	}

@@ -57,6 +57,7 @@ func TestSettingsFile(t *testing.T) {
 		{"unfinished comment", "{} /* x", nil, "has no end"},
 		{"key twice in other letters", `{"A": 1, "a": 2}`, nil, "a key is given twice"},
 		{"templates are a text", `{"UpstreamSettings": {"Templates": "http://a"}}`, nil, "UpstreamSettings:Templates is not a list"},
+		{"too deep by colons", `{"` + strings.Repeat(":", 64) + `": 1}`, nil, "nested deeper than 64 levels"},
 		{"too deep", strings.Repeat(`{"a":`, 65) + "1" + strings.Repeat("}", 65), nil, "nested deeper than 64 levels"},
 	}
 	for _, tt := range tests {
