@@ -39,7 +39,7 @@ func get(t *testing.T, h http.Handler, path string) (status int, body string) {
 
 func chat() gateway.HubStats {
 	return gateway.HubStats{
-		Hub: "chat", Connections: 3,
+		Hub: "chat", Connections: 3, ByTransport: map[string]int{"WebSockets": 2, "LongPolling": 1},
 		Books: gateway.Books{
 			Attempted: 10, Written: 6, Queued: 3, QueuedBytes: 300,
 			Dropped: map[string]uint64{"SlowClient": 1, "ConnectionClosed": 0},
@@ -51,12 +51,14 @@ func chat() gateway.HubStats {
 func TestMetricsShowTheBooks(t *testing.T) {
 	a := New("v1.2.3")
 	a.Watch(&fakeNode{stats: gateway.Stats{
-		Closed: map[gateway.CloseReason]uint64{gateway.CloseNormal: 2}, Backlog: 7, Hubs: []gateway.HubStats{chat()},
+		Closed: map[gateway.CloseReason]uint64{gateway.CloseNormal: 2}, Backlog: 7, Panics: 1, Hubs: []gateway.HubStats{chat()},
 	}})
 	status, body := get(t, a, "/metrics")
 	require.Equal(t, http.StatusOK, status)
 	for _, line := range []string{
-		`hubgate_connections{hub="chat",transport=""} 3`,
+		`hubgate_connections{hub="chat",transport="WebSockets"} 2`,
+		`hubgate_connections{hub="chat",transport="LongPolling"} 1`,
+		`hubgate_panics_total{part="gateway"} 1`,
 		`hubgate_connections_closed_total{reason="Normal"} 2`,
 		`hubgate_deliveries_attempted_total{hub="chat"} 10`,
 		`hubgate_deliveries_written_total{hub="chat"} 6`,
@@ -91,6 +93,7 @@ func TestMetricsCountWhatHappens(t *testing.T) {
 	m.ClientOpened("WebSockets")
 	m.ClientRefused("QuotaReached")
 	m.Panicked("clientws")
+	a.Watch(&fakeNode{stats: gateway.Stats{Panics: 2}})
 	_, body := get(t, a, "/metrics")
 	for _, line := range []string{
 		`hubgate_upstream_requests_total{category="messages",result="ok",template="0"} 1`,
@@ -105,6 +108,7 @@ func TestMetricsCountWhatHappens(t *testing.T) {
 		`hubgate_connections_opened_total{transport="WebSockets"} 1`,
 		`hubgate_client_requests_refused_total{reason="QuotaReached"} 1`,
 		`hubgate_panics_total{part="clientws"} 1`,
+		`hubgate_panics_total{part="gateway"} 2`,
 	} {
 		require.Contains(t, body, line)
 	}
@@ -126,7 +130,7 @@ func TestHubLabelsAreBounded(t *testing.T) {
 	require.Equal(t, maxHubLabels+1, strings.Count(body, "hubgate_deliveries_written_total{"))
 	require.Contains(t, body, `hubgate_deliveries_written_total{hub="_other"} 300`)
 	require.Contains(t, body, `hubgate_deliveries_dropped_total{hub="_other",reason="SlowClient"} 50`)
-	require.Contains(t, body, `hubgate_connections{hub="_other",transport=""} 150`)
+	require.Contains(t, body, `hubgate_connections{hub="_other",transport="LongPolling"} 50`)
 
 	// A hub keeps its series when one that sorts before it appears, and gets
 	// one when another has gone.

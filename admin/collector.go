@@ -49,6 +49,8 @@ var (
 	descClosed   = desc("connections_closed_total", "Client connections that ended, by reason.", "reason")
 	descBacklog  = desc("backlog_bytes", "Bytes of sends that wait for the fan-out workers.")
 
+	descPanics   = desc(panicsName, panicsHelp, "part")
+
 	descConnections = desc("connections", "Live client connections.", "hub", "transport")
 	descAttempted   = desc("deliveries_attempted_total", "Deliveries to single clients that were begun: written, dropped and queued add up to it.", "hub")
 	descWritten     = desc("deliveries_written_total", "Deliveries that were handed to the client's socket.", "hub")
@@ -76,6 +78,7 @@ func (c *nodeCollector) Collect(ch chan<- prometheus.Metric) {
 		out.counter(descClosed, float64(count), string(reason))
 	}
 	out.gauge(descBacklog, float64(s.Backlog))
+	out.counter(descPanics, float64(s.Panics), "gateway")
 	for _, h := range c.bounded(s.Hubs) {
 		out.hub(h)
 	}
@@ -93,7 +96,9 @@ func (s sink) counter(d *prometheus.Desc, v float64, labels ...string) {
 }
 
 func (s sink) hub(h gateway.HubStats) {
-	s.gauge(descConnections, float64(h.Connections), h.Hub, "")
+	for transport, count := range h.ByTransport {
+		s.gauge(descConnections, float64(count), h.Hub, transport)
+	}
 	s.counter(descAttempted, float64(h.Attempted), h.Hub)
 	s.counter(descWritten, float64(h.Written), h.Hub)
 	for reason, count := range h.Dropped {
@@ -138,7 +143,8 @@ func (c *nodeCollector) bounded(hubs []gateway.HubStats) []gateway.HubStats {
 			continue
 		}
 		if other == nil {
-			other = &gateway.HubStats{Hub: otherHubs}
+			other = &gateway.HubStats{Hub: otherHubs, ByTransport: make(map[string]int)}
+			other.Dropped = make(map[string]uint64, len(h.Dropped))
 		}
 		addHub(other, h)
 	}
@@ -149,7 +155,9 @@ func (c *nodeCollector) bounded(hubs []gateway.HubStats) []gateway.HubStats {
 }
 
 func addHub(sum *gateway.HubStats, h gateway.HubStats) {
-	sum.Connections += h.Connections
+	for transport, count := range h.ByTransport {
+		sum.ByTransport[transport] += count
+	}
 	sum.Attempted += h.Attempted
 	sum.Written += h.Written
 	sum.Queued += h.Queued
@@ -157,9 +165,6 @@ func addHub(sum *gateway.HubStats, h gateway.HubStats) {
 	sum.MessagesIn += h.MessagesIn
 	sum.BytesIn += h.BytesIn
 	sum.BytesOut += h.BytesOut
-	if sum.Dropped == nil {
-		sum.Dropped = make(map[string]uint64, len(h.Dropped))
-	}
 	for reason, count := range h.Dropped {
 		sum.Dropped[reason] += count
 	}

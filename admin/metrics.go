@@ -10,6 +10,12 @@ import (
 // maxTemplateLabels bounds the upstream templates with series of their own.
 const maxTemplateLabels = 64
 
+// The core counts its own panics, the other parts report theirs: one family.
+const (
+	panicsName = "panics_total"
+	panicsHelp = "Faults that ended one connection, request or command, by the part that had them."
+)
+
 // Metrics are counted as things happen. All methods may be called concurrently
 // and are cheap.
 type Metrics struct {
@@ -48,7 +54,7 @@ func newMetrics(registry *prometheus.Registry) *Metrics {
 		}),
 		opened:  counter("connections_opened_total", "Client connections since the start, by transport.", "transport"),
 		refused: counter("client_requests_refused_total", "Requests of clients that were refused, by reason.", "reason"),
-		panics:  counter("panics_total", "Faults that ended one connection or request, by the part that had them.", "part"),
+		panics:  counter(panicsName, panicsHelp, "part"),
 	}
 	registry.MustRegister(m.upstreamCalls, m.upstreamTook, m.upstreamSkips, m.upstreamQueued,
 		m.restRequests, m.negotiations, m.opened, m.refused, m.panics)
