@@ -6,6 +6,9 @@ import (
 	"strings"
 )
 
+// clientPath is the path of every client token's audience.
+const clientPath = "/client"
+
 // audience is one value of an aud claim, taken apart as D7 compares it. Senders
 // do not agree on escaping: some put a decoded path into it, which need not be
 // a valid URL, so it is cut by hand.
@@ -77,13 +80,14 @@ func hostname(authority string) string {
 
 // forClient reports whether the audience is the client endpoint of the hub.
 func (a audience) forClient(hub string) bool {
-	return equalFoldASCII(a.path, "/client") && a.hubs == 1 && a.hub != "" && equalFoldASCII(a.hub, hub)
+	return equalFoldASCII(a.path, clientPath) && a.hubs == 1 && a.hub != "" && equalFoldASCII(a.hub, hub)
 }
 
 // forPath reports whether the audience is the resource at the path, given as
-// the request has it (escaped) and decoded. The audience may be written either way.
+// the request has it (escaped) and decoded. The audience may be written either
+// way. The client endpoint is no resource, whatever the request's path is (R7).
 func (a audience) forPath(escaped, decoded string) bool {
-	if a.host == "" {
+	if a.host == "" || equalFoldASCII(a.path, clientPath) {
 		return false
 	}
 	return samePath(a.path, strings.TrimSuffix(escaped, "/"), true) ||

@@ -1,0 +1,102 @@
+package auth_test
+
+import (
+	"encoding/base64"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/hubgate/hubgate/auth"
+)
+
+func newSealer(t testing.TB) *auth.Sealer {
+	t.Helper()
+	s, err := auth.NewSealer(auth.NewSealerKey())
+	require.NoError(t, err)
+	return s
+}
+
+func TestSealedToken(t *testing.T) {
+	s := newSealer(t)
+	expires := time.Unix(1800000000, 0)
+	id := auth.NewConnectionID("n1")
+
+	t.Run("D15 opens for its hub and user", func(t *testing.T) {
+		for _, user := range []string{"", "u", "ü/ 1"} {
+			token := s.Seal(id, expires.Add(999*time.Millisecond), "chat", user)
+			gotID, gotExpires, err := s.Open(token, "Chat", user)
+			require.NoError(t, err)
+			require.Equal(t, id, gotID)
+			require.Equal(t, expires, gotExpires)
+		}
+	})
+	t.Run("C04 alphabet, and no two are equal", func(t *testing.T) {
+		seen := make(map[string]bool)
+		for range 10_000 {
+			token := s.Seal(id, expires, "chat", "u")
+			require.Regexp(t, `^[A-Za-z0-9_-]+$`, token)
+			require.LessOrEqual(t, len(token), 80)
+			require.NotEqual(t, id, token)
+			require.False(t, seen[token], "repeated token")
+			seen[token] = true
+		}
+	})
+	t.Run("D15 any other hub, user or key", func(t *testing.T) {
+		token := s.Seal(id, expires, "chat", "u")
+		for _, other := range []struct{ hub, user string }{
+			{"news", "u"}, {"chat", ""}, {"chat", "U"}, {"chatu", ""}, {"cha", "tu"}, {"", "chatu"},
+		} {
+			_, _, err := s.Open(token, other.hub, other.user)
+			require.ErrorIs(t, err, auth.ErrNotOurs, "%+v", other)
+		}
+		_, _, err := newSealer(t).Open(token, "chat", "u")
+		require.ErrorIs(t, err, auth.ErrNotOurs)
+	})
+	t.Run("D15 every changed character", func(t *testing.T) {
+		token := s.Seal(id, expires, "chat", "u")
+		for i := range len(token) {
+			for _, c := range "AZaz09-_\r\n=." {
+				changed := token[:i] + string(c) + token[i+1:]
+				if changed == token {
+					continue
+				}
+				_, _, err := s.Open(changed, "chat", "u")
+				require.ErrorIs(t, err, auth.ErrNotOurs, "position %d", i)
+			}
+		}
+	})
+	t.Run("D15 other texts", func(t *testing.T) {
+		token := s.Seal(id, expires, "chat", "u")
+		for _, text := range []string{
+			"", "x", id, token[1:], token[:len(token)-1], token + "\n", token + "A", token + "=",
+			strings.Repeat("A", 1<<20), base64.RawURLEncoding.EncodeToString(make([]byte, 28)),
+		} {
+			_, _, err := s.Open(text, "chat", "u")
+			require.ErrorIs(t, err, auth.ErrNotOurs)
+		}
+	})
+	t.Run("times before 1970 and longest id", func(t *testing.T) {
+		longest := strings.Repeat("i", 128)
+		gotID, gotExpires, err := s.Open(s.Seal(longest, time.Time{}, "h", ""), "h", "")
+		require.NoError(t, err)
+		require.Equal(t, longest, gotID)
+		require.Equal(t, int64(0), gotExpires.Unix())
+	})
+}
+
+func TestSealerKeys(t *testing.T) {
+	require.NotEqual(t, auth.NewSealerKey(), auth.NewSealerKey())
+	key := auth.NewSealerKey()
+	one, err := auth.NewSealer(key)
+	require.NoError(t, err)
+	two, err := auth.NewSealer(key)
+	require.NoError(t, err)
+	_, _, err = two.Open(one.Seal("id", time.Now(), "h", "u"), "h", "u")
+	require.NoError(t, err, "another node with the same key opens it")
+	for _, length := range []int{0, 16, 31, 33} {
+		_, err := auth.NewSealer(make([]byte, length))
+		require.Error(t, err)
+	}
+}
