@@ -49,7 +49,7 @@ var (
 	descClosed   = desc("connections_closed_total", "Client connections that ended, by reason.", "reason")
 	descBacklog  = desc("backlog_bytes", "Bytes of sends that wait for the fan-out workers.")
 
-	descPanics   = desc(panicsName, panicsHelp, "part")
+	descPanics = desc(panicsName, panicsHelp, "part")
 
 	descConnections = desc("connections", "Live client connections.", "hub", "transport")
 	descAttempted   = desc("deliveries_attempted_total", "Deliveries to single clients that were begun: written, dropped and queued add up to it.", "hub")
