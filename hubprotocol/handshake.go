@@ -6,7 +6,7 @@ import (
 )
 
 // HandshakeRequest is the first record of every client, JSON whatever the hub
-// protocol (section 3.1 of the client compatibility table).
+// protocol.
 type HandshakeRequest struct {
 	Protocol string // ASCII letters in lower case
 	Version  int

@@ -9,7 +9,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-const fakeInvocation = `"type":1,"target":"Echo","arguments":[`
+const invocationStart = `"type":1,"target":"Echo","arguments":[`
 
 // captures are the records of the captured WebSocket sessions: what ASP.NET Core closed
 // the connection for, with its error detail, and what it let pass (no text).
@@ -49,9 +49,9 @@ var captures = []struct {
 	{"ack without stateful reconnect", `{"type":8,"sequenceId":1}`, ""},
 	{"sequence without stateful reconnect", `{"type":9,"sequenceId":1}`, ""},
 	{"empty record", ``, "Error reading JSON."},
-	{"invalid utf-8 in a record", "{" + fakeInvocation + "\"\xff\"]}", textNotUTF8},
+	{"invalid utf-8 in a record", "{" + invocationStart + "\"\xff\"]}", textNotUTF8},
 	{"duplicate members", `{"type":1,"invocationId":"1","target":"A","target":"Echo","invocationId":"2","arguments":[]}`, ""},
-	{"deep nesting", "{" + fakeInvocation + nested("[", "", "]", 1000) + "]}", "Error reading JSON."},
+	{"deep nesting", "{" + invocationStart + nested("[", "", "]", 1000) + "]}", "Error reading JSON."},
 	{"headers", `{"type":1,"headers":{"a":"b"},"invocationId":"1","target":"Echo","arguments":[]}`, ""},
 }
 
@@ -59,8 +59,8 @@ var captures = []struct {
 var strictness = []struct {
 	name, record, text string
 }{
-	{"64 containers", "{" + fakeInvocation + nested("[", "", "]", 62) + "]}", ""},
-	{"65 containers", "{" + fakeInvocation + nested(`{"a":`, "1", "}", 63) + "]}", "Error reading JSON."},
+	{"64 containers", "{" + invocationStart + nested("[", "", "]", 62) + "]}", ""},
+	{"65 containers", "{" + invocationStart + nested(`{"a":`, "1", "}", 63) + "]}", "Error reading JSON."},
 	{"65 containers in a member that nobody knows", `{"type":6,"x":` + nested("[", "", "]", 64) + `}`, "Error reading JSON."},
 	{"type is a fraction", `{"type":6.0}`, "Expected 'type' to be a 32-bit integer."},
 	{"type has an exponent", `{"type":6e0}`, "Expected 'type' to be a 32-bit integer."},
@@ -82,12 +82,12 @@ var strictness = []struct {
 	{"completion without id", `{"type":3,"result":1}`, "Missing required property 'invocationId'."},
 	{"completion, error null", `{"type":3,"invocationId":"1","error":null}`, "Expected 'error' to be of type String."},
 	{"cancel without id", `{"type":5}`, "Missing required property 'invocationId'."},
-	{"stream ids null", `{` + fakeInvocation + `],"streamIds":null}`, "Expected 'streamIds' to be of type Array."},
-	{"stream ids of numbers", `{` + fakeInvocation + `],"streamIds":["1",2]}`, "Expected 'streamIds' to be of type String."},
-	{"stream ids of arrays", `{` + fakeInvocation + `],"streamIds":[["1"]]}`,
+	{"stream ids null", `{` + invocationStart + `],"streamIds":null}`, "Expected 'streamIds' to be of type Array."},
+	{"stream ids of numbers", `{` + invocationStart + `],"streamIds":["1",2]}`, "Expected 'streamIds' to be of type String."},
+	{"stream ids of arrays", `{` + invocationStart + `],"streamIds":[["1"]]}`,
 		"Expected 'streamIds' to be of type Array of String."},
-	{"headers no object", `{` + fakeInvocation + `],"headers":[]}`, "Expected 'headers' to be of type Object."},
-	{"header of a number", `{` + fakeInvocation + `],"headers":{"a":"b","c":1}}`, "Expected each header to be of type String."},
+	{"headers no object", `{` + invocationStart + `],"headers":[]}`, "Expected 'headers' to be of type Object."},
+	{"header of a number", `{` + invocationStart + `],"headers":{"a":"b","c":1}}`, "Expected each header to be of type String."},
 	{"allowReconnect is text", `{"type":7,"allowReconnect":"true"}`, "Expected 'allowReconnect' to be of type Boolean."},
 	{"sequence id is text", `{"type":8,"sequenceId":"1"}`, "Expected 'sequenceId' to be of type Number."},
 	{"sequence id below 0", `{"type":8,"sequenceId":-1}`, "Expected 'sequenceId' to be a positive 64-bit integer."},
@@ -95,7 +95,7 @@ var strictness = []struct {
 		"Expected 'sequenceId' to be a positive 64-bit integer."},
 	{"half a surrogate pair in an id", `{"type":3,"invocationId":"\udc00"}`,
 		"Cannot read incomplete UTF-16 JSON text in 'invocationId'."},
-	{"half a surrogate pair in an argument", `{` + fakeInvocation + `"\ud800"]}`, ""},
+	{"half a surrogate pair in an argument", `{` + invocationStart + `"\ud800"]}`, ""},
 	{"two values", `{"type":6}{"type":6}`, "Error reading JSON."},
 	{"comma at the end", `{"type":6,}`, "Error reading JSON."},
 	{"comma at the start", `{,"type":6}`, "Error reading JSON."},
