@@ -1,0 +1,128 @@
+package clientws
+
+import (
+	"log/slog"
+	"net/http"
+	"runtime/debug"
+	"strings"
+	"time"
+	"unique"
+
+	"github.com/hubgate/hubgate/auth"
+	"github.com/hubgate/hubgate/gateway"
+)
+
+// call is one request under /client on its way to an answer.
+type call struct {
+	h     *Handler
+	w     *answer
+	r     *http.Request
+	query query
+
+	// set by authenticate
+	hub    string // the hub's key
+	claims *auth.Claims
+
+	// end, if set, ends the connection that the request works on should it panic.
+	end func(gateway.Cause)
+}
+
+// answer knows whether the answer has begun.
+type answer struct {
+	http.ResponseWriter
+	started bool
+}
+
+func (a *answer) WriteHeader(status int) {
+	a.started = true
+	a.ResponseWriter.WriteHeader(status)
+}
+
+func (a *answer) Write(b []byte) (int, error) {
+	a.started = true
+	return a.ResponseWriter.Write(b)
+}
+
+// Unwrap lets http.ResponseController reach the server's own writer.
+func (a *answer) Unwrap() http.ResponseWriter { return a.ResponseWriter }
+
+// authenticate checks the hub and the token. On success hub and claims are set.
+func (c *call) authenticate() error {
+	switch {
+	case c.query.hubs > 1:
+		return errTwoHubs
+	case c.query.hub == "":
+		return errNoHub
+	case !validHub(c.query.hub):
+		return errHubName
+	}
+	token, _ := auth.ClientToken(c.r)
+	claims, err := c.h.options.Verifier.Client(token, c.query.hub, c.query.application)
+	if err != nil {
+		return err
+	}
+	c.claims, c.hub = claims, strings.ToLower(c.query.hub)
+	return nil
+}
+
+// owns reports whether the caller is the one that a connection belongs to.
+func (c *call) owns(id *gateway.Identity) bool {
+	return id.Hub == c.hub && id.User == c.claims.UserID
+}
+
+// identity is what the connection opened by this request is known by. Nothing
+// in it shares memory with the request, which carries the token.
+func (c *call) identity(id string, expires time.Time) gateway.Identity {
+	var claims []gateway.Claim
+	if len(c.claims.User) > 0 {
+		claims = make([]gateway.Claim, len(c.claims.User))
+		for i, claim := range c.claims.User {
+			claims[i] = gateway.Claim(claim)
+		}
+	}
+	return gateway.Identity{
+		ID:               strings.Clone(id),
+		Hub:              unique.Make(c.hub).Value(),
+		HubName:          unique.Make(c.query.hub).Value(),
+		User:             c.claims.UserID,
+		Claims:           claims,
+		Query:            c.query.kept(),
+		RemoteAddr:       c.remote(),
+		TokenExpires:     expires,
+		CloseAt:          c.claims.CloseAt,
+		HandshakeTimeout: c.claims.HandshakeTimeout,
+		Diagnostic:       c.claims.Diagnostic,
+	}
+}
+
+func (c *call) remote() string { return clientAddr(c.r, c.h.options.TrustedProxies) }
+
+// internalCause is what a client is told when the gateway itself is at fault.
+var internalCause = gateway.Cause{
+	Reason: gateway.CloseServiceTransientError, Text: "Internal server transient error.", AllowReconnect: true,
+}
+
+// recover ends the connection that a panic happened on, and nothing else.
+func (c *call) recover() {
+	p := recover()
+	if p == nil {
+		return
+	}
+	if p == http.ErrAbortHandler {
+		panic(p)
+	}
+	c.h.panicked(p, c.h.log.With("hub", c.hub))
+	if c.end != nil {
+		c.end(internalCause)
+	}
+	if c.w.started {
+		panic(http.ErrAbortHandler) // half an answer must not look whole
+	}
+	c.h.refuse(c, errInternal)
+}
+
+// panicked counts and logs a panic with the stack it happened on.
+func (h *Handler) panicked(p any, log *slog.Logger) {
+	h.options.Metrics.Panicked()
+	log.Error("panic", "panic", p, "stack", string(debug.Stack()))
+}

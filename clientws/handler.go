@@ -1,0 +1,192 @@
+package clientws
+
+import (
+	"log/slog"
+	"net/http"
+	"net/netip"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/hubgate/hubgate/auth"
+	"github.com/hubgate/hubgate/gateway"
+)
+
+// Options are what a Handler is made of. The functions are asked anew for each
+// request, concurrently, and must be cheap.
+type Options struct {
+	// Gateway, Verifier and Sealer are required.
+	Gateway  *gateway.Gateway
+	Verifier *auth.Verifier
+	Sealer   *auth.Sealer
+	// Node is this node's tag in the connection ids it makes.
+	Node string
+	// Origins returns the origins that browsers may come from; "*" is any.
+	// Nil means any.
+	Origins func() []string
+	// Limits returns the bounds and periods; nil means DefaultLimits.
+	Limits func() Limits
+	// TrustedProxies are the peers whose X-Forwarded-For is believed.
+	TrustedProxies []netip.Prefix
+	// Logger receives one line for each refused request; nil discards.
+	Logger *slog.Logger
+	// Metrics counts; nil counts nothing.
+	Metrics Metrics
+	// Now returns the time; nil means time.Now.
+	Now func() time.Time
+}
+
+// Limits are the bounds and periods of the client endpoint.
+type Limits struct {
+	// NegotiateTimeout is how long a negotiated id may wait for its transport (D1).
+	NegotiateTimeout time.Duration
+	// LongPollInterval is how long a poll without data is held (C54). A token
+	// may say otherwise (asrs.s.ttl). Clients give up after 100 s.
+	LongPollInterval time.Duration
+	// SendTimeout is how long a client may take no byte while bytes wait (D12).
+	SendTimeout time.Duration
+	// PostBytes bounds the body of a POST, and what is posted to an id before
+	// its transport starts (D5).
+	PostBytes int64
+	// URIBytes bounds the request's URI, query included.
+	URIBytes int
+}
+
+// DefaultLimits are the limits of Azure SignalR Service where they are known.
+func DefaultLimits() Limits {
+	return Limits{
+		NegotiateTimeout: 15 * time.Second,
+		LongPollInterval: 90 * time.Second,
+		SendTimeout:      10 * time.Second,
+		PostBytes:        1 << 20,
+		URIBytes:         12 << 10,
+	}
+}
+
+// Handler serves /client, /client/ and /client/negotiate. It may be called
+// concurrently.
+type Handler struct {
+	options Options
+	log     *slog.Logger
+	pending pendingIDs
+	posted  exchanges
+
+	mu sync.Mutex
+	// closed: no further WebSocket is accepted.
+	closed bool
+	// sockets are the goroutines of WebSocket connections.
+	sockets sync.WaitGroup
+}
+
+// New returns a Handler. It panics without Gateway, Verifier or Sealer.
+func New(options Options) *Handler {
+	if options.Gateway == nil || options.Verifier == nil || options.Sealer == nil {
+		panic("clientws: Options need Gateway, Verifier and Sealer")
+	}
+	if options.Origins == nil {
+		options.Origins = func() []string { return []string{"*"} }
+	}
+	if options.Limits == nil {
+		limits := DefaultLimits()
+		options.Limits = func() Limits { return limits }
+	}
+	if options.Logger == nil {
+		options.Logger = slog.New(slog.DiscardHandler)
+	}
+	if options.Metrics == nil {
+		options.Metrics = noMetrics{}
+	}
+	if options.Now == nil {
+		options.Now = time.Now
+	}
+	return &Handler{options: options, log: options.Logger, pending: pendingIDs{now: options.Now}}
+}
+
+// Close refuses further WebSockets and waits until the last one has ended. The
+// connections themselves are ended by the gateway's Drain or Close, requests of
+// the other transports by the HTTP server's Shutdown: call both before.
+func (h *Handler) Close() {
+	h.mu.Lock()
+	h.closed = true
+	h.mu.Unlock()
+	h.pending.close()
+	h.Wait()
+}
+
+// Wait returns when no goroutine of a WebSocket connection is left.
+func (h *Handler) Wait() { h.sockets.Wait() }
+
+// begin counts one WebSocket connection in.
+func (h *Handler) begin() bool {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if h.closed {
+		return false
+	}
+	h.sockets.Add(1)
+	return true
+}
+
+// ServeHTTP implements http.Handler.
+func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	c := &call{h: h, w: &answer{ResponseWriter: w}, r: r}
+	defer c.recover()
+	h.allowOrigin(w.Header(), r)
+	if err := h.route(c); err != nil {
+		h.refuse(c, err)
+	}
+}
+
+func (h *Handler) route(c *call) error {
+	// The paths are compared in any letter case, as ASP.NET Core routes them.
+	path := strings.ToLower(strings.TrimSuffix(c.r.URL.Path, "/"))
+	negotiate := path == "/client/negotiate"
+	switch {
+	case !negotiate && path != "/client":
+		return errPath
+	case len(c.r.RequestURI) > h.options.Limits().URIBytes:
+		return errURI
+	case c.r.Method == http.MethodOptions:
+		h.preflight(c.w, c.r)
+		return nil
+	case negotiate && c.r.Method != http.MethodPost:
+		return errNegotiate
+	}
+	c.boundBody()
+	c.query = parseQuery(c.r.URL.RawQuery)
+	if negotiate {
+		return h.negotiate(c)
+	}
+	return h.connect(c)
+}
+
+// connect dispatches requests of the transports.
+func (h *Handler) connect(c *call) error {
+	var serve func(*call) error
+	needsID := true
+	switch c.r.Method {
+	case http.MethodGet:
+		switch {
+		case acceptsEvents(c.r):
+			serve = h.serveEvents
+		case isUpgrade(c.r):
+			serve, needsID = h.serveWebSocket, false
+		default:
+			noStore(c.w.Header())
+			serve = h.servePoll
+		}
+	case http.MethodPost:
+		serve = h.servePost
+	case http.MethodDelete:
+		serve = h.serveDelete
+	default:
+		return errMethod
+	}
+	if err := c.authenticate(); err != nil {
+		return err
+	}
+	if needsID && !c.query.hasID {
+		return errNoID
+	}
+	return serve(c)
+}

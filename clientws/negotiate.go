@@ -1,0 +1,109 @@
+package clientws
+
+import (
+	"net/http"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/hubgate/hubgate/auth"
+)
+
+// negotiate answers POST /client/negotiate (section 1.4 of the client
+// compatibility table). Version 1 keeps no state: the connection token says
+// everything. A client that asks for stateful reconnect works without it (C91).
+func (h *Handler) negotiate(c *call) error {
+	if err := c.authenticate(); err != nil {
+		return err
+	}
+	version, problem := negotiateVersion(&c.query)
+	if problem != "" {
+		h.options.Metrics.Refused(RefusedVersion)
+		writeJSON(c.w, appendNegotiateError(nil, problem))
+		return nil
+	}
+	if err := h.options.Gateway.Admit(c.hub, c.claims.Diagnostic); err != nil {
+		return admission(err)
+	}
+	id := auth.NewConnectionID(h.options.Node)
+	expires := h.options.Now().Add(h.options.Limits().NegotiateTimeout)
+	var token string
+	if version == 0 {
+		if !h.pending.negotiate(pendingID{id: id, hub: c.hub, user: c.claims.UserID, until: expires}) {
+			return errPending
+		}
+	} else {
+		// Tokens count whole seconds: round up, so that nobody gets less than promised.
+		token = h.options.Sealer.Seal(id, expires.Add(time.Second-1), c.hub, c.claims.UserID)
+	}
+	writeJSON(c.w, appendNegotiateAnswer(nil, version, id, token, c.claims.Transports))
+	h.options.Metrics.Negotiated()
+	return nil
+}
+
+// negotiateVersion returns the version of the answer, 0 or 1, or what is wrong
+// with the one asked for (C05).
+func negotiateVersion(q *query) (version int, problem string) {
+	if !q.hasVersion {
+		return 0, ""
+	}
+	asked, err := strconv.ParseInt(strings.TrimSpace(q.version), 10, 32)
+	switch {
+	case err != nil:
+		return 0, "The client requested a non-integer protocol version."
+	case asked < 0:
+		return 0, "The client requested version '" + strconv.FormatInt(asked, 10) + "', but the server does not support this version."
+	}
+	return int(min(asked, 1)), ""
+}
+
+// transportOffers are in order of preference.
+var transportOffers = [...]struct {
+	mask  auth.TransportMask
+	offer string
+}{
+	{auth.TransportWebSockets, `{"transport":"WebSockets","transferFormats":["Text","Binary"]}`},
+	{auth.TransportServerSentEvents, `{"transport":"ServerSentEvents","transferFormats":["Text"]}`},
+	{auth.TransportLongPolling, `{"transport":"LongPolling","transferFormats":["Text","Binary"]}`},
+}
+
+// appendNegotiateAnswer writes the members in the order of self-hosted servers.
+// Ids and tokens need no escaping. There is no token in version 0.
+func appendNegotiateAnswer(dst []byte, version int, id, token string, allowed auth.TransportMask) []byte {
+	dst = append(dst, `{"negotiateVersion":`...)
+	dst = strconv.AppendInt(dst, int64(version), 10)
+	dst = append(dst, `,"connectionId":"`...)
+	dst = append(dst, id...)
+	if token != "" {
+		dst = append(dst, `","connectionToken":"`...)
+		dst = append(dst, token...)
+	}
+	dst = append(dst, `","availableTransports":[`...)
+	first := true
+	for _, t := range transportOffers {
+		if !allowed.Allows(t.mask) {
+			continue
+		}
+		if !first {
+			dst = append(dst, ',')
+		}
+		first = false
+		dst = append(dst, t.offer...)
+	}
+	return append(dst, `]}`...)
+}
+
+// appendNegotiateError writes a refusal that clients show as it is. The text
+// must not need escaping.
+func appendNegotiateError(dst []byte, text string) []byte {
+	dst = append(dst, `{"error":"`...)
+	dst = append(dst, text...)
+	return append(dst, `"}`...)
+}
+
+func writeJSON(w http.ResponseWriter, body []byte) {
+	header := w.Header()
+	header.Set("Content-Type", "application/json")
+	header.Set("Content-Length", strconv.Itoa(len(body)))
+	_, _ = w.Write(body) // a client that is gone negotiates again
+}

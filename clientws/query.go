@@ -1,0 +1,99 @@
+package clientws
+
+import (
+	"net/url"
+	"strings"
+)
+
+// query is what the gateway itself reads from a request's query. Keys may have
+// any letter case (C08). The last value of a repeated key counts, so that an
+// item that the application put on its URL never hides the client's own (C15).
+type query struct {
+	raw string
+
+	hub  string
+	hubs int // how many values there are (C09)
+
+	id    string
+	hasID bool
+
+	application string
+
+	version    string // of negotiate, as written
+	hasVersion bool
+}
+
+func parseQuery(raw string) query {
+	q := query{raw: raw}
+	for pair := range strings.SplitSeq(raw, "&") {
+		key, value := cutPair(pair)
+		switch {
+		case strings.EqualFold(key, "hub"):
+			q.hub = unescape(value)
+			q.hubs++
+		case strings.EqualFold(key, "id"):
+			q.id, q.hasID = unescape(value), true
+		case strings.EqualFold(key, "application"):
+			q.application = unescape(value)
+		case strings.EqualFold(key, "negotiateVersion"):
+			q.version, q.hasVersion = unescape(value), true
+		}
+	}
+	q.hasID = q.hasID && q.id != ""
+	return q
+}
+
+// kept is the query as the application may see it: in the client's own
+// spelling and order, without the token (C14) and without the connection token.
+// An item called id that is the application's own stays (C06).
+func (q *query) kept() string {
+	var kept strings.Builder
+	for pair := range strings.SplitSeq(q.raw, "&") {
+		key, value := cutPair(pair)
+		if pair == "" || strings.EqualFold(key, "access_token") ||
+			strings.EqualFold(key, "id") && unescape(value) == q.id {
+			continue
+		}
+		if kept.Len() > 0 {
+			kept.WriteByte('&')
+		}
+		kept.WriteString(pair)
+	}
+	return kept.String()
+}
+
+// cutPair returns the decoded key and the raw value.
+func cutPair(pair string) (key, value string) {
+	key, value, _ = strings.Cut(pair, "=")
+	return unescape(key), value
+}
+
+// unescape decodes a key or value; what cannot be decoded stays as it is.
+func unescape(s string) string {
+	if !strings.ContainsAny(s, "%+") {
+		return s
+	}
+	if decoded, err := url.QueryUnescape(s); err == nil {
+		return decoded
+	}
+	return s
+}
+
+// maxHubBytes is the longest hub name.
+const maxHubBytes = 128
+
+// validHub reports whether the name matches ^[A-Za-z][A-Za-z0-9_`,.[\]]{0,127}$
+// (section 1.5 of the REST compatibility table).
+func validHub(name string) bool {
+	if name == "" || len(name) > maxHubBytes || !isLetter(name[0]) {
+		return false
+	}
+	for i := 1; i < len(name); i++ {
+		if c := name[i]; !isLetter(c) && (c < '0' || c > '9') && strings.IndexByte("_`,.[]", c) < 0 {
+			return false
+		}
+	}
+	return true
+}
+
+func isLetter(c byte) bool { return 'a' <= c|0x20 && c|0x20 <= 'z' }

@@ -1,0 +1,83 @@
+//go:build unix
+
+package clientws
+
+import (
+	"io"
+	"os"
+	"sync"
+	"syscall"
+)
+
+// directWrites says that sockets can be written to without waiting.
+const directWrites = true
+
+// onceWriter is one write(2) on a socket that does not wait. It is pooled with
+// its bound function, so that writing allocates nothing.
+type onceWriter struct {
+	buf []byte
+	n   int
+	err error
+	fn  func(fd uintptr) bool
+}
+
+var onceWriters = sync.Pool{New: func() any {
+	w := new(onceWriter)
+	w.fn = w.once
+	return w
+}}
+
+func (w *onceWriter) once(fd uintptr) bool {
+	for {
+		n, err := syscall.Write(int(fd), w.buf)
+		switch err {
+		case nil:
+			w.n = n
+		case syscall.EINTR:
+			continue
+		case syscall.EAGAIN:
+		default:
+			w.err = os.NewSyscallError("write", err)
+		}
+		return true
+	}
+}
+
+// writeNow writes what the socket takes without waiting; the common case is
+// all of it, and then no deadline has to be set and removed.
+func (c *patientConn) writeNow(b []byte) (int, error) {
+	if c.raw == nil || len(b) == 0 {
+		return 0, nil
+	}
+	w := onceWriters.Get().(*onceWriter)
+	w.buf, w.n, w.err = b, 0, nil
+	err := c.raw.Write(w.fn)
+	n := w.n
+	if err == nil {
+		err = w.err
+	}
+	w.buf, w.err = nil, nil
+	onceWriters.Put(w)
+	return n, err
+}
+
+// readOnce is one read(2) into s.space. Waiting for more is the caller's
+// choice: s.wait.
+func (s *socket) readOnce(fd uintptr) bool {
+	for {
+		n, err := syscall.Read(int(fd), s.space)
+		switch {
+		case err == syscall.EINTR:
+			continue
+		case err == syscall.EAGAIN:
+			return !s.wait
+		case err != nil:
+			s.failed = os.NewSyscallError("read", err)
+		case n == 0:
+			s.failed = io.EOF
+		default:
+			s.unread, s.more = s.space[:n], n == len(s.space)
+		}
+		return true
+	}
+}

@@ -1,0 +1,108 @@
+package clientws
+
+import (
+	"sync"
+	"time"
+
+	"github.com/hubgate/hubgate/gateway"
+)
+
+// target is the connection that the id of a request names.
+type target struct {
+	// conn is nil as long as no transport has come.
+	conn *gateway.Conn
+	// dead: the connection is ending, and only its own last poll may reach it (C96).
+	dead bool
+
+	id       string
+	expires  time.Time
+	version0 bool
+}
+
+// version0 is a transport whose requests name it by its public id.
+type version0 interface{ negotiatedV0() bool }
+
+// find returns what the request's id names. Errors: errUnknownID for ids that
+// were never given out, have expired unused or have ended; errUser for another
+// user's connection, as far as one can tell.
+func (h *Handler) find(c *call) (target, error) {
+	if conn := h.posted.get(c.query.id); conn != nil {
+		return c.live(conn)
+	}
+	id, expires, err := h.options.Sealer.Open(c.query.id, c.hub, c.claims.UserID)
+	if err != nil {
+		return h.findV0(c)
+	}
+	conn, ended := h.options.Gateway.Lookup(id)
+	switch {
+	case conn != nil:
+		return c.live(conn)
+	case ended, h.options.Now().After(expires):
+		return target{}, errUnknownID
+	}
+	return target{id: id, expires: expires}, nil
+}
+
+// findV0 looks for a public id that serves as connection token. Ids of
+// connections that were negotiated otherwise open nothing.
+func (h *Handler) findV0(c *call) (target, error) {
+	if conn, _ := h.options.Gateway.Lookup(c.query.id); conn != nil {
+		if t, ok := conn.Transport().(version0); ok && t.negotiatedV0() {
+			return c.live(conn)
+		}
+		return target{}, errUnknownID
+	}
+	until, ok := h.pending.negotiated(c.query.id, c.hub, c.claims.UserID)
+	if !ok {
+		return target{}, errUnknownID
+	}
+	return target{id: c.query.id, expires: until, version0: true}, nil
+}
+
+func (c *call) live(conn *gateway.Conn) (target, error) {
+	if !c.owns(conn.Identity()) {
+		return target{}, errUser
+	}
+	id := conn.Identity().ID
+	_, dead := c.h.options.Gateway.Lookup(id)
+	return target{conn: conn, dead: dead, id: id}, nil
+}
+
+// attach makes the connection for a transport that has come.
+func (h *Handler) attach(c *call, t target, transport gateway.Transport) (*gateway.Conn, error) {
+	conn, err := h.options.Gateway.Attach(c.identity(t.id, t.expires), transport)
+	if err != nil {
+		return nil, admission(err)
+	}
+	h.options.Metrics.Opened(transport.Name())
+	return conn, nil
+}
+
+// exchanges finds live connections of the HTTP transports by the id that their
+// requests carry. It is what tells another user's token (403) from an id that
+// is unknown (404), and saves opening the token for each request.
+type exchanges struct {
+	mu   sync.RWMutex
+	byID map[string]*gateway.Conn
+}
+
+func (e *exchanges) get(id string) *gateway.Conn {
+	e.mu.RLock()
+	defer e.mu.RUnlock()
+	return e.byID[id]
+}
+
+func (e *exchanges) add(id string, conn *gateway.Conn) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if e.byID == nil {
+		e.byID = make(map[string]*gateway.Conn)
+	}
+	e.byID[id] = conn
+}
+
+func (e *exchanges) remove(id string) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	delete(e.byID, id)
+}
