@@ -8,11 +8,10 @@ import (
 	"crypto/tls"
 	"errors"
 	"log/slog"
+	"net"
 	"net/http"
 	"sync"
 	"sync/atomic"
-
-	"github.com/hashicorp/go-retryablehttp"
 
 	"github.com/hubgate/hubgate/gateway"
 	"github.com/hubgate/hubgate/hubprotocol"
@@ -32,6 +31,9 @@ type Options struct {
 	Logger *slog.Logger
 	// TLS is the client side's TLS configuration; nil trusts the system's roots.
 	TLS *tls.Config
+
+	// connect replaces the network in tests.
+	connect func(ctx context.Context, network, address string) (net.Conn, error)
 }
 
 // Backend calls webhooks. All methods may be called concurrently.
@@ -42,8 +44,8 @@ type Backend struct {
 	plans     atomic.Pointer[plan]
 	secrets   secretStore
 	origins   originGates
+	callers   callerCache
 	transport *http.Transport
-	client    *retryablehttp.Client
 
 	ctx     context.Context // ends the calls under way when Close gives up
 	cancel  context.CancelCauseFunc
@@ -63,8 +65,10 @@ func New(opts Options) *Backend {
 		b.metrics = nopMetrics{}
 	}
 	d := newDialer(opts.TLS, func() bool { return opts.Config().AllowLinkLocal })
+	if opts.connect != nil {
+		d.connect = opts.connect
+	}
 	b.transport = newTransport(d)
-	b.client = newClient(b.transport)
 	b.ctx, b.cancel = context.WithCancelCause(context.Background())
 	return b
 }

@@ -1,22 +1,22 @@
 package upstream
 
 import (
+	"bytes"
 	"context"
 	"errors"
+	"io"
 	"log/slog"
 	"net/http"
 	"strings"
 	"time"
-
-	"github.com/hashicorp/go-retryablehttp"
 )
 
 // textNoURL is what a client is told when the template of its invocation makes no URL.
 const textNoURL = "Invocation failed, the upstream's URL is not available."
 
 // handle delivers one event and acts on the answer.
-func (s *session) handle(c *caller, cfg *Config, e *event) {
-	b := s.backend
+func (s *session) handle(e *event) {
+	b, cfg := s.backend, s.backend.opts.Config()
 	trace, parent := newTrace()
 	if b.ctx.Err() != nil {
 		b.metrics.Skipped(e.kind.category(), SkipShutdown)
@@ -31,7 +31,7 @@ func (s *session) handle(c *caller, cfg *Config, e *event) {
 		return
 	}
 	start := time.Now()
-	a := b.call(c, cfg, e, at, parent)
+	a := b.call(b.callers.get(s.conn.Identity(), cfg), e, at, parent)
 	took := time.Since(start)
 	b.metrics.Called(e.template.index, e.kind.category(), a.result, took)
 	s.logCall(e, trace, &a, took)
@@ -50,7 +50,8 @@ func (s *session) answer(e *event, a answer) {
 
 // call makes the POST of one event and judges the answer. It takes no longer
 // than the timeout.
-func (b *Backend) call(c *caller, cfg *Config, e *event, at *endpoint, trace string) answer {
+func (b *Backend) call(c *caller, e *event, at *endpoint, trace string) answer {
+	cfg := c.cfg
 	ctx, cancel := context.WithTimeout(b.ctx, orDefault(cfg.Timeout, DefaultTimeout))
 	defer cancel()
 	leave, err := b.origins.enter(ctx, at.origin, orDefault(cfg.MaxPerOrigin, DefaultMaxPerOrigin))
@@ -58,11 +59,7 @@ func (b *Backend) call(c *caller, cfg *Config, e *event, at *endpoint, trace str
 		return failure(b.ended(ResultBusy), "no turn at the origin in time")
 	}
 	defer leave()
-	request, err := newRequest(ctx, c.header(e, trace), e, at)
-	if err != nil {
-		return failure(ResultBroken, errorText(err, at))
-	}
-	response, err := b.client.Do(request)
+	response, err := b.post(newRequest(ctx, c.header(e, at, trace), e, at), e.body)
 	if err != nil {
 		return failure(b.failed(ctx, err), errorText(err, at))
 	}
@@ -76,16 +73,16 @@ func (b *Backend) call(c *caller, cfg *Config, e *event, at *endpoint, trace str
 }
 
 // newRequest makes the request without parsing its URL again, which is shared.
-func newRequest(ctx context.Context, header http.Header, e *event, at *endpoint) (*retryablehttp.Request, error) {
-	plain := &http.Request{
+func newRequest(ctx context.Context, header http.Header, e *event, at *endpoint) *http.Request {
+	request := &http.Request{
 		Method: http.MethodPost, URL: at.url, Host: at.url.Host, Header: header,
-		Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1,
+		Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1, ContentLength: int64(len(e.body)),
+		// net/http may take another connection when the one it took turns out to
+		// be dead before a byte was written.
+		GetBody: func() (io.ReadCloser, error) { return io.NopCloser(bytes.NewReader(e.body)), nil },
 	}
-	request, err := retryablehttp.FromRequest(plain.WithContext(ctx))
-	if err != nil {
-		return nil, err
-	}
-	return request, request.SetBody(e.body)
+	request.Body, _ = request.GetBody()
+	return request.WithContext(ctx)
 }
 
 // failed says why no answer came.

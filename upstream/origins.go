@@ -21,8 +21,11 @@ type gateKey struct {
 	bound  int
 }
 
-// originGate exists while anybody is inside or waits: origins can come from
-// names that clients choose.
+// maxIdleGates bounds the gates that nobody uses: origins can come from names
+// that clients choose.
+const maxIdleGates = 256
+
+// originGate is kept when nobody is inside or waits, but not with many others.
 type originGate struct {
 	turns *semaphore.Weighted
 	users int // guarded by originGates.mu
@@ -56,7 +59,7 @@ func (g *originGates) enter(ctx context.Context, origin string, bound int) (leav
 func (g *originGates) drop(key gateKey, gate *originGate) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	if gate.users--; gate.users == 0 {
+	if gate.users--; gate.users == 0 && len(g.gates) > maxIdleGates {
 		delete(g.gates, key)
 	}
 }

@@ -1,6 +1,7 @@
 package upstream
 
 import (
+	"encoding/base64"
 	"errors"
 	"fmt"
 	"net/url"
@@ -34,9 +35,10 @@ type names struct{ hub, category, event string }
 
 // endpoint is where an event goes.
 type endpoint struct {
-	url     *url.URL // shared by all requests, never changed
-	origin  string
-	secrets []string // what must be masked in errors about it
+	url           *url.URL // shared by all requests, never changed
+	origin        string
+	authorization string   // from the URL's user info
+	secrets       []string // what must be masked in errors about it
 }
 
 func newPlan(cfg *Config) *plan {
@@ -182,8 +184,13 @@ func newEndpoint(text string, secrets []string) (*endpoint, error) {
 	if port == "" {
 		port = map[string]string{"http": "80", "https": "443"}[u.Scheme]
 	}
-	origin := u.Scheme + "://" + strings.ToLower(u.Hostname()) + ":" + port
-	return &endpoint{url: u, origin: origin, secrets: secrets}, nil
+	e := &endpoint{url: u, origin: u.Scheme + "://" + strings.ToLower(u.Hostname()) + ":" + port, secrets: secrets}
+	if u.User != nil {
+		password, _ := u.User.Password()
+		e.authorization = "Basic " + base64.StdEncoding.EncodeToString([]byte(u.User.Username()+":"+password))
+		u.User = nil
+	}
+	return e, nil
 }
 
 // escapeUnsafe percent-encodes what may not stand in a path or a query. Were it

@@ -205,20 +205,12 @@ func (s *session) deliver() (again bool) {
 			again = true
 		}
 	}()
-	var (
-		c   *caller
-		cfg *Config
-	)
 	for {
 		e, ok := s.next()
 		if !ok {
 			return false
 		}
-		if now := s.backend.opts.Config(); now != cfg {
-			cfg = now
-			c = newCaller(s.conn.Identity(), cfg.Keys)
-		}
-		s.handle(c, cfg, &e)
+		s.handle(&e)
 	}
 }
 
