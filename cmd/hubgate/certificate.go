@@ -1,0 +1,60 @@
+package main
+
+import (
+	"crypto/tls"
+	"fmt"
+	"log/slog"
+	"sync/atomic"
+
+	"github.com/hubgate/hubgate/config"
+)
+
+// certificate is the server's key pair, read from files and again when they
+// change.
+type certificate struct {
+	files   config.TLS
+	log     *slog.Logger
+	current atomic.Pointer[tls.Certificate]
+}
+
+// loadCertificate returns nil if no files are configured.
+func loadCertificate(files config.TLS, log *slog.Logger) (*certificate, error) {
+	if files.Cert == "" {
+		return nil, nil
+	}
+	c := &certificate{files: files, log: log}
+	if err := c.load(); err != nil {
+		return nil, err
+	}
+	return c, nil
+}
+
+func (c *certificate) load() error {
+	pair, err := tls.LoadX509KeyPair(c.files.Cert, c.files.Key)
+	if err != nil {
+		return fmt.Errorf("TLS certificate: %w", err)
+	}
+	c.current.Store(&pair)
+	return nil
+}
+
+// reload keeps the old key pair when the new one is not usable: while the two
+// files are being replaced they do not belong together.
+func (c *certificate) reload() {
+	if err := c.load(); err != nil {
+		c.log.Error("the old certificate stays in use", "error", err)
+		return
+	}
+	c.log.Info("certificate loaded", "until", c.current.Load().Leaf.NotAfter)
+}
+
+func (c *certificate) watched() []string { return []string{c.files.Cert, c.files.Key} }
+
+// tlsConfig offers HTTP/2 beside HTTP/1.1; browsers open WebSockets on the latter.
+func (c *certificate) tlsConfig() *tls.Config {
+	return &tls.Config{
+		MinVersion:     tls.VersionTLS12,
+		NextProtos:     []string{"h2", "http/1.1"},
+		GetCertificate: func(*tls.ClientHelloInfo) (*tls.Certificate, error) { return c.current.Load(), nil },
+	}
+}

@@ -1,0 +1,59 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"net/http"
+	"time"
+
+	"github.com/hubgate/hubgate/config"
+)
+
+const healthTimeout = 5 * time.Second
+
+// healthCommand is for health checks in images that have nothing but hubgate.
+type healthCommand struct {
+	URL         string `arg:"" optional:"" help:"What to ask. Without it: readyz on --admin-listen." placeholder:"URL"`
+	AdminListen string `help:"Address for metrics, pprof, livez and readyz, as serve has it." default:"127.0.0.1:8889" placeholder:"HOST:PORT"`
+}
+
+func (c *healthCommand) Run(env *environment) error {
+	u, err := c.url()
+	if err != nil {
+		return err
+	}
+	ctx, cancel := context.WithTimeout(env.ctx, healthTimeout)
+	defer cancel()
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, u, nil)
+	if err != nil {
+		return err
+	}
+	resp, err := http.DefaultClient.Do(req)
+	if err != nil {
+		return err
+	}
+	defer resp.Body.Close()
+	if _, err := io.Copy(io.Discard, io.LimitReader(resp.Body, maxErrorBody)); err != nil {
+		return err
+	}
+	if resp.StatusCode != http.StatusOK {
+		return fmt.Errorf("%s answered %s", u, resp.Status)
+	}
+	_, err = fmt.Fprintln(env.stdout, "healthy")
+	return err
+}
+
+func (c *healthCommand) url() (string, error) {
+	if c.URL != "" {
+		return c.URL, nil
+	}
+	addresses, err := (&config.Config{Network: config.Network{AdminListen: c.AdminListen}}).AdminAddresses()
+	if err != nil {
+		return "", err
+	}
+	if len(addresses) == 0 {
+		return "", fmt.Errorf("the admin address is off: name a URL")
+	}
+	return "http://" + reachable(addresses[0].HostPort) + "/readyz", nil
+}

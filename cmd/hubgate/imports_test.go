@@ -1,0 +1,113 @@
+package main
+
+import (
+	"go/parser"
+	"go/token"
+	"io/fs"
+	"path"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+)
+
+const module = "github.com/hubgate/hubgate"
+
+// mayImport is the table of packages in ARCHITECTURE.md: who may import which
+// of our packages. Adapters are not in each other's lists; only commands know
+// everybody.
+var mayImport = map[string][]string{
+	"api":             nil,
+	"hubprotocol":     nil,
+	"serviceprotocol": nil,
+	"auth":            nil,
+	"settings":        nil,
+	"config":          {"settings"},
+	"gateway":         {"hubprotocol"},
+	"clientws":        {"gateway", "hubprotocol", "auth"},
+	"restapi":         {"gateway", "hubprotocol", "auth", "api"},
+	"upstream":        {"gateway", "hubprotocol", "auth"},
+	"store":           {"gateway"},
+	"backplane":       {"gateway", "hubprotocol"},
+	"admin":           {"gateway"},
+	"bench":           nil,
+	"bench/floor":     nil,
+	"bench/compare":   {"bench"},
+	"internal/compat": nil,
+	"gatewaytest":     {"gateway", "hubprotocol"},
+	"cmd/hubgate":     {"api", "hubprotocol", "auth", "settings", "config", "gateway", "clientws", "restapi", "upstream", "store", "backplane", "admin", "bench"},
+}
+
+// forTests are packages that every test may import: fakes, and what implements
+// the core's seams in memory.
+var forTests = []string{"gatewaytest", "store", "backplane"}
+
+// forbidden are packages of others that would put a package in the wrong place.
+var forbidden = map[string][]string{
+	"hubprotocol": {"net", "net/http", "encoding/json", "github.com/gorilla/websocket"},
+	"gateway":     {"net/http", "encoding/json", "github.com/gorilla/websocket", "github.com/go-chi/chi/v5"},
+	"settings":    {"net/http", "os"},
+}
+
+// TestImports parses every file instead of asking the go tool: a test that
+// runs another program stays green from the cache after an import was added.
+func TestImports(t *testing.T) {
+	root := filepath.Join("..", "..")
+	files := 0
+	err := filepath.WalkDir(root, func(file string, d fs.DirEntry, err error) error {
+		if err != nil {
+			return err
+		}
+		if d.IsDir() {
+			if name := d.Name(); file != root && (strings.HasPrefix(name, ".") || name == "node_modules" || name == "testdata") {
+				return filepath.SkipDir
+			}
+			return nil
+		}
+		if filepath.Ext(file) == ".go" {
+			files++
+			checkImports(t, root, file)
+		}
+		return nil
+	})
+	require.NoError(t, err)
+	require.Greater(t, files, 100, "the walk did not reach the project's files")
+}
+
+func checkImports(t *testing.T, root, file string) {
+	t.Helper()
+	parsed, err := parser.ParseFile(token.NewFileSet(), file, nil, parser.ImportsOnly)
+	require.NoError(t, err)
+	dir, err := filepath.Rel(root, filepath.Dir(file))
+	require.NoError(t, err)
+	pkg := filepath.ToSlash(dir)
+	if parsed.Name.Name == "main" && strings.HasPrefix(pkg, "examples/") || strings.HasPrefix(pkg, "interop") {
+		for _, spec := range parsed.Imports {
+			require.NotContains(t, spec.Path.Value, module, "%s stands outside and sees hubgate from outside", file)
+		}
+		return
+	}
+	allowed, known := mayImport[pkg]
+	if !known {
+		t.Errorf("%s: package %q is not in the table of packages", file, pkg)
+		return
+	}
+	test := strings.HasSuffix(file, "_test.go")
+	for _, spec := range parsed.Imports {
+		imported, err := strconv.Unquote(spec.Path.Value)
+		require.NoError(t, err)
+		if !test && slices.Contains(forbidden[pkg], imported) {
+			t.Errorf("%s: %s must not import %s", file, pkg, imported)
+		}
+		ours, found := strings.CutPrefix(imported, module+"/")
+		switch {
+		case !found, slices.Contains(allowed, ours):
+		case test && (ours == pkg || slices.Contains(forTests, ours)):
+		default:
+			t.Errorf("%s: %s must not import %s", file, pkg, path.Join(module, ours))
+		}
+	}
+}

@@ -1,0 +1,91 @@
+package main
+
+import (
+	"math"
+	"sync/atomic"
+
+	"github.com/hubgate/hubgate/auth"
+	"github.com/hubgate/hubgate/clientws"
+	"github.com/hubgate/hubgate/gateway"
+	"github.com/hubgate/hubgate/restapi"
+	"github.com/hubgate/hubgate/settings"
+	"github.com/hubgate/hubgate/upstream"
+)
+
+// live are the settings in force in the words of each package. A new one is
+// made for every change of settings, so readers pay one atomic load.
+type live struct {
+	source   *settings.Settings
+	keys     []auth.Secret
+	gateway  gateway.Limits
+	clients  clientws.Limits
+	rest     restapi.Limits
+	upstream *upstream.Config
+	// groupsPerUser is never 0.
+	groupsPerUser int
+}
+
+// liveSettings follows a settings.Store.
+type liveSettings struct{ current atomic.Pointer[live] }
+
+// follow makes the settings of the store the current ones, now and whenever
+// they change, until cancel is called.
+func (l *liveSettings) follow(store *settings.Store) (cancel func()) {
+	l.current.Store(translate(store.Current()))
+	return store.Observe(func(_, next *settings.Settings) { l.current.Store(translate(next)) })
+}
+
+func (l *liveSettings) load() *live { return l.current.Load() }
+
+func translate(s *settings.Settings) *live {
+	l := &live{
+		source: s,
+		gateway: gateway.Limits{
+			MaxConnections: s.Limits.MaxConnections, MaxDiagnostic: s.Limits.MaxDiagnosticConnections,
+			MaxHubs: s.Limits.Hubs, MaxGroups: s.Limits.GroupsPerConnection,
+			HandshakeBytes: int(s.Limits.HandshakeBytes), MessageBytes: int(s.Limits.MessageBytes),
+			OutboxBytes: int(s.Limits.OutboxBytes), HubQueuedBytes: int(s.Limits.HubQueuedBytes),
+			Periods: gateway.Periods{
+				KeepAlive: s.Clients.KeepAlive, Timeout: s.Clients.Timeout, Handshake: s.Clients.HandshakeTimeout,
+				Send: s.Clients.SendTimeout, Detached: s.Clients.LongPollDisconnect,
+			},
+		},
+		clients: clientws.Limits{
+			NegotiateTimeout: s.Clients.NegotiateTimeout, LongPollInterval: s.Clients.LongPollInterval,
+			SendTimeout: s.Clients.SendTimeout, PostBytes: s.Limits.PostBytes, URIBytes: int(s.Limits.URIBytes),
+		},
+		rest: restapi.Limits{BodyBytes: s.Limits.RESTBodyBytes, URIBytes: s.Limits.URIBytes},
+	}
+	for _, key := range s.Keys.All() {
+		l.keys = append(l.keys, auth.Secret(key.Reveal()))
+	}
+	l.upstream = translateUpstream(&s.Upstream, l.keys)
+	if l.groupsPerUser = s.Limits.GroupsPerUser; l.groupsPerUser == 0 {
+		l.groupsPerUser = math.MaxInt // in settings 0 is no limit, in the store the default
+	}
+	return l
+}
+
+func translateUpstream(u *settings.Upstream, keys []auth.Secret) *upstream.Config {
+	c := &upstream.Config{
+		Keys: keys, Timeout: u.Timeout, MaxResponseBytes: u.MaxResponseBytes, MaxPerOrigin: u.MaxConcurrentPerOrigin,
+		Queue:           upstream.Queue{Events: u.QueuePerConnection, Bytes: int(u.QueueBytesPerConnection)},
+		SilentUnmatched: u.Unmatched == settings.UnmatchedSilent, KeepRejected: u.Rejection == settings.RejectionIgnore,
+		IgnoreEventCase: u.IgnoreEventCase, AllowLinkLocal: u.AllowLinkLocal,
+		Secrets: upstream.AllowedSecrets{Env: u.AllowedEnv, Files: u.AllowedFiles},
+	}
+	for _, t := range u.Templates {
+		c.Templates = append(c.Templates, upstream.Template{
+			URL: t.URLTemplate, Hub: translatePattern(t.HubPattern),
+			Category: translatePattern(t.CategoryPattern), Event: translatePattern(t.EventPattern),
+		})
+	}
+	return c
+}
+
+func translatePattern(p settings.Pattern) upstream.Pattern {
+	if p == settings.NoPattern() {
+		return upstream.NoPattern()
+	}
+	return upstream.PatternOf(p.String())
+}

@@ -1,0 +1,75 @@
+package main
+
+import (
+	"io"
+	"net/http"
+	"strings"
+
+	"github.com/hubgate/hubgate/restapi"
+)
+
+const (
+	frontPage = `This is hubgate, a self-hosted gateway compatible with Azure SignalR Service.
+
+Clients connect at /client, applications send through /api.
+Documentation: ` + documentation + "\n"
+
+	documentation = "https://github.com/hubgate/hubgate#readme"
+
+	noServersHere = `hubgate has no hub-server connections: it runs in Serverless mode only.
+An application sends through the REST API (Management SDK: ServiceTransportType.Transient) and gets what clients send as webhooks.
+`
+)
+
+// routes hands each request to the part that serves its first path segment. It
+// looks at the path and leaves it as it came in: the REST API needs its escapes.
+type routes struct {
+	clients, rest http.Handler
+	// limits returns the largest URI and the largest sum of headers, in bytes.
+	limits func() (uri, headers int64)
+}
+
+func (s *routes) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	maxURI, maxHeaders := s.limits()
+	if int64(len(r.RequestURI)) > maxURI {
+		plain(w, http.StatusRequestURITooLong, "The URL is too long.\n")
+		return
+	}
+	if headerBytes(r) > maxHeaders {
+		plain(w, http.StatusRequestHeaderFieldsTooLarge, "The headers are too large.\n")
+		return
+	}
+	first, _, _ := strings.Cut(strings.TrimPrefix(r.URL.Path, "/"), "/")
+	switch {
+	case strings.EqualFold(first, "client"):
+		s.clients.ServeHTTP(w, r)
+	case restapi.Handles(r.URL.Path):
+		s.rest.ServeHTTP(w, r)
+	case strings.EqualFold(first, "server"):
+		plain(w, http.StatusNotFound, noServersHere) // D6
+	case r.URL.Path == "/" && (r.Method == http.MethodGet || r.Method == http.MethodHead):
+		plain(w, http.StatusOK, frontPage)
+	default:
+		plain(w, http.StatusNotFound, "There is nothing here. Clients connect at /client, applications send through /api.\n")
+	}
+}
+
+// headerBytes counts headers as they are on the wire in HTTP/1.1.
+func headerBytes(r *http.Request) (n int64) {
+	n = int64(len("Host: \r\n") + len(r.Host))
+	for name, values := range r.Header {
+		for _, value := range values {
+			n += int64(len(name) + len(": \r\n") + len(value))
+		}
+	}
+	return n
+}
+
+func plain(w http.ResponseWriter, status int, body string) {
+	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
+	w.Header().Set("X-Content-Type-Options", "nosniff")
+	w.WriteHeader(status)
+	_, _ = io.WriteString(w, body) // a reader that left needs no answer
+}
+
+func trimSlash(s string) string { return strings.TrimSuffix(s, "/") }

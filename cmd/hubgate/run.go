@@ -1,0 +1,97 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+
+	"github.com/alecthomas/kong"
+
+	"github.com/hubgate/hubgate/config"
+)
+
+const (
+	exitOK    = 0
+	exitError = 1
+	exitUsage = 80 // kong's code for arguments that it does not understand
+)
+
+// terminal is where a command writes to: results to stdout, logs, progress and
+// errors to stderr.
+type terminal struct{ stdout, stderr io.Writer }
+
+// commands are the verbs. Each has its flags as fields and a method Run.
+type commands struct {
+	Serve    serveCommand    `cmd:"" default:"withargs" help:"Run the gateway (the default command)."`
+	Token    tokenCommand    `cmd:"" help:"Sign an access token for a client or for REST."`
+	Send     sendCommand     `cmd:"" help:"Send a message to clients through the REST API."`
+	Listen   listenCommand   `cmd:"" help:"Connect as a client and print what arrives."`
+	Bench    benchCommand    `cmd:"" help:"Connect many clients, send and measure."`
+	Upstream upstreamCommand `cmd:"" help:"Make or show upstream webhook templates."`
+	Config   configCommand   `cmd:"" help:"Print the effective configuration without its secrets."`
+	Health   healthCommand   `cmd:"" help:"Ask a running gateway whether it takes clients; for container health checks."`
+	Version  versionCommand  `cmd:"" help:"Print the version."`
+}
+
+// environment is what a command runs in.
+type environment struct {
+	terminal
+	ctx  context.Context
+	args []string
+	// ready is told what serve listens on; nil asks for nothing.
+	ready func(endpoints)
+}
+
+const description = `A self-hosted gateway compatible with Azure SignalR Service.
+
+Without arguments it serves on http://localhost:8888 in Serverless mode. Options
+also come from HUBGATE_* environment variables and from the file that --config names.`
+
+// run is the whole program. It returns the exit code. Cancelling ctx asks for an
+// orderly end. ready, if not nil, is called once when serve takes requests.
+func run(ctx context.Context, args []string, term terminal, ready func(endpoints)) int {
+	env := &environment{terminal: term, ctx: ctx, args: args, ready: ready}
+	command, err := parse(args, term)
+	if errors.Is(err, errHelp) {
+		return exitOK
+	}
+	if err != nil {
+		fmt.Fprintf(term.stderr, "hubgate: %v\n", err)
+		return exitUsage
+	}
+	if err := command.Run(env); err != nil {
+		fmt.Fprintf(term.stderr, "hubgate: %v\n", err)
+		return exitError
+	}
+	return exitOK
+}
+
+// errHelp says that help was asked for and printed.
+var errHelp = errors.New("help")
+
+// parse reads the arguments into a new set of commands and chooses one.
+func parse(args []string, term terminal) (*kong.Context, error) {
+	return parseInto(&commands{}, args, term)
+}
+
+func parseInto(into *commands, args []string, term terminal) (*kong.Context, error) {
+	helped := false
+	options := append(config.Options(),
+		kong.Name("hubgate"),
+		kong.Description(description),
+		kong.Writers(term.stdout, term.stderr),
+		kong.Exit(func(int) { helped = true }),
+		kong.ConfigureHelp(kong.HelpOptions{Compact: true, NoExpandSubcommands: true}),
+		kong.Vars{"connection_string_env": connectionStringEnv, "functions_url": functionsURL},
+	)
+	parser, err := kong.New(into, options...)
+	if err != nil {
+		return nil, err
+	}
+	ctx, err := parser.Parse(args)
+	if helped {
+		return nil, errHelp
+	}
+	return ctx, err
+}

@@ -1,0 +1,221 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"sync"
+	"time"
+
+	"github.com/hubgate/hubgate/admin"
+	"github.com/hubgate/hubgate/auth"
+	"github.com/hubgate/hubgate/clientws"
+	"github.com/hubgate/hubgate/config"
+	"github.com/hubgate/hubgate/gateway"
+	"github.com/hubgate/hubgate/restapi"
+	"github.com/hubgate/hubgate/settings"
+	"github.com/hubgate/hubgate/store"
+	"github.com/hubgate/hubgate/upstream"
+)
+
+const (
+	readHeaderTimeout = 10 * time.Second
+	idleTimeout       = 2 * time.Minute
+	// headerSlack is what net/http lets through beyond the bounds of the
+	// settings, which may change while it does not ask again; routes enforces
+	// the exact ones.
+	headerSlack = 16 << 10
+)
+
+// endpoints are where a gateway can be reached.
+type endpoints struct {
+	// URL is what to put into a connection string, Admin where metrics are, ""
+	// if they are switched off.
+	URL, Admin string
+}
+
+// server is one running gateway.
+type server struct {
+	config    *config.Config
+	log       *slog.Logger
+	store     *settings.Store
+	live      liveSettings
+	admin     *admin.Admin
+	handler   http.Handler
+	cert      *certificate // nil without TLS
+	endpoints endpoints
+	teardowns teardowns
+	// failed gets the first error of a listener that stopped serving.
+	failed chan error
+	wg     sync.WaitGroup
+}
+
+// newServer builds everything and serves. After an error nothing is left.
+func newServer(c *config.Config, log *slog.Logger) (s *server, err error) {
+	s = &server{config: c, log: log, failed: make(chan error, 1), teardowns: teardowns{log: log}}
+	defer func() {
+		if err != nil {
+			ctx, cancel := context.WithTimeout(context.Background(), c.Network.DrainTimeout)
+			defer cancel()
+			err = errors.Join(err, s.stop(ctx))
+		}
+	}()
+	current, err := c.Settings()
+	if err != nil {
+		return s, err
+	}
+	if s.store, err = settings.NewStore(current); err != nil {
+		return s, err
+	}
+	s.teardowns.add("settings", ignoreContext(s.live.follow(s.store)))
+	if s.cert, err = loadCertificate(c.TLS, log); err != nil {
+		return s, err
+	}
+	listeners, err := s.listen(c.Addresses())
+	if err != nil {
+		return s, err
+	}
+	s.endpoints.URL = baseURL(c, listeners)
+	s.admin = admin.New(version())
+	if err := s.serveAdmin(); err != nil {
+		return s, err
+	}
+	if err := s.buildGateway(listeners); err != nil {
+		return s, err
+	}
+	return s, nil
+}
+
+func (s *server) listen(addresses []config.Address, err error) ([]net.Listener, error) {
+	if err != nil {
+		return nil, err
+	}
+	listeners, err := listenAll(addresses)
+	if err != nil {
+		return nil, err
+	}
+	s.teardowns.add("listeners", func(context.Context) error { return closeAll(listeners) })
+	return listeners, nil
+}
+
+func (s *server) serveAdmin() error {
+	listeners, err := s.listen(s.config.AdminAddresses())
+	if err != nil || len(listeners) == 0 {
+		return err
+	}
+	s.endpoints.Admin = "http://" + reachable(listeners[0].Addr().String())
+	s.serve("admin server", s.admin, listeners, nil)
+	return nil
+}
+
+// buildGateway makes the gateway from its parts and opens it to clients.
+func (s *server) buildGateway(listeners []net.Listener) error {
+	node := auth.NodeTag(s.config.Network.Node)
+	backend := upstream.New(upstream.Options{
+		Config:  func() *upstream.Config { return s.live.load().upstream },
+		Metrics: upstreamMetrics{s.admin.Metrics}, Logger: s.log.With("part", "upstream"),
+	})
+	s.teardowns.add("upstream", backend.Close)
+	hub, err := gateway.New(gateway.Options{
+		Node: node, Backend: backend, Logger: s.log.With("part", "gateway"),
+		Limits:     func() gateway.Limits { return s.live.load().gateway },
+		UserGroups: store.NewMemory(store.MemoryOptions{PerUser: func() int { return s.live.load().groupsPerUser }}),
+	})
+	if err != nil {
+		return err
+	}
+	s.teardowns.add("gateway", ignoreContext(hub.Close))
+	sealer, err := auth.NewSealer(auth.NewSealerKey())
+	if err != nil {
+		return err
+	}
+	verifier := auth.NewVerifier(auth.VerifierOptions{
+		Keys:           func() []auth.Secret { return s.live.load().keys },
+		Leeway:         func() time.Duration { return s.live.load().source.Auth.Leeway },
+		StrictAudience: func() []string { return s.live.load().source.Auth.StrictAudience },
+		MaxTokenBytes:  int(s.live.load().source.Limits.TokenBytes),
+	})
+	clients := clientws.New(clientws.Options{
+		Gateway: hub, Verifier: verifier, Sealer: sealer, Node: node,
+		Origins:        func() []string { return s.live.load().source.CORS.AllowedOrigins },
+		Limits:         func() clientws.Limits { return s.live.load().clients },
+		TrustedProxies: s.config.Network.TrustedProxies,
+		Logger:         s.log.With("part", "clients"), Metrics: clientMetrics{s.admin.Metrics},
+	})
+	s.teardowns.add("client endpoint", ignoreContext(clients.Close))
+	rest := restapi.New(restapi.Options{
+		Hubs: hub, UserGroups: hub, Tokens: verifier, SignClient: s.signClient,
+		Limits: func() restapi.Limits { return s.live.load().rest },
+		Logger: s.log.With("part", "rest"), Metrics: restMetrics{s.admin.Metrics},
+	})
+	s.handler = &routes{clients: clients, rest: rest, limits: func() (uri, headers int64) {
+		l := &s.live.load().source.Limits
+		return l.URIBytes, l.HeaderBytes
+	}}
+	s.admin.Watch(hub)
+	s.serve("server", s.handler, listeners, s.cert)
+	// From here on there can be clients and webhooks. They end first: clients
+	// are told to reconnect elsewhere, then webhooks finish, which may still
+	// call REST.
+	s.teardowns.add("webhooks", backend.Close)
+	s.teardowns.add("clients", hub.Drain)
+	return nil
+}
+
+// signClient makes a token for REST's :generateToken (R39).
+func (s *server) signClient(hub, user string, lifetime time.Duration) (string, error) {
+	return auth.SignClient(s.live.load().keys[0], s.endpoints.URL, hub, auth.ClientTokenSpec{UserID: user, Lifetime: lifetime})
+}
+
+// serve starts an HTTP server on listeners that are bound already.
+func (s *server) serve(name string, handler http.Handler, listeners []net.Listener, cert *certificate) {
+	limits := s.live.load().source.Limits
+	srv := &http.Server{
+		Handler: handler, ReadHeaderTimeout: readHeaderTimeout, IdleTimeout: idleTimeout,
+		MaxHeaderBytes: int(limits.HeaderBytes+limits.URIBytes) + headerSlack,
+		ErrorLog:       slog.NewLogLogger(s.log.With("part", name).Handler(), slog.LevelDebug),
+	}
+	if cert != nil {
+		srv.TLSConfig = cert.tlsConfig()
+	}
+	for _, l := range listeners {
+		s.wg.Go(func() {
+			if err := serveOn(srv, l, cert != nil); !errors.Is(err, http.ErrServerClosed) {
+				select {
+				case s.failed <- fmt.Errorf("%s on %s: %w", name, l.Addr(), err):
+				default: // one failure ends the gateway
+				}
+			}
+		})
+	}
+	s.teardowns.add(name, func(ctx context.Context) error {
+		if err := srv.Shutdown(ctx); err != nil {
+			return errors.Join(err, srv.Close())
+		}
+		return nil
+	})
+}
+
+func serveOn(srv *http.Server, l net.Listener, secure bool) error {
+	if secure {
+		return srv.ServeTLS(l, "", "")
+	}
+	return srv.Serve(l)
+}
+
+// stop ends everything that was built, the last first, within ctx.
+func (s *server) stop(ctx context.Context) error {
+	err := s.teardowns.run(ctx)
+	s.wg.Wait()
+	return err
+}
+
+func ignoreContext(f func()) func(context.Context) error {
+	return func(context.Context) error {
+		f()
+		return nil
+	}
+}

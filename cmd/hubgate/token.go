@@ -1,0 +1,92 @@
+package main
+
+import (
+	"fmt"
+	"net/url"
+	"strings"
+
+	"github.com/hubgate/hubgate/auth"
+)
+
+// tokenCommand signs tokens with the key of the connection string.
+type tokenCommand struct {
+	Client clientTokenCommand `cmd:"" help:"Sign a token with which a client connects to a hub."`
+	REST   restTokenCommand   `cmd:"" name:"rest" help:"Sign a token for one REST resource."`
+}
+
+type clientTokenCommand struct {
+	target
+	lifetime
+	clientIdentity
+	URL bool `help:"Print the URL to connect to and the token as JSON, as a negotiate endpoint answers."`
+}
+
+// clientIdentity are the flags that say who a client is.
+type clientIdentity struct {
+	Hub   string   `arg:"" help:"The hub."`
+	User  string   `help:"User id; without it the client is anonymous." short:"u"`
+	Claim []string `help:"A claim of the user, TYPE=VALUE; repeatable." placeholder:"TYPE=VALUE" sep:"none"`
+}
+
+func (c *clientIdentity) spec(l lifetime) (auth.ClientTokenSpec, error) {
+	spec := auth.ClientTokenSpec{UserID: c.User, Lifetime: l.Lifetime}
+	for _, text := range c.Claim {
+		name, value, ok := strings.Cut(text, "=")
+		if !ok || name == "" {
+			return spec, fmt.Errorf("--claim %q is not TYPE=VALUE", text)
+		}
+		spec.Claims = append(spec.Claims, auth.Claim{Type: name, Value: value})
+	}
+	return spec, l.check()
+}
+
+func (c *clientTokenCommand) Run(env *environment) error {
+	cs, err := c.parse()
+	if err != nil {
+		return err
+	}
+	spec, err := c.spec(c.lifetime)
+	if err != nil {
+		return err
+	}
+	token, err := auth.SignClient(cs.AccessKey, base(cs.Client()), c.Hub, spec)
+	if err != nil {
+		return err
+	}
+	if c.URL {
+		return printJSON(env.stdout, map[string]string{"url": clientURL(cs, c.Hub), "accessToken": token})
+	}
+	_, err = fmt.Fprintln(env.stdout, token)
+	return err
+}
+
+// clientURL is what a client is told to connect to.
+func clientURL(cs auth.ConnectionString, hub string) string {
+	return base(cs.Client()) + "/client/?hub=" + url.QueryEscape(hub)
+}
+
+type restTokenCommand struct {
+	target
+	lifetime
+	Resource string `arg:"" help:"URL or path of the resource, escaped as in the request: /api/hubs/chat/:send. A query does not matter."`
+}
+
+func (c *restTokenCommand) Run(env *environment) error {
+	cs, err := c.parse()
+	if err == nil {
+		err = c.check()
+	}
+	if err != nil {
+		return err
+	}
+	resource := c.Resource
+	if strings.HasPrefix(resource, "/") {
+		resource = base(cs.Server()) + resource
+	}
+	token, err := auth.SignREST(cs.AccessKey, resource, c.Lifetime)
+	if err != nil {
+		return err
+	}
+	_, err = fmt.Fprintln(env.stdout, token)
+	return err
+}

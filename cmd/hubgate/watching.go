@@ -1,0 +1,37 @@
+package main
+
+import (
+	"time"
+
+	"github.com/hubgate/hubgate/admin"
+	"github.com/hubgate/hubgate/clientws"
+	"github.com/hubgate/hubgate/upstream"
+)
+
+// The parts of the gateway declare what they want counted; these give it to
+// the one registry. Every label comes from a closed list of the part.
+
+type clientMetrics struct{ *admin.Metrics }
+
+func (m clientMetrics) Opened(transport string)         { m.ClientOpened(transport) }
+func (m clientMetrics) Refused(reason clientws.Refusal) { m.ClientRefused(string(reason)) }
+func (m clientMetrics) Panicked()                       { m.Metrics.Panicked("clientws") }
+
+type restMetrics struct{ *admin.Metrics }
+
+func (m restMetrics) Request(operation string, status int) { m.RESTAnswered(operation, status) }
+
+type upstreamMetrics struct{ *admin.Metrics }
+
+func (m upstreamMetrics) Called(template int, category string, result upstream.Result, took time.Duration) {
+	m.UpstreamCalled(template, category, string(result), took)
+}
+
+func (m upstreamMetrics) Skipped(category string, reason upstream.SkipReason) {
+	m.UpstreamSkipped(category, string(reason))
+	if reason == upstream.SkipPanic {
+		m.Panicked("upstream")
+	}
+}
+
+func (m upstreamMetrics) Queued(delta int) { m.UpstreamQueued(delta) }
