@@ -23,7 +23,7 @@ func (s *session) handle(e *event) {
 		s.answer(e, failure(ResultShutdown, ""))
 		return
 	}
-	at, err := e.template.endpoint(s.names(e), &b.secrets)
+	at, err := e.template.endpoint(s.names(e.kind, e.target), &b.secrets)
 	if err != nil {
 		b.metrics.Skipped(e.kind.category(), SkipURL)
 		s.log(slog.LevelWarn, "webhook skipped", e, trace, slog.String("error", err.Error()))

@@ -43,16 +43,19 @@ type event struct {
 	kind       kind
 }
 
-// name is the event's name in headers, URLs and patterns.
-func (e *event) name() string {
-	switch e.kind {
+// event is the event's name in headers, URLs and patterns.
+func (k kind) event(target string) string {
+	switch k {
 	case kindConnected:
 		return "connected"
 	case kindDisconnected:
 		return "disconnected"
 	}
-	return e.target
+	return target
 }
+
+// name is the event's name.
+func (e *event) name() string { return e.kind.event(e.target) }
 
 // size is what the event counts in a bounded queue.
 func (e *event) size() int { return len(e.body) + len(e.target) }
@@ -77,7 +80,7 @@ func disconnectedBody(cause gateway.Cause) []byte {
 // during the call. The body is the record as the client wrote it (R55, R67).
 func newMessage(t *template, protocol string, r *gateway.Record) event {
 	e := event{kind: kindMessage, template: t, protocol: protocol, target: r.Message.Target, body: bytes.Clone(r.Body)}
-	if r.Message.HasID {
+	if answered(r.Message) {
 		e.invocation = r.Message.InvocationID
 	}
 	return e

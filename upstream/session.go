@@ -100,16 +100,16 @@ func (s *session) message(r *gateway.Record) (taken bool) {
 // match finds the template of an event when it arrives: without one, nothing
 // is queued and no goroutine starts.
 func (s *session) match(k kind, target string) *template {
-	return s.backend.plan().match(s.names(&event{kind: k, target: target}))
+	return s.backend.plan().match(s.names(k, target))
 }
 
-func (s *session) names(e *event) names {
-	return names{hub: hubName(s.conn.Identity()), category: e.kind.category(), event: e.name()}
+func (s *session) names(k kind, target string) names {
+	return names{hub: hubName(s.conn.Identity()), category: k.category(), event: k.event(target)}
 }
 
 // unmatched answers an invocation that no template takes (D3, C89).
 func (s *session) unmatched(m *hubprotocol.Message) {
-	if s.backend.opts.Config().SilentUnmatched {
+	if !answered(m) || s.backend.opts.Config().SilentUnmatched {
 		s.backend.metrics.Skipped(categoryMessages, SkipUnmatched)
 		return
 	}
@@ -117,10 +117,13 @@ func (s *session) unmatched(m *hubprotocol.Message) {
 		hubName(s.conn.Identity()), categoryMessages, clip(m.Target)))
 }
 
+// answered says whether a client waits for an answer.
+func answered(m *hubprotocol.Message) bool { return m.HasID && m.InvocationID != "" }
+
 // refuse answers an invocation, if it wants an answer, without a webhook.
 func (s *session) refuse(m *hubprotocol.Message, reason SkipReason, text string) {
 	s.backend.metrics.Skipped(categoryMessages, reason)
-	if m.HasID && m.InvocationID != "" {
+	if answered(m) {
 		s.conn.Send(hubprotocol.AppendCompletionError(nil, s.conn.Protocol(), m.InvocationID, text))
 	}
 }
