@@ -9,6 +9,7 @@ import (
 	"strconv"
 	"strings"
 	"time"
+	"unicode/utf8"
 	"unique"
 
 	"github.com/golang-jwt/jwt/v5"
@@ -188,17 +189,23 @@ func elements(value json.RawMessage) []json.RawMessage {
 
 // scalar returns a string's text, and any other value as compact JSON.
 func scalar(value json.RawMessage) string {
-	if value[0] == '"' {
+	switch value[0] {
+	case '"':
+		inside := value[1 : len(value)-1]
+		if bytes.IndexByte(inside, '\\') < 0 && utf8.Valid(inside) {
+			return string(inside)
+		}
 		var text string
 		if json.Unmarshal(value, &text) == nil {
 			return text
 		}
+	case '{', '[':
+		var compact bytes.Buffer
+		if json.Compact(&compact, value) == nil {
+			return compact.String()
+		}
 	}
-	var compact bytes.Buffer
-	if json.Compact(&compact, value) != nil {
-		return string(value)
-	}
-	return compact.String()
+	return string(value)
 }
 
 func numericDate(value json.RawMessage) (time.Time, error) {
