@@ -35,6 +35,11 @@ function verify(request) {
     have.length === want.length && timingSafeEqual(Buffer.from(have), want));
 }
 
+// userOf returns who the client is. Node.js reads headers as Latin-1, the gateway writes UTF-8.
+function userOf(request) {
+  return Buffer.from(request.headers['x-asrs-user-id'] ?? 'somebody', 'latin1').toString();
+}
+
 // broadcast sends to every client of the hub.
 async function broadcast(target, ...args) {
   const url = `${endpoint}/api/hubs/${hub}/:send?api-version=2022-06-01`;
@@ -47,19 +52,19 @@ async function broadcast(target, ...args) {
 }
 
 // events handles what the gateway reports; the name is category/event.
-const events = {
-  'connections/connected': user => broadcast('note', `${user} has joined`),
-  'connections/disconnected': user => broadcast('note', `${user} has left`),
-  'messages/say': (user, text) => broadcast('message', user, String(text).slice(0, 1000)),
-  'messages/whoami': user => user,
-};
+const events = new Map([
+  ['connections/connected', user => broadcast('note', `${user} has joined`)],
+  ['connections/disconnected', user => broadcast('note', `${user} has left`)],
+  ['messages/say', (user, text) => broadcast('message', user, String(text).slice(0, 1000))],
+  ['messages/whoami', user => user],
+]);
 
 async function hook(request, response, name) {
   if (!verify(request)) return response.writeHead(401).end();
-  const handler = events[name];
+  const handler = events.get(name);
   if (!handler) return response.writeHead(404).end();
   const { arguments: args = [], invocationId } = JSON.parse(await body(request));
-  const result = await handler(decodeURIComponent(request.headers['x-asrs-user-id'] ?? 'somebody'), ...args);
+  const result = await handler(userOf(request), ...args);
   if (!invocationId) return response.writeHead(200).end();
   // The answer to an invoke is a completion, ended by the record separator.
   response.writeHead(200, { 'content-type': 'application/json' });
@@ -75,6 +80,7 @@ async function body(request) {
 async function serve(request, response) {
   const url = new URL(request.url, 'http://localhost');
   if (request.method === 'POST' && url.pathname === '/chat/negotiate') {
+    // An example believes everybody; an application puts the user here who is signed in.
     const client = `${endpoint}/client/?hub=${hub}`;
     const accessToken = sign({ aud: client, 'asrs.s.uid': url.searchParams.get('user') ?? 'somebody' });
     response.writeHead(200, { 'content-type': 'application/json' });

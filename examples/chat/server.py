@@ -30,8 +30,15 @@ def sign(**claims):
 
 def verify(headers):
     """Only the gateway can sign the connection id with the access key. With two keys there are two signatures."""
-    want = "sha256=" + hmac.new(KEY, headers.get("X-ASRS-Connection-Id", "").encode(), hashlib.sha256).hexdigest()
-    return any(hmac.compare_digest(want, have) for have in headers.get("X-ASRS-Signature", "").lower().split(","))
+    connection = headers.get("X-ASRS-Connection-Id", "").encode()
+    want = b"sha256=" + hmac.new(KEY, connection, hashlib.sha256).hexdigest().encode()
+    signatures = headers.get("X-ASRS-Signature", "").lower().encode().split(b",")
+    return any(hmac.compare_digest(want, have) for have in signatures)
+
+
+def user_of(headers):
+    """Who the client is. Python reads headers as Latin-1, the gateway writes UTF-8."""
+    return headers.get("X-ASRS-User-Id", "somebody").encode("latin-1").decode()
 
 
 def broadcast(target, *arguments):
@@ -67,6 +74,7 @@ class Handler(BaseHTTPRequestHandler):
         body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
         url = urllib.parse.urlsplit(self.path)
         if url.path == "/chat/negotiate":
+            # An example believes everybody; an application puts the user here who is signed in.
             user = urllib.parse.parse_qs(url.query).get("user", ["somebody"])[0]
             client = f"{ENDPOINT}/client/?hub={HUB}"
             token = sign(**{"aud": client, "asrs.s.uid": user})
@@ -82,8 +90,11 @@ class Handler(BaseHTTPRequestHandler):
         if name not in EVENTS:
             return self.answer(404)
         record = json.loads(body)
-        user = urllib.parse.unquote(self.headers.get("X-ASRS-User-Id", "somebody"))
-        result = EVENTS[name](user, *record.get("arguments", []))
+        try:
+            result = EVENTS[name](user_of(self.headers), *record.get("arguments", []))
+        except Exception as error:
+            print(f"{name}: {error!r}", flush=True)
+            return self.answer(500)
         if "invocationId" not in record:
             return self.answer(200)
         # The answer to an invoke is a completion, ended by the record separator.

@@ -13,11 +13,11 @@ import (
 	"encoding/base64"
 	"encoding/hex"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"log"
 	"net/http"
-	"net/url"
 	"os"
 	"strings"
 	"time"
@@ -113,7 +113,8 @@ func (s *server) broadcast(target string, arguments ...any) error {
 	return nil
 }
 
-// negotiate sends a client on to the gateway with a token of its own.
+// negotiate sends a client on to the gateway with a token of its own. An example
+// believes everybody; an application puts the user here who is signed in.
 func (s *server) negotiate(w http.ResponseWriter, r *http.Request) {
 	client := s.endpoint + "/client/?hub=" + hub
 	user := cmp.Or(r.URL.Query().Get("user"), "somebody")
@@ -140,20 +141,23 @@ func (s *server) hook(w http.ResponseWriter, r *http.Request) {
 		http.Error(w, "not JSON", http.StatusBadRequest)
 		return
 	}
-	user, err := url.PathUnescape(r.Header.Get("X-ASRS-User-Id"))
-	if err != nil || user == "" {
-		user = "somebody"
-	}
+	user := cmp.Or(r.Header.Get("X-ASRS-User-Id"), "somebody")
 	result, err := s.handle(r.PathValue("category")+"/"+r.PathValue("event"), user, rec.Arguments)
 	switch {
-	case err != nil:
+	case errors.Is(err, errNoHandler):
 		http.Error(w, err.Error(), http.StatusNotFound)
+	case err != nil:
+		log.Print(err)
+		http.Error(w, "the handler failed", http.StatusInternalServerError)
 	case rec.InvocationID != "":
 		// The answer to an invoke is a completion, ended by the record separator.
 		completion, _ := json.Marshal(map[string]any{"type": 3, "invocationId": rec.InvocationID, "result": result})
+		w.Header().Set("Content-Type", "application/json")
 		w.Write(append(completion, 0x1e))
 	}
 }
+
+var errNoHandler = errors.New("no handler for this event")
 
 // handle is the application: what the gateway reports, by category/event.
 func (s *server) handle(event, user string, arguments []any) (result any, err error) {
@@ -163,9 +167,10 @@ func (s *server) handle(event, user string, arguments []any) (result any, err er
 	case "connections/disconnected":
 		return nil, s.broadcast("note", user+" has left")
 	case "messages/say":
-		return nil, s.broadcast("message", user, fmt.Sprint(arguments...))
+		text := []rune(fmt.Sprint(arguments...))
+		return nil, s.broadcast("message", user, string(text[:min(len(text), 1000)]))
 	case "messages/whoami":
 		return user, nil
 	}
-	return nil, fmt.Errorf("no handler for %s", event)
+	return nil, errNoHandler
 }
