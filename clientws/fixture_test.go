@@ -1,0 +1,435 @@
+package clientws
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"net/http"
+	"net/url"
+	"os"
+	"runtime"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/gorilla/websocket"
+	"github.com/stretchr/testify/require"
+
+	"github.com/hubgate/hubgate/auth"
+	"github.com/hubgate/hubgate/gateway"
+	"github.com/hubgate/hubgate/gatewaytest"
+	"github.com/hubgate/hubgate/hubprotocol"
+)
+
+// TestMain fails the run if a test leaves a goroutine of this package behind.
+func TestMain(m *testing.M) {
+	code := m.Run()
+	http.DefaultClient.CloseIdleConnections()
+	left := ""
+	for deadline := time.Now().Add(10 * time.Second); ; runtime.Gosched() {
+		if left = leftGoroutines(); left == "" {
+			break
+		}
+		if time.Now().After(deadline) {
+			fmt.Fprintln(os.Stderr, "goroutines left behind:\n"+left)
+			code = 1
+			break
+		}
+	}
+	os.Exit(code)
+}
+
+func leftGoroutines() string {
+	buf := make([]byte, 1<<20)
+	var left []string
+	for _, stack := range strings.Split(string(buf[:runtime.Stack(buf, true)]), "\n\n") {
+		if strings.Contains(stack, "hubgate/") && !strings.Contains(stack, "leftGoroutines") {
+			left = append(left, stack)
+		}
+	}
+	return strings.Join(left, "\n\n")
+}
+
+const testKey auth.Secret = "ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789ABCDEFGH"
+
+// fixture is a whole client endpoint behind a real HTTP server.
+type fixture struct {
+	t       *testing.T
+	gw      *gateway.Gateway
+	core    gateway.Limits
+	backend *gatewaytest.Backend
+	h       *Handler
+	limits  Limits
+	counts  counts
+	log     logBuffer
+	network network
+	url     string
+	http    *http.Client
+}
+
+// network is where the server listens and how clients get there.
+type network interface {
+	net.Listener
+	dial(context.Context, string, string) (net.Conn, error)
+}
+
+type loopback struct{ net.Listener }
+
+func (l loopback) dial(ctx context.Context, _, _ string) (net.Conn, error) {
+	return new(net.Dialer).DialContext(ctx, "tcp", l.Addr().String())
+}
+
+// newFixture serves on a loopback socket.
+func newFixture(t *testing.T, change ...func(*fixture, *Options)) *fixture {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	require.NoError(t, err)
+	return serveOn(t, loopback{l}, change...)
+}
+
+// newPipeFixture serves in memory: inside a synctest bubble its clock is the bubble's.
+func newPipeFixture(t *testing.T, change ...func(*fixture, *Options)) *fixture {
+	t.Helper()
+	return serveOn(t, &pipes{conns: make(chan net.Conn), closed: make(chan struct{})}, change...)
+}
+
+func serveOn(t *testing.T, n network, change ...func(*fixture, *Options)) *fixture {
+	t.Helper()
+	f := &fixture{t: t, core: gateway.DefaultLimits(), limits: DefaultLimits(), backend: &gatewaytest.Backend{}, network: n}
+	sealer, err := auth.NewSealer(auth.NewSealerKey())
+	require.NoError(t, err)
+	options := Options{
+		Verifier: auth.NewVerifier(auth.VerifierOptions{Keys: func() []auth.Secret { return []auth.Secret{testKey} }}),
+		Sealer:   sealer, Node: "n1", Metrics: &f.counts,
+		Logger: slog.New(slog.NewTextHandler(&f.log, &slog.HandlerOptions{Level: slog.LevelDebug})),
+		Limits: func() Limits { return f.limits },
+	}
+	for _, c := range change {
+		c(f, &options)
+	}
+	f.gw, err = gateway.New(gateway.Options{Node: "n1", Backend: f.backend, Workers: 2, Logger: options.Logger,
+		Limits: func() gateway.Limits { return f.core }})
+	require.NoError(t, err)
+	options.Gateway = f.gw
+	f.h = New(options)
+	server := &http.Server{Handler: f.h, ErrorLog: slog.NewLogLogger(options.Logger.Handler(), slog.LevelWarn)}
+	served := make(chan error, 1)
+	listener := Listener(n, func() time.Duration { return f.limits.SendTimeout })
+	go func() { served <- server.Serve(listener) }()
+	f.http = &http.Client{Transport: &http.Transport{DialContext: n.dial, DisableCompression: true}}
+	f.url = "http://hub.example/client/"
+	t.Cleanup(func() {
+		f.gw.Close()
+		f.http.CloseIdleConnections()
+		_ = server.Close()
+		<-served
+		f.h.Close()
+		require.NoError(t, f.gw.Check())
+	})
+	return f
+}
+
+// token signs a token for the hub "chat".
+func (f *fixture) token(spec auth.ClientTokenSpec) string {
+	f.t.Helper()
+	token, err := auth.SignClient(testKey, "http://localhost:8888", "chat", spec)
+	require.NoError(f.t, err)
+	return token
+}
+
+func (f *fixture) user(name string) string { return f.token(auth.ClientTokenSpec{UserID: name}) }
+
+// request is one HTTP request of a client.
+type request struct {
+	method string
+	path   string // default /client/
+	query  string // default hub=chat
+	token  string // for the Authorization header
+	header map[string]string
+	body   string
+	reader io.Reader // instead of body
+}
+
+// response is its answer, read to the end.
+type response struct {
+	status int
+	header http.Header
+	body   string
+}
+
+func (f *fixture) begin(ctx context.Context, r request) (*http.Response, error) {
+	f.t.Helper()
+	if r.path == "" {
+		r.path = "/client/"
+	}
+	if r.query == "" {
+		r.query = "hub=chat"
+	}
+	body := r.reader
+	if body == nil {
+		body = strings.NewReader(r.body)
+	}
+	req, err := http.NewRequestWithContext(ctx, r.method, "http://hub.example"+r.path+"?"+r.query, body)
+	require.NoError(f.t, err)
+	if r.token != "" {
+		req.Header.Set("Authorization", "Bearer "+r.token)
+	}
+	for k, v := range r.header {
+		req.Header.Set(k, v)
+	}
+	return f.http.Do(req)
+}
+
+func (f *fixture) do(r request) response {
+	f.t.Helper()
+	res, err := f.begin(context.Background(), r)
+	require.NoError(f.t, err)
+	defer res.Body.Close()
+	body, err := io.ReadAll(res.Body)
+	require.NoError(f.t, err)
+	return response{res.StatusCode, res.Header, string(body)}
+}
+
+// async starts a request and delivers its answer on the channel.
+func (f *fixture) async(r request) <-chan response {
+	f.t.Helper()
+	answered := make(chan response, 1)
+	go func() {
+		res, err := f.begin(context.Background(), r)
+		if err != nil {
+			answered <- response{body: err.Error()}
+			return
+		}
+		defer res.Body.Close()
+		body, _ := io.ReadAll(res.Body)
+		answered <- response{res.StatusCode, res.Header, string(body)}
+	}()
+	return answered
+}
+
+// negotiated is a parsed negotiate answer.
+type negotiated struct {
+	NegotiateVersion    int    `json:"negotiateVersion"`
+	ConnectionID        string `json:"connectionId"`
+	ConnectionToken     string `json:"connectionToken"`
+	AvailableTransports []struct {
+		Transport       string   `json:"transport"`
+		TransferFormats []string `json:"transferFormats"`
+	} `json:"availableTransports"`
+	Error string `json:"error"`
+}
+
+// query is the query of requests for the negotiated connection.
+func (n negotiated) query() string {
+	if n.ConnectionToken == "" {
+		return "hub=chat&id=" + n.ConnectionID
+	}
+	return "hub=chat&id=" + n.ConnectionToken
+}
+
+func (f *fixture) negotiate(token string) negotiated {
+	f.t.Helper()
+	return f.negotiateVersion(token, "negotiateVersion=1")
+}
+
+func (f *fixture) negotiateVersion(token, query string) negotiated {
+	f.t.Helper()
+	res := f.do(request{method: "POST", path: "/client/negotiate", query: "hub=chat&" + query, token: token})
+	require.Equal(f.t, 200, res.status, res.body)
+	return decodeJSON[negotiated](f.t, res.body)
+}
+
+// send broadcasts a message to the hub.
+func (f *fixture) send(text string) {
+	f.t.Helper()
+	frames, err := hubprotocol.NewInvocation(hubprotocol.JSON, "message", []byte(`["`+text+`"]`))
+	require.NoError(f.t, err)
+	_, err = f.gw.Do(context.Background(), &gateway.Command{Hub: "chat", Verb: gateway.VerbSend,
+		Target: gateway.Target{Kind: gateway.TargetAll}, Frames: frames})
+	require.NoError(f.t, err)
+}
+
+func messageRecord(text string) string {
+	return `{"type":1,"target":"message","arguments":["` + text + `"]}` + "\x1e"
+}
+
+// live returns the connection with the id.
+func (f *fixture) live(id string) *gateway.Conn {
+	f.t.Helper()
+	conn, _ := f.gw.Lookup(id)
+	require.NotNil(f.t, conn, "no such connection")
+	return conn
+}
+
+const jsonHandshake = `{"protocol":"json","version":1}` + "\x1e"
+
+// wsClient is a WebSocket client with expectations.
+type wsClient struct {
+	*websocket.Conn
+	t *testing.T
+}
+
+func (f *fixture) dialer() *websocket.Dialer { return &websocket.Dialer{NetDialContext: f.network.dial} }
+
+// tryDial opens a WebSocket and returns the answer if that is refused.
+func (f *fixture) tryDial(query string, header http.Header) (*wsClient, response) {
+	f.t.Helper()
+	conn, res, err := f.dialer().Dial("ws://hub.example/client/?"+query, header)
+	if err != nil {
+		require.NotNil(f.t, res, "%v", err)
+		body, _ := io.ReadAll(res.Body)
+		return nil, response{res.StatusCode, res.Header, string(body)}
+	}
+	f.t.Cleanup(func() { _ = conn.Close() })
+	return &wsClient{conn, f.t}, response{status: res.StatusCode, header: res.Header}
+}
+
+func (f *fixture) dial(query string) *wsClient {
+	f.t.Helper()
+	ws, res := f.tryDial(query, nil)
+	require.NotNil(f.t, ws, "refused: %d %s", res.status, res.body)
+	return ws
+}
+
+// open connects a WebSocket client of a user up to its handshake.
+func (f *fixture) open(user string) (*wsClient, string) {
+	f.t.Helper()
+	token := f.user(user)
+	n := f.negotiate(token)
+	ws := f.dial(n.query() + "&access_token=" + token)
+	ws.say(jsonHandshake)
+	ws.want("{}\x1e")
+	return ws, n.ConnectionID
+}
+
+func (ws *wsClient) say(text string) {
+	ws.t.Helper()
+	require.NoError(ws.t, ws.WriteMessage(websocket.TextMessage, []byte(text)))
+}
+
+func (ws *wsClient) wantMessage(opcode int, text string) {
+	ws.t.Helper()
+	require.NoError(ws.t, ws.SetReadDeadline(time.Now().Add(time.Minute)))
+	got, message, err := ws.ReadMessage()
+	require.NoError(ws.t, err)
+	require.Equal(ws.t, text, string(message))
+	require.Equal(ws.t, opcode, got, "opcode")
+}
+
+func (ws *wsClient) want(text string) {
+	ws.t.Helper()
+	ws.wantMessage(websocket.TextMessage, text)
+}
+
+// wantClose reads until the end, which must be a Close frame with the code.
+func (ws *wsClient) wantClose(code int) {
+	ws.t.Helper()
+	require.NoError(ws.t, ws.SetReadDeadline(time.Now().Add(time.Minute)))
+	for {
+		_, message, err := ws.ReadMessage()
+		if err == nil {
+			require.Contains(ws.t, string(message), `"type"`, "unexpected record before the end")
+			continue
+		}
+		require.True(ws.t, websocket.IsCloseError(err, code), "%v", err)
+		return
+	}
+}
+
+// counts is a Metrics that remembers.
+type counts struct {
+	mu         sync.Mutex
+	negotiated int
+	opened     map[string]int
+	refused    map[Refusal]int
+	panics     int
+}
+
+func (c *counts) Negotiated() { c.change(func() { c.negotiated++ }) }
+func (c *counts) Panicked()   { c.change(func() { c.panics++ }) }
+func (c *counts) Opened(transport string) {
+	c.change(func() {
+		if c.opened == nil {
+			c.opened = make(map[string]int)
+		}
+		c.opened[transport]++
+	})
+}
+func (c *counts) Refused(reason Refusal) {
+	c.change(func() {
+		if c.refused == nil {
+			c.refused = make(map[Refusal]int)
+		}
+		c.refused[reason]++
+	})
+}
+
+func (c *counts) change(f func()) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	f()
+}
+
+func (c *counts) refusals(reason Refusal) (n int) {
+	c.change(func() { n = c.refused[reason] })
+	return n
+}
+
+// logBuffer is a log that several goroutines write to.
+type logBuffer struct {
+	mu  sync.Mutex
+	buf bytes.Buffer
+}
+
+func (l *logBuffer) Write(b []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.buf.Write(b)
+}
+
+func (l *logBuffer) String() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.buf.String()
+}
+
+// pipes is a network in memory.
+type pipes struct {
+	conns  chan net.Conn
+	closed chan struct{}
+	once   sync.Once
+}
+
+func (p *pipes) Accept() (net.Conn, error) {
+	select {
+	case conn := <-p.conns:
+		return conn, nil
+	case <-p.closed:
+		return nil, net.ErrClosed
+	}
+}
+
+func (p *pipes) Close() error {
+	p.once.Do(func() { close(p.closed) })
+	return nil
+}
+
+func (p *pipes) Addr() net.Addr { return &net.UnixAddr{Name: "pipe"} }
+
+func (p *pipes) dial(ctx context.Context, _, _ string) (net.Conn, error) {
+	near, far := net.Pipe()
+	select {
+	case p.conns <- far:
+		return near, nil
+	case <-p.closed:
+		return nil, net.ErrClosed
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	}
+}
+
+func escape(s string) string { return url.QueryEscape(s) }
