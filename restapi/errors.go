@@ -87,7 +87,8 @@ func asFailure(err error) *failure {
 		f.cause = err
 		return f
 	}
-	var full interface{ Temporary() bool }
+	// What a store without room says; the name is no one else's, unlike Temporary.
+	var full interface{ Full() bool }
 	switch {
 	case errors.Is(err, gateway.ErrHubBusy):
 		return &failure{
@@ -104,7 +105,7 @@ func asFailure(err error) *failure {
 			status: http.StatusInternalServerError, reason: ReasonCallerGone, code: codeUnknown,
 			message: "The request was given up.", cause: err,
 		}
-	case errors.As(err, &full) && full.Temporary():
+	case errors.As(err, &full) && full.Full():
 		return &failure{
 			status: http.StatusServiceUnavailable, reason: ReasonFull, code: codeRequestUnknown,
 			target: ErrorDetailTargetRequest, retryAfter: 60,

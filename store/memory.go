@@ -24,14 +24,14 @@ const (
 	OpenLifetime = 365 * 24 * time.Hour
 )
 
-// ErrFull refuses a membership that would take more than MaxBytes. It has a
-// method Temporary: the request may be repeated later.
+// ErrFull refuses a membership that would take more than MaxBytes. Its method
+// Full tells those who do not know this package that there may be room later.
 var ErrFull error = fullError{}
 
 type fullError struct{}
 
-func (fullError) Error() string   { return "no room for further memberships of users" }
-func (fullError) Temporary() bool { return true }
+func (fullError) Error() string { return "no room for further memberships of users" }
+func (fullError) Full() bool    { return true }
 
 // MemoryOptions bound a Memory. The zero value means the defaults.
 type MemoryOptions struct {

@@ -216,8 +216,8 @@ func TestMemoryIsBounded(t *testing.T) {
 			err = m.Put(context.Background(), hub, fmt.Sprint("user", users), group, time.Now().Add(time.Minute))
 		}
 		require.ErrorIs(t, err, ErrFull)
-		var temporary interface{ Temporary() bool }
-		require.True(t, errors.As(err, &temporary) && temporary.Temporary())
+		var full interface{ Full() bool }
+		require.True(t, errors.As(err, &full) && full.Full())
 		require.Greater(t, users, 30)
 		require.LessOrEqual(t, m.Bytes(), room)
 		verify(t, m)
