@@ -156,7 +156,11 @@ func (s *server) buildGateway(listeners []net.Listener) error {
 		return l.URIBytes, l.HeaderBytes
 	}}
 	s.admin.Watch(hub)
-	s.serve("server", s.handler, listeners, s.cert)
+	patient := make([]net.Listener, 0, len(listeners))
+	for _, l := range listeners {
+		patient = append(patient, clientws.Listener(l, func() time.Duration { return s.live.load().clients.SendTimeout }))
+	}
+	s.serve("server", s.handler, patient, s.cert)
 	// From here on there can be clients and webhooks. They end first: clients
 	// are told to reconnect elsewhere, then webhooks finish, which may still
 	// call REST.

@@ -40,7 +40,9 @@ type settingsTemplate struct {
 }
 
 func (c *upstreamInitCommand) Run(env *environment) error {
-	if _, err := settings.ParseURLTemplate(c.URL); err != nil {
+	check := settings.Default()
+	check.Upstream.Templates = []settings.Template{{URLTemplate: c.URL}}
+	if err := check.Validate(); err != nil {
 		return fmt.Errorf("--url: %w", err)
 	}
 	var file struct {

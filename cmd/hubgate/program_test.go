@@ -1,0 +1,250 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net/http"
+	"os"
+	"path/filepath"
+	"runtime"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/gorilla/websocket"
+	"github.com/stretchr/testify/require"
+
+	"github.com/hubgate/hubgate/auth"
+)
+
+// patience bounds every wait of these tests; none of them fails or passes on
+// how long something took.
+const patience = 30 * time.Second
+
+// TestMain fails the run if a goroutine is left behind.
+func TestMain(m *testing.M) {
+	code := m.Run()
+	http.DefaultClient.CloseIdleConnections()
+	if left := leftovers(); code == 0 && left != "" {
+		fmt.Fprintf(os.Stderr, "goroutines left behind:\n%s\n", left)
+		code = 1
+	}
+	os.Exit(code)
+}
+
+// leftovers waits for the goroutines that are just ending and returns the
+// stacks of those that do not end.
+func leftovers() string {
+	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
+	defer cancel()
+	for {
+		buf := make([]byte, 1<<20)
+		buf = buf[:runtime.Stack(buf, true)]
+		var left []string
+		for i, stack := range strings.Split(string(buf), "\n\n") {
+			if i > 0 && !strings.Contains(stack, "testing.(*M)") && !strings.Contains(stack, "os/signal") {
+				left = append(left, stack)
+			}
+		}
+		if len(left) == 0 {
+			return ""
+		}
+		if ctx.Err() != nil {
+			return strings.Join(left, "\n\n")
+		}
+		runtime.Gosched()
+	}
+}
+
+// output keeps what a command writes.
+type output struct {
+	mu     sync.Mutex
+	text   bytes.Buffer
+	notify chan struct{}
+}
+
+func newOutput() *output { return &output{notify: make(chan struct{})} }
+
+func (o *output) Write(p []byte) (int, error) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	close(o.notify)
+	o.notify = make(chan struct{})
+	return o.text.Write(p)
+}
+
+func (o *output) String() string {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.text.String()
+}
+
+// want waits until the text was written.
+func (o *output) want(t *testing.T, text string) {
+	t.Helper()
+	deadline := time.After(patience)
+	for {
+		o.mu.Lock()
+		notify, have := o.notify, o.text.String()
+		o.mu.Unlock()
+		if strings.Contains(have, text) {
+			return
+		}
+		select {
+		case <-notify:
+		case <-deadline:
+			require.Contains(t, have, text)
+		}
+	}
+}
+
+// program is the whole program, running in this process.
+type program struct {
+	endpoints
+	t         *testing.T
+	out, logs *output
+	cancel    context.CancelFunc
+	ended     chan struct{}
+	code      int
+	// settings is the program's settings.json.
+	settings string
+}
+
+// start runs the program with free ports and a settings.json that can be
+// rewritten, and waits until it serves. It is stopped with the test.
+func start(t *testing.T, args ...string) *program {
+	t.Helper()
+	settings := filepath.Join(t.TempDir(), settingsFileName)
+	require.NoError(t, os.WriteFile(settings, []byte("{}"), 0o600))
+	p := &program{t: t, out: newOutput(), logs: newOutput(), ended: make(chan struct{}), settings: settings}
+	ctx, cancel := context.WithCancel(context.Background())
+	p.cancel = cancel
+	ready := make(chan endpoints, 1)
+	args = append([]string{"serve", "--listen", "127.0.0.1:0", "--admin-listen", "127.0.0.1:0", "--log-level", "debug", "--settings", settings}, args...)
+	go func() {
+		defer close(p.ended)
+		p.code = run(ctx, args, terminal{stdout: p.out, stderr: p.logs}, func(e endpoints) { ready <- e })
+	}()
+	t.Cleanup(func() {
+		p.cancel()
+		<-p.ended
+	})
+	select {
+	case p.endpoints = <-ready:
+	case <-p.ended:
+		t.Fatalf("exit code %d: %s", p.code, p.logs)
+	}
+	return p
+}
+
+// stop asks the program to end and returns its exit code.
+func (p *program) stop() int {
+	p.cancel()
+	<-p.ended
+	return p.code
+}
+
+// command runs another verb to its end.
+func command(args ...string) (code int, out, errText string) {
+	stdout, stderr := newOutput(), newOutput()
+	code = run(context.Background(), args, terminal{stdout: stdout, stderr: stderr}, nil)
+	return code, stdout.String(), stderr.String()
+}
+
+func (p *program) connectionString() string { return connectionString(p.URL, auth.EmulatorKey) }
+
+// rest makes one REST request with a token of the emulator's key.
+func (p *program) rest(method, path, body string) (status int, answer string) {
+	p.t.Helper()
+	token, err := auth.SignREST(auth.EmulatorKey, p.URL+path, time.Minute)
+	require.NoError(p.t, err)
+	return p.request(method, p.URL+path, body, "Authorization", "Bearer "+token, "Content-Type", "application/json")
+}
+
+// request makes one request; headers are names and values in turn.
+func (p *program) request(method, url, body string, headers ...string) (status int, answer string) {
+	p.t.Helper()
+	req, err := http.NewRequest(method, url, strings.NewReader(body))
+	require.NoError(p.t, err)
+	for i := 0; i < len(headers); i += 2 {
+		req.Header.Set(headers[i], headers[i+1])
+	}
+	resp, err := http.DefaultClient.Do(req)
+	require.NoError(p.t, err)
+	defer resp.Body.Close()
+	data, err := io.ReadAll(resp.Body)
+	require.NoError(p.t, err)
+	return resp.StatusCode, string(data)
+}
+
+func (p *program) get(url string) (status int, answer string) {
+	p.t.Helper()
+	return p.request(http.MethodGet, url, "")
+}
+
+// client is one SignalR client with the JSON protocol.
+type client struct {
+	t    *testing.T
+	conn *websocket.Conn
+	id   string
+	// queued are records that came with others.
+	queued []string
+}
+
+// connect negotiates and connects as browsers do: the token in a header first,
+// then in the query.
+func (p *program) connect(hub, user string) *client {
+	p.t.Helper()
+	token, err := auth.SignClient(auth.EmulatorKey, p.URL, hub, auth.ClientTokenSpec{UserID: user})
+	require.NoError(p.t, err)
+	status, answer := p.request(http.MethodPost, p.URL+"/client/negotiate?negotiateVersion=1&hub="+hub, "", "Authorization", "Bearer "+token)
+	require.Equal(p.t, http.StatusOK, status, answer)
+	var negotiated struct{ ConnectionID, ConnectionToken string }
+	require.NoError(p.t, json.Unmarshal([]byte(answer), &negotiated))
+	u := "ws" + strings.TrimPrefix(p.URL, "http") + "/client/?hub=" + hub + "&id=" + negotiated.ConnectionToken + "&access_token=" + token
+	conn, _, err := websocket.DefaultDialer.Dial(u, nil)
+	require.NoError(p.t, err)
+	p.t.Cleanup(func() { conn.Close() })
+	c := &client{t: p.t, conn: conn, id: negotiated.ConnectionID}
+	c.send(`{"protocol":"json","version":1}`)
+	require.Equal(p.t, `{}`, c.next())
+	return c
+}
+
+func (c *client) send(record string) {
+	c.t.Helper()
+	require.NoError(c.t, c.conn.WriteMessage(websocket.TextMessage, []byte(record+"\x1e")))
+}
+
+// next returns the next record that is no ping.
+func (c *client) next() string {
+	c.t.Helper()
+	for {
+		for len(c.queued) > 0 {
+			record := c.queued[0]
+			c.queued = c.queued[1:]
+			if record != `{"type":6}` {
+				return record
+			}
+		}
+		require.NoError(c.t, c.conn.SetReadDeadline(time.Now().Add(patience)))
+		_, data, err := c.conn.ReadMessage()
+		require.NoError(c.t, err)
+		c.queued = strings.Split(strings.TrimSuffix(string(data), "\x1e"), "\x1e")
+	}
+}
+
+// wantEnd waits for the transport's end and returns the close code.
+func (c *client) wantEnd() int {
+	c.t.Helper()
+	require.NoError(c.t, c.conn.SetReadDeadline(time.Now().Add(patience)))
+	_, data, err := c.conn.ReadMessage()
+	require.Error(c.t, err, "%s", data)
+	var closed *websocket.CloseError
+	require.ErrorAs(c.t, err, &closed)
+	return closed.Code
+}

@@ -1,0 +1,228 @@
+package main
+
+import (
+	"context"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/tls"
+	"crypto/x509"
+	"crypto/x509/pkix"
+	"encoding/pem"
+	"errors"
+	"math/big"
+	"net"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/gorilla/websocket"
+	"github.com/stretchr/testify/require"
+
+	"github.com/hubgate/hubgate/auth"
+	"github.com/hubgate/hubgate/config"
+)
+
+func TestRoutes(t *testing.T) {
+	p := start(t)
+	for _, tt := range []struct {
+		name, path string
+		status     int
+		want       string
+	}{
+		{"front page", "/", http.StatusOK, "hubgate"},
+		{"elsewhere", "/elsewhere", http.StatusNotFound, "/client"},
+		{"D6 no hub servers", "/server/?hub=chat", http.StatusNotFound, "Serverless"},
+		{"client endpoint in any letter case", "/Client/Negotiate?hub=chat", http.StatusMethodNotAllowed, ""},
+		{"R45 health without a token", "/api/health", http.StatusOK, ""},
+		{"R45 health of version 1", "/api/v1/health", http.StatusOK, ""},
+		{"unknown operation", "/api/nothing", http.StatusNotFound, ""},
+		{"long URL", "/?" + strings.Repeat("x", 12<<10), http.StatusRequestURITooLong, "URL"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			status, body := p.get(p.URL + tt.path)
+			require.Equal(t, tt.status, status)
+			require.Contains(t, body, tt.want)
+		})
+	}
+	for _, size := range []int{17 << 10, 100 << 10} { // refused by the routes, by net/http
+		status, _ := p.request(http.MethodGet, p.URL+"/api/health", "", "X-Large", strings.Repeat("x", size))
+		require.Equal(t, http.StatusRequestHeaderFieldsTooLarge, status)
+	}
+	status, _ := p.request(http.MethodGet, p.URL+"/api/health", "", "X-Large", strings.Repeat("x", 15<<10))
+	require.Equal(t, http.StatusOK, status)
+}
+
+func TestWellKnownKeyStaysOnLoopback(t *testing.T) {
+	for _, listen := range []string{":0", "0.0.0.0:0", "[::]:0"} {
+		code, out, stderr := command("serve", "--listen", listen, "--admin-listen", "off")
+		require.Equal(t, exitError, code)
+		require.Empty(t, out)
+		require.Contains(t, stderr, "--unsafe-listen-with-well-known-key")
+	}
+}
+
+func TestOwnKeyIsNotPrinted(t *testing.T) {
+	key := "an-access-key-of-ones-own-32-bytes-or-more"
+	p := start(t, "--access-key", key)
+	require.NotContains(t, p.out.String()+p.logs.String(), key)
+	require.NotContains(t, p.out.String(), "eyJ")
+	require.Contains(t, p.out.String(), "$(hubgate token rest ")
+}
+
+func TestTakenPortIsAnError(t *testing.T) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	require.NoError(t, err)
+	defer l.Close()
+	for _, args := range [][]string{
+		{"--listen", l.Addr().String(), "--admin-listen", "off"},
+		{"--listen", "127.0.0.1:0", "--admin-listen", l.Addr().String()},
+	} {
+		code, _, stderr := command(append([]string{"serve"}, args...)...)
+		require.Equal(t, exitError, code)
+		require.Contains(t, stderr, "in use")
+	}
+}
+
+func TestOptionalAddressMayBeMissing(t *testing.T) {
+	const nobodys = "192.0.2.1:0" // reserved for documentation
+	listeners, err := listenAll([]config.Address{{HostPort: "127.0.0.1:0"}, {HostPort: nobodys, Optional: true}})
+	require.NoError(t, err)
+	require.Len(t, listeners, 1)
+	taken := listeners[0].Addr().String()
+	_, err = listenAll([]config.Address{{HostPort: "127.0.0.1:0"}, {HostPort: nobodys}})
+	require.Error(t, err)
+	_, err = listenAll([]config.Address{{HostPort: taken, Optional: true}})
+	require.Error(t, err, "a port that is in use is not a missing address")
+	require.NoError(t, closeAll(listeners))
+	require.NoError(t, closeAll(listeners))
+}
+
+func TestTeardownsRunInReverseAndJoinErrors(t *testing.T) {
+	log, err := newLogger(newOutput(), config.Log{Level: "debug", Format: "text"})
+	require.NoError(t, err)
+	d := teardowns{log: log}
+	var order []string
+	fault := errors.New("fault")
+	for _, name := range []string{"a", "b", "c"} {
+		d.add(name, func(context.Context) error {
+			order = append(order, name)
+			if name == "b" {
+				return fault
+			}
+			return nil
+		})
+	}
+	err = d.run(t.Context())
+	require.ErrorIs(t, err, fault)
+	require.EqualError(t, err, "stopping b: fault")
+	require.Equal(t, []string{"c", "b", "a"}, order)
+	require.NoError(t, d.run(t.Context()))
+	require.Len(t, order, 3)
+}
+
+func TestDrainTimeoutCutsOff(t *testing.T) {
+	hook := newWebhook(t)
+	hook.hold = make(chan struct{})
+	t.Cleanup(func() { close(hook.hold) })
+	p := start(t, "--upstream", hook.URL+"/{event}", "--drain-timeout", "200ms")
+	p.connect("chat", "ann")
+	<-hook.events
+	require.Equal(t, exitError, p.stop())
+	require.Contains(t, p.logs.String(), "deadline exceeded")
+}
+
+// keyPair writes a self-signed certificate for 127.0.0.1 and returns it.
+func keyPair(t *testing.T, dir, name string) (certFile, keyFile string, pool *x509.CertPool) {
+	t.Helper()
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	require.NoError(t, err)
+	template := &x509.Certificate{
+		SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: name}, IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)},
+		NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(time.Hour),
+		IsCA: true, BasicConstraintsValid: true, KeyUsage: x509.KeyUsageDigitalSignature | x509.KeyUsageCertSign,
+	}
+	der, err := x509.CreateCertificate(rand.Reader, template, template, &key.PublicKey, key)
+	require.NoError(t, err)
+	private, err := x509.MarshalPKCS8PrivateKey(key)
+	require.NoError(t, err)
+	certFile, keyFile = filepath.Join(dir, "tls.crt"), filepath.Join(dir, "tls.key")
+	write := func(file, kind string, data []byte) {
+		require.NoError(t, os.WriteFile(file, pem.EncodeToMemory(&pem.Block{Type: kind, Bytes: data}), 0o600))
+	}
+	write(keyFile, "PRIVATE KEY", private)
+	write(certFile, "CERTIFICATE", der)
+	pool = x509.NewCertPool()
+	cert, err := x509.ParseCertificate(der)
+	require.NoError(t, err)
+	pool.AddCert(cert)
+	return certFile, keyFile, pool
+}
+
+func TestTLS(t *testing.T) {
+	dir := t.TempDir()
+	certFile, keyFile, pool := keyPair(t, dir, "first")
+	p := start(t, "--tls-cert", certFile, "--tls-key", keyFile)
+	require.True(t, strings.HasPrefix(p.URL, "https://127.0.0.1:"), p.URL)
+	get := func(pool *x509.CertPool) (proto, issuer string, err error) {
+		transport := &http.Transport{TLSClientConfig: &tls.Config{RootCAs: pool}, ForceAttemptHTTP2: true}
+		defer transport.CloseIdleConnections()
+		resp, err := (&http.Client{Transport: transport, Timeout: patience}).Get(p.URL + "/api/health")
+		if err != nil {
+			return "", "", err
+		}
+		require.NoError(t, resp.Body.Close())
+		require.Equal(t, http.StatusOK, resp.StatusCode)
+		return resp.Proto, resp.TLS.PeerCertificates[0].Subject.CommonName, nil
+	}
+	proto, name, err := get(pool)
+	require.NoError(t, err)
+	require.Equal(t, "HTTP/2.0", proto)
+	require.Equal(t, "first", name)
+
+	token, err := auth.SignClient(auth.EmulatorKey, p.URL, "chat", auth.ClientTokenSpec{})
+	require.NoError(t, err)
+	dialer := &websocket.Dialer{TLSClientConfig: &tls.Config{RootCAs: pool}}
+	conn, _, err := dialer.Dial("wss"+strings.TrimPrefix(p.URL, "https")+"/client/?hub=chat", http.Header{"Authorization": {"Bearer " + token}})
+	require.NoError(t, err)
+	c := &client{t: t, conn: conn}
+	defer conn.Close()
+	c.send(`{"protocol":"json","version":1}`)
+	require.Equal(t, `{}`, c.next())
+
+	// A new pair is served without a restart and without ending anybody.
+	_, _, second := keyPair(t, dir, "second")
+	p.logs.want(t, `certificate loaded`)
+	require.Eventually(t, func() bool {
+		_, name, err := get(second)
+		return err == nil && name == "second"
+	}, patience, 10*time.Millisecond)
+	c.send(`{"type":1,"invocationId":"1","target":"m","arguments":[]}`)
+	require.Contains(t, c.next(), `"type":3`)
+
+	require.NoError(t, os.WriteFile(keyFile, []byte("no key"), 0o600))
+	p.logs.want(t, "the old certificate stays in use")
+	_, name, err = get(second)
+	require.NoError(t, err)
+	require.Equal(t, "second", name)
+}
+
+func TestUnusableCertificateIsAnError(t *testing.T) {
+	code, _, stderr := command("serve", "--listen", "127.0.0.1:0", "--admin-listen", "off", "--tls-cert", "missing.crt", "--tls-key", "missing.key")
+	require.Equal(t, exitError, code)
+	require.Contains(t, stderr, "TLS certificate")
+}
+
+func TestConnectionStringOfURLs(t *testing.T) {
+	for url, want := range map[string]string{
+		"http://localhost:8888":     "Endpoint=http://localhost;Port=8888;AccessKey=k;Version=1.0;",
+		"https://gw.example":        "Endpoint=https://gw.example;AccessKey=k;Version=1.0;",
+		"https://gw.example:8443/x": "Endpoint=https://gw.example/x;Port=8443;AccessKey=k;Version=1.0;",
+		"http://[::1]:8888":         "Endpoint=http://[::1];Port=8888;AccessKey=k;Version=1.0;",
+	} {
+		require.Equal(t, want, connectionString(url, "k"))
+	}
+}
