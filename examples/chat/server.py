@@ -114,5 +114,6 @@ class Handler(BaseHTTPRequestHandler):
 
 if __name__ == "__main__":
     port = int(os.environ.get("PORT", 7071))
+    server = ThreadingHTTPServer(("localhost", port), Handler)
     print(f"chat: http://localhost:{port}/?user=ann", flush=True)
-    ThreadingHTTPServer(("localhost", port), Handler).serve_forever()
+    server.serve_forever()

@@ -17,6 +17,7 @@ import (
 	"fmt"
 	"io"
 	"log"
+	"net"
 	"net/http"
 	"os"
 	"strings"
@@ -41,8 +42,12 @@ func main() {
 	})
 	http.Handle("GET /", http.FileServer(http.Dir("public")))
 	port := cmp.Or(os.Getenv("PORT"), "7071")
+	listener, err := net.Listen("tcp", "localhost:"+port)
+	if err != nil {
+		log.Fatal(err)
+	}
 	fmt.Printf("chat: http://localhost:%s/?user=ann\n", port)
-	log.Fatal(http.ListenAndServe("localhost:"+port, nil))
+	log.Fatal(http.Serve(listener, nil))
 }
 
 func parse(connectionString string) *server {
