@@ -2,6 +2,7 @@ package gateway
 
 import (
 	"log/slog"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"syscall"
@@ -32,9 +33,26 @@ type Conn struct {
 
 // channel is how records reach the client.
 type channel struct {
+	lane *lane           // nil before the handshake
+	raw  syscall.RawConn // nil: by the transport's pump only
+}
+
+// lane is a protocol in a framing. There is one object for each pair, so that
+// a fan-out compares pointers to find the bytes of a receiver.
+type lane struct {
 	protocol string
-	raw      syscall.RawConn // nil: by the transport's pump only
-	framing  Framing
+	framing  Framing // nil for connections that are written by their pump only
+}
+
+// lanes are made on first use and never forgotten: protocols and framings are few.
+var lanes sync.Map // of lane to *lane
+
+func laneFor(protocol string, framing Framing) *lane {
+	l, ok := lanes.Load(lane{protocol, framing})
+	if !ok {
+		l, _ = lanes.LoadOrStore(lane{strings.Clone(protocol), framing}, &lane{strings.Clone(protocol), framing})
+	}
+	return l.(*lane)
 }
 
 // placement is where fan-outs find a connection.
@@ -124,7 +142,12 @@ func (c *Conn) Identity() *Identity { return &c.id }
 func (c *Conn) Transport() Transport { return c.transport }
 
 // Protocol returns the hub protocol's name, empty before the handshake.
-func (c *Conn) Protocol() string { return c.protocol }
+func (c *Conn) Protocol() string {
+	if c.lane == nil {
+		return ""
+	}
+	return c.lane.protocol
+}
 
 // Logger returns a logger that names the connection, its hub and its user.
 func (c *Conn) Logger() *slog.Logger {
@@ -193,10 +216,10 @@ func (c *Conn) Wrote(b *Batch, err error) {
 
 // setProtocol is called by the reader before the connection opens.
 func (c *Conn) setProtocol(name string) {
-	c.protocol = name
+	c.lane = laneFor(name, nil)
 	if t, ok := c.transport.(DirectTransport); ok {
 		if raw := t.Raw(); raw != nil {
-			c.raw, c.framing = raw, t.Framing()
+			c.raw, c.lane = raw, laneFor(name, t.Framing())
 		}
 	}
 }
@@ -222,5 +245,5 @@ func (c *Conn) closeRecord(cause Cause) []byte {
 		}
 		return hubprotocol.AppendHandshakeResponse(nil, cause.Text)
 	}
-	return hubprotocol.AppendClose(nil, c.protocol, cause.Text, cause.AllowReconnect)
+	return hubprotocol.AppendClose(nil, c.lane.protocol, cause.Text, cause.AllowReconnect)
 }

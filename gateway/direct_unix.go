@@ -20,7 +20,7 @@ func (d *directWriter) init() { d.fn = d.once }
 // not take is the pump's.
 func (d *directWriter) once(fd uintptr) bool {
 	for {
-		n, err := syscall.Write(int(fd), d.buf)
+		n, err := writeNow(fd, d.buf)
 		switch err {
 		case nil:
 			d.n, d.err = n, nil

@@ -30,10 +30,9 @@ type fanout struct {
 
 // wire is what one kind of receiver gets of a pass.
 type wire struct {
-	framing  Framing
-	protocol string
-	bytes    []byte
-	records  []OutRecord
+	lane    *lane
+	bytes   []byte
+	records []OutRecord
 	// deliveries are the records that count, missing the messages without a
 	// form in the protocol.
 	deliveries, missing int
@@ -144,7 +143,7 @@ func (f *fanout) queue(c *Conn, records []OutRecord) {
 
 // collect puts one op's record into one receiver's outbox.
 func (f *fanout) collect(c *Conn) {
-	r, ok := f.op.record(c.protocol)
+	r, ok := f.op.record(c.lane.protocol)
 	if !r.control {
 		f.tally.attempted++
 	}
@@ -191,7 +190,7 @@ func (f *fanout) flushOne(c *Conn) {
 	for _, r := range records {
 		size += len(r.Bytes)
 	}
-	bytes := f.join(c.framing, records)
+	bytes := f.join(c.lane.framing, records)
 	n, err := f.direct.write(c.raw, bytes)
 	c.out.settle(size, deliveries)
 	f.tally.queuedBytes -= size
@@ -234,7 +233,7 @@ func sameRecords(a, b []OutRecord) bool {
 // wireFor returns the bytes of this pass for receivers like c.
 func (f *fanout) wireFor(c *Conn) *wire {
 	for i := range f.wires {
-		if wr := &f.wires[i]; wr.framing == c.framing && wr.protocol == c.protocol {
+		if wr := &f.wires[i]; wr.lane == c.lane {
 			return wr
 		}
 	}
@@ -244,10 +243,10 @@ func (f *fanout) wireFor(c *Conn) *wire {
 		f.wires = append(f.wires, wire{})
 	}
 	wr := &f.wires[len(f.wires)-1]
-	wr.framing, wr.protocol = c.framing, c.protocol
+	wr.lane = c.lane
 	wr.bytes, wr.records, wr.deliveries, wr.missing = wr.bytes[:0], wr.records[:0], 0, 0
 	for _, o := range f.ops {
-		r, ok := o.(*sendOp).record(c.protocol)
+		r, ok := o.(*sendOp).record(c.lane.protocol)
 		if !ok {
 			wr.missing++
 			continue
@@ -256,7 +255,7 @@ func (f *fanout) wireFor(c *Conn) *wire {
 	}
 	wr.deliveries = countDeliveries(wr.records)
 	if c.raw != nil {
-		wr.bytes = c.framing.AppendFrames(wr.bytes, wr.records)
+		wr.bytes = c.lane.framing.AppendFrames(wr.bytes, wr.records)
 	}
 	return wr
 }

@@ -202,7 +202,7 @@ func (c *Conn) open(answer []byte) {
 	}
 	c.shard.worker.queue.push(&openOp{conn: c, answer: answer, standing: standing})
 	c.dropRevoked(standing)
-	c.Logger().Info("connection opened", "transport", c.transport.Name(), "protocol", c.protocol, "remote", c.id.RemoteAddr)
+	c.Logger().Info("connection opened", "transport", c.transport.Name(), "protocol", c.Protocol(), "remote", c.id.RemoteAddr)
 }
 
 // pingRecords are shared by all connections.

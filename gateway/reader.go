@@ -57,7 +57,7 @@ func (c *Conn) Feed(data []byte) error {
 // from its start for each of them.
 func (c *Conn) stillPartial(newest int) bool {
 	r := &c.reader
-	return r.session != nil && c.protocol == hubprotocol.JSON && len(r.partial) <= c.g.opts.Limits().MessageBytes &&
+	return r.session != nil && c.Protocol() == hubprotocol.JSON && len(r.partial) <= c.g.opts.Limits().MessageBytes &&
 		bytes.IndexByte(r.partial[len(r.partial)-newest:], hubprotocol.RecordSeparator) < 0
 }
 
@@ -92,7 +92,7 @@ func (c *Conn) consume(data []byte) ([]byte, error) {
 	}
 	limits := c.g.opts.Limits()
 	for len(data) > 0 {
-		frame, body, rest, err := hubprotocol.Cut(c.protocol, data, limits.MessageBytes)
+		frame, body, rest, err := hubprotocol.Cut(c.Protocol(), data, limits.MessageBytes)
 		if err != nil {
 			return nil, c.reject(err)
 		}
@@ -110,7 +110,7 @@ func (c *Conn) consume(data []byte) ([]byte, error) {
 // record handles one whole record.
 func (c *Conn) record(frame, body []byte) error {
 	c.shard.books.messagesIn.Add(1)
-	peeked, err := hubprotocol.Peek(c.protocol, body)
+	peeked, err := hubprotocol.Peek(c.Protocol(), body)
 	if err != nil {
 		return c.reject(err)
 	}
@@ -123,7 +123,7 @@ func (c *Conn) record(frame, body []byte) error {
 		}
 	}
 	if !t.RawRecords {
-		m, err := hubprotocol.Parse(c.protocol, body)
+		m, err := hubprotocol.Parse(c.Protocol(), body)
 		if err != nil {
 			return c.reject(err)
 		}
@@ -163,7 +163,7 @@ func (c *Conn) refuse(rec Record) error {
 	const text = "The invocation was refused: too many invocations of this connection are waiting."
 	c.Logger().Warn("record refused", "reason", string(CloseThrottled), "type", int(rec.Type))
 	if rec.HasID && (rec.Type == hubprotocol.Invocation || rec.Type == hubprotocol.StreamInvocation) {
-		c.Send(hubprotocol.AppendCompletionError(nil, c.protocol, rec.Message.InvocationID, text))
+		c.Send(hubprotocol.AppendCompletionError(nil, c.Protocol(), rec.Message.InvocationID, text))
 		return nil
 	}
 	return c.closeNow(Cause{Reason: CloseThrottled, Text: "Too many messages of this connection are waiting.", AllowReconnect: true})

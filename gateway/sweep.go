@@ -111,9 +111,9 @@ func (o *pingOp) apply(w *worker) {
 		if _, waiting := c.out.held(); waiting > 0 {
 			continue // what waits will keep the client alive, or end it as slow
 		}
-		record, ok := pingRecords[c.protocol]
+		record, ok := pingRecords[c.Protocol()]
 		if !ok {
-			record = hubprotocol.AppendPing(nil, c.protocol)
+			record = hubprotocol.AppendPing(nil, c.Protocol())
 		}
 		// A ping counts as sent when it is queued: while the socket is full
 		// there must be one, not one each second.
