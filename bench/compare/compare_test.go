@@ -1,0 +1,50 @@
+package main
+
+import (
+	"bytes"
+	"io"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/hubgate/hubgate/bench"
+)
+
+func TestTable(t *testing.T) {
+	s := scenario{title: "title", servers: []server{theFloor, hubgate}, figures: []figure{cpuPerDelivery, deliveries}}
+	run := func(cpu, perSecond int) result {
+		return result{&bench.Report{Load: &bench.LoadReport{ServerCPU: time.Duration(cpu), PerSecond: float64(perSecond)}}}
+	}
+	var out bytes.Buffer
+	require.NoError(t, s.print(&out, [][]result{{run(1000, 5), run(4000, 5), run(2000, 5)}, {run(2000, 9), run(4000, 9), run(3000, 9)}}))
+	lines := strings.Split(out.String(), "\n")
+	require.Equal(t, "title", lines[0])
+	require.Contains(t, lines[1], "2.00 µs [1.00 … 4.00]")
+	require.Contains(t, lines[2], "3.00 µs [2.00 … 4.00]")
+	require.Contains(t, lines[2], "× 1.50 [1.00 … 2.00]")
+	require.Contains(t, lines[2], "medians × 1.50")
+	require.NotContains(t, lines[4], "×")
+}
+
+func TestScenariosAreChosenByName(t *testing.T) {
+	chosen, err := choose("idle,connect")
+	require.NoError(t, err)
+	require.Equal(t, "idle", chosen[0].name)
+	require.Len(t, chosen, 2)
+	_, err = choose("other")
+	require.ErrorContains(t, err, "broadcast-2000")
+}
+
+// A small run of the real programs shows that their command lines and reports
+// still fit together.
+func TestSmallComparison(t *testing.T) {
+	if testing.Short() {
+		t.Skip("builds and runs two programs")
+	}
+	var out bytes.Buffer
+	require.NoError(t, compare(t.Context(), &out, io.Discard, 1, 0.005, "broadcast-2000,in-flight,connect"))
+	require.Contains(t, out.String(), "CPU per delivery")
+	require.Contains(t, out.String(), "all connected after")
+}

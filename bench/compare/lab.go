@@ -1,0 +1,145 @@
+package main
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/x509"
+	"encoding/json"
+	"encoding/pem"
+	"errors"
+	"fmt"
+	"io"
+	"math/big"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/hubgate/hubgate/bench"
+)
+
+const accessKey = "ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789ABCDEFGH"
+
+// lab is where servers and clients run: a directory with the binaries.
+type lab struct {
+	dir      string
+	progress io.Writer
+}
+
+func newLab(ctx context.Context, dir string, progress io.Writer) (*lab, error) {
+	fmt.Fprintln(progress, "building")
+	if err := build(ctx, dir); err != nil {
+		return nil, err
+	}
+	return &lab{dir: dir, progress: progress}, selfSigned(dir)
+}
+
+// run starts a server, puts the scenario's load on it and ends it.
+func (l *lab) run(ctx context.Context, s scenario, v server) (*bench.Report, error) {
+	process, url, err := l.start(ctx, v)
+	if err != nil {
+		return nil, err
+	}
+	report, err := l.load(ctx, s, v, url, process.Process.Pid)
+	return report, errors.Join(err, stop(process))
+}
+
+func (l *lab) start(ctx context.Context, v server) (cmd *exec.Cmd, url string, err error) {
+	if v.floor {
+		cmd = exec.CommandContext(ctx, filepath.Join(l.dir, "floor"))
+	} else {
+		args := []string{"serve", "--listen", "127.0.0.1:0", "--admin-listen", "off", "--log-level", "warn"}
+		if v.tls {
+			args = append(args, "--tls-cert", filepath.Join(l.dir, certFile), "--tls-key", filepath.Join(l.dir, keyFile))
+		}
+		cmd = exec.CommandContext(ctx, filepath.Join(l.dir, "hubgate"), args...)
+	}
+	cmd.Dir = l.dir
+	cmd.Stderr = l.progress
+	cmd.Cancel = func() error { return cmd.Process.Signal(os.Interrupt) }
+	out, err := cmd.StdoutPipe()
+	if err != nil {
+		return nil, "", err
+	}
+	if err := cmd.Start(); err != nil {
+		return nil, "", err
+	}
+	lines := bufio.NewReader(out)
+	first, err := lines.ReadString('\n')
+	if err != nil {
+		return nil, "", errors.Join(err, stop(cmd))
+	}
+	// Nobody reads on; the rest of the output is short and fits into the pipe.
+	_, url, _ = strings.Cut(strings.TrimSpace(first), " on ")
+	if v.floor {
+		url = "http://" + url
+	}
+	return cmd, url, nil
+}
+
+// stop asks a server to end and waits.
+func stop(cmd *exec.Cmd) error {
+	_ = cmd.Process.Signal(os.Interrupt)
+	return cmd.Wait()
+}
+
+// load runs hubgate bench and returns its report.
+func (l *lab) load(ctx context.Context, s scenario, v server, url string, pid int) (*bench.Report, error) {
+	args := []string{"bench", "--json", "--quiet", "--tls-insecure", "--pid", strconv.Itoa(pid), "--clients", strconv.Itoa(s.clients)}
+	args = append(args, s.args...)
+	args = append(args, v.args...)
+	if v.floor {
+		args = append(args, "--floor", url)
+	} else {
+		args = append(args, "--connection-string", connectionString(url))
+	}
+	cmd := exec.CommandContext(ctx, filepath.Join(l.dir, "hubgate"), args...)
+	var out, errs bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &out, &errs
+	if err := cmd.Run(); err != nil {
+		return nil, fmt.Errorf("bench: %w: %s", err, errs.Bytes())
+	}
+	report := new(bench.Report)
+	return report, json.Unmarshal(out.Bytes(), report)
+}
+
+func connectionString(url string) string {
+	i := strings.LastIndexByte(url, ':')
+	return fmt.Sprintf("Endpoint=%s;Port=%s;AccessKey=%s;Version=1.0;", url[:i], url[i+1:], accessKey)
+}
+
+const (
+	certFile = "tls.crt"
+	keyFile  = "tls.key"
+)
+
+// selfSigned writes a certificate that the clients do not check.
+func selfSigned(dir string) error {
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		return err
+	}
+	template := &x509.Certificate{
+		SerialNumber: big.NewInt(1), IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)},
+		NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(24 * time.Hour),
+	}
+	der, err := x509.CreateCertificate(rand.Reader, template, template, &key.PublicKey, key)
+	if err != nil {
+		return err
+	}
+	private, err := x509.MarshalPKCS8PrivateKey(key)
+	if err != nil {
+		return err
+	}
+	write := func(file, kind string, data []byte) error {
+		return os.WriteFile(filepath.Join(dir, file), pem.EncodeToMemory(&pem.Block{Type: kind, Bytes: data}), 0o600)
+	}
+	return errors.Join(write(certFile, "CERTIFICATE", der), write(keyFile, "PRIVATE KEY", private))
+}

@@ -1,0 +1,157 @@
+package main
+
+import (
+	"fmt"
+	"io"
+	"slices"
+	"text/tabwriter"
+
+	"github.com/hubgate/hubgate/bench"
+)
+
+// server is one of the parties of a scenario.
+type server struct {
+	name       string
+	floor, tls bool
+	// args are further arguments of its load.
+	args []string
+}
+
+var (
+	theFloor = server{name: "floor", floor: true}
+	hubgate  = server{name: "hubgate"}
+)
+
+// scenario is one load for several servers. The first server is what the others
+// are compared with.
+type scenario struct {
+	name    string
+	title   string
+	clients int
+	args    []string
+	servers []server
+	figures []figure
+}
+
+// result is one run.
+type result struct{ *bench.Report }
+
+// figure is one number of a run.
+type figure struct {
+	name   string
+	unit   string
+	of     func(result) float64
+	ratios bool
+}
+
+var (
+	cpuPerDelivery = figure{"CPU per delivery", "µs", func(r result) float64 { return float64(r.Load.ServerCPU) / 1e3 }, true}
+	deliveries     = figure{"deliveries per second", "/s", func(r result) float64 { return r.Load.PerSecond }, false}
+	p50            = figure{"latency p50", "ms", func(r result) float64 { return float64(r.Load.Latency.P50) / 1e6 }, false}
+	p99            = figure{"latency p99", "ms", func(r result) float64 { return float64(r.Load.Latency.P99) / 1e6 }, true}
+	resident       = figure{"resident per connection", "KB", func(r result) float64 { return r.Memory.PerConnection / 1024 }, false}
+	residentAdded  = figure{"of it added by connections", "KB", func(r result) float64 { return r.Memory.PerConnectionAdded / 1024 }, false}
+	connectSeconds = figure{"all connected after", "s", func(r result) float64 { return r.Connect.Seconds }, false}
+	connectCPU     = figure{"CPU per client", "µs", func(r result) float64 { return float64(r.Connect.ServerCPU) / 1e3 }, true}
+	stalledClosed  = figure{"stalled clients closed", "", func(r result) float64 { return float64(r.Stalled.Closed) }, false}
+)
+
+var scenarios = []scenario{
+	{
+		name: "broadcast-2000", title: "broadcast of 128 B, one at a time, to 2 000 clients", clients: 2000,
+		args:    []string{"--broadcast", "--payload", "128", "--count", "300", "--warmup", "20"},
+		servers: []server{theFloor, hubgate}, figures: []figure{cpuPerDelivery, p50, p99, deliveries},
+	},
+	{
+		name: "broadcast-10000", title: "broadcast of 128 B, one at a time, to 10 000 clients", clients: 10_000,
+		args:    []string{"--broadcast", "--payload", "128", "--count", "60", "--warmup", "5"},
+		servers: []server{theFloor, hubgate}, figures: []figure{cpuPerDelivery, p50, p99, deliveries},
+	},
+	{
+		name: "in-flight", title: "broadcast of 128 B, 16 in flight, to 1 000 clients", clients: 1000,
+		args:    []string{"--broadcast", "--in-flight", "16", "--payload", "128", "--count", "2000", "--warmup", "100"},
+		servers: []server{theFloor, hubgate}, figures: []figure{cpuPerDelivery, p50, p99, deliveries},
+	},
+	{
+		name: "idle", title: "10 000 idle clients, 60 s after one broadcast of 2 KB", clients: 10_000,
+		args:    []string{"--broadcast", "--payload", "2048", "--count", "1", "--warmup", "0", "--idle", "60s"},
+		servers: []server{theFloor, hubgate, {name: "hubgate TLS", tls: true}}, figures: []figure{resident, residentAdded},
+	},
+	{
+		name: "connect", title: "10 000 clients connect at once: token, negotiate, WebSocket, handshake", clients: 10_000,
+		args:    []string{"--no-load", "--parallel", "0"},
+		servers: []server{hubgate}, figures: []figure{connectSeconds, connectCPU},
+	},
+	{
+		name: "stalled", title: "broadcast of 2 KB to 200 clients, without and with one that does not read", clients: 200,
+		args: []string{"--broadcast", "--payload", "2048", "--in-flight", "4", "--count", "4000", "--warmup", "100"},
+		servers: []server{
+			{name: "hubgate, none stalled"},
+			{name: "hubgate, one stalled", args: []string{"--stall", "1"}},
+		},
+		figures: []figure{p50, p99, stalledClosed},
+	},
+}
+
+// print writes one table; results are by server, then by round.
+func (s *scenario) print(out io.Writer, results [][]result) error {
+	fmt.Fprintf(out, "%s\n", s.title)
+	table := tabwriter.NewWriter(out, 0, 0, 3, ' ', 0)
+	for _, f := range s.figures {
+		var reference spread
+		for i, v := range s.servers {
+			values := spreadOf(results[i], f.of)
+			fmt.Fprintf(table, "  %s\t%s\t%s", f.name, v.name, values.text(f.unit))
+			switch {
+			case i == 0:
+				reference = values
+			case f.ratios:
+				fmt.Fprintf(table, "\t× %s", ratios(results[i], results[0], f.of).text(""))
+				fmt.Fprintf(table, "\tmedians × %.2f", values.median/reference.median)
+			}
+			fmt.Fprintln(table)
+		}
+	}
+	fmt.Fprintln(table)
+	return table.Flush()
+}
+
+// spread is how a figure varied over the rounds.
+type spread struct{ least, median, greatest float64 }
+
+func spreadOf(results []result, of func(result) float64) spread {
+	values := make([]float64, 0, len(results))
+	for _, r := range results {
+		values = append(values, of(r))
+	}
+	return spreadOfValues(values)
+}
+
+// ratios compares round by round: what disturbed the machine then disturbed both.
+func ratios(results, reference []result, of func(result) float64) spread {
+	values := make([]float64, 0, len(results))
+	for i, r := range results {
+		values = append(values, of(r)/of(reference[i]))
+	}
+	return spreadOfValues(values)
+}
+
+func spreadOfValues(values []float64) spread {
+	slices.Sort(values)
+	n := len(values)
+	return spread{least: values[0], median: (values[(n-1)/2] + values[n/2]) / 2, greatest: values[n-1]}
+}
+
+func (s spread) text(unit string) string {
+	if unit != "" {
+		unit = " " + unit
+	}
+	return fmt.Sprintf("%s%s [%s … %s]", number(s.median), unit, number(s.least), number(s.greatest))
+}
+
+func number(v float64) string {
+	if v >= 1000 {
+		return fmt.Sprintf("%.0f", v)
+	}
+	return fmt.Sprintf("%.2f", v)
+}
