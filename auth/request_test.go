@@ -34,6 +34,7 @@ func TestRequestTokens(t *testing.T) {
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
 			r := httptest.NewRequest(http.MethodGet, "/client/"+test.query, nil)
+			r.Header.Set("Upgrade", "websocket")
 			if test.authorization != "" {
 				r.Header.Set("Authorization", test.authorization)
 			}
@@ -43,6 +44,25 @@ func TestRequestTokens(t *testing.T) {
 			client, ok := auth.ClientToken(r)
 			require.Equal(t, test.client, client)
 			require.Equal(t, test.client != "", ok)
+		})
+	}
+}
+
+func TestQueryTokensAreForHeaderlessRequests(t *testing.T) {
+	for name, c := range map[string]struct {
+		header, value string
+		taken         bool
+	}{
+		"C11 WebSocket upgrade":       {"Upgrade", "WebSocket", true},
+		"C11 Server-Sent Events":      {"Accept", "text/event-stream", true},
+		"C10 negotiate":               {"Accept", "*/*", false},
+		"C10 a request without hints": {"X-Other", "", false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			r := httptest.NewRequest(http.MethodPost, "/client/negotiate?access_token=a", nil)
+			r.Header.Set(c.header, c.value)
+			_, ok := auth.ClientToken(r)
+			require.Equal(t, c.taken, ok)
 		})
 	}
 }
