@@ -1,6 +1,16 @@
 // Package upstream is the application behind hubs in Serverless mode: HTTP
 // servers that get one POST for each event of a client and answer invocations.
 // It implements gateway.Backend.
+//
+// An event is delivered at most once (D8): it is repeated only when nothing of
+// it can have been sent. The events of one connection are delivered one at a
+// time, connected first, disconnected last; connections do not wait for each
+// other except for their turn at an origin.
+//
+// What clients and users are called travels in headers as UTF-8, with control
+// characters percent-encoded; X-ASRS-Event is ASCII, everything else in it
+// percent-encoded, while the body keeps the target as it is. A target with
+// control characters ends its connection (R61).
 package upstream
 
 import (
@@ -19,10 +29,10 @@ import (
 
 // Options are what a Backend is made of. They do not change while it runs.
 type Options struct {
-	// Config returns the settings in force. It is asked for each event, so it
-	// must be cheap, and it must return the same pointer until something changes:
-	// what is derived from the settings is cached by it. Events take the templates
-	// in force when they arrive (R78).
+	// Config returns the settings in force, never nil. It is asked several times
+	// for each event, so it must be cheap, and it must return the same pointer
+	// until something changes: what is derived from the settings is cached by it.
+	// An event takes the template in force when it arrives (R78).
 	Config func() *Config
 	// Metrics watches; nil watches nothing.
 	Metrics Metrics

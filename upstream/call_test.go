@@ -1,7 +1,6 @@
 package upstream
 
 import (
-	"context"
 	"crypto/tls"
 	"crypto/x509"
 	"errors"
@@ -12,6 +11,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"net/netip"
+	"net/url"
 	"syscall"
 	"testing"
 	"testing/synctest"
@@ -19,7 +19,6 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/hubgate/hubgate/gateway"
 	"github.com/hubgate/hubgate/hubprotocol"
 )
 
@@ -101,6 +100,17 @@ func TestConcurrencyPerOrigin(t *testing.T) {
 		close(gates["e4"])
 		close(gates["elsewhere"])
 	})
+}
+
+// Origins can come from names of clients: they must not pile up.
+func TestOriginsAreForgotten(t *testing.T) {
+	var g originGates
+	for i := range 3 * maxIdleGates {
+		leave, err := g.enter(t.Context(), fmt.Sprint("http://h", i), 1)
+		require.NoError(t, err)
+		leave()
+		require.LessOrEqual(t, len(g.gates), maxIdleGates)
+	}
 }
 
 func TestNoTurnInTime(t *testing.T) {
@@ -287,84 +297,24 @@ func TestGuardedUpstream(t *testing.T) {
 	require.Contains(t, logs.String(), "link-local and cloud metadata addresses are refused")
 }
 
-func TestCloseWaitsForEvents(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		h, network := newMemoryHook(t, func(w http.ResponseWriter, p post) {
-			time.Sleep(5 * time.Second)
-			w.WriteHeader(http.StatusNoContent)
-		})
-		m := &books{}
-		b := start(t, toAll("http://upstream/"), network.on, watched(m))
-		s := connect(b, newConn("abc"))
-		receive(t, s, send("m"))
-		s.Closed(gateway.Cause{Reason: gateway.CloseServiceReload})
-		began := time.Now()
-		require.NoError(t, b.Close(t.Context()))
-		require.Equal(t, 15*time.Second, time.Since(began))
-		require.Len(t, h.posts, 3)
-
-		late := connect(b, newConn("late"))
-		receive(t, late, send("m"))
-		require.Equal(t, []SkipReason{SkipShutdown, SkipShutdown}, m.skips())
-		require.Zero(t, m.depth())
-	})
-}
-
-func TestCloseGivesUp(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		h, network := newMemoryHook(t, silent)
-		m := &books{}
-		client := newConn("abc")
-		b := New(Options{Config: func() *Config { return toAll("http://upstream/") }, Metrics: m, connect: network.connect})
-		s := newSession(b, client)
-		receive(t, s, invoke("1", "m"))
-		receive(t, s, invoke("2", "m"))
-		synctest.Wait()
-		ctx, cancel := context.WithTimeout(t.Context(), 3*time.Second)
-		defer cancel()
-		began := time.Now()
-		require.ErrorIs(t, b.Close(ctx), context.DeadlineExceeded)
-		require.Equal(t, 3*time.Second, time.Since(began))
-		require.Len(t, h.posts, 1)
-		require.Equal(t, []Result{ResultShutdown}, m.results())
-		require.Equal(t, []SkipReason{SkipShutdown}, m.skips())
-		require.Zero(t, m.depth())
-		require.Len(t, client.sent, 2, "both invocations are answered")
-	})
-}
-
-// faulty panics where a session would answer.
-type faulty struct{ *fakeConn }
-
-func (faulty) Send([]byte) { panic("boom") }
-
-func TestPanicEndsOneConnection(t *testing.T) {
-	h := newHook(t, nil)
-	m, logs := &books{}, &journal{}
-	b := start(t, toAll(h.URL), watched(m), logged(logs))
-	client := newConn("abc")
-	s := newSession(b, faulty{client})
-	s.Opened()
-	receive(t, s, invoke("1", "m"))
-	got := want(t, client.closed)
-	require.Equal(t, gateway.CloseServiceTransientError, got.Reason)
-	require.True(t, got.AllowReconnect)
-	s.Closed(got)
-
-	other := newConn("other")
-	receive(t, newSession(b, other), invoke("1", "m"))
-	require.False(t, completion(t, other).HasError, "others do not notice")
-	require.NoError(t, b.Close(t.Context()))
-	var events []string
-	for len(h.posts) > 0 {
-		p := <-h.posts
-		if p.Header.Get(headerConnection) == "abc" {
-			events = append(events, p.event())
+func TestGuardBeforeAProxy(t *testing.T) {
+	proxy := &url.URL{Scheme: "http", Host: "127.0.0.1:1"}
+	allow := false
+	d := newDialer(nil, func() bool { return allow })
+	d.via = func(*http.Request) (*url.URL, error) { return proxy, nil }
+	ask := func(host string) error {
+		via, err := d.proxy(&http.Request{URL: &url.URL{Scheme: "http", Host: host}})
+		if err == nil {
+			require.Equal(t, proxy, via)
 		}
+		return err
 	}
-	require.Equal(t, []string{"connected", "m", "disconnected"}, events)
-	require.Contains(t, logs.String(), "boom")
-	require.Contains(t, logs.String(), "call.go", "the stack")
+	require.ErrorIs(t, ask("169.254.169.254"), errGuarded)
+	require.ErrorIs(t, ask("[fe80::1]:80"), errGuarded)
+	require.NoError(t, ask("10.0.0.1"))
+	require.NoError(t, ask("app.example"))
+	allow = true
+	require.NoError(t, ask("169.254.169.254"))
 }
 
 func TestErrorTextHidesHosts(t *testing.T) {

@@ -38,6 +38,7 @@ var errGuarded = errors.New("link-local and cloud metadata addresses are refused
 // failed handshake is known to be one.
 type dialer struct {
 	connect func(ctx context.Context, network, address string) (net.Conn, error)
+	via     func(*http.Request) (*url.URL, error)
 	tls     *tls.Config
 	// unguarded says whether every address may be called.
 	unguarded func() bool
@@ -49,7 +50,7 @@ func newDialer(config *tls.Config, unguarded func() bool) *dialer {
 	}
 	config = config.Clone()
 	config.NextProtos = []string{"http/1.1"}
-	d := &dialer{tls: config, unguarded: unguarded}
+	d := &dialer{tls: config, unguarded: unguarded, via: http.ProxyFromEnvironment}
 	d.connect = (&net.Dialer{Timeout: dialTimeout, KeepAlive: 30 * time.Second, Control: d.control}).DialContext
 	return d
 }
@@ -94,10 +95,10 @@ func (d *dialer) dialTLS(ctx context.Context, network, address string) (net.Conn
 	return conn, nil
 }
 
-// proxy takes the proxy from the environment. A proxy resolves names itself,
+// proxy names the proxy for a request, if there is one. A proxy resolves names itself,
 // beyond the guard's sight: only addresses given as such can be refused.
 func (d *dialer) proxy(r *http.Request) (*url.URL, error) {
-	via, err := http.ProxyFromEnvironment(r)
+	via, err := d.via(r)
 	if via == nil || err != nil {
 		return nil, err
 	}

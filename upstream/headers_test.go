@@ -2,6 +2,9 @@ package upstream
 
 import (
 	"bufio"
+	"crypto/hmac"
+	"crypto/sha256"
+	"encoding/hex"
 	"fmt"
 	"io"
 	"net"
@@ -74,6 +77,34 @@ func claims(pairs ...string) func(*gateway.Identity) {
 			id.Claims = append(id.Claims, gateway.Claim{Type: pairs[i], Value: pairs[i+1]})
 		}
 	}
+}
+
+// functionsAccepts checks a signature as the Functions extension does: the
+// first header line, split at commas, compared ignoring case.
+func functionsAccepts(h http.Header, connection string, key auth.Secret) bool {
+	mac := hmac.New(sha256.New, []byte(key.Reveal()))
+	mac.Write([]byte(connection))
+	for _, one := range strings.Split(h.Get("X-ASRS-Signature"), ",") {
+		if strings.EqualFold(one, "sha256="+hex.EncodeToString(mac.Sum(nil))) {
+			return true
+		}
+	}
+	return false
+}
+
+func TestSignatureIsVerifiable(t *testing.T) {
+	h := newHook(t, nil)
+	cfg := toAll(h.URL)
+	primary, secondary := testKey, auth.Secret(strings.Repeat("B", 44))
+	cfg.Keys = []auth.Secret{primary, secondary}
+	connect(start(t, cfg), newConn("abc"))
+	got := want(t, h.posts)
+	t.Run("R77 an application accepts either key", func(t *testing.T) {
+		require.True(t, functionsAccepts(got.Header, "abc", primary))
+		require.True(t, functionsAccepts(got.Header, "abc", secondary))
+		require.False(t, functionsAccepts(got.Header, "abc", "another"))
+		require.False(t, functionsAccepts(got.Header, "abd", primary))
+	})
 }
 
 // rawHook is an upstream that hands over the bytes of one request.
