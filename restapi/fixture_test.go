@@ -197,10 +197,10 @@ func (f *fixture) settled(ctx context.Context, clients ...*gatewaytest.Client) {
 	}
 }
 
-// counted is a Metrics.
+// counted is a Metrics that keeps the last request.
 type counted struct {
-	mu       sync.Mutex
-	requests []counter
+	mu      sync.Mutex
+	request counter
 }
 
 type counter struct {
@@ -211,16 +211,13 @@ type counter struct {
 func (c *counted) Request(operation string, status int) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.requests = append(c.requests, counter{operation, status})
+	c.request = counter{operation, status}
 }
 
 func (c *counted) last() counter {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if len(c.requests) == 0 {
-		return counter{}
-	}
-	return c.requests[len(c.requests)-1]
+	return c.request
 }
 
 // logged collects lines.
