@@ -123,11 +123,14 @@ func serveOn(t *testing.T, n network, change ...func(*fixture, *Options)) *fixtu
 	f.http = &http.Client{Transport: &http.Transport{DialContext: n.dial, DisableCompression: true}}
 	f.url = "http://hub.example/client/"
 	t.Cleanup(func() {
-		f.gw.Close()
+		abort, cancel := context.WithCancel(context.Background())
+		cancel()
+		_ = f.gw.Drain(abort)
 		f.http.CloseIdleConnections()
 		_ = server.Close()
 		<-served
 		f.h.Close()
+		f.gw.Close()
 		require.NoError(t, f.gw.Check())
 	})
 	return f
@@ -273,7 +276,9 @@ type wsClient struct {
 	t *testing.T
 }
 
-func (f *fixture) dialer() *websocket.Dialer { return &websocket.Dialer{NetDialContext: f.network.dial} }
+func (f *fixture) dialer() *websocket.Dialer {
+	return &websocket.Dialer{NetDialContext: f.network.dial}
+}
 
 // tryDial opens a WebSocket and returns the answer if that is refused.
 func (f *fixture) tryDial(query string, header http.Header) (*wsClient, response) {

@@ -103,8 +103,9 @@ func New(options Options) *Handler {
 }
 
 // Close refuses further WebSockets and waits until the last one has ended. The
-// connections themselves are ended by the gateway's Drain or Close, requests of
-// the other transports by the HTTP server's Shutdown: call both before.
+// connections themselves are ended by the gateway's Drain, requests of the other
+// transports by the HTTP server's Shutdown: call both before, and the gateway's
+// Close after.
 func (h *Handler) Close() {
 	h.mu.Lock()
 	h.closed = true

@@ -31,7 +31,7 @@ func TestNegotiate(t *testing.T) {
 		return f.do(request{method: "POST", path: "/client/negotiate", query: query, token: token})
 	}
 
-	t.Run("C01 C02 version 1 has a connectionToken that is not the connectionId", func(t *testing.T) {
+	t.Run("C01 C02 R46 version 1 has a connectionToken that is not the connectionId", func(t *testing.T) {
 		res := post("hub=chat&negotiateVersion=1")
 		require.Equal(t, 200, res.status)
 		require.Equal(t, "application/json", res.header.Get("Content-Type"))
@@ -99,7 +99,7 @@ func TestNegotiate(t *testing.T) {
 		}
 	})
 
-	t.Run("C09 hub names", func(t *testing.T) {
+	t.Run("C09 R47 hub names", func(t *testing.T) {
 		for query, want := range map[string]string{
 			"negotiateVersion=1":              "The query must name a hub",
 			"hub=":                            "The query must name a hub",
@@ -277,7 +277,7 @@ func TestIDs(t *testing.T) {
 }
 
 func TestNegotiatedIDExpires(t *testing.T) {
-	t.Run("C20 D1 an unused id is good for 15 s and is then forgotten", func(t *testing.T) {
+	t.Run("C20 R50 D1 an unused id is good for 15 s and is then forgotten", func(t *testing.T) {
 		for name, version := range map[string]string{"version 0": "", "version 1": "negotiateVersion=1"} {
 			t.Run(name, func(t *testing.T) {
 				synctest.Test(t, func(t *testing.T) {
