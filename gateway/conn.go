@@ -63,9 +63,9 @@ type placement struct {
 
 // clocks are what the sweeper looks at; times are unix nanoseconds.
 type clocks struct {
-	created   int64       // immutable
-	opened    atomic.Bool // the handshake is done
-	pinged    atomic.Bool // the client has ever pinged
+	created   int64        // immutable
+	openedAt  atomic.Int64 // when the handshake was done; 0 = it is not
+	pinged    atomic.Bool  // the client has ever pinged
 	lastRead  atomic.Int64
 	lastWrite atomic.Int64
 	detached  atomic.Int64 // since when nobody polls; 0 = somebody does
@@ -134,6 +134,8 @@ func (g *Gateway) Admit(hub string, diagnostic bool) error {
 // Lookup returns the live connection with the id, or whether the id is known
 // to be dead: its connection has ended or is ending.
 func (g *Gateway) Lookup(id string) (c *Conn, ended bool) { return g.conns.lookup(id) }
+
+func (c *Conn) isOpen() bool { return c.openedAt.Load() != 0 }
 
 // Identity returns who the connection belongs to; the result must not be changed.
 func (c *Conn) Identity() *Identity { return &c.id }
@@ -239,7 +241,7 @@ const (
 // closeRecord is the last record a client gets; before its handshake was
 // answered that is a handshake error (C67), if there is anything to say.
 func (c *Conn) closeRecord(cause Cause) []byte {
-	if !c.opened.Load() {
+	if !c.isOpen() {
 		if cause.Text == "" {
 			return nil // the client itself is leaving
 		}

@@ -89,7 +89,7 @@ func (g *Gateway) closeUnopened(h *hub, cmd *Command) {
 		return
 	}
 	for _, id := range cmd.Target.IDs {
-		if c, dead := g.conns.lookup(id); c != nil && !dead && c.hub == h && !c.opened.Load() {
+		if c, dead := g.conns.lookup(id); c != nil && !dead && c.hub == h && !c.isOpen() {
 			c.Close(cmd.Cause)
 		}
 	}

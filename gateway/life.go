@@ -62,7 +62,39 @@ type closeOp struct {
 	cause Cause
 }
 
-func (o *closeOp) apply(w *worker) { w.beginClose(o.conn, o.cause) }
+func (o *closeOp) apply(w *worker) {
+	if o.conn.closesTooEarly() {
+		// It hears nothing more from now on, only its Close record waits.
+		w.leaveHub(o.conn)
+		w.early = append(w.early, o)
+		w.earlyCount.Store(int32(len(w.early)))
+		return
+	}
+	w.beginClose(o.conn, o.cause)
+}
+
+// earlyClose is how long after its handshake a client on Server-Sent Events
+// can be sent a Close record. The JavaScript clients are then still waiting for
+// the answer to their first POST, in another request: a Close record that
+// overtakes it leaves them connected for ever.
+const earlyClose = time.Second
+
+func (c *Conn) closesTooEarly() bool {
+	opened := c.openedAt.Load()
+	return opened != 0 && c.transport.Name() == ServerSentEvents && time.Now().UnixNano()-opened < int64(earlyClose)
+}
+
+// earlyOp tries closes again that came too early.
+type earlyOp struct{}
+
+func (earlyOp) apply(w *worker) {
+	again := w.early
+	w.early = nil
+	for _, o := range again {
+		o.apply(w)
+	}
+	w.earlyCount.Store(int32(len(w.early)))
+}
 
 // beginClose makes the connection's last record the Close record. Its id is
 // dead from here on (C96).
@@ -190,7 +222,7 @@ func (c *Conn) leaveSession() {
 func (c *Conn) Open() { c.open(nil) }
 
 func (c *Conn) open(answer []byte) {
-	if !c.opened.CompareAndSwap(false, true) {
+	if !c.openedAt.CompareAndSwap(0, time.Now().UnixNano()) {
 		return
 	}
 	var standing []pinnedGroup

@@ -244,3 +244,19 @@ func TestClientCloses(t *testing.T) {
 		require.Equal(t, []string{"opened 1", "closed 1 Normal"}, n.backend.Events())
 	})
 }
+
+func TestEarlyCloseOnServerSentEvents(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		n := start(t, nil)
+		c := gatewaytest.Connect(t, n.Gateway, gatewaytest.Options{ID: "1", Hub: "chat", User: "ann", Transport: gateway.ServerSentEvents})
+		c.Conn.Close(gateway.Cause{Reason: gateway.CloseInvokeUpstreamFailed, Text: "go away"})
+		n.send("secret", all())
+		synctest.Wait()
+		require.Equal(t, []string{"{}\x1e"}, c.Got(), "nothing follows the handshake answer at once, and nothing is heard")
+		require.NoError(t, c.Conn.Feed([]byte("{\"type\":6}\x1e")), "the first POST still finds its connection")
+		time.Sleep(3 * time.Second)
+		require.Equal(t, "go away", c.WantEnd(t.Context()).Text)
+		require.Equal(t, "{\"type\":7,\"error\":\"go away\"}\x1e", c.Got()[1])
+		n.balanced()
+	})
+}

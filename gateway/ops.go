@@ -119,7 +119,7 @@ func (o *verbOp) apply(w *worker) {
 	case VerbClose:
 		conns := o.to.snapshot()
 		for _, c := range conns {
-			w.beginClose(c, o.cmd.Cause)
+			(&closeOp{conn: c, cause: o.cmd.Cause}).apply(w)
 		}
 		matched = len(conns)
 	case VerbCount:

@@ -133,7 +133,7 @@ func (h *hub) resolve(t Target) []*Conn {
 // connection returns an open connection of this hub by id.
 func (h *hub) connection(id string) *Conn {
 	c, dead := h.shards[0].worker.g.conns.lookup(id)
-	if c == nil || dead || c.hub != h || !c.opened.Load() {
+	if c == nil || dead || c.hub != h || !c.isOpen() {
 		return nil
 	}
 	return c

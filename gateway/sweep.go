@@ -41,6 +41,11 @@ func (g *Gateway) sweepConns(now time.Time) {
 			due[i] = append(due[i], c)
 		}
 	})
+	for _, w := range g.workers {
+		if w.earlyCount.Load() > 0 {
+			w.queue.push(earlyOp{})
+		}
+	}
 	for i, conns := range due {
 		if len(conns) > 0 {
 			g.workers[i].queue.push(&pingOp{conns: conns})
@@ -63,7 +68,7 @@ func (c *Conn) sweep(now time.Time, l Limits) (ping bool) {
 		c.abort(Cause{Reason: ClosePingTimeout, Text: "Connection ping timeout.", AllowReconnect: true})
 		return false
 	}
-	if !c.opened.Load() {
+	if !c.isOpen() {
 		timeout := l.Handshake
 		if c.id.HandshakeTimeout > 0 {
 			timeout = c.id.HandshakeTimeout

@@ -3,6 +3,7 @@ package gateway
 import (
 	"runtime/debug"
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
@@ -16,6 +17,9 @@ type worker struct {
 	now   int64 // unix nanoseconds when the queue was last drained
 	bound int   // of an outbox, at the same moment
 	fan   fanout
+	// early are closes that wait for their time, earlyCount their number for the sweeper.
+	early      []*closeOp
+	earlyCount atomic.Int32
 	// ping and pingOps are reused for every ping.
 	ping    sendOp
 	pingOps [1]op
