@@ -4,7 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net"
+	"os"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -17,8 +17,10 @@ const (
 	pingSlices = 60
 	// stalledBuffer keeps what the kernel takes for a client that does not read small.
 	stalledBuffer = 4096
-	// stalledGrace is how long a stalled client's remains are read at the end.
-	stalledGrace = 2 * time.Second
+	// In the end what is left for a stalled client is read with a larger one,
+	// until nothing has come for stalledGrace.
+	resumedBuffer = 1 << 20
+	stalledGrace  = 2 * time.Second
 )
 
 // run is one run's state.
@@ -210,25 +212,34 @@ func (r *run) disconnect() {
 
 // inspectStalled reads what is left for the clients that did not read and
 // counts those that the server has given up.
-func (r *run) inspectStalled() (report StalledReport) {
-	report.Count = len(r.stalled)
-	var mu sync.Mutex
+func (r *run) inspectStalled() StalledReport {
+	var closed atomic.Int64
 	var wg sync.WaitGroup
 	for _, c := range r.stalled {
 		wg.Go(func() {
-			_ = c.conn.SetReadDeadline(time.Now().Add(stalledGrace))
-			err := c.receive(nil, observer{stamps: r.stamps, tracker: newTracker(1), bytes: &atomic.Uint64{}})
-			var timeout net.Error
-			if errors.As(err, &timeout) && timeout.Timeout() {
-				return
+			if c.ended() {
+				closed.Add(1)
 			}
-			mu.Lock()
-			defer mu.Unlock()
-			report.Closed++
 		})
 	}
 	wg.Wait()
-	return report
+	return StalledReport{Count: len(r.stalled), Closed: int(closed.Load())}
+}
+
+// ended reads until the connection ends or is silent and says which.
+func (c *client) ended() bool {
+	if b, ok := c.conn.(interface{ SetReadBuffer(int) error }); ok {
+		_ = b.SetReadBuffer(resumedBuffer)
+	}
+	buf := make([]byte, readBuffer)
+	for {
+		if err := c.conn.SetReadDeadline(time.Now().Add(stalledGrace)); err != nil {
+			return true
+		}
+		if _, err := c.conn.Read(buf); err != nil {
+			return !errors.Is(err, os.ErrDeadlineExceeded)
+		}
+	}
 }
 
 func wait(ctx context.Context, d time.Duration) error {
