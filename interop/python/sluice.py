@@ -1,6 +1,7 @@
 """A TCP proxy that stops reading from the server until it is opened, with little room for what the server sends."""
 
 import asyncio
+import contextlib
 import socket
 
 
@@ -34,6 +35,11 @@ class Sluice:
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self._tasks.add(asyncio.current_task())
+        with contextlib.suppress(asyncio.CancelledError, OSError):
+            await self._join(reader, writer)
+        writer.close()
+
+    async def _join(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         server = socket.socket()
         server.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, self.ROOM)
         server.setblocking(False)
@@ -57,4 +63,3 @@ class Sluice:
                 break
             writer.write(data)
             await writer.drain()
-        writer.close()

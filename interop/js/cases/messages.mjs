@@ -7,8 +7,9 @@ const unicode = 'Grüße, Ελληνικά, 日本語, 🚀, \u0000\u001e\u2028"
 async function connects(world, combination) {
   const user = 'änna/1';
   const client = await world.connect(combination, { user, claims: { role: 'editor' }, query: '&room=blue%20sky' });
-  assert.match(client.id, /^[A-Za-z0-9_-]+$/);
-  const connected = await world.webhook.of(client.id).next();
+  const { id } = client;
+  assert.match(id, /^[A-Za-z0-9_-]+$/);
+  const connected = await world.webhook.of(id).next();
   assert.equal(`${connected.category}/${connected.event}`, 'connections/connected');
   assert.deepEqual(connected.message, { type: 10 });
   assert.equal(connected.hub, client.hub);
@@ -17,7 +18,7 @@ async function connects(world, combination) {
   assert.match(connected.claims, /role: editor/);
   assert.doesNotMatch(connected.claims, /asrs\.s\./);
   await client.stop();
-  const disconnected = await world.webhook.of(client.id).next();
+  const disconnected = await world.webhook.of(id).next();
   assert.equal(disconnected.event, 'disconnected');
   assert.deepEqual(disconnected.message, { type: 11 });
 }

@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict';
 import { completion } from '../lib/webhook.mjs';
 import { sleep } from '../lib/wait.mjs';
+import { freshHub } from '../lib/world.mjs';
 
 async function outcomes(world, combination) {
   const client = await world.connect(combination);
@@ -34,12 +35,17 @@ async function streamIsRefused(world, combination) {
 }
 
 async function rejectsByUpstream(world, combination) {
-  const reasons = [401, 403];
-  for (const status of reasons) {
-    const hub = `refused${status}${combination.version}${combination.protocol}${combination.transport}`;
-    world.webhook.on(`${hub}/connected`, () => ({ status, body: 'not you' }));
+  for (const status of [401, 403]) {
+    const hub = freshHub('refusing');
+    let started;
+    const start = new Promise((resolve) => (started = resolve));
+    world.webhook.on(`${hub}/connected`, async () => {
+      await start; // a Close record in the middle of start() confuses the clients themselves
+      return { status, body: 'not you' };
+    });
     const client = await world.connect(combination, { hub }, { reconnect: [0, 50] });
-    const id = client.id;
+    const { id } = client;
+    started();
     const { error } = await client.whenClosed();
     assert.ok(error, 'closed with an error');
     assert.equal(client.room.negotiates, 1, 'no reconnect');

@@ -7,3 +7,8 @@ export const byDesign = {
     then: 'open',
   },
 };
+
+/** Headers that may be on an answer of hubgate although the other server does not send them, or with further values. */
+export const headersByDesign = {
+  vary: 'on every answer, and naming what a preflight depends on: whether a cache sees the first request with or without Origin is chance',
+};

@@ -1,7 +1,7 @@
 // Starts the built binary (HUBGATE_BIN) on free loopback ports, and stops it.
 import { spawn } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
-import { createWriteStream, mkdtempSync, readFileSync } from 'node:fs';
+import { createWriteStream, existsSync, mkdtempSync, readFileSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -45,21 +45,23 @@ export class Gateway {
     const flags = ['--listen', `127.0.0.1:${this.port}`, '--admin-listen', `127.0.0.1:${this.adminPort}`, '--access-key', this.key];
     this.child = spawn(process.env.HUBGATE_BIN, ['serve', ...flags, ...this.args], {
       cwd: this.folder,
-      stdio: ['ignore', 'pipe', 'pipe'],
+      stdio: ['ignore', 'ignore', 'pipe'], // standard output greets people, and may show a key to them
     });
-    this.child.stdout.pipe(log, { end: false });
-    this.child.stderr.pipe(log, { end: false });
-    this.exited = new Promise((resolve) => this.child.once('close', (code, signal) => resolve(signal ?? code)));
-    let ended = false;
-    this.exited.then(() => (ended = true));
+    this.child.stderr.pipe(log);
+    this.exited = new Promise((resolve) => {
+      this.child.once('close', (code, signal) => resolve(signal ?? code));
+      this.child.once('error', (error) => resolve(error.message));
+    });
+    let ended;
+    this.exited.then((how) => (ended = { how }));
     await until('the gateway is ready', async () => {
-      if (ended) throw new Error(`the gateway ended: ${this.log().slice(-500)}`);
+      if (ended) throw new Error(`the gateway ended: ${ended.how} ${this.log().slice(-500)}`);
       return fetch(`${this.endpoint}/api/health`).then((r) => r.ok, () => false);
     });
   }
 
   log() {
-    return readFileSync(this.logFile, 'utf8');
+    return existsSync(this.logFile) ? readFileSync(this.logFile, 'utf8') : '';
   }
 
   /** SIGTERM, then waits for the drain to end; resolves to the exit code. */

@@ -70,7 +70,7 @@ export class Webhook {
     const event = this.check(request, Buffer.concat(chunks));
     this.of(event.connectionId).put(event);
     const handler = this.handlers.get(`${event.hub}/${event.event}`) ?? this.handlers.get(event.event);
-    const answer = handler ? await handler(event) : {};
+    const answer = (await handler?.(event)) ?? {};
     if (answer.status !== undefined) {
       response.writeHead(answer.status, answer.headers).end(answer.body);
     } else if (event.message?.invocationId === undefined || event.message.invocationId === null) {
