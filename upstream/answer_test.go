@@ -3,12 +3,17 @@ package upstream
 import (
 	"bytes"
 	"io"
+	"net"
 	"net/http"
+	"net/http/httptest"
+	"strconv"
 	"strings"
+	"sync/atomic"
 	"testing"
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/hubgate/hubgate/gateway"
 	"github.com/hubgate/hubgate/hubprotocol"
 )
 
@@ -86,6 +91,46 @@ func TestResponseLimitIsASetting(t *testing.T) {
 		receive(t, newSession(start(t, cfg), client), invoke("1", "m"))
 		require.Equal(t, failure, completion(t, client).Error)
 	}
+}
+
+// An answer that is announced as too large is not waited for.
+func TestAnnouncedLength(t *testing.T) {
+	h := newHook(t, func(w http.ResponseWriter, p post) {
+		w.Header().Set("Content-Length", strconv.Itoa(17<<20))
+		_ = http.NewResponseController(w).Flush()
+		silent(w, p)
+	})
+	client := newConn("abc")
+	receive(t, newSession(start(t, toAll(h.URL)), client), invoke("1", "m"))
+	t.Run("R72 17 MiB announced", func(t *testing.T) {
+		require.Equal(t, "Invocation failed, response too large.", completion(t, client).Error)
+	})
+}
+
+// Answers that nobody needs are read, so that their connection can be used again.
+func TestConnectionsAreKept(t *testing.T) {
+	var opened atomic.Int32
+	h := &hook{posts: make(chan post, 64), answer: func(w http.ResponseWriter, p post) {
+		status, _ := strconv.Atoi(p.event())
+		says(max(status, 200), strings.Repeat("x", 10_000))(w, p)
+	}}
+	h.Server = httptest.NewUnstartedServer(h)
+	h.Config.ConnState = func(_ net.Conn, state http.ConnState) {
+		if state == http.StateNew {
+			opened.Add(1)
+		}
+	}
+	h.Start()
+	t.Cleanup(h.Close)
+	s := connect(start(t, toAll(h.URL)), newConn("abc"))
+	for _, status := range []string{"200", "202", "404", "500"} {
+		receive(t, s, send(status))
+		receive(t, s, invoke("1", status))
+	}
+	s.Closed(gateway.Cause{Reason: gateway.CloseNormal})
+	require.NoError(t, s.backend.Close(t.Context()))
+	require.Len(t, h.posts, 10)
+	require.EqualValues(t, 1, opened.Load())
 }
 
 func TestSendAnswers(t *testing.T) {

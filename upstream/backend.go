@@ -89,7 +89,7 @@ func (b *Backend) Supports(protocol string) bool { return hubprotocol.Supported(
 
 // Accept returns the session of a new connection. It refuses nobody: an
 // upstream that does not want a client rejects its connected event (D13).
-func (b *Backend) Accept(c *gateway.Conn, _ hubprotocol.HandshakeRequest) (gateway.Session, error) {
+func (b *Backend) Accept(c *gateway.Conn, _ gateway.Handshake) (gateway.Session, error) {
 	return newSession(b, c), nil
 }
 
