@@ -9,12 +9,21 @@ type Backend interface {
 	// handshake request was read and its protocol is known to c. The Session it
 	// returns handles the connection from then on. An error refuses the client:
 	// its text becomes the handshake error. Accept must not block on I/O.
-	Accept(c *Conn, h hubprotocol.HandshakeRequest) (Session, error)
+	Accept(c *Conn, h Handshake) (Session, error)
 	// Supports says whether clients may speak the named hub protocol (lower case).
 	Supports(protocol string) bool
 }
 
-// Session is the application's side of one connection. Its methods never
+// Handshake is a client's handshake request.
+type Handshake struct {
+	hubprotocol.HandshakeRequest
+	// Raw is the request as it came, with its separator; valid during Accept.
+	Raw []byte
+}
+
+// Session is the application's side of one connection, from its handshake to
+// its end: an application that moves to another process is the session's own
+// affair, the connection keeps its groups and its queue. Its methods never
 // block. Opened comes first, Closed last, each once; Received is called by one
 // goroutine at a time.
 type Session interface {
@@ -32,8 +41,8 @@ type Session interface {
 
 // Traits say which parts of the hub protocol a session does itself.
 type Traits struct {
-	// AnswersHandshake: the session sends the handshake answer and then calls
-	// Conn.Open. Otherwise the gateway answers and opens.
+	// AnswersHandshake: the session gives the handshake answer to Conn.Open.
+	// Otherwise the gateway answers and opens.
 	AnswersHandshake bool
 	// Pings: keep-alive records are the session's affair, and the client's
 	// pings are handed to Received. Otherwise the gateway pings and times out.

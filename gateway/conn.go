@@ -241,6 +241,9 @@ const (
 // closeRecord is the last record a client gets; before its handshake was
 // answered that is a handshake error (C67), if there is anything to say.
 func (c *Conn) closeRecord(cause Cause) []byte {
+	if cause.Told {
+		return nil
+	}
 	if !c.isOpen() {
 		if cause.Text == "" {
 			return nil // the client itself is leaving

@@ -21,6 +21,11 @@ func (g *Gateway) Do(ctx context.Context, cmd *Command) (Result, error) {
 	if err != nil || g.opts.Backplane == nil {
 		return here, err
 	}
+	return g.elsewhere(ctx, cmd, here)
+}
+
+// elsewhere carries a command out on the other nodes and adds their results.
+func (g *Gateway) elsewhere(ctx context.Context, cmd *Command, here Result) (Result, error) {
 	if cmd.Verb != VerbSend {
 		if asker, ok := g.opts.Backplane.(Asker); ok {
 			there, err := asker.Ask(ctx, cmd)
@@ -59,6 +64,11 @@ func (g *Gateway) Apply(ctx context.Context, cmd *Command) (Result, error) {
 		g.applySend(h, cmd)
 		return Result{}, nil
 	}
+	return g.begin(h, cmd).wait(ctx)
+}
+
+// begin queues a command for the workers it concerns.
+func (g *Gateway) begin(h *hub, cmd *Command) *answer {
 	if cmd.Verb == VerbClose {
 		g.closeUnopened(h, cmd)
 	}
@@ -71,7 +81,7 @@ func (g *Gateway) Apply(ctx context.Context, cmd *Command) (Result, error) {
 		answer.add()
 		to.shard.worker.queue.push(op)
 	})
-	return answer.wait(ctx)
+	return answer
 }
 
 func (g *Gateway) applySend(h *hub, cmd *Command) {

@@ -6,8 +6,7 @@ import (
 	"github.com/hubgate/hubgate/hubprotocol"
 )
 
-// openOp lets multicast reach a connection; answer is the handshake answer to
-// send first, if the gateway gives it.
+// openOp sends the handshake answer and lets multicast reach the connection.
 type openOp struct {
 	conn     *Conn
 	answer   []byte
@@ -35,7 +34,7 @@ func (o *openOp) apply(w *worker) {
 		}
 		c.hub.groups.unpin(s.group, w.index)
 	}
-	if !over && o.answer != nil {
+	if !over {
 		op := &sendOp{to: c.alone(), one: OutRecord{Bytes: o.answer, control: true}}
 		op.apply(w)
 	}
@@ -217,11 +216,10 @@ func (c *Conn) leaveSession() {
 	}
 }
 
-// Open lets multicast reach the client. The gateway does it itself unless the
-// session's traits say that the session answers the handshake.
-func (c *Conn) Open() { c.open(nil) }
-
-func (c *Conn) open(answer []byte) {
+// Open sends the handshake answer and lets multicast reach the client behind
+// it. The gateway does it itself unless the session's traits say that the
+// session answers. Calls after the first do nothing.
+func (c *Conn) Open(answer []byte) {
 	if !c.openedAt.CompareAndSwap(0, time.Now().UnixNano()) {
 		return
 	}

@@ -260,3 +260,27 @@ func TestEarlyCloseOnServerSentEvents(t *testing.T) {
 		n.balanced()
 	})
 }
+
+func TestASessionMayAnswerTheHandshake(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		n := start(t, func(_ *gateway.Options, n *node) {
+			n.backend.Traits = gateway.Traits{AnswersHandshake: true, Pings: true, RawRecords: true}
+		})
+		c := n.connect("1", "ann")
+		n.send("too early", all())
+		synctest.Wait()
+		require.Empty(t, c.Got(), "nothing before the application's answer")
+		c.Conn.Open([]byte("{\"minorVersion\":1}\x1e"))
+		n.send("hello", all())
+		time.Sleep(time.Minute)
+		synctest.Wait()
+		require.Equal(t, []string{"{\"minorVersion\":1}\x1e", "{\"type\":1,\"target\":\"hello\",\"arguments\":[]}\x1e"}, c.Got(), "no pings of the gateway's")
+		require.NoError(t, c.Conn.Feed([]byte("{\"type\":6}\x1e{\"type\":1,\"malformed\":true}\x1e")))
+		require.Equal(t, []string{"opened 1", "record 1 ", "record 1 "}, n.backend.Events(), "records pass unparsed")
+		c.Conn.SendControl([]byte("{\"type\":7,\"error\":\"mine\"}\x1e"))
+		c.Conn.Close(gateway.Cause{Reason: gateway.CloseClosedByAppServer, Text: "mine", Told: true})
+		c.WantEnd(t.Context())
+		require.Len(t, c.Got(), 3, "the application has told the client itself")
+		n.balanced()
+	})
+}

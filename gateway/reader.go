@@ -195,13 +195,13 @@ func (c *Conn) handshake(data []byte) ([]byte, error) {
 	if err != nil {
 		return nil, c.refuseHandshake(err.Error())
 	}
-	if err := c.acceptHandshake(request); err != nil {
+	if err := c.acceptHandshake(Handshake{request, data[:len(data)-len(rest)]}); err != nil {
 		return nil, err
 	}
 	return rest, nil
 }
 
-func (c *Conn) acceptHandshake(request hubprotocol.HandshakeRequest) error {
+func (c *Conn) acceptHandshake(request Handshake) error {
 	if err := request.Check(c.g.opts.Backend.Supports); err != nil {
 		return c.refuseHandshake(err.Error())
 	}
@@ -223,7 +223,7 @@ func (c *Conn) acceptHandshake(request hubprotocol.HandshakeRequest) error {
 	c.life.session = session
 	c.life.mu.Unlock()
 	if !c.reader.traits.AnswersHandshake {
-		c.open(handshakeAnswer)
+		c.Open(handshakeAnswer)
 	}
 	session.Opened()
 	return nil

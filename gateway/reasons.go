@@ -54,6 +54,9 @@ type Cause struct {
 	Text string
 	// AllowReconnect lets the client's automatic reconnect work (D4).
 	AllowReconnect bool
+	// Told: the application has sent the client a Close record or a handshake
+	// error itself; the gateway adds none.
+	Told bool
 }
 
 // Error makes a Cause usable as an error and as a context cause.

@@ -39,7 +39,7 @@ func (b *Backend) add(event string) {
 func (b *Backend) Supports(protocol string) bool { return hubprotocol.Supported(protocol) }
 
 // Accept implements gateway.Backend.
-func (b *Backend) Accept(c *gateway.Conn, _ hubprotocol.HandshakeRequest) (gateway.Session, error) {
+func (b *Backend) Accept(c *gateway.Conn, _ gateway.Handshake) (gateway.Session, error) {
 	if b.Refuse != nil {
 		if err := b.Refuse(c); err != nil {
 			return nil, err
