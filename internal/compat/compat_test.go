@@ -1,0 +1,101 @@
+package main
+
+import (
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+)
+
+const smallRows = "# First\nC01\tone\nC02\ttwo\nC03\tthree\n# Second\nR1\tfour\nD3\tfive\tC01 R1\nR2\tsix\nR3\tseven\n"
+
+const smallResults = `# noise
+{"Action":"run","Package":"github.com/hubgate/hubgate/clientws","Test":"TestA/C03_not_passed_yet"}
+{"Action":"pass","Package":"github.com/hubgate/hubgate/clientws","Test":"TestA/C01_R1_spaces_are_underscores"}
+{"Action":"pass","Package":"github.com/hubgate/hubgate/clientws","Test":"TestA/C01_again"}
+{"Action":"fail","Package":"github.com/hubgate/hubgate/clientws","Test":"TestB/C02_failed"}
+{"Action":"skip","Package":"github.com/hubgate/hubgate/clientws","Test":"TestC/C02_skipped"}
+{"Action":"pass","Package":"github.com/hubgate/hubgate/clientws","Test":"TestC02IsNoWord/xC02/C020_C1"}
+{"Action":"pass","Package":"github.com/hubgate/hubgate/clientws"}
+`
+
+const smallInterop = `js 10.0.11 WebSockets json: C02 R1 invoke through a webhook
+js 8.0.0 LongPolling json: C02 R1 invoke through a webhook
+dotnet conformance C03 on the other server
+python C01
+`
+
+func small(t *testing.T, reasons string) *table {
+	t.Helper()
+	tab, err := parseTable(smallRows, reasons)
+	require.NoError(t, err)
+	require.NoError(t, tab.addGoTests([]byte(smallResults)))
+	require.NoError(t, tab.addInterop([]byte(smallInterop)))
+	return tab
+}
+
+func TestOnlyPassedTestsCover(t *testing.T) {
+	tab := small(t, "C03\tnot built\nR2-R3\tnot built either\n")
+	require.Equal(t, []string{"`clientws.TestA`", "interop python: C01"}, tab.covering(tab.rows["C01"]))
+	require.Equal(t, []string{"interop js: invoke through a webhook"}, tab.covering(tab.rows["C02"]))
+	require.Empty(t, tab.covering(tab.rows["C03"]))
+	require.Len(t, tab.covering(tab.rows["D3"]), 3, "rows that stand for it count")
+	require.NoError(t, tab.uncovered())
+	page := string(tab.page())
+	require.Contains(t, page, "4 of 7 rows are covered")
+	require.Contains(t, page, "| C03 | three | *not built* |\n")
+	require.Contains(t, page, "| R3 | seven | *not built either* |\n")
+	require.Contains(t, page, "| C01 | one | `clientws.TestA`<br>interop python: C01 |\n")
+}
+
+func TestRowsWithoutTestAndReasonAreErrors(t *testing.T) {
+	err := small(t, "R2\tnot built\n").uncovered()
+	require.ErrorContains(t, err, "C03 has neither")
+	require.ErrorContains(t, err, "R3 has neither")
+	require.NotContains(t, err.Error(), "R2")
+}
+
+func TestMistakesInTheFiles(t *testing.T) {
+	for _, bad := range [][2]string{
+		{"C01\tbefore a section\n", ""}, {"# s\nC1\tone digit\n", ""}, {"# s\nC01\n", ""}, {"# s\nC01\ta\nC01\tb\n", ""},
+		{"# s\nC01\ta\n", "C02\tno such row\n"}, {"# s\nC01\ta\n", "C01\tone\nC01\ttwo\n"}, {"# s\nC01\ta\n", "C01\n"},
+		{"# s\nR1\ta\n", "R2-R1\tbackwards\n"}, {"# s\nR1\ta\n", "R1-C2\tmixed\n"},
+	} {
+		_, err := parseTable(bad[0], bad[1])
+		require.Error(t, err, bad)
+	}
+	tab, err := parseTable(smallRows, "")
+	require.NoError(t, err)
+	require.Error(t, tab.addGoTests([]byte("{no json\n")))
+}
+
+// The committed files hold every row once and nothing that is no row.
+func TestRows(t *testing.T) {
+	tab, err := parseTable(rowsFile, notBuiltFile)
+	require.NoError(t, err)
+	count := map[byte]int{}
+	for id, r := range tab.rows {
+		count[id[0]]++
+		for _, other := range r.via {
+			require.NotNil(t, tab.rows[other], "%s is said to be shown by %s", id, other)
+		}
+		require.False(t, strings.ContainsAny(r.statement, "<>`"), id)
+	}
+	require.Equal(t, map[byte]int{'C': 121, 'R': 90, 'D': 16}, count)
+}
+
+func TestCheckComparesWithThePage(t *testing.T) {
+	dir := t.TempDir()
+	page, results := filepath.Join(dir, "page.md"), filepath.Join(dir, "results.json")
+	require.NoError(t, os.WriteFile(results, []byte(smallResults), 0o600))
+	// Most rows have no test here, which is an error of its own.
+	require.ErrorContains(t, generate(page, "", false, []string{results}), "neither a test nor a reason")
+	require.NotContains(t, generate(page, "", true, []string{results}).Error(), "is not what the tests say")
+	text, err := os.ReadFile(page)
+	require.NoError(t, err)
+	require.NoError(t, os.WriteFile(page, []byte(strings.Replace(string(text), "clientws.TestA", "clientws.TestZ", 1)), 0o600))
+	require.ErrorContains(t, generate(page, "", true, []string{results}), "is not what the tests say")
+	require.Error(t, generate(page, "", true, nil))
+}
