@@ -2,12 +2,13 @@
 //
 //   node stand.mjs SUITE COMMAND [ARGUMENT...]
 //
-// The command finds HUBGATE_ENDPOINT, HUBGATE_KEY and APP_URL in its environment (hub URLs are APP_URL/open/HUB[/USER]),
+// The command finds HUBGATE_ENDPOINT, HUBGATE_ADMIN, HUBGATE_KEY and APP_URL in its environment (hub URLs are APP_URL/open/HUB[/USER]),
 // prints its cases and ends with its own verdict; HUBGATE_FLAGS (a JSON array) are further flags of the gateway.
 // The upstream answers Echo with its argument, Fail with an error, Void with nothing, and Tally with
 // the arguments of all Note invocations and sends of that connection so far.
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
+import { createInterface } from 'node:readline';
 import { Report } from './lib/report.mjs';
 import { World } from './lib/world.mjs';
 
@@ -27,10 +28,17 @@ webhook.on('Note', (event) => {
 });
 webhook.on('Tally', (event) => ({ result: notes.get(event.connectionId) ?? [] }));
 
-const env = { ...process.env, HUBGATE_ENDPOINT: gateway.endpoint, HUBGATE_KEY: gateway.key, APP_URL: app.endpoint };
-const child = spawn(command, args, { stdio: 'inherit', env });
-const [status] = await once(child, 'close');
+const env = {
+  ...process.env,
+  HUBGATE_ENDPOINT: gateway.endpoint,
+  HUBGATE_ADMIN: `http://127.0.0.1:${gateway.adminPort}`,
+  HUBGATE_KEY: gateway.key,
+  APP_URL: app.endpoint,
+};
 const report = new Report(suite);
+const child = spawn(command, args, { stdio: ['ignore', 'pipe', 'inherit'], env });
+createInterface({ input: child.stdout }).on('line', (line) => report.foreign(line));
+const [status] = await once(child, 'close');
 await report.run('R58 every webhook carried a good signature', () => {
   if (webhook.problems.length > 0) throw new Error(webhook.problems.join('; '));
   if (webhook.checked === 0) throw new Error('no webhook came');

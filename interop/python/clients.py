@@ -1,6 +1,6 @@
 """The pysignalr client against a gateway: prints a line for each case, exits 1 if one failed.
 
-HUBGATE_ENDPOINT, HUBGATE_KEY and APP_URL (hub URLs are APP_URL/open/HUB[/USER]) say where things are.
+HUBGATE_ENDPOINT, HUBGATE_ADMIN, HUBGATE_KEY and APP_URL (hub URLs are APP_URL/open/HUB[/USER]) say where things are.
 """
 
 import asyncio
@@ -8,6 +8,7 @@ import contextlib
 import os
 import sys
 import urllib.parse
+import urllib.request
 
 from pysignalr.client import SignalRClient
 from pysignalr.exceptions import ServerError
@@ -20,6 +21,7 @@ from sluice import Sluice
 ENDPOINT = os.environ['HUBGATE_ENDPOINT']
 KEY = os.environ['HUBGATE_KEY']
 APP = os.environ['APP_URL']
+ADMIN = os.environ['HUBGATE_ADMIN']
 REST = Rest(ENDPOINT, KEY)
 PATIENCE = 15
 UNICODE = 'Grüße, Ελληνικά, 日本語, 🚀'
@@ -147,18 +149,35 @@ async def is_closed(hub: str, protocol: object) -> None:
             raise AssertionError('not told the reason')
 
 
+def queued_bytes(hub: str) -> int:
+    """What waits in the gateway for the clients of a hub, by its metrics."""
+    with urllib.request.urlopen(f'{ADMIN}/metrics', timeout=10) as answer:
+        for line in answer.read().decode().splitlines():
+            if line.startswith('hubgate_queued_bytes{') and f'hub="{hub}"' in line:
+                return int(float(line.split()[-1]))
+    raise AssertionError('no such metric')
+
+
 async def survives_a_backlog(hub: str, protocol: object) -> None:
     """The client closes over 1 MiB in one message; more than that waits for it while it does not read."""
     where = urllib.parse.urlsplit(ENDPOINT)
-    text = 'x' * (8 << 10)
+    filler = 'x' * 400_000
+    text = 'y' * (8 << 10)
+    hub = hub.lower()
     async with Sluice(where.hostname, where.port) as sluice:
         async with running(direct(hub, protocol, f'http://127.0.0.1:{sluice.port}')) as session:
             equal(await session.invoke('Echo', 1), 1)
             sluice.close()
+            fillers = 0
+            while await asyncio.to_thread(queued_bytes, hub) == 0:  # until the kernel's buffers are full
+                await REST.send(hub, '', fillers, filler)
+                fillers += 1
             for number in range(200):
                 await REST.send(hub, '', number, text)
-            equal(session.news.qsize() < 100, True)
+            equal(await asyncio.to_thread(queued_bytes, hub) > 200 * len(text), True)
             sluice.open()
+            for number in range(fillers):
+                equal(await session.next_news(), [number, filler])
             for number in range(200):
                 equal(await session.next_news(), [number, text])
             equal(session.closed, 0)

@@ -8,7 +8,8 @@ export const byDesign = {
   },
 };
 
-/** Headers that may be on an answer of hubgate although the other server does not send them, or with further values. */
+/** Headers that may be on an answer of hubgate although the other server does not send them, or that may list more. */
 export const headersByDesign = {
   vary: 'on every answer, and naming what a preflight depends on: whether a cache sees the first request with or without Origin is chance',
+  'access-control-allow-methods': 'a preflight is answered with all methods of the endpoint, not only with the one it asks for',
 };

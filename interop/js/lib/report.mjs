@@ -20,8 +20,11 @@ export class Report {
     console.log(why === undefined ? `${kind} ${full}` : `${kind} ${full}: ${oneLine(why)}`);
   }
 
-  skip(name, why) {
-    this.line('skip', name, why);
+  /** A line that another program printed; it counts if it tells of a case. */
+  foreign(line) {
+    const kind = /^(ok|FAIL|skip) /.exec(line)?.[1];
+    if (kind) this.counts[kind]++;
+    console.log(line);
   }
 
   /** Runs one case; it fails by throwing or by taking longer than `seconds`. */
