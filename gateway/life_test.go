@@ -284,3 +284,15 @@ func TestASessionMayAnswerTheHandshake(t *testing.T) {
 		n.balanced()
 	})
 }
+
+func TestASessionThatPanicsIsToldTheEnd(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		n := start(t, func(_ *gateway.Options, n *node) {
+			n.backend.OnRecord = func(*gateway.Conn, gateway.Record) { panic("a bug") }
+		})
+		c := n.connect("1", "")
+		require.Panics(t, func() { _ = c.Conn.Feed([]byte("{\"type\":1,\"target\":\"x\",\"arguments\":[]}\x1e")) })
+		c.Conn.Ended(gateway.Cause{Reason: gateway.CloseServiceTransientError})
+		require.Equal(t, []string{"opened 1", "record 1 x", "closed 1 ServiceTransientError"}, n.backend.Events())
+	})
+}

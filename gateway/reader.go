@@ -42,8 +42,8 @@ func (c *Conn) Feed(data []byte) error {
 	if !c.enterSession() {
 		return c.endedCause()
 	}
+	defer c.leaveSession() // also when the session panics: it is still told the end
 	rest, err := c.consume(data)
-	c.leaveSession()
 	if err != nil {
 		r.partial = nil
 		return err
