@@ -1,6 +1,7 @@
 package clientws
 
 import (
+	"bufio"
 	"bytes"
 	"sync"
 )
@@ -28,6 +29,17 @@ func returnBuffer(b *[]byte) {
 type readBuffer [8 << 10]byte
 
 var readBuffers = sync.Pool{New: func() any { return new(readBuffer) }}
+
+// libraryBuffer is the size of the WebSocket library's read buffer while there
+// is something to read. Less than 257 it would replace by a buffer of its own.
+const libraryBuffer = 1 << 10
+
+// libraryReaders are readers with a buffer for connections on which bytes
+// arrive; see wsConn.in.
+var libraryReaders = sync.Pool{New: func() any { return bufio.NewReaderSize(nil, libraryBuffer) }}
+
+// emptyReaders are those whose buffer is lent.
+var emptyReaders = sync.Pool{New: func() any { return new(bufio.Reader) }}
 
 // postBuffers hold bodies of POST requests.
 var postBuffers = sync.Pool{New: func() any { return new(bytes.Buffer) }}

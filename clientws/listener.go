@@ -144,13 +144,13 @@ func (c *patientConn) CloseWrite() error {
 	return errors.ErrUnsupported
 }
 
-// tcpUnder returns the TCP connection if nothing but patience lies over it.
-func tcpUnder(conn net.Conn) *net.TCPConn {
+// rawUnder returns the TCP socket of a Listener's connection if nothing lies
+// over it, nil otherwise or where sockets cannot be used directly.
+func rawUnder(conn net.Conn) syscall.RawConn {
 	if patient, ok := conn.(*patientConn); ok {
-		conn = patient.Conn
+		return patient.raw
 	}
-	tcp, _ := conn.(*net.TCPConn)
-	return tcp
+	return nil
 }
 
 // isPatient reports whether a Listener's connection is under conn.

@@ -146,10 +146,10 @@ func TestPatientTCP(t *testing.T) {
 	defer server.Close()
 
 	t.Run("the raw socket shows through, but not through TLS", func(t *testing.T) {
-		require.NotNil(t, tcpUnder(server))
+		require.NotNil(t, rawUnder(server))
 		require.True(t, isPatient(server))
 		over := tls.Server(server, &tls.Config{})
-		require.Nil(t, tcpUnder(over))
+		require.Nil(t, rawUnder(over))
 		require.True(t, isPatient(over))
 		require.False(t, isPatient(client))
 		require.False(t, isPatient(tls.Server(client, &tls.Config{})))

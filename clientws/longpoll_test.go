@@ -191,7 +191,7 @@ func TestLongPolling(t *testing.T) {
 		c.delete()
 	})
 
-	t.Run("POST before the first poll is kept", func(t *testing.T) {
+	t.Run("D5 POST before the first poll is kept", func(t *testing.T) {
 		c := &pollClient{f, f.negotiateVersion(token, ""), token}
 		require.Equal(t, 200, c.post(jsonHandshake).status)
 		require.Equal(t, 413, c.post(strings.Repeat("x", 1<<20)).status, "one limit for all that waits")

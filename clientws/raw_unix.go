@@ -61,11 +61,12 @@ func (c *patientConn) writeNow(b []byte) (int, error) {
 	return n, err
 }
 
-// readOnce is one read(2) into s.space. Waiting for more is the caller's
-// choice: s.wait.
+// readOnce is one read(2). Waiting if there is nothing is the caller's choice:
+// s.wait.
 func (s *socket) readOnce(fd uintptr) bool {
+	space := s.space()
 	for {
-		n, err := syscall.Read(int(fd), s.space)
+		n, err := syscall.Read(int(fd), space)
 		switch {
 		case err == syscall.EINTR:
 			continue
@@ -76,7 +77,7 @@ func (s *socket) readOnce(fd uintptr) bool {
 		case n == 0:
 			s.failed = io.EOF
 		default:
-			s.unread, s.more = s.space[:n], n == len(s.space)
+			s.unread, s.more = space[:n], n == len(space)
 		}
 		return true
 	}

@@ -33,7 +33,6 @@ type socket struct {
 	first [32]byte
 
 	// for readOnce
-	space  []byte
 	wait   bool
 	more   bool // the last read filled its space: there may be more
 	failed error
@@ -42,8 +41,7 @@ type socket struct {
 
 func (s *socket) open(conn net.Conn, unread []byte) {
 	s.Conn, s.unread = conn, unread
-	if tcp := tcpUnder(conn); tcp != nil && directWrites {
-		s.raw, _ = tcp.SyscallConn() // an error here is the next read's error too
+	if s.raw = rawUnder(conn); s.raw != nil {
 		s.once = s.readOnce
 	}
 }
@@ -83,8 +81,7 @@ func (s *socket) fill() bool {
 	if !s.more {
 		return false
 	}
-	s.borrowed = readBuffers.Get().(*readBuffer)
-	s.space, s.wait = s.borrowed[:], false
+	s.borrowed, s.wait = readBuffers.Get().(*readBuffer), false
 	s.read()
 	s.giveBack()
 	return !s.idle()
@@ -92,7 +89,7 @@ func (s *socket) fill() bool {
 
 // park waits for bytes or an error with the least stack and no buffer.
 func (s *socket) park() {
-	s.space, s.wait = s.first[:], true
+	s.wait = true
 	s.read()
 }
 
@@ -101,7 +98,14 @@ func (s *socket) read() {
 	if err := s.raw.Read(s.once); err != nil {
 		s.failed = err
 	}
-	s.space = nil
+}
+
+// space is where readOnce reads to.
+func (s *socket) space() []byte {
+	if s.borrowed != nil {
+		return s.borrowed[:]
+	}
+	return s.first[:]
 }
 
 // Write implements net.Conn.

@@ -15,10 +15,6 @@ import (
 	"github.com/hubgate/hubgate/gateway"
 )
 
-// libraryBuffer is the library's read buffer in each connection: the smallest
-// that it does not replace by its own.
-const libraryBuffer = 288
-
 // upgradeTimeout bounds writing the answer to an upgrade.
 const upgradeTimeout = 10 * time.Second
 
@@ -152,8 +148,8 @@ func (w hijacker) Hijack() (net.Conn, *bufio.ReadWriter, error) {
 		conn = newPatientConn(conn, func() time.Duration { return h.options.Limits().SendTimeout })
 	}
 	w.t.sock.open(conn, unread)
-	w.t.in = bufio.NewReaderSize(&w.t.sock, libraryBuffer)
-	return &w.t.sock, bufio.NewReadWriter(w.t.in, buffered.Writer), nil
+	w.t.borrowReader()
+	return &w.t.sock, bufio.NewReadWriter(&w.t.in, buffered.Writer), nil
 }
 
 // ignoreClose leaves the answer to a Close frame to the connection's own writer.

@@ -24,8 +24,9 @@ type wsConn struct {
 
 	// The reader's.
 
-	ws   *websocket.Conn
-	in   *bufio.Reader // the library's, kept to know whether bytes wait in it
+	ws *websocket.Conn
+	// in is the library's reader. While nothing is read it has no buffer.
+	in   bufio.Reader
 	sock socket
 	// deaf: what the client says has no effect any more.
 	deaf bool

@@ -1,6 +1,7 @@
 package clientws
 
 import (
+	"bufio"
 	"errors"
 	"io"
 
@@ -28,7 +29,25 @@ func (t *wsConn) readFrom(early []byte) {
 // parked waits for the client, then reads.
 func (t *wsConn) parked() {
 	t.sock.park()
+	t.borrowReader()
 	t.readOn()
+}
+
+// borrowReader gives the library's reader a buffer. The library holds on to the
+// reader, so that the buffer has to move from one reader to another.
+func (t *wsConn) borrowReader() {
+	lender := libraryReaders.Get().(*bufio.Reader)
+	t.in, *lender = *lender, bufio.Reader{}
+	t.in.Reset(&t.sock)
+	emptyReaders.Put(lender)
+}
+
+// returnReader takes the buffer of a reader in which nothing is left.
+func (t *wsConn) returnReader() {
+	lender := emptyReaders.Get().(*bufio.Reader)
+	t.in.Reset(nil)
+	*lender, t.in = t.in, bufio.Reader{}
+	libraryReaders.Put(lender)
 }
 
 // readOn is not part of parked, so that its defer costs the waiting stack nothing.
@@ -41,6 +60,7 @@ func (t *wsConn) readOn() {
 func (t *wsConn) read() {
 	for {
 		if t.sock.raw != nil && t.in.Buffered() == 0 && t.sock.idle() && !t.sock.fill() {
+			t.returnReader()
 			go t.parked()
 			return
 		}
