@@ -20,7 +20,6 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
-	"sync"
 	"sync/atomic"
 
 	"github.com/hubgate/hubgate/gateway"
@@ -114,36 +113,4 @@ func (b *Backend) plan() *plan {
 	p := newPlan(cfg)
 	b.plans.Store(p)
 	return p
-}
-
-// workerGroup counts the goroutines that deliver events, one per connection
-// with events waiting.
-type workerGroup struct {
-	mu     sync.Mutex
-	closed bool
-	wg     sync.WaitGroup
-}
-
-// start runs work in a goroutine, unless the group is closed.
-func (g *workerGroup) start(work func()) bool {
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	if g.closed {
-		return false
-	}
-	g.wg.Go(work)
-	return true
-}
-
-// close refuses new work and waits for what runs, calling hurry when ctx ends.
-func (g *workerGroup) close(ctx context.Context, hurry func()) error {
-	g.mu.Lock()
-	g.closed = true
-	g.mu.Unlock()
-	stop := context.AfterFunc(ctx, hurry)
-	g.wg.Wait()
-	if !stop() {
-		return context.Cause(ctx)
-	}
-	return nil
 }

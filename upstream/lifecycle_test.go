@@ -77,8 +77,34 @@ func TestPanicGivesUpWhatWaits(t *testing.T) {
 	for _, event := range []string{"connected", "first", "disconnected"} {
 		require.Equal(t, event, want(t, h.posts).event())
 	}
-	require.Equal(t, []SkipReason{SkipPanic}, m.skips())
+	require.Equal(t, []SkipReason{SkipPanic, SkipAbandoned}, m.skips())
 	require.Zero(t, m.depth())
+}
+
+// Goroutines are kept for the next events, but not as many as a burst needed.
+func TestIdleWorkersAreBounded(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		gate := make(chan struct{})
+		_, network := newMemoryHook(t, func(w http.ResponseWriter, p post) {
+			<-gate
+			w.WriteHeader(http.StatusNoContent)
+		})
+		b := start(t, toAll("http://upstream/"), network.on)
+		idle := func() int {
+			synctest.Wait()
+			b.workers.mu.Lock()
+			defer b.workers.mu.Unlock()
+			return b.workers.idle
+		}
+		for range 3 * maxIdleWorkers {
+			receive(t, newSession(b, newConn("abc")), send("m"))
+		}
+		require.Zero(t, idle())
+		close(gate)
+		require.Equal(t, maxIdleWorkers, idle())
+		receive(t, newSession(b, newConn("abc")), send("m"))
+		require.Equal(t, maxIdleWorkers, idle(), "taken and back")
+	})
 }
 
 func TestPanicEndsOneConnection(t *testing.T) {
@@ -106,6 +132,7 @@ func TestPanicEndsOneConnection(t *testing.T) {
 		}
 	}
 	require.Equal(t, []string{"connected", "m", "disconnected"}, events)
+	require.Equal(t, []SkipReason{SkipPanic}, m.skips(), "once per fault")
 	require.Contains(t, logs.String(), "boom")
 	require.Contains(t, logs.String(), "call.go", "the stack")
 }

@@ -65,15 +65,18 @@ const (
 	SkipFull SkipReason = "queue_full"
 	// SkipRejected: the upstream rejected the client (D13).
 	SkipRejected SkipReason = "client_rejected"
-	// SkipPanic: the connection was ended after a fault of the gateway.
+	// SkipPanic: a fault of the gateway in the handling of this event, once per
+	// fault; its webhook may have been called before. The connection is ended.
 	SkipPanic SkipReason = "panic"
+	// SkipAbandoned: the event waited behind one with SkipPanic.
+	SkipAbandoned SkipReason = "abandoned"
 	// SkipShutdown: the gateway ended first.
 	SkipShutdown SkipReason = "shutdown"
 )
 
 // SkipReasons lists every SkipReason, for metrics that start at zero.
 var SkipReasons = []SkipReason{
-	SkipUnmatched, SkipUnsupported, SkipTarget, SkipURL, SkipFull, SkipRejected, SkipPanic, SkipShutdown,
+	SkipUnmatched, SkipUnsupported, SkipTarget, SkipURL, SkipFull, SkipRejected, SkipPanic, SkipAbandoned, SkipShutdown,
 }
 
 type nopMetrics struct{}

@@ -17,9 +17,9 @@ type conn interface {
 	Close(cause gateway.Cause)
 }
 
-// session queues the events of one connection. A goroutine delivers them one
-// at a time, in order, and exists only while there are any; an idle session is
-// this struct and nothing else.
+// session queues the events of one connection. A goroutine of the Backend
+// delivers them one at a time, in order, and leaves when there are none; an
+// idle session is this struct and nothing else.
 type session struct {
 	backend *Backend
 	conn    conn
@@ -202,25 +202,28 @@ func (s *session) work() {
 // deliver delivers events until none waits, or one of them panics: then the
 // connection ends, and only disconnected is still to be delivered.
 func (s *session) deliver() (again bool) {
+	var e event
 	defer func() {
 		if fault := recover(); fault != nil {
-			s.fail(fault)
+			s.fail(&e, fault)
 			again = true
 		}
 	}()
 	for {
-		e, ok := s.next()
-		if !ok {
+		var ok bool
+		if e, ok = s.next(); !ok {
 			return false
 		}
 		s.handle(&e)
 	}
 }
 
-func (s *session) fail(fault any) {
+// fail ends the connection after a fault of the gateway in the handling of e.
+func (s *session) fail(e *event, fault any) {
+	s.backend.metrics.Skipped(e.kind.category(), SkipPanic)
 	s.backend.log.Error("webhook worker panicked", "connection", s.conn.Identity().ID, "hub", s.conn.Identity().Hub,
 		"panic", fmt.Sprint(fault), "stack", string(debug.Stack()))
-	s.purge(SkipPanic, func(e *event) bool { return e.kind != kindDisconnected })
+	s.purge(SkipAbandoned, func(e *event) bool { return e.kind != kindDisconnected })
 	s.conn.Close(gateway.Cause{
 		Reason: gateway.CloseServiceTransientError, Text: "The gateway failed to handle the connection.", AllowReconnect: true,
 	})
