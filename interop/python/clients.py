@@ -126,7 +126,8 @@ async def receives(hub: str, protocol: object) -> None:
         await REST.send(hub, '/users/anna', 'user')
         await REST.call('PUT', f'/hubs/{hub}/users/anna/groups/g')
         await REST.send(hub, '/groups/g', 'group')
-        equal(await session.next_news(), [UNICODE, 1, 300, 1.5, None, [{'a': -1}]])
+        first = await session.next_news()
+        equal(repr(first), repr([UNICODE, 1, 300, 1.5, None, [{'a': -1}]]))  # 1 and 1.0 are equal, but not here
         equal(await session.next_news(), ['user'])
         equal(await session.next_news(), ['group'])
 
@@ -189,9 +190,9 @@ async def main() -> int:
         for number, (name, case) in enumerate(
             {
                 'C23 C82 R69 R75 redirected by the application: invoke and send through a webhook, in order': invokes,
-                'R22 R24 R25 receive from REST': receives,
+                'R22 R24 receive from REST': receives,
                 'C03 negotiates version 0 itself': negotiates_itself,
-                'R30 closed by REST with a reason': is_closed,
+                'closed by REST with a reason': is_closed,
                 'D16 200 waiting messages of 8 KB': survives_a_backlog,
             }.items()
         ):

@@ -17,9 +17,33 @@ async function closesWithReason(world, combination) {
   assert.deepEqual(await client.inbox('news').next(), ['last words'], 'data before the close is delivered');
   await sleep(150);
   assert.equal(client.room.negotiates, 1, 'no reconnect');
-  const again = await world.rest.connectionExists(client.hub, id);
-  assert.equal(again.status, 404);
-  assert.equal(again.headers.get('x-ms-error-code'), 'Warning.Connection.NotExisted');
+  const path = `/hubs/${client.hub}/connections/${id}`;
+  for (const method of ['DELETE', 'HEAD', 'GET']) {
+    const again = await world.rest.call(method, path);
+    assert.equal(again.status, 404, method);
+    assert.equal(again.headers.get('x-ms-error-code'), 'Warning.Connection.NotExisted', method);
+  }
+}
+
+async function closesAllButSome(world, combination) {
+  const hub = freshHub();
+  const user = 'many';
+  const clients = [];
+  for (let i = 0; i < 5; i++) clients.push(await world.connect(combination, { hub, user }));
+  const [byHub, byGroup, byUser, spared, untouched] = clients;
+  const others = (but) => clients.filter((client) => client !== but).map((client) => client.id);
+  for (const client of clients) if (client !== untouched) await world.rest.joinGroup(hub, 'g', client.id);
+  const closes = [
+    [byGroup, '/groups/g', 'by group'],
+    [byUser, '/users/many', 'by user'],
+    [byHub, '', 'by hub'],
+  ];
+  for (const [client, where, reason] of closes) {
+    await world.rest.closeConnections(hub, where, { reason, excluded: others(client) });
+    assert.match((await client.whenClosed()).error.message, new RegExp(reason));
+  }
+  for (const client of [spared, untouched]) assert.equal(await client.invoke('Echo', 'spared'), 'spared');
+  await Promise.all([spared.stop(), untouched.stop()]);
 }
 
 async function survivesDroppedTransport(world, combination) {
@@ -50,6 +74,8 @@ async function stopsCleanly(world, combination) {
   assert.equal((await client.whenClosed()).error, undefined);
   const event = await world.webhook.of(id).next(2_000);
   assert.deepEqual(event.message, { type: 11 }, 'a normal disconnect');
+  await sleep(50);
+  assert.deepEqual(world.webhook.of(id).values, [], 'exactly one');
   assert.equal((await world.rest.connectionExists(client.hub, id)).status, 404);
 }
 
@@ -58,6 +84,7 @@ export function endingCases(world, combination) {
   const stop = combination.transport === 'LongPolling' ? 'C57 R54' : 'R54';
   return [
     named('C77 R29 REST close with reason, no reconnect', closesWithReason),
+    named('R30 REST closes the connections of a hub, a group, a user, but those excluded', closesAllButSome),
     named('C39 automatic reconnect after a dropped transport', survivesDroppedTransport),
     named(`${stop} stop() is a normal disconnect`, stopsCleanly),
   ];

@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict';
 import { Client } from '../lib/clients.mjs';
 import { NoUpgradeDetour } from '../lib/detour.mjs';
+import { Rest } from '../lib/rest.mjs';
 import { clientToken } from '../lib/token.mjs';
 import { freshHub } from '../lib/world.mjs';
 
@@ -47,20 +48,30 @@ async function showsRefusal(world, combination) {
 async function takesRedirectQueryAsItIs(world, combination) {
   const query = '&asrs.op=%2Fchat&asrs_request_id=a%2Bb%3D&id=mine&negotiateVersion=1&useStatefulReconnect=false';
   const client = await world.connect(combination, { query });
+  assert.match((await world.webhook.of(client.id).next()).query, /asrs\.op=%2Fchat&asrs_request_id=a%2Bb%3D/);
   assert.equal(await client.invoke('Echo', 1), 1);
+  await client.stop();
+}
+
+async function takesTheSecondaryKey(world, combination) {
+  const key = world.gateway.secondaryKey;
+  const client = await world.connect(combination, { key });
+  await new Rest(world.gateway, 'v1', key).toAll(client.hub, 'news', ['signed with the other key']);
+  assert.deepEqual(await client.inbox('news').next(), ['signed with the other key']);
   await client.stop();
 }
 
 export function negotiationCases(world, combination) {
   const named = (name, body) => [`${combination.name}: ${name}`, () => body(world, combination)];
   const cases = [
-    named('C10 C22 a token of another key fails start() with 401', showsRefusal),
+    named('C22 a token of another key fails start() with 401', showsRefusal),
     named('C06 C15 a redirect with a query of its own', takesRedirectQueryAsItIs),
+    named('R8 tokens of the secondary key', takesTheSecondaryKey),
   ];
   if (combination.transport !== 'WebSockets') return cases;
   return [
     ...cases,
-    named('C23 R48 skipNegotiation', skipsNegotiation),
+    named('C23 skipNegotiation', skipsNegotiation),
     named('C91 withStatefulReconnect, not granted', worksWithoutStatefulReconnect),
     named('C24 fallback when WebSockets are blocked', fallsBack),
   ];

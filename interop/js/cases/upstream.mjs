@@ -64,13 +64,22 @@ export function upstreamCases(world, combination) {
   ];
 }
 
-/** `world` has an upstream for the hub "known" only, with a timeout of one second. */
+/** `world` has an upstream for the hub "known", one that nobody listens on for "unreachable", and a timeout of one second. */
 export function boundedUpstreamCases(world, combination) {
   const named = (name, body) => [`${combination.name}: ${name}`, () => body(world, combination)];
   return [
     named('C89 R63 invoke that no template matches is answered by an error', async () => {
       const client = await world.connect(combination);
+      const { id } = client;
       await assert.rejects(client.invoke('Echo', 1), /upstream/i);
+      await assert.rejects(client.invoke('Echo', 2), /upstream/i, 'the connection lives');
+      await client.stop();
+      assert.deepEqual(world.webhook.of(id).values, [], 'nobody was called');
+    }),
+    named('R71 an upstream that refuses connections', async () => {
+      const client = await world.connect(combination, { hub: 'unreachable' });
+      await assert.rejects(client.invoke('Echo', 1), /500/);
+      await assert.rejects(client.invoke('Echo', 2), /500/, 'the connection lives');
       await client.stop();
     }),
     named('C87 R75 a webhook that never answers', async () => {

@@ -111,7 +111,7 @@ export const httpCases = [
     expect: { GET: { status: 404, headers: { ...text, ...noCache } } },
   },
   {
-    name: 'LP: POST before first poll',
+    name: 'LP: POST before first poll', row: 'D5',
     play: async (http) => {
       const { token } = await http.negotiate('', { negotiateVersion: 1 });
       const url = http.target.transportUrl({ id: token });
@@ -127,7 +127,7 @@ export const httpCases = [
     },
   },
   {
-    name: 'LP: a connection', row: 'C51',
+    name: 'LP: a connection', row: 'C51 C56 C57 C60',
     play: async (http) => {
       const { token } = await http.negotiate('', { negotiateVersion: 1 });
       const url = http.target.transportUrl({ id: token });
@@ -163,7 +163,7 @@ export const httpCases = [
     },
   },
   {
-    name: 'SSE: a connection', row: 'C42',
+    name: 'SSE: a connection', row: 'C42 C46 C48 C49',
     play: async (http) => {
       const { token } = await http.negotiate('', { negotiateVersion: 1 });
       const url = http.target.transportUrl({ id: token });
@@ -190,7 +190,7 @@ export const httpCases = [
 /** Cases of a gateway that demands a token, seen on the emulator; ASP.NET Core's server was run without one. */
 export const tokenCases = [
   {
-    name: 'negotiate without a good token', row: 'C10',
+    name: 'negotiate without a good token',
     play: async (http) => {
       const url = http.target.negotiateUrl({ negotiateVersion: 1 });
       const token = http.target.headers.Authorization.slice('Bearer '.length);

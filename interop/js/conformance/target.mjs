@@ -25,7 +25,7 @@ export function aspNetCore(base) {
 export async function hubgate() {
   const webhook = await Webhook.listen();
   const gateway = await Gateway.start(['--upstream', webhook.template]);
-  webhook.keys = [gateway.key];
+  webhook.keys = gateway.keys;
   webhook.on('Nothing', () => ({ result: null }));
   const hub = 'conformance';
   return {

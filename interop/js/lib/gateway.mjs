@@ -19,10 +19,11 @@ export function freePort() {
 }
 
 export class Gateway {
-  /** Starts a gateway with a fresh random key; `args` are further flags. Resolves when health answers 200. */
+  /** Starts a gateway with fresh random keys; `args` are further flags. Resolves when health answers 200. */
   static async start(args = []) {
     const gateway = new Gateway();
-    gateway.key = randomBytes(24).toString('base64url');
+    gateway.key = randomBytes(24).toString('hex');
+    gateway.secondaryKey = randomBytes(24).toString('hex');
     gateway.args = args;
     gateway.folder = mkdtempSync(join(process.env.HUBGATE_WORK ?? tmpdir(), 'gateway-'));
     gateway.logFile = join(gateway.folder, 'log');
@@ -42,7 +43,10 @@ export class Gateway {
 
   async launch() {
     const log = createWriteStream(this.logFile, { flags: 'a' });
-    const flags = ['--listen', `127.0.0.1:${this.port}`, '--admin-listen', `127.0.0.1:${this.adminPort}`, '--access-key', this.key];
+    const flags = [
+      '--listen', `127.0.0.1:${this.port}`, '--admin-listen', `127.0.0.1:${this.adminPort}`,
+      '--access-key', this.key, '--secondary-key', this.secondaryKey,
+    ];
     this.child = spawn(process.env.HUBGATE_BIN, ['serve', ...flags, ...this.args], {
       cwd: this.folder,
       stdio: ['ignore', 'ignore', 'pipe'], // standard output greets people, and may show a key to them
@@ -58,6 +62,10 @@ export class Gateway {
       if (ended) throw new Error(`the gateway ended: ${ended.how} ${this.log().slice(-500)}`);
       return fetch(`${this.endpoint}/api/health`).then((r) => r.ok, () => false);
     });
+  }
+
+  get keys() {
+    return [this.key, this.secondaryKey];
   }
 
   log() {

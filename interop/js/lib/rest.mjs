@@ -5,9 +5,10 @@ const segment = encodeURIComponent;
 
 export class Rest {
   /** `version` is "2022-06-01" (paths with :send) or "v1". */
-  constructor(gateway, version = '2022-06-01') {
+  constructor(gateway, version = '2022-06-01', key = gateway.key) {
     this.gateway = gateway;
     this.version = version;
+    this.key = key;
   }
 
   async call(method, path, { query = {}, body, type = 'application/json', expect } = {}) {
@@ -17,7 +18,7 @@ export class Rest {
     for (const [name, value] of Object.entries(query)) {
       for (const one of [value].flat()) url.searchParams.append(name, one);
     }
-    const headers = { Authorization: `Bearer ${restToken(this.gateway.key, url.href)}` };
+    const headers = { Authorization: `Bearer ${restToken(this.key, url.href)}` };
     if (body !== undefined) headers['Content-Type'] = type;
     const answer = await fetch(url, { method, headers, body });
     const text = await answer.text();
@@ -60,6 +61,11 @@ export class Rest {
 
   closeConnection(hub, id, reason) {
     return this.call('DELETE', `/hubs/${segment(hub)}/connections/${segment(id)}`, { query: { reason }, expect: 200 });
+  }
+
+  /** `where` is "" for the hub, or "/groups/G" or "/users/U". */
+  closeConnections(hub, where, query) {
+    return this.call('POST', `/hubs/${segment(hub)}${where}/:closeConnections`, { query, expect: 204 });
   }
 
   connectionExists(hub, id) {

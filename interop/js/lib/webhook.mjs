@@ -88,7 +88,7 @@ export class Webhook {
       hub: header('hub'),
       category: header('category'),
       event: header('event'),
-      userId: header('user-id'),
+      userId: header('user-id') && Buffer.from(header('user-id'), 'latin1').toString('utf8'),
       claims: header('user-claims'),
       query: header('client-query'),
       contentType,
@@ -96,6 +96,7 @@ export class Webhook {
       message: parseMessage(contentType, body),
     };
     const expected = upstreamSignature(this.keys, event.connectionId ?? '');
+    // One line, the primary key first, nothing between the two but a comma.
     if (header('signature')?.toLowerCase() !== expected) throw new Error(`signature ${header('signature')}`);
     const path = [event.hub, event.category, event.event].map(encodeURIComponent).join('/');
     if (request.method !== 'POST' || request.url !== `/${path}`) throw new Error(`${request.method} instead of POST /${path}`);

@@ -16,7 +16,7 @@ export class World {
     const world = new World();
     world.webhook = await Webhook.listen();
     world.gateway = await Gateway.start(await flags(world.webhook));
-    world.webhook.keys = [world.gateway.key];
+    world.webhook.keys = world.gateway.keys;
     world.app = await App.listen();
     world.rest = new Rest(world.gateway);
     return world;

@@ -39,8 +39,8 @@ public final class Main {
         String prefix = transport + ": ";
         String text = transport == TransportEnum.WEBSOCKETS ? "C31 " : "";
         run(prefix + text + "C82 C70 invoke, send and their errors through a webhook", hub -> invokes(hub, transport));
-        run(prefix + "R22 R25 receive from REST", hub -> receives(hub, transport));
-        run(prefix + "R29 server closes with a reason", hub -> isClosed(hub, transport));
+        run(prefix + "R22 receive from REST", hub -> receives(hub, transport));
+        run(prefix + "server closes with a reason", hub -> isClosed(hub, transport));
         run(prefix + "C34 messages of 64 KB and 1 MB both ways", hub -> carriesBigMessages(hub, transport));
         // On long polling this client has many POSTs under way at a time, and their order is chance.
         boolean ordered = transport == TransportEnum.WEBSOCKETS;
