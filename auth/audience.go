@@ -6,8 +6,11 @@ import (
 	"strings"
 )
 
-// clientPath is the path of every client token's audience.
-const clientPath = "/client"
+// clientPath and serverPath are the paths of the audiences of clients and of hub servers.
+const (
+	clientPath = "/client"
+	serverPath = "/server"
+)
 
 // audience is one value of an aud claim, taken apart as D7 compares it. Senders
 // do not agree on escaping: some put a decoded path into it, which need not be
@@ -83,11 +86,16 @@ func (a audience) forClient(hub string) bool {
 	return equalFoldASCII(a.path, clientPath) && a.hubs == 1 && a.hub != "" && equalFoldASCII(a.hub, hub)
 }
 
+// forServer reports whether the audience is the server endpoint of the hub.
+func (a audience) forServer(hub string) bool {
+	return equalFoldASCII(a.path, serverPath) && a.hubs == 1 && a.hub != "" && equalFoldASCII(a.hub, hub)
+}
+
 // forPath reports whether the audience is the resource at the path, given as
 // the request has it (escaped) and decoded. The audience may be written either
 // way. The client endpoint is no resource, whatever the request's path is (R7).
 func (a audience) forPath(escaped, decoded string) bool {
-	if a.host == "" || equalFoldASCII(a.path, clientPath) {
+	if a.host == "" || equalFoldASCII(a.path, clientPath) || equalFoldASCII(a.path, serverPath) {
 		return false
 	}
 	return samePath(a.path, strings.TrimSuffix(escaped, "/"), true) ||

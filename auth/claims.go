@@ -23,6 +23,15 @@ func (m TransportMask) Allows(transport TransportMask) bool {
 	return m == 0 || m&transport != 0
 }
 
+// ServerClaims is what a verified token of a hub server says.
+type ServerClaims struct {
+	// ServerID is the claim nameid, the one reliable name of the server's
+	// process (H13a); "" if the token has none.
+	ServerID string
+	// Expires is the end of the token's life, without leeway.
+	Expires time.Time
+}
+
 // Claims is what a verified client token says. Values are shared between the
 // callers that present the same token: nobody may change them.
 type Claims struct {

@@ -47,6 +47,8 @@ type payload struct {
 	userIDRank   int
 	closeOnEnd   bool
 	closeSeconds int64
+	nameID       string
+	everything   []Claim
 }
 
 // UnmarshalJSON reads the members in their order. Its caller has bounded data.
@@ -93,6 +95,12 @@ func (p *payload) member(name string, value json.RawMessage) error {
 		return err
 	}
 	p.userID(name, value)
+	if !reservedClaims[name] {
+		p.keep(name, value)
+	}
+	if name == "nameid" {
+		p.nameID = scalar(value)
+	}
 	switch {
 	case isSystem(name):
 		p.system(strings.TrimPrefix(name, systemPrefix), scalar(value))
@@ -160,6 +168,14 @@ func (p *payload) system(name, value string) {
 		p.claims.Diagnostic = strings.EqualFold(value, "true")
 	case "derror":
 		p.claims.DetailedErrors = strings.EqualFold(value, "true")
+	}
+}
+
+// keep keeps a claim as it is, for applications that read the token's claims themselves.
+func (p *payload) keep(name string, value json.RawMessage) {
+	name = unique.Make(name).Value()
+	for _, one := range elements(value) {
+		p.everything = append(p.everything, Claim{Type: name, Value: scalar(one)})
 	}
 }
 

@@ -34,7 +34,7 @@ type VerifierOptions struct {
 	Now func() time.Time
 }
 
-// Verifier checks the tokens of clients and of REST callers. All methods may be
+// Verifier checks the tokens of clients, of hub servers and of REST callers. All methods may be
 // called concurrently; their errors are of type *TokenError.
 //
 // Parsed tokens are remembered (at most 4096, by hash) while the keys stay the
@@ -59,6 +59,8 @@ type verified struct {
 	audiences []audience
 	notBefore time.Time
 	hasExpiry bool
+	nameID    string
+	all       []Claim
 }
 
 // NewVerifier returns a Verifier. It panics without Keys.
@@ -94,6 +96,33 @@ func (v *Verifier) Client(token, hub, application string) (*Claims, error) {
 		return nil, err
 	}
 	return &t.claims, nil
+}
+
+// TokenClaims returns every claim of a token that Client has just accepted, in
+// its order and under its own name, system claims (asrs.s.*) included, but for
+// the reserved names of JSON web tokens; an array is one Claim for each value.
+// The result is shared and must not be changed. A token that is no longer
+// accepted has none.
+func (v *Verifier) TokenClaims(token string) []Claim {
+	t, err := v.verify(token)
+	if err != nil {
+		return nil
+	}
+	return t.all
+}
+
+// Server verifies a hub server's token for the hub of its request, as the
+// query has it, decoded.
+func (v *Verifier) Server(token, hub string) (*ServerClaims, error) {
+	t, err := v.verify(token)
+	if err != nil {
+		return nil, err
+	}
+	accept := func(a audience) bool { return a.forServer(hub) }
+	if err := v.checkAudience(t, accept, "/server/?hub="+hub, ""); err != nil {
+		return nil, err
+	}
+	return &ServerClaims{ServerID: t.nameID, Expires: t.claims.Expires}, nil
 }
 
 // REST verifies a REST caller's token for a request. The path is as
@@ -173,7 +202,7 @@ func (v *Verifier) parse(token string, keys jwt.VerificationKeySet) (*verified, 
 	})
 	switch {
 	case err == nil:
-		return &verified{claims: p.claims, audiences: p.audiences, notBefore: p.notBefore, hasExpiry: p.hasExpiry}, nil
+		return &verified{claims: p.claims, audiences: p.audiences, notBefore: p.notBefore, hasExpiry: p.hasExpiry, nameID: p.nameID, all: p.everything}, nil
 	case errors.Is(err, jwt.ErrTokenSignatureInvalid):
 		return nil, &TokenError{Failure: TokenSignature}
 	case errors.Is(err, errCritical):

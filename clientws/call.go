@@ -4,6 +4,7 @@ import (
 	"log/slog"
 	"net/http"
 	"runtime/debug"
+	"slices"
 	"strings"
 	"time"
 	"unique"
@@ -80,7 +81,19 @@ func (c *call) identity(id string, expires time.Time) gateway.Identity {
 			claims[i] = gateway.Claim(claim)
 		}
 	}
+	var all []gateway.Claim
+	var headers []gateway.Header
+	if keep := c.h.options.KeepHeaders; keep != nil && keep(c.hub) {
+		headers = keptHeaders(c.r.Header)
+		token, _ := auth.ClientToken(c.r)
+		for _, claim := range c.h.options.Verifier.TokenClaims(token) {
+			all = append(all, gateway.Claim(claim))
+		}
+		all = slices.Clip(all)
+	}
 	return gateway.Identity{
+		TokenClaims:      all,
+		Headers:          headers,
 		ID:               strings.Clone(id),
 		Hub:              unique.Make(c.hub).Value(),
 		HubName:          unique.Make(c.query.hub).Value(),

@@ -26,6 +26,10 @@ type Options struct {
 	Origins func() []string
 	// Limits returns the bounds and periods; nil means DefaultLimits.
 	Limits func() Limits
+	// KeepHeaders says whether the application behind a hub wants the claims of
+	// the token and the headers of the request that opens a connection. They
+	// stay in memory as long as the connection lives. Nil means no hub's does.
+	KeepHeaders func(hub string) bool
 	// TrustedProxies are the peers whose X-Forwarded-For is believed.
 	TrustedProxies []netip.Prefix
 	// Logger receives one line for each refused request; nil discards.

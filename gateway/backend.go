@@ -63,7 +63,9 @@ type Record struct {
 	// InvocationID is raw: JSON text is still escaped.
 	InvocationID []byte
 	HasID        bool
-	// Frame is the record with its framing, Body without.
+	// Frame is the record with its framing, Body without. For a protocol whose
+	// framing the gateway does not know both are the bytes as they came, and
+	// Type is 0.
 	Frame, Body []byte
 	// Message is the parsed record, nil for sessions with RawRecords.
 	Message *hubprotocol.Message

@@ -40,8 +40,8 @@ type Target struct {
 	Kind TargetKind
 	// IDs are connection ids, user ids or group names; unused for TargetAll.
 	IDs []string
-	// Except are connection ids that are left out.
-	Except []string
+	// Except are connection ids, ExceptUsers user ids that are left out.
+	Except, ExceptUsers []string
 }
 
 // Command is the one form of everything that REST, hub servers and other

@@ -131,9 +131,23 @@ func (g *Gateway) Admit(hub string, diagnostic bool) error {
 	return nil
 }
 
+// Connections counts a hub's connections, those before their handshake included.
+func (g *Gateway) Connections(hub string) int {
+	if h := g.hubs.get(hub); h != nil {
+		return int(h.live.Load())
+	}
+	return 0
+}
+
+// Each visits the live connections at this moment; no lock is held meanwhile.
+func (g *Gateway) Each(visit func(*Conn)) { g.conns.each(visit) }
+
 // Lookup returns the live connection with the id, or whether the id is known
 // to be dead: its connection has ended or is ending.
 func (g *Gateway) Lookup(id string) (c *Conn, ended bool) { return g.conns.lookup(id) }
+
+// Session returns what the Backend made of the connection, nil before its handshake.
+func (c *Conn) Session() Session { return c.openSession() }
 
 func (c *Conn) isOpen() bool { return c.openedAt.Load() != 0 }
 

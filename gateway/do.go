@@ -3,6 +3,7 @@ package gateway
 import (
 	"context"
 	"fmt"
+	"sync/atomic"
 )
 
 // Do carries a command out on all nodes. It is the one path of every verb,
@@ -22,6 +23,62 @@ func (g *Gateway) Do(ctx context.Context, cmd *Command) (Result, error) {
 		return here, err
 	}
 	return g.elsewhere(ctx, cmd, here)
+}
+
+// Start is Do for callers that must not wait but whose commands have to keep
+// their order: the command is queued when Start returns, so that what the
+// caller does next comes behind it, and answered is called once with what Do
+// would have returned. It may be called before Start returns, or later by a
+// worker, and must not block. With a Backplane that is an Asker, Start waits
+// for the other nodes.
+func (g *Gateway) Start(ctx context.Context, cmd *Command, answered func(Result, error)) {
+	if cmd.Verb == VerbSend {
+		answered(g.Do(ctx, cmd))
+		return
+	}
+	if g.opts.Backplane == nil {
+		g.startHere(cmd, func(matched int) { answered(Result{Matched: matched}, nil) })
+		return
+	}
+	// Both halves are counted: the last one to be there answers.
+	var both struct {
+		left atomic.Int32
+		sum  atomic.Int64
+		err  error
+	}
+	both.left.Store(2)
+	half := func(matched int) {
+		both.sum.Add(int64(matched))
+		if both.left.Add(-1) == 0 {
+			answered(Result{Matched: int(both.sum.Load())}, both.err)
+		}
+	}
+	g.startHere(cmd, half)
+	there, err := g.elsewhere(ctx, cmd, Result{})
+	both.err = err
+	half(there.Matched)
+}
+
+// startHere queues a command on this node and calls then with what it matched.
+func (g *Gateway) startHere(cmd *Command, then func(matched int)) {
+	h := g.hubs.get(cmd.Hub)
+	if h == nil {
+		then(0)
+		return
+	}
+	answer := newAnswer()
+	answer.then = then
+	g.begin(h, cmd, answer)
+	answer.done(0)
+}
+
+// Force is Do for a send that has waited long enough: the bounds of D12 do not
+// refuse it. Whoever uses it has to see to it that such sends are rare.
+func (g *Gateway) Force(ctx context.Context, cmd *Command) error {
+	if _, err := g.Apply(ctx, cmd); err != nil || g.opts.Backplane == nil {
+		return err
+	}
+	return g.opts.Backplane.Publish(ctx, cmd)
 }
 
 // elsewhere carries a command out on the other nodes and adds their results.
@@ -64,15 +121,16 @@ func (g *Gateway) Apply(ctx context.Context, cmd *Command) (Result, error) {
 		g.applySend(h, cmd)
 		return Result{}, nil
 	}
-	return g.begin(h, cmd).wait(ctx)
+	answer := newAnswer()
+	g.begin(h, cmd, answer)
+	return answer.wait(ctx)
 }
 
 // begin queues a command for the workers it concerns.
-func (g *Gateway) begin(h *hub, cmd *Command) *answer {
+func (g *Gateway) begin(h *hub, cmd *Command, answer *answer) {
 	if cmd.Verb == VerbClose {
 		g.closeUnopened(h, cmd)
 	}
-	answer := newAnswer()
 	h.plan(cmd.Target, func(to *receivers) {
 		op := &verbOp{cmd: cmd, to: *to, answer: answer}
 		if cmd.Verb == VerbJoin {
@@ -81,7 +139,6 @@ func (g *Gateway) begin(h *hub, cmd *Command) *answer {
 		answer.add()
 		to.shard.worker.queue.push(op)
 	})
-	return answer
 }
 
 func (g *Gateway) applySend(h *hub, cmd *Command) {

@@ -5,6 +5,10 @@ import "time"
 // Claim is one claim of a user: application claims only, no system claims.
 type Claim struct{ Type, Value string }
 
+// Header is one header of the request that opened a connection; headers with
+// several values are several Headers of one name.
+type Header struct{ Name, Value string }
+
 // Identity is who a connection belongs to and how it was opened. It does not
 // change while the connection lives and is independent of the transport.
 type Identity struct {
@@ -15,6 +19,12 @@ type Identity struct {
 	// User is the user id, empty for anonymous clients.
 	User   string
 	Claims []Claim
+	// TokenClaims are all claims of the token under their names there, system
+	// claims (asrs.s.*) included, and Headers those of the request without
+	// credentials and what belongs to one hop. Both are empty for hubs whose
+	// application does not ask for them.
+	TokenClaims []Claim
+	Headers     []Header
 	// Query is the raw query string of the request that opened the connection,
 	// without access_token and id.
 	Query string

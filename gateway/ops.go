@@ -68,6 +68,7 @@ type answer struct {
 	parts   atomic.Int32
 	matched atomic.Int64
 	ready   chan struct{}
+	then    func(matched int) // called instead of closing ready, by whoever has the last part
 }
 
 func newAnswer() *answer {
@@ -80,9 +81,14 @@ func (a *answer) add() { a.parts.Add(1) }
 
 func (a *answer) done(matched int) {
 	a.matched.Add(int64(matched))
-	if a.parts.Add(-1) == 0 {
-		close(a.ready)
+	if a.parts.Add(-1) > 0 {
+		return
 	}
+	if a.then != nil {
+		a.then(int(a.matched.Load()))
+		return
+	}
+	close(a.ready)
 }
 
 func (a *answer) wait(ctx context.Context) (Result, error) {

@@ -90,6 +90,9 @@ func (c *Conn) consume(data []byte) ([]byte, error) {
 			return data, err
 		}
 	}
+	if c.opaque() {
+		return nil, c.pass(data)
+	}
 	limits := c.g.opts.Limits()
 	for len(data) > 0 {
 		frame, body, rest, err := hubprotocol.Cut(c.Protocol(), data, limits.MessageBytes)
@@ -105,6 +108,22 @@ func (c *Conn) consume(data []byte) ([]byte, error) {
 		data = rest
 	}
 	return nil, nil
+}
+
+// opaque reports whether the framing of the client's protocol is not known.
+// Only a session that takes raw records can have accepted such a client.
+func (c *Conn) opaque() bool {
+	p := c.Protocol()
+	return p != hubprotocol.JSON && p != hubprotocol.MessagePack && p != hubprotocol.BlazorPack
+}
+
+// pass hands over bytes of an opaque protocol as they came.
+func (c *Conn) pass(data []byte) error {
+	if len(data) == 0 {
+		return nil
+	}
+	c.shard.books.messagesIn.Add(1)
+	return c.deliver(Record{Frame: data, Body: data})
 }
 
 // record handles one whole record.

@@ -16,6 +16,12 @@ const (
 	CloseClosedByAppServer    CloseReason = "ClosedByAppServer"
 	CloseServiceReload        CloseReason = "ServiceReload"
 	CloseUnauthorized         CloseReason = "Unauthorized"
+	// CloseNoAvailableServerConnection: no hub server could take the client.
+	CloseNoAvailableServerConnection CloseReason = "NoAvailableServerConnection"
+	// CloseServerConnectionClosed: the client's hub server went away.
+	CloseServerConnectionClosed CloseReason = "ServerConnectionClosed"
+	// CloseServiceModeSwitched: the hub got another service mode.
+	CloseServiceModeSwitched CloseReason = "ServiceModeSwitched"
 	// CloseServiceTransientError is a fault of the gateway itself.
 	CloseServiceTransientError CloseReason = "ServiceTransientError"
 )
@@ -26,6 +32,7 @@ func CloseReasons() []CloseReason { return closeReasonList[:] }
 var closeReasonList = [...]CloseReason{
 	CloseNormal, CloseThrottled, ClosePingTimeout, CloseInvokeUpstreamFailed, CloseSlowClient, CloseHandshakeError,
 	CloseBadRequest, CloseClosedByAppServer, CloseServiceReload, CloseUnauthorized, CloseServiceTransientError,
+	CloseNoAvailableServerConnection, CloseServerConnectionClosed, CloseServiceModeSwitched,
 }
 
 // DropReason is why a delivery to one receiver was given up. The list is closed.

@@ -10,7 +10,8 @@ type receivers struct {
 	groups []*group // TargetGroups
 	except []string
 	// exceptSet replaces except when it is long.
-	exceptSet map[string]struct{}
+	exceptSet   map[string]struct{}
+	exceptUsers []string
 }
 
 // longExcept is from how many exclusions on a set is faster than comparing.
@@ -43,6 +44,9 @@ func (r *receivers) each(visit func(*Conn)) {
 }
 
 func (r *receivers) wants(c *Conn) bool {
+	if len(r.exceptUsers) > 0 && c.id.User != "" && slices.Contains(r.exceptUsers, c.id.User) {
+		return false
+	}
 	if r.exceptSet != nil {
 		_, not := r.exceptSet[c.id.ID]
 		return !not
@@ -61,7 +65,7 @@ func (r *receivers) snapshot() []*Conn {
 // is resolved as far as it can be without the worker: connections and users to
 // connections, groups to their objects.
 func (h *hub) plan(t Target, push func(*receivers)) {
-	base := receivers{kind: t.Kind, except: t.Except}
+	base := receivers{kind: t.Kind, except: t.Except, exceptUsers: t.ExceptUsers}
 	if len(t.Except) > longExcept {
 		base.exceptSet = make(map[string]struct{}, len(t.Except))
 		for _, id := range t.Except {
