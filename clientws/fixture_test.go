@@ -1,22 +1,18 @@
 package clientws
 
 import (
-	"bytes"
 	"context"
 	"fmt"
 	"io"
 	"log/slog"
 	"net"
 	"net/http"
-	"net/url"
 	"os"
 	"runtime"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
-	"github.com/gorilla/websocket"
 	"github.com/stretchr/testify/require"
 
 	"github.com/hubgate/hubgate/auth"
@@ -269,172 +265,3 @@ func (f *fixture) live(id string) *gateway.Conn {
 }
 
 const jsonHandshake = `{"protocol":"json","version":1}` + "\x1e"
-
-// wsClient is a WebSocket client with expectations.
-type wsClient struct {
-	*websocket.Conn
-	t *testing.T
-}
-
-func (f *fixture) dialer() *websocket.Dialer {
-	return &websocket.Dialer{NetDialContext: f.network.dial}
-}
-
-// tryDial opens a WebSocket and returns the answer if that is refused.
-func (f *fixture) tryDial(query string, header http.Header) (*wsClient, response) {
-	f.t.Helper()
-	conn, res, err := f.dialer().Dial("ws://hub.example/client/?"+query, header)
-	if err != nil {
-		require.NotNil(f.t, res, "%v", err)
-		body, _ := io.ReadAll(res.Body)
-		return nil, response{res.StatusCode, res.Header, string(body)}
-	}
-	f.t.Cleanup(func() { _ = conn.Close() })
-	return &wsClient{conn, f.t}, response{status: res.StatusCode, header: res.Header}
-}
-
-func (f *fixture) dial(query string) *wsClient {
-	f.t.Helper()
-	ws, res := f.tryDial(query, nil)
-	require.NotNil(f.t, ws, "refused: %d %s", res.status, res.body)
-	return ws
-}
-
-// open connects a WebSocket client of a user up to its handshake.
-func (f *fixture) open(user string) (*wsClient, string) {
-	f.t.Helper()
-	token := f.user(user)
-	n := f.negotiate(token)
-	ws := f.dial(n.query() + "&access_token=" + token)
-	ws.say(jsonHandshake)
-	ws.want("{}\x1e")
-	return ws, n.ConnectionID
-}
-
-func (ws *wsClient) say(text string) {
-	ws.t.Helper()
-	require.NoError(ws.t, ws.WriteMessage(websocket.TextMessage, []byte(text)))
-}
-
-func (ws *wsClient) wantMessage(opcode int, text string) {
-	ws.t.Helper()
-	require.NoError(ws.t, ws.SetReadDeadline(time.Now().Add(time.Minute)))
-	got, message, err := ws.ReadMessage()
-	require.NoError(ws.t, err)
-	require.Equal(ws.t, text, string(message))
-	require.Equal(ws.t, opcode, got, "opcode")
-}
-
-func (ws *wsClient) want(text string) {
-	ws.t.Helper()
-	ws.wantMessage(websocket.TextMessage, text)
-}
-
-// wantClose reads until the end, which must be a Close frame with the code.
-func (ws *wsClient) wantClose(code int) {
-	ws.t.Helper()
-	require.NoError(ws.t, ws.SetReadDeadline(time.Now().Add(time.Minute)))
-	for {
-		_, message, err := ws.ReadMessage()
-		if err == nil {
-			require.Contains(ws.t, string(message), `"type"`, "unexpected record before the end")
-			continue
-		}
-		require.True(ws.t, websocket.IsCloseError(err, code), "%v", err)
-		return
-	}
-}
-
-// counts is a Metrics that remembers.
-type counts struct {
-	mu         sync.Mutex
-	negotiated int
-	opened     map[string]int
-	refused    map[Refusal]int
-	panics     int
-}
-
-func (c *counts) Negotiated() { c.change(func() { c.negotiated++ }) }
-func (c *counts) Panicked()   { c.change(func() { c.panics++ }) }
-func (c *counts) Opened(transport string) {
-	c.change(func() {
-		if c.opened == nil {
-			c.opened = make(map[string]int)
-		}
-		c.opened[transport]++
-	})
-}
-func (c *counts) Refused(reason Refusal) {
-	c.change(func() {
-		if c.refused == nil {
-			c.refused = make(map[Refusal]int)
-		}
-		c.refused[reason]++
-	})
-}
-
-func (c *counts) change(f func()) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	f()
-}
-
-func (c *counts) refusals(reason Refusal) (n int) {
-	c.change(func() { n = c.refused[reason] })
-	return n
-}
-
-// logBuffer is a log that several goroutines write to.
-type logBuffer struct {
-	mu  sync.Mutex
-	buf bytes.Buffer
-}
-
-func (l *logBuffer) Write(b []byte) (int, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.buf.Write(b)
-}
-
-func (l *logBuffer) String() string {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.buf.String()
-}
-
-// pipes is a network in memory.
-type pipes struct {
-	conns  chan net.Conn
-	closed chan struct{}
-	once   sync.Once
-}
-
-func (p *pipes) Accept() (net.Conn, error) {
-	select {
-	case conn := <-p.conns:
-		return conn, nil
-	case <-p.closed:
-		return nil, net.ErrClosed
-	}
-}
-
-func (p *pipes) Close() error {
-	p.once.Do(func() { close(p.closed) })
-	return nil
-}
-
-func (p *pipes) Addr() net.Addr { return &net.UnixAddr{Name: "pipe"} }
-
-func (p *pipes) dial(ctx context.Context, _, _ string) (net.Conn, error) {
-	near, far := net.Pipe()
-	select {
-	case p.conns <- far:
-		return near, nil
-	case <-p.closed:
-		return nil, net.ErrClosed
-	case <-ctx.Done():
-		return nil, ctx.Err()
-	}
-}
-
-func escape(s string) string { return url.QueryEscape(s) }

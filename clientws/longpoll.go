@@ -212,19 +212,21 @@ func (l *longPoll) answer(c *call, status int, contentType string, body []byte) 
 	return l.write(c.w, body)
 }
 
-// serveDelete ends a long-polling connection at the client's wish (C57).
+// serveDelete ends a long-polling connection at the client's wish (C57), also
+// one that is ending anyway: such a client does not poll again.
 func (h *Handler) serveDelete(c *call) error {
 	t, err := h.find(c)
-	switch {
-	case err != nil:
+	if err != nil {
 		return err
-	case t.dead:
-		return errUnknownID
-	case t.conn == nil:
+	}
+	if t.conn == nil {
 		return errDelete
 	}
 	l, ok := t.conn.Transport().(*longPoll)
-	if !ok {
+	switch {
+	case !ok && t.dead:
+		return errUnknownID
+	case !ok:
 		return errDelete
 	}
 	l.finish(gateway.Cause{Reason: gateway.CloseNormal})

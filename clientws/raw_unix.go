@@ -77,7 +77,7 @@ func (s *socket) readOnce(fd uintptr) bool {
 		case n == 0:
 			s.failed = io.EOF
 		default:
-			s.unread, s.more = space[:n], n == len(space)
+			s.took(n)
 		}
 		return true
 	}

@@ -93,6 +93,16 @@ func (s *socket) park() {
 	s.read()
 }
 
+// extend borrows a buffer for bytes that did not fit where park put them.
+func (s *socket) extend() {
+	if !s.more {
+		return
+	}
+	s.borrowed, s.wait = readBuffers.Get().(*readBuffer), false
+	s.unread = s.borrowed[:copy(s.borrowed[:], s.first[:])]
+	s.read()
+}
+
 func (s *socket) read() {
 	s.more = false
 	if err := s.raw.Read(s.once); err != nil {
@@ -100,12 +110,22 @@ func (s *socket) read() {
 	}
 }
 
-// space is where readOnce reads to.
+// space is where readOnce reads to: what is behind unread.
 func (s *socket) space() []byte {
 	if s.borrowed != nil {
-		return s.borrowed[:]
+		return s.borrowed[len(s.unread):]
 	}
 	return s.first[:]
+}
+
+// took makes the n bytes that were read into space part of unread.
+func (s *socket) took(n int) {
+	s.more = n == len(s.space())
+	if s.borrowed != nil {
+		s.unread = s.borrowed[:len(s.unread)+n]
+		return
+	}
+	s.unread = s.first[:n]
 }
 
 // Write implements net.Conn.

@@ -185,7 +185,7 @@ func TestEvents(t *testing.T) {
 		require.Equal(t, 404, c.post(`{"type":6}`+"\x1e").status)
 	})
 
-	t.Run("POST before the GET waits for it", func(t *testing.T) {
+	t.Run("D5 POST before the GET waits for it", func(t *testing.T) {
 		n := f.negotiate(token)
 		for _, part := range []string{jsonHandshake[:10], jsonHandshake[10:], `{"type":1,"target":"early","arguments":[]}` + "\x1e"} {
 			require.Equal(t, 200, f.do(request{method: "POST", query: n.query(), token: token, body: part}).status)

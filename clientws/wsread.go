@@ -29,7 +29,6 @@ func (t *wsConn) readFrom(early []byte) {
 // parked waits for the client, then reads.
 func (t *wsConn) parked() {
 	t.sock.park()
-	t.borrowReader()
 	t.readOn()
 }
 
@@ -53,6 +52,8 @@ func (t *wsConn) returnReader() {
 // readOn is not part of parked, so that its defer costs the waiting stack nothing.
 func (t *wsConn) readOn() {
 	defer t.recover()
+	t.sock.extend()
+	t.borrowReader()
 	t.read()
 }
 
@@ -80,7 +81,7 @@ func (t *wsConn) readMessage() error {
 	buffer := readBuffers.Get().(*readBuffer)
 	defer readBuffers.Put(buffer)
 	for {
-		n, err := message.Read(buffer[:])
+		n, err := t.readAvailable(message, buffer[:])
 		if n > 0 && t.conn.Feed(buffer[:n]) != nil {
 			// The connection is ending. Reading goes on, for the peer's Close
 			// frame and because unread input would reset what is still on its way.
@@ -95,6 +96,17 @@ func (t *wsConn) readMessage() error {
 			return err
 		}
 	}
+}
+
+// readAvailable reads what there is of a message, at least something: a record
+// that came in one piece is fed in one.
+func (t *wsConn) readAvailable(message io.Reader, b []byte) (n int, err error) {
+	for err == nil && n < len(b) && (n == 0 || t.in.Buffered() > 0 || !t.sock.idle()) {
+		var more int
+		more, err = message.Read(b[n:])
+		n += more
+	}
+	return n, err
 }
 
 // lostText is what .NET clients and servers say when a socket just ends.
@@ -166,7 +178,13 @@ func (t *wsConn) recover() {
 	}
 	t.deaf = true
 	t.conn.Close(internalCause)
-	go t.readOn()
+	go t.readDeaf()
+}
+
+// readDeaf goes on where reading panicked.
+func (t *wsConn) readDeaf() {
+	defer t.recover()
+	t.read()
 }
 
 func (t *wsConn) recoverLast() {

@@ -68,6 +68,7 @@ type clocks struct {
 	pinged    atomic.Bool  // the client has ever pinged
 	lastRead  atomic.Int64
 	lastWrite atomic.Int64
+	leaving   atomic.Bool  // nothing more is read: the end is queued or decided
 	detached  atomic.Int64 // since when nobody polls; 0 = somebody does
 	closing   atomic.Int64 // since when the end is decided; 0 = it is not
 }
@@ -194,6 +195,9 @@ func (c *Conn) alone() receivers {
 // Close ends the connection: what is queued is delivered, then a Close record,
 // then the transport ends. The first cause counts.
 func (c *Conn) Close(cause Cause) {
+	if !c.closesTooEarly() {
+		c.leaving.Store(true)
+	}
 	c.shard.worker.queue.push(&closeOp{conn: c, cause: cause})
 }
 

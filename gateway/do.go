@@ -10,7 +10,7 @@ import (
 // whoever asks. A send is queued and not waited for; every other verb has been
 // applied when Do returns, and Result counts the connections it found.
 //
-// Errors: ErrHubBusy for a send while too many bytes wait for the hub's
+// Errors: ErrTooManyGroups for a join that no connection had room for, ErrHubBusy for a send while too many bytes wait for the hub's
 // clients, the context's error, and what the backplane reports.
 func (g *Gateway) Do(ctx context.Context, cmd *Command) (Result, error) {
 	if cmd.Verb == VerbSend {
@@ -129,7 +129,7 @@ func (g *Gateway) Apply(ctx context.Context, cmd *Command) (Result, error) {
 // begin queues a command for the workers it concerns.
 func (g *Gateway) begin(h *hub, cmd *Command, answer *answer) {
 	if cmd.Verb == VerbClose {
-		g.closeUnopened(h, cmd)
+		answer.matched.Add(int64(g.closeUnopened(h, cmd)))
 	}
 	h.plan(cmd.Target, func(to *receivers) {
 		op := &verbOp{cmd: cmd, to: *to, answer: answer}
@@ -151,13 +151,15 @@ func (g *Gateway) applySend(h *hub, cmd *Command) {
 
 // closeUnopened closes named connections that are still before their
 // handshake: they are no receivers yet, but a close must not miss them.
-func (g *Gateway) closeUnopened(h *hub, cmd *Command) {
+func (g *Gateway) closeUnopened(h *hub, cmd *Command) (closed int) {
 	if cmd.Target.Kind != TargetConnections {
-		return
+		return 0
 	}
 	for _, id := range cmd.Target.IDs {
 		if c, dead := g.conns.lookup(id); c != nil && !dead && c.hub == h && !c.isOpen() {
 			c.Close(cmd.Cause)
+			closed++
 		}
 	}
+	return closed
 }

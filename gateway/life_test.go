@@ -296,3 +296,16 @@ func TestASessionThatPanicsIsToldTheEnd(t *testing.T) {
 		require.Equal(t, []string{"opened 1", "record 1 x", "closed 1 ServiceTransientError"}, n.backend.Events())
 	})
 }
+
+func TestNothingIsReadBehindAReasonToClose(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		n := start(t, func(_ *gateway.Options, n *node) {
+			n.backend.OnRecord = func(c *gateway.Conn, _ gateway.Record) { c.Close(gateway.Cause{Reason: gateway.CloseBadRequest}) }
+		})
+		c := n.connect("1", "")
+		one := "{\"type\":1,\"target\":\"x\",\"arguments\":[]}\x1e"
+		require.Error(t, c.Conn.Feed([]byte(one+one)))
+		synctest.Wait()
+		require.Equal(t, []string{"opened 1", "record 1 x", "closed 1 BadRequest"}, n.backend.Events())
+	})
+}

@@ -282,6 +282,36 @@ func TestUserGroups(t *testing.T) {
 	})
 }
 
+func TestGroupLimit(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		n := start(t, func(_ *gateway.Options, n *node) { n.limits.MaxGroups = 1 })
+		n.connect("1", "ann")
+		n.connect("2", "ann")
+		require.Equal(t, 1, n.join("g", "1"))
+		require.Equal(t, 1, n.join("g", "1"), "a member stays one")
+		join := func(t gateway.Target) (gateway.Result, error) {
+			return n.Do(context.Background(), &gateway.Command{Hub: "chat", Verb: gateway.VerbJoin, Target: t, Group: "h"})
+		}
+		_, err := join(conns("1"))
+		require.ErrorIs(t, err, gateway.ErrTooManyGroups)
+		r, err := join(users("ann"))
+		require.NoError(t, err)
+		require.Equal(t, 1, r.Matched, "the connection that has room joins")
+		n.balanced()
+	})
+}
+
+func TestCloseBeforeTheHandshake(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		n := start(t, nil)
+		c := gatewaytest.Connect(t, n.Gateway, gatewaytest.Options{ID: "1", Hub: "chat", Protocol: "-"})
+		cause := gateway.Cause{Reason: gateway.CloseClosedByAppServer, Text: "bye"}
+		require.Equal(t, 1, n.do(gateway.Command{Verb: gateway.VerbClose, Target: conns("1"), Cause: cause}).Matched)
+		require.Equal(t, cause, c.WantEnd(t.Context()))
+		require.Equal(t, []string{"{\"error\":\"bye\"}\x1e"}, c.Got())
+	})
+}
+
 func TestQuotas(t *testing.T) {
 	t.Run("C21 R51 quotas", func(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {

@@ -67,6 +67,7 @@ func (o *frameOp) apply(w *worker) {
 type answer struct {
 	parts   atomic.Int32
 	matched atomic.Int64
+	refused atomic.Bool // by a limit
 	ready   chan struct{}
 	then    func(matched int) // called instead of closing ready, by whoever has the last part
 }
@@ -95,7 +96,11 @@ func (a *answer) wait(ctx context.Context) (Result, error) {
 	a.done(0)
 	select {
 	case <-a.ready:
-		return Result{Matched: int(a.matched.Load())}, nil
+		r := Result{Matched: int(a.matched.Load())}
+		if r.Matched == 0 && a.refused.Load() {
+			return r, ErrTooManyGroups
+		}
+		return r, nil
 	case <-ctx.Done():
 		return Result{}, ctx.Err()
 	}
@@ -137,7 +142,10 @@ func (o *verbOp) apply(w *worker) {
 func (o *verbOp) join(w *worker) int {
 	n := 0
 	for _, c := range o.to.snapshot() {
-		w.join(c, o.group, o.cmd.Membership)
+		if !w.join(c, o.group, o.cmd.Membership) {
+			o.answer.refused.Store(true)
+			continue
+		}
 		n++
 	}
 	o.to.shard.hub.groups.unpin(o.group, w.index)
@@ -165,12 +173,13 @@ func (o *verbOp) count() int {
 	return n
 }
 
-// join adds a connection to a group and remembers when that ends.
-func (w *worker) join(c *Conn, g *group, m Membership) {
+// join adds a connection to a group and remembers when that ends. It reports
+// false if the connection is in too many groups.
+func (w *worker) join(c *Conn, g *group, m Membership) bool {
 	limit := c.g.opts.Limits().MaxGroups
 	if limit > 0 && len(c.groups) >= limit && c.membership(g.name) == nil {
 		c.Logger().Warn("group not joined", "reason", ErrTooManyGroups.Error())
-		return
+		return false
 	}
 	have := g.join(c, m)
 	if m.ByUser && !m.Until.IsZero() && !have.listed {
@@ -178,6 +187,7 @@ func (w *worker) join(c *Conn, g *group, m Membership) {
 		c.shard.expiring = append(c.shard.expiring, have)
 		c.shard.expires.Store(int32(len(c.shard.expiring)))
 	}
+	return true
 }
 
 // expireOp ends memberships by user whose time has come.

@@ -105,6 +105,9 @@ func (c *Conn) consume(data []byte) ([]byte, error) {
 		if err := c.record(frame, body); err != nil {
 			return nil, err
 		}
+		if c.leaving.Load() {
+			return nil, c.endedCause() // what follows a reason to close is not looked at
+		}
 		data = rest
 	}
 	return nil, nil

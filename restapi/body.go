@@ -1,6 +1,7 @@
 package restapi
 
 import (
+	"bytes"
 	"errors"
 	"io"
 	"net"
@@ -19,18 +20,16 @@ var (
 
 // body is a request's body within its bounds. It is used by one goroutine.
 type body struct {
-	from       io.ReadCloser
-	connection http.ResponseWriter
-	left       int64 // bytes that may still come; below 0 it is too large
-	ended      bool
+	from io.ReadCloser
+	left int64 // bytes that may still come; below 0 it is too large
 }
 
-// newBody gives the connection a deadline for reading, which ends with the
-// body. Where there is no connection to give it to, as in some tests, the
-// bound is that of the server.
+// newBody gives the connection a deadline for reading; net/http lifts it when
+// the body has ended. Where there is no connection to give it to, as in some
+// tests, the bound is that of the server.
 func newBody(w http.ResponseWriter, r *http.Request, limits Limits) body {
 	_ = http.NewResponseController(w).SetReadDeadline(time.Now().Add(limits.BodyTimeout))
-	b := body{from: r.Body, connection: w, left: limits.BodyBytes}
+	b := body{from: r.Body, left: limits.BodyBytes}
 	if r.ContentLength > b.left {
 		b.left = -1
 	}
@@ -52,12 +51,6 @@ func (b *body) Read(p []byte) (int, error) {
 	}
 	if timeout, ok := errors.AsType[net.Error](err); ok && timeout.Timeout() {
 		return n, errBodyTooSlow
-	}
-	if errors.Is(err, io.EOF) && !b.ended {
-		// net/http goes on reading to notice callers that leave: a deadline
-		// that passes while a handler waits would look like one that left.
-		b.ended = true
-		_ = http.NewResponseController(b.connection).SetReadDeadline(time.Time{})
 	}
 	return n, err
 }
@@ -108,8 +101,7 @@ func message(header string, from io.Reader) (*hubprotocol.Frames, error) {
 	buffer := buffers.Get().(*[]byte)
 	content, err := readAll((*buffer)[:0], from)
 	*buffer = content
-	// Frames keep what they are given as octet-stream.
-	if media != octetType && cap(content) <= maxPooledBuffer {
+	if cap(content) <= maxPooledBuffer {
 		defer buffers.Put(buffer)
 	}
 	switch {
@@ -189,7 +181,8 @@ func bodyFailure(err error) error {
 func parse(media string, content []byte) (*hubprotocol.Frames, error) {
 	switch media {
 	case octetType:
-		payloads, err := hubprotocol.ParseOctetStreamBody(content)
+		// The frames stay pieces of the body for as long as clients wait for them.
+		payloads, err := hubprotocol.ParseOctetStreamBody(bytes.Clone(content))
 		if err != nil {
 			return nil, err
 		}

@@ -2,6 +2,7 @@ package restapi
 
 import (
 	"context"
+	"fmt"
 	"net/http"
 	"strings"
 	"testing"
@@ -98,6 +99,27 @@ func TestSends(t *testing.T) {
 		}
 		require.Len(t, f.gateway.Stats().Hubs, len(before.Hubs), "a hub was created")
 	})
+}
+
+// Frames of an octet-stream body are the body's own bytes: nothing may reuse
+// them while a client has yet to take them.
+func TestWaitingMessagesStayAsTheyAre(t *testing.T) {
+	f := newFixture(t)
+	stalled := gatewaytest.Connect(t, f.gateway, gatewaytest.Options{Hub: "chat", ID: "s", Stalled: true})
+	binary := []edit{with("Content-Type", "application/octet-stream")}
+	const rounds = 20
+	for i := range rounds {
+		frame := fmt.Sprintf(`{"type":1,"target":"binary%02d","arguments":[]}`+"\x1e", i)
+		body := "\x81\xa4json\xc4" + string([]byte{byte(len(frame))}) + frame
+		f.do("POST", "/api/hubs/chat/:send", body, binary...).wantStatus(202)
+		f.do("POST", "/api/hubs/chat/:send", `{"target":"0123456789012345678901234567890123456789"}`).wantStatus(202)
+	}
+	stalled.Unstall()
+	f.settled(t.Context(), stalled)
+	got := strings.Join(stalled.Got(), "")
+	for i := range rounds {
+		require.Contains(t, got, fmt.Sprintf(`"binary%02d"`, i))
+	}
 }
 
 func TestExistence(t *testing.T) {

@@ -27,6 +27,7 @@ func (c *serveCommand) Run(env *environment) error {
 	var helpers sync.WaitGroup
 	watching, stopWatching := context.WithCancel(env.ctx)
 	helpers.Go(func() { s.watchSettings(watching, env.args) })
+	helpers.Go(func() { giveMemoryBack(watching) })
 	if s.cert != nil {
 		helpers.Go(func() { s.watchFiles(watching, "certificate", s.cert.watched(), s.cert.reload) })
 	}

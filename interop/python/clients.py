@@ -23,7 +23,7 @@ KEY = os.environ['HUBGATE_KEY']
 APP = os.environ['APP_URL']
 ADMIN = os.environ['HUBGATE_ADMIN']
 REST = Rest(ENDPOINT, KEY)
-PATIENCE = 15
+PATIENCE = 60
 UNICODE = 'Grüße, Ελληνικά, 日本語, 🚀'
 
 
@@ -198,7 +198,7 @@ async def main() -> int:
         ):
             title = f'python {protocol.__name__}: {name}'
             try:
-                await asyncio.wait_for(case(f'python{number}{protocol.__name__}', protocol()), 60)
+                await asyncio.wait_for(case(f'python{number}{protocol.__name__}', protocol()), 180)
                 print(f'ok {title}', flush=True)
             except Exception as error:
                 failed += 1

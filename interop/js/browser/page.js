@@ -9,7 +9,7 @@ function check(condition, what) {
 }
 
 const within = (what, promise) =>
-  Promise.race([promise, new Promise((_, reject) => setTimeout(() => reject(new Error(`${what}: nothing after 10 s`)), 10_000))]);
+  Promise.race([promise, new Promise((_, reject) => setTimeout(() => reject(new Error(`${what}: nothing after 20 s`)), 20_000))]);
 
 async function run(name, body) {
   try {

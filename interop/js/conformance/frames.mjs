@@ -4,6 +4,7 @@ import { sleep, until } from '../lib/wait.mjs';
 
 const RS = '\x1e';
 const quietTime = 400;
+const bound = 20_000;
 const probes = {
   text: '{"type":1,"invocationId":"probe","target":"Nothing","arguments":[]}' + RS,
   // [1, {}, "probe", "Nothing", [], []] behind its length
@@ -40,12 +41,12 @@ export async function play(target, frameCase) {
   for (const frame of frameCase.send) socket.send(frame);
   try {
     const wanted = frameCase.expect.length;
-    await until('the expected records', () => records.length >= wanted || code !== undefined).catch(() => {});
+    await until('the expected records', () => records.length >= wanted || code !== undefined, bound).catch(() => {});
     if (typeof frameCase.then === 'number') {
-      await until('the close', () => code !== undefined).catch(() => {});
+      await until('the close', () => code !== undefined, bound).catch(() => {});
     } else if (frameCase.then === 'open' && code === undefined) {
       socket.send(frameCase.binary ? probes.binary : probes.text);
-      await until('the probe', () => records.at(-1)?.endsWith('3:probe result') || code !== undefined).catch(() => {});
+      await until('the probe', () => records.at(-1)?.endsWith('3:probe result') || code !== undefined, bound).catch(() => {});
       if (records.at(-1)?.endsWith('3:probe result')) return { records: records.slice(0, -1), end: 'open' };
       return { records, end: code ?? 'open, but answers no invocation' };
     } else {

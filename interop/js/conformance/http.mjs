@@ -1,6 +1,6 @@
 // Plays an HTTP case and compares what was answered under each label.
 import { request as httpRequest } from 'node:http';
-import { sleep, until, within } from '../lib/wait.mjs';
+import { patience, sleep, until, within } from '../lib/wait.mjs';
 
 export const comparedHeaders = [
   'content-type', 'cache-control', 'pragma', 'expires', 'content-encoding', 'vary',
@@ -40,7 +40,7 @@ export class Conversation {
   }
 
   async request(label, method, url, options) {
-    const { answer } = await within(10_000, `${label || method} answered`, this.open(method, url, options));
+    const { answer } = await within(patience, `${label || method} answered`, this.open(method, url, options));
     const chunks = [];
     for await (const chunk of answer) chunks.push(chunk);
     const got = { status: answer.statusCode, headers: answer.headers, body: Buffer.concat(chunks).toString('utf8') };
@@ -60,7 +60,7 @@ export class Conversation {
   }
 
   async stream(label, url) {
-    const { request, answer } = await within(5_000, label, this.open('GET', url, { headers: { Accept: 'text/event-stream' } }));
+    const { request, answer } = await within(patience, label, this.open('GET', url, { headers: { Accept: 'text/event-stream' } }));
     this.answers.set(label, { status: answer.statusCode, headers: answer.headers });
     let text = '';
     answer.on('data', (chunk) => (text += chunk));

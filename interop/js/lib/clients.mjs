@@ -5,7 +5,7 @@ import * as signalr10 from 'signalr-10';
 import { MessagePackHubProtocol as MessagePack8 } from 'msgpack-8';
 import { MessagePackHubProtocol as MessagePack9 } from 'msgpack-9';
 import { MessagePackHubProtocol as MessagePack10 } from 'msgpack-10';
-import { Inbox, within } from './wait.mjs';
+import { Inbox, patience, within } from './wait.mjs';
 
 const packages = {
   8: { signalr: signalr8, MessagePack: MessagePack8 },
@@ -70,22 +70,22 @@ export class Client {
   }
 
   start() {
-    return within(15_000, 'start()', this.connection.start());
+    return within(patience, 'start()', this.connection.start());
   }
 
   invoke(...args) {
-    return within(15_000, `invoke(${args[0]})`, this.connection.invoke(...args));
+    return within(patience, `invoke(${args[0]})`, this.connection.invoke(...args));
   }
 
   send(...args) {
-    return within(15_000, `send(${args[0]})`, this.connection.send(...args));
+    return within(patience, `send(${args[0]})`, this.connection.send(...args));
   }
 
   stop() {
-    return within(15_000, 'stop()', this.connection.stop());
+    return within(patience, 'stop()', this.connection.stop());
   }
 
-  whenClosed(ms = 15_000) {
+  whenClosed(ms = patience) {
     return within(ms, 'onclose', this.closed);
   }
 }

@@ -5,7 +5,7 @@ import { createWriteStream, existsSync, mkdtempSync, readFileSync } from 'node:f
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { until, within } from './wait.mjs';
+import { patience, until, within } from './wait.mjs';
 
 export function freePort() {
   return new Promise((resolve, reject) => {
@@ -73,7 +73,7 @@ export class Gateway {
   }
 
   /** SIGTERM, then waits for the drain to end; resolves to the exit code. */
-  async stop(ms = 30_000) {
+  async stop(ms = patience) {
     this.child.kill('SIGTERM');
     try {
       return await within(ms, 'the gateway ends after SIGTERM', this.exited);

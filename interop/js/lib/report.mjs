@@ -28,7 +28,7 @@ export class Report {
   }
 
   /** Runs one case; it fails by throwing or by taking longer than `seconds`. */
-  async run(name, body, seconds = 30) {
+  async run(name, body, seconds = 180) {
     let timer;
     const late = new Promise((_, reject) => {
       timer = setTimeout(() => reject(new Error(`not done after ${seconds} s`)), seconds * 1000);

@@ -1,5 +1,8 @@
 // Waiting for things that happen, with a bound and a name for what did not happen.
 
+/** Far more than anything takes on a busy machine: a wait that ends by it is a failure, never a measurement. */
+export const patience = 60_000;
+
 export const sleep = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
 
 /** Settles as `promise` does, or rejects naming `what` after `ms`. */
@@ -12,7 +15,7 @@ export function within(ms, what, promise) {
 }
 
 /** Calls `probe` until it answers something truthy, which it returns. */
-export async function until(what, probe, ms = 10_000) {
+export async function until(what, probe, ms = patience) {
   const end = Date.now() + ms;
   for (;;) {
     const value = await probe();
@@ -36,7 +39,7 @@ export class Inbox {
     else this.values.push(value);
   }
 
-  async next(ms = 10_000) {
+  async next(ms = patience) {
     if (this.values.length > 0) return this.values.shift();
     let reader;
     const value = new Promise((resolve) => {

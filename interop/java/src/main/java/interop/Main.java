@@ -81,7 +81,7 @@ public final class Main {
     private void invokes(String hub, TransportEnum transport) {
         try (Session client = connect(hub, transport)) {
             equal(UNICODE, client.invoke(String.class, "Echo", UNICODE));
-            client.hub.invoke("Void").timeout(10, TimeUnit.SECONDS).blockingAwait();
+            client.hub.invoke("Void").timeout(60, TimeUnit.SECONDS).blockingAwait();
             String why = failureOf(() -> client.invoke(String.class, "Fail"));
             if (!why.contains("no luck")) {
                 throw new AssertionError(why);
@@ -153,7 +153,7 @@ public final class Main {
 
     private void streamIsRefused(String hub, TransportEnum transport) {
         try (Session client = connect(hub, transport)) {
-            failureOf(() -> client.hub.stream(Integer.class, "Count", 3).timeout(10, TimeUnit.SECONDS).blockingFirst());
+            failureOf(() -> client.hub.stream(Integer.class, "Count", 3).timeout(60, TimeUnit.SECONDS).blockingFirst());
             equal("on", client.invoke(String.class, "Echo", "on"));
         }
     }

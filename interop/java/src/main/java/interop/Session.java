@@ -11,7 +11,7 @@ import java.util.concurrent.TimeUnit;
 
 /** One connected client: what {@code news} brought it, and how it ended. */
 final class Session implements AutoCloseable {
-    private static final long SECONDS = 10;
+    private static final long SECONDS = 60;
 
     final HubConnection hub;
     final CompletableFuture<Optional<Exception>> closed = new CompletableFuture<>();
