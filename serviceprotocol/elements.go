@@ -77,10 +77,11 @@ func (r *reader) namesOf(field string, n int) []string {
 	if r.reuse != nil {
 		list = r.reuse.names
 	}
-	// The lists of one message share memory; where it is too small, earlier ones keep the old.
+	// The lists of one message share memory. Where it is too small the earlier ones keep the
+	// old, and the new has room for all of them: the next message like this fits.
 	start := len(list)
 	if cap(list)-start < n {
-		list, start = make([]string, 0, n), 0
+		list, start = make([]string, 0, start+n), 0
 	}
 	for ; n > 0 && r.reason == ""; n-- {
 		list = append(list, r.known(r.value(field)))
