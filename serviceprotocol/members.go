@@ -83,7 +83,7 @@ func (p *GroupMembers) Append(dst []byte) []byte {
 func ParseGroupMembers(payload []byte) (*GroupMembers, error) {
 	r := &reader{b: payload}
 	page := new(GroupMembers)
-	r.left = r.array(memberField, math.MaxInt)
+	r.left = r.array(memberField, math.MaxUint32)
 	if r.next() {
 		n := r.array(memberField, MaxNames)
 		if n > 0 {
@@ -106,7 +106,7 @@ const memberField = "group members"
 // member reads a list within the list that the reader is in.
 func (r *reader) member() GroupMember {
 	outer := r.left
-	r.left = r.array(memberField, math.MaxInt)
+	r.left = r.array(memberField, math.MaxUint32)
 	member := GroupMember{ConnectionID: r.text(memberField), UserID: r.text(memberField)}
 	r.further()
 	if r.reason == "" {

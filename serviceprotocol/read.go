@@ -1,6 +1,7 @@
 package serviceprotocol
 
 import (
+	"encoding/binary"
 	"errors"
 	"math"
 
@@ -21,7 +22,7 @@ type reader struct {
 // message reads a whole body.
 func (r *reader) message(body []byte) (Message, error) {
 	*r = reader{b: body, reuse: r.reuse}
-	r.left = r.array("message", math.MaxInt)
+	r.left = r.array("message", math.MaxUint32)
 	if r.left == 0 {
 		r.fail("message", ReasonTooFew)
 	}
@@ -118,7 +119,7 @@ func (r *reader) null() bool {
 
 // array reads the header of a list. The entries are known to have a byte each, so that
 // memory for them may be asked for.
-func (r *reader) array(field string, max int) int {
+func (r *reader) array(field string, max uint64) int {
 	if r.null() {
 		return 0
 	}
@@ -135,11 +136,11 @@ func (r *reader) pairs(field string) int {
 	return r.entries(field, uint64(n), 2*uint64(n), MaxPairs, rest, err)
 }
 
-func (r *reader) entries(field string, n, values uint64, max int, rest []byte, err error) int {
+func (r *reader) entries(field string, n, values, max uint64, rest []byte, err error) int {
 	switch {
 	case r.failed(field, err):
 		return 0
-	case n > uint64(max):
+	case n > max:
 		r.fail(field, ReasonTooMany)
 		return 0
 	case values > uint64(len(rest)):
@@ -155,6 +156,10 @@ func (r *reader) value(field string) []byte {
 	if r.null() {
 		return nil
 	}
+	if overlong(r.b) {
+		r.fail(field, ReasonTruncated)
+		return nil
+	}
 	v, rest, err := msgp.ReadStringZC(r.b)
 	if r.failed(field, err) {
 		return nil
@@ -168,12 +173,31 @@ func (r *reader) bytes(field string) []byte {
 	if r.null() {
 		return nil
 	}
+	if overlong(r.b) {
+		r.fail(field, ReasonTruncated)
+		return nil
+	}
 	v, rest, err := msgp.ReadBytesZC(r.b)
 	if r.failed(field, err) {
 		return nil
 	}
 	r.b = rest
 	return v[:len(v):len(v)]
+}
+
+// overlong tells whether a text, binary or extension value with a length of four bytes says
+// more than there is. Where an int has 32 bits, the library takes such a length for a
+// negative one.
+func overlong(b []byte) bool {
+	const header = 5
+	if len(b) < header {
+		return false
+	}
+	switch b[0] {
+	case 0xc6, 0xc9, 0xdb:
+		return uint64(binary.BigEndian.Uint32(b[1:])) > uint64(len(b)-header)
+	}
+	return false
 }
 
 // number reads an integer that is no element of its own.
@@ -212,6 +236,9 @@ func skip(b []byte, depth int) ([]byte, Reason) {
 		size, rest, err = msgp.ReadMapHeaderBytes(b)
 		n = 2 * uint64(size)
 	default:
+		if overlong(b) {
+			return nil, ReasonTruncated
+		}
 		rest, err = msgp.Skip(b)
 	}
 	switch {
