@@ -1,0 +1,202 @@
+// Package servermode is the application behind hubs in Default and Classic
+// mode: hub servers that connect to the gateway and are given its clients. It
+// implements gateway.Backend and serves the endpoint that hub servers connect to.
+//
+// A server connection has one goroutine that reads and one that writes. What a
+// client sends is appended straight to the writer's buffer; what a hub server
+// sends becomes commands of the gateway, or goes to one client.
+//
+// Locks are taken in this order: session.mu, hub.mu, clientTable.mu, outgoing.mu.
+package servermode
+
+import (
+	"context"
+	"log/slog"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/hubgate/hubgate/auth"
+	"github.com/hubgate/hubgate/gateway"
+	"github.com/hubgate/hubgate/serviceprotocol"
+)
+
+// Mode is the service mode of a hub.
+type Mode string
+
+const (
+	// ModeDefault gives clients to hub servers and refuses them while there is none.
+	ModeDefault Mode = "default"
+	// ModeServerless gives clients to the Serverless application and refuses hub servers.
+	ModeServerless Mode = "serverless"
+	// ModeClassic decides for each client when it connects: a hub server if one
+	// is there, else nobody, and then its invocations are answered with errors.
+	ModeClassic Mode = "classic"
+)
+
+// Options are what a Backend is made of. The functions are asked anew each
+// time, concurrently, and must be cheap.
+type Options struct {
+	// Verifier is required.
+	Verifier *auth.Verifier
+	// Node is this node's tag, the instance id that hub servers know it by.
+	Node string
+	// Mode returns a hub's service mode by its key; nil means ModeDefault for
+	// all. Call ModesChanged when an answer changes.
+	Mode func(hub string) Mode
+	// Serverless is the application of hubs in Serverless mode; nil refuses
+	// their clients.
+	Serverless gateway.Backend
+	// Limits returns the bounds and periods; nil means DefaultLimits.
+	Limits func() Limits
+	// Logger receives one line for each server connection that is opened,
+	// refused or closed, and one for each kind of bad input on it; nil discards.
+	Logger *slog.Logger
+}
+
+// Limits are the bounds and periods of server connections.
+type Limits struct {
+	// MessageBytes bounds one message of a hub server, payloads for all
+	// protocols included.
+	MessageBytes int
+	// QueueBytes is how much may wait for a hub server before its clients are
+	// not read from any more (D14). Four times as much ends the connection.
+	QueueBytes int
+	// MaxConnections bounds the server connections of this node; 0 means no bound.
+	MaxConnections int
+	// HeldBytes bounds what is held back of one client while it moves.
+	HeldBytes int
+	// Migration is how long a client that moves to another hub server waits for
+	// its invocations to end (section 4.7).
+	Migration time.Duration
+	// ClientResult is how long a hub server waits for a client's result.
+	ClientResult time.Duration
+	// Grace is how long clients are held when their server connection is lost,
+	// for another hub server to take them; 0 closes them.
+	Grace time.Duration
+}
+
+// DefaultLimits are the defaults.
+func DefaultLimits() Limits {
+	return Limits{
+		MessageBytes: 32 << 20, QueueBytes: 4 << 20, HeldBytes: 256 << 10,
+		Migration: 5 * time.Second, ClientResult: 10 * time.Minute,
+	}
+}
+
+// Backend is the hub servers of all hubs. All methods may be called
+// concurrently, but Use comes before everything else.
+type Backend struct {
+	opts    Options
+	log     *slog.Logger
+	gw      *gateway.Gateway
+	hubs    hubTable
+	results resultTable
+	names   protocolNames
+	counts  counters
+	// lastTicks is what the last servers ping said.
+	lastTicks atomic.Int64
+
+	mu     sync.Mutex
+	closed bool
+	conns  map[*serverConn]struct{} // those before their handshake too
+	stop   chan struct{}
+	wg     sync.WaitGroup
+}
+
+// New returns a Backend. It panics without a Verifier. Use makes it work, Close ends it.
+func New(opts Options) *Backend {
+	if opts.Verifier == nil {
+		panic("servermode: Options need a Verifier")
+	}
+	if opts.Mode == nil {
+		opts.Mode = func(string) Mode { return ModeDefault }
+	}
+	if opts.Limits == nil {
+		limits := DefaultLimits()
+		opts.Limits = func() Limits { return limits }
+	}
+	if opts.Logger == nil {
+		opts.Logger = slog.New(slog.DiscardHandler)
+	}
+	return &Backend{opts: opts, log: opts.Logger, conns: make(map[*serverConn]struct{}), stop: make(chan struct{})}
+}
+
+// Use gives the Backend the gateway that was made with it. It is called once,
+// before the first client and the first hub server come.
+func (b *Backend) Use(g *gateway.Gateway) {
+	b.gw = g
+	b.wg.Go(b.sweep)
+}
+
+// Close refuses further hub servers, closes the connections of the others and
+// waits for their goroutines, or until ctx ends. Call it after gateway.Drain:
+// the ends of clients still have to be told.
+func (b *Backend) Close(ctx context.Context) error {
+	b.mu.Lock()
+	if !b.closed {
+		b.closed = true
+		close(b.stop)
+	}
+	for sc := range b.conns {
+		sc.end(EndShutdown, nil)
+	}
+	b.mu.Unlock()
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		b.wg.Wait()
+	}()
+	select {
+	case <-done:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+// begin counts a server connection in.
+func (b *Backend) begin(sc *serverConn) (Refusal, bool) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	switch limit := b.opts.Limits().MaxConnections; {
+	case b.closed:
+		return RefusedShutdown, false
+	case limit > 0 && len(b.conns) >= limit:
+		return RefusedTooMany, false
+	}
+	b.conns[sc] = struct{}{}
+	b.wg.Add(1)
+	return "", true
+}
+
+func (b *Backend) done(sc *serverConn) {
+	b.mu.Lock()
+	delete(b.conns, sc)
+	b.mu.Unlock()
+	b.wg.Done()
+}
+
+// ticks is the time as an ever growing number, for answers to servers pings.
+func (b *Backend) ticks() int64 {
+	for {
+		last, now := b.lastTicks.Load(), serviceprotocol.Ticks(time.Now())
+		if now <= last {
+			now = last + 1
+		}
+		if b.lastTicks.CompareAndSwap(last, now) {
+			return now
+		}
+	}
+}
+
+// serverConns returns the server connections at this moment.
+func (b *Backend) serverConns() []*serverConn {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	list := make([]*serverConn, 0, len(b.conns))
+	for sc := range b.conns {
+		list = append(list, sc)
+	}
+	return list
+}

@@ -1,0 +1,87 @@
+package servermode
+
+import (
+	"bytes"
+	"slices"
+
+	"github.com/hubgate/hubgate/hubprotocol"
+)
+
+// openCalls are ids of invocations that wait for their completion. Few do at
+// one time, so a list is enough; a client that has very many gets a set.
+type openCalls struct {
+	few  []string
+	many map[string]struct{}
+}
+
+// manyCalls is from how many ids on a set is faster than comparing.
+const manyCalls = 64
+
+func (c *openCalls) add(id string) {
+	switch {
+	case c.many != nil:
+		c.many[id] = struct{}{}
+	case len(c.few) < manyCalls:
+		c.few = append(c.few, id)
+	default:
+		c.many = make(map[string]struct{}, 2*manyCalls)
+		for _, have := range c.few {
+			c.many[have] = struct{}{}
+		}
+		c.many[id], c.few = struct{}{}, nil
+	}
+}
+
+func (c *openCalls) empty() bool { return len(c.few) == 0 && len(c.many) == 0 }
+
+// removeRaw removes an id as it stands in a record; false if it is not there.
+func (c *openCalls) removeRaw(protocol string, raw, body []byte) bool {
+	if c.empty() {
+		return false
+	}
+	if escaped(protocol, raw) {
+		raw = []byte(plainID(protocol, raw, body))
+	}
+	if c.many != nil {
+		if _, ok := c.many[string(raw)]; !ok {
+			return false
+		}
+		if delete(c.many, string(raw)); len(c.many) == 0 {
+			c.many = nil
+		}
+		return true
+	}
+	for i, have := range c.few {
+		if have == string(raw) {
+			last := len(c.few) - 1
+			c.few[i], c.few[last] = c.few[last], ""
+			c.few = c.few[:last]
+			return true
+		}
+	}
+	return false
+}
+
+// take empties the list and returns what was in it.
+func (c *openCalls) take() []string {
+	ids := slices.Clone(c.few)
+	for id := range c.many {
+		ids = append(ids, id)
+	}
+	*c = openCalls{}
+	return ids
+}
+
+// plainID is an invocation id as text, however it is written in its record.
+func plainID(protocol string, raw, body []byte) string {
+	if escaped(protocol, raw) {
+		if m, err := hubprotocol.Parse(protocol, body); err == nil {
+			return m.InvocationID
+		}
+	}
+	return string(raw)
+}
+
+func escaped(protocol string, raw []byte) bool {
+	return protocol == hubprotocol.JSON && bytes.IndexByte(raw, '\\') >= 0
+}

@@ -1,0 +1,123 @@
+package servermode
+
+import (
+	"errors"
+	"net/http"
+	"net/url"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/gorilla/websocket"
+
+	"github.com/hubgate/hubgate/auth"
+)
+
+var upgrader = websocket.Upgrader{
+	HandshakeTimeout: 10 * time.Second,
+	ReadBufferSize:   16 << 10,
+	WriteBufferSize:  4 << 10,
+	CheckOrigin:      func(*http.Request) bool { return true }, // no browser holds a server token
+	Error:            func(http.ResponseWriter, *http.Request, int, error) {},
+}
+
+// ServeHTTP serves /server and /server/. It returns when the server connection has ended.
+func (b *Backend) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	sc, err := b.authenticate(r)
+	if err != nil {
+		b.refuseRequest(w, r, err)
+		return
+	}
+	if !websocket.IsWebSocketUpgrade(r) {
+		b.refuseRequest(w, r, errNoUpgrade)
+		return
+	}
+	// Whether there is room is only said after the upgrade, in words (D6).
+	refusal, ok := b.begin(sc)
+	if ok {
+		defer b.done(sc)
+	}
+	ws, err := upgrader.Upgrade(w, r, nil)
+	if err != nil {
+		b.refuseRequest(w, r, errNoUpgrade)
+		return
+	}
+	sc.open(ws)
+	if !ok {
+		sc.refuse(refusal, nil)
+		return
+	}
+	sc.run()
+}
+
+var (
+	errNoHub     = errors.New("the query parameter hub is missing or not a valid hub name")
+	errNoUpgrade = errors.New("not a WebSocket upgrade")
+)
+
+// authenticate checks who is there. It looks at nothing of the body.
+func (b *Backend) authenticate(r *http.Request) (*serverConn, error) {
+	query := r.URL.Query()
+	name := query.Get("hub")
+	if len(query["hub"]) != 1 || !validHub(name) {
+		return nil, errNoHub
+	}
+	token, _ := auth.BearerToken(r.Header)
+	claims, err := b.opts.Verifier.Server(token, name)
+	if err != nil {
+		return nil, err
+	}
+	sc := &serverConn{b: b, hub: strings.ToLower(name), serverID: claims.ServerID, agent: r.Header.Get("Asrs-User-Agent")}
+	if sc.serverID == "" {
+		sc.serverID = r.Header.Get("X-ASRS-Server-Id")
+	}
+	sc.cid, sc.target = query.Get("cid"), query.Get("target")
+	sc.log = b.log.With("hub", sc.hub, "server", clip(sc.serverID), "cid", clip(sc.cid))
+	sc.remote = r.RemoteAddr
+	return sc, nil
+}
+
+// refuseRequest answers a request that does not become a server connection.
+func (b *Backend) refuseRequest(w http.ResponseWriter, r *http.Request, err error) {
+	status, refusal, text := http.StatusBadRequest, RefusedRequest, refusalTexts[RefusedRequest]
+	var token *auth.TokenError
+	switch {
+	case errors.As(err, &token):
+		status, refusal, text = token.Status(), RefusedToken, token.Description()
+		if challenge := token.Challenge(); challenge != "" {
+			w.Header().Set("WWW-Authenticate", challenge)
+		}
+	case errors.Is(err, errNoHub):
+		text = "The query parameter hub has to name one hub."
+	case errors.Is(err, errNoUpgrade):
+		status = http.StatusUpgradeRequired
+		w.Header().Set("Upgrade", "websocket")
+	}
+	b.counts.refuse(refusal)
+	b.log.Info("server connection refused", "reason", string(refusal), "err", err, "remote", r.RemoteAddr)
+	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
+	w.Header().Set("Content-Length", strconv.Itoa(len(text)))
+	w.WriteHeader(status)
+	_, _ = w.Write([]byte(text))
+}
+
+// maxHubBytes is the longest hub key, application prefix included.
+const maxHubBytes = 256
+
+// validHub is lenient: names are type names of .NET, with a prefix, and only
+// have to be usable as keys. The token vouches for them.
+func validHub(name string) bool {
+	if name == "" || len(name) > maxHubBytes {
+		return false
+	}
+	return !strings.ContainsFunc(name, func(r rune) bool { return r <= ' ' || r == 0x7f || r == '/' || r == '?' })
+}
+
+// clip shortens what the other side calls itself, for logs.
+func clip(s string) string {
+	const most = 128
+	if len(s) <= most {
+		return s
+	}
+	return url.QueryEscape(s[:most])
+}

@@ -1,0 +1,153 @@
+package servermode
+
+import (
+	"bytes"
+	"encoding/json"
+
+	"github.com/hubgate/hubgate/gateway"
+	"github.com/hubgate/hubgate/hubprotocol"
+	"github.com/hubgate/hubgate/serviceprotocol"
+)
+
+// deliver brings what a hub server sent to the client: whole records, each by
+// itself, as they are. It reports what was not carried out, "" if all was.
+func (s *session) deliver(sc *serverConn, m *serviceprotocol.ConnectionData) Loss {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	former := s.move != nil && s.move.former == sc
+	switch {
+	case s.state == stateClosed, s.server != sc && !former:
+		return LossUnknownConnection
+	case s.state == stateOpen && m.Kind == serviceprotocol.DataHandshake:
+		return "" // a hub server that took the client over answers again (H75)
+	}
+	payload := m.Payload
+	if s.moved && !former {
+		s.moved = false
+		// Older ones do not say so.
+		payload = bytes.TrimPrefix(payload, secondAnswer)
+	}
+	if s.state == stateOpening {
+		if payload = s.answer(payload); len(payload) == 0 {
+			return ""
+		}
+	}
+	if isOpaque(s.conn.Protocol()) {
+		if len(payload) > 0 {
+			s.conn.Send(bytes.Clone(payload))
+		}
+		return ""
+	}
+	if former {
+		// The partial record, if any, is the new hub server's.
+		return s.records(sc, bytes.Clone(payload), true)
+	}
+	data := append(s.partial, payload...)
+	s.partial = nil
+	return s.records(sc, data, false)
+}
+
+var secondAnswer = []byte("{}\x1e")
+
+// answer takes the hub server's answer to the handshake off the payload and
+// opens the client, or refuses it (H35, H36). What follows is returned.
+func (s *session) answer(payload []byte) (rest []byte) {
+	limit := s.b.opts.Limits().MessageBytes
+	data := append(s.partial, payload...)
+	record, rest, err := hubprotocol.CutHandshake(data, limit)
+	s.partial = nil
+	if err == nil && record == nil {
+		s.partial = data
+		return nil
+	}
+	var answer struct {
+		Error *string `json:"error"`
+	}
+	if err != nil || json.Unmarshal(record, &answer) != nil {
+		s.endLocked(gateway.Cause{Reason: gateway.CloseHandshakeError, Text: "The hub server's answer to the handshake is not valid."})
+		return nil
+	}
+	if answer.Error != nil && *answer.Error != "" {
+		// The hub server closes the client itself.
+		s.state = stateClosed
+		s.server.clients.leave(s.conn.Identity().ID, false)
+		s.forget()
+		s.conn.Close(gateway.Cause{Reason: gateway.CloseHandshakeError, Text: *answer.Error})
+		return nil
+	}
+	s.state = stateOpen
+	frame := data[: len(data)-len(rest) : len(data)-len(rest)]
+	s.conn.Open(bytes.Clone(frame))
+	if s.server.leaving.Load() == leavingMigrate {
+		s.startMove()
+	}
+	return rest
+}
+
+// records sends each record of data, which is the client's own from here on.
+func (s *session) records(sc *serverConn, data []byte, former bool) (loss Loss) {
+	protocol := s.conn.Protocol()
+	limit := s.b.opts.Limits().MessageBytes
+	for len(data) > 0 {
+		frame, body, rest, err := hubprotocol.Cut(protocol, data, limit)
+		if err != nil {
+			s.endLocked(gateway.Cause{Reason: gateway.CloseClosedByAppServer, Text: "The hub server sent a malformed record."})
+			return LossMalformedRecord
+		}
+		if frame == nil {
+			if !former {
+				s.partial = bytes.Clone(data)
+			}
+			return loss
+		}
+		if l := s.record(protocol, frame, body, former); l != "" {
+			loss = l
+		}
+		if s.state == stateClosed {
+			return loss
+		}
+		data = rest
+	}
+	return loss
+}
+
+// record sends one record to the client.
+func (s *session) record(protocol string, frame, body []byte, former bool) Loss {
+	p, err := hubprotocol.Peek(protocol, body)
+	if err != nil {
+		return LossMalformedRecord
+	}
+	switch p.Type {
+	case hubprotocol.Ping:
+		s.conn.SendControl(frame)
+	case hubprotocol.Close:
+		s.told = true
+		s.conn.SendControl(frame)
+	case hubprotocol.StreamItem, hubprotocol.Completion:
+		if former {
+			return LossLateCompletion // all that was open there has been answered
+		}
+		s.conn.Send(frame)
+		if p.Type == hubprotocol.Completion {
+			s.completed(protocol, &p, body)
+		}
+	default:
+		s.conn.Send(frame)
+	}
+	return ""
+}
+
+// completed notes that an invocation has its answer; a move may wait for it.
+func (s *session) completed(protocol string, p *hubprotocol.Peeked, body []byte) {
+	if !p.HasID || !s.calls.removeRaw(protocol, p.InvocationID, body) {
+		return
+	}
+	if s.move != nil && s.move.waits() && s.calls.empty() {
+		s.finishMove()
+	}
+}
+
+// isOpaque reports whether nothing is known of the protocol's framing.
+func isOpaque(protocol string) bool {
+	return protocol != hubprotocol.JSON && protocol != hubprotocol.MessagePack && protocol != hubprotocol.BlazorPack
+}

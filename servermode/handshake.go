@@ -1,0 +1,91 @@
+package servermode
+
+import (
+	"errors"
+	"time"
+
+	"github.com/gorilla/websocket"
+
+	"github.com/hubgate/hubgate/serviceprotocol"
+)
+
+// handshake reads the hub server's first message and answers it: nothing is
+// sent before, and a refusal says why (H23, H29). True means that the
+// connection is established.
+func (sc *serverConn) handshake() bool {
+	_ = sc.ws.SetReadDeadline(sc.opened.Add(handshakeTimeout))
+	body, err := sc.reader.stream.Next()
+	if err != nil {
+		var timeout interface{ Timeout() bool }
+		if errors.As(err, &timeout) && timeout.Timeout() {
+			sc.refuse(RefusedTimeout, err)
+		} else {
+			sc.refuse(RefusedHandshake, err)
+		}
+		return false
+	}
+	_ = sc.ws.SetReadDeadline(time.Time{})
+	m, err := sc.reader.decoder.Decode(body)
+	request, ok := m.(*serviceprotocol.HandshakeRequest)
+	if err != nil || !ok || len(body) > maxHandshake {
+		sc.refuse(RefusedHandshake, err)
+		return false
+	}
+	if refusal := sc.check(request); refusal != "" {
+		sc.refuse(refusal, nil)
+		return false
+	}
+	sc.kind, sc.level = request.Kind, request.MigrationLevel
+	sc.out.put(&serviceprotocol.HandshakeResponse{ConnectionID: sc.cid})
+	sc.b.counts.opened.Add(1)
+	sc.log.Info("server connection opened", "kind", kindName(sc.kind), "migration", sc.level, "agent", clip(sc.agent), "remote", sc.remote)
+	sc.established.Store(true)
+	sc.b.hubs.add(sc)
+	// The mode may have changed since check, when this connection was not in the table.
+	if sc.check(request) == RefusedMode {
+		sc.end(EndModeSwitched, nil)
+	}
+	sc.b.takeWaiting(sc.hub)
+	return true
+}
+
+// check says why the request is refused, "" if it is not.
+func (sc *serverConn) check(r *serviceprotocol.HandshakeRequest) Refusal {
+	switch {
+	case r.Version != serviceprotocol.Version:
+		return RefusedVersion
+	case r.Kind < serviceprotocol.KindDefault || r.Kind > serviceprotocol.KindWeak:
+		return RefusedKind
+	case r.Kind != serviceprotocol.KindWeak && sc.b.opts.Mode(sc.hub) == ModeServerless:
+		return RefusedMode
+	case r.Kind == serviceprotocol.KindOnDemand && sc.target != "" && sc.target != sc.b.opts.Node:
+		return RefusedTarget
+	}
+	return ""
+}
+
+// refuse answers with an error and ends the connection, which was never established.
+func (sc *serverConn) refuse(r Refusal, err error) {
+	sc.b.counts.refuse(r)
+	sc.log.Info("server connection refused", "reason", string(r), "err", err, "remote", sc.remote)
+	response := serviceprotocol.HandshakeResponse{Error: refusalTexts[r]}
+	_ = sc.ws.SetWriteDeadline(time.Now().Add(time.Second))
+	_ = sc.ws.WriteMessage(websocket.BinaryMessage, response.Append(nil)) // it may be gone already
+	_ = sc.ws.WriteControl(websocket.CloseMessage, websocket.FormatCloseMessage(websocket.CloseNormalClosure, ""), time.Now().Add(time.Second))
+	// Closing a socket that has unread bytes would take the answer back.
+	_ = sc.ws.SetReadDeadline(time.Now().Add(time.Second))
+	for err = nil; err == nil; {
+		_, _, err = sc.ws.NextReader()
+	}
+	_ = sc.ws.Close()
+}
+
+func kindName(k serviceprotocol.ConnectionKind) string {
+	switch k {
+	case serviceprotocol.KindDefault:
+		return "Default"
+	case serviceprotocol.KindOnDemand:
+		return "OnDemand"
+	}
+	return "Weak"
+}

@@ -1,0 +1,150 @@
+package servermode
+
+import (
+	"context"
+	"time"
+
+	"github.com/hubgate/hubgate/gateway"
+	sp "github.com/hubgate/hubgate/serviceprotocol"
+)
+
+// noAck stands for the ack id of messages that are not acknowledged.
+const noAck = -1
+
+// membership carries out joins, leaves and closes; false if m is none.
+func (sc *serverConn) membership(m sp.Message) bool {
+	switch m := m.(type) {
+	case *sp.JoinGroup:
+		sc.join(m.ConnectionID, m.Group, noAck)
+	case *sp.JoinGroupWithAck:
+		sc.join(m.ConnectionID, m.Group, m.AckID)
+	case *sp.LeaveGroup:
+		sc.leave(m.ConnectionID, m.Group, m.All, noAck)
+	case *sp.LeaveGroupWithAck:
+		sc.leave(m.ConnectionID, m.Group, m.All, m.AckID)
+	case *sp.UserJoinGroup:
+		sc.userJoin(m.User, m.Group, m.TTL, m.HasTTL, noAck)
+	case *sp.UserJoinGroupWithAck:
+		sc.userJoin(m.User, m.Group, m.TTL, m.HasTTL, m.AckID)
+	case *sp.UserLeaveGroup:
+		sc.userLeave(m.User, m.Group, m.All, noAck)
+	case *sp.UserLeaveGroupWithAck:
+		sc.userLeave(m.User, m.Group, m.All, m.AckID)
+	case *sp.CloseConnectionWithAck:
+		sc.closeClients(sc.connections(m.ConnectionID), m.Reason, &m.AckID)
+	case *sp.CloseConnections:
+		sc.closeClients(gateway.Target{Kind: gateway.TargetAll, Except: m.Excluded}, m.Reason, &m.AckID)
+	case *sp.CloseUserConnections:
+		t := users(m.User)
+		t.Except = m.Excluded
+		sc.closeClients(t, m.Reason, &m.AckID)
+	case *sp.CloseGroupConnections:
+		t := groups(m.Group)
+		t.Except = m.Excluded
+		sc.closeClients(t, m.Reason, &m.AckID)
+	default:
+		return false
+	}
+	return true
+}
+
+// question answers what a hub server asks; false if m is none.
+func (sc *serverConn) question(m sp.Message) bool {
+	count := func(t gateway.Target, group string, ack int32) {
+		sc.start(&gateway.Command{Verb: gateway.VerbCount, Target: t, Group: group}, ack)
+	}
+	switch m := m.(type) {
+	case *sp.CheckConnectionExistence:
+		count(sc.connections(m.ConnectionID), "", m.AckID)
+	case *sp.CheckUserExistence:
+		count(users(m.User), "", m.AckID)
+	case *sp.CheckGroupExistence:
+		count(groups(m.Group), "", m.AckID)
+	case *sp.CheckUserInGroup:
+		sc.await(m.AckID, func(ctx context.Context) (bool, error) {
+			return sc.b.gw.UserInGroup(ctx, sc.hub, m.User, m.Group)
+		})
+	case *sp.GroupMemberQuery:
+		sc.out.put(&sp.Ack{AckID: m.AckID, Status: sp.AckInternalError, Message: "The gateway cannot list the members of a group."})
+	default:
+		return false
+	}
+	return true
+}
+
+// start carries out a command and acknowledges it when it has been applied:
+// what comes later, on whichever connection, finds it done (H61).
+func (sc *serverConn) start(cmd *gateway.Command, ack int32) {
+	cmd.Hub = sc.hub
+	sc.b.gw.Start(context.Background(), cmd, func(r gateway.Result, err error) { sc.ack(ack, r.Matched > 0, err) })
+}
+
+func (sc *serverConn) ack(id int32, found bool, err error) {
+	if id == noAck {
+		return
+	}
+	m := sp.Ack{AckID: id, Status: sp.AckNotFound}
+	switch {
+	case err != nil:
+		m.Status, m.Message = sp.AckInternalError, "The gateway could not carry out the request."
+	case found:
+		m.Status = sp.AckOK
+	}
+	sc.out.put(&m)
+}
+
+func (sc *serverConn) join(connection, group string, ack int32) {
+	sc.start(&gateway.Command{Verb: gateway.VerbJoin, Target: sc.connections(connection), Group: group}, ack)
+}
+
+func (sc *serverConn) leave(connection, group string, all bool, ack int32) {
+	cmd := &gateway.Command{Verb: gateway.VerbLeave, Target: sc.connections(connection), Group: group}
+	if all {
+		cmd.Verb = gateway.VerbLeaveAll
+	}
+	sc.start(cmd, ack)
+}
+
+// storeTimeout bounds how long the reader waits for the store of user groups.
+const storeTimeout = 5 * time.Second
+
+// await does what needs the store, in its place among the connection's messages.
+func (sc *serverConn) await(ack int32, do func(context.Context) (bool, error)) {
+	ctx, cancel := context.WithTimeout(context.Background(), storeTimeout)
+	defer cancel()
+	found, err := do(ctx)
+	if err != nil {
+		sc.log.Error("request of a hub server failed", "err", err)
+	}
+	sc.ack(ack, found, err)
+}
+
+func (sc *serverConn) userJoin(user, group string, seconds int32, hasTTL bool, ack int32) {
+	sc.await(ack, func(ctx context.Context) (bool, error) {
+		var ttl *time.Duration
+		if hasTTL && seconds >= 0 {
+			d := time.Duration(seconds) * time.Second
+			ttl = &d
+		}
+		return true, sc.b.gw.AddUserToGroup(ctx, sc.hub, user, group, ttl)
+	})
+}
+
+func (sc *serverConn) userLeave(user, group string, all bool, ack int32) {
+	sc.await(ack, func(ctx context.Context) (bool, error) {
+		if all {
+			return true, sc.b.gw.RemoveUserFromAllGroups(ctx, sc.hub, user)
+		}
+		return true, sc.b.gw.RemoveUserFromGroup(ctx, sc.hub, user, group)
+	})
+}
+
+// closeClients closes clients of anybody's and tells them why (H66). Their ids
+// are dead before they can see it.
+func (sc *serverConn) closeClients(t gateway.Target, reason string, ack *int32) {
+	id := int32(noAck)
+	if ack != nil {
+		id = *ack
+	}
+	sc.start(&gateway.Command{Verb: gateway.VerbClose, Target: t, Cause: gateway.Cause{Reason: gateway.CloseClosedByAppServer, Text: reason}}, id)
+}

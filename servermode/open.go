@@ -1,0 +1,94 @@
+package servermode
+
+import (
+	"strings"
+
+	"github.com/hubgate/hubgate/gateway"
+	"github.com/hubgate/hubgate/serviceprotocol"
+)
+
+// Claims that say which hub server a client belongs to (section 4.6).
+const (
+	claimServer = "asrs.s.sn"
+	claimSticky = "asrs.s.ssticky"
+	claimUser   = "asrs.s.uid"
+)
+
+// wishOf reads what a client's token says about its hub server.
+func wishOf(id *gateway.Identity, mode Mode) wish {
+	w := wish{weak: mode == ModeDefault}
+	sticky := claimValue(id, claimSticky)
+	if strings.EqualFold(sticky, "Required") || strings.EqualFold(sticky, "Preferred") {
+		w.server = claimValue(id, claimServer)
+		w.required = strings.EqualFold(sticky, "Required") && w.server != ""
+	}
+	return w
+}
+
+// isRequired reports whether the client may be on no other hub server than its own.
+func isRequired(id *gateway.Identity) bool { return wishOf(id, ModeDefault).required }
+
+func claimValue(id *gateway.Identity, name string) string {
+	for _, c := range id.TokenClaims {
+		if c.Type == name {
+			return c.Value
+		}
+	}
+	return ""
+}
+
+// openMessage tells a hub server of a client. from is the server id it comes
+// from, "" for a new client.
+func openMessage(c *gateway.Conn, node, from string) *serviceprotocol.OpenConnection {
+	id := c.Identity()
+	m := &serviceprotocol.OpenConnection{
+		ConnectionID: id.ID, Claims: claimsOf(id), Headers: headersOf(id, node, from), Protocol: c.Protocol(),
+	}
+	if id.Query != "" {
+		m.Query = "?" + id.Query
+	}
+	return m
+}
+
+// claimsOf are the token's claims, the short names of tokens replaced by the
+// .NET claim types that hub servers expect (H38).
+func claimsOf(id *gateway.Identity) []serviceprotocol.Claim {
+	source := id.TokenClaims
+	claims := make([]serviceprotocol.Claim, 0, len(source)+1)
+	if len(source) == 0 && id.User != "" {
+		claims = append(claims, serviceprotocol.Claim{Type: claimUser, Value: id.User})
+	}
+	if len(source) == 0 {
+		source = id.Claims
+	}
+	for _, c := range source {
+		name := c.Type
+		if long, ok := inboundClaims[name]; ok {
+			name = long
+		}
+		claims = append(claims, serviceprotocol.Claim{Type: name, Value: c.Value})
+	}
+	return claims
+}
+
+// headersOf are the headers of section 4.3. There is always one.
+func headersOf(id *gateway.Identity, node, from string) []serviceprotocol.Header {
+	headers := make([]serviceprotocol.Header, 0, len(id.Headers)+4)
+	add := func(name, value string) {
+		headers = append(headers, serviceprotocol.Header{Name: name, Values: []string{value}})
+	}
+	add(serviceprotocol.HeaderInstanceID, node)
+	if id.RemoteAddr != "" {
+		add(serviceprotocol.HeaderForwardedFor, id.RemoteAddr)
+	}
+	if id.Diagnostic {
+		add(serviceprotocol.HeaderDiagnosticClient, "true")
+	}
+	if from != "" {
+		add(serviceprotocol.HeaderMigrateFrom, from)
+	}
+	for _, h := range id.Headers {
+		add(h.Name, h.Value)
+	}
+	return headers
+}

@@ -1,0 +1,134 @@
+package servermode
+
+import "sync/atomic"
+
+// Refusal is why a hub server was not let in. The list is closed: it is log
+// field, metric label and, by its text, what the hub server is told.
+type Refusal string
+
+const (
+	RefusedRequest   Refusal = "Request"   // no WebSocket upgrade, or no valid hub
+	RefusedToken     Refusal = "Token"     // answered by HTTP status
+	RefusedMode      Refusal = "Mode"      // the hub is Serverless (H82)
+	RefusedVersion   Refusal = "Version"   // of the service protocol
+	RefusedKind      Refusal = "Kind"      // of connection, unknown
+	RefusedTarget    Refusal = "Target"    // asked for another node (H78)
+	RefusedHandshake Refusal = "Handshake" // the first message is no handshake request
+	RefusedTimeout   Refusal = "Timeout"   // no handshake request in time
+	RefusedTooMany   Refusal = "TooMany"   // over Limits.MaxConnections
+	RefusedShutdown  Refusal = "Shutdown"  // the gateway ends
+)
+
+var refusalTexts = map[Refusal]string{
+	RefusedRequest:   "This endpoint is for WebSocket connections of hub servers.",
+	RefusedToken:     "The token is not valid.",
+	RefusedMode:      "The hub is in Serverless mode: hub servers cannot connect. Switch it to Default or Classic mode, or connect without hubs.",
+	RefusedVersion:   "The version of the service protocol is not supported.",
+	RefusedKind:      "The kind of the server connection is not known.",
+	RefusedTarget:    "The gateway node that the connection asks for is not here.",
+	RefusedHandshake: "The first message has to be a handshake request.",
+	RefusedTimeout:   "The handshake request did not come in time.",
+	RefusedTooMany:   "The gateway has too many server connections.",
+	RefusedShutdown:  "The gateway is shutting down.",
+}
+
+// Refusals lists every Refusal, for metrics that start at zero.
+func Refusals() []Refusal { return refusalList[:] }
+
+var refusalList = [...]Refusal{
+	RefusedRequest, RefusedToken, RefusedMode, RefusedVersion, RefusedKind, RefusedTarget,
+	RefusedHandshake, RefusedTimeout, RefusedTooMany, RefusedShutdown,
+}
+
+// End is why an established server connection ended. The list is closed.
+type End string
+
+const (
+	EndClosedByServer End = "ClosedByServer" // with a Close frame
+	EndBroken         End = "Broken"         // the socket failed
+	EndSilent         End = "Silent"         // nothing came for 30 s (H28)
+	EndMalformed      End = "Malformed"      // the byte stream cannot be read on
+	EndTooLarge       End = "TooLarge"       // a message over Limits.MessageBytes
+	EndTextFrame      End = "TextFrame"      // a WebSocket message that is not binary
+	EndSlow           End = "Slow"           // it took no byte for too long, or too many wait
+	EndModeSwitched   End = "ModeSwitched"   // the hub became Serverless
+	EndPanic          End = "Panic"          // a fault of the gateway
+	EndShutdown       End = "Shutdown"       // the gateway ends
+)
+
+// Ends lists every End, for metrics that start at zero.
+func Ends() []End { return endList[:] }
+
+var endList = [...]End{
+	EndClosedByServer, EndBroken, EndSilent, EndMalformed, EndTooLarge, EndTextFrame,
+	EndSlow, EndModeSwitched, EndPanic, EndShutdown,
+}
+
+// Loss is why something was not carried out. The list is closed.
+type Loss string
+
+const (
+	// LossMalformedMessage: a message with wrong contents; the connection goes on.
+	LossMalformedMessage Loss = "MalformedMessage"
+	// LossUnknownType: a message of a type that is not known (H19).
+	LossUnknownType Loss = "UnknownType"
+	// LossUnknownConnection: data for a client that is not, or no longer, the
+	// hub server's (H45).
+	LossUnknownConnection Loss = "UnknownConnection"
+	// LossMalformedRecord: a record for a client that is none in its protocol.
+	LossMalformedRecord Loss = "MalformedRecord"
+	// LossNoPayload: a multicast without any payload.
+	LossNoPayload Loss = "NoPayload"
+	// LossFilter: a multicast with a filter, whose language is not known.
+	LossFilter Loss = "Filter"
+	// LossLateCompletion: it came from the former hub server of a client that
+	// has moved; the invocation has been answered.
+	LossLateCompletion Loss = "LateCompletion"
+	// LossMigration: an invocation that its client's move cut off; the client
+	// was answered with an error.
+	LossMigration Loss = "Migration"
+	// LossServerGone: an invocation that the loss of its server connection cut
+	// off; the client was answered with an error.
+	LossServerGone Loss = "ServerGone"
+	// LossNoServer: an invocation of a Classic client without a hub server; the
+	// client was answered with an error.
+	LossNoServer Loss = "NoServer"
+	// LossClientResult: a hub server's question to a client that has no answer;
+	// the hub server was told.
+	LossClientResult Loss = "ClientResult"
+	// LossUnexpected: a message that only the gateway sends, or an answer to nothing.
+	LossUnexpected Loss = "Unexpected"
+)
+
+// Losses lists every Loss, for metrics that start at zero.
+func Losses() []Loss { return lossList[:] }
+
+var lossList = [...]Loss{
+	LossMalformedMessage, LossUnknownType, LossUnknownConnection, LossMalformedRecord, LossNoPayload, LossFilter,
+	LossLateCompletion, LossMigration, LossServerGone, LossNoServer, LossClientResult, LossUnexpected,
+}
+
+// counters are the books of a Backend.
+type counters struct {
+	opened              atomic.Uint64
+	refused             [len(refusalList)]atomic.Uint64
+	ended               [len(endList)]atomic.Uint64
+	lost                [len(lossList)]atomic.Uint64
+	migrated, recovered atomic.Uint64
+	bytesIn, bytesOut   atomic.Uint64
+	messagesIn          atomic.Uint64
+}
+
+// index finds an entry of a closed list; what is not in it counts as the last.
+func index[T comparable](list []T, x T) int {
+	for i, have := range list {
+		if have == x {
+			return i
+		}
+	}
+	return len(list) - 1
+}
+
+func (c *counters) refuse(r Refusal) { c.refused[index(refusalList[:], r)].Add(1) }
+func (c *counters) end(e End)        { c.ended[index(endList[:], e)].Add(1) }
+func (c *counters) lose(l Loss)      { c.lost[index(lossList[:], l)].Add(1) }

@@ -1,0 +1,258 @@
+package servermode
+
+import (
+	"sync"
+	"time"
+
+	sp "github.com/hubgate/hubgate/serviceprotocol"
+)
+
+// resultTable are the questions of hub servers to clients that wait for an
+// answer (section 5.6).
+type resultTable struct {
+	mu      sync.Mutex
+	calls   map[resultKey]*resultCall
+	byConn  map[string]map[*resultCall]struct{}
+	delayed []delayedError
+}
+
+type resultKey struct{ hub, id string }
+
+// resultCall is one question.
+type resultCall struct {
+	key        resultKey
+	connection string
+	// caller asked, in the name of callerID; owner is the server id that has the client.
+	caller          *serverConn
+	callerID, owner string
+	until           time.Time
+}
+
+// delayedError is an error that waits a little: hub servers note a question
+// only after they have sent it, and an answer that is too fast is lost (H72).
+type delayedError struct {
+	at   time.Time
+	to   *serverConn
+	what sp.ErrorCompletion
+}
+
+const (
+	errorDelay = 50 * time.Millisecond
+	// maxResultCalls bounds the questions that wait, over all hubs.
+	maxResultCalls = 1 << 17
+)
+
+// invoke asks a client in the name of a hub server.
+func (t *resultTable) invoke(sc *serverConn, m *sp.ClientInvocation) {
+	call := &resultCall{
+		key: resultKey{sc.hub, m.InvocationID}, connection: m.ConnectionID, caller: sc, callerID: m.CallerServerID,
+		until: time.Now().Add(sc.b.opts.Limits().ClientResult),
+	}
+	if call.callerID == "" {
+		call.callerID = sc.serverID
+	}
+	if text := t.ask(sc, m, call); text != "" {
+		t.refuse(call, text)
+	}
+}
+
+// ask returns why the client cannot be asked, "" if it was.
+func (t *resultTable) ask(sc *serverConn, m *sp.ClientInvocation, call *resultCall) string {
+	c, dead := sc.b.gw.Lookup(m.ConnectionID)
+	if c == nil || dead || c.Identity().Hub != sc.hub {
+		return "The connection does not exist."
+	}
+	s, ok := c.Session().(*session)
+	if !ok {
+		return "The connection has no hub server."
+	}
+	frames := framesOf(m.Payloads)
+	if frames == nil {
+		return "The invocation has no payload."
+	}
+	frame, ok := frames.For(c.Protocol())
+	if !ok {
+		return "The invocation has no payload for the hub protocol of the connection."
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.state != stateOpen || s.server == nil {
+		return "The connection is not open."
+	}
+	call.owner = s.server.serverID
+	if !t.add(call) {
+		return "Too many invocations wait for the results of clients."
+	}
+	if s.server.serverID != sc.serverID {
+		// Its own server has to recognise the completion before it comes.
+		s.server.out.put(m)
+		if sc.kind != sp.KindWeak {
+			sc.out.put(&sp.ServiceMapping{InvocationID: m.InvocationID, ConnectionID: m.ConnectionID, InstanceID: sc.b.opts.Node})
+		}
+	}
+	c.Send(frame)
+	return ""
+}
+
+func (t *resultTable) add(call *resultCall) bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if len(t.calls) >= maxResultCalls || t.calls[call.key] != nil {
+		return false
+	}
+	if t.calls == nil {
+		t.calls = make(map[resultKey]*resultCall)
+		t.byConn = make(map[string]map[*resultCall]struct{})
+	}
+	t.calls[call.key] = call
+	if t.byConn[call.connection] == nil {
+		t.byConn[call.connection] = make(map[*resultCall]struct{})
+	}
+	t.byConn[call.connection][call] = struct{}{}
+	return true
+}
+
+func (t *resultTable) removeLocked(call *resultCall) {
+	delete(t.calls, call.key)
+	of := t.byConn[call.connection]
+	if delete(of, call); len(of) == 0 {
+		delete(t.byConn, call.connection)
+	}
+}
+
+// takeAnswered removes the question that a hub server answers, if it is its to answer.
+func (t *resultTable) takeAnswered(sc *serverConn, id string) *resultCall {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	call := t.calls[resultKey{sc.hub, id}]
+	if call == nil || sc.serverID != call.owner && sc.serverID != call.callerID {
+		return nil
+	}
+	t.removeLocked(call)
+	return call
+}
+
+// complete brings a client's answer from its own hub server to the one that
+// asked. Without a payload the asker has it already (H70, H71).
+func (t *resultTable) complete(sc *serverConn, m *sp.ClientCompletion) {
+	call := t.takeAnswered(sc, m.InvocationID)
+	switch {
+	case call == nil:
+		if len(m.Payload) > 0 {
+			sc.b.counts.lose(LossUnexpected) // its time was over, or nobody asked
+		}
+	case len(m.Payload) > 0:
+		m.CallerServerID = call.callerID
+		call.answer(m)
+	}
+}
+
+// fail brings a refusal of the client's own hub server to the one that asked.
+func (t *resultTable) fail(sc *serverConn, m *sp.ErrorCompletion) {
+	if call := t.takeAnswered(sc, m.InvocationID); call != nil && sc.serverID != call.callerID {
+		m.CallerServerID = call.callerID
+		call.answer(m)
+	}
+}
+
+// answer goes to the connection that asked, or to another one of its process.
+func (c *resultCall) answer(m sp.Message) {
+	to := c.caller
+	if reason, _ := to.endReason(); reason != "" {
+		if to = to.b.hubs.byServerID(c.key.hub, c.callerID); to == nil {
+			return
+		}
+	}
+	to.out.put(m)
+}
+
+// refuse tells the asker, a little later, that there will be no answer.
+func (t *resultTable) refuse(call *resultCall, text string) {
+	call.caller.b.counts.lose(LossClientResult)
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.delayed = append(t.delayed, delayedError{at: time.Now().Add(errorDelay), to: call.caller, what: sp.ErrorCompletion{
+		InvocationID: call.key.id, ConnectionID: call.connection, CallerServerID: call.callerID, Error: text}})
+}
+
+func (t *resultTable) sendDelayed(now time.Time) {
+	t.mu.Lock()
+	n := 0
+	for n < len(t.delayed) && !now.Before(t.delayed[n].at) {
+		n++
+	}
+	due := t.delayed[:n:n]
+	if t.delayed = t.delayed[n:]; len(t.delayed) == 0 {
+		t.delayed = nil
+	}
+	t.mu.Unlock()
+	for i := range due {
+		due[i].to.out.put(&due[i].what)
+	}
+}
+
+// clientGone ends the questions to a client that has left.
+func (t *resultTable) clientGone(id string) {
+	for _, call := range t.takeWhere(id, func(*resultCall) bool { return true }) {
+		t.refuse(call, "The connection was closed before it answered.")
+	}
+}
+
+// clientMoved follows a client to its new hub server.
+func (t *resultTable) clientMoved(id string, from, to *serverConn) {
+	// The old hub server ends its own questions when it hears of the move.
+	for _, call := range t.takeWhere(id, func(c *resultCall) bool { return c.callerID == from.serverID }) {
+		t.refuse(call, "The connection has moved to another hub server.")
+	}
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	for call := range t.byConn[id] {
+		call.owner = to.serverID
+		if call.callerID != to.serverID {
+			to.out.put(&sp.ClientInvocation{InvocationID: call.key.id, ConnectionID: id, CallerServerID: call.callerID})
+		}
+	}
+}
+
+// serverGone forgets the questions of a process that has no connection left.
+func (t *resultTable) serverGone(sc *serverConn) {
+	if sc.b.hubs.byServerID(sc.hub, sc.serverID) != nil {
+		return
+	}
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	for _, call := range t.calls {
+		if call.callerID == sc.serverID && call.key.hub == sc.hub {
+			t.removeLocked(call)
+		}
+	}
+}
+
+func (t *resultTable) takeWhere(connection string, want func(*resultCall) bool) []*resultCall {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	var list []*resultCall
+	for call := range t.byConn[connection] {
+		if want(call) {
+			list = append(list, call)
+			t.removeLocked(call)
+		}
+	}
+	return list
+}
+
+// expire ends questions that were never answered.
+func (t *resultTable) expire(now time.Time) {
+	t.mu.Lock()
+	var late []*resultCall
+	for _, call := range t.calls {
+		if now.After(call.until) {
+			late = append(late, call)
+			t.removeLocked(call)
+		}
+	}
+	t.mu.Unlock()
+	for _, call := range late {
+		t.refuse(call, "The client did not answer in time.")
+	}
+}

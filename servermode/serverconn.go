@@ -1,0 +1,247 @@
+package servermode
+
+import (
+	"errors"
+	"io"
+	"log/slog"
+	"runtime/debug"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/gorilla/websocket"
+
+	"github.com/hubgate/hubgate/serviceprotocol"
+)
+
+const (
+	// handshakeTimeout is how long a hub server may take for its handshake request.
+	handshakeTimeout = 15 * time.Second
+	// pingInterval keeps hub servers alive, which only ping in answer (section 3.3).
+	pingInterval = 5 * time.Second
+	// silenceLimit is how long a hub server may send nothing (H28).
+	silenceLimit = 30 * time.Second
+	// writeTimeout is how long a hub server may take no byte of a piece.
+	writeTimeout = 30 * time.Second
+	// pieceBytes is how much is written as one WebSocket message.
+	pieceBytes = 64 << 10
+	// keptBuffer is the largest buffer that an idle writer keeps.
+	keptBuffer = 64 << 10
+	// maxHandshake bounds the first message.
+	maxHandshake = 64 << 10
+)
+
+// serverConn is one connection of a hub server.
+type serverConn struct {
+	// immutable after authenticate
+	b                                         *Backend
+	hub, cid, target, serverID, agent, remote string
+	log                                       *slog.Logger
+	// immutable after open
+	ws     *websocket.Conn
+	opened time.Time
+	// immutable after the handshake
+	kind  serviceprotocol.ConnectionKind
+	level int32
+
+	out     outgoing
+	clients clientTable
+	clock   serverClock
+	ending  ending
+	// leaving is what the hub server's fin ping asked for; see drain.go.
+	leaving atomic.Int32
+	// established: the handshake is done.
+	established atomic.Bool
+	reader      messageReader
+}
+
+// serverClock is what the sweeper looks at.
+type serverClock struct {
+	lastRead atomic.Int64 // unix nanoseconds
+	// paused: the reader waits for the gateway, and silence does not count (D12).
+	paused   atomic.Bool
+	nextPing time.Time // the sweeper's own
+}
+
+// ending is why the connection ends, decided once.
+type ending struct {
+	mu     sync.Mutex
+	reason End
+	err    error
+}
+
+// messageReader is the reader goroutine's own.
+type messageReader struct {
+	stream  *serviceprotocol.Reader
+	decoder *serviceprotocol.Decoder
+	// logged are the losses that this connection's log has seen.
+	logged map[Loss]bool
+}
+
+func (sc *serverConn) open(ws *websocket.Conn) {
+	limits := sc.b.opts.Limits()
+	sc.opened = time.Now()
+	sc.ending.mu.Lock()
+	sc.ws = ws
+	if sc.ending.reason != "" {
+		_ = ws.Close() // Backend.Close was faster
+	}
+	sc.ending.mu.Unlock()
+	sc.clock.lastRead.Store(sc.opened.UnixNano())
+	sc.out.init(limits.QueueBytes)
+	stream := &byteStream{ws: ws, lastRead: &sc.clock.lastRead, bytesIn: &sc.b.counts.bytesIn}
+	sc.reader = messageReader{
+		stream:  serviceprotocol.NewReader(stream, limits.MessageBytes),
+		decoder: serviceprotocol.NewDecoder(), logged: make(map[Loss]bool),
+	}
+}
+
+// run is the whole life of the connection.
+func (sc *serverConn) run() {
+	if !sc.handshake() {
+		return
+	}
+	var writer sync.WaitGroup
+	writer.Go(sc.write)
+	sc.read()
+	sc.close()
+	writer.Wait()
+}
+
+// end decides that the connection ends and cuts its socket; run does the rest.
+// It never blocks. The first reason counts.
+func (sc *serverConn) end(reason End, err error) {
+	sc.ending.mu.Lock()
+	defer sc.ending.mu.Unlock()
+	if sc.ending.reason != "" {
+		return
+	}
+	sc.ending.reason, sc.ending.err = reason, err
+	if sc.ws == nil {
+		return
+	}
+	code, polite := closeCodes[reason]
+	if polite {
+		// A control frame waits for a write that is under way, but not long.
+		_ = sc.ws.WriteControl(websocket.CloseMessage, websocket.FormatCloseMessage(code, string(reason)), time.Now().Add(time.Millisecond))
+	}
+	_ = sc.ws.Close()
+}
+
+// closeCodes are what the hub server is told; reasons that are not here find a
+// socket that takes nothing more.
+var closeCodes = map[End]int{
+	EndShutdown: websocket.CloseGoingAway, EndModeSwitched: websocket.CloseNormalClosure,
+	EndMalformed: websocket.CloseInvalidFramePayloadData, EndTooLarge: websocket.CloseMessageTooBig,
+	EndTextFrame: websocket.CloseUnsupportedData, EndPanic: websocket.CloseInternalServerErr, EndSilent: websocket.CloseGoingAway,
+	EndClosedByServer: websocket.CloseNormalClosure,
+}
+
+func (sc *serverConn) endReason() (End, error) {
+	sc.ending.mu.Lock()
+	defer sc.ending.mu.Unlock()
+	return sc.ending.reason, sc.ending.err
+}
+
+// close tells everybody that the connection is gone.
+func (sc *serverConn) close() {
+	sc.b.hubs.remove(sc)
+	sc.out.close()
+	clients, former := sc.clients.close()
+	sc.b.results.serverGone(sc)
+	reason, err := sc.endReason()
+	sc.b.counts.end(reason)
+	sc.log.Info("server connection closed", "reason", string(reason), "err", err,
+		"clients", len(clients), "lasted", time.Since(sc.opened).Round(time.Millisecond))
+	for _, s := range append(clients, former...) {
+		s.serverLost(sc, reason)
+	}
+}
+
+// read handles messages until the connection ends.
+func (sc *serverConn) read() {
+	defer func() {
+		if p := recover(); p != nil {
+			sc.log.Error("panic", "panic", p, "stack", string(debug.Stack()))
+			sc.end(EndPanic, nil)
+		}
+	}()
+	for {
+		body, err := sc.reader.stream.Next()
+		if err != nil {
+			sc.end(endOf(err), err)
+			return
+		}
+		sc.b.counts.messagesIn.Add(1)
+		m, err := sc.reader.decoder.Decode(body)
+		if err != nil {
+			sc.lose(LossMalformedMessage, "err", err)
+			continue
+		}
+		sc.handle(m)
+	}
+}
+
+// endOf is the End that an error of the stream means.
+func endOf(err error) End {
+	var closed *websocket.CloseError
+	switch {
+	case errors.Is(err, serviceprotocol.ErrTooLarge):
+		return EndTooLarge
+	case errors.Is(err, serviceprotocol.ErrMalformed):
+		return EndMalformed
+	case errors.Is(err, errTextFrame):
+		return EndTextFrame
+	case errors.As(err, &closed) && closed.Code != websocket.CloseAbnormalClosure, errors.Is(err, io.EOF):
+		return EndClosedByServer
+	}
+	return EndBroken
+}
+
+// lose counts something that is not carried out, and logs the first of its kind.
+// Only the reader calls it.
+func (sc *serverConn) lose(l Loss, about ...any) {
+	sc.b.counts.lose(l)
+	if !sc.reader.logged[l] {
+		sc.reader.logged[l] = true
+		sc.log.Warn("message of a hub server not carried out; further ones like it are only counted",
+			append([]any{"reason", string(l)}, about...)...)
+	}
+}
+
+// write sends what waits until the connection ends.
+func (sc *serverConn) write() {
+	var spare []byte
+	for range sc.out.wake {
+		buf, over, ok := sc.out.take(spare[:0])
+		if !ok {
+			return
+		}
+		if over {
+			sc.end(EndSlow, errors.New("too many bytes wait for the hub server"))
+			return
+		}
+		for rest := buf; len(rest) > 0; {
+			n := min(len(rest), pieceBytes)
+			_ = sc.ws.SetWriteDeadline(time.Now().Add(writeTimeout))
+			if err := sc.ws.WriteMessage(websocket.BinaryMessage, rest[:n]); err != nil {
+				sc.end(writeEnd(err), err)
+				return
+			}
+			sc.b.counts.bytesOut.Add(uint64(n))
+			sc.out.wrote(n)
+			rest = rest[n:]
+		}
+		if spare = buf; cap(spare) > keptBuffer {
+			spare = nil
+		}
+	}
+}
+
+func writeEnd(err error) End {
+	var timeout interface{ Timeout() bool }
+	if errors.As(err, &timeout) && timeout.Timeout() {
+		return EndSlow
+	}
+	return EndBroken
+}

@@ -1,0 +1,77 @@
+package servermode
+
+import "github.com/hubgate/hubgate/serviceprotocol"
+
+// Stats are a Backend's counters at one moment.
+type Stats struct {
+	// Opened counts handshaken server connections since the start, Ended those
+	// that ended, Refused those that were not let in.
+	Opened  uint64
+	Ended   map[End]uint64
+	Refused map[Refusal]uint64
+	Lost    map[Loss]uint64
+	// Migrated counts clients that moved to another hub server when theirs asked
+	// for it, Recovered those that moved because it was lost.
+	Migrated, Recovered uint64
+	// BytesIn, MessagesIn and BytesOut are those of server connections.
+	BytesIn, MessagesIn, BytesOut uint64
+	// Hubs are those with hub servers or with clients that wait for one.
+	Hubs []HubStats
+}
+
+// HubStats are one hub's server connections.
+type HubStats struct {
+	Hub string
+	// Default, OnDemand and Weak count server connections by kind, Draining
+	// those of them that get no new clients.
+	Default, OnDemand, Weak, Draining int
+	// Clients are those on server connections, Waiting those that wait for one.
+	Clients, Waiting int
+	// QueuedBytes wait for hub servers.
+	QueuedBytes int
+}
+
+// Stats takes a snapshot. Hubs are in no particular order.
+func (b *Backend) Stats() Stats {
+	c := &b.counts
+	s := Stats{
+		Opened: c.opened.Load(), Ended: make(map[End]uint64), Refused: make(map[Refusal]uint64), Lost: make(map[Loss]uint64),
+		Migrated: c.migrated.Load(), Recovered: c.recovered.Load(),
+		BytesIn: c.bytesIn.Load(), MessagesIn: c.messagesIn.Load(), BytesOut: c.bytesOut.Load(),
+	}
+	for i, e := range endList {
+		s.Ended[e] = c.ended[i].Load()
+	}
+	for i, r := range refusalList {
+		s.Refused[r] = c.refused[i].Load()
+	}
+	for i, l := range lossList {
+		s.Lost[l] = c.lost[i].Load()
+	}
+	for _, h := range b.hubs.all() {
+		s.Hubs = append(s.Hubs, h.stats())
+	}
+	return s
+}
+
+func (h *hub) stats() HubStats {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	s := HubStats{Hub: h.key, Waiting: len(h.waiting)}
+	for _, sc := range h.servers {
+		switch sc.kind {
+		case serviceprotocol.KindDefault:
+			s.Default++
+		case serviceprotocol.KindOnDemand:
+			s.OnDemand++
+		default:
+			s.Weak++
+		}
+		if sc.draining() {
+			s.Draining++
+		}
+		s.Clients += sc.clients.count()
+		s.QueuedBytes += sc.out.size()
+	}
+	return s
+}

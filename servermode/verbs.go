@@ -1,0 +1,138 @@
+package servermode
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"time"
+
+	"github.com/hubgate/hubgate/gateway"
+	"github.com/hubgate/hubgate/hubprotocol"
+	sp "github.com/hubgate/hubgate/serviceprotocol"
+)
+
+// multicast carries out the sends; false if m is none.
+func (sc *serverConn) multicast(m sp.Message) bool {
+	switch m := m.(type) {
+	case *sp.BroadcastData:
+		sc.send(gateway.Target{Kind: gateway.TargetAll, Except: slices.Clone(m.Excluded)}, m.Payloads, m.Filter)
+	case *sp.MultiConnectionData:
+		sc.send(gateway.Target{Kind: gateway.TargetConnections, IDs: distinct(m.Connections)}, m.Payloads, m.Filter)
+	case *sp.UserData:
+		sc.send(users(m.User), m.Payloads, m.Filter)
+	case *sp.MultiUserData:
+		sc.send(gateway.Target{Kind: gateway.TargetUsers, IDs: distinct(m.Users)}, m.Payloads, m.Filter)
+	case *sp.GroupBroadcastData:
+		t := groups(m.Group)
+		t.Except, t.ExceptUsers = slices.Clone(m.Excluded), slices.Clone(m.ExcludedUsers)
+		sc.send(t, m.Payloads, m.Filter)
+	case *sp.MultiGroupBroadcastData:
+		// A client in two of the groups gets the message twice (H58).
+		sc.send(gateway.Target{Kind: gateway.TargetGroups, IDs: slices.Clone(m.Groups)}, m.Payloads, m.Filter)
+	default:
+		return false
+	}
+	return true
+}
+
+func (sc *serverConn) connections(ids ...string) gateway.Target {
+	return gateway.Target{Kind: gateway.TargetConnections, IDs: ids}
+}
+func users(ids ...string) gateway.Target {
+	return gateway.Target{Kind: gateway.TargetUsers, IDs: ids}
+}
+func groups(names ...string) gateway.Target {
+	return gateway.Target{Kind: gateway.TargetGroups, IDs: names}
+}
+
+// distinct returns each name once: a receiver that is named twice gets one message.
+func distinct(names []string) []string {
+	own := slices.Clone(names)
+	if len(own) > 1 {
+		slices.Sort(own)
+		own = slices.Compact(own)
+	}
+	return own
+}
+
+// send queues a multicast for its receivers, on behalf of the whole hub.
+func (sc *serverConn) send(t gateway.Target, payloads sp.Payloads, filter string) {
+	if filter != "" {
+		sc.lose(LossFilter)
+		return
+	}
+	frames := framesOf(payloads)
+	if frames == nil {
+		sc.lose(LossNoPayload)
+		return
+	}
+	sc.publish(&gateway.Command{Hub: sc.hub, Verb: gateway.VerbSend, Target: t, Frames: frames})
+}
+
+// framesOf copies payloads out of the read buffer, nil if there are none.
+func framesOf(payloads sp.Payloads) *hubprotocol.Frames {
+	size := 0
+	for _, p := range payloads {
+		size += len(p.Data)
+	}
+	own := make([]byte, 0, size)
+	byProtocol := make(map[string][]byte, len(payloads))
+	for _, p := range payloads {
+		start := len(own)
+		own = append(own, p.Data...)
+		byProtocol[p.Protocol] = own[start:len(own):len(own)]
+	}
+	frames, err := hubprotocol.NewFrames(byProtocol)
+	if err != nil {
+		return nil
+	}
+	return frames
+}
+
+const (
+	// publishPatience is how long a hub server is not read from while too many
+	// bytes wait for the hub's clients (D12); by then the gateway closes the
+	// clients that hold the most.
+	publishPatience = 2 * time.Second
+	publishRetry    = 10 * time.Millisecond
+)
+
+// publish hands a send to the gateway. While the hub is over its bound the
+// connection is not read from, which does not count as its silence.
+func (sc *serverConn) publish(cmd *gateway.Command) {
+	ctx := context.Background()
+	_, err := sc.b.gw.Do(ctx, cmd)
+	if !errors.Is(err, gateway.ErrHubBusy) {
+		sc.published(err)
+		return
+	}
+	sc.clock.paused.Store(true)
+	defer func() {
+		sc.clock.lastRead.Store(time.Now().UnixNano())
+		sc.clock.paused.Store(false)
+	}()
+	patience := time.NewTimer(publishPatience)
+	defer patience.Stop()
+	retry := time.NewTicker(publishRetry)
+	defer retry.Stop()
+	for {
+		select {
+		case <-retry.C:
+			if _, err = sc.b.gw.Do(ctx, cmd); !errors.Is(err, gateway.ErrHubBusy) {
+				sc.published(err)
+				return
+			}
+		case <-patience.C:
+			sc.published(sc.b.gw.Force(ctx, cmd))
+			return
+		case <-sc.b.stop:
+			return
+		}
+	}
+}
+
+func (sc *serverConn) published(err error) {
+	if err != nil {
+		sc.log.Error("multicast did not reach all nodes", "err", err)
+	}
+}
