@@ -13,7 +13,7 @@ import (
 
 func TestOpening(t *testing.T) {
 	t.Run("H33 H35 H57 OpenConnection, then the raw handshake, and the answer is the client's first record", func(t *testing.T) {
-		inWorld(t, func(w *world) {
+		inWorld(t, func(t *testing.T, w *world) {
 			s := w.server(dial{})
 			c := w.connect("1", "ann")
 			open := s.next(sp.TypeOpenConnection).(*sp.OpenConnection)
@@ -24,7 +24,7 @@ func TestOpening(t *testing.T) {
 	})
 	for _, protocol := range []string{"messagepack", "blazorpack", "mine"} {
 		t.Run("H34 "+protocol, func(t *testing.T) {
-			inWorld(t, func(w *world) {
+			inWorld(t, func(t *testing.T, w *world) {
 				s := w.server(dial{})
 				c := w.connectAs(gatewaytest.Options{ID: "1", Protocol: protocol})
 				require.Equal(t, protocol, s.next(sp.TypeOpenConnection).(*sp.OpenConnection).Protocol)
@@ -41,20 +41,20 @@ func TestOpening(t *testing.T) {
 }
 
 func TestHandshakeRefusedByTheHub(t *testing.T) {
-	inWorld(t, func(w *world) {
+	inWorld(t, func(t *testing.T, w *world) {
 		s := w.server(dial{silent: true})
 		c := w.connect("1", "")
 		s.data("1", `{"error":"wrong protocol"}`+"\x1e")
 		s.send(&sp.CloseConnection{ConnectionID: "1"})
 		synctest.Wait()
-		require.Equal(t, gateway.CloseHandshakeError, c.WantEnd(t.Context()).Reason)
+		require.Equal(t, gateway.CloseHandshakeError, c.WantEnd(w.ctx()).Reason)
 		require.Equal(t, []string{`{"error":"wrong protocol"}` + "\x1e"}, c.Got(), "H36 the client gets the text")
 		require.Empty(t, s.take(sp.TypeCloseConnection))
 	})
 }
 
 func TestEcho(t *testing.T) {
-	inWorld(t, func(w *world) {
+	inWorld(t, func(t *testing.T, w *world) {
 		s := w.server(dial{})
 		c := w.connect("1", "ann")
 		s.take(sp.TypeConnectionData)

@@ -43,12 +43,12 @@ type world struct {
 }
 
 // inWorld runs a test in a bubble with a gateway.
-func inWorld(t *testing.T, test func(w *world)) {
+func inWorld(t *testing.T, test func(t *testing.T, w *world)) {
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t)
 		defer w.stop()
-		test(w)
+		test(t, w)
 		synctest.Wait()
 		require.NoError(t, w.gw.Check())
 	})
@@ -90,6 +90,9 @@ func (l *lockedWriter) Write(b []byte) (int, error) {
 	defer l.mu.Unlock()
 	return l.w.Write(b)
 }
+
+// ctx ends with the test, inside the bubble.
+func (w *world) ctx() context.Context { return w.t.Context() }
 
 // connect connects a client of the hub chat.
 func (w *world) connect(id, user string) *gatewaytest.Client {

@@ -2,6 +2,7 @@ package servermode
 
 import (
 	"context"
+	"slices"
 	"time"
 
 	"github.com/hubgate/hubgate/gateway"
@@ -33,14 +34,14 @@ func (sc *serverConn) membership(m sp.Message) bool {
 	case *sp.CloseConnectionWithAck:
 		sc.closeClients(sc.connections(m.ConnectionID), m.Reason, &m.AckID)
 	case *sp.CloseConnections:
-		sc.closeClients(gateway.Target{Kind: gateway.TargetAll, Except: m.Excluded}, m.Reason, &m.AckID)
+		sc.closeClients(gateway.Target{Kind: gateway.TargetAll, Except: slices.Clone(m.Excluded)}, m.Reason, &m.AckID)
 	case *sp.CloseUserConnections:
 		t := users(m.User)
-		t.Except = m.Excluded
+		t.Except = slices.Clone(m.Excluded)
 		sc.closeClients(t, m.Reason, &m.AckID)
 	case *sp.CloseGroupConnections:
 		t := groups(m.Group)
-		t.Except = m.Excluded
+		t.Except = slices.Clone(m.Excluded)
 		sc.closeClients(t, m.Reason, &m.AckID)
 	default:
 		return false

@@ -1,0 +1,293 @@
+package servermode_test
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/hubgate/hubgate/gateway"
+	"github.com/hubgate/hubgate/gatewaytest"
+	"github.com/hubgate/hubgate/servermode"
+	sp "github.com/hubgate/hubgate/serviceprotocol"
+)
+
+// message is a payload that names itself.
+func message(name string) sp.Payloads {
+	return payload(`{"type":1,"target":"` + name + `","arguments":[]}`)
+}
+
+func TestMulticast(t *testing.T) {
+	cases := []struct {
+		name string
+		m    sp.Message
+		want string // how many each of the clients 1 to 5 gets
+	}{
+		{"H58 10 with exclusions", &sp.BroadcastData{Excluded: []string{"1", "3"}, Payloads: message("x")}, "01011"},
+		{"H58 H32 10", &sp.BroadcastData{Payloads: message("x")}, "11111"},
+		{"H58 7, one id twice", &sp.MultiConnectionData{Connections: []string{"2", "5", "2", "nobody"}, Payloads: message("x")}, "01001"},
+		{"H58 8", &sp.UserData{User: "ann", Payloads: message("x")}, "11000"},
+		{"H58 9, one user twice", &sp.MultiUserData{Users: []string{"ann", "bob", "ann"}, Payloads: message("x")}, "11100"},
+		{"H58 13", &sp.GroupBroadcastData{Group: "g", Payloads: message("x")}, "10110"},
+		{"H58 13 without ids and users", &sp.GroupBroadcastData{Group: "g", Excluded: []string{"4"}, ExcludedUsers: []string{"bob"}, Payloads: message("x")}, "10000"},
+		{"H58 14, in both groups twice", &sp.MultiGroupBroadcastData{Groups: []string{"g", "h"}, Payloads: message("x")}, "20110"},
+	}
+	for _, c := range cases {
+		t.Run(c.name, func(t *testing.T) {
+			inWorld(t, func(t *testing.T, w *world) {
+				servers := []*hubServer{w.server(dial{}), w.server(dial{id: "s2"})}
+				var clients []*gatewaytest.Client
+				for i, user := range []string{"ann", "ann", "bob", "", "eve"} {
+					clients = append(clients, w.connect(fmt.Sprint(i+1), user))
+				}
+				other := gatewaytest.Connect(w.t, w.gw, gatewaytest.Options{ID: "x", Hub: "other", User: "ann", Protocol: "-"})
+				for i, id := range []string{"1", "3", "4"} {
+					servers[0].wantAck(sp.AckOK, int32(i), &sp.JoinGroupWithAck{ConnectionID: id, Group: "g", AckID: int32(i)})
+				}
+				servers[0].wantAck(sp.AckOK, 9, &sp.JoinGroupWithAck{ConnectionID: "1", Group: "h", AckID: 9})
+				servers[1].send(c.m) // over a connection that has not joined them
+				synctest.Wait()
+				got := ""
+				for _, client := range clients {
+					got += fmt.Sprint(count(client, `"target":"x"`))
+				}
+				require.Equal(t, c.want, got)
+				other.WantNone("x")
+			})
+		})
+	}
+}
+
+func TestPayloads(t *testing.T) {
+	inWorld(t, func(t *testing.T, w *world) {
+		s := w.server(dial{})
+		json := w.connect("1", "")
+		packed := w.connectAs(gatewaytest.Options{ID: "2", Protocol: "messagepack"})
+		blazor := w.connectAs(gatewaytest.Options{ID: "3", Protocol: "blazorpack"})
+		frame := "\x0b\x95\x01\x80\xc0\xa4mess\x90\x90"
+		odd := `{ "type":1, "target":"odd","arguments":[ ]}` + "\x1e"
+		s.send(&sp.BroadcastData{Payloads: sp.Payloads{{Protocol: "JSON", Data: []byte(odd)}, {Protocol: "messagepack", Data: []byte(frame)},
+			{Protocol: "blazorpack", Data: []byte(frame)}}})
+		s.send(&sp.BroadcastData{Payloads: message("only")})
+		synctest.Wait()
+		require.Equal(t, odd, json.Got()[1], "H68 verbatim, the name in any letter case")
+		require.Equal(t, frame, packed.Got()[1], "H68")
+		require.Equal(t, frame, blazor.Got()[1], "H68")
+		packed.Want(w.ctx(), "only") // D11
+		require.Len(t, blazor.Got(), 2, "D11 nothing is made for other protocols")
+	})
+}
+
+func TestAcks(t *testing.T) {
+	inWorld(t, func(t *testing.T, w *world) {
+		s, other := w.server(dial{}), w.server(dial{id: "s2"})
+		a, b := w.connect("1", "ann"), w.connect("2", "bob")
+		type step struct {
+			row  string
+			m    sp.Message
+			want sp.AckStatus
+		}
+		const yes, no = sp.AckOK, sp.AckNotFound
+		for _, c := range []step{
+			{"H60 join of nobody", &sp.JoinGroupWithAck{ConnectionID: "x", Group: "g", AckID: 1}, no},
+			{"H59 join", &sp.JoinGroupWithAck{ConnectionID: "1", Group: "g", AckID: 1}, yes},
+			{"H65 group exists", &sp.CheckGroupExistence{Group: "g", AckID: 1}, yes},
+			{"H65 no such group", &sp.CheckGroupExistence{Group: "h", AckID: 1}, no},
+			{"H65 connection exists", &sp.CheckConnectionExistence{ConnectionID: "2", AckID: 1}, yes},
+			{"H65 no such connection", &sp.CheckConnectionExistence{ConnectionID: "3", AckID: 1}, no},
+			{"H65 user exists", &sp.CheckUserExistence{User: "ann", AckID: 1}, yes},
+			{"H65 no such user", &sp.CheckUserExistence{User: "eve", AckID: 1}, no},
+			{"H65 user not in group", &sp.CheckUserInGroup{User: "bob", Group: "g", AckID: 1}, no},
+			{"H59 leave", &sp.LeaveGroupWithAck{ConnectionID: "1", Group: "g", AckID: 1}, yes},
+			{"H65 the group is gone", &sp.CheckGroupExistence{Group: "g", AckID: 1}, no},
+			{"H59 leave of nobody", &sp.LeaveGroupWithAck{ConnectionID: "x", Group: "g", AckID: 1}, no},
+			{"H62 join one", &sp.JoinGroupWithAck{ConnectionID: "1", Group: "g", AckID: 1}, yes},
+			{"H62 join two", &sp.JoinGroupWithAck{ConnectionID: "1", Group: "h", AckID: 1}, yes},
+			{"H62 leave all", &sp.LeaveGroupWithAck{ConnectionID: "1", All: true, AckID: 1}, yes},
+			{"H62 one is gone", &sp.CheckGroupExistence{Group: "g", AckID: 1}, no},
+			{"H62 two is gone", &sp.CheckGroupExistence{Group: "h", AckID: 1}, no},
+			{"H64 user without connections", &sp.UserJoinGroupWithAck{User: "eve", Group: "u", AckID: 1}, yes},
+			{"H65 eve in group", &sp.CheckUserInGroup{User: "eve", Group: "u", AckID: 1}, yes},
+			{"H62 user leaves all", &sp.UserLeaveGroupWithAck{User: "eve", All: true, AckID: 1}, yes},
+			{"H65 eve not in group", &sp.CheckUserInGroup{User: "eve", Group: "u", AckID: 1}, no},
+			{"H69 members", &sp.GroupMemberQuery{Group: "u", AckID: 1}, sp.AckInternalError},
+			{"H67 close of nobody", &sp.CloseConnectionWithAck{ConnectionID: "x", AckID: 1}, no},
+		} {
+			w.t.Log(c.row)
+			s.wantAck(c.want, 1, c.m)
+			require.Empty(t, other.take(sp.TypeAck), "an ack goes where the message came from")
+		}
+		require.Nil(t, a.Conn.CloseRequested())
+		require.Nil(t, b.Conn.CloseRequested())
+	})
+}
+
+func TestH61JoinIsVisibleBeforeItsAck(t *testing.T) {
+	inWorld(t, func(t *testing.T, w *world) {
+		s, other := w.server(dial{}), w.server(dial{id: "s2"})
+		c := w.connect("1", "")
+		const n = 200
+		s.setOn(func(m sp.Message) {
+			if ack, ok := m.(*sp.Ack); ok {
+				go other.send(&sp.GroupBroadcastData{Group: fmt.Sprint("g", ack.AckID), Payloads: message(fmt.Sprint("m", ack.AckID, "."))})
+			}
+		})
+		for i := range int32(n) {
+			s.send(&sp.JoinGroupWithAck{ConnectionID: "1", Group: fmt.Sprint("g", i), AckID: i})
+		}
+		synctest.Wait()
+		for i := range n {
+			require.Equal(t, 1, count(c, fmt.Sprint("m", i, ".")), "group %d", i)
+		}
+	})
+}
+
+func TestUserGroups(t *testing.T) {
+	t.Run("H63 ttl of 10 s", func(t *testing.T) {
+		inWorld(t, func(t *testing.T, w *world) {
+			s := w.server(dial{})
+			s.setOn(func(sp.Message) { s.send(sp.ClientCountPing(1, 1)) })
+			before := w.connect("1", "ann")
+			s.send(&sp.UserJoinGroupWithAck{User: "ann", Group: "g", AckID: 1, TTL: 10, HasTTL: true})
+			for _, wait := range []time.Duration{time.Second, 2 * time.Second} {
+				time.Sleep(wait)
+				s.send(&sp.GroupBroadcastData{Group: "g", Payloads: message("early")})
+			}
+			synctest.Wait()
+			require.Equal(t, 2, count(before, "early"))
+			time.Sleep(27 * time.Second)
+			after := w.connect("2", "ann")
+			s.send(&sp.GroupBroadcastData{Group: "g", Payloads: message("late")})
+			synctest.Wait()
+			before.WantNone("late")
+			after.WantNone("late")
+		})
+	})
+	t.Run("H64 later connections are in the group", func(t *testing.T) {
+		inWorld(t, func(t *testing.T, w *world) {
+			s := w.server(dial{})
+			s.wantAck(sp.AckOK, 1, &sp.UserJoinGroupWithAck{User: "ann", Group: "g", AckID: 1})
+			c := w.connect("1", "ann")
+			s.send(&sp.GroupBroadcastData{Group: "g", Payloads: message("x")})
+			synctest.Wait()
+			require.Equal(t, 1, count(c, `"x"`))
+		})
+	})
+	t.Run("H67 without acks", func(t *testing.T) {
+		inWorld(t, func(t *testing.T, w *world) {
+			s := w.server(dial{})
+			c := w.connect("1", "ann")
+			for i, m := range []sp.Message{
+				&sp.JoinGroup{ConnectionID: "1", Group: "g"}, &sp.LeaveGroup{ConnectionID: "1", Group: "g"},
+				&sp.UserJoinGroup{User: "ann", Group: "g"}, &sp.UserLeaveGroup{User: "ann", Group: "g"},
+			} {
+				s.send(m, &sp.GroupBroadcastData{Group: "g", Payloads: message(fmt.Sprint("after", i))})
+			}
+			synctest.Wait()
+			require.Equal(t, 1, count(c, "after0"))
+			require.Equal(t, 0, count(c, "after1"))
+			require.Equal(t, 1, count(c, "after2"))
+			require.Equal(t, 0, count(c, "after3"))
+			require.Empty(t, s.take(sp.TypeAck))
+		})
+	})
+}
+
+func TestClosing(t *testing.T) {
+	closes := []struct {
+		name string
+		m    sp.Message
+		want string // clients that are closed
+	}{
+		{"H67 30", &sp.CloseConnectionWithAck{ConnectionID: "2", Reason: "go away", AckID: 4}, "2"},
+		{"H67 31", &sp.CloseConnections{Reason: "go away", AckID: 4, Excluded: []string{"1"}}, "234"},
+		{"H67 32", &sp.CloseUserConnections{User: "ann", Reason: "go away", AckID: 4, Excluded: []string{"1"}}, "2"},
+		{"H67 33", &sp.CloseGroupConnections{Group: "g", Reason: "go away", AckID: 4}, "13"},
+		{"H66 5 from management", &sp.CloseConnection{ConnectionID: "3", Error: "go away"}, "3"},
+	}
+	for _, c := range closes {
+		t.Run(c.name, func(t *testing.T) {
+			inWorld(t, func(t *testing.T, w *world) {
+				owner, manager := w.server(dial{}), w.server(dial{id: "m", kind: sp.KindWeak})
+				clients := map[string]*gatewaytest.Client{}
+				for i, user := range []string{"ann", "ann", "bob", ""} {
+					clients[fmt.Sprint(i+1)] = w.connect(fmt.Sprint(i+1), user)
+				}
+				manager.send(&sp.JoinGroup{ConnectionID: "1", Group: "g"}, &sp.JoinGroup{ConnectionID: "3", Group: "g"})
+				manager.send(c.m, &sp.CheckConnectionExistence{ConnectionID: c.want[:1], AckID: 77})
+				synctest.Wait()
+				for _, m := range manager.take(sp.TypeAck) {
+					ack := m.(*sp.Ack)
+					want := map[int32]sp.AckStatus{4: sp.AckOK, 77: sp.AckNotFound}[ack.AckID]
+					require.Equal(t, want, ack.Status, "H66 ack %d", ack.AckID)
+				}
+				told := map[string]bool{}
+				for _, m := range owner.take(sp.TypeCloseConnection) {
+					told[m.(*sp.CloseConnection).ConnectionID] = true
+				}
+				for id, client := range clients {
+					closed := strings.Contains(c.want, id)
+					require.Equal(t, closed, client.Conn.CloseRequested() != nil, "client %s", id)
+					require.Equal(t, closed, told[id], "the hub server of client %s", id)
+					if closed {
+						client.Want(w.ctx(), `{"type":7,"error":"go away"}`)
+						require.False(t, client.WantEnd(w.ctx()).AllowReconnect, "D4")
+					}
+				}
+			})
+		})
+	}
+	t.Run("H44 the client leaves", func(t *testing.T) {
+		inWorld(t, func(t *testing.T, w *world) {
+			s := w.server(dial{})
+			c := w.connect("1", "")
+			c.Conn.Ended(gateway.Cause{Reason: gateway.CloseNormal})
+			s.data("1", call("", "late"))
+			synctest.Wait()
+			require.Equal(t, &sp.CloseConnection{ConnectionID: "1"}, s.next(sp.TypeCloseConnection))
+			require.EqualValues(t, 1, w.Stats().Lost[servermode.LossUnknownConnection])
+			require.Zero(t, w.Stats().Hubs[0].Clients)
+		})
+	})
+	t.Run("H45 the hub aborts, late data is ignored", func(t *testing.T) {
+		inWorld(t, func(t *testing.T, w *world) {
+			s := w.server(dial{})
+			c := w.connect("1", "")
+			s.data("1", call("", "last"))
+			s.send(&sp.CloseConnection{ConnectionID: "1", Error: "secret of the pipeline"})
+			s.data("1", call("", "late"))
+			synctest.Wait()
+			require.Equal(t, []string{"{}\x1e", call("", "last"), `{"type":7}` + "\x1e"}, c.Got())
+			require.Equal(t, gateway.CloseClosedByAppServer, c.WantEnd(w.ctx()).Reason)
+			require.Empty(t, s.take(sp.TypeCloseConnection), "it knows")
+		})
+	})
+	t.Run("the hub's own Close record is the only one", func(t *testing.T) {
+		inWorld(t, func(t *testing.T, w *world) {
+			s := w.server(dial{})
+			c := w.connect("1", "")
+			own := `{"type":7,"error":"Connection closed with an error.","allowReconnect":true}` + "\x1e"
+			s.data("1", own)
+			s.send(&sp.CloseConnection{ConnectionID: "1"})
+			synctest.Wait()
+			require.Equal(t, []string{"{}\x1e", own}, c.Got())
+			c.WantEnd(w.ctx())
+		})
+	})
+}
+
+func TestAccessKeyAndFlowControl(t *testing.T) {
+	inWorld(t, func(t *testing.T, w *world) {
+		s := w.server(dial{})
+		s.send(&sp.AccessKeyRequest{Token: "t"}, &sp.ConnectionFlowControl{ConnectionID: "1", Target: sp.FlowClient, Operation: sp.FlowPauseAck})
+		synctest.Wait()
+		require.NotEmpty(t, s.next(sp.TypeAccessKeyResponse).(*sp.AccessKeyResponse).ErrorType)
+		require.NoError(t, s.end())
+		for _, n := range w.Stats().Lost {
+			require.Zero(t, n)
+		}
+	})
+}
