@@ -1,0 +1,345 @@
+package hubserver
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"reflect"
+	"runtime/debug"
+	"sync"
+
+	"github.com/hubgate/hubgate/hubprotocol"
+)
+
+// maxActive is how many calls and streams of one client may be under way, and how many
+// uploads, whatever their size.
+const maxActive = 4096
+
+// call is one call of a method by the client.
+type call struct {
+	id        string // empty if no answer is wanted
+	protocol  string
+	method    *method
+	arguments []byte
+	uploads   []*upload
+	ctx       context.Context
+	cancel    context.CancelCauseFunc
+}
+
+// calls are the calls of one client: those that wait, run and stream.
+type calls struct {
+	session *session
+	// handlers are all goroutines that may run code of the application's for the client.
+	handlers sync.WaitGroup
+
+	mu        sync.Mutex
+	connected bool // OnConnected has succeeded
+	ended     bool
+	waiting   []*call
+	running   int
+	pending   int // bytes that wait
+	active    map[string]*call
+	uploads   map[string]*upload
+}
+
+// begin runs OnConnected, and then the calls that have come meanwhile.
+func (c *calls) begin() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if !c.ended {
+		c.handlers.Go(c.connect)
+	}
+}
+
+func (c *calls) connect() {
+	s := c.session
+	if function := s.pool.hub.connected; function != nil {
+		if err := guard(func() error { return function(newContext(s.ctx, s)) }); err != nil {
+			s.pool.log.Warn("client refused", "connection", s.id, "error", err)
+			s.end(ending{cause: err, text: clientText("Connection closed with an error.", err)})
+			return
+		}
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.connected = true
+	c.startLocked()
+}
+
+// finish waits for all handlers and runs OnDisconnected. The session has ended.
+func (c *calls) finish(cause error) {
+	c.mu.Lock()
+	c.ended = true
+	c.waiting = nil
+	c.mu.Unlock()
+	c.handlers.Wait()
+	s := c.session
+	function := s.pool.hub.disconnected
+	if !c.connected || function == nil {
+		return
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), disconnectedTime)
+	defer cancel()
+	err := guard(func() error { function(newContext(ctx, s), cause); return nil })
+	if err != nil {
+		s.pool.log.Error("OnDisconnected failed", "connection", s.id, "error", err)
+	}
+}
+
+// invoked takes a call, which runs when it is its turn.
+func (c *calls) invoked(protocol string, m *hubprotocol.Message) {
+	method := c.session.pool.hub.method(m.Target)
+	if text := refusal(method, m); text != "" {
+		c.session.pool.log.Debug("call refused", "connection", c.session.id, "method", m.Target, "why", text)
+		c.fail(protocol, m.InvocationID, text)
+		return
+	}
+	one := &call{id: m.InvocationID, protocol: protocol, method: method, arguments: bytes.Clone(m.Arguments)}
+	one.ctx, one.cancel = context.WithCancelCause(c.session.ctx)
+	c.mu.Lock()
+	text := c.acceptLocked(one, m.StreamIDs)
+	over := c.pending > c.session.pool.hub.maxPending() || len(c.waiting) > maxActive
+	c.startLocked()
+	c.mu.Unlock()
+	if text != "" {
+		one.cancel(nil)
+		c.fail(protocol, m.InvocationID, text)
+	}
+	if over {
+		c.flooded()
+	}
+}
+
+// refusal says why a call cannot even wait for its turn, in words for the client.
+func refusal(method *method, m *hubprotocol.Message) string {
+	streaming := m.Type == hubprotocol.StreamInvocation
+	switch {
+	case method == nil:
+		return "Unknown hub method '" + m.Target + "'"
+	case streaming && method.yields == yieldsValue:
+		return "The client attempted to invoke the non-streaming '" + m.Target + "' method with a streaming invocation."
+	case !streaming && method.yields != yieldsValue:
+		return "The client attempted to invoke the streaming '" + m.Target + "' method with a non-streaming invocation."
+	case len(m.StreamIDs) != method.streams:
+		return failedText(m.Target)
+	}
+	return ""
+}
+
+func failedText(target string) string {
+	return "Failed to invoke '" + target + "' due to an error on the server."
+}
+
+// acceptLocked puts a call into the queue, and says why not, in words for the client.
+func (c *calls) acceptLocked(one *call, streamIDs []string) string {
+	switch {
+	case c.ended:
+		return ""
+	case one.id != "" && c.active[one.id] != nil:
+		return "Invocation ID '" + one.id + "' is already in use."
+	case len(c.active) >= maxActive || len(c.uploads)+len(streamIDs) > maxActive:
+		return "Too many calls are under way."
+	}
+	for _, id := range streamIDs {
+		if c.uploads[id] != nil {
+			return "Stream ID '" + id + "' is already in use."
+		}
+		if c.uploads == nil {
+			c.uploads = make(map[string]*upload)
+		}
+		u := &upload{calls: c, id: id, call: one, more: make(chan struct{}, 1)}
+		c.uploads[id] = u
+		one.uploads = append(one.uploads, u)
+	}
+	if one.id != "" {
+		if c.active == nil {
+			c.active = make(map[string]*call)
+		}
+		c.active[one.id] = one
+	}
+	c.waiting = append(c.waiting, one)
+	c.pending += len(one.arguments)
+	return ""
+}
+
+// startLocked runs the calls whose turn it is.
+func (c *calls) startLocked() {
+	for c.connected && !c.ended && len(c.waiting) > 0 && c.running < c.session.pool.hub.parallel() {
+		one := c.waiting[0]
+		c.waiting[0] = nil
+		c.waiting = c.waiting[1:]
+		c.pending -= len(one.arguments)
+		c.running++
+		c.handlers.Go(func() { c.run(one) })
+	}
+}
+
+// next gives the turn of a call to another.
+func (c *calls) next() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.running--
+	c.startLocked()
+}
+
+// run calls the method and answers.
+func (c *calls) run(one *call) {
+	turn := true
+	release := func() {
+		if turn {
+			turn = false
+			c.next()
+		}
+	}
+	defer release()
+	defer c.forget(one)
+	ctx := newContext(one.ctx, c.session)
+	in, err := c.bind(ctx, one)
+	if err != nil {
+		c.session.pool.log.Warn("call cannot be bound", "connection", c.session.id, "error", err)
+		c.fail(one.protocol, one.id, failedText(one.method.name))
+		return
+	}
+	var value reflect.Value
+	err = guard(func() (err error) { value, err = one.method.call(in); return err })
+	if err == nil && one.method.yields != yieldsValue {
+		release()
+		err = c.stream(ctx, one, value)
+	}
+	switch {
+	case err != nil:
+		c.failed(one, err)
+	case one.id == "":
+	case one.method.yields != yieldsValue || !value.IsValid():
+		c.answer(one, hubprotocol.AppendCompletion(nil, one.protocol, one.id))
+	default:
+		c.result(one, value.Interface())
+	}
+}
+
+// bind decodes the arguments and starts the pumps of the uploads.
+func (c *calls) bind(ctx *Context, one *call) ([]reflect.Value, error) {
+	arguments, err := splitArguments(one.protocol, one.arguments)
+	if err != nil {
+		return nil, err
+	}
+	in, err := one.method.bind(arguments)
+	if err != nil {
+		return nil, err
+	}
+	in[0] = reflect.ValueOf(ctx)
+	next := 0
+	for i, t := range one.method.params {
+		if one.method.uploads[i] {
+			u := one.uploads[next]
+			next++
+			items := reflect.MakeChan(reflect.ChanOf(reflect.BothDir, t.Elem()), 0)
+			in[i+1] = items.Convert(t)
+			c.handlers.Go(func() { u.pump(items) })
+		}
+	}
+	return in, nil
+}
+
+// stream sends the items of a stream until it ends.
+func (c *calls) stream(ctx *Context, one *call, stream reflect.Value) error {
+	var failure error
+	err := guard(func() error {
+		return one.method.each(stream, ctx.Done(), func(item any) bool {
+			var record []byte
+			if record, failure = appendStreamItem(nil, one.protocol, one.id, item); failure == nil {
+				failure = c.session.send(ctx, record)
+			}
+			return failure == nil && ctx.Err() == nil
+		})
+	})
+	return errors.Join(err, failure)
+}
+
+func (c *calls) result(one *call, value any) {
+	raw, err := appendValue(nil, one.protocol, value)
+	if err != nil {
+		c.failed(one, fmt.Errorf("result: %w", err))
+		return
+	}
+	c.answer(one, hubprotocol.AppendCompletionResult(nil, one.protocol, one.id, raw))
+}
+
+// failed answers a call that has returned an error.
+func (c *calls) failed(one *call, err error) {
+	var told Error
+	switch {
+	case one.ctx.Err() != nil && !errors.As(err, &told):
+		// Who cancels expects an end, and no error.
+		c.session.pool.log.Debug("call was cancelled", "connection", c.session.id, "method", one.method.name, "error", err)
+		if one.id != "" && one.method.yields != yieldsValue {
+			c.answer(one, hubprotocol.AppendCompletion(nil, one.protocol, one.id))
+			return
+		}
+	case !errors.As(err, &told):
+		c.session.pool.log.Error("call failed", "connection", c.session.id, "method", one.method.name, "error", err)
+	}
+	text := "An unexpected error occurred invoking '" + one.method.name + "' on the server."
+	if told != "" {
+		text = string(told)
+	}
+	c.fail(one.protocol, one.id, text)
+}
+
+// answer sends a record when there is room. A client that is gone needs none.
+func (c *calls) answer(one *call, record []byte) {
+	_ = c.session.send(c.session.ctx, record)
+}
+
+// fail answers at once: it is called by the reader too, which must not wait.
+func (c *calls) fail(protocol, id, text string) {
+	if id != "" {
+		c.session.deliver(hubprotocol.AppendCompletionError(nil, protocol, id, text), dataInvocation)
+	}
+}
+
+// forget ends a call.
+func (c *calls) forget(one *call) {
+	c.mu.Lock()
+	if one.id != "" && c.active[one.id] == one {
+		delete(c.active, one.id)
+	}
+	for _, u := range one.uploads {
+		u.forgetLocked()
+	}
+	c.mu.Unlock()
+	one.cancel(nil)
+}
+
+// cancelled ends the context of a call, and the call itself if it waits for its turn.
+func (c *calls) cancelled(id string) {
+	c.mu.Lock()
+	one := c.active[id]
+	c.mu.Unlock()
+	if one != nil {
+		one.cancel(context.Canceled)
+	}
+}
+
+func (c *calls) flooded() {
+	c.session.end(ending{cause: ErrClientFlood, reconnect: true, text: "Connection closed with an error. The client sends faster than the hub can handle."})
+}
+
+// guard turns a panic of the application into an error.
+func guard(function func() error) (err error) {
+	defer func() {
+		if r := recover(); r != nil {
+			err = fmt.Errorf("panic: %v\n%s", r, debug.Stack())
+		}
+	}()
+	return function()
+}
+
+// clientText is what a client is told of an error.
+func clientText(general string, err error) string {
+	if told, ok := errors.AsType[Error](err); ok {
+		return general + " " + string(told)
+	}
+	return general
+}
