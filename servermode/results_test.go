@@ -1,0 +1,131 @@
+package servermode_test
+
+import (
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/hubgate/hubgate/gateway"
+	sp "github.com/hubgate/hubgate/serviceprotocol"
+)
+
+func question(id string) sp.Payloads {
+	return payload(`{"type":1,"invocationId":"` + id + `","target":"ask","arguments":[]}`)
+}
+
+func TestClientResults(t *testing.T) {
+	t.Run("H70 the asker has the client", func(t *testing.T) {
+		inWorld(t, func(t *testing.T, w *world) {
+			s := w.server(dial{})
+			c := w.connect("1", "")
+			s.take(sp.TypeConnectionData)
+			s.send(&sp.ClientInvocation{InvocationID: "i", ConnectionID: "1", CallerServerID: "s1", Payloads: question("i")})
+			synctest.Wait()
+			require.Equal(t, 1, count(c, `"ask"`))
+			require.NoError(t, c.Conn.Feed([]byte(completion("i", "5"))))
+			synctest.Wait()
+			require.Equal(t, completion("i", "5"), s.payloads("1"))
+			s.send(&sp.ClientCompletion{InvocationID: "i", ConnectionID: "1", CallerServerID: "s1", Protocol: "json"})
+			time.Sleep(time.Second)
+			synctest.Wait()
+			for _, none := range []sp.Type{sp.TypeClientInvocation, sp.TypeServiceMapping, sp.TypeClientCompletion, sp.TypeErrorCompletion} {
+				require.Empty(t, s.take(none))
+			}
+			c.Conn.Ended(gateway.Cause{Reason: gateway.CloseNormal})
+			time.Sleep(time.Second)
+			require.Empty(t, s.take(sp.TypeErrorCompletion), "it was forgotten")
+		})
+	})
+	for _, weak := range []bool{false, true} {
+		name := "H71 another one has the client"
+		if weak {
+			name = "H73 management asks"
+		}
+		t.Run(name, func(t *testing.T) {
+			inWorld(t, func(t *testing.T, w *world) {
+				owner := w.server(dial{id: "owner"})
+				c := w.connect("1", "")
+				d := dial{id: "asker"}
+				if weak {
+					d.kind = sp.KindWeak
+				}
+				asker := w.server(d)
+				asker.send(&sp.ClientInvocation{InvocationID: "i", ConnectionID: "1", CallerServerID: "asker", Payloads: question("i")})
+				synctest.Wait()
+				require.Equal(t, "i", owner.next(sp.TypeClientInvocation).(*sp.ClientInvocation).InvocationID)
+				if weak {
+					require.Empty(t, asker.take(sp.TypeServiceMapping))
+				} else {
+					require.Equal(t, &sp.ServiceMapping{InvocationID: "i", ConnectionID: "1", InstanceID: "node-a"}, asker.next(sp.TypeServiceMapping))
+				}
+				owner.take(sp.TypeConnectionData)
+				require.NoError(t, c.Conn.Feed([]byte(completion("i", "5"))))
+				synctest.Wait()
+				require.Equal(t, completion("i", "5"), owner.payloads("1"))
+				answer := &sp.ClientCompletion{InvocationID: "i", ConnectionID: "1", CallerServerID: "owner", Protocol: "json", Payload: []byte(completion("i", "5"))}
+				owner.send(answer)
+				synctest.Wait()
+				got := asker.next(sp.TypeClientCompletion).(*sp.ClientCompletion)
+				require.Equal(t, "asker", got.CallerServerID)
+				require.Equal(t, answer.Payload, got.Payload)
+				owner.send(answer)
+				synctest.Wait()
+				require.Empty(t, asker.take(sp.TypeClientCompletion), "once")
+			})
+		})
+	}
+	t.Run("H72 an unknown connection, a little later", func(t *testing.T) {
+		inWorld(t, func(t *testing.T, w *world) {
+			s := w.server(dial{})
+			s.send(&sp.ClientInvocation{InvocationID: "i", ConnectionID: "x", CallerServerID: "s1", Payloads: question("i")})
+			synctest.Wait()
+			require.Empty(t, s.take(sp.TypeErrorCompletion))
+			time.Sleep(150 * time.Millisecond)
+			synctest.Wait()
+			require.NotEmpty(t, s.next(sp.TypeErrorCompletion).(*sp.ErrorCompletion).Error)
+		})
+	})
+	t.Run("H72 the client leaves", func(t *testing.T) {
+		inWorld(t, func(t *testing.T, w *world) {
+			owner := w.server(dial{id: "owner"})
+			c := w.connect("1", "")
+			asker := w.server(dial{id: "asker"})
+			asker.send(&sp.ClientInvocation{InvocationID: "i", ConnectionID: "1", CallerServerID: "asker", Payloads: question("i")})
+			synctest.Wait()
+			c.Conn.Ended(gateway.Cause{Reason: gateway.CloseNormal})
+			time.Sleep(time.Second)
+			synctest.Wait()
+			require.Equal(t, "i", asker.next(sp.TypeErrorCompletion).(*sp.ErrorCompletion).InvocationID)
+			require.Empty(t, owner.take(sp.TypeErrorCompletion))
+		})
+	})
+	t.Run("nobody answers for ten minutes", func(t *testing.T) {
+		inWorld(t, func(t *testing.T, w *world) {
+			w.limits.ClientResult = 20 * time.Second
+			s := w.server(dial{})
+			w.connect("1", "")
+			s.send(&sp.ClientInvocation{InvocationID: "i", ConnectionID: "1", CallerServerID: "s1", Payloads: question("i")})
+			time.Sleep(22 * time.Second)
+			synctest.Wait()
+			s.next(sp.TypeErrorCompletion)
+		})
+	})
+	t.Run("a stranger's completion changes nothing", func(t *testing.T) {
+		inWorld(t, func(t *testing.T, w *world) {
+			w.server(dial{id: "owner"})
+			w.connect("1", "")
+			asker, stranger := w.server(dial{id: "asker"}), w.server(dial{id: "x"})
+			foreign := w.server(dial{id: "owner", hub: "other"})
+			asker.send(&sp.ClientInvocation{InvocationID: "i", ConnectionID: "1", CallerServerID: "asker", Payloads: question("i")})
+			synctest.Wait()
+			for _, s := range []*hubServer{stranger, foreign} {
+				s.send(&sp.ClientCompletion{InvocationID: "i", ConnectionID: "1", Protocol: "json", Payload: []byte("x")}, &sp.ErrorCompletion{InvocationID: "i"})
+			}
+			time.Sleep(time.Second)
+			require.Empty(t, asker.take(sp.TypeClientCompletion))
+			require.Empty(t, asker.take(sp.TypeErrorCompletion))
+		})
+	})
+}
