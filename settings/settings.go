@@ -1,6 +1,7 @@
 package settings
 
 import (
+	"maps"
 	"slices"
 	"time"
 )
@@ -9,22 +10,19 @@ import (
 // uses. Whoever can reach a gateway that has it may do anything with it.
 const EmulatorKey Secret = "ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789ABCDEFGH"
 
-// Mode is the service mode: who answers what clients send.
-type Mode string
-
-// Serverless hands what clients send to upstream webhooks.
-const Serverless Mode = "serverless"
-
 // Settings is everything that may change while the gateway runs. A value that
 // came from [Store.Current] is shared: nobody may change it or what its slices
 // hold. Use [Settings.Clone] to start from it.
 type Settings struct {
-	Mode     Mode
+	Mode Mode
+	// Hubs holds what single hubs have for themselves, by the hub's key in lower case.
+	Hubs     map[string]Hub
 	Keys     Keys
 	Upstream Upstream
 	CORS     CORS
 	Limits   Limits
 	Clients  Clients
+	Servers  Servers
 	Auth     Auth
 }
 
@@ -66,6 +64,27 @@ type Clients struct {
 	SendTimeout time.Duration
 }
 
+// Servers bounds the connections of hub servers and what happens when one goes.
+type Servers struct {
+	// GracePeriod is how long the clients of a hub server that is lost are held
+	// for another one to take them, up to 5 minutes. 0 closes them at once.
+	GracePeriod time.Duration
+	// MigrationTimeout is how long a client that moves to another hub server
+	// waits for its invocations to end.
+	MigrationTimeout time.Duration
+	// ResultTimeout is how long a hub server waits for a client's result.
+	ResultTimeout time.Duration
+	// MaxConnections bounds the server connections of the node. 0 means no limit.
+	MaxConnections int
+	// MessageBytes bounds one message of a hub server, with its payloads for all protocols.
+	MessageBytes int64
+	// QueueBytes is how much may wait for one server connection before its
+	// clients are not read from (D14); four times as much ends it.
+	QueueBytes int64
+	// HeldBytes bounds what is held back of one client while it moves.
+	HeldBytes int64
+}
+
 // Auth says how strictly tokens are checked.
 type Auth struct {
 	// Leeway is added on both ends of a token's validity (D2). 0 means none.
@@ -93,12 +112,20 @@ func Default() Settings {
 			LongPollDisconnect: 15 * time.Second,
 			SendTimeout:        10 * time.Second,
 		},
+		Servers: Servers{
+			MigrationTimeout: 5 * time.Second,
+			ResultTimeout:    10 * time.Minute,
+			MessageBytes:     32 * mib,
+			QueueBytes:       4 * mib,
+			HeldBytes:        256 * kib,
+		},
 		Auth: Auth{Leeway: 5 * time.Minute},
 	}
 }
 
 // Clone returns a copy that shares no slice with s.
 func (s Settings) Clone() Settings {
+	s.Hubs = maps.Clone(s.Hubs)
 	s.Upstream.Templates = slices.Clone(s.Upstream.Templates)
 	s.Upstream.AllowedEnv = slices.Clone(s.Upstream.AllowedEnv)
 	s.Upstream.AllowedFiles = slices.Clone(s.Upstream.AllowedFiles)

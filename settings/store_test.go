@@ -44,9 +44,12 @@ func TestStoreSnapshotIsNobodyElses(t *testing.T) {
 	require.Equal(t, "http://a/", store.Current().Upstream.Templates[0].URLTemplate)
 
 	s.CORS.AllowedOrigins = []string{"https://a"}
+	s.Hubs = map[string]settings.Hub{"chat": {Mode: settings.Classic}}
 	require.NoError(t, store.Swap(s))
 	s.CORS.AllowedOrigins[0] = "https://changed"
+	s.Hubs["chat"] = settings.Hub{Mode: settings.DefaultMode}
 	require.Equal(t, []string{"https://a"}, store.Current().CORS.AllowedOrigins)
+	require.Equal(t, settings.Classic, store.Current().ModeOf("chat"))
 }
 
 func TestStoreTellsInOrder(t *testing.T) {

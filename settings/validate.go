@@ -3,6 +3,7 @@ package settings
 import (
 	"errors"
 	"fmt"
+	"maps"
 	"net/netip"
 	"net/url"
 	"path/filepath"
@@ -18,6 +19,9 @@ const (
 	minKeyBytes     = 32 // RFC 7518, 3.2: HS256 needs as much, and .NET refuses less
 	maxKeyBytes     = 256
 	maxTimer        = 24 * time.Hour
+	maxGrace        = 5 * time.Minute
+	maxHubs         = 1000
+	maxHubKeyBytes  = 256
 	maxByteBound    = 1 << 40
 	maxCount        = 100_000_000
 )
@@ -27,15 +31,15 @@ const (
 // key or a URL template.
 func (s Settings) Validate() error {
 	var p problems
-	if s.Mode != Serverless {
-		p.add("mode", "%q is not a mode of this gateway; use %q", string(s.Mode), string(Serverless))
-	}
+	p.checkMode("mode", s.Mode)
+	p.checkHubs(s.Hubs)
 	p.checkKeys(s.Keys)
 	p.checkUpstream(&s.Upstream)
 	p.checkOrigins(s.CORS.AllowedOrigins)
 	p.checkCapacity(s.Limits.Capacity)
 	p.checkSizes(s.Limits.Sizes)
 	p.checkClients(s.Clients)
+	p.checkServers(s.Servers)
 	p.checkAuth(s.Auth)
 	return errors.Join(p...)
 }
@@ -46,6 +50,37 @@ type problems []error
 func (p *problems) add(name, format string, args ...any) {
 	*p = append(*p, fmt.Errorf(name+": "+format, args...))
 }
+
+func (p *problems) checkMode(name string, m Mode) {
+	if !slices.Contains(Modes(), m) {
+		p.add(name, "%q is none of %q, %q and %q", string(m), string(DefaultMode), string(Serverless), string(Classic))
+	}
+}
+
+func (p *problems) checkHubs(hubs map[string]Hub) {
+	if n := len(hubs); n > maxHubs {
+		p.add("hubs", "has %d entries, more than %d", n, maxHubs)
+		return
+	}
+	for _, hub := range slices.Sorted(maps.Keys(hubs)) {
+		switch {
+		case !isHubKey(hub):
+			p.add("hubs", "%q is not the name of a hub", hub)
+		case hub != strings.ToLower(hub):
+			p.add("hubs", "%q must be in lower case", hub)
+		case hubs[hub].Mode != "":
+			p.checkMode("hubs."+hub+".mode", hubs[hub].Mode)
+		}
+	}
+}
+
+// isHubKey says whether a hub may be called so, with an application's name in front.
+func isHubKey(hub string) bool {
+	bad := func(r rune) bool { return !isLetter(r) && (r < '0' || r > '9') && !strings.ContainsRune("_`,.[]", r) }
+	return hub != "" && len(hub) <= maxHubKeyBytes && isLetter(rune(hub[0])) && !strings.ContainsFunc(hub, bad)
+}
+
+func isLetter(r rune) bool { return r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' }
 
 func (p *problems) checkKeys(k Keys) {
 	if k.Primary == "" {
@@ -203,6 +238,16 @@ func (p *problems) checkClients(c Clients) {
 	p.duration("clients.longPollInterval", c.LongPollInterval, least, maxTimer)
 	p.duration("clients.longPollDisconnect", c.LongPollDisconnect, least, maxTimer)
 	p.duration("clients.sendTimeout", c.SendTimeout, least, maxTimer)
+}
+
+func (p *problems) checkServers(s Servers) {
+	p.duration("servers.gracePeriod", s.GracePeriod, 0, maxGrace)
+	p.duration("servers.migrationTimeout", s.MigrationTimeout, 0, maxTimer)
+	p.duration("servers.resultTimeout", s.ResultTimeout, time.Second, maxTimer)
+	p.count("servers.maxConnections", s.MaxConnections, 0)
+	p.size("servers.messageBytes", s.MessageBytes)
+	p.size("servers.queueBytes", s.QueueBytes)
+	p.size("servers.heldBytes", s.HeldBytes)
 }
 
 func (p *problems) checkAuth(a Auth) {

@@ -1,6 +1,7 @@
 package settings_test
 
 import (
+	"fmt"
 	"strings"
 	"testing"
 	"time"
@@ -22,12 +23,32 @@ func TestValidate(t *testing.T) {
 			s.Upstream.Templates = []settings.Template{{URLTemplate: "http://ok/"}, {URLTemplate: url}}
 		}
 	}
+	oneHub := func(name string, mode settings.Mode) func(*settings.Settings) {
+		return func(s *settings.Settings) { s.Hubs = map[string]settings.Hub{name: {Mode: mode}} }
+	}
 	tests := []struct {
 		name string
 		edit func(*settings.Settings)
 		err  string // empty: valid
 	}{
-		{"mode of the service that is not here", func(s *settings.Settings) { s.Mode = "default" }, `mode: "default" is not a mode of this gateway; use "serverless"`},
+		{"Default mode", func(s *settings.Settings) { s.Mode = settings.DefaultMode }, ""},
+		{"Classic mode", func(s *settings.Settings) { s.Mode = settings.Classic }, ""},
+		{"unknown mode", func(s *settings.Settings) { s.Mode = "Default" }, `mode: "Default" is none of "default", "serverless" and "classic"`},
+		{"no mode", func(s *settings.Settings) { s.Mode = "" }, `mode: "" is none of`},
+		{"mode of a hub", oneHub("app_chat`1", settings.Classic), ""},
+		{"hub without a mode of its own", oneHub("chat", ""), ""},
+		{"unknown mode of a hub", oneHub("chat", "clasic"), `hubs.chat.mode: "clasic" is none of`},
+		{"hub in upper case", oneHub("Chat", settings.Classic), `hubs: "Chat" must be in lower case`},
+		{"no name of a hub", oneHub("", settings.Classic), `hubs: "" is not the name of a hub`},
+		{"hub that begins with a digit", oneHub("1chat", settings.Classic), `hubs: "1chat" is not the name of a hub`},
+		{"hub with a slash", oneHub("a/b", settings.Classic), `hubs: "a/b" is not the name of a hub`},
+		{"long name of a hub", oneHub(strings.Repeat("h", 257), settings.Classic), "is not the name of a hub"},
+		{"too many hubs", func(s *settings.Settings) {
+			s.Hubs = make(map[string]settings.Hub)
+			for i := range 1001 {
+				s.Hubs[fmt.Sprintf("hub%d", i)] = settings.Hub{Mode: settings.Classic}
+			}
+		}, "hubs: has 1001 entries, more than 1000"},
 		{"no key", func(s *settings.Settings) { s.Keys.Primary = "" }, "accessKey: is not set"},
 		{"short key", func(s *settings.Settings) { s.Keys.Primary = "short" }, "accessKey: must have 32 to 256 bytes, not 5"},
 		{"key that breaks a connection string", func(s *settings.Settings) { s.Keys.Secondary = key + ";" }, "secondaryKey: may hold only printable ASCII"},
@@ -79,6 +100,14 @@ func TestValidate(t *testing.T) {
 		{"keep-alive of 0 s", func(s *settings.Settings) { s.Clients.KeepAlive = 0 }, "clients.keepAlive: must be between 1s and 2m0s, not 0s"},
 		{"timeout of 120 s", func(s *settings.Settings) { s.Clients.Timeout = 120 * time.Second }, ""},
 		{"timeout of 121 s", func(s *settings.Settings) { s.Clients.Timeout = 121 * time.Second }, "clients.timeout: must be between 1s and 2m0s, not 2m1s"},
+		{"grace period", func(s *settings.Settings) { s.Servers.GracePeriod = time.Minute }, ""},
+		{"endless grace period", func(s *settings.Settings) { s.Servers.GracePeriod = time.Hour }, "servers.gracePeriod: must be between 0s and 5m0s"},
+		{"migration without waiting", func(s *settings.Settings) { s.Servers.MigrationTimeout = 0 }, ""},
+		{"no time for results", func(s *settings.Settings) { s.Servers.ResultTimeout = 0 }, "servers.resultTimeout: must be between 1s and"},
+		{"no message of a hub server", func(s *settings.Settings) { s.Servers.MessageBytes = 0 }, "servers.messageBytes: must be between 1 byte and"},
+		{"no queue to a hub server", func(s *settings.Settings) { s.Servers.QueueBytes = 0 }, "servers.queueBytes: must be between 1 byte and"},
+		{"nothing held", func(s *settings.Settings) { s.Servers.HeldBytes = -1 }, "servers.heldBytes: must be between 1 byte and"},
+		{"negative count of server connections", func(s *settings.Settings) { s.Servers.MaxConnections = -1 }, "servers.maxConnections: must be between 0 and"},
 		{"no leeway", func(s *settings.Settings) { s.Auth.Leeway = 0 }, ""},
 		{"negative leeway", func(s *settings.Settings) { s.Auth.Leeway = -1 }, "auth.leeway: must be between 0s and"},
 		{"audience with port", func(s *settings.Settings) { s.Auth.StrictAudience = []string{"h:80"} }, `auth.strictAudience: "h:80" is not a host name`},
@@ -100,7 +129,7 @@ func TestValidate(t *testing.T) {
 
 func TestValidateNamesEverythingWrong(t *testing.T) {
 	s := settings.Default()
-	s.Mode = "classic"
+	s.Mode = "clasic"
 	s.Limits.Hubs = -1
 	s.Clients.SendTimeout = 0
 	err := s.Validate()
