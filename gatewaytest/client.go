@@ -153,6 +153,13 @@ func (c *Client) notifyLocked() {
 	c.changed = make(chan struct{})
 }
 
+// Stall makes a client take nothing until Unstall.
+func (c *Client) Stall() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.stalled = true
+}
+
 // Unstall lets a stalled client read again.
 func (c *Client) Unstall() {
 	c.mu.Lock()

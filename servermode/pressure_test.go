@@ -1,0 +1,145 @@
+package servermode_test
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/gorilla/websocket"
+	"github.com/stretchr/testify/require"
+
+	"github.com/hubgate/hubgate/gatewaytest"
+	"github.com/hubgate/hubgate/servermode"
+	sp "github.com/hubgate/hubgate/serviceprotocol"
+)
+
+// stuck connects a hub server that reads nothing after its handshake until it is let go.
+func stuck(t *testing.T, w *world) (ws *websocket.Conn, read func() []sp.Message) {
+	ws, _, err := w.dial(dial{}, serverToken(t, dial{}))
+	require.NoError(t, err)
+	t.Cleanup(func() { _ = ws.Close() })
+	require.NoError(t, ws.WriteMessage(websocket.BinaryMessage, (&sp.HandshakeRequest{Version: 1}).Append(nil)))
+	var buf []byte
+	return ws, func() (got []sp.Message) {
+		_, data, err := ws.ReadMessage()
+		if err != nil {
+			return nil
+		}
+		buf = append(buf, data...)
+		for {
+			body, rest, err := sp.Cut(buf, 64<<20)
+			require.NoError(t, err)
+			if body == nil {
+				return got
+			}
+			m, err := sp.Parse(body)
+			require.NoError(t, err)
+			got, buf = append(got, m), rest
+		}
+	}
+}
+
+func TestD14AClientFasterThanItsHubServer(t *testing.T) {
+	inWorld(t, func(t *testing.T, w *world) {
+		w.limits.QueueBytes = 64 << 10
+		ws, read := stuck(t, w)
+		require.NotEmpty(t, read())
+		require.NoError(t, ws.WriteMessage(websocket.BinaryMessage, nil))
+		c := gatewaytest.Connect(w.t, w.gw, gatewaytest.Options{ID: "1", Hub: "chat"})
+		opened := false
+		for !opened {
+			for _, m := range read() {
+				_, data := m.(*sp.ConnectionData)
+				opened = opened || data
+			}
+		}
+		const records = 1000
+		var fed atomic.Int32
+		go func() {
+			for i := range records {
+				if c.Conn.Feed([]byte(call("", fmt.Sprint(i, strings.Repeat("x", 1000))))) != nil {
+					return
+				}
+				fed.Add(1)
+			}
+		}()
+		synctest.Wait()
+		require.Less(t, int(fed.Load()), 200, "the client is not read from")
+		require.LessOrEqual(t, w.Stats().Hubs[0].QueuedBytes, 4*w.limits.QueueBytes)
+		other := w.server(dial{id: "s2"})
+		free := w.connect("2", "")
+		require.NoError(t, free.Conn.Feed([]byte(call("", "unharmed"))))
+		synctest.Wait()
+		require.Contains(t, other.payloads("2"), "unharmed")
+		next := 0
+		for next < records {
+			for _, m := range read() {
+				if d, ok := m.(*sp.ConnectionData); ok {
+					require.Contains(t, string(d.Payload), fmt.Sprintf(`"%dxxx`, next), "in order, none missing")
+					next++
+				}
+			}
+		}
+		require.EqualValues(t, records, fed.Load())
+	})
+}
+
+func TestAHubServerThatTakesNothing(t *testing.T) {
+	inWorld(t, func(t *testing.T, w *world) {
+		ws, read := stuck(t, w)
+		require.NotEmpty(t, read())
+		for range 12 {
+			time.Sleep(3 * time.Second)
+			_ = ws.WriteMessage(websocket.BinaryMessage, (&sp.Ping{}).Append(nil)) // it lives
+		}
+		synctest.Wait()
+		require.EqualValues(t, 1, w.Stats().Ended[servermode.EndSlow])
+	})
+}
+
+func TestQuestionsWithoutEnd(t *testing.T) {
+	inWorld(t, func(t *testing.T, w *world) {
+		w.limits.QueueBytes = 4 << 10
+		ws, read := stuck(t, w)
+		require.NotEmpty(t, read())
+		var questions []byte
+		for range 100_000 {
+			questions = (&sp.CheckUserExistence{User: "x", AckID: 1}).Append(questions)
+		}
+		_ = ws.WriteMessage(websocket.BinaryMessage, questions)
+		time.Sleep(31 * time.Second)
+		synctest.Wait()
+		require.EqualValues(t, 1, w.Stats().Ended[servermode.EndSlow], "what waits for it is bounded")
+	})
+}
+
+func TestD12APublisherFasterThanTheClients(t *testing.T) {
+	inWorld(t, func(t *testing.T, w *world) {
+		w.core.HubQueuedBytes, w.core.OutboxBytes, w.core.Send = 100_000, 10_000_000, time.Hour
+		s := w.server(dial{})
+		slow := w.connect("1", "")
+		fast := w.connect("2", "")
+		slow.Stall()
+		for range 2 {
+			s.send(&sp.BroadcastData{Payloads: message(strings.Repeat("x", 60_000))})
+		}
+		synctest.Wait()
+		start := time.Now()
+		s.send(&sp.BroadcastData{Payloads: message("after")}, &sp.CheckUserExistence{User: "x", AckID: 3})
+		synctest.Wait()
+		require.Empty(t, s.take(sp.TypeAck), "the connection is paused")
+		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+		defer cancel()
+		fast.Want(ctx, "after")
+		require.LessOrEqual(t, time.Since(start), 3*time.Second, "for two seconds at most")
+		synctest.Wait()
+		s.next(sp.TypeAck)
+		time.Sleep(4 * time.Second)
+		require.EqualValues(t, "SlowClient", slow.WantEnd(ctx).Reason)
+		require.NoError(t, s.end())
+	})
+}
