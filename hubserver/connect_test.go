@@ -1,0 +1,255 @@
+package hubserver
+
+import (
+	"encoding/hex"
+	"slices"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/hubgate/hubgate/auth"
+	"github.com/hubgate/hubgate/serviceprotocol"
+)
+
+func TestConnections(t *testing.T) {
+	t.Run("request and handshake", func(t *testing.T) {
+		synctest.Test(t, func(t *testing.T) {
+			g, server := serve(t, NewHub("Chat"), func(s *Server) { s.Connections, s.ApplicationName = 0, "App" })
+			require.NoError(t, server.Ready(t.Context()))
+			cids := map[string]bool{}
+			verifier := auth.NewVerifier(auth.VerifierOptions{Keys: func() []auth.Secret {
+				return []auth.Secret{"0123456789012345678901234567890123456789"}
+			}})
+			for range DefaultConnections {
+				p := g.peer()
+				require.Equal(t, "/server/", p.request.URL.Path)
+				require.Equal(t, "app_chat", p.request.URL.Query().Get("hub"))
+				cids[p.request.URL.Query().Get("cid")] = true
+				token, ok := auth.BearerToken(p.request.Header)
+				require.True(t, ok)
+				claims, err := verifier.Server(token, "app_chat")
+				require.NoError(t, err)
+				require.Equal(t, "here", claims.ServerID)
+				require.Equal(t, "here", p.request.Header.Get("X-ASRS-Server-Id"))
+				require.Equal(t, "0796010100a00080", hex.EncodeToString(p.hello))
+			}
+			require.Len(t, cids, DefaultConnections)
+		})
+	})
+	t.Run("migration level", func(t *testing.T) {
+		synctest.Test(t, func(t *testing.T) {
+			g, _ := serve(t, NewHub("chat"), func(s *Server) { s.ShutdownMode = ShutdownMigrate })
+			require.Equal(t, "0796010100a00180", hex.EncodeToString(g.peer().hello))
+		})
+	})
+	t.Run("a lost connection is replaced at once", func(t *testing.T) {
+		synctest.Test(t, func(t *testing.T) {
+			g, _ := serve(t, NewHub("chat"))
+			p := g.peer()
+			time.Sleep(time.Minute / 30)
+			before := time.Now()
+			p.socket.Close()
+			again := g.peer()
+			require.Equal(t, before, time.Now())
+			require.NotEqual(t, p.request.URL.Query().Get("cid"), again.request.URL.Query().Get("cid"))
+		})
+	})
+	for name, refuse := range map[string]func(*fakeGateway){
+		"refused with a status":    func(g *fakeGateway) { g.refuse(401, "") },
+		"refused by the handshake": func(g *fakeGateway) { g.refuse(0, "no") },
+	} {
+		t.Run(name+": longer and longer pauses, one for all", func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				g, _ := serve(t, NewHub("chat"), func(s *Server) { s.Connections = 3 })
+				peers := []*peer{g.peer(), g.peer(), g.peer()}
+				time.Sleep(5 * time.Second)
+				refuse(g)
+				start := time.Now()
+				for _, p := range peers {
+					p.socket.Close()
+				}
+				time.Sleep(5 * time.Minute)
+				g.mu.Lock()
+				after := slices.Clone(g.attempts)[3:]
+				g.mu.Unlock()
+				require.Equal(t, []time.Time{start, start, start}, after[:3])
+				last := start
+				for i, pause := range []int{1, 2, 4, 8, 16, 32, 60, 60} {
+					took := after[3+i].Sub(last)
+					require.GreaterOrEqual(t, took, time.Duration(pause)*time.Second)
+					require.Less(t, took, time.Duration(pause+1)*time.Second)
+					last = after[3+i]
+				}
+				g.refuse(0, "")
+				g.peer()
+				back := time.Now()
+				g.peer()
+				g.peer()
+				require.Equal(t, back, time.Now(), "the others follow at once")
+			})
+		})
+	}
+	t.Run("a gateway that accepts and drops is not asked in a loop", func(t *testing.T) {
+		synctest.Test(t, func(t *testing.T) {
+			g, _ := serve(t, NewHub("chat"))
+			for range 3 {
+				g.peer().socket.Close()
+			}
+			g.peer()
+			require.GreaterOrEqual(t, g.attempts[3].Sub(g.attempts[0]), 3*time.Second)
+		})
+	})
+	t.Run("further connection on demand", func(t *testing.T) {
+		synctest.Test(t, func(t *testing.T) {
+			g, _ := serve(t, NewHub("chat"))
+			p := g.peer()
+			p.send(serviceprotocol.TargetPing("node b"), serviceprotocol.TargetPing("node b"))
+			further := g.peer()
+			require.Equal(t, "node b", further.request.URL.Query().Get("target"))
+			require.Equal(t, "0796010101a00080", hex.EncodeToString(further.hello))
+			further.socket.Close()
+			synctest.Wait()
+			require.Empty(t, g.peers, "it is not replaced, and was asked for once")
+		})
+	})
+	t.Run("wrong fields", func(t *testing.T) {
+		hub := NewHub("chat")
+		for text, server := range map[string]*Server{
+			"connection string": {ConnectionString: "Endpoint=http://x;AuthType=azure;", Hubs: []*Hub{hub}},
+			"application name":  {ConnectionString: testConnectionString, ApplicationName: "1", Hubs: []*Hub{hub}},
+			"without hubs":      {ConnectionString: testConnectionString},
+			"served already":    {ConnectionString: testConnectionString, Hubs: []*Hub{hub, hub}},
+		} {
+			require.ErrorContains(t, server.Serve(t.Context()), text)
+		}
+		require.Nil(t, hub.pool.Load())
+	})
+}
+
+func TestKeepAlive(t *testing.T) {
+	t.Run("bytes are answered by a ping every five seconds at most", func(t *testing.T) {
+		synctest.Test(t, func(t *testing.T) {
+			g, _ := serve(t, NewHub("chat"))
+			p := g.peer()
+			p.open("C1")
+			for range 24 {
+				p.send(&serviceprotocol.Ping{})
+				time.Sleep(2500 * time.Millisecond)
+			}
+			counts, status := 0, 0
+			for len(p.pings) > 0 {
+				ping := <-p.pings
+				if _, ok := ping.Status(); ok {
+					status++
+					continue
+				}
+				process, connection, ok := ping.ClientCount()
+				require.True(t, ok)
+				if counts++; counts > 1 {
+					require.Equal(t, [2]int{1, 1}, [2]int{process, connection})
+				}
+			}
+			require.Equal(t, 8, counts, "once in 7.5 s")
+			require.InDelta(t, 6, status, 1)
+		})
+	})
+	t.Run("silence of 30 seconds ends a connection", func(t *testing.T) {
+		synctest.Test(t, func(t *testing.T) {
+			g, _ := serve(t, NewHub("chat"))
+			start := time.Now()
+			g.peer()
+			g.peer()
+			require.Equal(t, 30*time.Second, time.Since(start))
+		})
+	})
+	t.Run("status", func(t *testing.T) {
+		synctest.Test(t, func(t *testing.T) {
+			hub := NewHub("chat")
+			g, _ := serve(t, hub)
+			p := g.peer()
+			p.wantPing(func(ping *serviceprotocol.Ping) bool { _, ok := ping.Status(); return ok })
+			require.False(t, hub.Active())
+			p.send(serviceprotocol.StatusPing(true, nil))
+			synctest.Wait()
+			require.True(t, hub.Active())
+		})
+	})
+	t.Run("echo", func(t *testing.T) {
+		synctest.Test(t, func(t *testing.T) {
+			g, _ := serve(t, NewHub("chat"))
+			p := g.peer()
+			p.send(&serviceprotocol.Ping{Values: []string{"echo", "x", "more", "y"}})
+			ping := p.wantPing((*serviceprotocol.Ping).Echo)
+			require.Equal(t, []string{"echo", "x", "more", "y"}, ping.Values)
+		})
+	})
+	t.Run("clients are pinged after 15 seconds", func(t *testing.T) {
+		synctest.Test(t, func(t *testing.T) {
+			g, _ := serve(t, NewHub("chat"))
+			p := g.peer()
+			c := p.open("C1")
+			start := time.Now()
+			c.hears(`{"type":6}`)
+			require.InDelta(t, 15, time.Since(start).Seconds(), 1)
+		})
+	})
+	t.Run("a client that has pinged times out after 30 seconds", func(t *testing.T) {
+		synctest.Test(t, func(t *testing.T) {
+			hub := NewHub("chat")
+			why := make(chan error, 1)
+			hub.OnDisconnected(func(_ *Context, err error) { why <- err })
+			g, _ := serve(t, hub)
+			p := g.peer()
+			stop := keepAwake(p)
+			defer stop()
+			c := p.open("C1")
+			c.say(`{"type":6}`)
+			start := time.Now()
+			c.hears(`{"type":6}`)
+			text := "Connection closed with an error. Nothing was heard of the client for too long."
+			for {
+				record := c.record()
+				if strings.Contains(record, `"type":7`) {
+					require.JSONEq(t, `{"type":7,"error":"`+text+`","allowReconnect":true}`, strings.TrimSuffix(record, "\x1e"))
+					break
+				}
+			}
+			require.InDelta(t, 30, time.Since(start).Seconds(), 1)
+			require.Equal(t, text, want[*serviceprotocol.CloseConnection](p).Error)
+			require.ErrorIs(t, <-why, ErrClientTimeout)
+		})
+	})
+	t.Run("a client without handshake is closed after 15 seconds", func(t *testing.T) {
+		synctest.Test(t, func(t *testing.T) {
+			g, _ := serve(t, NewHub("chat"))
+			p := g.peer()
+			p.send(&serviceprotocol.OpenConnection{ConnectionID: "C1"})
+			start := time.Now()
+			require.Equal(t, "C1", want[*serviceprotocol.CloseConnection](p).ConnectionID)
+			require.InDelta(t, 15, time.Since(start).Seconds(), 1)
+		})
+	})
+}
+
+// keepAwake pings a hub server as gateways do.
+func keepAwake(p *peer) (stop func()) {
+	done := make(chan struct{})
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		tick := time.NewTicker(5 * time.Second)
+		defer tick.Stop()
+		for {
+			select {
+			case <-tick.C:
+				p.send(&serviceprotocol.Ping{})
+			case <-done:
+				return
+			}
+		}
+	}()
+	return func() { close(done); <-ended }
+}
