@@ -22,6 +22,7 @@ type Config struct {
 	Capacity Capacity `embed:"" prefix:"limits-" group:"Limits: what is held"`
 	Sizes    Sizes    `embed:"" prefix:"limits-" group:"Limits: single inputs"`
 	Clients  Clients  `embed:"" prefix:"clients-" group:"Client connections"`
+	Servers  Servers  `embed:"" prefix:"servers-" group:"Hub servers"`
 	Auth     Auth     `embed:"" prefix:"auth-" group:"Tokens"`
 
 	file *file // what --config named, nil without it
@@ -61,12 +62,13 @@ type Log struct {
 	Format string `help:"Form of a log line: text or json." enum:"text,json" default:"text"`
 }
 
-// Service holds the mode, the keys and the short way to name webhooks.
+// Service holds the modes, the keys and the short way to name webhooks.
 type Service struct {
-	Mode         settings.Mode   `help:"Service mode: serverless." default:"serverless"`
-	AccessKey    settings.Secret `help:"Primary access key, 32 to 256 bytes. The default is the emulator's and serves loopback only." default:"ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789ABCDEFGH" placeholder:"KEY"`
-	SecondaryKey settings.Secret `help:"Second access key, so that one can be replaced while the other serves." placeholder:"KEY"`
-	Upstream     []string        `help:"Webhook for all events, or for those of some hubs: chat,news=https://example.com/hook; repeatable, the first that matches is called. Replaces the templates of all files." placeholder:"[HUBS=]URL" sep:"none" file:"-"`
+	Mode         settings.Mode            `help:"Service mode of all hubs that have none of their own: default, serverless or classic." default:"serverless"`
+	HubMode      map[string]settings.Mode `help:"Service mode of one hub: chat=default; repeatable, or with semicolons. In the file it is hubs.chat.mode, which stays in force for hubs that are not named here." placeholder:"HUB=MODE" file:"-"`
+	AccessKey    settings.Secret          `help:"Primary access key, 32 to 256 bytes. The default is the emulator's and serves loopback only." default:"ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789ABCDEFGH" placeholder:"KEY"`
+	SecondaryKey settings.Secret          `help:"Second access key, so that one can be replaced while the other serves." placeholder:"KEY"`
+	Upstream     []string                 `help:"Webhook for all events, or for those of some hubs: chat,news=https://example.com/hook; repeatable, the first that matches is called. Replaces the templates of all files." placeholder:"[HUBS=]URL" sep:"none" file:"-"`
 }
 
 // Upstream bounds webhooks, see [settings.Upstream].
@@ -120,6 +122,17 @@ type Clients struct {
 	LongPollInterval   time.Duration `help:"After how long a poll is answered although there is nothing." default:"90s"`
 	LongPollDisconnect time.Duration `help:"How long a client on long polling may be without a poll." default:"15s"`
 	SendTimeout        time.Duration `help:"A client that takes no byte for so long while bytes wait is closed as SlowClient." default:"10s"`
+}
+
+// Servers bounds connections of hub servers, see [settings.Servers].
+type Servers struct {
+	GracePeriod      time.Duration `help:"How long the clients of a hub server that is lost are held for another one to take them, up to 5m; 0s closes them at once, and they reconnect." default:"0s"`
+	MigrationTimeout time.Duration `help:"How long a client that moves to another hub server waits for its invocations to end." default:"5s"`
+	ResultTimeout    time.Duration `help:"How long a hub server waits for the result of a client that it has asked for one." default:"10m"`
+	MaxConnections   int           `help:"Server connections of this node; 0 is no limit." default:"0"`
+	MessageBytes     Size          `help:"One message of a hub server, with its payloads for all protocols." default:"32MiB"`
+	QueueBytes       Size          `help:"Bytes that may wait for one server connection; over it its clients are not read from. For new server connections." default:"4MiB"`
+	HeldBytes        Size          `help:"Bytes that are held back of one client while it moves to another hub server." default:"256KiB"`
 }
 
 // Auth says how strictly tokens are checked, see [settings.Auth].

@@ -17,8 +17,11 @@ import (
 // maxFileBytes bounds a file before it is parsed.
 const maxFileBytes = 1 << 20
 
-// templatesKey is the one key of the file that is no flag: a list of maps.
-const templatesKey = "upstream.templates"
+// These keys of the file are no flags: a list of maps, and a map of maps.
+const (
+	templatesKey = "upstream.templates"
+	hubsKey      = "hubs"
+)
 
 // file is a parsed configuration file.
 type file struct {
@@ -26,6 +29,7 @@ type file struct {
 	values    map[string]any // by option key: string, or []any of string
 	lines     map[string]int
 	templates []settings.Template
+	hubs      map[string]settings.Hub // by key in lower case
 }
 
 // has says whether the file sets the key.
@@ -127,17 +131,21 @@ func (p *fileParser) section(prefix string, n *yaml.Node) {
 	}
 	p.pairs(what, n, func(key string, keyNode, value *yaml.Node) {
 		full := prefix + key
-		_, isOption := optionsByKey()[full]
+		_, isKey := optionsByKey()[full]
+		isKey = isKey || full == templatesKey || full == hubsKey
 		switch {
-		case !isOption && full != templatesKey && isSection(full):
+		case !isKey && isSection(full):
 			p.section(full+".", value)
-		case !isOption && full != templatesKey:
+		case !isKey:
 			p.fail(keyNode, "%w", unknownKey(full, knownKeys()))
 		case p.file.has(full): // once in its section, once with a dot
 			p.fail(keyNode, "%q is given twice", full)
 		case full == templatesKey:
 			p.file.lines[full] = keyNode.Line
 			p.templates(value)
+		case full == hubsKey:
+			p.file.lines[full] = keyNode.Line
+			p.hubs(value)
 		default:
 			p.file.lines[full] = keyNode.Line
 			p.option(full, value)
@@ -206,5 +214,5 @@ func knownKeys() []string {
 		}
 		known = append(known, o.key)
 	}
-	return append(known, templatesKey)
+	return append(known, templatesKey, hubsKey)
 }

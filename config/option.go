@@ -117,6 +117,8 @@ func kindOf(t reflect.Type) string {
 	switch t.Kind() {
 	case reflect.Slice:
 		return "list of texts"
+	case reflect.Map:
+		return "list of pairs"
 	case reflect.Bool:
 		return "true or false"
 	case reflect.Int:

@@ -14,10 +14,14 @@ import (
 )
 
 // Redacted returns the effective configuration as a YAML file with every
-// option, upstream templates included: keys are masked, and in URLs user info
+// option, upstream templates and the modes of hubs included: keys are masked, and in URLs user info
 // and the values of the query. It reads settings.json as [Config.Settings] does.
 func (c *Config) Redacted() ([]byte, error) {
 	templates, _, err := c.templates()
+	if err != nil {
+		return nil, err
+	}
+	hubs, err := c.hubs()
 	if err != nil {
 		return nil, err
 	}
@@ -38,6 +42,7 @@ func (c *Config) Redacted() ([]byte, error) {
 		put(into, name, valueNode(b.value.Interface()))
 	}
 	put(sections["upstream"], "templates", templatesNode(templates))
+	put(root, hubsKey, hubsNode(hubs))
 	var out bytes.Buffer
 	encoder := yaml.NewEncoder(&out)
 	encoder.SetIndent(2)

@@ -39,6 +39,7 @@ func TestRedactedIsAConfigFile(t *testing.T) {
 		"--listen=localhost:1", "--listen=[::1]:2", "--node=true", "--trusted-proxies=10.0.0.0/8,fd00::/8", "--tls-cert=c: d", "--tls-key=k",
 		"--upstream-timeout=1m40s", "--upstream-max-response-bytes=3MiB", "--upstream-ignore-event-case", "--limits-hubs=0",
 		"--limits-post-bytes=1000", "--clients-timeout=1m", "--auth-strict-audience=a,b", "--upstream-unmatched=silent", "--log-format=json",
+		"--mode=classic", "--hub-mode=Chat=default", "--hub-mode=app_news=serverless", "--servers-grace-period=10s",
 	}
 	before := mustParse(t, args...)
 	out, err := before.Redacted()
@@ -54,6 +55,10 @@ func TestRedactedIsAConfigFile(t *testing.T) {
 	require.NoError(t, err)
 	got, err := after.Settings()
 	require.NoError(t, err)
+	require.Equal(t, want.Mode, got.Mode)
+	require.Equal(t, want.Hubs, got.Hubs)
+	require.Len(t, got.Hubs, 2)
+	require.Equal(t, want.Servers, got.Servers)
 	require.Equal(t, want.Upstream.Timeout, got.Upstream.Timeout)
 	require.Equal(t, want.Limits, got.Limits)
 	require.Equal(t, want.Clients, got.Clients)

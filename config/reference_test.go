@@ -9,6 +9,8 @@ import (
 
 	"github.com/alecthomas/kong"
 	"github.com/stretchr/testify/require"
+
+	"github.com/hubgate/hubgate/settings"
 )
 
 const referencePath = "../docs/configuration.md"
@@ -37,20 +39,27 @@ func TestReferenceNamesEveryOption(t *testing.T) {
 // TestReferenceExample reads the YAML and JSON examples of the page.
 func TestReferenceExamples(t *testing.T) {
 	examples := regexp.MustCompile("(?s)```(yaml|json)\n(.*?)```").FindAllSubmatch(referenceIntro, -1)
-	require.Len(t, examples, 2)
+	require.Len(t, examples, 3)
 
 	t.Chdir(t.TempDir())
-	require.NoError(t, os.WriteFile("hubgate.yaml", examples[0][2], 0o600))
-	c := new(Config)
-	parser, err := kong.New(c, Options()...)
-	require.NoError(t, err)
-	_, err = parser.Parse([]string{"--config=hubgate.yaml"})
-	require.NoError(t, err)
-	s, err := c.Settings()
-	require.NoError(t, err)
+	read := func(text []byte) settings.Settings {
+		require.NoError(t, os.WriteFile("hubgate.yaml", text, 0o600))
+		c := new(Config)
+		parser, err := kong.New(c, Options()...)
+		require.NoError(t, err)
+		_, err = parser.Parse([]string{"--config=hubgate.yaml"})
+		require.NoError(t, err)
+		s, err := c.Settings()
+		require.NoError(t, err)
+		return s
+	}
+	s := read(examples[0][2])
 	require.Len(t, s.Upstream.Templates, 2)
+	s = read(examples[1][2])
+	require.Equal(t, settings.DefaultMode, s.ModeOf("chat"))
+	require.Equal(t, settings.Classic, s.ModeOf("app_news"))
 
-	list, err := parseSettingsFile(examples[1][2])
+	list, err := parseSettingsFile(examples[2][2])
 	require.NoError(t, err)
 	require.Len(t, list, 1)
 }

@@ -24,13 +24,19 @@ func (c *Config) Settings() (settings.Settings, error) {
 	if err != nil {
 		return settings.Settings{}, err
 	}
+	hubs, err := c.hubs()
+	if err != nil {
+		return settings.Settings{}, err
+	}
 	s := settings.Settings{
 		Mode:     c.Service.Mode,
+		Hubs:     hubs,
 		Keys:     settings.Keys{Primary: c.Service.AccessKey, Secondary: c.Service.SecondaryKey},
 		Upstream: c.Upstream.settings(templates),
 		CORS:     settings.CORS(c.CORS),
 		Limits:   settings.Limits{Capacity: c.Capacity.settings(), Sizes: c.Sizes.settings()},
 		Clients:  settings.Clients(c.Clients),
+		Servers:  c.Servers.settings(),
 		Auth:     settings.Auth(c.Auth),
 	}
 	if err := errors.Join(s.Validate(), c.checkWellKnownKey(s.Keys.HasEmulatorKey())); err != nil {
@@ -80,6 +86,18 @@ func (l Sizes) settings() settings.Sizes {
 		TokenBytes:     int64(l.TokenBytes),
 		URIBytes:       int64(l.URIBytes),
 		HeaderBytes:    int64(l.HeaderBytes),
+	}
+}
+
+func (v Servers) settings() settings.Servers {
+	return settings.Servers{
+		GracePeriod:      v.GracePeriod,
+		MigrationTimeout: v.MigrationTimeout,
+		ResultTimeout:    v.ResultTimeout,
+		MaxConnections:   v.MaxConnections,
+		MessageBytes:     int64(v.MessageBytes),
+		QueueBytes:       int64(v.QueueBytes),
+		HeldBytes:        int64(v.HeldBytes),
 	}
 }
 
