@@ -171,8 +171,9 @@ func want[T serviceprotocol.Message](p *peer) T {
 	p.t.Helper()
 	m, ok := <-p.messages
 	require.True(p.t, ok, "the connection has ended")
-	require.IsType(p.t, *new(T), m)
-	return m.(T)
+	typed, ok := m.(T)
+	require.True(p.t, ok, "%T instead of %T", m, typed)
+	return typed
 }
 
 // wantPing returns the next ping for which the condition is true.
