@@ -142,6 +142,77 @@ func TestHubLabelsAreBounded(t *testing.T) {
 	require.Equal(t, maxHubLabels+1, strings.Count(body, "hubgate_deliveries_written_total{"))
 }
 
+type fakeServers struct{ stats ServerStats }
+
+func (s *fakeServers) Stats() ServerStats { return s.stats }
+
+func TestMetricsShowHubServers(t *testing.T) {
+	a := New("test")
+	a.Watch(&fakeNode{stats: gateway.Stats{Panics: 1, Hubs: []gateway.HubStats{chat()}}})
+	_, body := get(t, a, "/metrics")
+	require.NotContains(t, body, "hubgate_server_")
+	a.WatchServers(&fakeServers{ServerStats{
+		Opened: 9, Closed: map[string]uint64{"Silent": 2}, Refused: map[string]uint64{"Mode": 3}, Lost: map[string]uint64{"Migration": 4, "ClientResult": 0},
+		Migrated: 5, Recovered: 6, BytesIn: 70, MessagesIn: 7, BytesOut: 80, Panics: 2,
+		Hubs: []ServerHubStats{{
+			Hub: "chat", ByKind: map[string]int{"Default": 5, "OnDemand": 1, "Weak": 2}, Leaving: 1, Clients: 11, Waiting: 12, QueuedBytes: 13,
+		}},
+	}})
+	_, body = get(t, a, "/metrics")
+	for _, line := range []string{
+		`hubgate_server_connections{hub="chat",kind="Default"} 5`,
+		`hubgate_server_connections{hub="chat",kind="OnDemand"} 1`,
+		`hubgate_server_connections{hub="chat",kind="Weak"} 2`,
+		`hubgate_server_connections_leaving{hub="chat"} 1`,
+		`hubgate_server_clients{hub="chat"} 11`,
+		`hubgate_server_clients_waiting{hub="chat"} 12`,
+		`hubgate_server_queued_bytes{hub="chat"} 13`,
+		`hubgate_server_connections_opened_total 9`,
+		`hubgate_server_connections_closed_total{reason="Silent"} 2`,
+		`hubgate_server_connections_refused_total{reason="Mode"} 3`,
+		`hubgate_server_losses_total{reason="Migration"} 4`,
+		`hubgate_server_losses_total{reason="ClientResult"} 0`,
+		`hubgate_server_client_moves_total{cause="migration"} 5`,
+		`hubgate_server_client_moves_total{cause="recovery"} 6`,
+		`hubgate_server_messages_received_total 7`,
+		`hubgate_server_received_bytes_total 70`,
+		`hubgate_server_sent_bytes_total 80`,
+		`hubgate_panics_total{part="gateway"} 1`,
+		`hubgate_panics_total{part="servermode"} 2`,
+		`hubgate_connections{hub="chat",transport="WebSockets"} 2`,
+	} {
+		require.Contains(t, body, line)
+	}
+	problems, err := promlint.New(strings.NewReader(body)).Lint()
+	require.NoError(t, err)
+	require.Empty(t, problems)
+}
+
+func TestHubLabelsOfHubServersAreBounded(t *testing.T) {
+	n, servers := &fakeNode{}, &fakeServers{}
+	for i := range maxHubLabels {
+		n.stats.Hubs = append(n.stats.Hubs, gateway.HubStats{Hub: fmt.Sprintf("hub%03d", i)})
+	}
+	for _, hub := range []string{"hub007", "zoo1", "zoo2"} {
+		servers.stats.Hubs = append(servers.stats.Hubs, ServerHubStats{Hub: hub, ByKind: map[string]int{"Weak": 1}, Leaving: 1, Clients: 2, Waiting: 3, QueuedBytes: 4})
+	}
+	a := New("test")
+	a.Watch(n)
+	a.WatchServers(servers)
+	_, body := get(t, a, "/metrics")
+	for _, line := range []string{
+		`hubgate_server_connections{hub="hub007",kind="Weak"} 1`,
+		`hubgate_server_connections{hub="_other",kind="Weak"} 2`,
+		`hubgate_server_connections_leaving{hub="_other"} 2`,
+		`hubgate_server_clients{hub="_other"} 4`,
+		`hubgate_server_clients_waiting{hub="_other"} 6`,
+		`hubgate_server_queued_bytes{hub="_other"} 8`,
+	} {
+		require.Contains(t, body, line)
+	}
+	require.NotContains(t, body, "zoo")
+}
+
 func TestHealthFollowsTheNode(t *testing.T) {
 	a := New("test")
 	status, body := get(t, a, "/livez")

@@ -1,7 +1,7 @@
 package admin
 
 import (
-	"cmp"
+	"maps"
 	"slices"
 	"sync"
 
@@ -19,8 +19,9 @@ const (
 
 // nodeCollector turns a node's Stats into metrics at each scrape.
 type nodeCollector struct {
-	mu   sync.Mutex
-	node Node
+	mu      sync.Mutex
+	node    Node
+	servers Servers // nil: none are shown
 	// named are the hubs with series of their own: the first ones seen, so that
 	// a series does not jump between a hub and the rest.
 	named map[string]bool
@@ -38,6 +39,16 @@ func (c *nodeCollector) current() Node {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return c.node
+}
+
+func (c *nodeCollector) serverStats() (stats ServerStats, ok bool) {
+	c.mu.Lock()
+	v := c.servers
+	c.mu.Unlock()
+	if v == nil {
+		return stats, false
+	}
+	return v.Stats(), true
 }
 
 func desc(name, help string, labels ...string) *prometheus.Desc {
@@ -79,8 +90,21 @@ func (c *nodeCollector) Collect(ch chan<- prometheus.Metric) {
 	}
 	out.gauge(descBacklog, float64(s.Backlog))
 	out.counter(descPanics, float64(s.Panics), "gateway")
-	for _, h := range c.bounded(s.Hubs) {
+	servers, ok := c.serverStats()
+	present := make(map[string]bool, len(s.Hubs))
+	for i := range s.Hubs {
+		present[s.Hubs[i].Hub] = true
+	}
+	for i := range servers.Hubs {
+		present[servers.Hubs[i].Hub] = true
+	}
+	named := c.nameHubs(present)
+	for _, h := range bounded(s.Hubs, named) {
 		out.hub(h)
+	}
+	if ok {
+		servers.Hubs = boundedServers(servers.Hubs, named)
+		out.servers(servers)
 	}
 }
 
@@ -118,27 +142,27 @@ func boolean(b bool) float64 {
 	return 0
 }
 
-// bounded returns the hubs' stats with all but maxHubLabels hubs made one.
-func (c *nodeCollector) bounded(hubs []gateway.HubStats) []gateway.HubStats {
+// nameHubs decides which of the hubs have series of their own: those that have
+// them already, then the first ones by name.
+func (c *nodeCollector) nameHubs(hubs map[string]bool) (named map[string]bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	present := make(map[string]bool, len(hubs))
-	for i := range hubs {
-		present[hubs[i].Hub] = true
-	}
-	for name := range c.named {
-		if !present[name] {
-			delete(c.named, name)
+	maps.DeleteFunc(c.named, func(hub string, _ bool) bool { return !hubs[hub] })
+	for _, hub := range slices.Sorted(maps.Keys(hubs)) {
+		if len(c.named) >= maxHubLabels {
+			break
 		}
+		c.named[hub] = true
 	}
-	slices.SortFunc(hubs, func(a, b gateway.HubStats) int { return cmp.Compare(a.Hub, b.Hub) })
+	return maps.Clone(c.named)
+}
+
+// bounded returns the hubs' stats with all those made one that are not named.
+func bounded(hubs []gateway.HubStats, named map[string]bool) []gateway.HubStats {
 	var list []gateway.HubStats
 	var other *gateway.HubStats
 	for _, h := range hubs {
-		if !c.named[h.Hub] && len(c.named) < maxHubLabels {
-			c.named[h.Hub] = true
-		}
-		if c.named[h.Hub] {
+		if named[h.Hub] {
 			list = append(list, h)
 			continue
 		}
