@@ -3,13 +3,16 @@ package main
 import (
 	"fmt"
 	"io"
+	"maps"
 	"net"
 	"net/url"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
 
 	"github.com/hubgate/hubgate/auth"
+	"github.com/hubgate/hubgate/settings"
 )
 
 const (
@@ -21,20 +24,30 @@ const (
 // key and a token only where the key is the emulator's, which is no secret.
 func printBanner(w io.Writer, s *server) error {
 	p := &bannerPrinter{w: w}
-	p.line("hubgate %s serves in Serverless mode on %s", version(), s.endpoints.URL)
+	current := s.live.load().source
+	p.line("hubgate %s serves in %s mode on %s", version(), modeName(current.Mode), s.endpoints.URL)
 	p.line("")
 	key := s.live.load().keys[0]
 	shown := key
 	if key != auth.EmulatorKey {
 		shown = auth.Secret("<your access key>")
 	}
-	p.line("  connection string  %s", connectionString(s.endpoints.URL, shown))
+	text := connectionString(s.endpoints.URL, shown)
+	p.line("  connection string  %s", text)
 	p.line("  health             %s/api/health", s.endpoints.URL)
 	if s.endpoints.Admin != "" {
 		p.line("  metrics, readiness %s/metrics  %s/readyz", s.endpoints.Admin, s.endpoints.Admin)
 	}
+	for _, hub := range slices.Sorted(maps.Keys(current.Hubs)) {
+		if mode := current.ModeOf(hub); mode != current.Mode {
+			p.line("  %-18s hub %s", modeName(mode)+" mode", hub)
+		}
+	}
 	p.line("  documentation      %s", documentation)
 	p.line("")
+	if current.HasMode(settings.DefaultMode) || current.HasMode(settings.Classic) {
+		p.hubServers(text)
+	}
 	line, err := curlLine(s.endpoints.URL, key)
 	if err != nil {
 		return err
@@ -48,6 +61,31 @@ func printBanner(w io.Writer, s *server) error {
 	p.line("%s", line)
 	p.line("")
 	return p.err
+}
+
+// hubServers says how an ASP.NET Core application becomes a hub server.
+func (p *bannerPrinter) hubServers(connectionString string) {
+	p.line("An ASP.NET Core application with the package Microsoft.Azure.SignalR serves its hubs through hubgate with")
+	p.line("")
+	p.line("  builder.Services.AddSignalR().AddAzureSignalR();")
+	p.line("  app.MapHub<Chat>(\"/%s\");", bannerHub)
+	p.line("")
+	p.line("and, in its environment,")
+	p.line("")
+	p.line("  Azure__SignalR__ConnectionString='%s'", connectionString)
+	p.line("")
+}
+
+// modeName is how a mode is called in sentences.
+func modeName(m settings.Mode) string {
+	switch m {
+	case settings.DefaultMode:
+		return "Default"
+	case settings.Classic:
+		return "Classic"
+	default:
+		return "Serverless"
+	}
 }
 
 type bannerPrinter struct {

@@ -30,6 +30,8 @@ var mayImport = map[string][]string{
 	"clientws":        {"gateway", "hubprotocol", "auth"},
 	"restapi":         {"gateway", "hubprotocol", "auth", "api"},
 	"upstream":        {"gateway", "hubprotocol", "auth"},
+	"servermode":      {"gateway", "hubprotocol", "serviceprotocol", "auth"},
+	"hubserver":       {"hubprotocol", "serviceprotocol", "auth"},
 	"store":           {"gateway"},
 	"backplane":       {"gateway", "hubprotocol"},
 	"admin":           {"gateway"},
@@ -38,12 +40,21 @@ var mayImport = map[string][]string{
 	"bench/compare":   {"bench"},
 	"internal/compat": nil,
 	"gatewaytest":     {"gateway", "hubprotocol"},
-	"cmd/hubgate":     {"api", "hubprotocol", "auth", "settings", "config", "gateway", "clientws", "restapi", "upstream", "store", "backplane", "admin", "bench"},
+	"cmd/hubgate":     {"api", "hubprotocol", "auth", "settings", "config", "gateway", "clientws", "restapi", "upstream", "servermode", "store", "backplane", "admin", "bench"},
 }
 
-// forTests are packages that every test may import: fakes, and what implements
-// the core's seams in memory.
-var forTests = []string{"gatewaytest", "store", "backplane"}
+// forTests are packages that every test may import: fakes, what implements the
+// core's seams in memory, and the hub server to test with.
+var forTests = []string{"gatewaytest", "store", "backplane", "hubserver"}
+
+// whole are the parts that tests of a package put together to see it from outside.
+var whole = map[string][]string{
+	"servermode": {"clientws"},
+	"hubserver":  {"gateway", "clientws", "servermode"},
+}
+
+// forOthers are packages for programs outside, such as the examples.
+var forOthers = []string{"hubserver"}
 
 // forbidden are packages of others that would put a package in the wrong place.
 var forbidden = map[string][]string{
@@ -86,7 +97,12 @@ func checkImports(t *testing.T, root, file string) {
 	pkg := filepath.ToSlash(dir)
 	if parsed.Name.Name == "main" && strings.HasPrefix(pkg, "examples/") || strings.HasPrefix(pkg, "interop") {
 		for _, spec := range parsed.Imports {
-			require.NotContains(t, spec.Path.Value, module, "%s stands outside and sees hubgate from outside", file)
+			imported, err := strconv.Unquote(spec.Path.Value)
+			require.NoError(t, err)
+			ours, found := strings.CutPrefix(imported, module+"/")
+			if found && !slices.Contains(forOthers, ours) {
+				t.Errorf("%s: stands outside and must not import %s", file, imported)
+			}
 		}
 		return
 	}
@@ -105,7 +121,7 @@ func checkImports(t *testing.T, root, file string) {
 		ours, found := strings.CutPrefix(imported, module+"/")
 		switch {
 		case !found, slices.Contains(allowed, ours):
-		case test && (ours == pkg || slices.Contains(forTests, ours)):
+		case test && (ours == pkg || slices.Contains(forTests, ours) || slices.Contains(whole[pkg], ours)):
 		default:
 			t.Errorf("%s: %s must not import %s", file, pkg, path.Join(module, ours))
 		}

@@ -8,6 +8,7 @@ import (
 	"github.com/hubgate/hubgate/clientws"
 	"github.com/hubgate/hubgate/gateway"
 	"github.com/hubgate/hubgate/restapi"
+	"github.com/hubgate/hubgate/servermode"
 	"github.com/hubgate/hubgate/settings"
 	"github.com/hubgate/hubgate/upstream"
 )
@@ -20,6 +21,7 @@ type live struct {
 	gateway  gateway.Limits
 	clients  clientws.Limits
 	rest     restapi.Limits
+	servers  servermode.Limits
 	upstream *upstream.Config
 	// groupsPerUser is never 0.
 	groupsPerUser int
@@ -53,6 +55,11 @@ func translate(s *settings.Settings) *live {
 		clients: clientws.Limits{
 			NegotiateTimeout: s.Clients.NegotiateTimeout, LongPollInterval: s.Clients.LongPollInterval,
 			SendTimeout: s.Clients.SendTimeout, PostBytes: s.Limits.PostBytes, URIBytes: int(s.Limits.URIBytes),
+		},
+		servers: servermode.Limits{
+			MessageBytes: int(s.Servers.MessageBytes), QueueBytes: int(s.Servers.QueueBytes), HeldBytes: int(s.Servers.HeldBytes),
+			MaxConnections: s.Servers.MaxConnections, Migration: s.Servers.MigrationTimeout,
+			ClientResult: s.Servers.ResultTimeout, Grace: s.Servers.GracePeriod,
 		},
 		rest: restapi.Limits{BodyBytes: s.Limits.RESTBodyBytes, URIBytes: s.Limits.URIBytes},
 	}

@@ -11,20 +11,16 @@ import (
 const (
 	frontPage = `This is hubgate, a self-hosted gateway compatible with Azure SignalR Service.
 
-Clients connect at /client, applications send through /api.
+Clients connect at /client, hub servers at /server, applications send through /api.
 Documentation: ` + documentation + "\n"
 
 	documentation = "https://github.com/hubgate/hubgate#readme"
-
-	noServersHere = `hubgate has no hub-server connections: it runs in Serverless mode only.
-An application sends through the REST API (Management SDK: ServiceTransportType.Transient) and gets what clients send as webhooks.
-`
 )
 
 // routes hands each request to the part that serves its first path segment. It
 // looks at the path and leaves it as it came in: the REST API needs its escapes.
 type routes struct {
-	clients, rest http.Handler
+	clients, rest, servers http.Handler
 	// limits returns the largest URI and the largest sum of headers, in bytes.
 	limits func() (uri, headers int64)
 }
@@ -46,11 +42,11 @@ func (s *routes) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	case restapi.Handles(r.URL.Path):
 		s.rest.ServeHTTP(w, r)
 	case strings.EqualFold(first, "server"):
-		plain(w, http.StatusNotFound, noServersHere) // D6
+		s.servers.ServeHTTP(w, r)
 	case r.URL.Path == "/" && (r.Method == http.MethodGet || r.Method == http.MethodHead):
 		plain(w, http.StatusOK, frontPage)
 	default:
-		plain(w, http.StatusNotFound, "There is nothing here. Clients connect at /client, applications send through /api.\n")
+		plain(w, http.StatusNotFound, "There is nothing here. Clients connect at /client, hub servers at /server, applications send through /api.\n")
 	}
 }
 

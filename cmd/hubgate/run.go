@@ -45,8 +45,8 @@ type environment struct {
 
 const description = `A self-hosted gateway compatible with Azure SignalR Service.
 
-Without arguments it serves on http://localhost:8888 in Serverless mode. Options
-also come from HUBGATE_* environment variables and from the file that --config names.`
+Without arguments it serves on http://localhost:8888 in Serverless mode; --mode
+default takes hub servers, such as ASP.NET Core applications. Options also come from HUBGATE_* environment variables and from the file that --config names.`
 
 // run is the whole program. It returns the exit code. Cancelling ctx asks for an
 // orderly end. ready, if not nil, is called once when serve takes requests.

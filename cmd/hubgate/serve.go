@@ -5,6 +5,7 @@ import (
 	"errors"
 	"io"
 	"os"
+	"slices"
 	"sync"
 
 	"github.com/hubgate/hubgate/config"
@@ -81,7 +82,7 @@ func (s *server) reload(args []string, first bool) {
 	if err == nil {
 		before := s.store.Current()
 		if err = s.store.Swap(current); err == nil && s.store.Current() != before {
-			s.log.Info("settings changed", "templates", templateList(current.Upstream.Templates))
+			s.log.Info("settings changed", "mode", current.Mode, "hubs", hubModes(current.Hubs), "templates", templateList(current.Upstream.Templates))
 		}
 	}
 	if err != nil {
@@ -91,6 +92,16 @@ func (s *server) reload(args []string, first bool) {
 	if names := s.config.NeedsRestart(next); len(names) > 0 && !first {
 		s.log.Warn("changed, but only read when hubgate starts", "options", names)
 	}
+}
+
+// hubModes is the modes of single hubs as hub=mode, sorted.
+func hubModes(hubs map[string]settings.Hub) []string {
+	list := make([]string, 0, len(hubs))
+	for name, hub := range hubs {
+		list = append(list, name+"="+string(hub.Mode))
+	}
+	slices.Sort(list)
+	return list
 }
 
 // templateList is the templates as they may be logged: slog does not ask the

@@ -35,7 +35,8 @@ func TestRoutes(t *testing.T) {
 	}{
 		{"front page", "/", http.StatusOK, "hubgate"},
 		{"elsewhere", "/elsewhere", http.StatusNotFound, "/client"},
-		{"D6 no hub servers", "/server/?hub=chat", http.StatusNotFound, "Serverless"},
+		{"hub servers need a token", "/server/?hub=chat", http.StatusUnauthorized, ""},
+		{"hub servers name their hub", "/SERVER", http.StatusBadRequest, "hub"},
 		{"client endpoint in any letter case", "/Client/Negotiate?hub=chat", http.StatusMethodNotAllowed, ""},
 		{"R45 health without a token", "/api/health", http.StatusOK, ""},
 		{"R45 health of version 1", "/api/v1/health", http.StatusOK, ""},

@@ -16,6 +16,7 @@ import (
 	"github.com/hubgate/hubgate/config"
 	"github.com/hubgate/hubgate/gateway"
 	"github.com/hubgate/hubgate/restapi"
+	"github.com/hubgate/hubgate/servermode"
 	"github.com/hubgate/hubgate/settings"
 	"github.com/hubgate/hubgate/store"
 	"github.com/hubgate/hubgate/upstream"
@@ -111,16 +112,40 @@ func (s *server) serveAdmin() error {
 	return nil
 }
 
-// buildGateway makes the gateway from its parts and opens it to clients.
-func (s *server) buildGateway(listeners []net.Listener) error {
-	node := auth.NodeTag(s.config.Network.Node)
-	backend := upstream.New(upstream.Options{
+// backends are the applications behind hubs, by the modes that hubs can have.
+type backends struct {
+	webhooks *upstream.Backend
+	servers  *servermode.Backend
+}
+
+func (s *server) newBackends(node string, verifier *auth.Verifier) backends {
+	var b backends
+	b.webhooks = upstream.New(upstream.Options{
 		Config:  func() *upstream.Config { return s.live.load().upstream },
 		Metrics: upstreamMetrics{s.admin.Metrics}, Logger: s.log.With("part", "upstream"),
 	})
-	s.teardowns.add("upstream", backend.Close)
+	b.servers = servermode.New(servermode.Options{
+		Verifier: verifier, Node: node, Serverless: b.webhooks,
+		Mode:   func(hub string) servermode.Mode { return servermode.Mode(s.live.load().source.ModeOf(hub)) },
+		Limits: func() servermode.Limits { return s.live.load().servers },
+		Logger: s.log.With("part", "servers"),
+	})
+	return b
+}
+
+// buildGateway makes the gateway from its parts and opens it to clients.
+func (s *server) buildGateway(listeners []net.Listener) error {
+	node := auth.NodeTag(s.config.Network.Node)
+	verifier := auth.NewVerifier(auth.VerifierOptions{
+		Keys:           func() []auth.Secret { return s.live.load().keys },
+		Leeway:         func() time.Duration { return s.live.load().source.Auth.Leeway },
+		StrictAudience: func() []string { return s.live.load().source.Auth.StrictAudience },
+		MaxTokenBytes:  int(s.live.load().source.Limits.TokenBytes),
+	})
+	behind := s.newBackends(node, verifier)
+	s.teardowns.add("upstream", behind.webhooks.Close)
 	hub, err := gateway.New(gateway.Options{
-		Node: node, Backend: backend, Logger: s.log.With("part", "gateway"),
+		Node: node, Backend: behind.servers, Logger: s.log.With("part", "gateway"),
 		Limits:     func() gateway.Limits { return s.live.load().gateway },
 		UserGroups: store.NewMemory(store.MemoryOptions{PerUser: func() int { return s.live.load().groupsPerUser }}),
 	})
@@ -128,20 +153,22 @@ func (s *server) buildGateway(listeners []net.Listener) error {
 		return err
 	}
 	s.teardowns.add("gateway", ignoreContext(hub.Close))
+	behind.servers.Use(hub)
+	s.teardowns.add("hub servers", behind.servers.Close)
+	s.teardowns.add("modes", ignoreContext(s.store.Observe(func(old, next *settings.Settings) {
+		if !old.SameModes(next) {
+			behind.servers.ModesChanged()
+		}
+	})))
 	sealer, err := auth.NewSealer(auth.NewSealerKey())
 	if err != nil {
 		return err
 	}
-	verifier := auth.NewVerifier(auth.VerifierOptions{
-		Keys:           func() []auth.Secret { return s.live.load().keys },
-		Leeway:         func() time.Duration { return s.live.load().source.Auth.Leeway },
-		StrictAudience: func() []string { return s.live.load().source.Auth.StrictAudience },
-		MaxTokenBytes:  int(s.live.load().source.Limits.TokenBytes),
-	})
 	clients := clientws.New(clientws.Options{
 		Gateway: hub, Verifier: verifier, Sealer: sealer, Node: node,
 		Origins:        func() []string { return s.live.load().source.CORS.AllowedOrigins },
 		Limits:         func() clientws.Limits { return s.live.load().clients },
+		KeepHeaders:    func(hub string) bool { return s.live.load().source.ModeOf(hub) != settings.Serverless },
 		TrustedProxies: s.config.Network.TrustedProxies,
 		Logger:         s.log.With("part", "clients"), Metrics: clientMetrics{s.admin.Metrics},
 	})
@@ -151,22 +178,29 @@ func (s *server) buildGateway(listeners []net.Listener) error {
 		Limits: func() restapi.Limits { return s.live.load().rest },
 		Logger: s.log.With("part", "rest"), Metrics: restMetrics{s.admin.Metrics},
 	})
-	s.handler = &routes{clients: clients, rest: rest, limits: func() (uri, headers int64) {
+	s.handler = &routes{clients: clients, rest: rest, servers: behind.servers, limits: func() (uri, headers int64) {
 		l := &s.live.load().source.Limits
 		return l.URIBytes, l.HeaderBytes
 	}}
 	s.admin.Watch(hub)
+	s.admin.WatchServers(serverStats{behind.servers})
+	s.open(listeners)
+	// From here on there can be clients, hub servers and webhooks. Clients end
+	// first: they are told to reconnect elsewhere. Then hub servers, which have
+	// heard of those ends, then webhooks, which may still call REST.
+	s.teardowns.add("webhooks", behind.webhooks.Close)
+	s.teardowns.add("hub servers", behind.servers.Close)
+	s.teardowns.add("clients", hub.Drain)
+	return nil
+}
+
+// open serves clients, hub servers and REST.
+func (s *server) open(listeners []net.Listener) {
 	patient := make([]net.Listener, 0, len(listeners))
 	for _, l := range listeners {
 		patient = append(patient, clientws.Listener(l, func() time.Duration { return s.live.load().clients.SendTimeout }))
 	}
 	s.serve("server", s.handler, patient, s.cert)
-	// From here on there can be clients and webhooks. They end first: clients
-	// are told to reconnect elsewhere, then webhooks finish, which may still
-	// call REST.
-	s.teardowns.add("webhooks", backend.Close)
-	s.teardowns.add("clients", hub.Drain)
-	return nil
 }
 
 // signClient makes a token for REST's :generateToken (R39).

@@ -5,6 +5,7 @@ import (
 
 	"github.com/hubgate/hubgate/admin"
 	"github.com/hubgate/hubgate/clientws"
+	"github.com/hubgate/hubgate/servermode"
 	"github.com/hubgate/hubgate/upstream"
 )
 
@@ -35,3 +36,32 @@ func (m upstreamMetrics) Skipped(category string, reason upstream.SkipReason) {
 }
 
 func (m upstreamMetrics) Queued(delta int) { m.UpstreamQueued(delta) }
+
+// serverStats says what admin shows of hub servers.
+type serverStats struct{ backend *servermode.Backend }
+
+func (s serverStats) Stats() admin.ServerStats {
+	from := s.backend.Stats()
+	to := admin.ServerStats{
+		Opened: from.Opened, Closed: byName(from.Ended), Refused: byName(from.Refused), Lost: byName(from.Lost),
+		Migrated: from.Migrated, Recovered: from.Recovered,
+		BytesIn: from.BytesIn, MessagesIn: from.MessagesIn, BytesOut: from.BytesOut,
+		Panics: from.Ended[servermode.EndPanic],
+	}
+	for _, h := range from.Hubs {
+		to.Hubs = append(to.Hubs, admin.ServerHubStats{
+			Hub:     h.Hub,
+			ByKind:  map[string]int{"Default": h.Default, "OnDemand": h.OnDemand, "Weak": h.Weak},
+			Leaving: h.Draining, Clients: h.Clients, Waiting: h.Waiting, QueuedBytes: h.QueuedBytes,
+		})
+	}
+	return to
+}
+
+func byName[T ~string](counts map[T]uint64) map[string]uint64 {
+	named := make(map[string]uint64, len(counts))
+	for name, n := range counts {
+		named[string(name)] = n
+	}
+	return named
+}
