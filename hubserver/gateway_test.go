@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"context"
 	"errors"
-	"io"
 	"log/slog"
 	"net"
 	"net/http"
@@ -52,7 +51,7 @@ type peer struct {
 func serve(t *testing.T, hub *Hub, change ...func(*Server)) (*fakeGateway, *Server) {
 	g := &fakeGateway{t: t, conns: make(chan net.Conn), peers: make(chan *peer, 64), done: make(chan struct{})}
 	server := &Server{ConnectionString: testConnectionString, Hubs: []*Hub{hub}, Connections: 1, ServerID: "here",
-		Logger: slog.New(slog.NewTextHandler(io.Discard, nil)), DialContext: g.dial}
+		Logger: slog.New(slog.DiscardHandler), DialContext: g.dial}
 	for _, one := range change {
 		one(server)
 	}

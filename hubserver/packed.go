@@ -21,6 +21,7 @@ import (
 var errTooDeep = fmt.Errorf("value nests deeper than %d", hubprotocol.MaxDepth)
 
 var (
+	numberType        = reflect.TypeFor[json.Number]()
 	timeType          = reflect.TypeFor[time.Time]()
 	marshalerType     = reflect.TypeFor[json.Marshaler]()
 	textMarshalerType = reflect.TypeFor[encoding.TextMarshaler]()
@@ -42,7 +43,7 @@ func appendPackedReflect(dst []byte, v reflect.Value, depth int) ([]byte, error)
 	switch {
 	case t == timeType:
 		return appendTimestamp(dst, v.Interface().(time.Time)), nil
-	case v.Kind() != reflect.Interface && (t.Implements(marshalerType) || t.Implements(textMarshalerType)):
+	case t == numberType, v.Kind() != reflect.Interface && (t.Implements(marshalerType) || t.Implements(textMarshalerType)):
 		return appendPackedByJSON(dst, v)
 	}
 	switch v.Kind() {
