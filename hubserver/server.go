@@ -70,10 +70,15 @@ type Server struct {
 	// environment names.
 	DialContext func(ctx context.Context, network, address string) (net.Conn, error)
 
-	mu      sync.Mutex
-	state   *serving
-	closed  bool
-	isReady chan struct{}
+	life serverLife
+}
+
+// serverLife is where a server is between its making and its end.
+type serverLife struct {
+	mu     sync.Mutex
+	state  *serving
+	closed bool
+	ready  chan struct{} // closed when each hub has been connected once
 }
 
 // serving is a server between the beginning and the end of Serve.
@@ -142,12 +147,12 @@ func (state *serving) closeClients() {
 }
 
 func (s *Server) begin() (*serving, error) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
+	s.life.mu.Lock()
+	defer s.life.mu.Unlock()
 	switch {
-	case s.closed:
+	case s.life.closed:
 		return nil, ErrServerClosed
-	case s.state != nil:
+	case s.life.state != nil:
 		return nil, errors.New("hub server is serving already")
 	}
 	state, err := s.newServing()
@@ -162,7 +167,7 @@ func (s *Server) begin() (*serving, error) {
 			return nil, fmt.Errorf("hub %q is being served already", p.hub.name)
 		}
 	}
-	s.state = state
+	s.life.state = state
 	return state, nil
 }
 
@@ -186,8 +191,8 @@ func (s *Server) newServing() (*serving, error) {
 	for _, hub := range s.Hubs {
 		p := newPool(s, hub, dialer{server: s, gateway: gateway, hub: s.hubKey(hub), serverID: serverID}, serverID, s.logger())
 		p.books.joined = sync.OnceFunc(func() {
-			s.mu.Lock()
-			defer s.mu.Unlock()
+			s.life.mu.Lock()
+			defer s.life.mu.Unlock()
 			if waiting--; waiting == 0 {
 				close(ready)
 			}
@@ -203,25 +208,25 @@ func (s *Server) finish(state *serving) {
 	for _, p := range state.pools {
 		p.hub.pool.Store(nil)
 	}
-	s.mu.Lock()
-	s.closed = true
-	s.mu.Unlock()
+	s.life.mu.Lock()
+	s.life.closed = true
+	s.life.mu.Unlock()
 	close(state.done)
 }
 
 func (s *Server) readyLocked() chan struct{} {
-	if s.isReady == nil {
-		s.isReady = make(chan struct{})
+	if s.life.ready == nil {
+		s.life.ready = make(chan struct{})
 	}
-	return s.isReady
+	return s.life.ready
 }
 
 // Ready waits until each hub has been connected to the gateway once. Serve may be called
 // before or after.
 func (s *Server) Ready(ctx context.Context) error {
-	s.mu.Lock()
+	s.life.mu.Lock()
 	ready := s.readyLocked()
-	s.mu.Unlock()
+	s.life.mu.Unlock()
 	select {
 	case <-ready:
 		return nil
@@ -264,10 +269,10 @@ func (s *Server) Close() {
 func (state *serving) end() { state.closeOnce.Do(func() { close(state.closing) }) }
 
 func (s *Server) close() *serving {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.closed = true
-	return s.state
+	s.life.mu.Lock()
+	defer s.life.mu.Unlock()
+	s.life.closed = true
+	return s.life.state
 }
 
 // gateway reads the connection string.
