@@ -110,7 +110,7 @@ func (p *pool) keep(ctx, dialing context.Context, back *backoff) {
 		if dialing.Err() != nil {
 			return
 		}
-		p.log.Warn("no connection to the gateway", "error", err)
+		p.log.Warn("connection to the gateway ended or failed, trying again", "error", err)
 	}
 }
 
