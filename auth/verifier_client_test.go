@@ -1,6 +1,7 @@
 package auth_test
 
 import (
+	"strconv"
 	"testing"
 	"time"
 
@@ -164,4 +165,41 @@ func TestTransportMask(t *testing.T) {
 	require.True(t, auth.TransportMask(0).Allows(auth.TransportLongPolling))
 	require.True(t, auth.TransportLongPolling.Allows(auth.TransportLongPolling))
 	require.False(t, auth.TransportLongPolling.Allows(auth.TransportWebSockets))
+}
+
+func TestServerTokens(t *testing.T) {
+	const audience = "http://localhost/server/?hub=chat"
+	claims := expiring(audience)
+	claims["nameid"] = "host_1"
+	got, err := verifier(key).Server(signed(t, claims), "Chat")
+	require.NoError(t, err)
+	require.Equal(t, "host_1", got.ServerID, "H13a")
+	require.Equal(t, now.Add(time.Hour).Unix(), got.Expires.Unix())
+
+	for name, aud := range map[string]string{
+		"H7 a client's token": chatClient, "H7 another hub": "http://localhost/server/?hub=other", "H7 a REST token": sendURL, "no hub": "http://localhost/server/",
+	} {
+		t.Run(name, func(t *testing.T) {
+			token := signed(t, expiring(aud))
+			_, err := verifier(key).Server(token, "chat")
+			wantFailure(t, err, auth.TokenAudience, token)
+		})
+	}
+	token := signed(t, expiring(audience))
+	_, err = verifier(key).Client(token, "chat", "")
+	wantFailure(t, err, auth.TokenAudience, token)
+	wantFailure(t, verifier(key).REST(token, "/server", ""), auth.TokenAudience, token)
+}
+
+func TestTokenClaims(t *testing.T) {
+	token := signedText(`{"aud":"` + chatClient + `","exp":` + strconv.FormatInt(now.Add(time.Hour).Unix(), 10) +
+		`,"asrs.s.uid":"ann","asrs.s.sn":"s1","asrs.u.aud":"mine","role":["a","b"],"age":7,"iat":1}`)
+	v := verifier(key)
+	_, err := v.Client(token, "chat", "")
+	require.NoError(t, err)
+	require.Equal(t, []auth.Claim{
+		{Type: "asrs.s.uid", Value: "ann"}, {Type: "asrs.s.sn", Value: "s1"}, {Type: "asrs.u.aud", Value: "mine"},
+		{Type: "role", Value: "a"}, {Type: "role", Value: "b"}, {Type: "age", Value: "7"},
+	}, v.TokenClaims(token), "H40")
+	require.Empty(t, v.TokenClaims("nonsense"))
 }

@@ -167,7 +167,11 @@ func (c *Conn) deliver(rec Record) error {
 		}
 		return c.refuse(rec)
 	}
+	if r.session.Received(rec) {
+		return nil
+	}
 	for {
+		// Armed before it is tried again: a Resume in between is not missed.
 		wait := r.arm()
 		if r.session.Received(rec) {
 			r.disarm()
