@@ -152,6 +152,7 @@ func options(t *testing.T, handler http.Handler) Options {
 }
 
 func TestBroadcast(t *testing.T) {
+	t.Parallel()
 	for _, protocol := range []Protocol{JSON, MessagePack} {
 		for _, inFlight := range []int{1, 4} {
 			t.Run(fmt.Sprintf("%s, %d in flight", protocol, inFlight), func(t *testing.T) {
@@ -211,9 +212,10 @@ func TestOwnProcessIsMeasured(t *testing.T) {
 }
 
 func TestStalledClientIsSeenClosed(t *testing.T) {
+	t.Parallel()
 	g := &fakeGateway{}
 	o := options(t, g)
-	o.Clients.Stalled = 1
+	o.Clients.Stalled, o.Clients.Timeout = 1, 5*time.Second
 	o.Load.Kind, o.Load.Count = ToUsers, 3
 	report, err := Run(t.Context(), o)
 	require.NoError(t, err)
@@ -239,6 +241,7 @@ func TestStalledClientIsSeenClosed(t *testing.T) {
 }
 
 func TestFaultsMakeTheRunFail(t *testing.T) {
+	t.Parallel()
 	for _, tt := range []struct {
 		name    string
 		gateway *fakeGateway
@@ -246,7 +249,7 @@ func TestFaultsMakeTheRunFail(t *testing.T) {
 		want    string
 	}{
 		{"duplicate", &fakeGateway{duplicate: true}, nil, "expected"},
-		{"lost delivery", &fakeGateway{lose: true}, func(o *Options) { o.Clients.Timeout = 200 * time.Millisecond }, "1 deliveries did not arrive within 200ms"},
+		{"lost delivery", &fakeGateway{lose: true}, func(o *Options) { o.Clients.Timeout = 5 * time.Second }, "1 deliveries did not arrive within 5s"},
 		{"lost client", &fakeGateway{hangUp: true}, nil, `closed by the server with code 1011: fault {"type":7,"error":"go away"}`},
 		{"refused client", &fakeGateway{}, func(o *Options) { o.Target.Hub = "other" }, "401 Unauthorized: nothing to see here"},
 		{"refused negotiation", &fakeGateway{}, func(o *Options) {
@@ -261,6 +264,7 @@ func TestFaultsMakeTheRunFail(t *testing.T) {
 		{"short payload", &fakeGateway{}, func(o *Options) { o.Load.Payload = MinPayload - 1 }, "payload"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
 			o := options(t, tt.gateway)
 			if tt.change != nil {
 				tt.change(&o)
