@@ -14,7 +14,7 @@ const (
 Clients connect at /client, applications send through /api.
 Documentation: ` + documentation + "\n"
 
-	documentation = "https://github.com/hubgate/hubgate#readme"
+	documentation = "docs/ and README.md beside the source"
 
 	noServersHere = `hubgate has no hub-server connections: it runs in Serverless mode only.
 An application sends through the REST API (Management SDK: ServiceTransportType.Transient) and gets what clients send as webhooks.
