@@ -1,6 +1,7 @@
 package main
 
 import (
+	"encoding/json"
 	"fmt"
 	"io"
 	"net/http"
@@ -33,6 +34,22 @@ func TestBroadcastReachesClients(t *testing.T) {
 	require.Equal(t, http.StatusAccepted, status)
 	require.Equal(t, `{"type":1,"target":"only","arguments":[]}`, other.next())
 	require.Zero(t, p.stop())
+}
+
+func TestTokensMadeByREST(t *testing.T) {
+	p := start(t)
+	t.Run("R39 the token of generateToken opens the hub", func(t *testing.T) {
+		status, answer := p.rest(http.MethodPost, "/api/hubs/chat/:generateToken?api-version=2022-11-01&userId=ann&minutesToExpire=5", "")
+		require.Equal(t, http.StatusOK, status, answer)
+		var made struct{ Token string }
+		require.NoError(t, json.Unmarshal([]byte(answer), &made))
+		negotiate := func(hub string) int {
+			status, _ := p.request(http.MethodPost, p.URL+"/client/negotiate?negotiateVersion=1&hub="+hub, "", "Authorization", "Bearer "+made.Token)
+			return status
+		}
+		require.Equal(t, http.StatusOK, negotiate("chat"))
+		require.Equal(t, http.StatusUnauthorized, negotiate("other"))
+	})
 }
 
 // webhook is an application behind the gateway.

@@ -4,8 +4,10 @@ import (
 	"go/parser"
 	"go/token"
 	"io/fs"
+	"os"
 	"path"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -75,6 +77,29 @@ func TestImports(t *testing.T) {
 	})
 	require.NoError(t, err)
 	require.Greater(t, files, 100, "the walk did not reach the project's files")
+}
+
+// The table that people read says the same.
+func TestImportTableOfTheArchitecture(t *testing.T) {
+	text, err := os.ReadFile(filepath.Join("..", "..", "ARCHITECTURE.md"))
+	require.NoError(t, err)
+	rows := 0
+	for _, row := range regexp.MustCompile("(?m)^\\| `([a-z/]+)` \\|.*\\| ([^|]+) \\|$").FindAllStringSubmatch(string(text), -1) {
+		allowed, known := mayImport[row[1]]
+		switch {
+		case row[1] == "interop" || strings.HasPrefix(row[1], "examples"):
+			continue
+		case !known:
+			t.Errorf("ARCHITECTURE.md has a package %s", row[1])
+		case row[2] == "all":
+			require.Equal(t, "cmd/hubgate", row[1])
+		default:
+			written := strings.FieldsFunc(row[2], func(r rune) bool { return r == ',' || r == ' ' || r == '–' })
+			require.ElementsMatch(t, allowed, written, "ARCHITECTURE.md, package %s", row[1])
+		}
+		rows++
+	}
+	require.Greater(t, rows, 10)
 }
 
 func checkImports(t *testing.T, root, file string) {
