@@ -117,6 +117,23 @@ func TestMetricsCountWhatHappens(t *testing.T) {
 	require.Empty(t, problems)
 }
 
+func TestExpectedSeriesStartAtZero(t *testing.T) {
+	a := New("test")
+	a.Metrics.Expect(Labels{
+		Transports: []string{"WebSockets"}, Refusals: []string{"Draining"}, Parts: []string{"rest"},
+		Categories: []string{"messages"}, Skips: []string{"url"},
+	})
+	_, body := get(t, a, "/metrics")
+	for _, line := range []string{
+		`hubgate_connections_opened_total{transport="WebSockets"} 0`,
+		`hubgate_client_requests_refused_total{reason="Draining"} 0`,
+		`hubgate_panics_total{part="rest"} 0`,
+		`hubgate_upstream_skipped_total{category="messages",reason="url"} 0`,
+	} {
+		require.Contains(t, body, line)
+	}
+}
+
 func TestHubLabelsAreBounded(t *testing.T) {
 	n := &fakeNode{}
 	for i := range maxHubLabels + 50 {

@@ -61,6 +61,32 @@ func newMetrics(registry *prometheus.Registry) *Metrics {
 	return m
 }
 
+// Labels are values that are known before anything has happened.
+type Labels struct {
+	Transports, Refusals []string
+	// Categories and Skips are those of upstream events.
+	Categories, Skips []string
+	Parts             []string
+}
+
+// Expect begins series at zero, so that the first time something happens is
+// seen as an increase.
+func (m *Metrics) Expect(l Labels) {
+	expect := func(vec *prometheus.CounterVec, values []string) {
+		for _, v := range values {
+			vec.WithLabelValues(v)
+		}
+	}
+	expect(m.opened, l.Transports)
+	expect(m.refused, l.Refusals)
+	expect(m.panics, l.Parts)
+	for _, category := range l.Categories {
+		for _, skip := range l.Skips {
+			m.upstreamSkips.WithLabelValues(category, skip)
+		}
+	}
+}
+
 // UpstreamCalled counts a webhook that ended. Category and result must come
 // from closed lists.
 func (m *Metrics) UpstreamCalled(template int, category, result string, took time.Duration) {

@@ -80,6 +80,7 @@ func newServer(c *config.Config, log *slog.Logger) (s *server, err error) {
 	}
 	s.endpoints.URL = baseURL(c, listeners)
 	s.admin = admin.New(version())
+	s.admin.Metrics.Expect(expected())
 	if err := s.serveAdmin(); err != nil {
 		return s, err
 	}
@@ -116,11 +117,11 @@ func (s *server) buildGateway(listeners []net.Listener) error {
 	node := auth.NodeTag(s.config.Network.Node)
 	backend := upstream.New(upstream.Options{
 		Config:  func() *upstream.Config { return s.live.load().upstream },
-		Metrics: upstreamMetrics{s.admin.Metrics}, Logger: s.log.With("part", "upstream"),
+		Metrics: upstreamMetrics{s.admin.Metrics}, Logger: s.log.With("part", partUpstream),
 	})
 	s.teardowns.add("upstream", backend.Close)
 	hub, err := gateway.New(gateway.Options{
-		Node: node, Backend: backend, Logger: s.log.With("part", "gateway"),
+		Node: node, Backend: backend, Logger: s.log.With("part", partGateway),
 		Limits:     func() gateway.Limits { return s.live.load().gateway },
 		UserGroups: store.NewMemory(store.MemoryOptions{PerUser: func() int { return s.live.load().groupsPerUser }}),
 	})
@@ -143,13 +144,13 @@ func (s *server) buildGateway(listeners []net.Listener) error {
 		Origins:        func() []string { return s.live.load().source.CORS.AllowedOrigins },
 		Limits:         func() clientws.Limits { return s.live.load().clients },
 		TrustedProxies: s.config.Network.TrustedProxies,
-		Logger:         s.log.With("part", "clients"), Metrics: clientMetrics{s.admin.Metrics},
+		Logger:         s.log.With("part", partClients), Metrics: clientMetrics{s.admin.Metrics},
 	})
 	s.teardowns.add("client endpoint", ignoreContext(clients.Close))
 	rest := restapi.New(restapi.Options{
 		Hubs: hub, UserGroups: hub, Tokens: verifier, SignClient: s.signClient,
 		Limits: func() restapi.Limits { return s.live.load().rest },
-		Logger: s.log.With("part", "rest"), Metrics: restMetrics{s.admin.Metrics},
+		Logger: s.log.With("part", partREST), Metrics: restMetrics{s.admin.Metrics},
 	})
 	s.handler = &routes{clients: clients, rest: rest, limits: func() (uri, headers int64) {
 		l := &s.live.load().source.Limits
