@@ -33,6 +33,9 @@ func TestBroadcastReachesClients(t *testing.T) {
 	status, _ = p.rest(http.MethodPost, "/api/hubs/other/users/ann/:send?api-version=2022-06-01", `{"target":"only","arguments":[]}`)
 	require.Equal(t, http.StatusAccepted, status)
 	require.Equal(t, `{"type":1,"target":"only","arguments":[]}`, other.next())
+	for _, c := range []*client{ann, bob, other} {
+		c.leave()
+	}
 	require.Zero(t, p.stop())
 }
 
@@ -101,7 +104,7 @@ func TestWebhookRoundTrip(t *testing.T) {
 	require.Equal(t, "/chat/messages/echo", message.path)
 	require.JSONEq(t, `{"type":1,"invocationId":"7","target":"echo","arguments":["ping"]}`, message.body)
 	require.JSONEq(t, `{"type":3,"invocationId":"7","result":"pong"}`, ann.next())
-	ann.send(`{"type":7}`)
+	ann.leave()
 	gone := <-hook.events
 	require.Equal(t, "/chat/connections/disconnected", gone.path)
 	require.Equal(t, `{"type":11}`, gone.body)
@@ -263,7 +266,7 @@ func TestNoSecretIsLogged(t *testing.T) {
 		p.get(p.URL + "/client/?hub=chat&id=nobody&access_token=eyJhbGciOiJub25lIn0.e30.x")
 		p.request(http.MethodPost, p.URL+"/api/hubs/chat/:send?access_token=eyJhbGciOiJub25lIn0.e30.x", "{}", "Authorization", "Bearer eyJhbGciOiJub25lIn0.e30.x")
 		p.rest(http.MethodPost, "/api/hubs/chat/:send?api-version=2022-06-01", "{}")
-		ann.send(`{"type":7}`)
+		ann.leave()
 		<-hook.events
 		hook.CloseClientConnections()
 		require.Zero(t, p.stop())

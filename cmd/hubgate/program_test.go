@@ -238,6 +238,13 @@ func (c *client) next() string {
 	}
 }
 
+// leave ends the connection as the official clients do.
+func (c *client) leave() {
+	c.t.Helper()
+	c.send(`{"type":7}`)
+	require.NoError(c.t, c.conn.Close())
+}
+
 // wantEnd waits for the transport's end and returns the close code.
 func (c *client) wantEnd() int {
 	c.t.Helper()
