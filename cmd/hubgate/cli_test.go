@@ -220,6 +220,14 @@ func TestHelpVersionAndMistakes(t *testing.T) {
 	require.Contains(t, stderr, "--no-such-flag")
 }
 
+func TestServeIsTheDefaultCommand(t *testing.T) {
+	for _, args := range [][]string{nil, {"--mode", "serverless", "--listen", "localhost:1", "--listen", "127.0.0.1:2"}} {
+		command, err := parse(args, terminal{newOutput(), newOutput()})
+		require.NoError(t, err)
+		require.Equal(t, "serve", command.Command())
+	}
+}
+
 func TestFileWithUnknownKeyIsRefused(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "hubgate.yaml")
 	require.NoError(t, os.WriteFile(file, []byte("lissten: localhost:0\n"), 0o600))

@@ -242,7 +242,13 @@ func (c *client) next() string {
 func (c *client) leave() {
 	c.t.Helper()
 	c.send(`{"type":7}`)
-	require.NoError(c.t, c.conn.Close())
+	require.NoError(c.t, c.conn.SetReadDeadline(time.Now().Add(patience)))
+	for {
+		if _, _, err := c.conn.ReadMessage(); err != nil { // gorilla answers the Close frame
+			require.True(c.t, websocket.IsCloseError(err, websocket.CloseNormalClosure), err)
+			return
+		}
+	}
 }
 
 // wantEnd waits for the transport's end and returns the close code.
