@@ -309,3 +309,14 @@ func TestNothingIsReadBehindAReasonToClose(t *testing.T) {
 		require.Equal(t, []string{"opened 1", "record 1 x", "closed 1 BadRequest"}, n.backend.Events())
 	})
 }
+
+func TestGoodbyeThenEndOfFileIsAnOrdinaryEnd(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		n := start(t, nil)
+		c := n.connect("1", "")
+		require.Error(t, c.Conn.Feed([]byte("{\"type\":7}\x1e")))
+		c.Conn.Ended(gateway.Cause{Reason: gateway.CloseNormal, Text: "the other side is gone"})
+		synctest.Wait()
+		require.Equal(t, []string{"opened 1", "closed 1 Normal"}, n.backend.Events())
+	})
+}
