@@ -226,6 +226,7 @@ func TestMalformedRecords(t *testing.T) {
 				require.Equal(t, gateway.CloseBadRequest, end.Reason)
 				require.Contains(t, c.Got()[len(c.Got())-1], `"allowReconnect":true`)
 				require.Error(t, c.Conn.Feed([]byte("{\"type\":6}\x1e")), "nothing is read after the end")
+				synctest.Wait()
 				require.Equal(t, "opened 1", n.backend.Events()[0])
 				require.Len(t, n.backend.Events(), 2)
 			})
