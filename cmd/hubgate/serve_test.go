@@ -56,6 +56,22 @@ func TestRoutes(t *testing.T) {
 	require.Equal(t, http.StatusOK, status)
 }
 
+func TestChangedLimitOfTokensIsInForceAtOnce(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "gateway.yaml")
+	write := func(limit string) {
+		require.NoError(t, os.WriteFile(file, []byte("limits:\n  tokenBytes: "+limit+"\n"), 0o600))
+	}
+	write("4KiB")
+	p := start(t, "--config", file)
+	const send = "/api/hubs/chat/:send"
+	status, answer := p.rest(http.MethodPost, send, hello)
+	require.Equal(t, http.StatusAccepted, status, answer)
+	write("64")
+	p.logs.want(t, "settings changed")
+	status, answer = p.rest(http.MethodPost, send, hello)
+	require.Equal(t, http.StatusRequestEntityTooLarge, status, answer)
+}
+
 func TestWellKnownKeyStaysOnLoopback(t *testing.T) {
 	for _, listen := range []string{":0", "0.0.0.0:0", "[::]:0"} {
 		code, out, stderr := command("serve", "--listen", listen, "--admin-listen", "off")

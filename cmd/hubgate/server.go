@@ -137,7 +137,7 @@ func (s *server) buildGateway(listeners []net.Listener) error {
 		Keys:           func() []auth.Secret { return s.live.load().keys },
 		Leeway:         func() time.Duration { return s.live.load().source.Auth.Leeway },
 		StrictAudience: func() []string { return s.live.load().source.Auth.StrictAudience },
-		MaxTokenBytes:  int(s.live.load().source.Limits.TokenBytes),
+		MaxTokenBytes:  func() int { return int(s.live.load().source.Limits.TokenBytes) },
 	})
 	clients := clientws.New(clientws.Options{
 		Gateway: hub, Verifier: verifier, Sealer: sealer, Node: node,
