@@ -166,6 +166,12 @@ func (c *Conn) decide(cause Cause) bool {
 	return true
 }
 
+// pending reports whether the application still has to answer the client.
+func (c *Conn) pending() bool {
+	p, ok := c.openSession().(Pending)
+	return ok && p.Pending()
+}
+
 // abort ends the transport at once.
 func (c *Conn) abort(cause Cause) {
 	c.decide(cause)
