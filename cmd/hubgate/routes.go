@@ -31,7 +31,8 @@ type routes struct {
 
 func (s *routes) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	maxURI, maxHeaders := s.limits()
-	if int64(len(r.RequestURI)) > maxURI {
+	isREST := restapi.Handles(r.URL.Path)
+	if int64(len(r.RequestURI)) > maxURI && !isREST { // REST has an error of its own for it
 		plain(w, http.StatusRequestURITooLong, "The URL is too long.\n")
 		return
 	}
@@ -43,7 +44,7 @@ func (s *routes) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	switch {
 	case strings.EqualFold(first, "client"):
 		s.clients.ServeHTTP(w, r)
-	case restapi.Handles(r.URL.Path):
+	case isREST:
 		s.rest.ServeHTTP(w, r)
 	case strings.EqualFold(first, "server"):
 		plain(w, http.StatusNotFound, noServersHere) // D6
