@@ -211,6 +211,26 @@ func TestOwnProcessIsMeasured(t *testing.T) {
 	require.Contains(t, text.String(), "per delivery")
 }
 
+func TestMemoryThatWentDownIsNotCalledAdded(t *testing.T) {
+	for _, tt := range []struct {
+		name  string
+		after uint64
+		want  string
+	}{
+		{"more than before", 30 << 20, "at the end: 1536.0 KB per connection, 512.0 KB of it added by connections\n"},
+		{"less than before", 10 << 20, "at the end: not more than before, too few connections to tell what one takes\n"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			report := Report{Memory: MemoryReport{Before: 20 << 20, Connected: 20 << 20}}
+			report.Memory.finish(tt.after, 20)
+			require.GreaterOrEqual(t, report.Memory.PerConnectionAdded, 0.0)
+			var text bytes.Buffer
+			require.NoError(t, report.WriteText(&text))
+			require.Contains(t, text.String(), tt.want)
+		})
+	}
+}
+
 func TestStalledClientIsSeenClosed(t *testing.T) {
 	t.Parallel()
 	g := &fakeGateway{}
