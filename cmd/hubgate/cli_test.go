@@ -84,7 +84,7 @@ func TestListenAndSendReportRefusals(t *testing.T) {
 	for _, args := range [][]string{{"listen", "chat"}, {"send", "all", "chat", "m"}} {
 		code, _, stderr := command(append(args, "--connection-string", wrong)...)
 		require.Equal(t, exitError, code)
-		require.Contains(t, stderr, "401")
+		require.Contains(t, stderr, "401 Unauthorized: The signature key was not found")
 		require.NotContains(t, stderr, "not-the-key")
 	}
 	code, _, stderr := command("send", "all", "chat", "m", "--connection-string", "nonsense with AccessKey=secret")

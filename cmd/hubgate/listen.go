@@ -54,7 +54,7 @@ func (c *listenCommand) Run(env *environment) error {
 	conn, resp, err := websocket.DefaultDialer.DialContext(env.ctx, u, http.Header{"Authorization": {"Bearer " + token}})
 	if err != nil {
 		if resp != nil {
-			return fmt.Errorf("connect: %s", resp.Status)
+			return fmt.Errorf("connect: %w", refusal(resp, nil))
 		}
 		return fmt.Errorf("connect: %w", err)
 	}
@@ -84,7 +84,7 @@ func negotiate(ctx context.Context, cs auth.ConnectionString, hub, token string)
 		return "", "", err
 	}
 	if resp.StatusCode != http.StatusOK {
-		return "", "", fmt.Errorf("%s %s", resp.Status, bytes.TrimSpace(body))
+		return "", "", refusal(resp, body)
 	}
 	var answer struct{ ConnectionID, ConnectionToken, Error string }
 	if err := json.Unmarshal(body, &answer); err != nil {

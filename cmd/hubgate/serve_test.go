@@ -40,7 +40,8 @@ func TestRoutes(t *testing.T) {
 		{"R45 health without a token", "/api/health", http.StatusOK, ""},
 		{"R45 health of version 1", "/api/v1/health", http.StatusOK, ""},
 		{"unknown operation", "/api/nothing", http.StatusNotFound, ""},
-		{"long URL", "/?" + strings.Repeat("x", 12<<10), http.StatusRequestURITooLong, "URL"},
+		{"long URL", "/?" + strings.Repeat("x", 12<<10), http.StatusRequestURITooLong, "The URL is too long.\n"},
+		{"long URL of REST", "/api/health?" + strings.Repeat("x", 12<<10), http.StatusRequestURITooLong, `{"code":"Error.Request.Invalid"`},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			status, body := p.get(p.URL + tt.path)
@@ -211,7 +212,7 @@ func TestTLS(t *testing.T) {
 
 	// A new pair is served without a restart and without ending anybody.
 	_, _, second := keyPair(t, dir, "second")
-	p.logs.want(t, `certificate loaded`)
+	p.logs.want(t, "certificate changed")
 	require.Eventually(t, func() bool {
 		_, name, err := get(second)
 		return err == nil && name == "second"
@@ -224,6 +225,23 @@ func TestTLS(t *testing.T) {
 	_, name, err = get(second)
 	require.NoError(t, err)
 	require.Equal(t, "second", name)
+	require.NoError(t, c.conn.Close())
+	require.Zero(t, p.stop())
+	require.NotContains(t, p.logs.String(), "error=<nil>")
+}
+
+func TestCertificateIsLoggedOnlyWhenItChanges(t *testing.T) {
+	dir, logs := t.TempDir(), newOutput()
+	certFile, keyFile, _ := keyPair(t, dir, "first")
+	log, err := newLogger(logs, config.Log{Level: "debug", Format: "text"})
+	require.NoError(t, err)
+	c, err := loadCertificate(config.TLS{Cert: certFile, Key: keyFile}, log)
+	require.NoError(t, err)
+	c.reload()
+	require.Empty(t, logs.String())
+	keyPair(t, dir, "second")
+	c.reload()
+	require.Equal(t, 1, strings.Count(logs.String(), "certificate changed"))
 }
 
 func TestUnusableCertificateIsAnError(t *testing.T) {
