@@ -40,11 +40,13 @@ func get(t *testing.T, h http.Handler, path string) (status int, body string) {
 func chat() gateway.HubStats {
 	return gateway.HubStats{
 		Hub: "chat", Connections: 3, ByTransport: map[string]int{"WebSockets": 2, "LongPolling": 1},
-		Books: gateway.Books{
-			Attempted: 10, Written: 6, Queued: 3, QueuedBytes: 300,
-			Dropped: map[string]uint64{"SlowClient": 1, "ConnectionClosed": 0},
+		Traffic: gateway.Traffic{
+			Books: gateway.Books{
+				Attempted: 10, Written: 6, Queued: 3, QueuedBytes: 300,
+				Dropped: map[string]uint64{"SlowClient": 1, "ConnectionClosed": 0},
+			},
+			MessagesIn: 4, BytesIn: 40, BytesOut: 600,
 		},
-		MessagesIn: 4, BytesIn: 40, BytesOut: 600,
 	}
 }
 
@@ -52,6 +54,10 @@ func TestMetricsShowTheBooks(t *testing.T) {
 	a := New("v1.2.3")
 	a.Watch(&fakeNode{stats: gateway.Stats{
 		Closed: map[gateway.CloseReason]uint64{gateway.CloseNormal: 2}, Backlog: 7, Panics: 1, Hubs: []gateway.HubStats{chat()},
+		Total: gateway.Traffic{
+			Books:      gateway.Books{Attempted: 110, Written: 106, Dropped: map[string]uint64{"SlowClient": 1}, Queued: 3},
+			MessagesIn: 104, BytesIn: 140, BytesOut: 700,
+		},
 	}})
 	status, body := get(t, a, "/metrics")
 	require.Equal(t, http.StatusOK, status)
@@ -69,6 +75,12 @@ func TestMetricsShowTheBooks(t *testing.T) {
 		`hubgate_messages_received_total{hub="chat"} 4`,
 		`hubgate_received_bytes_total{hub="chat"} 40`,
 		`hubgate_sent_bytes_total{hub="chat"} 600`,
+		"\nhubgate_node_deliveries_attempted_total 110\n",
+		"\nhubgate_node_deliveries_written_total 106\n",
+		"\nhubgate_node_deliveries_dropped_total{reason=\"SlowClient\"} 1\n",
+		"\nhubgate_node_messages_received_total 104\n",
+		"\nhubgate_node_received_bytes_total 140\n",
+		"\nhubgate_node_sent_bytes_total 700\n",
 		`hubgate_backlog_bytes 7`,
 		`hubgate_draining 0`,
 		`hubgate_build_info{goversion=`,
