@@ -100,7 +100,8 @@ func TestMetricsCountWhatHappens(t *testing.T) {
 	m.UpstreamSkipped("messages", "unmatched")
 	m.UpstreamQueued(3)
 	m.UpstreamQueued(-1)
-	m.RESTAnswered("broadcast", http.StatusAccepted)
+	m.RESTAnswered("broadcast", http.StatusAccepted, 2*time.Millisecond)
+	m.RESTAnswered("broadcast", http.StatusBadRequest, time.Millisecond)
 	m.Negotiated()
 	m.ClientOpened("WebSockets")
 	m.ClientRefused("QuotaReached")
@@ -116,6 +117,9 @@ func TestMetricsCountWhatHappens(t *testing.T) {
 		`hubgate_upstream_skipped_total{category="messages",reason="unmatched"} 1`,
 		`hubgate_upstream_queued_events 2`,
 		`hubgate_rest_requests_total{operation="broadcast",status="202"} 1`,
+		`hubgate_rest_request_duration_seconds_bucket{operation="broadcast",le="0.001"} 1`,
+		`hubgate_rest_request_duration_seconds_bucket{operation="broadcast",le="0.0025"} 2`,
+		`hubgate_rest_request_duration_seconds_sum{operation="broadcast"} 0.003`,
 		`hubgate_negotiations_total 1`,
 		`hubgate_connections_opened_total{transport="WebSockets"} 1`,
 		`hubgate_client_requests_refused_total{reason="QuotaReached"} 1`,

@@ -44,8 +44,9 @@ type Tokens interface {
 // Metrics counts requests. Its methods are called concurrently.
 type Metrics interface {
 	// Request counts one finished request. The operation is an operationId of
-	// the contract or UnknownOperation.
-	Request(operation string, status int)
+	// the contract or UnknownOperation; took is the time from when its headers
+	// were read to the end of the answer.
+	Request(operation string, status int, took time.Duration)
 }
 
 // UnknownOperation is the operation of requests that the contract does not have.
@@ -128,4 +129,4 @@ func (l Limits) orDefaults() Limits {
 
 type uncounted struct{}
 
-func (uncounted) Request(string, int) {}
+func (uncounted) Request(string, int, time.Duration) {}

@@ -245,6 +245,7 @@ func TestMetricsContainTheBooks(t *testing.T) {
 		`hubgate_deliveries_queued{hub="chat"} 0`,
 		`hubgate_deliveries_dropped_total{hub="chat",reason="SlowClient"} 0`,
 		`,status="202"} 3`,
+		`hubgate_rest_request_duration_seconds_count{operation="Broadcast"} `,
 	}
 	require.EventuallyWithT(t, func(c *assert.CollectT) {
 		_, metrics := p.get(p.Admin + "/metrics")

@@ -43,7 +43,9 @@ func (m clientMetrics) Panicked()                       { m.Metrics.Panicked(par
 
 type restMetrics struct{ *admin.Metrics }
 
-func (m restMetrics) Request(operation string, status int) { m.RESTAnswered(operation, status) }
+func (m restMetrics) Request(operation string, status int, took time.Duration) {
+	m.RESTAnswered(operation, status, took)
+}
 
 type upstreamMetrics struct{ *admin.Metrics }
 
