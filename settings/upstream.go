@@ -58,7 +58,7 @@ func defaultUpstream() Upstream {
 		Unmatched:               UnmatchedError,
 		Rejection:               RejectionClose,
 		MaxConcurrentPerOrigin:  256,
-		QueuePerConnection:      64,
+		QueuePerConnection:      256,
 		QueueBytesPerConnection: 1 * mib,
 	}
 }

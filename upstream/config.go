@@ -63,7 +63,7 @@ const (
 	DefaultTimeout          = 100 * time.Second // .NET's HttpClient, which the emulator uses
 	DefaultMaxResponseBytes = 16 << 20          // R72
 	DefaultMaxPerOrigin     = 256
-	DefaultQueueEvents      = 64
+	DefaultQueueEvents      = 256
 	DefaultQueueBytes       = 1 << 20
 )
 
