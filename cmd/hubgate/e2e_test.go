@@ -55,8 +55,8 @@ func TestTokensMadeByREST(t *testing.T) {
 	})
 }
 
-// webhook is an application behind the gateway.
-type webhook struct {
+// webhookServer is an application behind the gateway.
+type webhookServer struct {
 	*httptest.Server
 	events chan event
 	// hold, if not nil, keeps disconnected events until it is closed.
@@ -67,8 +67,8 @@ type event struct {
 	path, connection, user, signature, body string
 }
 
-func newWebhook(t *testing.T) *webhook {
-	w := &webhook{events: make(chan event, 100)}
+func newWebhook(t *testing.T) *webhookServer {
+	w := &webhookServer{events: make(chan event, 100)}
 	w.Server = httptest.NewServer(http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
 		body, err := io.ReadAll(r.Body)
 		if err != nil {

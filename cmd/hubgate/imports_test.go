@@ -26,12 +26,13 @@ var mayImport = map[string][]string{
 	"hubprotocol":     nil,
 	"serviceprotocol": nil,
 	"auth":            nil,
-	"settings":        nil,
-	"config":          {"settings"},
+	"webhook":         nil,
+	"settings":        {"webhook"},
+	"config":          {"settings", "webhook"},
 	"gateway":         {"hubprotocol"},
 	"clientws":        {"gateway", "hubprotocol", "auth"},
 	"restapi":         {"gateway", "hubprotocol", "auth", "api"},
-	"upstream":        {"gateway", "hubprotocol", "auth"},
+	"upstream":        {"gateway", "hubprotocol", "auth", "webhook"},
 	"store":           {"gateway"},
 	"backplane":       {"gateway", "hubprotocol"},
 	"admin":           {"gateway"},
@@ -40,7 +41,7 @@ var mayImport = map[string][]string{
 	"bench/compare":   {"bench"},
 	"internal/compat": nil,
 	"gatewaytest":     {"gateway", "hubprotocol"},
-	"cmd/hubgate":     {"api", "hubprotocol", "auth", "settings", "config", "gateway", "clientws", "restapi", "upstream", "store", "backplane", "admin", "bench"},
+	"cmd/hubgate":     {"api", "hubprotocol", "auth", "webhook", "settings", "config", "gateway", "clientws", "restapi", "upstream", "store", "backplane", "admin", "bench"},
 }
 
 // forTests are packages that every test may import: fakes, and what implements
@@ -52,6 +53,7 @@ var forbidden = map[string][]string{
 	"hubprotocol": {"net", "net/http", "encoding/json", "github.com/gorilla/websocket"},
 	"gateway":     {"net/http", "encoding/json", "github.com/gorilla/websocket", "github.com/go-chi/chi/v5"},
 	"settings":    {"net/http", "os"},
+	"webhook":     {"net/http", "os"},
 }
 
 // TestImports parses every file instead of asking the go tool: a test that
