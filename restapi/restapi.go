@@ -14,6 +14,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/hubgate/hubgate/auth"
 	"github.com/hubgate/hubgate/gateway"
 )
 
@@ -111,7 +112,7 @@ func New(options Options) http.Handler {
 func Handles(path string) bool {
 	first, isRooted := strings.CutPrefix(path, "/")
 	first, _, _ = strings.Cut(first, "/")
-	return isRooted && equalFoldASCII(first, "api")
+	return isRooted && auth.EqualFoldASCII(first, "api")
 }
 
 func (l Limits) orDefaults() Limits {

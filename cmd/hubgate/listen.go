@@ -34,15 +34,7 @@ type listenCommand struct {
 }
 
 func (c *listenCommand) Run(env *environment) error {
-	cs, err := c.parse()
-	if err != nil {
-		return err
-	}
-	spec, err := c.spec(c.lifetime)
-	if err != nil {
-		return err
-	}
-	token, err := auth.SignClient(cs.AccessKey, base(cs.Client()), c.Hub, spec)
+	cs, token, err := c.sign(c.target, c.lifetime)
 	if err != nil {
 		return err
 	}
