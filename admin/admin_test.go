@@ -40,11 +40,13 @@ func get(t *testing.T, h http.Handler, path string) (status int, body string) {
 func chat() gateway.HubStats {
 	return gateway.HubStats{
 		Hub: "chat", Connections: 3, ByTransport: map[string]int{"WebSockets": 2, "LongPolling": 1},
-		Books: gateway.Books{
-			Attempted: 10, Written: 6, Queued: 3, QueuedBytes: 300,
-			Dropped: map[string]uint64{"SlowClient": 1, "ConnectionClosed": 0},
+		Traffic: gateway.Traffic{
+			Books: gateway.Books{
+				Attempted: 10, Written: 6, Queued: 3, QueuedBytes: 300,
+				Dropped: map[string]uint64{"SlowClient": 1, "ConnectionClosed": 0},
+			},
+			MessagesIn: 4, BytesIn: 40, BytesOut: 600,
 		},
-		MessagesIn: 4, BytesIn: 40, BytesOut: 600,
 	}
 }
 
@@ -52,6 +54,10 @@ func TestMetricsShowTheBooks(t *testing.T) {
 	a := New("v1.2.3")
 	a.Watch(&fakeNode{stats: gateway.Stats{
 		Closed: map[gateway.CloseReason]uint64{gateway.CloseNormal: 2}, Backlog: 7, Panics: 1, Hubs: []gateway.HubStats{chat()},
+		Total: gateway.Traffic{
+			Books:      gateway.Books{Attempted: 110, Written: 106, Dropped: map[string]uint64{"SlowClient": 1}, Queued: 3},
+			MessagesIn: 104, BytesIn: 140, BytesOut: 700,
+		},
 	}})
 	status, body := get(t, a, "/metrics")
 	require.Equal(t, http.StatusOK, status)
@@ -69,6 +75,12 @@ func TestMetricsShowTheBooks(t *testing.T) {
 		`hubgate_messages_received_total{hub="chat"} 4`,
 		`hubgate_received_bytes_total{hub="chat"} 40`,
 		`hubgate_sent_bytes_total{hub="chat"} 600`,
+		"\nhubgate_node_deliveries_attempted_total 110\n",
+		"\nhubgate_node_deliveries_written_total 106\n",
+		"\nhubgate_node_deliveries_dropped_total{reason=\"SlowClient\"} 1\n",
+		"\nhubgate_node_messages_received_total 104\n",
+		"\nhubgate_node_received_bytes_total 140\n",
+		"\nhubgate_node_sent_bytes_total 700\n",
 		`hubgate_backlog_bytes 7`,
 		`hubgate_draining 0`,
 		`hubgate_build_info{goversion=`,
@@ -88,7 +100,8 @@ func TestMetricsCountWhatHappens(t *testing.T) {
 	m.UpstreamSkipped("messages", "unmatched")
 	m.UpstreamQueued(3)
 	m.UpstreamQueued(-1)
-	m.RESTAnswered("broadcast", http.StatusAccepted)
+	m.RESTAnswered("broadcast", http.StatusAccepted, 2*time.Millisecond)
+	m.RESTAnswered("broadcast", http.StatusBadRequest, time.Millisecond)
 	m.Negotiated()
 	m.ClientOpened("WebSockets")
 	m.ClientRefused("QuotaReached")
@@ -104,6 +117,9 @@ func TestMetricsCountWhatHappens(t *testing.T) {
 		`hubgate_upstream_skipped_total{category="messages",reason="unmatched"} 1`,
 		`hubgate_upstream_queued_events 2`,
 		`hubgate_rest_requests_total{operation="broadcast",status="202"} 1`,
+		`hubgate_rest_request_duration_seconds_bucket{operation="broadcast",le="0.001"} 1`,
+		`hubgate_rest_request_duration_seconds_bucket{operation="broadcast",le="0.0025"} 2`,
+		`hubgate_rest_request_duration_seconds_sum{operation="broadcast"} 0.003`,
 		`hubgate_negotiations_total 1`,
 		`hubgate_connections_opened_total{transport="WebSockets"} 1`,
 		`hubgate_client_requests_refused_total{reason="QuotaReached"} 1`,
@@ -115,6 +131,23 @@ func TestMetricsCountWhatHappens(t *testing.T) {
 	problems, err := promlint.New(strings.NewReader(body)).Lint()
 	require.NoError(t, err)
 	require.Empty(t, problems)
+}
+
+func TestExpectedSeriesStartAtZero(t *testing.T) {
+	a := New("test")
+	a.Metrics.Expect(Labels{
+		Transports: []string{"WebSockets"}, Refusals: []string{"Draining"}, Parts: []string{"rest"},
+		Categories: []string{"messages"}, Skips: []string{"url"},
+	})
+	_, body := get(t, a, "/metrics")
+	for _, line := range []string{
+		`hubgate_connections_opened_total{transport="WebSockets"} 0`,
+		`hubgate_client_requests_refused_total{reason="Draining"} 0`,
+		`hubgate_panics_total{part="rest"} 0`,
+		`hubgate_upstream_skipped_total{category="messages",reason="url"} 0`,
+	} {
+		require.Contains(t, body, line)
+	}
 }
 
 func TestHubLabelsAreBounded(t *testing.T) {

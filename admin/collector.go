@@ -71,6 +71,14 @@ var (
 	descMessagesIn  = desc("messages_received_total", "Records from clients.", "hub")
 	descBytesIn     = desc("received_bytes_total", "Bytes of hub protocol from clients.", "hub")
 	descBytesOut    = desc("sent_bytes_total", "Bytes to clients.", "hub")
+
+	// The same for all hubs together, also those whose series have ended.
+	descNodeAttempted  = desc("node_deliveries_attempted_total", "Deliveries to single clients that were begun, of all hubs since the start.")
+	descNodeWritten    = desc("node_deliveries_written_total", "Deliveries that were handed to the client's socket, of all hubs since the start.")
+	descNodeDropped    = desc("node_deliveries_dropped_total", "Deliveries that were given up, of all hubs since the start, by reason.", "reason")
+	descNodeMessagesIn = desc("node_messages_received_total", "Records from clients, of all hubs since the start.")
+	descNodeBytesIn    = desc("node_received_bytes_total", "Bytes of hub protocol from clients, of all hubs since the start.")
+	descNodeBytesOut   = desc("node_sent_bytes_total", "Bytes to clients, of all hubs since the start.")
 )
 
 // Describe sends nothing: an unchecked collector, because the labels depend on
@@ -106,6 +114,7 @@ func (c *nodeCollector) Collect(ch chan<- prometheus.Metric) {
 		servers.Hubs = boundedServers(servers.Hubs, named)
 		out.servers(servers)
 	}
+	out.total(s.Total)
 }
 
 // sink writes constant metrics to a scrape.
@@ -133,6 +142,17 @@ func (s sink) hub(h gateway.HubStats) {
 	s.counter(descMessagesIn, float64(h.MessagesIn), h.Hub)
 	s.counter(descBytesIn, float64(h.BytesIn), h.Hub)
 	s.counter(descBytesOut, float64(h.BytesOut), h.Hub)
+}
+
+func (s sink) total(t gateway.Traffic) {
+	s.counter(descNodeAttempted, float64(t.Attempted))
+	s.counter(descNodeWritten, float64(t.Written))
+	for reason, count := range t.Dropped {
+		s.counter(descNodeDropped, float64(count), reason)
+	}
+	s.counter(descNodeMessagesIn, float64(t.MessagesIn))
+	s.counter(descNodeBytesIn, float64(t.BytesIn))
+	s.counter(descNodeBytesOut, float64(t.BytesOut))
 }
 
 func boolean(b bool) float64 {
@@ -168,28 +188,14 @@ func bounded(hubs []gateway.HubStats, named map[string]bool) []gateway.HubStats 
 		}
 		if other == nil {
 			other = &gateway.HubStats{Hub: otherHubs, ByTransport: make(map[string]int)}
-			other.Dropped = make(map[string]uint64, len(h.Dropped))
 		}
-		addHub(other, h)
+		for transport, count := range h.ByTransport {
+			other.ByTransport[transport] += count
+		}
+		other.Add(h.Traffic)
 	}
 	if other != nil {
 		list = append(list, *other)
 	}
 	return list
-}
-
-func addHub(sum *gateway.HubStats, h gateway.HubStats) {
-	for transport, count := range h.ByTransport {
-		sum.ByTransport[transport] += count
-	}
-	sum.Attempted += h.Attempted
-	sum.Written += h.Written
-	sum.Queued += h.Queued
-	sum.QueuedBytes += h.QueuedBytes
-	sum.MessagesIn += h.MessagesIn
-	sum.BytesIn += h.BytesIn
-	sum.BytesOut += h.BytesOut
-	for reason, count := range h.Dropped {
-		sum.Dropped[reason] += count
-	}
 }

@@ -24,6 +24,7 @@ type Metrics struct {
 	upstreamSkips  *prometheus.CounterVec
 	upstreamQueued prometheus.Gauge
 	restRequests   *prometheus.CounterVec
+	restTook       *prometheus.HistogramVec
 	negotiations   prometheus.Counter
 	opened         *prometheus.CounterVec
 	refused        *prometheus.CounterVec
@@ -33,6 +34,10 @@ type Metrics struct {
 // upstreamBuckets are seconds. Webhooks may take as long as their timeout, 100 s
 // by default.
 var upstreamBuckets = []float64{.001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10, 30, 100}
+
+// restBuckets are seconds. An answer takes well below a millisecond, unless the
+// body is slow to arrive, for which it has 30 s.
+var restBuckets = []float64{.0001, .00025, .0005, .001, .0025, .005, .01, .05, .1, .5, 1, 5, 30}
 
 func newMetrics(registry *prometheus.Registry) *Metrics {
 	counter := func(name, help string, labels ...string) *prometheus.CounterVec {
@@ -49,6 +54,10 @@ func newMetrics(registry *prometheus.Registry) *Metrics {
 			Name: "hubgate_upstream_queued_events", Help: "Events that wait for earlier ones of their connection.",
 		}),
 		restRequests: counter("rest_requests_total", "REST requests, by operation and status.", "operation", "status"),
+		restTook: prometheus.NewHistogramVec(prometheus.HistogramOpts{
+			Name: "hubgate_rest_request_duration_seconds", Buckets: restBuckets,
+			Help: "Time of REST requests, by operation, from their headers to the end of the answer.",
+		}, []string{"operation"}),
 		negotiations: prometheus.NewCounter(prometheus.CounterOpts{
 			Name: "hubgate_negotiations_total", Help: "Negotiate requests of clients that were granted.",
 		}),
@@ -57,8 +66,34 @@ func newMetrics(registry *prometheus.Registry) *Metrics {
 		panics:  counter(panicsName, panicsHelp, "part"),
 	}
 	registry.MustRegister(m.upstreamCalls, m.upstreamTook, m.upstreamSkips, m.upstreamQueued,
-		m.restRequests, m.negotiations, m.opened, m.refused, m.panics)
+		m.restRequests, m.restTook, m.negotiations, m.opened, m.refused, m.panics)
 	return m
+}
+
+// Labels are values that are known before anything has happened.
+type Labels struct {
+	Transports, Refusals []string
+	// Categories and Skips are those of upstream events.
+	Categories, Skips []string
+	Parts             []string
+}
+
+// Expect begins series at zero, so that the first time something happens is
+// seen as an increase.
+func (m *Metrics) Expect(l Labels) {
+	expect := func(vec *prometheus.CounterVec, values []string) {
+		for _, v := range values {
+			vec.WithLabelValues(v)
+		}
+	}
+	expect(m.opened, l.Transports)
+	expect(m.refused, l.Refusals)
+	expect(m.panics, l.Parts)
+	for _, category := range l.Categories {
+		for _, skip := range l.Skips {
+			m.upstreamSkips.WithLabelValues(category, skip)
+		}
+	}
 }
 
 // UpstreamCalled counts a webhook that ended. Category and result must come
@@ -83,8 +118,9 @@ func (m *Metrics) UpstreamQueued(delta int) { m.upstreamQueued.Add(float64(delta
 
 // RESTAnswered counts a REST request. The operation must be one of the
 // contract's, or one name for all others.
-func (m *Metrics) RESTAnswered(operation string, status int) {
+func (m *Metrics) RESTAnswered(operation string, status int, took time.Duration) {
 	m.restRequests.WithLabelValues(operation, strconv.Itoa(status)).Inc()
+	m.restTook.WithLabelValues(operation).Observe(took.Seconds())
 }
 
 // Negotiated counts a negotiate request that was granted.

@@ -38,10 +38,10 @@ func parseAudience(text string) audience {
 	for pair := range strings.SplitSeq(query, "&") {
 		key, value, _ := strings.Cut(pair, "=")
 		switch {
-		case equalFoldASCII(key, "hub"):
+		case EqualFoldASCII(key, "hub"):
 			a.hub = unescapeQuery(value)
 			a.hubs++
-		case equalFoldASCII(key, "application") && value != "":
+		case EqualFoldASCII(key, "application") && value != "":
 			a.application = unescapeQuery(value)
 			a.applications++
 		}
@@ -83,19 +83,19 @@ func hostname(authority string) string {
 
 // forClient reports whether the audience is the client endpoint of the hub.
 func (a audience) forClient(hub string) bool {
-	return equalFoldASCII(a.path, clientPath) && a.hubs == 1 && a.hub != "" && equalFoldASCII(a.hub, hub)
+	return EqualFoldASCII(a.path, clientPath) && a.hubs == 1 && a.hub != "" && EqualFoldASCII(a.hub, hub)
 }
 
 // forServer reports whether the audience is the server endpoint of the hub.
 func (a audience) forServer(hub string) bool {
-	return equalFoldASCII(a.path, serverPath) && a.hubs == 1 && a.hub != "" && equalFoldASCII(a.hub, hub)
+	return EqualFoldASCII(a.path, serverPath) && a.hubs == 1 && a.hub != "" && EqualFoldASCII(a.hub, hub)
 }
 
 // forPath reports whether the audience is the resource at the path, given as
 // the request has it (escaped) and decoded. The audience may be written either
 // way. The client endpoint is no resource, whatever the request's path is (R7).
 func (a audience) forPath(escaped, decoded string) bool {
-	if a.host == "" || equalFoldASCII(a.path, clientPath) || equalFoldASCII(a.path, serverPath) {
+	if a.host == "" || EqualFoldASCII(a.path, clientPath) || EqualFoldASCII(a.path, serverPath) {
 		return false
 	}
 	return samePath(a.path, strings.TrimSuffix(escaped, "/"), true) ||
@@ -104,7 +104,7 @@ func (a audience) forPath(escaped, decoded string) bool {
 
 // forApplication reports whether the audience names no application or this one.
 func (a audience) forApplication(application string) bool {
-	return a.applications == 0 || a.applications == 1 && equalFoldASCII(a.application, application)
+	return a.applications == 0 || a.applications == 1 && EqualFoldASCII(a.application, application)
 }
 
 // forHost reports whether the host is in the list; an empty list has every host.
@@ -130,13 +130,13 @@ func samePath(a, b string, escaped bool) bool {
 		if escaped {
 			segmentA, segmentB = unescapePath(segmentA), unescapePath(segmentB)
 		}
-		if moreA != more || segmentA != segmentB && !(ignoreCase && equalFoldASCII(segmentA, segmentB)) {
+		if moreA != more || segmentA != segmentB && !(ignoreCase && EqualFoldASCII(segmentA, segmentB)) {
 			return false
 		}
 		if hubNext {
 			ignoreCase = false
 		}
-		hubNext = equalFoldASCII(segmentB, "hubs") || equalFoldASCII(segmentB, "hub")
+		hubNext = EqualFoldASCII(segmentB, "hubs") || EqualFoldASCII(segmentB, "hub")
 	}
 	return true
 }
@@ -152,9 +152,10 @@ func unescapePath(s string) string {
 	return s
 }
 
-// equalFoldASCII ignores the case of ASCII letters only: with Unicode folding
-// a token for the hub "ſ" would open the hub "s".
-func equalFoldASCII(a, b string) bool {
+// EqualFoldASCII compares names in paths and audiences: the case of ASCII
+// letters alone does not count. With Unicode folding a token for the hub "ſ"
+// would open the hub "s".
+func EqualFoldASCII(a, b string) bool {
 	if len(a) != len(b) {
 		return false
 	}

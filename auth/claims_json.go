@@ -113,7 +113,7 @@ func (p *payload) member(name string, value json.RawMessage) error {
 // isSystem reports whether a claim is none of the user's. Any letter case
 // counts: such a claim must never reach an application as one of the user's.
 func isSystem(name string) bool {
-	return len(name) >= len(systemPrefix) && equalFoldASCII(name[:len(systemPrefix)], systemPrefix)
+	return len(name) >= len(systemPrefix) && EqualFoldASCII(name[:len(systemPrefix)], systemPrefix)
 }
 
 func (p *payload) audience(value json.RawMessage) error {

@@ -28,8 +28,9 @@ type VerifierOptions struct {
 	// StrictAudience returns the hosts ("gw.example", port and scheme ignored)
 	// that audiences may name; nil or an empty list means any host.
 	StrictAudience func() []string
-	// MaxTokenBytes is the longest accepted token; 0 means DefaultMaxTokenBytes.
-	MaxTokenBytes int
+	// MaxTokenBytes returns the length of the longest accepted token; nil, 0 and
+	// below mean DefaultMaxTokenBytes.
+	MaxTokenBytes func() int
 	// Now returns the time; nil means time.Now.
 	Now func() time.Time
 }
@@ -74,8 +75,8 @@ func NewVerifier(options VerifierOptions) *Verifier {
 	if options.StrictAudience == nil {
 		options.StrictAudience = func() []string { return nil }
 	}
-	if options.MaxTokenBytes <= 0 {
-		options.MaxTokenBytes = DefaultMaxTokenBytes
+	if options.MaxTokenBytes == nil {
+		options.MaxTokenBytes = func() int { return DefaultMaxTokenBytes }
 	}
 	if options.Now == nil {
 		options.Now = time.Now
@@ -146,7 +147,7 @@ func (v *Verifier) verify(token string) (*verified, error) {
 	switch {
 	case token == "":
 		return nil, &TokenError{Failure: TokenMissing}
-	case len(token) > v.options.MaxTokenBytes:
+	case len(token) > v.maxTokenBytes():
 		return nil, &TokenError{Failure: TokenTooLarge}
 	}
 	ring := v.keyring()
@@ -160,6 +161,13 @@ func (v *Verifier) verify(token string) (*verified, error) {
 		ring.tokens.put(key, t)
 	}
 	return t, v.checkLifetime(t)
+}
+
+func (v *Verifier) maxTokenBytes() int {
+	if n := v.options.MaxTokenBytes(); n > 0 {
+		return n
+	}
+	return DefaultMaxTokenBytes
 }
 
 // keyring returns the ring for the keys in force; after a change of keys that

@@ -3,15 +3,21 @@ package bench
 import (
 	"context"
 	"fmt"
+	"sync/atomic"
 	"time"
+
+	"golang.org/x/sync/errgroup"
 )
 
 // load sends the messages, warm-up first, and waits for the last delivery.
 func (r *run) load(ctx context.Context) (*LoadReport, error) {
-	s := newSender(&r.o)
-	defer s.close()
+	senders := make([]*sender, max(1, r.o.Load.InFlight))
+	for i := range senders {
+		senders[i] = newSender(&r.o)
+		defer senders[i].close()
+	}
 	r.setPhase("warming up")
-	if _, err := r.send(ctx, s, r.o.Load.Warmup, 0); err != nil {
+	if _, err := r.send(ctx, senders, r.o.Load.Warmup, 0); err != nil {
 		return nil, err
 	}
 	r.tracker.latency.Store(&histogram{})
@@ -22,7 +28,7 @@ func (r *run) load(ctx context.Context) (*LoadReport, error) {
 	}
 	r.setPhase("sending")
 	start := time.Now()
-	messages, err := r.send(ctx, s, r.o.Load.Count, r.o.Load.Duration)
+	messages, err := r.send(ctx, senders, r.o.Load.Count, r.o.Load.Duration)
 	if err != nil {
 		return nil, err
 	}
@@ -44,27 +50,47 @@ func (r *run) load(ctx context.Context) (*LoadReport, error) {
 }
 
 // send sends count messages, or as many as fit into duration if that is set,
-// and waits until all have arrived.
-func (r *run) send(ctx context.Context, s *sender, count int, duration time.Duration) (sent int, err error) {
-	timeout := r.o.Clients.Timeout
-	for start := time.Now(); sent < count || duration > 0; sent++ {
-		if duration > 0 && time.Since(start) >= duration {
-			break
+// and waits until all have arrived. The senders work at the same time: with one
+// connection for all, messages would wait for each other's answers.
+func (r *run) send(ctx context.Context, senders []*sender, count int, duration time.Duration) (sent int, err error) {
+	var taken, done atomic.Int64
+	start := time.Now()
+	more := func() bool {
+		if duration > 0 {
+			return time.Since(start) < duration
 		}
-		slot, err := r.tracker.acquire(ctx, timeout)
-		if err != nil {
-			return sent, err
-		}
-		user, receivers := "", len(r.clients)
-		if r.o.Load.Kind == ToUsers {
-			user, receivers = randomUser(len(r.clients)), 1
-		}
-		r.tracker.expect(slot, receivers)
-		if err := s.send(ctx, r.stamps, slot, user); err != nil {
-			return sent, err
-		}
+		return taken.Add(1) <= int64(count)
 	}
-	return sent, r.tracker.drain(ctx, timeout)
+	group, sending := errgroup.WithContext(ctx)
+	for _, s := range senders {
+		group.Go(func() error {
+			for more() {
+				if err := r.sendOne(sending, s); err != nil {
+					return err
+				}
+				done.Add(1)
+			}
+			return nil
+		})
+	}
+	if err := group.Wait(); err != nil {
+		return int(done.Load()), err
+	}
+	return int(done.Load()), r.tracker.drain(ctx, r.o.Clients.Timeout)
+}
+
+// sendOne sends one message when a slot for it is free.
+func (r *run) sendOne(ctx context.Context, s *sender) error {
+	slot, err := r.tracker.acquire(ctx, r.o.Clients.Timeout)
+	if err != nil {
+		return err
+	}
+	user, receivers := "", len(r.clients)
+	if r.o.Load.Kind == ToUsers {
+		user, receivers = randomUser(len(r.clients)), 1
+	}
+	r.tracker.expect(slot, receivers)
+	return s.send(ctx, r.stamps, slot, user)
 }
 
 // verify compares what each client counted with what was sent.

@@ -46,7 +46,8 @@ type MemoryReport struct {
 	Connected uint64 `json:"connected_bytes"`
 	After     uint64 `json:"after_bytes"`
 	// PerConnection is After divided by the connections, PerConnectionAdded
-	// only what came since Before.
+	// only what came since Before; 0 if memory went down, as it may with few
+	// connections.
 	PerConnection      float64 `json:"per_connection_bytes"`
 	PerConnectionAdded float64 `json:"per_connection_added_bytes"`
 }
@@ -60,7 +61,16 @@ type StalledReport struct {
 func (m *MemoryReport) finish(after uint64, connections int) {
 	m.After = after
 	m.PerConnection = float64(after) / float64(connections)
-	m.PerConnectionAdded = (float64(after) - float64(m.Before)) / float64(connections)
+	m.PerConnectionAdded = max(0, float64(after)-float64(m.Before)) / float64(connections)
+}
+
+// share says what one connection takes. What few connections added is lost in
+// what the process takes and gives back meanwhile.
+func (m *MemoryReport) share() string {
+	if m.PerConnectionAdded <= 0 {
+		return "not more than before, too few connections to tell what one takes"
+	}
+	return fmt.Sprintf("%.1f KB per connection, %.1f KB of it added by connections", m.PerConnection/1024, m.PerConnectionAdded/1024)
 }
 
 // WriteText writes the report for people.
@@ -81,8 +91,8 @@ func (r *Report) WriteText(w io.Writer) error {
 		}
 	}
 	if r.Memory.After > 0 {
-		p.line("memory       %.1f MB before, %.1f MB connected, %.1f MB at the end: %.1f KB per connection, %.1f KB of it added",
-			mega(r.Memory.Before), mega(r.Memory.Connected), mega(r.Memory.After), r.Memory.PerConnection/1024, r.Memory.PerConnectionAdded/1024)
+		p.line("memory       %.1f MB before, %.1f MB connected, %.1f MB at the end: %s",
+			mega(r.Memory.Before), mega(r.Memory.Connected), mega(r.Memory.After), r.Memory.share())
 	}
 	if r.Stalled.Count > 0 {
 		p.line("stalled      %d clients, %d of them closed by the server", r.Stalled.Count, r.Stalled.Closed)

@@ -16,11 +16,7 @@ const (
 	// pingSlices spreads the clients' pings over the interval.
 	pingSlices = 60
 	// stalledBuffer keeps what the kernel takes for a client that does not read small.
-	stalledBuffer = 4096
-	// In the end what is left for a stalled client is read with a larger one,
-	// until nothing has come for stalledGrace.
-	resumedBuffer = 1 << 20
-	stalledGrace  = 2 * time.Second
+	stalledBuffer = 64 << 10
 )
 
 // run is one run's state.
@@ -217,7 +213,7 @@ func (r *run) inspectStalled() StalledReport {
 	var wg sync.WaitGroup
 	for _, c := range r.stalled {
 		wg.Go(func() {
-			if c.ended() {
+			if c.ended(r.o.Clients.Timeout) {
 				closed.Add(1)
 			}
 		})
@@ -226,16 +222,15 @@ func (r *run) inspectStalled() StalledReport {
 	return StalledReport{Count: len(r.stalled), Closed: int(closed.Load())}
 }
 
-// ended reads until the connection ends or is silent and says which.
-func (c *client) ended() bool {
-	if b, ok := c.conn.(interface{ SetReadBuffer(int) error }); ok {
-		_ = b.SetReadBuffer(resumedBuffer)
+// ended reads until the connection ends or the time is over, and says which. The
+// end may take a while: the server's last bytes come when its kernel next tries
+// whether the client has room again.
+func (c *client) ended(within time.Duration) bool {
+	if err := c.conn.SetReadDeadline(time.Now().Add(within)); err != nil {
+		return true
 	}
 	buf := make([]byte, readBuffer)
 	for {
-		if err := c.conn.SetReadDeadline(time.Now().Add(stalledGrace)); err != nil {
-			return true
-		}
 		if _, err := c.conn.Read(buf); err != nil {
 			return !errors.Is(err, os.ErrDeadlineExceeded)
 		}

@@ -62,7 +62,8 @@ func (c *call) authenticate() error {
 	if err != nil {
 		return err
 	}
-	c.claims, c.hub = claims, strings.ToLower(c.query.hub)
+	// One string for all clients of the hub, and none that keeps the request in memory.
+	c.claims, c.hub = claims, unique.Make(strings.ToLower(c.query.hub)).Value()
 	return nil
 }
 
@@ -95,7 +96,7 @@ func (c *call) identity(id string, expires time.Time) gateway.Identity {
 		TokenClaims:      all,
 		Headers:          headers,
 		ID:               strings.Clone(id),
-		Hub:              unique.Make(c.hub).Value(),
+		Hub:              c.hub,
 		HubName:          unique.Make(c.query.hub).Value(),
 		User:             c.claims.UserID,
 		Claims:           claims,

@@ -2,6 +2,7 @@ package clientws
 
 import (
 	"container/list"
+	"strings"
 	"sync"
 	"time"
 )
@@ -71,7 +72,7 @@ func (p *pendingIDs) hold(id string, until time.Time, data []byte, limit int64) 
 	}
 	element := p.byID[id]
 	if element == nil {
-		if element = p.addLocked(&pendingID{id: id, until: until, early: true}); element == nil {
+		if element = p.addLocked(&pendingID{id: strings.Clone(id), until: until, early: true}); element == nil {
 			return errPending
 		}
 	}

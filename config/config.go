@@ -79,7 +79,7 @@ type Upstream struct {
 	Rejection               settings.Rejection `help:"What a 401 or 403 to the connected event does: close the client, or ignore it, as the emulator does." default:"close"`
 	IgnoreEventCase         bool               `help:"Event patterns ignore letter case, as hub and category patterns always do."`
 	MaxConcurrentPerOrigin  int                `help:"Webhooks under way at a time to one scheme, host and port." default:"256"`
-	QueuePerConnection      int                `help:"Events of one client that may wait for earlier ones." default:"64"`
+	QueuePerConnection      int                `help:"Events of one client that may wait for earlier ones." default:"256"`
 	QueueBytesPerConnection Size               `help:"Bytes of the events of one client that may wait; a single event may be larger." default:"1MiB"`
 	AllowLinkLocal          bool               `help:"Permit webhooks on link-local and cloud metadata addresses."`
 	AllowedEnv              []string           `help:"Environment variables that {@env:NAME} in a URL template may read." placeholder:"NAME"`

@@ -13,6 +13,7 @@ import (
 
 	"github.com/hubgate/hubgate/config"
 	"github.com/hubgate/hubgate/settings"
+	"github.com/hubgate/hubgate/webhook"
 )
 
 const (
@@ -294,12 +295,12 @@ func TestTemplateSources(t *testing.T) {
 		{"none", nil, "", "", "", nil},
 		{"settings.json here", nil, "", "", emulators, []settings.Template{{URLTemplate: "http://emulator/"}}},
 		{"file over settings.json", nil, "", inFile, emulators, []settings.Template{{URLTemplate: "http://file/"},
-			{URLTemplate: "http://file/2", HubPattern: settings.PatternOf("chat"), EventPattern: settings.PatternOf("")}}},
+			{URLTemplate: "http://file/2", HubPattern: webhook.PatternOf("chat"), EventPattern: webhook.PatternOf("")}}},
 		{"empty list in the file over settings.json", nil, "", noneInFile, emulators, nil},
 		{"environment over file", nil, "http://env/a,b", inFile, emulators, []settings.Template{{URLTemplate: "http://env/a,b"}}},
 		{"flags over all", []string{"--upstream", "a, b=http://flag/?x=y", "--upstream", "http://flag/?x=y"},
 			"http://env/", inFile, emulators, []settings.Template{
-				{URLTemplate: "http://flag/?x=y", HubPattern: settings.PatternOf("a, b")},
+				{URLTemplate: "http://flag/?x=y", HubPattern: webhook.PatternOf("a, b")},
 				{URLTemplate: "http://flag/?x=y"}}},
 	}
 	for _, tt := range tests {

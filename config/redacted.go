@@ -11,6 +11,7 @@ import (
 	"go.yaml.in/yaml/v3"
 
 	"github.com/hubgate/hubgate/settings"
+	"github.com/hubgate/hubgate/webhook"
 )
 
 // Redacted returns the effective configuration as a YAML file with every
@@ -104,7 +105,7 @@ func listNode[T any](items []T, node func(T) *yaml.Node) *yaml.Node {
 func templatesNode(templates []settings.Template) *yaml.Node {
 	return listNode(templates, func(t settings.Template) *yaml.Node {
 		n := &yaml.Node{Kind: yaml.MappingNode}
-		put(n, "urlTemplate", textNode(settings.RedactURLTemplate(t.URLTemplate)))
+		put(n, "urlTemplate", textNode(webhook.RedactURL(t.URLTemplate)))
 		put(n, "hubPattern", patternNode(t.HubPattern))
 		put(n, "categoryPattern", patternNode(t.CategoryPattern))
 		put(n, "eventPattern", patternNode(t.EventPattern))
@@ -112,8 +113,8 @@ func templatesNode(templates []settings.Template) *yaml.Node {
 	})
 }
 
-func patternNode(p settings.Pattern) *yaml.Node {
-	if p == settings.NoPattern() {
+func patternNode(p webhook.Pattern) *yaml.Node {
+	if p == webhook.NoPattern() {
 		return plainNode("!!null", "null")
 	}
 	return textNode(p.String())

@@ -13,6 +13,7 @@ import (
 	"strings"
 
 	"github.com/hubgate/hubgate/settings"
+	"github.com/hubgate/hubgate/webhook"
 )
 
 // maxJSONDepth is what .NET's reader accepts.
@@ -143,14 +144,14 @@ func (s *section) template() settings.Template {
 	return t
 }
 
-func (s *section) pattern() settings.Pattern {
+func (s *section) pattern() webhook.Pattern {
 	switch {
 	case s == nil || !s.set:
-		return settings.Pattern{}
+		return webhook.Pattern{}
 	case s.null:
-		return settings.NoPattern()
+		return webhook.NoPattern()
 	default:
-		return settings.PatternOf(s.text)
+		return webhook.PatternOf(s.text)
 	}
 }
 

@@ -10,6 +10,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/hubgate/hubgate/settings"
+	"github.com/hubgate/hubgate/webhook"
 )
 
 func TestSettingsFile(t *testing.T) {
@@ -22,13 +23,13 @@ func TestSettingsFile(t *testing.T) {
 		{"as the emulator writes it", string(DefaultSettingsFile()), one("http://localhost:7071/runtime/webhooks/signalr"), ""},
 		{"patterns", `{"UpstreamSettings": {"Templates": [{"UrlTemplate": "http://a",
 			"HubPattern": "chat", "CategoryPattern": "messages, connections", "EventPattern": "*"}]}}`,
-			[]settings.Template{{URLTemplate: "http://a", HubPattern: settings.PatternOf("chat"),
-				CategoryPattern: settings.PatternOf("messages, connections")}}, ""},
+			[]settings.Template{{URLTemplate: "http://a", HubPattern: webhook.PatternOf("chat"),
+				CategoryPattern: webhook.PatternOf("messages, connections")}}, ""},
 		{"empty and null patterns", `{"UpstreamSettings": {"Templates": [{"UrlTemplate": "http://a",
 			"HubPattern": "", "EventPattern": null}]}}`,
-			[]settings.Template{{URLTemplate: "http://a", HubPattern: settings.PatternOf(""), EventPattern: settings.NoPattern()}}, ""},
+			[]settings.Template{{URLTemplate: "http://a", HubPattern: webhook.PatternOf(""), EventPattern: webhook.NoPattern()}}, ""},
 		{"letter case", `{"upstreamsettings": {"TEMPLATES": [{"urltemplate": "http://a", "hubpattern": "Chat"}]}}`,
-			[]settings.Template{{URLTemplate: "http://a", HubPattern: settings.PatternOf("Chat")}}, ""},
+			[]settings.Template{{URLTemplate: "http://a", HubPattern: webhook.PatternOf("Chat")}}, ""},
 		{"foreign sections and members", `{"Logging": {"LogLevel": {"Default": "Debug"}}, "AccessKey": "x", "n": [1, [true, null]],
 			"UpstreamSettings": {"Other": 1, "Templates": [{"UrlTemplate": "http://a", "Auth": {"Type": "None"}}]}}`, one("http://a"), ""},
 		{"order is kept", `{"UpstreamSettings": {"Templates": [{"UrlTemplate": "http://a"}, {"UrlTemplate": "http://b"}]}}`,
@@ -36,9 +37,9 @@ func TestSettingsFile(t *testing.T) {
 		{"numbered object", `{"UpstreamSettings": {"Templates": {"10": {"UrlTemplate": "http://c"}, "9": {"UrlTemplate": "http://b"}, "x": {"UrlTemplate": "http://d"}}}}`,
 			[]settings.Template{{URLTemplate: "http://b"}, {URLTemplate: "http://c"}, {URLTemplate: "http://d"}}, ""},
 		{"keys with colons", `{"UpstreamSettings:Templates:0:UrlTemplate": "http://a", "UpstreamSettings:Templates:0": {"HubPattern": "h"}}`,
-			[]settings.Template{{URLTemplate: "http://a", HubPattern: settings.PatternOf("h")}}, ""},
+			[]settings.Template{{URLTemplate: "http://a", HubPattern: webhook.PatternOf("h")}}, ""},
 		{"numbers and booleans are their text", `{"UpstreamSettings": {"Templates": [{"UrlTemplate": "http://a", "HubPattern": 1.50, "EventPattern": true}]}}`,
-			[]settings.Template{{URLTemplate: "http://a", HubPattern: settings.PatternOf("1.50"), EventPattern: settings.PatternOf("True")}}, ""},
+			[]settings.Template{{URLTemplate: "http://a", HubPattern: webhook.PatternOf("1.50"), EventPattern: webhook.PatternOf("True")}}, ""},
 		{"comments, trailing commas and a byte order mark", "\ufeff// one\n" + `{ /* two, } */ "UpstreamSettings": { "Templates": [
 			{ "UrlTemplate": "http://a/*b*/" /* it is a string */, }, // three
 		], }, }`, one("http://a/*b*/"), ""},

@@ -6,6 +6,7 @@ import (
 	"go.yaml.in/yaml/v3"
 
 	"github.com/hubgate/hubgate/settings"
+	"github.com/hubgate/hubgate/webhook"
 )
 
 // templates reads the list under upstream.templates: each a map, or a text as
@@ -28,8 +29,8 @@ func (p *fileParser) templates(n *yaml.Node) {
 
 func (p *fileParser) template(n *yaml.Node) settings.Template {
 	var t settings.Template
-	pattern := func(to *settings.Pattern) func(string) {
-		return func(text string) { *to = settings.PatternOf(text) }
+	pattern := func(to *webhook.Pattern) func(string) {
+		return func(text string) { *to = webhook.PatternOf(text) }
 	}
 	known := []string{"urlTemplate", "hubPattern", "categoryPattern", "eventPattern"}
 	set := []func(text string){
@@ -58,5 +59,5 @@ func shorthand(text string) settings.Template {
 	if !found || strings.ContainsAny(hubs, ":/?{") {
 		return settings.Template{URLTemplate: text}
 	}
-	return settings.Template{URLTemplate: url, HubPattern: settings.PatternOf(hubs)}
+	return settings.Template{URLTemplate: url, HubPattern: webhook.PatternOf(hubs)}
 }

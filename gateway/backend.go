@@ -39,6 +39,13 @@ type Session interface {
 	Closed(cause Cause)
 }
 
+// Pending is an optional ability of a Session: whether the application still
+// has records of the client to answer. Drain closes such a connection last, so
+// that what the application has done is not lost on the way back.
+type Pending interface {
+	Pending() bool
+}
+
 // Traits say which parts of the hub protocol a session does itself.
 type Traits struct {
 	// AnswersHandshake: the session gives the handshake answer to Conn.Open.

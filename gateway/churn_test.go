@@ -54,6 +54,39 @@ func TestBooksBalanceAfterChurn(t *testing.T) {
 	})
 }
 
+func TestTotalsKeepWhatForgottenHubsCounted(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		n := start(t, nil)
+		require.Contains(t, n.Stats().Total.Dropped, "SlowClient", "every reason is there from the start")
+		visit := func(id string) {
+			c := n.connect(id, "ann")
+			require.NoError(t, c.Conn.Feed([]byte("{\"type\":1,\"target\":\"x\",\"arguments\":[]}\x1e")))
+			n.send("hello", all())
+			synctest.Wait()
+			c.Conn.Ended(gateway.Cause{Reason: gateway.CloseNormal})
+			n.balanced()
+		}
+		visit("1")
+		first := n.Stats()
+		require.Len(t, first.Hubs, 1)
+		require.Equal(t, first.Hubs[0].Traffic, first.Total)
+		require.NotZero(t, first.Total.Written)
+		require.NotZero(t, first.Total.MessagesIn)
+
+		time.Sleep(11 * time.Minute)
+		n.balanced()
+		require.Empty(t, n.Stats().Hubs, "the hub was forgotten")
+		require.Equal(t, first.Total, n.Stats().Total)
+
+		visit("2")
+		again := n.Stats()
+		require.Equal(t, first.Hubs[0].Traffic, again.Hubs[0].Traffic, "the hub began anew")
+		require.Equal(t, 2*first.Total.Written, again.Total.Written)
+		require.Equal(t, 2*first.Total.BytesOut, again.Total.BytesOut)
+		require.Equal(t, 2*first.Total.MessagesIn, again.Total.MessagesIn)
+	})
+}
+
 func (n *node) churn(t *testing.T, worker int) {
 	r := rand.New(rand.NewPCG(1, uint64(worker)))
 	var mine []*gatewaytest.Client

@@ -77,8 +77,9 @@ type clocks struct {
 type lifeCycle struct {
 	mu      sync.Mutex // guards what follows
 	session Session
-	// cause is the first one given, by the core, the application or the transport.
-	cause *Cause
+	// cause is the first one given, by the core, the application or the
+	// transport; asked is it while the worker has not come to it.
+	cause, asked *Cause
 	// busy: the reader is inside the session; then it tells the end when it is out.
 	busy bool
 	// ended: the transport is gone. told: the session knows.
@@ -195,6 +196,7 @@ func (c *Conn) alone() receivers {
 // Close ends the connection: what is queued is delivered, then a Close record,
 // then the transport ends. The first cause counts.
 func (c *Conn) Close(cause Cause) {
+	c.life.ask(cause)
 	if !c.closesTooEarly() {
 		c.leaving.Store(true)
 	}

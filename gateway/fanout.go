@@ -1,6 +1,9 @@
 package gateway
 
-import "unsafe"
+import (
+	"runtime"
+	"unsafe"
+)
 
 // maxJoin is how many bytes of records are joined before they are written.
 const maxJoin = 64 << 10
@@ -23,6 +26,7 @@ type fanout struct {
 	ops       []op
 	op        *sendOp
 	tally     tally
+	writes    uint
 	together  func(*Conn) // toOne, bound once
 	collected func(*Conn) // collect, bound once
 	spare     func() []OutRecord
@@ -83,6 +87,18 @@ func sameReceivers(ops []op) bool {
 	return true
 }
 
+// breathe lets other goroutines run now and then: where there are as many
+// workers as processors, a pass over thousands of sockets would keep requests
+// and readers waiting, and what they bring could not be joined.
+func (f *fanout) breathe() {
+	if f.writes++; f.writes%writesPerBreath == 0 {
+		runtime.Gosched()
+	}
+}
+
+// writesPerBreath is about a third of a millisecond of writes.
+const writesPerBreath = 64
+
 // toOne writes the pass's wire to one receiver.
 func (f *fanout) toOne(c *Conn) {
 	wr := f.wireFor(c)
@@ -95,6 +111,7 @@ func (f *fanout) toOne(c *Conn) {
 		f.queue(c, wr.records)
 		return
 	}
+	f.breathe()
 	n, err := f.direct.write(c.raw, wr.bytes)
 	switch {
 	case err != nil:
@@ -191,6 +208,7 @@ func (f *fanout) flushOne(c *Conn) {
 		size += len(r.Bytes)
 	}
 	bytes := f.join(c.lane.framing, records)
+	f.breathe()
 	n, err := f.direct.write(c.raw, bytes)
 	c.out.settle(size, deliveries)
 	f.tally.queuedBytes -= size

@@ -119,8 +119,10 @@ const drainStep = 100 * time.Millisecond
 
 // Drain refuses new clients and closes the others with ServiceReload and
 // allowReconnect, spread over at most half of the time ctx leaves (ten seconds
-// if it has no deadline). It returns when no connection is left, or with the
-// context's error after aborting those that are.
+// if it has no deadline). A client that the application still has to answer
+// (see Pending) is closed when it has its answers, or at the end of that time.
+// Drain returns when no connection is left, or with the context's error after
+// aborting those that are.
 func (g *Gateway) Drain(ctx context.Context) error {
 	g.draining.Store(true)
 	spread := 10 * time.Second
@@ -133,12 +135,18 @@ func (g *Gateway) Drain(ctx context.Context) error {
 	cause := Cause{Reason: CloseServiceReload, Text: "Service reloading, try reconnecting.", AllowReconnect: true}
 	tick := time.NewTicker(drainStep)
 	defer tick.Stop()
+	patience := time.Now().Add(spread)
 	for {
 		n := min(portion, len(all))
+		var waiting []*Conn
 		for _, c := range all[:n] {
+			if c.pending() && time.Now().Before(patience) {
+				waiting = append(waiting, c)
+				continue
+			}
 			c.Close(cause)
 		}
-		all = all[n:]
+		all = append(all[n:], waiting...)
 		if len(all) == 0 && g.conns.count() == 0 {
 			return nil
 		}

@@ -1,6 +1,8 @@
 package gateway
 
 import (
+	"maps"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -42,7 +44,8 @@ func (h *hub) queuedBytes() int {
 	return int(n)
 }
 
-// emptyHubLife is how long a hub without connections is kept, with its counters.
+// emptyHubLife is how long a hub without connections is kept, with counters of
+// its own; then they are part of the node's total.
 const emptyHubLife = 10 * time.Minute
 
 // hubTable holds the hubs by key. A hub exists from its first client until it
@@ -51,10 +54,12 @@ type hubTable struct {
 	g    *Gateway
 	mu   sync.RWMutex
 	hubs map[string]*hub
+	// forgotten is the traffic of hubs that are not in the table any more.
+	forgotten Traffic
 }
 
 func (t *hubTable) init(g *Gateway) {
-	t.g, t.hubs = g, make(map[string]*hub)
+	t.g, t.hubs, t.forgotten = g, make(map[string]*hub), noTraffic()
 }
 
 // get returns the hub, or nil if it has never had a client.
@@ -106,6 +111,7 @@ func (t *hubTable) forgetEmpty(now time.Time) {
 	defer t.mu.Unlock()
 	for key, h := range t.hubs {
 		if h.live.Load() == 0 && now.UnixNano()-h.emptySince > int64(emptyHubLife) {
+			t.forgotten.Add(h.traffic())
 			delete(t.hubs, key)
 		}
 	}
@@ -115,9 +121,15 @@ func (t *hubTable) forgetEmpty(now time.Time) {
 func (t *hubTable) all() []*hub {
 	t.mu.RLock()
 	defer t.mu.RUnlock()
-	list := make([]*hub, 0, len(t.hubs))
-	for _, h := range t.hubs {
-		list = append(list, h)
-	}
-	return list
+	return slices.Collect(maps.Values(t.hubs))
+}
+
+// withForgotten returns the hubs at this moment and the traffic of those that
+// were there before, so that no hub is in both or in neither.
+func (t *hubTable) withForgotten() ([]*hub, Traffic) {
+	t.mu.RLock()
+	defer t.mu.RUnlock()
+	var sum Traffic
+	sum.Add(t.forgotten)
+	return slices.Collect(maps.Values(t.hubs)), sum
 }

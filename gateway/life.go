@@ -101,6 +101,7 @@ func (w *worker) beginClose(c *Conn, cause Cause) {
 	if !c.decide(cause) {
 		return
 	}
+	cause = *c.CloseRequested()
 	c.g.conns.kill(c)
 	w.leaveHub(c)
 	record := c.closeRecord(cause)
@@ -139,16 +140,36 @@ func (o *removeOp) apply(w *worker) {
 	c.g.hubs.release(c.hub)
 }
 
-// decide settles the cause of the end; false if one was settled before.
+// ask remembers the first cause that Close was called with.
+func (l *lifeCycle) ask(cause Cause) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.asked == nil {
+		l.asked = &cause
+	}
+}
+
+// decide settles the cause of the end; false if one was settled before. A
+// cause that was asked for earlier goes before the given one: a client that
+// says goodbye and cuts the connection has left in order.
 func (c *Conn) decide(cause Cause) bool {
 	c.life.mu.Lock()
 	defer c.life.mu.Unlock()
 	if c.life.cause != nil {
 		return false
 	}
+	if c.life.asked != nil {
+		cause = *c.life.asked
+	}
 	c.life.cause = &cause
 	c.closing.Store(time.Now().UnixNano())
 	return true
+}
+
+// pending reports whether the application still has to answer the client.
+func (c *Conn) pending() bool {
+	p, ok := c.openSession().(Pending)
+	return ok && p.Pending()
 }
 
 // abort ends the transport at once.

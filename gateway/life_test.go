@@ -226,6 +226,7 @@ func TestMalformedRecords(t *testing.T) {
 				require.Equal(t, gateway.CloseBadRequest, end.Reason)
 				require.Contains(t, c.Got()[len(c.Got())-1], `"allowReconnect":true`)
 				require.Error(t, c.Conn.Feed([]byte("{\"type\":6}\x1e")), "nothing is read after the end")
+				synctest.Wait()
 				require.Equal(t, "opened 1", n.backend.Events()[0])
 				require.Len(t, n.backend.Events(), 2)
 			})
@@ -307,5 +308,16 @@ func TestNothingIsReadBehindAReasonToClose(t *testing.T) {
 		require.Error(t, c.Conn.Feed([]byte(one+one)))
 		synctest.Wait()
 		require.Equal(t, []string{"opened 1", "record 1 x", "closed 1 BadRequest"}, n.backend.Events())
+	})
+}
+
+func TestGoodbyeThenEndOfFileIsAnOrdinaryEnd(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		n := start(t, nil)
+		c := n.connect("1", "")
+		require.Error(t, c.Conn.Feed([]byte("{\"type\":7}\x1e")))
+		c.Conn.Ended(gateway.Cause{Reason: gateway.CloseNormal, Text: "the other side is gone"})
+		synctest.Wait()
+		require.Equal(t, []string{"opened 1", "closed 1 Normal"}, n.backend.Events())
 	})
 }

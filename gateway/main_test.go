@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -362,6 +363,34 @@ func TestDrain(t *testing.T) {
 			require.ErrorIs(t, err, gateway.ErrDraining)
 			require.Zero(t, n.Stats().Hubs[0].Connections)
 			n.balanced()
+		})
+	})
+	t.Run("a client is closed behind the answers it waits for", func(t *testing.T) {
+		synctest.Test(t, func(t *testing.T) {
+			var pending atomic.Bool
+			pending.Store(true)
+			n := start(t, func(_ *gateway.Options, n *node) { n.backend.Pending = pending.Load })
+			c := n.connect("1", "")
+			go func() {
+				<-time.After(time.Second)
+				c.Conn.Send([]byte("{\"type\":3,\"invocationId\":\"1\"}\x1e"))
+				pending.Store(false)
+			}()
+			ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+			defer cancel()
+			require.NoError(t, n.Drain(ctx))
+			require.Len(t, c.Got(), 3)
+			require.Contains(t, c.Got()[1], `"type":3`)
+		})
+	})
+	t.Run("an application that never answers holds nobody for ever", func(t *testing.T) {
+		synctest.Test(t, func(t *testing.T) {
+			n := start(t, func(_ *gateway.Options, n *node) { n.backend.Pending = func() bool { return true } })
+			c := n.connect("1", "")
+			ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+			defer cancel()
+			require.NoError(t, n.Drain(ctx))
+			require.Equal(t, gateway.CloseServiceReload, c.WantEnd(t.Context()).Reason)
 		})
 	})
 	t.Run("a client that takes nothing is aborted at the bound", func(t *testing.T) {

@@ -19,8 +19,8 @@ func (cc *closeCounters) count(r CloseReason) {
 	cc[0].Add(1)
 }
 
-// Stats are a node's counters at one moment. Counters never decrease while
-// their hub exists.
+// Stats are a node's counters at one moment. Counters of a hub never decrease
+// while it exists, those of the node never.
 type Stats struct {
 	// Opened counts connections since the start, Closed those that ended, by reason.
 	Opened uint64
@@ -30,6 +30,8 @@ type Stats struct {
 	// Panics counts commands that ended in one; each was logged with its stack.
 	Panics uint64
 	Hubs   []HubStats
+	// Total sums all hubs since the start, those that were forgotten included.
+	Total Traffic
 }
 
 // HubStats are one hub's counters.
@@ -39,9 +41,31 @@ type HubStats struct {
 	Connections int
 	// ByTransport splits Connections by the transport's name.
 	ByTransport map[string]int
+	Traffic
+}
+
+// Traffic is what went to clients and came from them.
+type Traffic struct {
 	Books
 	// MessagesIn and BytesIn are records and bytes from clients, BytesOut bytes to them.
 	MessagesIn, BytesIn, BytesOut uint64
+}
+
+// Add adds what is counted in other.
+func (t *Traffic) Add(other Traffic) {
+	t.Attempted += other.Attempted
+	t.Written += other.Written
+	t.Queued += other.Queued
+	t.QueuedBytes += other.QueuedBytes
+	t.MessagesIn += other.MessagesIn
+	t.BytesIn += other.BytesIn
+	t.BytesOut += other.BytesOut
+	if t.Dropped == nil {
+		t.Dropped = make(map[string]uint64, dropReasons)
+	}
+	for why, n := range other.Dropped {
+		t.Dropped[why] += n
+	}
 }
 
 // Books are what became of deliveries: Attempted = Written + Dropped + Queued at any rest.
@@ -68,30 +92,45 @@ func (g *Gateway) Stats() Stats {
 		s.Closed[r] = g.closes[i].Load()
 	}
 	walked := g.walk()
-	for _, h := range g.hubs.all() {
-		hs := HubStats{Hub: h.key, Connections: int(h.live.Load())}
-		hs.Dropped = make(map[string]uint64, dropReasons)
+	hubs, forgotten := g.hubs.withForgotten()
+	s.Total = forgotten
+	for _, h := range hubs {
+		hs := HubStats{Hub: h.key, Connections: int(h.live.Load()), Traffic: h.traffic()}
 		if seen := walked[h]; seen != nil {
 			hs.ByTransport, hs.Queued = seen.byTransport, seen.deliveries
 		}
-		for i := range h.shards {
-			h.shards[i].books.addTo(&hs)
-		}
 		s.Hubs = append(s.Hubs, hs)
+		s.Total.Add(hs.Traffic)
 	}
 	return s
 }
 
-func (b *shardBooks) addTo(hs *HubStats) {
-	hs.Attempted += b.attempted.Load()
-	hs.Written += b.written.Load()
-	for why := range b.dropped {
-		hs.Dropped[DropReason(why).String()] += b.dropped[why].Load()
+// noTraffic has every reason, so that each is a series from the start.
+func noTraffic() Traffic {
+	t := Traffic{Books: Books{Dropped: make(map[string]uint64, dropReasons)}}
+	for why := range DropReason(dropReasons) {
+		t.Dropped[why.String()] = 0
 	}
-	hs.QueuedBytes += b.queuedBytes.Load()
-	hs.MessagesIn += b.messagesIn.Load()
-	hs.BytesIn += b.bytesIn.Load()
-	hs.BytesOut += b.bytesOut.Load()
+	return t
+}
+
+// traffic sums the hub's shards. Queued is left out: only a walk over the
+// connections finds it.
+func (h *hub) traffic() Traffic {
+	t := noTraffic()
+	for i := range h.shards {
+		b := &h.shards[i].books
+		t.Attempted += b.attempted.Load()
+		t.Written += b.written.Load()
+		for why := range b.dropped {
+			t.Dropped[DropReason(why).String()] += b.dropped[why].Load()
+		}
+		t.QueuedBytes += b.queuedBytes.Load()
+		t.MessagesIn += b.messagesIn.Load()
+		t.BytesIn += b.bytesIn.Load()
+		t.BytesOut += b.bytesOut.Load()
+	}
+	return t
 }
 
 // seen is what a walk over the connections of a hub finds.
@@ -135,10 +174,14 @@ func (g *Gateway) Check() error {
 			errs = append(errs, fmt.Errorf("hub %s: %d bytes counted as queued, %d in outboxes", h.key, n, found.bytes))
 		}
 	}
-	for _, hs := range g.Stats().Hubs {
+	stats := g.Stats()
+	for _, hs := range stats.Hubs {
 		if !hs.Balanced() {
 			errs = append(errs, fmt.Errorf("hub %s: books do not balance: %+v", hs.Hub, hs.Books))
 		}
+	}
+	if !stats.Total.Balanced() {
+		errs = append(errs, fmt.Errorf("books of all hubs since the start do not balance: %+v", stats.Total.Books))
 	}
 	return errors.Join(errs...)
 }

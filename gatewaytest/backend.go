@@ -15,6 +15,8 @@ type Backend struct {
 	Refuse func(c *gateway.Conn) error
 	// Full, if set, is asked for each record; true means not taken.
 	Full func() bool
+	// Pending, if set, says whether a session has answers to come.
+	Pending func() bool
 	// OnRecord, if set, is called for each record taken.
 	OnRecord func(c *gateway.Conn, r gateway.Record)
 
@@ -54,6 +56,9 @@ type session struct {
 }
 
 func (s *session) Traits() gateway.Traits { return s.backend.Traits }
+
+// Pending implements gateway.Pending.
+func (s *session) Pending() bool { return s.backend.Pending != nil && s.backend.Pending() }
 
 func (s *session) Opened() { s.backend.add("opened " + s.conn.Identity().ID) }
 

@@ -97,7 +97,7 @@ func goodHubName(name string) bool {
 	return true
 }
 
-func isLetter(c byte) bool { return 'a' <= lowerASCII(c) && lowerASCII(c) <= 'z' }
+func isLetter(c byte) bool { return 'a' <= c && c <= 'z' || 'A' <= c && c <= 'Z' }
 
 // checkGroup accepts 1 to 1024 characters that are not all white space (R15).
 func checkGroup(name string) error {

@@ -10,6 +10,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/hubgate/hubgate/auth"
 	"github.com/hubgate/hubgate/hubprotocol"
 )
 
@@ -70,7 +71,7 @@ func contentType(header string) string {
 	media, parameters, _ := strings.Cut(header, ";")
 	media = strings.TrimSpace(media)
 	for _, known := range [...]string{jsonType, msgpackType, octetType} {
-		if equalFoldASCII(media, known) {
+		if auth.EqualFoldASCII(media, known) {
 			if known == jsonType && !isUTF8(parameters) {
 				return ""
 			}
@@ -84,9 +85,9 @@ func contentType(header string) string {
 func isUTF8(parameters string) bool {
 	for parameter := range strings.SplitSeq(parameters, ";") {
 		name, value, _ := strings.Cut(parameter, "=")
-		if equalFoldASCII(strings.TrimSpace(name), "charset") {
+		if auth.EqualFoldASCII(strings.TrimSpace(name), "charset") {
 			value = strings.Trim(strings.TrimSpace(value), `"`)
-			return equalFoldASCII(value, "utf-8") || equalFoldASCII(value, "utf8")
+			return auth.EqualFoldASCII(value, "utf-8") || auth.EqualFoldASCII(value, "utf8")
 		}
 	}
 	return true

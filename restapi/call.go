@@ -4,6 +4,7 @@ import (
 	"context"
 	"log/slog"
 	"net/http"
+	"time"
 
 	"github.com/go-chi/chi/v5"
 )
@@ -13,6 +14,7 @@ import (
 // where the parts in front of and behind the generated code meet.
 type call struct {
 	http.ResponseWriter
+	began     time.Time
 	status    int
 	operation string
 	query     query
@@ -25,7 +27,7 @@ type call struct {
 }
 
 func (c *call) reset(w http.ResponseWriter) {
-	c.ResponseWriter = w
+	c.ResponseWriter, c.began = w, time.Now()
 	c.status, c.operation, c.query = 0, UnknownOperation, query{}
 	c.failed, c.stack, c.body = nil, nil, body{}
 	c.route.Reset()

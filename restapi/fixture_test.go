@@ -201,6 +201,7 @@ func (f *fixture) settled(ctx context.Context, clients ...*gatewaytest.Client) {
 type counted struct {
 	mu      sync.Mutex
 	request counter
+	took    time.Duration
 }
 
 type counter struct {
@@ -208,16 +209,23 @@ type counter struct {
 	status    int
 }
 
-func (c *counted) Request(operation string, status int) {
+func (c *counted) Request(operation string, status int, took time.Duration) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.request = counter{operation, status}
+	c.request, c.took = counter{operation, status}, took
 }
 
 func (c *counted) last() counter {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return c.request
+}
+
+// lasted returns how long the last request took.
+func (c *counted) lasted() time.Duration {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.took
 }
 
 // logged collects lines.

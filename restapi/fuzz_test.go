@@ -8,6 +8,8 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/hubgate/hubgate/auth"
 )
 
 // Only literals change, and changing them again changes nothing.
@@ -42,7 +44,7 @@ func FuzzRoutePath(f *testing.F) {
 				decoded, err = url.PathUnescape(decoded)
 				require.NoError(t, err)
 			}
-			require.True(t, equalFoldASCII(decoded, is[i]))
+			require.True(t, auth.EqualFoldASCII(decoded, is[i]))
 		}
 	})
 }
@@ -75,7 +77,7 @@ func FuzzCanonicalQuery(f *testing.F) {
 			value, err = url.QueryUnescape(value)
 			require.NoError(t, err)
 			for _, known := range queryNames {
-				if equalFoldASCII(name, known) {
+				if auth.EqualFoldASCII(name, known) {
 					name = known
 				}
 			}

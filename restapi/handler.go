@@ -11,6 +11,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"time"
 
 	"github.com/go-chi/chi/v5"
 
@@ -113,7 +114,7 @@ func (h *handler) finish(c *call, r *http.Request) {
 	if c.status == 0 {
 		c.status = http.StatusOK
 	}
-	h.metrics.Request(c.operation, c.status)
+	h.metrics.Request(c.operation, c.status, time.Since(c.began))
 	if c.failed != nil {
 		c.log(r.Context(), h.log, r)
 	}

@@ -3,6 +3,8 @@ package restapi
 import (
 	"net/url"
 	"strings"
+
+	"github.com/hubgate/hubgate/auth"
 )
 
 // literals are the fixed segments of the contract's paths.
@@ -65,30 +67,9 @@ func canonicalLiteral(segment string, escaped bool) string {
 		}
 	}
 	for _, literal := range literals {
-		if equalFoldASCII(decoded, literal) {
+		if auth.EqualFoldASCII(decoded, literal) {
 			return literal
 		}
 	}
 	return segment
-}
-
-// equalFoldASCII ignores the case of ASCII letters only: by Unicode's rules
-// "ſ" would be an "s".
-func equalFoldASCII(a, b string) bool {
-	if len(a) != len(b) {
-		return false
-	}
-	for i := range len(a) {
-		if lowerASCII(a[i]) != lowerASCII(b[i]) {
-			return false
-		}
-	}
-	return true
-}
-
-func lowerASCII(c byte) byte {
-	if 'A' <= c && c <= 'Z' {
-		return c + 'a' - 'A'
-	}
-	return c
 }

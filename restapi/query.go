@@ -4,6 +4,8 @@ import (
 	"errors"
 	"net/url"
 	"strings"
+
+	"github.com/hubgate/hubgate/auth"
 )
 
 // queryNames are the names of the contract's query parameters.
@@ -76,7 +78,7 @@ func canonicalName(name string) (canonical string, ok bool) {
 		}
 	}
 	for _, known := range queryNames {
-		if equalFoldASCII(decoded, known) {
+		if auth.EqualFoldASCII(decoded, known) {
 			return known, true
 		}
 	}

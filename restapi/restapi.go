@@ -14,6 +14,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/hubgate/hubgate/auth"
 	"github.com/hubgate/hubgate/gateway"
 )
 
@@ -44,8 +45,9 @@ type Tokens interface {
 // Metrics counts requests. Its methods are called concurrently.
 type Metrics interface {
 	// Request counts one finished request. The operation is an operationId of
-	// the contract or UnknownOperation.
-	Request(operation string, status int)
+	// the contract or UnknownOperation; took is the time from when its headers
+	// were read to the end of the answer.
+	Request(operation string, status int, took time.Duration)
 }
 
 // UnknownOperation is the operation of requests that the contract does not have.
@@ -110,7 +112,7 @@ func New(options Options) http.Handler {
 func Handles(path string) bool {
 	first, isRooted := strings.CutPrefix(path, "/")
 	first, _, _ = strings.Cut(first, "/")
-	return isRooted && equalFoldASCII(first, "api")
+	return isRooted && auth.EqualFoldASCII(first, "api")
 }
 
 func (l Limits) orDefaults() Limits {
@@ -128,4 +130,4 @@ func (l Limits) orDefaults() Limits {
 
 type uncounted struct{}
 
-func (uncounted) Request(string, int) {}
+func (uncounted) Request(string, int, time.Duration) {}

@@ -6,6 +6,7 @@ import (
 	"net/url"
 	"strings"
 	"testing"
+	"unsafe"
 
 	"github.com/stretchr/testify/require"
 )
@@ -253,4 +254,19 @@ func TestHandles(t *testing.T) {
 	} {
 		require.Equal(t, want, Handles(path), path)
 	}
+}
+
+// What the gateway keeps must not hold on to a whole path of up to 12 KiB.
+func TestGroupNamesAreNoPiecesOfPaths(t *testing.T) {
+	f := newFixture(t)
+	hubs := &recorder{}
+	options := f.options()
+	options.Hubs = hubs
+	f.handler = New(options)
+	var path string
+	f.do("PUT", "/api/hubs/chat/groups/red/connections/c", "", func(r *http.Request) { path = r.URL.Path })
+	group := hubs.take(t).Group
+	require.Equal(t, "red", group)
+	start, at := uintptr(unsafe.Pointer(unsafe.StringData(path))), uintptr(unsafe.Pointer(unsafe.StringData(group)))
+	require.False(t, at >= start && at < start+uintptr(len(path)))
 }

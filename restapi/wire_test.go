@@ -87,6 +87,7 @@ func TestSlowBodies(t *testing.T) {
 			require.Equal(t, defaultBodyTimeout, time.Since(begin))
 			require.Equal(t, "BodyTooSlow", f.logged.take(t)[0]["reason"])
 			require.Equal(t, counter{"Broadcast", 408}, f.counted.last())
+			require.Equal(t, defaultBodyTimeout, f.counted.lasted())
 			require.Nil(t, hubs.last)
 			_, _ = io.Copy(io.Discard, c)
 			<-trickle
@@ -119,6 +120,8 @@ func TestSlowBodies(t *testing.T) {
 				require.NoError(t, err)
 				require.Equal(t, 202, response.StatusCode)
 				require.Equal(t, "0", response.Header.Get("Content-Length"))
+				synctest.Wait()
+				require.Equal(t, 2*defaultBodyTimeout, f.counted.lasted())
 			}
 		})
 	})

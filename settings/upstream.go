@@ -3,11 +3,14 @@ package settings
 import (
 	"log/slog"
 	"time"
+
+	"github.com/hubgate/hubgate/webhook"
 )
 
 // Upstream says which webhooks are called and within which bounds.
 type Upstream struct {
-	// Templates is searched in order, see [Upstream.Match].
+	// Templates is searched in order: the first one that takes an event is
+	// called, later ones are not (R63).
 	Templates []Template
 	// Timeout bounds one webhook, from connecting to the last byte of its answer.
 	Timeout time.Duration
@@ -58,36 +61,23 @@ func defaultUpstream() Upstream {
 		Unmatched:               UnmatchedError,
 		Rejection:               RejectionClose,
 		MaxConcurrentPerOrigin:  256,
-		QueuePerConnection:      64,
+		QueuePerConnection:      256,
 		QueueBytesPerConnection: 1 * mib,
 	}
 }
 
 // Template is one webhook and the events that it takes.
 type Template struct {
-	URLTemplate     string // see [ParseURLTemplate]
-	HubPattern      Pattern
-	CategoryPattern Pattern
-	EventPattern    Pattern
-}
-
-// Match returns the index of the first template whose three patterns take the
-// names; later ones are not called (R63). Hub and category ignore letter case.
-func (u *Upstream) Match(hub, category, event string) (index int, ok bool) {
-	for i := range u.Templates {
-		t := &u.Templates[i]
-		if t.HubPattern.Matches(hub, true) && t.CategoryPattern.Matches(category, true) &&
-			t.EventPattern.Matches(event, u.IgnoreEventCase) {
-			return i, true
-		}
-	}
-	return 0, false
+	URLTemplate     string // see [webhook.ParseURL]
+	HubPattern      webhook.Pattern
+	CategoryPattern webhook.Pattern
+	EventPattern    webhook.Pattern
 }
 
 // LogValue implements [slog.LogValuer]; what may be secret in the URL is masked.
 func (t Template) LogValue() slog.Value {
 	return slog.GroupValue(
-		slog.String("url", RedactURLTemplate(t.URLTemplate)),
+		slog.String("url", webhook.RedactURL(t.URLTemplate)),
 		slog.String("hub", t.HubPattern.String()),
 		slog.String("category", t.CategoryPattern.String()),
 		slog.String("event", t.EventPattern.String()),

@@ -10,6 +10,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"github.com/hubgate/hubgate/webhook"
 )
 
 const (
@@ -129,7 +131,7 @@ func (p *problems) checkUpstream(u *Upstream) {
 func (p *problems) checkAllowLists(u *Upstream) {
 	p.entries("upstream.allowedEnv", len(u.AllowedEnv))
 	for _, name := range u.AllowedEnv {
-		if !isEnvName(name) {
+		if !webhook.IsEnvName(name) {
 			p.add("upstream.allowedEnv", "%q is not the name of an environment variable", name)
 		}
 	}
@@ -144,9 +146,9 @@ func (p *problems) checkAllowLists(u *Upstream) {
 func (p *problems) checkTemplate(name string, t Template, u *Upstream) {
 	for _, pattern := range []struct {
 		name string
-		Pattern
+		webhook.Pattern
 	}{{"hubPattern", t.HubPattern}, {"categoryPattern", t.CategoryPattern}, {"eventPattern", t.EventPattern}} {
-		if len(pattern.text) > maxPatternBytes {
+		if len(pattern.String()) > maxPatternBytes {
 			p.add(name+"."+pattern.name, "is longer than %d bytes", maxPatternBytes)
 		}
 	}
@@ -155,7 +157,7 @@ func (p *problems) checkTemplate(name string, t Template, u *Upstream) {
 		p.add(name, "is not set")
 		return
 	}
-	parts, err := ParseURLTemplate(t.URLTemplate)
+	parts, err := webhook.ParseURL(t.URLTemplate)
 	if err == nil {
 		err = checkURL(parts)
 	}
@@ -165,9 +167,9 @@ func (p *problems) checkTemplate(name string, t Template, u *Upstream) {
 	}
 	for _, part := range parts {
 		switch {
-		case part.Kind == PartEnv && !slices.Contains(u.AllowedEnv, part.Text):
+		case part.Kind == webhook.Env && !slices.Contains(u.AllowedEnv, part.Text):
 			p.add(name, "{@env:%s} is not allowed; add %s to upstream.allowedEnv", part.Text, part.Text)
-		case part.Kind == PartFile && !u.allowsFile(part.Text):
+		case part.Kind == webhook.File && !u.allowsFile(part.Text):
 			p.add(name, "{@file:%s} is not allowed; add the absolute path to upstream.allowedFiles", part.Text)
 		}
 	}

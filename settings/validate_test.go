@@ -9,6 +9,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/hubgate/hubgate/settings"
+	"github.com/hubgate/hubgate/webhook"
 )
 
 func TestDefaultIsValid(t *testing.T) {
@@ -76,7 +77,7 @@ func TestValidate(t *testing.T) {
 		{"allow-list with a bad name", upstream("http://h/", []string{"A B"}, nil), `upstream.allowedEnv: "A B" is not the name`},
 		{"allow-list with a relative path", upstream("http://h/", nil, []string{"secrets/"}), `upstream.allowedFiles: "secrets/" is not an absolute path`},
 		{"long pattern", func(s *settings.Settings) {
-			s.Upstream.Templates = []settings.Template{{URLTemplate: "http://h", EventPattern: settings.PatternOf(strings.Repeat("x", 5000))}}
+			s.Upstream.Templates = []settings.Template{{URLTemplate: "http://h", EventPattern: webhook.PatternOf(strings.Repeat("x", 5000))}}
 		}, "upstream.templates[0].eventPattern: is longer than 4096 bytes"},
 		{"too many templates", func(s *settings.Settings) { s.Upstream.Templates = make([]settings.Template, 257) }, "upstream.templates: has 257 entries"},
 		{"unmatched", func(s *settings.Settings) { s.Upstream.Unmatched = "ignore" }, `upstream.unmatched: "ignore" is neither "error" nor "silent"`},

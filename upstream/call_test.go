@@ -20,6 +20,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/hubgate/hubgate/hubprotocol"
+	"github.com/hubgate/hubgate/webhook"
 )
 
 // silent never answers: it waits until the caller gives up.
@@ -73,8 +74,8 @@ func TestConcurrencyPerOrigin(t *testing.T) {
 			w.WriteHeader(http.StatusNoContent)
 		})
 		b := start(t, &Config{MaxPerOrigin: 2, Templates: []Template{
-			{URL: "http://b/", Event: PatternOf("elsewhere")},
-			{URL: "HTTP://A:80/{event}", Event: PatternOf("e1,e2")},
+			{URL: "http://b/", Event: webhook.PatternOf("elsewhere")},
+			{URL: "HTTP://A:80/{event}", Event: webhook.PatternOf("e1,e2")},
 			{URL: "http://a/x"},
 		}}, network.on)
 		arrived := func() (events []string) {

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/hubgate/hubgate/auth"
+	"github.com/hubgate/hubgate/webhook"
 )
 
 // Config says which webhooks are called and within which bounds. A Config is
@@ -63,7 +64,7 @@ const (
 	DefaultTimeout          = 100 * time.Second // .NET's HttpClient, which the emulator uses
 	DefaultMaxResponseBytes = 16 << 20          // R72
 	DefaultMaxPerOrigin     = 256
-	DefaultQueueEvents      = 64
+	DefaultQueueEvents      = 256
 	DefaultQueueBytes       = 1 << 20
 )
 
@@ -74,13 +75,13 @@ type Template struct {
 	// {@env:NAME} and {@file:PATH}, inserted as they are when it is called.
 	URL string
 	// Hub and Category ignore letter case, Event does not.
-	Hub, Category, Event Pattern
+	Hub, Category, Event webhook.Pattern
 }
 
 // LogValue shows the URL with everything masked that may be secret.
 func (t Template) LogValue() slog.Value {
 	return slog.GroupValue(
-		slog.String("url", redactTemplate(t.URL)),
+		slog.String("url", webhook.RedactURL(t.URL)),
 		slog.String("hub", t.Hub.String()),
 		slog.String("category", t.Category.String()),
 		slog.String("event", t.Event.String()),

@@ -15,6 +15,7 @@ import (
 
 	"github.com/hubgate/hubgate/auth"
 	"github.com/hubgate/hubgate/gateway"
+	"github.com/hubgate/hubgate/webhook"
 )
 
 // TestSecretsNeverReachTheLog drives every kind of line through a log and
@@ -48,10 +49,10 @@ func TestSecretsNeverReachTheLog(t *testing.T) {
 		Keys: []auth.Secret{key}, KeepRejected: true,
 		Secrets: AllowedSecrets{Env: []string{"UPSTREAM_CODE", "UPSTREAM_BASE"}, Files: []string{path}},
 		Templates: []Template{
-			{URL: "{@env:UPSTREAM_BASE}?code=" + literal, Event: PatternOf("unknown-host")},
-			{URL: base + "{@env:UPSTREAM_FORBIDDEN}", Event: PatternOf("skipped")},
-			{URL: base + "{@env:" + literal, Event: PatternOf("unfinished")},
-			{URL: "http://h:port/{@env:UPSTREAM_CODE}", Event: PatternOf("no-url")},
+			{URL: "{@env:UPSTREAM_BASE}?code=" + literal, Event: webhook.PatternOf("unknown-host")},
+			{URL: base + "{@env:UPSTREAM_FORBIDDEN}", Event: webhook.PatternOf("skipped")},
+			{URL: base + "{@env:" + literal, Event: webhook.PatternOf("unfinished")},
+			{URL: "http://h:port/{@env:UPSTREAM_CODE}", Event: webhook.PatternOf("no-url")},
 			{URL: base},
 		},
 	}

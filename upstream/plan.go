@@ -8,6 +8,8 @@ import (
 	"slices"
 	"strings"
 	"sync"
+
+	"github.com/hubgate/hubgate/webhook"
 )
 
 // plan is a Config made ready for use.
@@ -21,7 +23,7 @@ type template struct {
 	index   int
 	source  *Template
 	allowed *AllowedSecrets
-	parts   []part
+	parts   []webhook.Part
 	err     error // why parts is empty
 
 	mu        sync.Mutex
@@ -45,7 +47,7 @@ func newPlan(cfg *Config) *plan {
 	p := &plan{cfg: cfg}
 	for i := range cfg.Templates {
 		t := &template{index: i, source: &cfg.Templates[i], allowed: &cfg.Secrets}
-		t.parts, t.err = parseTemplate(t.source.URL)
+		t.parts, t.err = webhook.ParseURL(t.source.URL)
 		p.templates = append(p.templates, t)
 	}
 	return p
@@ -109,12 +111,12 @@ func (t *template) endpoint(n names, store *secretStore) (*endpoint, error) {
 func (t *template) resolve(store *secretStore) ([]string, error) {
 	var values []string
 	for _, p := range t.parts {
-		if !p.secret() {
+		if !p.Secret() {
 			continue
 		}
 		value, err := store.resolve(p, t.allowed)
 		if err != nil {
-			return nil, fmt.Errorf("%s %w", p.source(), err)
+			return nil, fmt.Errorf("%s %w", p.String(), err)
 		}
 		values = append(values, value)
 	}
@@ -125,12 +127,12 @@ func (t *template) resolve(store *secretStore) ([]string, error) {
 func (t *template) used(n names) names {
 	var used names
 	for _, p := range t.parts {
-		switch p.kind {
-		case partHub:
+		switch p.Kind {
+		case webhook.Hub:
 			used.hub = n.hub
-		case partCategory:
+		case webhook.Category:
 			used.category = n.category
-		case partEvent:
+		case webhook.Event:
 			used.event = n.event
 		}
 	}
@@ -147,16 +149,16 @@ func (t *template) expand(n names, values []string) (*endpoint, error) {
 	var text []byte
 	next := 0
 	for _, p := range t.parts {
-		switch p.kind {
-		case partLiteral:
-			text = append(text, p.text...)
-		case partHub:
+		switch p.Kind {
+		case webhook.Literal:
+			text = append(text, p.Text...)
+		case webhook.Hub:
 			text = appendEscaped(text, n.hub)
-		case partCategory:
+		case webhook.Category:
 			text = appendEscaped(text, n.category)
-		case partEvent:
+		case webhook.Event:
 			text = appendEscaped(text, n.event)
-		case partEnv, partFile:
+		case webhook.Env, webhook.File:
 			text = append(text, values[next]...)
 			next++
 		}

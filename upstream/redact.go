@@ -7,6 +7,8 @@ import (
 	"net"
 	"net/url"
 	"strings"
+
+	"github.com/hubgate/hubgate/webhook"
 )
 
 const redacted = "[redacted]"
@@ -14,91 +16,7 @@ const redacted = "[redacted]"
 // LogValue shows the template that made the endpoint: unlike the URL itself it
 // never holds the value of a reference.
 func (t *template) LogValue() slog.Value {
-	return slog.StringValue(redactTemplate(t.source.URL))
-}
-
-// redactTemplate returns a URL template so that it may be logged: user info
-// and what is literal in the values of its query are masked, placeholders and
-// references stay. Of a template that does not parse nothing is shown.
-func redactTemplate(text string) string {
-	parts, err := parseTemplate(text)
-	if err != nil {
-		return redacted
-	}
-	var m masker
-	for _, p := range parts {
-		if p.kind != partLiteral {
-			m.masked = false
-			m.out = append(m.out, p.source()...)
-			continue
-		}
-		for i := range len(p.text) {
-			m.literal(p.text[i])
-		}
-	}
-	m.endName()
-	return string(m.out)
-}
-
-// urlState says in which component of a URL a masker is.
-type urlState uint8
-
-const (
-	inScheme urlState = iota
-	inAuthority
-	inPath
-	inQueryName
-	inQueryValue
-	inFragment
-)
-
-// masker copies the literal text of a URL template byte by byte.
-type masker struct {
-	out       []byte
-	state     urlState
-	authority int  // where the authority begins in out
-	name      int  // where the query parameter's name begins in out
-	masked    bool // this run of literal bytes is masked already
-}
-
-// endName masks a parameter without "=": it is a value, not a name.
-func (m *masker) endName() {
-	if m.state == inQueryName && m.name < len(m.out) {
-		m.out = append(m.out[:m.name], redacted...)
-	}
-}
-
-func (m *masker) literal(c byte) {
-	switch {
-	case m.state == inFragment:
-		return
-	case c == '#':
-		m.endName()
-		m.state = inFragment
-		return
-	case m.state >= inQueryName && c == '&':
-		m.endName()
-		m.state, m.name = inQueryName, len(m.out)+1
-	case m.state == inQueryValue:
-		if !m.masked {
-			m.out = append(m.out, redacted...)
-		}
-		m.masked = true
-		return
-	case m.state == inQueryName:
-		if c == '=' {
-			m.state, m.masked = inQueryValue, false
-		}
-	case c == '?':
-		m.state, m.name = inQueryName, len(m.out)+1
-	case m.state == inScheme && c == '/' && strings.HasSuffix(string(m.out), ":/"):
-		m.state, m.authority = inAuthority, len(m.out)+1
-	case m.state == inAuthority && c == '/':
-		m.state = inPath
-	case m.state == inAuthority && c == '@':
-		m.out = append(m.out[:m.authority], redacted...)
-	}
-	m.out = append(m.out, c)
+	return slog.StringValue(webhook.RedactURL(t.source.URL))
 }
 
 // errorText says what went wrong with a call in words that may be logged and

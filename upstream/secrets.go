@@ -10,6 +10,8 @@ import (
 	"strings"
 	"sync"
 	"time"
+
+	"github.com/hubgate/hubgate/webhook"
 )
 
 const (
@@ -52,14 +54,14 @@ type fileStamp struct {
 }
 
 // resolve returns the value of a reference.
-func (s *secretStore) resolve(p part, allowed *AllowedSecrets) (string, error) {
-	if p.kind == partEnv {
-		if !slices.Contains(allowed.Env, p.text) {
+func (s *secretStore) resolve(p webhook.Part, allowed *AllowedSecrets) (string, error) {
+	if p.Kind == webhook.Env {
+		if !slices.Contains(allowed.Env, p.Text) {
 			return "", errNotAllowed
 		}
-		return checkSecret(os.Getenv(p.text))
+		return checkSecret(os.Getenv(p.Text))
 	}
-	path := filepath.Clean(p.text)
+	path := filepath.Clean(p.Text)
 	if !allowed.file(path) {
 		return "", errNotAllowed
 	}

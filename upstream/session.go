@@ -38,6 +38,13 @@ func newSession(b *Backend, c conn) *session { return &session{backend: b, conn:
 // Traits are all false: the gateway answers the handshake, pings, and parses.
 func (s *session) Traits() gateway.Traits { return gateway.Traits{} }
 
+// Pending reports whether events of the client wait for a webhook or its answer.
+func (s *session) Pending() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.working
+}
+
 // Opened queues the connected event (R53).
 func (s *session) Opened() {
 	s.mu.Lock()

@@ -12,6 +12,7 @@ import (
 
 	"github.com/hubgate/hubgate/gateway"
 	"github.com/hubgate/hubgate/hubprotocol"
+	"github.com/hubgate/hubgate/webhook"
 )
 
 // bin turns readable MessagePack in hexadecimal into bytes.
@@ -151,7 +152,7 @@ func TestRecordsWithoutAWebhook(t *testing.T) {
 func TestUnmatched(t *testing.T) {
 	h := newHook(t, nil)
 	onlyLogin := func(silent bool) *Config {
-		return &Config{Templates: []Template{{URL: h.URL, Event: PatternOf("login")}}, SilentUnmatched: silent}
+		return &Config{Templates: []Template{{URL: h.URL, Event: webhook.PatternOf("login")}}, SilentUnmatched: silent}
 	}
 	t.Run("C89 R63 an invocation that no template takes gets an error", func(t *testing.T) {
 		m := &books{}
@@ -188,7 +189,7 @@ func TestUnmatched(t *testing.T) {
 func TestFirstTemplateOnly(t *testing.T) {
 	first, second := newHook(t, nil), newHook(t, nil)
 	s := newSession(start(t, &Config{Templates: []Template{
-		{URL: first.URL + "/{event}", Event: PatternOf("a,b")}, {URL: second.URL},
+		{URL: first.URL + "/{event}", Event: webhook.PatternOf("a,b")}, {URL: second.URL},
 	}}), newConn("abc"))
 	receive(t, s, send("a"))
 	receive(t, s, send("c"))
@@ -234,7 +235,7 @@ func TestTargets(t *testing.T) {
 		receive(t, s, send("é/x"))
 		got := want(t, h.posts)
 		require.Equal(t, "/%C3%A9%2Fx", got.URL.EscapedPath())
-		require.Equal(t, "%C3%A9/x", got.event())
+		require.Equal(t, "é/x", got.event())
 	})
 }
 
@@ -362,7 +363,7 @@ func TestSessionIsSmall(t *testing.T) {
 
 // Where no template takes anything, an event must cost nothing.
 func TestNoTemplateNoWork(t *testing.T) {
-	s := connect(start(t, &Config{Templates: []Template{{URL: "http://h/", Hub: PatternOf("other")}}}), newConn("abc"))
+	s := connect(start(t, &Config{Templates: []Template{{URL: "http://h/", Hub: webhook.PatternOf("other")}}}), newConn("abc"))
 	message := &hubprotocol.Message{Type: hubprotocol.Invocation, Target: "m"}
 	record := gateway.Record{Type: hubprotocol.Invocation, Body: []byte("{}"), Message: message}
 	require.Zero(t, testing.AllocsPerRun(100, func() { s.Received(record) }))

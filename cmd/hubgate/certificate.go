@@ -1,9 +1,11 @@
 package main
 
 import (
+	"bytes"
 	"crypto/tls"
 	"fmt"
 	"log/slog"
+	"slices"
 	"sync/atomic"
 
 	"github.com/hubgate/hubgate/config"
@@ -39,13 +41,18 @@ func (c *certificate) load() error {
 }
 
 // reload keeps the old key pair when the new one is not usable: while the two
-// files are being replaced they do not belong together.
+// files are being replaced they do not belong together. It is also called when
+// watching begins, and says nothing if the files hold what is in use.
 func (c *certificate) reload() {
+	before := c.current.Load()
 	if err := c.load(); err != nil {
 		c.log.Error("the old certificate stays in use", "error", err)
 		return
 	}
-	c.log.Info("certificate loaded", "until", c.current.Load().Leaf.NotAfter)
+	now := c.current.Load()
+	if !slices.EqualFunc(before.Certificate, now.Certificate, bytes.Equal) {
+		c.log.Info("certificate changed", "until", now.Leaf.NotAfter)
+	}
 }
 
 func (c *certificate) watched() []string { return []string{c.files.Cert, c.files.Key} }

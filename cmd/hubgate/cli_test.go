@@ -84,7 +84,7 @@ func TestListenAndSendReportRefusals(t *testing.T) {
 	for _, args := range [][]string{{"listen", "chat"}, {"send", "all", "chat", "m"}} {
 		code, _, stderr := command(append(args, "--connection-string", wrong)...)
 		require.Equal(t, exitError, code)
-		require.Contains(t, stderr, "401")
+		require.Contains(t, stderr, "401 Unauthorized: The signature key was not found")
 		require.NotContains(t, stderr, "not-the-key")
 	}
 	code, _, stderr := command("send", "all", "chat", "m", "--connection-string", "nonsense with AccessKey=secret")
@@ -218,6 +218,14 @@ func TestHelpVersionAndMistakes(t *testing.T) {
 	code, _, stderr := command("--no-such-flag")
 	require.Equal(t, exitUsage, code)
 	require.Contains(t, stderr, "--no-such-flag")
+}
+
+func TestServeIsTheDefaultCommand(t *testing.T) {
+	for _, args := range [][]string{nil, {"--mode", "serverless", "--listen", "localhost:1", "--listen", "127.0.0.1:2"}} {
+		command, err := parse(args, terminal{newOutput(), newOutput()})
+		require.NoError(t, err)
+		require.Equal(t, "serve", command.Command())
+	}
 }
 
 func TestFileWithUnknownKeyIsRefused(t *testing.T) {

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"encoding/json"
 	"fmt"
 	"io"
 	"net/http"
@@ -32,11 +33,30 @@ func TestBroadcastReachesClients(t *testing.T) {
 	status, _ = p.rest(http.MethodPost, "/api/hubs/other/users/ann/:send?api-version=2022-06-01", `{"target":"only","arguments":[]}`)
 	require.Equal(t, http.StatusAccepted, status)
 	require.Equal(t, `{"type":1,"target":"only","arguments":[]}`, other.next())
+	for _, c := range []*client{ann, bob, other} {
+		c.leave()
+	}
 	require.Zero(t, p.stop())
 }
 
-// webhook is an application behind the gateway.
-type webhook struct {
+func TestTokensMadeByREST(t *testing.T) {
+	p := start(t)
+	t.Run("R39 the token of generateToken opens the hub", func(t *testing.T) {
+		status, answer := p.rest(http.MethodPost, "/api/hubs/chat/:generateToken?api-version=2022-11-01&userId=ann&minutesToExpire=5", "")
+		require.Equal(t, http.StatusOK, status, answer)
+		var made struct{ Token string }
+		require.NoError(t, json.Unmarshal([]byte(answer), &made))
+		negotiate := func(hub string) int {
+			status, _ := p.request(http.MethodPost, p.URL+"/client/negotiate?negotiateVersion=1&hub="+hub, "", "Authorization", "Bearer "+made.Token)
+			return status
+		}
+		require.Equal(t, http.StatusOK, negotiate("chat"))
+		require.Equal(t, http.StatusUnauthorized, negotiate("other"))
+	})
+}
+
+// webhookServer is an application behind the gateway.
+type webhookServer struct {
 	*httptest.Server
 	events chan event
 	// hold, if not nil, keeps disconnected events until it is closed.
@@ -47,8 +67,8 @@ type event struct {
 	path, connection, user, signature, body string
 }
 
-func newWebhook(t *testing.T) *webhook {
-	w := &webhook{events: make(chan event, 100)}
+func newWebhook(t *testing.T) *webhookServer {
+	w := &webhookServer{events: make(chan event, 100)}
 	w.Server = httptest.NewServer(http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
 		body, err := io.ReadAll(r.Body)
 		if err != nil {
@@ -84,7 +104,7 @@ func TestWebhookRoundTrip(t *testing.T) {
 	require.Equal(t, "/chat/messages/echo", message.path)
 	require.JSONEq(t, `{"type":1,"invocationId":"7","target":"echo","arguments":["ping"]}`, message.body)
 	require.JSONEq(t, `{"type":3,"invocationId":"7","result":"pong"}`, ann.next())
-	ann.send(`{"type":7}`)
+	ann.leave()
 	gone := <-hook.events
 	require.Equal(t, "/chat/connections/disconnected", gone.path)
 	require.Equal(t, `{"type":11}`, gone.body)
@@ -225,6 +245,7 @@ func TestMetricsContainTheBooks(t *testing.T) {
 		`hubgate_deliveries_queued{hub="chat"} 0`,
 		`hubgate_deliveries_dropped_total{hub="chat",reason="SlowClient"} 0`,
 		`,status="202"} 3`,
+		`hubgate_rest_request_duration_seconds_count{operation="Broadcast"} `,
 	}
 	require.EventuallyWithT(t, func(c *assert.CollectT) {
 		_, metrics := p.get(p.Admin + "/metrics")
@@ -246,7 +267,7 @@ func TestNoSecretIsLogged(t *testing.T) {
 		p.get(p.URL + "/client/?hub=chat&id=nobody&access_token=eyJhbGciOiJub25lIn0.e30.x")
 		p.request(http.MethodPost, p.URL+"/api/hubs/chat/:send?access_token=eyJhbGciOiJub25lIn0.e30.x", "{}", "Authorization", "Bearer eyJhbGciOiJub25lIn0.e30.x")
 		p.rest(http.MethodPost, "/api/hubs/chat/:send?api-version=2022-06-01", "{}")
-		ann.send(`{"type":7}`)
+		ann.leave()
 		<-hook.events
 		hook.CloseClientConnections()
 		require.Zero(t, p.stop())

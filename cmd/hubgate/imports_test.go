@@ -4,8 +4,10 @@ import (
 	"go/parser"
 	"go/token"
 	"io/fs"
+	"os"
 	"path"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -24,12 +26,13 @@ var mayImport = map[string][]string{
 	"hubprotocol":     nil,
 	"serviceprotocol": nil,
 	"auth":            nil,
-	"settings":        nil,
-	"config":          {"settings"},
+	"webhook":         nil,
+	"settings":        {"webhook"},
+	"config":          {"settings", "webhook"},
 	"gateway":         {"hubprotocol"},
 	"clientws":        {"gateway", "hubprotocol", "auth"},
 	"restapi":         {"gateway", "hubprotocol", "auth", "api"},
-	"upstream":        {"gateway", "hubprotocol", "auth"},
+	"upstream":        {"gateway", "hubprotocol", "auth", "webhook"},
 	"servermode":      {"gateway", "hubprotocol", "serviceprotocol", "auth"},
 	"hubserver":       {"hubprotocol", "serviceprotocol", "auth"},
 	"store":           {"gateway"},
@@ -40,7 +43,7 @@ var mayImport = map[string][]string{
 	"bench/compare":   {"bench"},
 	"internal/compat": nil,
 	"gatewaytest":     {"gateway", "hubprotocol"},
-	"cmd/hubgate":     {"api", "hubprotocol", "auth", "settings", "config", "gateway", "clientws", "restapi", "upstream", "servermode", "store", "backplane", "admin", "bench"},
+	"cmd/hubgate":     {"api", "hubprotocol", "auth", "webhook", "settings", "config", "gateway", "clientws", "restapi", "upstream", "servermode", "store", "backplane", "admin", "bench"},
 }
 
 // forTests are packages that every test may import: fakes, what implements the
@@ -61,6 +64,7 @@ var forbidden = map[string][]string{
 	"hubprotocol": {"net", "net/http", "encoding/json", "github.com/gorilla/websocket"},
 	"gateway":     {"net/http", "encoding/json", "github.com/gorilla/websocket", "github.com/go-chi/chi/v5"},
 	"settings":    {"net/http", "os"},
+	"webhook":     {"net/http", "os"},
 }
 
 // TestImports parses every file instead of asking the go tool: a test that
@@ -86,6 +90,29 @@ func TestImports(t *testing.T) {
 	})
 	require.NoError(t, err)
 	require.Greater(t, files, 100, "the walk did not reach the project's files")
+}
+
+// The table that people read says the same.
+func TestImportTableOfTheArchitecture(t *testing.T) {
+	text, err := os.ReadFile(filepath.Join("..", "..", "ARCHITECTURE.md"))
+	require.NoError(t, err)
+	rows := 0
+	for _, row := range regexp.MustCompile("(?m)^\\| `([a-z/]+)` \\|.*\\| ([^|]+) \\|$").FindAllStringSubmatch(string(text), -1) {
+		allowed, known := mayImport[row[1]]
+		switch {
+		case row[1] == "interop" || strings.HasPrefix(row[1], "examples"):
+			continue
+		case !known:
+			t.Errorf("ARCHITECTURE.md has a package %s", row[1])
+		case row[2] == "all":
+			require.Equal(t, "cmd/hubgate", row[1])
+		default:
+			written := strings.FieldsFunc(row[2], func(r rune) bool { return r == ',' || r == ' ' || r == '–' })
+			require.ElementsMatch(t, allowed, written, "ARCHITECTURE.md, package %s", row[1])
+		}
+		rows++
+	}
+	require.Greater(t, rows, 10)
 }
 
 func checkImports(t *testing.T, root, file string) {

@@ -34,15 +34,7 @@ type listenCommand struct {
 }
 
 func (c *listenCommand) Run(env *environment) error {
-	cs, err := c.parse()
-	if err != nil {
-		return err
-	}
-	spec, err := c.spec(c.lifetime)
-	if err != nil {
-		return err
-	}
-	token, err := auth.SignClient(cs.AccessKey, base(cs.Client()), c.Hub, spec)
+	cs, token, err := c.sign(c.target, c.lifetime)
 	if err != nil {
 		return err
 	}
@@ -54,7 +46,7 @@ func (c *listenCommand) Run(env *environment) error {
 	conn, resp, err := websocket.DefaultDialer.DialContext(env.ctx, u, http.Header{"Authorization": {"Bearer " + token}})
 	if err != nil {
 		if resp != nil {
-			return fmt.Errorf("connect: %s", resp.Status)
+			return fmt.Errorf("connect: %w", refusal(resp, nil))
 		}
 		return fmt.Errorf("connect: %w", err)
 	}
@@ -84,7 +76,7 @@ func negotiate(ctx context.Context, cs auth.ConnectionString, hub, token string)
 		return "", "", err
 	}
 	if resp.StatusCode != http.StatusOK {
-		return "", "", fmt.Errorf("%s %s", resp.Status, bytes.TrimSpace(body))
+		return "", "", refusal(resp, body)
 	}
 	var answer struct{ ConnectionID, ConnectionToken, Error string }
 	if err := json.Unmarshal(body, &answer); err != nil {

@@ -83,16 +83,9 @@ func translateUpstream(u *settings.Upstream, keys []auth.Secret) *upstream.Confi
 	}
 	for _, t := range u.Templates {
 		c.Templates = append(c.Templates, upstream.Template{
-			URL: t.URLTemplate, Hub: translatePattern(t.HubPattern),
-			Category: translatePattern(t.CategoryPattern), Event: translatePattern(t.EventPattern),
+			URL: t.URLTemplate, Hub: t.HubPattern,
+			Category: t.CategoryPattern, Event: t.EventPattern,
 		})
 	}
 	return c
-}
-
-func translatePattern(p settings.Pattern) upstream.Pattern {
-	if p == settings.NoPattern() {
-		return upstream.NoPattern()
-	}
-	return upstream.PatternOf(p.String())
 }

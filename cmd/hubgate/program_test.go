@@ -238,6 +238,19 @@ func (c *client) next() string {
 	}
 }
 
+// leave ends the connection as the official clients do.
+func (c *client) leave() {
+	c.t.Helper()
+	c.send(`{"type":7}`)
+	require.NoError(c.t, c.conn.SetReadDeadline(time.Now().Add(patience)))
+	for {
+		if _, _, err := c.conn.ReadMessage(); err != nil { // gorilla answers the Close frame
+			require.True(c.t, websocket.IsCloseError(err, websocket.CloseNormalClosure), err)
+			return
+		}
+	}
+}
+
 // wantEnd waits for the transport's end and returns the close code.
 func (c *client) wantEnd() int {
 	c.t.Helper()

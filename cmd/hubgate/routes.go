@@ -14,7 +14,7 @@ const (
 Clients connect at /client, hub servers at /server, applications send through /api.
 Documentation: ` + documentation + "\n"
 
-	documentation = "https://github.com/hubgate/hubgate#readme"
+	documentation = "docs/ and README.md beside the source"
 )
 
 // routes hands each request to the part that serves its first path segment. It
@@ -27,7 +27,8 @@ type routes struct {
 
 func (s *routes) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	maxURI, maxHeaders := s.limits()
-	if int64(len(r.RequestURI)) > maxURI {
+	isREST := restapi.Handles(r.URL.Path)
+	if int64(len(r.RequestURI)) > maxURI && !isREST { // REST has an error of its own for it
 		plain(w, http.StatusRequestURITooLong, "The URL is too long.\n")
 		return
 	}
@@ -39,7 +40,7 @@ func (s *routes) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	switch {
 	case strings.EqualFold(first, "client"):
 		s.clients.ServeHTTP(w, r)
-	case restapi.Handles(r.URL.Path):
+	case isREST:
 		s.rest.ServeHTTP(w, r)
 	case strings.EqualFold(first, "server"):
 		s.servers.ServeHTTP(w, r)

@@ -4,10 +4,11 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
-	"fmt"
+	"errors"
 	"io"
 	"net/http"
 	"net/url"
+	"strings"
 	"time"
 
 	"github.com/hubgate/hubgate/auth"
@@ -111,9 +112,30 @@ func (m *message) send(ctx context.Context, t target, except []string, segments 
 		return err
 	}
 	if resp.StatusCode/100 != 2 {
-		return fmt.Errorf("%s %s", resp.Status, bytes.TrimSpace(text))
+		return refusal(resp, text)
 	}
 	return nil
+}
+
+// refusal is the error of an answer that is no success: its status and why, as
+// the body says or, for a token that REST refuses without one, the challenge.
+func refusal(resp *http.Response, body []byte) error {
+	reason := string(bytes.TrimSpace(body))
+	if reason == "" {
+		reason = challengeReason(resp.Header.Get("WWW-Authenticate"))
+	}
+	if reason == "" {
+		return errors.New(resp.Status)
+	}
+	return errors.New(resp.Status + ": " + reason)
+}
+
+// challengeReason returns the error_description of a bearer challenge, which
+// the gateway writes without escapes, or "".
+func challengeReason(challenge string) string {
+	_, quoted, _ := strings.Cut(challenge, `error_description="`)
+	reason, _, _ := strings.Cut(quoted, `"`)
+	return reason
 }
 
 func (m *message) body() ([]byte, error) {

@@ -48,9 +48,12 @@ func (c *serveCommand) Run(env *environment) error {
 	helpers.Wait()
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(env.ctx), c.Network.DrainTimeout)
 	defer cancel()
-	err = errors.Join(err, s.stop(ctx))
-	log.Info("stopped", "error", err)
-	return err
+	if err = errors.Join(err, s.stop(ctx)); err != nil {
+		log.Error("stopped", "error", err)
+		return err
+	}
+	log.Info("stopped")
+	return nil
 }
 
 // watchSettings applies settings.json and the configuration file when they

@@ -41,7 +41,8 @@ func TestRoutes(t *testing.T) {
 		{"R45 health without a token", "/api/health", http.StatusOK, ""},
 		{"R45 health of version 1", "/api/v1/health", http.StatusOK, ""},
 		{"unknown operation", "/api/nothing", http.StatusNotFound, ""},
-		{"long URL", "/?" + strings.Repeat("x", 12<<10), http.StatusRequestURITooLong, "URL"},
+		{"long URL", "/?" + strings.Repeat("x", 12<<10), http.StatusRequestURITooLong, "The URL is too long.\n"},
+		{"long URL of REST", "/api/health?" + strings.Repeat("x", 12<<10), http.StatusRequestURITooLong, `{"code":"Error.Request.Invalid"`},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			status, body := p.get(p.URL + tt.path)
@@ -55,6 +56,22 @@ func TestRoutes(t *testing.T) {
 	}
 	status, _ := p.request(http.MethodGet, p.URL+"/api/health", "", "X-Large", strings.Repeat("x", 15<<10))
 	require.Equal(t, http.StatusOK, status)
+}
+
+func TestChangedLimitOfTokensIsInForceAtOnce(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "gateway.yaml")
+	write := func(limit string) {
+		require.NoError(t, os.WriteFile(file, []byte("limits:\n  tokenBytes: "+limit+"\n"), 0o600))
+	}
+	write("4KiB")
+	p := start(t, "--config", file)
+	const send = "/api/hubs/chat/:send"
+	status, answer := p.rest(http.MethodPost, send, hello)
+	require.Equal(t, http.StatusAccepted, status, answer)
+	write("64")
+	p.logs.want(t, "settings changed")
+	status, answer = p.rest(http.MethodPost, send, hello)
+	require.Equal(t, http.StatusRequestEntityTooLarge, status, answer)
 }
 
 func TestWellKnownKeyStaysOnLoopback(t *testing.T) {
@@ -196,7 +213,7 @@ func TestTLS(t *testing.T) {
 
 	// A new pair is served without a restart and without ending anybody.
 	_, _, second := keyPair(t, dir, "second")
-	p.logs.want(t, `certificate loaded`)
+	p.logs.want(t, "certificate changed")
 	require.Eventually(t, func() bool {
 		_, name, err := get(second)
 		return err == nil && name == "second"
@@ -209,6 +226,23 @@ func TestTLS(t *testing.T) {
 	_, name, err = get(second)
 	require.NoError(t, err)
 	require.Equal(t, "second", name)
+	require.NoError(t, c.conn.Close())
+	require.Zero(t, p.stop())
+	require.NotContains(t, p.logs.String(), "error=<nil>")
+}
+
+func TestCertificateIsLoggedOnlyWhenItChanges(t *testing.T) {
+	dir, logs := t.TempDir(), newOutput()
+	certFile, keyFile, _ := keyPair(t, dir, "first")
+	log, err := newLogger(logs, config.Log{Level: "debug", Format: "text"})
+	require.NoError(t, err)
+	c, err := loadCertificate(config.TLS{Cert: certFile, Key: keyFile}, log)
+	require.NoError(t, err)
+	c.reload()
+	require.Empty(t, logs.String())
+	keyPair(t, dir, "second")
+	c.reload()
+	require.Equal(t, 1, strings.Count(logs.String(), "certificate changed"))
 }
 
 func TestUnusableCertificateIsAnError(t *testing.T) {

@@ -81,6 +81,7 @@ func newServer(c *config.Config, log *slog.Logger) (s *server, err error) {
 	}
 	s.endpoints.URL = baseURL(c, listeners)
 	s.admin = admin.New(version())
+	s.admin.Metrics.Expect(expected())
 	if err := s.serveAdmin(); err != nil {
 		return s, err
 	}
@@ -122,7 +123,7 @@ func (s *server) newBackends(node string, verifier *auth.Verifier) backends {
 	var b backends
 	b.webhooks = upstream.New(upstream.Options{
 		Config:  func() *upstream.Config { return s.live.load().upstream },
-		Metrics: upstreamMetrics{s.admin.Metrics}, Logger: s.log.With("part", "upstream"),
+		Metrics: upstreamMetrics{s.admin.Metrics}, Logger: s.log.With("part", partUpstream),
 	})
 	b.servers = servermode.New(servermode.Options{
 		Verifier: verifier, Node: node, Serverless: b.webhooks,
@@ -140,12 +141,12 @@ func (s *server) buildGateway(listeners []net.Listener) error {
 		Keys:           func() []auth.Secret { return s.live.load().keys },
 		Leeway:         func() time.Duration { return s.live.load().source.Auth.Leeway },
 		StrictAudience: func() []string { return s.live.load().source.Auth.StrictAudience },
-		MaxTokenBytes:  int(s.live.load().source.Limits.TokenBytes),
+		MaxTokenBytes:  func() int { return int(s.live.load().source.Limits.TokenBytes) },
 	})
 	behind := s.newBackends(node, verifier)
 	s.teardowns.add("upstream", behind.webhooks.Close)
 	hub, err := gateway.New(gateway.Options{
-		Node: node, Backend: behind.servers, Logger: s.log.With("part", "gateway"),
+		Node: node, Backend: behind.servers, Logger: s.log.With("part", partGateway),
 		Limits:     func() gateway.Limits { return s.live.load().gateway },
 		UserGroups: store.NewMemory(store.MemoryOptions{PerUser: func() int { return s.live.load().groupsPerUser }}),
 	})
@@ -170,13 +171,13 @@ func (s *server) buildGateway(listeners []net.Listener) error {
 		Limits:         func() clientws.Limits { return s.live.load().clients },
 		KeepHeaders:    func(hub string) bool { return s.live.load().source.ModeOf(hub) != settings.Serverless },
 		TrustedProxies: s.config.Network.TrustedProxies,
-		Logger:         s.log.With("part", "clients"), Metrics: clientMetrics{s.admin.Metrics},
+		Logger:         s.log.With("part", partClients), Metrics: clientMetrics{s.admin.Metrics},
 	})
 	s.teardowns.add("client endpoint", ignoreContext(clients.Close))
 	rest := restapi.New(restapi.Options{
 		Hubs: hub, UserGroups: hub, Tokens: verifier, SignClient: s.signClient,
 		Limits: func() restapi.Limits { return s.live.load().rest },
-		Logger: s.log.With("part", "rest"), Metrics: restMetrics{s.admin.Metrics},
+		Logger: s.log.With("part", partREST), Metrics: restMetrics{s.admin.Metrics},
 	})
 	s.handler = &routes{clients: clients, rest: rest, servers: behind.servers, limits: func() (uri, headers int64) {
 		l := &s.live.load().source.Limits

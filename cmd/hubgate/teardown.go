@@ -33,10 +33,12 @@ func (t *teardowns) run(ctx context.Context) error {
 	for _, d := range slices.Backward(t.list) {
 		start := time.Now()
 		err := d.stop(ctx)
-		t.log.Debug("stopped", "what", d.name, "took", time.Since(start), "error", err)
+		attributes := []any{"what", d.name, "took", time.Since(start)}
 		if err != nil {
 			errs = append(errs, fmt.Errorf("stopping %s: %w", d.name, err))
+			attributes = append(attributes, "error", err)
 		}
+		t.log.Debug("stopped", attributes...)
 	}
 	t.list = nil
 	return errors.Join(errs...)

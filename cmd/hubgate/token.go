@@ -40,16 +40,21 @@ func (c *clientIdentity) spec(l lifetime) (auth.ClientTokenSpec, error) {
 	return spec, l.check()
 }
 
+// sign returns what the target's connection string says and the client's token.
+func (c *clientIdentity) sign(t target, l lifetime) (cs auth.ConnectionString, token string, err error) {
+	if cs, err = t.parse(); err != nil {
+		return cs, "", err
+	}
+	spec, err := c.spec(l)
+	if err != nil {
+		return cs, "", err
+	}
+	token, err = auth.SignClient(cs.AccessKey, base(cs.Client()), c.Hub, spec)
+	return cs, token, err
+}
+
 func (c *clientTokenCommand) Run(env *environment) error {
-	cs, err := c.parse()
-	if err != nil {
-		return err
-	}
-	spec, err := c.spec(c.lifetime)
-	if err != nil {
-		return err
-	}
-	token, err := auth.SignClient(cs.AccessKey, base(cs.Client()), c.Hub, spec)
+	cs, token, err := c.sign(c.target, c.lifetime)
 	if err != nil {
 		return err
 	}

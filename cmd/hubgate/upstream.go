@@ -11,6 +11,7 @@ import (
 
 	"github.com/hubgate/hubgate/config"
 	"github.com/hubgate/hubgate/settings"
+	"github.com/hubgate/hubgate/webhook"
 )
 
 const (
@@ -90,7 +91,7 @@ func (c *upstreamListCommand) Run(env *environment) error {
 	table := tabwriter.NewWriter(env.stdout, 0, 0, 2, ' ', 0)
 	fmt.Fprintln(table, "\tHUB\tCATEGORY\tEVENT\tURL")
 	for i, t := range current.Upstream.Templates {
-		fmt.Fprintf(table, "%d\t%s\t%s\t%s\t%s\n", i, t.HubPattern, t.CategoryPattern, t.EventPattern, settings.RedactURLTemplate(t.URLTemplate))
+		fmt.Fprintf(table, "%d\t%s\t%s\t%s\t%s\n", i, t.HubPattern, t.CategoryPattern, t.EventPattern, webhook.RedactURL(t.URLTemplate))
 	}
 	return table.Flush()
 }

@@ -12,15 +12,41 @@ import (
 // The parts of the gateway declare what they want counted; these give it to
 // the one registry. Every label comes from a closed list of the part.
 
+// expected are the labels of series that begin at zero.
+func expected() admin.Labels {
+	l := admin.Labels{
+		Transports: []string{"WebSockets", "ServerSentEvents", "LongPolling"},
+		Categories: []string{"connections", "messages"},
+		Parts:      []string{partClients, partUpstream},
+	}
+	for _, r := range clientws.Refusals() {
+		l.Refusals = append(l.Refusals, string(r))
+	}
+	for _, r := range upstream.SkipReasons {
+		l.Skips = append(l.Skips, string(r))
+	}
+	return l
+}
+
+// The parts of the gateway, in logs and metrics.
+const (
+	partGateway  = "gateway"
+	partClients  = "clients"
+	partREST     = "rest"
+	partUpstream = "upstream"
+)
+
 type clientMetrics struct{ *admin.Metrics }
 
 func (m clientMetrics) Opened(transport string)         { m.ClientOpened(transport) }
 func (m clientMetrics) Refused(reason clientws.Refusal) { m.ClientRefused(string(reason)) }
-func (m clientMetrics) Panicked()                       { m.Metrics.Panicked("clientws") }
+func (m clientMetrics) Panicked()                       { m.Metrics.Panicked(partClients) }
 
 type restMetrics struct{ *admin.Metrics }
 
-func (m restMetrics) Request(operation string, status int) { m.RESTAnswered(operation, status) }
+func (m restMetrics) Request(operation string, status int, took time.Duration) {
+	m.RESTAnswered(operation, status, took)
+}
 
 type upstreamMetrics struct{ *admin.Metrics }
 
@@ -31,7 +57,7 @@ func (m upstreamMetrics) Called(template int, category string, result upstream.R
 func (m upstreamMetrics) Skipped(category string, reason upstream.SkipReason) {
 	m.UpstreamSkipped(category, string(reason))
 	if reason == upstream.SkipPanic {
-		m.Panicked("upstream")
+		m.Panicked(partUpstream)
 	}
 }
 

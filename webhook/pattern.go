@@ -1,8 +1,8 @@
-package settings
+package webhook
 
 import "strings"
 
-// Pattern says which hubs, categories or events an upstream template takes:
+// Pattern says which hubs, categories or events a webhook takes:
 // "*" is any, "a" only a, "a,b" either (spaces around items do not count), and
 // a list that contains "*" is any. There are no wildcards inside words (R64).
 // The zero Pattern takes any name. Patterns can be compared with ==.
