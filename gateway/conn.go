@@ -64,6 +64,7 @@ type placement struct {
 // clocks are what the sweeper looks at; times are unix nanoseconds.
 type clocks struct {
 	created   int64        // immutable
+	announced atomic.Bool  // it is a receiver
 	openedAt  atomic.Int64 // when the handshake was done; 0 = it is not
 	pinged    atomic.Bool  // the client has ever pinged
 	lastRead  atomic.Int64

@@ -156,7 +156,7 @@ func (g *Gateway) closeUnopened(h *hub, cmd *Command) (closed int) {
 		return 0
 	}
 	for _, id := range cmd.Target.IDs {
-		if c, dead := g.conns.lookup(id); c != nil && !dead && c.hub == h && !c.isOpen() {
+		if c, dead := g.conns.lookup(id); c != nil && !dead && c.hub == h && !c.announced.Load() {
 			c.Close(cmd.Cause)
 			closed++
 		}

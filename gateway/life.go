@@ -6,11 +6,17 @@ import (
 	"github.com/hubgate/hubgate/hubprotocol"
 )
 
-// openOp sends the handshake answer and lets multicast reach the connection.
-type openOp struct {
+// announceOp makes the connection a receiver. What is sent to it is held until
+// openOp.
+type announceOp struct {
 	conn     *Conn
-	answer   []byte
 	standing []pinnedGroup
+}
+
+// openOp sends the handshake answer, and behind it what was held.
+type openOp struct {
+	conn   *Conn
+	answer []byte
 }
 
 // pinnedGroup is a membership of the user that the connection starts with.
@@ -19,11 +25,9 @@ type pinnedGroup struct {
 	membership Membership
 }
 
-func (o *openOp) apply(w *worker) {
+func (o *announceOp) apply(w *worker) {
 	c := o.conn
-	c.out.mu.Lock()
-	over := c.out.gone || c.out.end != nil
-	c.out.mu.Unlock()
+	over := !c.out.hold()
 	if !over {
 		c.slot = int32(len(c.shard.conns))
 		c.shard.conns = append(c.shard.conns, c)
@@ -34,9 +38,18 @@ func (o *openOp) apply(w *worker) {
 		}
 		c.hub.groups.unpin(s.group, w.index)
 	}
-	if !over {
+}
+
+func (o *openOp) apply(w *worker) {
+	c := o.conn
+	switch c.out.release() {
+	case releasedEmpty:
 		op := &sendOp{to: c.alone(), one: OutRecord{Bytes: o.answer, control: true}}
 		op.apply(w)
+	case releasedHeld:
+		c.out.putFirst(OutRecord{Bytes: o.answer, control: true})
+		c.shard.books.queuedBytes.Add(int64(len(o.answer)))
+		c.transport.Wake()
 	}
 }
 
@@ -104,6 +117,12 @@ func (w *worker) beginClose(c *Conn, cause Cause) {
 	cause = *c.CloseRequested()
 	c.g.conns.kill(c)
 	w.leaveHub(c)
+	if c.out.release() == releasedHeld {
+		// Nothing may come before a handshake error, and nothing makes sense behind it.
+		deliveries, bytes := c.out.discard(false)
+		c.shard.lose(DropConnectionClosed, deliveries, bytes)
+		c.out.unclaim()
+	}
 	record := c.closeRecord(cause)
 	queued, wake := c.out.finish(record, cause)
 	if queued {
@@ -241,19 +260,32 @@ func (c *Conn) leaveSession() {
 // it. The gateway does it itself unless the session's traits say that the
 // session answers. Calls after the first do nothing.
 func (c *Conn) Open(answer []byte) {
+	c.Announce()
 	if !c.openedAt.CompareAndSwap(0, time.Now().UnixNano()) {
+		return
+	}
+	c.shard.worker.queue.push(&openOp{conn: c, answer: answer})
+	c.Logger().Info("connection opened", "transport", c.transport.Name(), "protocol", c.Protocol(), "remote", c.id.RemoteAddr)
+}
+
+// Announce makes the client a receiver before its handshake is answered: what is
+// sent to it from now on, alone or with others, is held, within its bound, until
+// Open, and is given up if it ends before. A session whose application knows the
+// client earlier than the client knows of it calls it first (H37). Calls after
+// the first do nothing.
+func (c *Conn) Announce() {
+	if !c.announced.CompareAndSwap(false, true) {
 		return
 	}
 	var standing []pinnedGroup
 	if c.id.User != "" {
 		// In this order: a membership that is stored after it was listed finds
-		// the connection among the user's and reaches it behind openOp.
+		// the connection among the user's and reaches it behind announceOp.
 		c.hub.users.add(c)
 		standing = c.standingGroups()
 	}
-	c.shard.worker.queue.push(&openOp{conn: c, answer: answer, standing: standing})
+	c.shard.worker.queue.push(&announceOp{conn: c, standing: standing})
 	c.dropRevoked(standing)
-	c.Logger().Info("connection opened", "transport", c.transport.Name(), "protocol", c.Protocol(), "remote", c.id.RemoteAddr)
 }
 
 // pingRecords are shared by all connections.

@@ -321,3 +321,53 @@ func TestGoodbyeThenEndOfFileIsAnOrdinaryEnd(t *testing.T) {
 		require.Equal(t, []string{"opened 1", "closed 1 Normal"}, n.backend.Events())
 	})
 }
+
+func TestWhatIsSentBeforeTheHandshakeAnswerWaitsForIt(t *testing.T) {
+	begin := func(t *testing.T) (*node, *gatewaytest.Client) {
+		n := start(t, func(_ *gateway.Options, n *node) {
+			n.backend.Traits = gateway.Traits{AnswersHandshake: true, Pings: true, RawRecords: true}
+			n.backend.Refuse = func(c *gateway.Conn) error { c.Announce(); return nil }
+		})
+		c := n.connect("1", "ann")
+		require.Equal(t, 1, n.join("g", "1"))
+		n.send("alone", conns("1"))
+		n.send("to a group", groups("g"))
+		n.send("to all", all())
+		synctest.Wait()
+		require.Empty(t, c.Got())
+		return n, c
+	}
+	t.Run("H37 behind the answer, in order", func(t *testing.T) {
+		synctest.Test(t, func(t *testing.T) {
+			n, c := begin(t)
+			c.Conn.Open([]byte("{}\x1e"))
+			n.send("later", users("ann"))
+			synctest.Wait()
+			got := c.Got()
+			require.Len(t, got, 5)
+			require.Equal(t, "{}\x1e", got[0])
+			for i, want := range []string{"alone", "to a group", "to all", "later"} {
+				require.Contains(t, got[i+1], want)
+			}
+			n.balanced()
+		})
+	})
+	t.Run("H36 given up when the application refuses", func(t *testing.T) {
+		synctest.Test(t, func(t *testing.T) {
+			n, c := begin(t)
+			c.Conn.Close(gateway.Cause{Reason: gateway.CloseClosedByAppServer, Text: "not you"})
+			c.WantEnd(t.Context())
+			require.Equal(t, []string{"{\"error\":\"not you\"}\x1e"}, c.Got())
+			n.balanced()
+			require.EqualValues(t, 3, n.Stats().Hubs[0].Dropped["ConnectionClosed"])
+		})
+	})
+	t.Run("a client that leaves frees what was held", func(t *testing.T) {
+		synctest.Test(t, func(t *testing.T) {
+			n, c := begin(t)
+			c.Conn.Ended(gateway.Cause{Reason: gateway.CloseNormal})
+			n.balanced()
+			require.Zero(t, n.Stats().Hubs[0].QueuedBytes)
+		})
+	})
+}

@@ -1,6 +1,9 @@
 package gateway
 
-import "sync"
+import (
+	"slices"
+	"sync"
+)
 
 // outbox is what waits for one client. Only the connection's worker puts
 // records in; whoever has the claim takes them out. Idle, it holds no memory.
@@ -13,6 +16,8 @@ type outbox struct {
 	// bytes and waiting (deliveries) count records, tail and what a pump has
 	// taken and not reported yet.
 	bytes, waiting int
+	// holding: nothing may be taken yet, the handshake answer comes first.
+	holding bool
 	// claimed: the transport's pump has been woken, or the worker is about to write.
 	claimed bool
 	// end is decided: nothing more is put in, and after the last record the transport ends.
@@ -30,6 +35,59 @@ func (o *outbox) idle() bool {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	return !o.claimed && !o.gone && o.end == nil
+}
+
+// hold keeps what is put from now on; false if the connection is at its end.
+func (o *outbox) hold() bool {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if o.gone || o.end != nil {
+		return false
+	}
+	o.holding, o.claimed = true, true
+	return true
+}
+
+// releaseResult is what an outbox held.
+type releaseResult uint8
+
+const (
+	// releasedNot: nothing was held back.
+	releasedNot releaseResult = iota
+	// releasedEmpty: nothing was put; the outbox is idle again.
+	releasedEmpty
+	// releasedHeld: records wait, and the caller has to see to it that somebody writes.
+	releasedHeld
+)
+
+// release ends hold.
+func (o *outbox) release() releaseResult {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if !o.holding {
+		return releasedNot
+	}
+	o.holding = false
+	if o.gone || len(o.records) == 0 {
+		o.claimed = false
+		return releasedEmpty
+	}
+	return releasedHeld
+}
+
+// unclaim gives up a claim on an outbox that holds nothing.
+func (o *outbox) unclaim() {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.claimed = false
+}
+
+// putFirst puts a record in front of those that were held.
+func (o *outbox) putFirst(r OutRecord) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.records = slices.Insert(o.records, 0, r)
+	o.bytes += len(r.Bytes)
 }
 
 // putResult is what became of a put.
@@ -127,6 +185,9 @@ func (o *outbox) take(b *Batch, limit int) bool {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	b.Tail, b.Records, b.End, b.bytes, b.deliveries = nil, b.Records[:0], nil, 0, 0
+	if o.holding {
+		return false // whoever releases it wakes the pump
+	}
 	if o.gone || len(o.records) == 0 && o.tail == nil && (o.end == nil || o.endTaken) {
 		o.claimed = false
 		return false

@@ -13,7 +13,6 @@ import (
 	"context"
 	"log/slog"
 	"sync"
-	"sync/atomic"
 	"time"
 
 	"github.com/hubgate/hubgate/auth"
@@ -94,8 +93,6 @@ type Backend struct {
 	results resultTable
 	names   protocolNames
 	counts  counters
-	// lastTicks is what the last servers ping said.
-	lastTicks atomic.Int64
 
 	mu     sync.Mutex
 	closed bool
@@ -138,10 +135,10 @@ func (b *Backend) Close(ctx context.Context) error {
 		b.closed = true
 		close(b.stop)
 	}
-	for sc := range b.conns {
+	b.mu.Unlock()
+	for _, sc := range b.serverConns() {
 		sc.end(EndShutdown, nil)
 	}
-	b.mu.Unlock()
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
@@ -180,11 +177,11 @@ func (b *Backend) done(sc *serverConn) {
 // ticks is the time as an ever growing number, for answers to servers pings.
 func (b *Backend) ticks() int64 {
 	for {
-		last, now := b.lastTicks.Load(), serviceprotocol.Ticks(time.Now())
+		last, now := b.counts.lastTicks.Load(), serviceprotocol.Ticks(time.Now())
 		if now <= last {
 			now = last + 1
 		}
-		if b.lastTicks.CompareAndSwap(last, now) {
+		if b.counts.lastTicks.CompareAndSwap(last, now) {
 			return now
 		}
 	}

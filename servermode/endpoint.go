@@ -67,13 +67,14 @@ func (b *Backend) authenticate(r *http.Request) (*serverConn, error) {
 	if err != nil {
 		return nil, err
 	}
-	sc := &serverConn{b: b, hub: strings.ToLower(name), serverID: claims.ServerID, agent: r.Header.Get("Asrs-User-Agent")}
+	sc := &serverConn{b: b, peer: peer{
+		hub: strings.ToLower(name), cid: query.Get("cid"), target: query.Get("target"),
+		serverID: claims.ServerID, agent: r.Header.Get("Asrs-User-Agent"), remote: r.RemoteAddr,
+	}}
 	if sc.serverID == "" {
 		sc.serverID = r.Header.Get("X-ASRS-Server-Id")
 	}
-	sc.cid, sc.target = query.Get("cid"), query.Get("target")
 	sc.log = b.log.With("hub", sc.hub, "server", clip(sc.serverID), "cid", clip(sc.cid))
-	sc.remote = r.RemoteAddr
 	return sc, nil
 }
 

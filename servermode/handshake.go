@@ -13,7 +13,7 @@ import (
 // sent before, and a refusal says why (H23, H29). True means that the
 // connection is established.
 func (sc *serverConn) handshake() bool {
-	_ = sc.ws.SetReadDeadline(sc.opened.Add(handshakeTimeout))
+	_ = sc.ws.SetReadDeadline(sc.clock.opened.Add(handshakeTimeout))
 	body, err := sc.reader.stream.Next()
 	if err != nil {
 		var timeout interface{ Timeout() bool }
@@ -39,7 +39,7 @@ func (sc *serverConn) handshake() bool {
 	sc.out.put(&serviceprotocol.HandshakeResponse{ConnectionID: sc.cid})
 	sc.b.counts.opened.Add(1)
 	sc.log.Info("server connection opened", "kind", kindName(sc.kind), "migration", sc.level, "agent", clip(sc.agent), "remote", sc.remote)
-	sc.established.Store(true)
+	sc.clock.established.Store(true)
 	sc.b.hubs.add(sc)
 	// The mode may have changed since check, when this connection was not in the table.
 	if sc.check(request) == RefusedMode {

@@ -106,8 +106,7 @@ func (t *hubTable) choose(key string, w wish) *serverConn {
 	if best := h.least(w.fits); best != nil || !w.weak {
 		return best
 	}
-	strong := func(sc *serverConn) bool { return sc.kind != serviceprotocol.KindWeak }
-	if slices.ContainsFunc(h.servers, strong) {
+	if slices.ContainsFunc(h.servers, func(sc *serverConn) bool { return sc.kind != serviceprotocol.KindWeak }) {
 		return nil
 	}
 	return h.least(func(sc *serverConn) bool { return strings.HasPrefix(sc.agent, hubServerAgent) && sc.serverID != w.not })
@@ -155,13 +154,9 @@ func (t *hubTable) serverIDs(key string) []string {
 	return slices.Compact(ids)
 }
 
-// endStrong ends the server connections that may have clients.
-func (h *hub) endStrong() {
+// strong returns the server connections that may have clients.
+func (h *hub) strong() []*serverConn {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	for _, sc := range h.servers {
-		if sc.kind != serviceprotocol.KindWeak {
-			sc.end(EndModeSwitched, nil)
-		}
-	}
+	return slices.DeleteFunc(slices.Clone(h.servers), func(sc *serverConn) bool { return sc.kind == serviceprotocol.KindWeak })
 }

@@ -47,7 +47,9 @@ var modeSwitched = gateway.Cause{
 func (b *Backend) ModesChanged() {
 	for _, h := range b.hubs.all() {
 		if b.opts.Mode(h.key) == ModeServerless {
-			h.endStrong()
+			for _, sc := range h.strong() {
+				sc.end(EndModeSwitched, nil)
+			}
 		}
 	}
 	b.gw.Each(func(c *gateway.Conn) {

@@ -31,6 +31,44 @@ func TestLostServerConnection(t *testing.T) {
 	})
 }
 
+func TestH32FiveConnectionsOfOneProcess(t *testing.T) {
+	inWorld(t, func(t *testing.T, w *world) {
+		var servers []*hubServer
+		for range 5 {
+			servers = append(servers, w.server(dial{}))
+		}
+		var clients []*gatewaytest.Client
+		for i := range 10 {
+			clients = append(clients, w.connect(fmt.Sprint(i), ""))
+		}
+		for i, s := range servers {
+			require.Len(t, s.clients(), 2)
+			s.send(&sp.BroadcastData{Payloads: message(fmt.Sprint("from", i))})
+		}
+		synctest.Wait()
+		for _, c := range clients {
+			for i := range servers {
+				require.Equal(t, 1, count(c, fmt.Sprint("from", i)))
+			}
+		}
+	})
+}
+
+func TestH47AnIdleClientIsTheHubServersAffair(t *testing.T) {
+	inWorld(t, func(t *testing.T, w *world) {
+		s := w.server(dial{})
+		s.setOn(func(sp.Message) { s.send(sp.ClientCountPing(1, 1)) })
+		c := w.connect("1", "")
+		require.NoError(t, c.Conn.Feed([]byte("{\"type\":6}\x1e")))
+		time.Sleep(70 * time.Second)
+		require.Nil(t, c.Conn.CloseRequested())
+		require.Equal(t, []string{"{}\x1e"}, c.Got(), "the gateway does not ping")
+		s.data("1", "{\"type\":6}\x1e")
+		synctest.Wait()
+		require.Equal(t, 1, count(c, `"type":6`))
+	})
+}
+
 func TestFin(t *testing.T) {
 	for _, fin := range []sp.Fin{sp.FinPlain, sp.FinKeep} {
 		t.Run("H74 H77 "+string(fin), func(t *testing.T) {

@@ -117,6 +117,8 @@ type counters struct {
 	migrated, recovered atomic.Uint64
 	bytesIn, bytesOut   atomic.Uint64
 	messagesIn          atomic.Uint64
+	// lastTicks is what the last servers ping said.
+	lastTicks atomic.Int64
 }
 
 // index finds an entry of a closed list; what is not in it counts as the last.

@@ -27,37 +27,42 @@ const (
 	pieceBytes = 64 << 10
 	// keptBuffer is the largest buffer that an idle writer keeps.
 	keptBuffer = 64 << 10
+	// lastWord is how long a Close frame may take.
+	lastWord = time.Millisecond
 	// maxHandshake bounds the first message.
 	maxHandshake = 64 << 10
 )
 
 // serverConn is one connection of a hub server.
 type serverConn struct {
-	// immutable after authenticate
-	b                                         *Backend
-	hub, cid, target, serverID, agent, remote string
-	log                                       *slog.Logger
-	// immutable after open
-	ws     *websocket.Conn
-	opened time.Time
-	// immutable after the handshake
-	kind  serviceprotocol.ConnectionKind
-	level int32
-
+	peer
+	b       *Backend
+	log     *slog.Logger
+	ws      *websocket.Conn // set by open, under ending.mu
 	out     outgoing
 	clients clientTable
 	clock   serverClock
 	ending  ending
 	// leaving is what the hub server's fin ping asked for; see drain.go.
 	leaving atomic.Int32
-	// established: the handshake is done.
-	established atomic.Bool
-	reader      messageReader
+	reader  messageReader
+}
+
+// peer is who is at the other end.
+type peer struct {
+	// immutable: what the request said
+	hub, cid, target, serverID, agent, remote string
+	// immutable after the handshake
+	kind  serviceprotocol.ConnectionKind
+	level int32
 }
 
 // serverClock is what the sweeper looks at.
 type serverClock struct {
-	lastRead atomic.Int64 // unix nanoseconds
+	opened time.Time // immutable after open
+	// established: the handshake is done.
+	established atomic.Bool
+	lastRead    atomic.Int64 // unix nanoseconds
 	// paused: the reader waits for the gateway, and silence does not count (D12).
 	paused   atomic.Bool
 	nextPing time.Time // the sweeper's own
@@ -80,14 +85,14 @@ type messageReader struct {
 
 func (sc *serverConn) open(ws *websocket.Conn) {
 	limits := sc.b.opts.Limits()
-	sc.opened = time.Now()
+	sc.clock.opened = time.Now()
 	sc.ending.mu.Lock()
 	sc.ws = ws
 	if sc.ending.reason != "" {
 		_ = ws.Close() // Backend.Close was faster
 	}
 	sc.ending.mu.Unlock()
-	sc.clock.lastRead.Store(sc.opened.UnixNano())
+	sc.clock.lastRead.Store(sc.clock.opened.UnixNano())
 	sc.out.init(limits.QueueBytes)
 	stream := &byteStream{ws: ws, lastRead: &sc.clock.lastRead, bytesIn: &sc.b.counts.bytesIn}
 	sc.reader = messageReader{
@@ -109,23 +114,23 @@ func (sc *serverConn) run() {
 }
 
 // end decides that the connection ends and cuts its socket; run does the rest.
-// It never blocks. The first reason counts.
+// The first reason counts. It may take a moment for a last word to the hub
+// server: no lock may be held.
 func (sc *serverConn) end(reason End, err error) {
 	sc.ending.mu.Lock()
-	defer sc.ending.mu.Unlock()
-	if sc.ending.reason != "" {
+	first, ws := sc.ending.reason == "", sc.ws
+	if first {
+		sc.ending.reason, sc.ending.err = reason, err
+	}
+	sc.ending.mu.Unlock()
+	if !first || ws == nil {
 		return
 	}
-	sc.ending.reason, sc.ending.err = reason, err
-	if sc.ws == nil {
-		return
+	if code, ok := closeCodes[reason]; ok {
+		// It waits for a write that is under way, but not long.
+		_ = ws.WriteControl(websocket.CloseMessage, websocket.FormatCloseMessage(code, string(reason)), time.Now().Add(lastWord))
 	}
-	code, polite := closeCodes[reason]
-	if polite {
-		// A control frame waits for a write that is under way, but not long.
-		_ = sc.ws.WriteControl(websocket.CloseMessage, websocket.FormatCloseMessage(code, string(reason)), time.Now().Add(time.Millisecond))
-	}
-	_ = sc.ws.Close()
+	_ = ws.Close()
 }
 
 // closeCodes are what the hub server is told; reasons that are not here find a
@@ -152,7 +157,7 @@ func (sc *serverConn) close() {
 	reason, err := sc.endReason()
 	sc.b.counts.end(reason)
 	sc.log.Info("server connection closed", "reason", string(reason), "err", err,
-		"clients", len(clients), "lasted", time.Since(sc.opened).Round(time.Millisecond))
+		"clients", len(clients), "lasted", time.Since(sc.clock.opened).Round(time.Millisecond))
 	for _, s := range append(clients, former...) {
 		s.serverLost(sc, reason)
 	}

@@ -59,6 +59,7 @@ func (b *Backend) Accept(c *gateway.Conn, h gateway.Handshake) (gateway.Session,
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.assign(wishOf(c.Identity(), mode)) {
+		c.Announce() // hub servers send before their answer to the handshake comes
 		s.openOn(s.server, "")
 		return s, nil
 	}

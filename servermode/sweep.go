@@ -44,7 +44,7 @@ var plainPing = &serviceprotocol.Ping{}
 // sweep pings, notices silence and moves the clients of a hub server that leaves.
 // Connections before their handshake have no such deadlines.
 func (sc *serverConn) sweep(now time.Time) {
-	if !sc.established.Load() {
+	if !sc.clock.established.Load() {
 		return
 	}
 	silent := now.Sub(time.Unix(0, sc.clock.lastRead.Load()))

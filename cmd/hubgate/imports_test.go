@@ -52,8 +52,9 @@ var forTests = []string{"gatewaytest", "store", "backplane", "hubserver"}
 
 // whole are the parts that tests of a package put together to see it from outside.
 var whole = map[string][]string{
-	"servermode": {"clientws"},
-	"hubserver":  {"gateway", "clientws", "servermode"},
+	"servermode":  {"clientws"},
+	"hubserver":   {"gateway", "clientws", "servermode"},
+	"cmd/hubgate": {"serviceprotocol"},
 }
 
 // forOthers are packages for programs outside, such as the examples.

@@ -195,24 +195,42 @@ type client struct {
 	queued []string
 }
 
-// connect negotiates and connects as browsers do: the token in a header first,
-// then in the query.
+// connect opens a client, which is accepted.
 func (p *program) connect(hub, user string) *client {
 	p.t.Helper()
-	token, err := auth.SignClient(auth.EmulatorKey, p.URL, hub, auth.ClientTokenSpec{UserID: user})
+	c := p.dial(hub, auth.ClientTokenSpec{UserID: user})
+	require.Equal(p.t, `{}`, c.handshake())
+	return c
+}
+
+// dial opens a client that has not said anything.
+func (p *program) dial(hub string, spec auth.ClientTokenSpec) *client {
+	p.t.Helper()
+	token, err := auth.SignClient(auth.EmulatorKey, p.URL, hub, spec)
 	require.NoError(p.t, err)
+	return p.dialWith(hub, token, nil)
+}
+
+// dialWith negotiates and opens a WebSocket as browsers do: the token in a
+// header first, then in the query.
+func (p *program) dialWith(hub, token string, header http.Header) *client {
+	p.t.Helper()
 	status, answer := p.request(http.MethodPost, p.URL+"/client/negotiate?negotiateVersion=1&hub="+hub, "", "Authorization", "Bearer "+token)
 	require.Equal(p.t, http.StatusOK, status, answer)
 	var negotiated struct{ ConnectionID, ConnectionToken string }
 	require.NoError(p.t, json.Unmarshal([]byte(answer), &negotiated))
 	u := "ws" + strings.TrimPrefix(p.URL, "http") + "/client/?hub=" + hub + "&id=" + negotiated.ConnectionToken + "&access_token=" + token
-	conn, _, err := websocket.DefaultDialer.Dial(u, nil)
+	conn, _, err := websocket.DefaultDialer.Dial(u, header)
 	require.NoError(p.t, err)
 	p.t.Cleanup(func() { conn.Close() })
-	c := &client{t: p.t, conn: conn, id: negotiated.ConnectionID}
+	return &client{t: p.t, conn: conn, id: negotiated.ConnectionID}
+}
+
+// handshake asks for the JSON protocol and returns the answer.
+func (c *client) handshake() string {
+	c.t.Helper()
 	c.send(`{"protocol":"json","version":1}`)
-	require.Equal(p.t, `{}`, c.next())
-	return c
+	return c.next()
 }
 
 func (c *client) send(record string) {
@@ -249,6 +267,27 @@ func (c *client) leave() {
 			return
 		}
 	}
+}
+
+// invoke calls a method and returns the completion.
+func (c *client) invoke(target, arguments string) string {
+	c.t.Helper()
+	c.send(`{"type":1,"invocationId":"i","target":"` + target + `","arguments":[` + arguments + `]}`)
+	for {
+		if record := c.next(); strings.Contains(record, `"type":3`) {
+			return record
+		}
+	}
+}
+
+// wantClose waits for a Close record that allows to reconnect, or forbids it,
+// and for the end.
+func (c *client) wantClose(reconnect bool) {
+	c.t.Helper()
+	record := c.next()
+	require.Contains(c.t, record, `"type":7`)
+	require.Equal(c.t, reconnect, strings.Contains(record, `"allowReconnect":true`), record)
+	require.Equal(c.t, websocket.CloseNormalClosure, c.wantEnd())
 }
 
 // wantEnd waits for the transport's end and returns the close code.

@@ -47,6 +47,7 @@ export class Client {
     if (options.reconnect) builder = builder.withAutomaticReconnect(options.reconnect);
     if (options.stateful) builder = builder.withStatefulReconnect();
     this.connection = builder.build();
+    this.Subject = signalr.Subject;
     this.inboxes = new Map();
     this.closed = new Promise((resolve) => this.connection.onclose((error) => resolve({ error })));
     this.reconnecting = new Inbox('reconnecting');
@@ -67,6 +68,11 @@ export class Client {
       this.connection.on(target, (...args) => inbox.put(args));
     }
     return this.inboxes.get(target);
+  }
+
+  /** A stream to the server: an argument whose next(), complete() and error() it gets. */
+  subject() {
+    return new this.Subject();
   }
 
   start() {
