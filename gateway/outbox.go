@@ -82,11 +82,16 @@ func (o *outbox) unclaim() {
 	o.claimed = false
 }
 
-// putFirst puts a record in front of those that were held.
+// putFirst puts a record in front of those that were held; frames of the
+// transport's own that came before them stay first.
 func (o *outbox) putFirst(r OutRecord) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	o.records = slices.Insert(o.records, 0, r)
+	at := slices.IndexFunc(o.records, func(have OutRecord) bool { return !have.framed })
+	if at < 0 {
+		at = len(o.records)
+	}
+	o.records = slices.Insert(o.records, at, r)
 	o.bytes += len(r.Bytes)
 }
 
