@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"os"
 	"path/filepath"
 	"time"
 
@@ -34,7 +35,7 @@ func Watch(ctx context.Context, paths []string, changed func()) error {
 	defer watcher.Close()
 	w := watch{
 		paths: paths, follow: watcher.Add, changed: changed,
-		events: watcher.Events, errs: watcher.Errors, seen: make(map[string][sha256.Size]byte),
+		events: watcher.Events, errs: watcher.Errors,
 	}
 	if err := w.followAll(); err != nil {
 		return fmt.Errorf("watch files: %w", err)
@@ -49,7 +50,13 @@ type watch struct {
 	changed func()
 	events  <-chan fsnotify.Event
 	errs    <-chan error
-	seen    map[string][sha256.Size]byte // of the files that exist
+	seen    map[string]version // of the files that exist
+}
+
+// version tells a file's content from what was there before.
+type version struct {
+	content  [sha256.Size]byte
+	modified int64 // unix nanoseconds
 }
 
 // followAll watches the directories of the files and of what they link to.
@@ -112,14 +119,19 @@ func (w *watch) run(ctx context.Context) error {
 	}
 }
 
-// compare reads all files and says whether any differs from the last time.
-// Content is compared, since neither times nor events tell whether a file that
-// a link leads to is another one.
+// compare reads all files and says whether any differs from the last time. The
+// content counts, since times do not tell whether a file that a link leads to
+// is another one; and the time, since content that has changed and changed back
+// may have been read in between, by changed.
 func (w *watch) compare() bool {
-	now := make(map[string][sha256.Size]byte, len(w.paths))
+	now := make(map[string]version, len(w.paths))
 	for _, path := range w.paths {
+		info, err := os.Stat(path)
+		if err != nil {
+			continue
+		}
 		if data, err := readFile(path); err == nil {
-			now[path] = sha256.Sum256(data)
+			now[path] = version{sha256.Sum256(data), info.ModTime().UnixNano()}
 		}
 	}
 	same := maps.Equal(now, w.seen)

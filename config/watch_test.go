@@ -2,7 +2,6 @@ package config
 
 import (
 	"context"
-	"crypto/sha256"
 	"errors"
 	"os"
 	"path/filepath"
@@ -98,6 +97,39 @@ func TestWatchFile(t *testing.T) {
 	})
 }
 
+// A file changes after it was compared and before changed reads it, and then
+// back: what changed has read must not stay the last word.
+func TestWatchFileThatChangesBack(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "settings.json")
+	put := func(content string, modified int64) {
+		writeFile(t, path+"~", content)
+		require.NoError(t, os.Chtimes(path+"~", time.Time{}, time.Unix(modified, 0)))
+		require.NoError(t, os.Rename(path+"~", path))
+	}
+	put("a", 1)
+	called, goOn, content := make(chan struct{}), make(chan struct{}), make(chan string)
+	ctx, cancel := context.WithCancel(t.Context())
+	ended := make(chan error, 1)
+	go func() {
+		ended <- Watch(ctx, []string{path}, func() {
+			called <- struct{}{}
+			<-goOn
+			data, _ := os.ReadFile(path)
+			content <- string(data)
+		})
+	}()
+	<-called
+	put("b", 2)
+	goOn <- struct{}{}
+	require.Equal(t, "b", <-content)
+	put("a", 3)
+	<-called
+	goOn <- struct{}{}
+	require.Equal(t, "a", <-content)
+	cancel()
+	require.NoError(t, <-ended)
+}
+
 // TestWatchKubernetesVolume switches the link that a mounted ConfigMap has
 // between the file's link and its content.
 func TestWatchKubernetesVolume(t *testing.T) {
@@ -152,7 +184,7 @@ func startFakeWatch(t *testing.T) *fakeWatch {
 	}
 	w := watch{
 		paths: []string{f.path}, follow: func(string) error { return nil }, changed: func() { f.calls.Add(1) },
-		events: f.events, errs: f.errs, seen: make(map[string][sha256.Size]byte),
+		events: f.events, errs: f.errs,
 	}
 	ctx, cancel := context.WithCancel(t.Context())
 	f.cancel = cancel

@@ -126,8 +126,8 @@ func TestD12APublisherFasterThanTheClients(t *testing.T) {
 		slow.Stall()
 		for range 2 {
 			s.send(&sp.BroadcastData{Payloads: message(strings.Repeat("x", 60_000))})
+			synctest.Wait()
 		}
-		synctest.Wait()
 		start := time.Now()
 		s.send(&sp.BroadcastData{Payloads: message("after")}, &sp.CheckUserExistence{User: "x", AckID: 3})
 		synctest.Wait()

@@ -106,6 +106,22 @@ func (a *application) ready(t *testing.T) {
 	require.NoError(t, a.Ready(ctx))
 }
 
+// wantGone waits until the clients of these users have left, in any order.
+func (a *application) wantGone(t *testing.T, users ...string) {
+	t.Helper()
+	deadline := time.After(patience)
+	var gone []string
+	for range users {
+		select {
+		case user := <-a.gone:
+			gone = append(gone, user)
+		case <-deadline:
+			t.Fatalf("only %v have left", gone)
+		}
+	}
+	require.ElementsMatch(t, users, gone)
+}
+
 // serverHandshake connects as a hub server of that kind and returns the answer.
 func (p *program) serverHandshake(path string, kind serviceprotocol.ConnectionKind) *serviceprotocol.HandshakeResponse {
 	p.t.Helper()
