@@ -165,14 +165,7 @@ func (s *server) buildGateway(listeners []net.Listener) error {
 	if err != nil {
 		return err
 	}
-	clients := clientws.New(clientws.Options{
-		Gateway: hub, Verifier: verifier, Sealer: sealer, Node: node,
-		Origins:        func() []string { return s.live.load().source.CORS.AllowedOrigins },
-		Limits:         func() clientws.Limits { return s.live.load().clients },
-		KeepHeaders:    func(hub string) bool { return s.live.load().source.ModeOf(hub) != settings.Serverless },
-		TrustedProxies: s.config.Network.TrustedProxies,
-		Logger:         s.log.With("part", partClients), Metrics: clientMetrics{s.admin.Metrics},
-	})
+	clients := s.newClients(hub, verifier, sealer, node)
 	s.teardowns.add("client endpoint", ignoreContext(clients.Close))
 	rest := restapi.New(restapi.Options{
 		Hubs: hub, UserGroups: hub, Tokens: verifier, SignClient: s.signClient,
@@ -193,6 +186,17 @@ func (s *server) buildGateway(listeners []net.Listener) error {
 	s.teardowns.add("hub servers", behind.servers.Close)
 	s.teardowns.add("clients", hub.Drain)
 	return nil
+}
+
+func (s *server) newClients(hub *gateway.Gateway, verifier *auth.Verifier, sealer *auth.Sealer, node string) *clientws.Handler {
+	return clientws.New(clientws.Options{
+		Gateway: hub, Verifier: verifier, Sealer: sealer, Node: node,
+		Origins:        func() []string { return s.live.load().source.CORS.AllowedOrigins },
+		Limits:         func() clientws.Limits { return s.live.load().clients },
+		KeepHeaders:    func(hub string) bool { return s.live.load().source.ModeOf(hub) != settings.Serverless },
+		TrustedProxies: s.config.Network.TrustedProxies,
+		Logger:         s.log.With("part", "clients"), Metrics: clientMetrics{s.admin.Metrics},
+	})
 }
 
 // open serves clients, hub servers and REST.
