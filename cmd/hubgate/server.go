@@ -129,7 +129,7 @@ func (s *server) newBackends(node string, verifier *auth.Verifier) backends {
 		Verifier: verifier, Node: node, Serverless: b.webhooks,
 		Mode:   func(hub string) servermode.Mode { return servermode.Mode(s.live.load().source.ModeOf(hub)) },
 		Limits: func() servermode.Limits { return s.live.load().servers },
-		Logger: s.log.With("part", "servers"),
+		Logger: s.log.With("part", partServers),
 	})
 	return b
 }
@@ -195,7 +195,7 @@ func (s *server) newClients(hub *gateway.Gateway, verifier *auth.Verifier, seale
 		Limits:         func() clientws.Limits { return s.live.load().clients },
 		KeepHeaders:    func(hub string) bool { return s.live.load().source.ModeOf(hub) != settings.Serverless },
 		TrustedProxies: s.config.Network.TrustedProxies,
-		Logger:         s.log.With("part", "clients"), Metrics: clientMetrics{s.admin.Metrics},
+		Logger:         s.log.With("part", partClients), Metrics: clientMetrics{s.admin.Metrics},
 	})
 }
 

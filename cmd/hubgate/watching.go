@@ -34,6 +34,7 @@ const (
 	partClients  = "clients"
 	partREST     = "rest"
 	partUpstream = "upstream"
+	partServers  = "servers"
 )
 
 type clientMetrics struct{ *admin.Metrics }
