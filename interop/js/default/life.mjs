@@ -121,6 +121,44 @@ async function gatewayRestarts(combinations) {
   assert.deepEqual(await world.close(), [0, 0, 0]);
 }
 
+/** With a grace period the clients of a server that dies stay: another one takes them. */
+async function held(combinations) {
+  const world = await World.create(['--mode', 'default', '--servers-grace-period', '1m']);
+  const [victim, survivor] = [await world.start(), await world.start()];
+  const clients = await crowd(world, combinations, victim.hub, {});
+  const [where, ids] = [await serversOf(clients), clients.map((client) => client.id)];
+  const onVictim = clients.filter((_, index) => where[index] === victim.name);
+  const cutOff = onVictim.map((client) => assert.rejects(client.invoke('Slow', 60_000), /./));
+  await Promise.all(onVictim.map((client) => client.invoke('Join', 'kept')));
+  await victim.kill();
+  await Promise.all(cutOff);
+  assert.deepEqual([...new Set(await serversOf(clients))], [survivor.name]);
+  await survivor.control('POST', 'group/kept', { method: 'news', message: 'still in the group' });
+  for (const client of onVictim) assert.deepEqual(await client.inbox('news').next(), ['still in the group']);
+  // Now there is no other server, until one comes.
+  await survivor.kill();
+  const successor = await world.start();
+  assert.deepEqual([...new Set(await serversOf(clients))], [successor.name]);
+  assert.deepEqual(clients.map((client) => client.id), ids, 'the clients have noticed nothing');
+  await Promise.all(clients.map((client) => client.stop()));
+  assert.deepEqual(await world.close(), [0, 0]);
+}
+
+/** A token that asks for it: asrs.s.coae closes the client when the token expires, at asrs.s.aeo. */
+async function expires(world, combinations) {
+  const [server] = await world.servers(1);
+  const aeo = Math.floor(Date.now() / 1000) + 5;
+  const claims = { 'asrs.s.coae': 'true', 'asrs.s.aeo': `${aeo}` };
+  const grant = { hub: server.hub, claims };
+  const clients = await Promise.all(combinations.map((one) => world.connect(one, grant, { reconnect: [0] })));
+  for (const client of clients) assert.equal(await client.invoke('Echo', 'in time'), 'in time');
+  for (const client of clients) {
+    await client.reconnecting.next();
+    assert.ok(Date.now() / 1000 > aeo - 1, 'not before');
+    await client.stop();
+  }
+}
+
 export function lifeCases(world, combinations) {
   return [
     ['all clients: H32 H58 H71 C53 two servers: load, broadcasts, groups and client results across', () => twoServers(world, combinations)],
@@ -128,6 +166,8 @@ export function lifeCases(world, combinations) {
     ['all clients: D6 the last server is gone: clients are refused', () => lastServerGone(world, combinations)],
     ['all clients: H74 H75 H77 a server hands over clients that invoke all the time; nothing is lost, nothing runs twice', () => migrated(world, combinations)],
     ['H74 H76 a server that waits for its clients takes no new ones', () => waitsForClients(world, combinations)],
+    ['all clients: kill -9 with a grace period: clients stay, what was running fails', () => held(combinations)],
+    ['all clients: H54 a token that closes its client when it expires', () => expires(world, combinations)],
     ['all clients: H30 C78 the gateway restarts: servers and clients come back', () => gatewayRestarts(combinations)],
   ];
 }

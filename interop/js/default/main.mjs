@@ -1,4 +1,5 @@
 // The official JavaScript clients, versions 8, 9 and 10, with hub servers behind hubgate (HUBGATE_BIN) in Default mode.
+// HUBGATE_CASES, a regular expression, chooses among the cases.
 import assert from 'node:assert/strict';
 import { combinations } from '../lib/clients.mjs';
 import { Report } from '../lib/report.mjs';

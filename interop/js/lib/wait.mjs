@@ -1,6 +1,6 @@
 // Waiting for things that happen, with a bound and a name for what did not happen.
 
-/** Far more than anything takes on a busy machine: a wait that ends by it is a failure, never a measurement. */
+/** Far more than anything takes on a busy machine: a wait that ends by it is a failure, never a measurement. HUBGATE_PATIENCE shortens it. */
 export const patience = Number(process.env.HUBGATE_PATIENCE ?? 60_000);
 
 export const sleep = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
