@@ -41,30 +41,34 @@ func TestOpening(t *testing.T) {
 }
 
 func TestHandshakeRefusedByTheHub(t *testing.T) {
-	inWorld(t, func(t *testing.T, w *world) {
-		s := w.server(dial{silent: true})
-		c := w.connect("1", "")
-		s.data("1", `{"error":"wrong protocol"}`+"\x1e")
-		s.send(&sp.CloseConnection{ConnectionID: "1"})
-		synctest.Wait()
-		require.Equal(t, gateway.CloseHandshakeError, c.WantEnd(w.ctx()).Reason)
-		require.Equal(t, []string{`{"error":"wrong protocol"}` + "\x1e"}, c.Got(), "H36 the client gets the text")
-		require.Empty(t, s.take(sp.TypeCloseConnection))
+	t.Run("H36 the client gets the text and is closed", func(t *testing.T) {
+		inWorld(t, func(t *testing.T, w *world) {
+			s := w.server(dial{silent: true})
+			c := w.connect("1", "")
+			s.data("1", `{"error":"wrong protocol"}`+"\x1e")
+			s.send(&sp.CloseConnection{ConnectionID: "1"})
+			synctest.Wait()
+			require.Equal(t, gateway.CloseHandshakeError, c.WantEnd(w.ctx()).Reason)
+			require.Equal(t, []string{`{"error":"wrong protocol"}` + "\x1e"}, c.Got(), "H36 the client gets the text")
+			require.Empty(t, s.take(sp.TypeCloseConnection))
+		})
 	})
 }
 
 func TestEcho(t *testing.T) {
-	inWorld(t, func(t *testing.T, w *world) {
-		s := w.server(dial{})
-		c := w.connect("1", "ann")
-		s.take(sp.TypeConnectionData)
-		s.setOn(func(m sp.Message) {
-			if d, ok := m.(*sp.ConnectionData); ok {
-				s.data(d.ConnectionID, string(d.Payload))
-			}
+	t.Run("H47 pings pass both ways", func(t *testing.T) {
+		inWorld(t, func(t *testing.T, w *world) {
+			s := w.server(dial{})
+			c := w.connect("1", "ann")
+			s.take(sp.TypeConnectionData)
+			s.setOn(func(m sp.Message) {
+				if d, ok := m.(*sp.ConnectionData); ok {
+					s.data(d.ConnectionID, string(d.Payload))
+				}
+			})
+			require.NoError(t, c.Conn.Feed([]byte(call("7", "echo")+"{\"type\":6}\x1e")))
+			synctest.Wait()
+			require.Equal(t, []string{"{}\x1e", call("7", "echo"), "{\"type\":6}\x1e"}, c.Got(), "H47 pings pass, H48 records come one by one")
 		})
-		require.NoError(t, c.Conn.Feed([]byte(call("7", "echo")+"{\"type\":6}\x1e")))
-		synctest.Wait()
-		require.Equal(t, []string{"{}\x1e", call("7", "echo"), "{\"type\":6}\x1e"}, c.Got(), "H47 pings pass, H48 records come one by one")
 	})
 }

@@ -15,19 +15,21 @@ import (
 )
 
 func TestLostServerConnection(t *testing.T) {
-	inWorld(t, func(t *testing.T, w *world) {
-		first := w.server(dial{})
-		a := w.connect("1", "")
-		second := w.server(dial{id: "s2"})
-		b := w.connect("2", "")
-		require.NoError(t, first.ws.Close())
-		synctest.Wait()
-		cause := a.WantEnd(t.Context())
-		require.Equal(t, gateway.CloseServerConnectionClosed, cause.Reason, "H46")
-		require.True(t, cause.AllowReconnect, "H46")
-		require.Nil(t, b.Conn.CloseRequested(), "H46 others are untouched")
-		require.NoError(t, second.end())
-		require.EqualValues(t, 1, w.Stats().Ended[servermode.EndBroken])
+	t.Run("H46 its clients may reconnect, others stay", func(t *testing.T) {
+		inWorld(t, func(t *testing.T, w *world) {
+			first := w.server(dial{})
+			a := w.connect("1", "")
+			second := w.server(dial{id: "s2"})
+			b := w.connect("2", "")
+			require.NoError(t, first.ws.Close())
+			synctest.Wait()
+			cause := a.WantEnd(t.Context())
+			require.Equal(t, gateway.CloseServerConnectionClosed, cause.Reason, "H46")
+			require.True(t, cause.AllowReconnect, "H46")
+			require.Nil(t, b.Conn.CloseRequested(), "H46 others are untouched")
+			require.NoError(t, second.end())
+			require.EqualValues(t, 1, w.Stats().Ended[servermode.EndBroken])
+		})
 	})
 }
 

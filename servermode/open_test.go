@@ -88,7 +88,7 @@ func TestChoice(t *testing.T) {
 		identity gateway.Identity
 		want     string // "" is refused
 	}{
-		{"no hub server", "default", nil, "", gateway.Identity{}, ""},
+		{"C67 no hub server", "default", nil, "", gateway.Identity{}, ""},
 		{"H50 Required", "default", map[string]dial{"a": {}, "b": {}}, "", sticky("Required", "b"), "b"},
 		{"H50 Required is gone", "default", map[string]dial{"a": {}}, "", sticky("Required", "b"), ""},
 		{"H50 Preferred", "default", map[string]dial{"a": {}, "b": {}}, "", sticky("Preferred", "b"), "b"},
@@ -165,17 +165,19 @@ func TestH37NothingOvertakesTheHandshakeAnswer(t *testing.T) {
 }
 
 func TestRecordsAreNeverSplit(t *testing.T) {
-	inWorld(t, func(t *testing.T, w *world) {
-		s := w.server(dial{})
-		c := w.connect("1", "")
-		text := call("", "a") + call("", "b") + call("", "c")
-		for _, b := range []byte(text) {
-			s.data("1", string(b))
-		}
-		s.data("1", text[:50])
-		s.data("1", text[50:])
-		synctest.Wait()
-		want := []string{"{}\x1e", call("", "a"), call("", "b"), call("", "c"), call("", "a"), call("", "b"), call("", "c")}
-		require.Equal(t, want, c.Got(), "H48")
+	t.Run("H48 records arrive whole however they were cut", func(t *testing.T) {
+		inWorld(t, func(t *testing.T, w *world) {
+			s := w.server(dial{})
+			c := w.connect("1", "")
+			text := call("", "a") + call("", "b") + call("", "c")
+			for _, b := range []byte(text) {
+				s.data("1", string(b))
+			}
+			s.data("1", text[:50])
+			s.data("1", text[50:])
+			synctest.Wait()
+			want := []string{"{}\x1e", call("", "a"), call("", "b"), call("", "c"), call("", "a"), call("", "b"), call("", "c")}
+			require.Equal(t, want, c.Got(), "H48")
+		})
 	})
 }

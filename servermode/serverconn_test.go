@@ -87,15 +87,15 @@ func TestRequestsThatAreNoServerConnection(t *testing.T) {
 }
 
 func TestHandshake(t *testing.T) {
-	forms := map[string]string{ // H18
-		"H18 two elements": "\x03\x92\x01\x01", "H18 four elements": "\x05\x94\x01\x01\x00\xa0", "H18 five elements": "\x06\x95\x01\x01\x00\xa0\x00",
-		"H18 six elements": "\x07\x96\x01\x01\x00\xa0\x00\x80", "H18 seven elements": "\x08\x97\x01\x01\x00\xa0\x00\x80\xc3",
+	forms := map[string]string{
+		"H18 H23 two elements": "\x03\x92\x01\x01", "H18 H23 four elements": "\x05\x94\x01\x01\x00\xa0", "H18 H23 five elements": "\x06\x95\x01\x01\x00\xa0\x00",
+		"H18 H23 six elements": "\x07\x96\x01\x01\x00\xa0\x00\x80", "H18 H23 seven elements": "\x08\x97\x01\x01\x00\xa0\x00\x80\xc3",
 		"H18 H19 nine elements": "\x0a\x99\x01\x01\x00\xa0\x00\x80\xc3\xc0\xc0",
 	}
 	for name, raw := range forms {
 		t.Run(name, func(t *testing.T) {
 			inWorld(t, func(t *testing.T, w *world) {
-				s := w.server(dial{raw: []byte(raw)}) // H23: it wants the answer at once
+				s := w.server(dial{raw: []byte(raw)}) // it wants the answer at once
 				require.NoError(t, s.end())
 			})
 		})
@@ -116,7 +116,7 @@ func TestHandshake(t *testing.T) {
 		{"nothing", dial{raw: []byte{}}, servermode.ModeDefault, servermode.RefusedTimeout},
 	}
 	for _, c := range refusals {
-		t.Run("H29 "+c.name, func(t *testing.T) {
+		t.Run("H23 H29 "+c.name, func(t *testing.T) {
 			inWorld(t, func(t *testing.T, w *world) {
 				w.mode = c.mode
 				if c.want == servermode.RefusedTimeout {
@@ -143,7 +143,7 @@ func TestHandshake(t *testing.T) {
 			})
 		})
 	}
-	t.Run("H81 Weak is accepted in Serverless mode", func(t *testing.T) {
+	t.Run("H81 H83 Weak is accepted in Serverless mode", func(t *testing.T) {
 		inWorld(t, func(t *testing.T, w *world) {
 			w.mode = servermode.ModeServerless
 			s := w.server(dial{kind: sp.KindWeak})
@@ -244,7 +244,7 @@ func TestFraming(t *testing.T) {
 }
 
 func TestKeepAlive(t *testing.T) {
-	t.Run("H24 bytes at least every 5 s for 60 s", func(t *testing.T) {
+	t.Run("H24 H25 bytes at least every 5 s for 60 s", func(t *testing.T) {
 		inWorld(t, func(t *testing.T, w *world) {
 			s := w.server(dial{})
 			var last = time.Now()
@@ -298,35 +298,37 @@ func (s *hubServer) clients() []string {
 }
 
 func TestPings(t *testing.T) {
-	inWorld(t, func(t *testing.T, w *world) {
-		s := w.server(dial{id: "b"})
-		w.server(dial{id: "a"})
-		time.Sleep(2 * time.Second)
-		s.take(sp.TypePing)
-		s.send(sp.StatusQuestionPing())
-		synctest.Wait()
-		active, ok := s.next(sp.TypePing).(*sp.Ping).Status()
-		require.True(t, ok)
-		require.False(t, active, "H26 no clients")
-		w.connect("1", "")
-		s.send(sp.StatusQuestionPing())
-		synctest.Wait()
-		active, _ = s.next(sp.TypePing).(*sp.Ping).Status()
-		require.True(t, active, "H26 clients")
-
-		var before int64
-		for range 3 {
-			s.send(sp.ServersQuestionPing())
+	t.Run("H26 H27 H80 questions of the hub server", func(t *testing.T) {
+		inWorld(t, func(t *testing.T, w *world) {
+			s := w.server(dial{id: "b"})
+			w.server(dial{id: "a"})
+			time.Sleep(2 * time.Second)
+			s.take(sp.TypePing)
+			s.send(sp.StatusQuestionPing())
 			synctest.Wait()
-			ticks, ids, ok := s.next(sp.TypePing).(*sp.Ping).Servers()
+			active, ok := s.next(sp.TypePing).(*sp.Ping).Status()
 			require.True(t, ok)
-			require.Equal(t, []string{"a", "b"}, ids, "H27 sorted ids")
-			require.Greater(t, ticks, before, "H27 growing ticks")
-			before = ticks
-		}
-		s.send(&sp.Ping{Values: []string{"echo", "x", "y", "z"}})
-		synctest.Wait()
-		require.Equal(t, []string{"echo", "x", "y", "z"}, s.next(sp.TypePing).(*sp.Ping).Values, "H80 unchanged")
+			require.False(t, active, "H26 no clients")
+			w.connect("1", "")
+			s.send(sp.StatusQuestionPing())
+			synctest.Wait()
+			active, _ = s.next(sp.TypePing).(*sp.Ping).Status()
+			require.True(t, active, "H26 clients")
+
+			var before int64
+			for range 3 {
+				s.send(sp.ServersQuestionPing())
+				synctest.Wait()
+				ticks, ids, ok := s.next(sp.TypePing).(*sp.Ping).Servers()
+				require.True(t, ok)
+				require.Equal(t, []string{"a", "b"}, ids, "H27 sorted ids")
+				require.Greater(t, ticks, before, "H27 growing ticks")
+				before = ticks
+			}
+			s.send(&sp.Ping{Values: []string{"echo", "x", "y", "z"}})
+			synctest.Wait()
+			require.Equal(t, []string{"echo", "x", "y", "z"}, s.next(sp.TypePing).(*sp.Ping).Values, "H80 unchanged")
+		})
 	})
 }
 

@@ -62,66 +62,70 @@ func TestMulticast(t *testing.T) {
 }
 
 func TestPayloads(t *testing.T) {
-	inWorld(t, func(t *testing.T, w *world) {
-		s := w.server(dial{})
-		json := w.connect("1", "")
-		packed := w.connectAs(gatewaytest.Options{ID: "2", Protocol: "messagepack"})
-		blazor := w.connectAs(gatewaytest.Options{ID: "3", Protocol: "blazorpack"})
-		frame := "\x0b\x95\x01\x80\xc0\xa4mess\x90\x90"
-		odd := `{ "type":1, "target":"odd","arguments":[ ]}` + "\x1e"
-		s.send(&sp.BroadcastData{Payloads: sp.Payloads{{Protocol: "JSON", Data: []byte(odd)}, {Protocol: "messagepack", Data: []byte(frame)},
-			{Protocol: "blazorpack", Data: []byte(frame)}}})
-		s.send(&sp.BroadcastData{Payloads: message("only")})
-		synctest.Wait()
-		require.Equal(t, odd, json.Got()[1], "H68 verbatim, the name in any letter case")
-		require.Equal(t, frame, packed.Got()[1], "H68")
-		require.Equal(t, frame, blazor.Got()[1], "H68")
-		packed.Want(w.ctx(), "only") // D11
-		require.Len(t, blazor.Got(), 2, "D11 nothing is made for other protocols")
+	t.Run("H68 D11 payloads are passed on as they are, nothing is made", func(t *testing.T) {
+		inWorld(t, func(t *testing.T, w *world) {
+			s := w.server(dial{})
+			json := w.connect("1", "")
+			packed := w.connectAs(gatewaytest.Options{ID: "2", Protocol: "messagepack"})
+			blazor := w.connectAs(gatewaytest.Options{ID: "3", Protocol: "blazorpack"})
+			frame := "\x0b\x95\x01\x80\xc0\xa4mess\x90\x90"
+			odd := `{ "type":1, "target":"odd","arguments":[ ]}` + "\x1e"
+			s.send(&sp.BroadcastData{Payloads: sp.Payloads{{Protocol: "JSON", Data: []byte(odd)}, {Protocol: "messagepack", Data: []byte(frame)},
+				{Protocol: "blazorpack", Data: []byte(frame)}}})
+			s.send(&sp.BroadcastData{Payloads: message("only")})
+			synctest.Wait()
+			require.Equal(t, odd, json.Got()[1], "H68 verbatim, the name in any letter case")
+			require.Equal(t, frame, packed.Got()[1], "H68")
+			require.Equal(t, frame, blazor.Got()[1], "H68")
+			packed.Want(w.ctx(), "only") // D11
+			require.Len(t, blazor.Got(), 2, "D11 nothing is made for other protocols")
+		})
 	})
 }
 
 func TestAcks(t *testing.T) {
-	inWorld(t, func(t *testing.T, w *world) {
-		s, other := w.server(dial{}), w.server(dial{id: "s2"})
-		a, b := w.connect("1", "ann"), w.connect("2", "bob")
-		type step struct {
-			row  string
-			m    sp.Message
-			want sp.AckStatus
-		}
-		const yes, no = sp.AckOK, sp.AckNotFound
-		for _, c := range []step{
-			{"H60 join of nobody", &sp.JoinGroupWithAck{ConnectionID: "x", Group: "g", AckID: 1}, no},
-			{"H59 join", &sp.JoinGroupWithAck{ConnectionID: "1", Group: "g", AckID: 1}, yes},
-			{"H65 group exists", &sp.CheckGroupExistence{Group: "g", AckID: 1}, yes},
-			{"H65 no such group", &sp.CheckGroupExistence{Group: "h", AckID: 1}, no},
-			{"H65 connection exists", &sp.CheckConnectionExistence{ConnectionID: "2", AckID: 1}, yes},
-			{"H65 no such connection", &sp.CheckConnectionExistence{ConnectionID: "3", AckID: 1}, no},
-			{"H65 user exists", &sp.CheckUserExistence{User: "ann", AckID: 1}, yes},
-			{"H65 no such user", &sp.CheckUserExistence{User: "eve", AckID: 1}, no},
-			{"H65 user not in group", &sp.CheckUserInGroup{User: "bob", Group: "g", AckID: 1}, no},
-			{"H59 leave", &sp.LeaveGroupWithAck{ConnectionID: "1", Group: "g", AckID: 1}, yes},
-			{"H65 the group is gone", &sp.CheckGroupExistence{Group: "g", AckID: 1}, no},
-			{"H59 leave of nobody", &sp.LeaveGroupWithAck{ConnectionID: "x", Group: "g", AckID: 1}, no},
-			{"H62 join one", &sp.JoinGroupWithAck{ConnectionID: "1", Group: "g", AckID: 1}, yes},
-			{"H62 join two", &sp.JoinGroupWithAck{ConnectionID: "1", Group: "h", AckID: 1}, yes},
-			{"H62 leave all", &sp.LeaveGroupWithAck{ConnectionID: "1", All: true, AckID: 1}, yes},
-			{"H62 one is gone", &sp.CheckGroupExistence{Group: "g", AckID: 1}, no},
-			{"H62 two is gone", &sp.CheckGroupExistence{Group: "h", AckID: 1}, no},
-			{"H64 user without connections", &sp.UserJoinGroupWithAck{User: "eve", Group: "u", AckID: 1}, yes},
-			{"H65 eve in group", &sp.CheckUserInGroup{User: "eve", Group: "u", AckID: 1}, yes},
-			{"H62 user leaves all", &sp.UserLeaveGroupWithAck{User: "eve", All: true, AckID: 1}, yes},
-			{"H65 eve not in group", &sp.CheckUserInGroup{User: "eve", Group: "u", AckID: 1}, no},
-			{"H69 members", &sp.GroupMemberQuery{Group: "u", AckID: 1}, sp.AckInternalError},
-			{"H67 close of nobody", &sp.CloseConnectionWithAck{ConnectionID: "x", AckID: 1}, no},
-		} {
-			w.t.Log(c.row)
-			s.wantAck(c.want, 1, c.m)
-			require.Empty(t, other.take(sp.TypeAck), "an ack goes where the message came from")
-		}
-		require.Nil(t, a.Conn.CloseRequested())
-		require.Nil(t, b.Conn.CloseRequested())
+	t.Run("H59 H60 H62 H64 H65 each question is answered where it was asked", func(t *testing.T) {
+		inWorld(t, func(t *testing.T, w *world) {
+			s, other := w.server(dial{}), w.server(dial{id: "s2"})
+			a, b := w.connect("1", "ann"), w.connect("2", "bob")
+			type step struct {
+				row  string
+				m    sp.Message
+				want sp.AckStatus
+			}
+			const yes, no = sp.AckOK, sp.AckNotFound
+			for _, c := range []step{
+				{"H60 join of nobody", &sp.JoinGroupWithAck{ConnectionID: "x", Group: "g", AckID: 1}, no},
+				{"H59 join", &sp.JoinGroupWithAck{ConnectionID: "1", Group: "g", AckID: 1}, yes},
+				{"H65 group exists", &sp.CheckGroupExistence{Group: "g", AckID: 1}, yes},
+				{"H65 no such group", &sp.CheckGroupExistence{Group: "h", AckID: 1}, no},
+				{"H65 connection exists", &sp.CheckConnectionExistence{ConnectionID: "2", AckID: 1}, yes},
+				{"H65 no such connection", &sp.CheckConnectionExistence{ConnectionID: "3", AckID: 1}, no},
+				{"H65 user exists", &sp.CheckUserExistence{User: "ann", AckID: 1}, yes},
+				{"H65 no such user", &sp.CheckUserExistence{User: "eve", AckID: 1}, no},
+				{"H65 user not in group", &sp.CheckUserInGroup{User: "bob", Group: "g", AckID: 1}, no},
+				{"H59 leave", &sp.LeaveGroupWithAck{ConnectionID: "1", Group: "g", AckID: 1}, yes},
+				{"H65 the group is gone", &sp.CheckGroupExistence{Group: "g", AckID: 1}, no},
+				{"H59 leave of nobody", &sp.LeaveGroupWithAck{ConnectionID: "x", Group: "g", AckID: 1}, no},
+				{"H62 join one", &sp.JoinGroupWithAck{ConnectionID: "1", Group: "g", AckID: 1}, yes},
+				{"H62 join two", &sp.JoinGroupWithAck{ConnectionID: "1", Group: "h", AckID: 1}, yes},
+				{"H62 leave all", &sp.LeaveGroupWithAck{ConnectionID: "1", All: true, AckID: 1}, yes},
+				{"H62 one is gone", &sp.CheckGroupExistence{Group: "g", AckID: 1}, no},
+				{"H62 two is gone", &sp.CheckGroupExistence{Group: "h", AckID: 1}, no},
+				{"H64 user without connections", &sp.UserJoinGroupWithAck{User: "eve", Group: "u", AckID: 1}, yes},
+				{"H65 eve in group", &sp.CheckUserInGroup{User: "eve", Group: "u", AckID: 1}, yes},
+				{"H62 user leaves all", &sp.UserLeaveGroupWithAck{User: "eve", All: true, AckID: 1}, yes},
+				{"H65 eve not in group", &sp.CheckUserInGroup{User: "eve", Group: "u", AckID: 1}, no},
+				{"H69 members", &sp.GroupMemberQuery{Group: "u", AckID: 1}, sp.AckInternalError},
+				{"H67 close of nobody", &sp.CloseConnectionWithAck{ConnectionID: "x", AckID: 1}, no},
+			} {
+				w.t.Log(c.row)
+				s.wantAck(c.want, 1, c.m)
+				require.Empty(t, other.take(sp.TypeAck), "an ack goes where the message came from")
+			}
+			require.Nil(t, a.Conn.CloseRequested())
+			require.Nil(t, b.Conn.CloseRequested())
+		})
 	})
 }
 

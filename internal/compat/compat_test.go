@@ -9,15 +9,18 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-const smallRows = "# First\nC01\tone\nC02\ttwo\nC03\tthree\n# Second\nR1\tfour\nD3\tfive\tC01 R1\nR2\tsix\nR3\tseven\n"
+const smallRows = "# First\nC01\tone\nC02\ttwo\nC03\tthree\n# Second\nR1\tfour\nD3\tfive\tC01 R1\nR2\tsix\nR3\tseven\n# Third\nH1\teight\nH7\tnine\nH13\tten\nH13a\televen\n"
 
 const smallResults = `# noise
 {"Action":"run","Package":"github.com/hubgate/hubgate/clientws","Test":"TestA/C03_not_passed_yet"}
 {"Action":"pass","Package":"github.com/hubgate/hubgate/clientws","Test":"TestA/C01_R1_spaces_are_underscores"}
 {"Action":"pass","Package":"github.com/hubgate/hubgate/clientws","Test":"TestA/C01_again"}
+{"Action":"pass","Package":"github.com/hubgate/hubgate/servermode","Test":"TestH7InTheName/H13a_C02x"}
+{"Action":"pass","Package":"github.com/hubgate/hubgate/servermode","Test":"TestH13Another"}
+{"Action":"pass","Package":"github.com/hubgate/hubgate/servermode","Test":"TestH1two"}
 {"Action":"fail","Package":"github.com/hubgate/hubgate/clientws","Test":"TestB/C02_failed"}
 {"Action":"skip","Package":"github.com/hubgate/hubgate/clientws","Test":"TestC/C02_skipped"}
-{"Action":"pass","Package":"github.com/hubgate/hubgate/clientws","Test":"TestC02IsNoWord/xC02/C020_C1"}
+{"Action":"pass","Package":"github.com/hubgate/hubgate/clientws","Test":"TestXC02/xC02/C020_C1_H1b"}
 {"Action":"pass","Package":"github.com/hubgate/hubgate/clientws"}
 `
 
@@ -37,14 +40,19 @@ func small(t *testing.T, reasons string) *table {
 }
 
 func TestOnlyPassedTestsCover(t *testing.T) {
-	tab := small(t, "C03\tnot built\nR2-R3\tnot built either\n")
+	tab := small(t, "C03\tnot built\nR2-R3\tnot built either\nH1\tnot built\n")
 	require.Equal(t, []string{"`clientws.TestA`", "interop python: C01"}, tab.covering(tab.rows["C01"]))
 	require.Equal(t, []string{"interop js: invoke through a webhook"}, tab.covering(tab.rows["C02"]))
 	require.Empty(t, tab.covering(tab.rows["C03"]))
 	require.Len(t, tab.covering(tab.rows["D3"]), 3, "rows that stand for it count")
+	require.Empty(t, tab.covering(tab.rows["H1"]))
+	for _, id := range []string{"H7", "H13a"} {
+		require.Equal(t, []string{"`servermode.TestH7InTheName`"}, tab.covering(tab.rows[id]))
+	}
+	require.Equal(t, []string{"`servermode.TestH13Another`"}, tab.covering(tab.rows["H13"]))
 	require.NoError(t, tab.uncovered())
 	page := string(tab.page())
-	require.Contains(t, page, "4 of 7 rows are covered")
+	require.Contains(t, page, "7 of 11 rows are covered")
 	require.Contains(t, page, "| C03 | three | *not built* |\n")
 	require.Contains(t, page, "| R3 | seven | *not built either* |\n")
 	require.Contains(t, page, "| C01 | one | `clientws.TestA`<br>interop python: C01 |\n")
@@ -83,7 +91,7 @@ func TestRows(t *testing.T) {
 		}
 		require.False(t, strings.ContainsAny(r.statement, "<>`"), id)
 	}
-	require.Equal(t, map[byte]int{'C': 121, 'R': 90, 'D': 16}, count)
+	require.Equal(t, map[byte]int{'C': 121, 'R': 90, 'D': 16, 'H': 89}, count)
 }
 
 func TestCheckComparesWithThePage(t *testing.T) {

@@ -1,5 +1,6 @@
 // Command compat makes docs/compatibility.md from the names of passed tests: a
-// row is covered by every test whose name holds its id as a word.
+// row is covered by every test whose name holds its id as a word, or is a function
+// whose name begins with it.
 //
 //	go test -json ./... > results.json
 //	HUBGATE_PASSED=passed.txt interop/run

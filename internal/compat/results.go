@@ -28,7 +28,7 @@ func (t *table) addGoTests(data []byte) error {
 			continue
 		}
 		function, _, _ := strings.Cut(event.Test, "/")
-		for _, id := range rowIDs(event.Test) {
+		for _, id := range append(leadingIDs(function), rowIDs(event.Test)...) {
 			t.cover(id, "`"+strings.TrimPrefix(event.Package, module)+"."+function+"`")
 		}
 	}
@@ -68,6 +68,15 @@ func about(name string, ids []string) string {
 		return name
 	}
 	return strings.Join(words, " ")
+}
+
+// leadingIDs is the id that a test function's name begins with, if any:
+// TestH37NothingOvertakes shows H37.
+func leadingIDs(function string) []string {
+	if found := leadingID.FindStringSubmatch(function); found != nil {
+		return found[1:]
+	}
+	return nil
 }
 
 // rowIDs returns the row ids that stand in a name as words. Go puts underscores
