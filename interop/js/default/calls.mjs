@@ -181,8 +181,8 @@ export function callCases(world, combination) {
     named('C01 H48 H57 H68 invoke and send, arguments and results of every type, 500 at a time', calls),
     named('H49 messages of 64 KB and 1 MB both ways', bigMessages),
     named('hub errors, crashes, unknown methods and wrong arguments are the call\'s, not the connection\'s', errors),
-    named('streams from the hub, their errors and their cancellation', streams),
-    named('streams to the hub, both ways at once, and their errors', uploads),
+    named('C83 streams from the hub, their errors and their cancellation', streams),
+    named('C84 streams to the hub, both ways at once, and their errors', uploads),
     named('H44 H45 Context.Abort', abortedByTheHub),
     named('H66 C77 REST close of a client behind a hub server, with reason, no reconnect', closedByRest),
   ];

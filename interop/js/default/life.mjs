@@ -163,7 +163,7 @@ export function lifeCases(world, combinations) {
   return [
     ['all clients: H32 H58 H71 C53 two servers: load, broadcasts, groups and client results across', () => twoServers(world, combinations)],
     ['all clients: H46 C76 kill -9 of a server: its clients reconnect to the other, the others stay', () => killed(world, combinations)],
-    ['all clients: D6 the last server is gone: clients are refused', () => lastServerGone(world, combinations)],
+    ['all clients: C67 the last server is gone: clients are refused', () => lastServerGone(world, combinations)],
     ['all clients: H74 H75 H77 a server hands over clients that invoke all the time; nothing is lost, nothing runs twice', () => migrated(world, combinations)],
     ['H74 H76 a server that waits for its clients takes no new ones', () => waitsForClients(world, combinations)],
     ['all clients: kill -9 with a grace period: clients stay, what was running fails', () => held(combinations)],
