@@ -187,7 +187,11 @@ func (c *Conn) SendFrame(bytes []byte) {
 }
 
 func (c *Conn) send(r OutRecord) {
-	c.shard.worker.queue.push(&sendOp{to: c.alone(), one: r})
+	s := sendOps.Get().(*sendOp)
+	s.self[0] = c
+	s.to = receivers{kind: TargetConnections, shard: c.shard, conns: s.self[:]}
+	s.one = r
+	c.shard.worker.queue.push(s)
 }
 
 func (c *Conn) alone() receivers {

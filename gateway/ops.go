@@ -2,6 +2,7 @@ package gateway
 
 import (
 	"context"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -16,7 +17,13 @@ type sendOp struct {
 	one OutRecord
 	// backlog is what the send counts for while it waits for the worker.
 	backlog *atomic.Int64
+	// self is the receiver of an op that came from sendOps and goes back there.
+	self [1]*Conn
 }
+
+// sendOps are reused for records to single connections: answers of the
+// application are as many as its messages.
+var sendOps = sync.Pool{New: func() any { return new(sendOp) }}
 
 func (s *sendOp) apply(w *worker) { w.fan.deliver(w, []op{s}) }
 
@@ -40,6 +47,10 @@ func (s *sendOp) record(protocol string) (OutRecord, bool) {
 func (s *sendOp) done() {
 	if s.backlog != nil {
 		s.backlog.Add(-int64(s.size()))
+	}
+	if s.self[0] != nil {
+		*s = sendOp{}
+		sendOps.Put(s)
 	}
 }
 
