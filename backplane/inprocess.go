@@ -60,7 +60,7 @@ func (p *port) Ask(ctx context.Context, cmd *gateway.Command) (gateway.Result, e
 			continue
 		}
 		r, err := n.Apply(ctx, cmd)
-		sum.Matched += r.Matched
+		sum.Add(r)
 		errs = append(errs, err)
 	}
 	return sum, errors.Join(errs...)

@@ -114,6 +114,10 @@ func TestEveryVerbOnTwoNodes(t *testing.T) {
 
 		c.do(gateway.Command{Verb: gateway.VerbJoin, Target: target(gateway.TargetUsers, "ann", "bob"), Group: "h"})
 		sameSet("123", c.reaches(target(gateway.TargetGroups, "h")))
+		listed, err := c.a.Do(ctx, &gateway.Command{Hub: "chat", Verb: gateway.VerbList, Target: target(gateway.TargetGroups, "h"),
+			Page: gateway.Page{After: "a-ann", Max: 1}})
+		require.NoError(t, err)
+		require.Equal(t, []gateway.Member{{ID: "b-ann", User: "ann"}}, listed.Members, "the first page behind a-ann, over both nodes")
 		require.Equal(t, 1, c.do(gateway.Command{Verb: gateway.VerbLeaveAll, Target: target(gateway.TargetConnections, "b-ann")}))
 		require.NoError(t, c.a.RemoveUserFromAllGroups(ctx, "chat", "bob"))
 		sameSet("1", c.reaches(target(gateway.TargetGroups, "h")))

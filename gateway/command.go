@@ -2,6 +2,8 @@ package gateway
 
 import (
 	"errors"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/hubgate/hubgate/hubprotocol"
@@ -23,6 +25,8 @@ const (
 	VerbClose
 	// VerbCount counts the target's connections; with Group set, those in it.
 	VerbCount
+	// VerbList is VerbCount that also names the connections, a page of them.
+	VerbList
 )
 
 // TargetKind says how a Target's IDs are meant.
@@ -59,7 +63,20 @@ type Command struct {
 	Cause Cause
 	// Membership qualifies VerbJoin and VerbLeave.
 	Membership Membership
+	// Page is what VerbList names.
+	Page Page
 }
+
+// Page is a part of a list of connections, which are ordered by id.
+type Page struct {
+	// After is the last id of the page before; empty for the first page.
+	After string
+	// Max is how many connections the page has at most.
+	Max int
+}
+
+// Member is one connection of a list.
+type Member struct{ ID, User string }
 
 // Membership says on whose behalf a connection is in a group.
 type Membership struct {
@@ -74,6 +91,20 @@ type Result struct {
 	// Matched is the number of connections the verb found. For VerbSend it is
 	// zero: sends are not waited for.
 	Matched int
+	// Members is the page of VerbList, ordered by id.
+	Members []Member
+}
+
+// Add joins the results of two parts of a cluster.
+func (r *Result) Add(other Result) {
+	r.Matched += other.Matched
+	r.Members = append(r.Members, other.Members...)
+}
+
+// cut orders the members and keeps those of the page.
+func (p Page) cut(members []Member) []Member {
+	slices.SortFunc(members, func(a, b Member) int { return strings.Compare(a.ID, b.ID) })
+	return members[:min(len(members), max(p.Max, 0))]
 }
 
 var (

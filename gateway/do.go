@@ -18,11 +18,14 @@ func (g *Gateway) Do(ctx context.Context, cmd *Command) (Result, error) {
 			return Result{}, err
 		}
 	}
-	here, err := g.Apply(ctx, cmd)
-	if err != nil || g.opts.Backplane == nil {
-		return here, err
+	r, err := g.Apply(ctx, cmd)
+	if err == nil && g.opts.Backplane != nil {
+		r, err = g.elsewhere(ctx, cmd, r)
 	}
-	return g.elsewhere(ctx, cmd, here)
+	if cmd.Verb == VerbList {
+		r.Members = cmd.Page.cut(r.Members)
+	}
+	return r, err
 }
 
 // Start is Do for callers that must not wait but whose commands have to keep
@@ -86,7 +89,8 @@ func (g *Gateway) elsewhere(ctx context.Context, cmd *Command, here Result) (Res
 	if cmd.Verb != VerbSend {
 		if asker, ok := g.opts.Backplane.(Asker); ok {
 			there, err := asker.Ask(ctx, cmd)
-			return Result{Matched: here.Matched + there.Matched}, err
+			here.Add(there)
+			return here, err
 		}
 	}
 	return here, g.opts.Backplane.Publish(ctx, cmd)

@@ -79,6 +79,9 @@ type answer struct {
 	parts   atomic.Int32
 	matched atomic.Int64
 	refused atomic.Bool // by a limit
+	// members are what VerbList found; guarded by mu.
+	mu      sync.Mutex
+	members []Member
 	ready   chan struct{}
 	then    func(matched int) // called instead of closing ready, by whoever has the last part
 }
@@ -107,7 +110,7 @@ func (a *answer) wait(ctx context.Context) (Result, error) {
 	a.done(0)
 	select {
 	case <-a.ready:
-		r := Result{Matched: int(a.matched.Load())}
+		r := Result{Matched: int(a.matched.Load()), Members: a.members}
 		if r.Matched == 0 && a.refused.Load() {
 			return r, ErrTooManyGroups
 		}
@@ -146,6 +149,8 @@ func (o *verbOp) apply(w *worker) {
 		matched = len(conns)
 	case VerbCount:
 		matched = o.count()
+	case VerbList:
+		matched = o.list()
 	}
 	o.answer.done(matched)
 }
@@ -171,6 +176,25 @@ func (o *verbOp) leave() int {
 			m.leave()
 		}
 	}
+	return n
+}
+
+// list adds this worker's members of the page to the answer.
+func (o *verbOp) list() int {
+	n, page := 0, o.cmd.Page
+	var found []Member
+	o.to.each(func(c *Conn) {
+		if o.cmd.Group != "" && c.membership(o.cmd.Group) == nil {
+			return
+		}
+		n++
+		if c.id.ID > page.After {
+			found = append(found, Member{ID: c.id.ID, User: c.id.User})
+		}
+	})
+	o.answer.mu.Lock()
+	defer o.answer.mu.Unlock()
+	o.answer.members = append(o.answer.members, page.cut(found)...)
 	return n
 }
 

@@ -66,11 +66,41 @@ func (sc *serverConn) question(m sp.Message) bool {
 			return sc.b.gw.UserInGroup(ctx, sc.hub, m.User, m.Group)
 		})
 	case *sp.GroupMemberQuery:
-		sc.out.put(&sp.Ack{AckID: m.AckID, Status: sp.AckInternalError, Message: "The gateway cannot list the members of a group."})
+		sc.listMembers(m)
 	default:
 		return false
 	}
 	return true
+}
+
+// maxMembers is the longest page of a list of members, as in the REST API of
+// Azure SignalR Service.
+const maxMembers = 200
+
+// listMembers acknowledges with one page of a group's connections, ordered by
+// id; the token for the next page is the last id of this one.
+func (sc *serverConn) listMembers(m *sp.GroupMemberQuery) {
+	size := int(m.Max)
+	if size <= 0 || size > maxMembers {
+		size = maxMembers
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), storeTimeout)
+	defer cancel()
+	r, err := sc.b.gw.Do(ctx, &gateway.Command{Hub: sc.hub, Verb: gateway.VerbList, Target: groups(m.Group),
+		Page: gateway.Page{After: m.Token, Max: size + 1}}) // one more, to see whether there is a next page
+	if err != nil {
+		sc.ack(m.AckID, false, err)
+		return
+	}
+	var page sp.GroupMembers
+	for i, member := range r.Members {
+		if i == size {
+			page.Token = page.Members[size-1].ConnectionID
+			break
+		}
+		page.Members = append(page.Members, sp.GroupMember{ConnectionID: member.ID, UserID: member.User})
+	}
+	sc.out.put(&sp.Ack{AckID: m.AckID, Status: sp.AckOK, Payload: page.Append(nil)})
 }
 
 // start carries out a command and acknowledges it when it has been applied:

@@ -116,7 +116,7 @@ func TestAcks(t *testing.T) {
 				{"H65 eve in group", &sp.CheckUserInGroup{User: "eve", Group: "u", AckID: 1}, yes},
 				{"H62 user leaves all", &sp.UserLeaveGroupWithAck{User: "eve", All: true, AckID: 1}, yes},
 				{"H65 eve not in group", &sp.CheckUserInGroup{User: "eve", Group: "u", AckID: 1}, no},
-				{"H69 members", &sp.GroupMemberQuery{Group: "u", AckID: 1}, sp.AckInternalError},
+				{"H69 members", &sp.GroupMemberQuery{Group: "u", AckID: 1}, yes},
 				{"H67 close of nobody", &sp.CloseConnectionWithAck{ConnectionID: "x", AckID: 1}, no},
 			} {
 				w.t.Log(c.row)
@@ -293,5 +293,31 @@ func TestAccessKeyAndFlowControl(t *testing.T) {
 		for _, n := range w.Stats().Lost {
 			require.Zero(t, n)
 		}
+	})
+}
+
+func TestH69MembersOfAGroupComeInPages(t *testing.T) {
+	inWorld(t, func(t *testing.T, w *world) {
+		s := w.server(dial{})
+		for i := range 5 {
+			id := string(rune('a' + i))
+			w.connect(id, "")
+			s.wantAck(sp.AckOK, 1, &sp.JoinGroupWithAck{ConnectionID: id, Group: "g", AckID: 1})
+		}
+		w.connect("f", "fay")
+		s.wantAck(sp.AckOK, 1, &sp.JoinGroupWithAck{ConnectionID: "f", Group: "g", AckID: 1})
+		w.connect("not in it", "")
+		page := func(token string) sp.GroupMembers {
+			s.send(&sp.GroupMemberQuery{Group: "g", AckID: 7, Max: 4, Token: token})
+			ack := s.next(sp.TypeAck).(*sp.Ack)
+			require.Equal(t, sp.AckOK, ack.Status)
+			members, err := sp.ParseGroupMembers(ack.Payload)
+			require.NoError(t, err)
+			return *members
+		}
+		first := page("")
+		require.Equal(t, sp.GroupMembers{Token: "d", Members: []sp.GroupMember{
+			{ConnectionID: "a"}, {ConnectionID: "b"}, {ConnectionID: "c"}, {ConnectionID: "d"}}}, first)
+		require.Equal(t, sp.GroupMembers{Members: []sp.GroupMember{{ConnectionID: "e"}, {ConnectionID: "f", UserID: "fay"}}}, page(first.Token))
 	})
 }
