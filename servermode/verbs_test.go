@@ -309,6 +309,7 @@ func TestH69MembersOfAGroupComeInPages(t *testing.T) {
 		w.connect("not in it", "")
 		page := func(token string) sp.GroupMembers {
 			s.send(&sp.GroupMemberQuery{Group: "g", AckID: 7, Max: 4, Token: token})
+			synctest.Wait()
 			ack := s.next(sp.TypeAck).(*sp.Ack)
 			require.Equal(t, sp.AckOK, ack.Status)
 			members, err := sp.ParseGroupMembers(ack.Payload)
