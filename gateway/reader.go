@@ -238,6 +238,11 @@ func (c *Conn) acceptHandshake(request Handshake) error {
 	c.setProtocol(request.Protocol)
 	session, err := c.g.opts.Backend.Accept(c, request)
 	if err != nil {
+		if !hubprotocol.Supported(request.Protocol) && request.Protocol != hubprotocol.BlazorPack {
+			// In which form a client of a protocol that nobody knows reads its
+			// refusal is not known either: like the request, it is text.
+			c.channel = channel{}
+		}
 		var cause Cause
 		if errors.As(err, &cause) {
 			return c.closeNow(cause)
