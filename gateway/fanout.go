@@ -10,26 +10,35 @@ const maxJoin = 64 << 10
 
 // fanout is a worker's writing side. Nothing in it is allocated per receiver.
 type fanout struct {
+	current
+	lastJoin
 	// wires are the bytes of this pass, shared by receivers of equal framing and protocol.
 	wires []wire
 	// claimed are the connections whose outbox this pass found idle.
 	claimed []*Conn
 	spares  spareRecords
 	direct  directWriter
-	// lastRecords and lastWire remember the join made last: receivers next to
-	// each other mostly get the same records.
-	lastRecords []OutRecord
-	lastFraming Framing
-	lastWire    []byte
+	writes  uint // since the start; see breathe
 
-	w         *worker
-	ops       []op
-	op        *sendOp
-	tally     tally
-	writes    uint
 	together  func(*Conn) // toOne, bound once
 	collected func(*Conn) // collect, bound once
 	spare     func() []OutRecord
+}
+
+// current is what a fanout is at.
+type current struct {
+	w     *worker
+	ops   []op
+	op    *sendOp
+	tally tally
+}
+
+// lastJoin remembers the join made last: receivers next to each other mostly
+// get the same records.
+type lastJoin struct {
+	lastRecords []OutRecord
+	lastFraming Framing
+	lastWire    []byte
 }
 
 // wire is what one kind of receiver gets of a pass.

@@ -38,16 +38,21 @@ type Gateway struct {
 	conns   registry
 	workers []*worker
 	next    atomic.Uint32 // spreads connections over workers
-	opened  atomic.Uint64
-	closes  closeCounters
-	panics  atomic.Uint64
-	// backlog is the bytes of sends that wait for the workers.
-	backlog atomic.Int64
+	counters
 
 	draining atomic.Bool
 	stop     chan struct{}
 	wg       sync.WaitGroup
 	leave    func()
+}
+
+// counters are a node's own, beside those of its hubs.
+type counters struct {
+	opened atomic.Uint64
+	closes closeCounters
+	panics atomic.Uint64
+	// backlog is the bytes of sends that wait for the workers.
+	backlog atomic.Int64
 }
 
 // New starts a node's workers and joins its backplane. Close ends them.
