@@ -17,11 +17,16 @@ const idAlphabet = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz01234567
 
 // NewConnectionID returns a new connection id: the node's tag, then 128 random
 // bits, all in [A-Za-z0-9_-] without dots, since clients put ids into URLs as
-// they are (C04). A single node may pass "".
+// they are (C04). The random part never begins with a hyphen: an id would look
+// like a flag on a command line. A single node may pass "".
 func NewConnectionID(node string) string {
-	var random [16]byte
-	_, _ = rand.Read(random[:]) // Never fails: it ends the process instead.
-	return NodeTag(node) + base64.RawURLEncoding.EncodeToString(random[:])
+	for {
+		var random [16]byte
+		_, _ = rand.Read(random[:]) // Never fails: it ends the process instead.
+		if text := base64.RawURLEncoding.EncodeToString(random[:]); text[0] != '-' {
+			return NodeTag(node) + text
+		}
+	}
 }
 
 // NodeOf returns the node tag inside a connection id, "" for an id without one

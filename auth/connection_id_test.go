@@ -19,6 +19,7 @@ func TestConnectionIDs(t *testing.T) {
 				id := auth.NewConnectionID(node)
 				require.Regexp(t, `^[A-Za-z0-9_-]+$`, id)
 				require.Len(t, id, len(tag)+22)
+				require.NotEqual(t, byte('-'), id[len(tag)], "an id must not look like a flag")
 				require.Equal(t, tag, auth.NodeOf(id))
 				require.False(t, seen[id], "repeated id")
 				seen[id] = true
