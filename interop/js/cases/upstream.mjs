@@ -39,7 +39,14 @@ async function rejectsByUpstream(world, combination) {
     const hub = freshHub('refusing');
     // Answered at once: on Server-Sent Events a Close record in the middle of start() would leave these clients hanging.
     world.webhook.on(`${hub}/connected`, () => ({ status, body: 'not you' }));
-    const client = await world.connect(combination, { hub }, { reconnect: [0, 50] });
+    let client;
+    try {
+      client = await world.connect(combination, { hub }, { reconnect: [0, 50] });
+    } catch (refused) {
+      // The Close record came while start() was still under way: it rejects with the reason, and nothing reconnects.
+      assert.match(refused.message, /Server returned an error on close/);
+      continue;
+    }
     const { id } = client;
     const { error } = await client.whenClosed();
     assert.ok(error, 'closed with an error');
