@@ -56,7 +56,7 @@ await report.run('the gateways end when told', async () => {
 await report.run('C14 no token and no key in the logs, no panic', () => {
   for (const { gateway } of [world, restarted, bounded]) {
     const log = gateway.log();
-    assert.doesNotMatch(log, /eyJ[A-Za-z0-9_-]{10}/);
+    assert.doesNotMatch(log, /eyJ[\w-]{10,}\.eyJ/);
     for (const key of gateway.keys) assert.ok(!log.includes(key), 'an access key is in the log');
     assert.doesNotMatch(log, /panic|DATA RACE/);
   }
