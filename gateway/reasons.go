@@ -26,9 +26,7 @@ const (
 	CloseServiceTransientError CloseReason = "ServiceTransientError"
 )
 
-// CloseReasons lists every CloseReason, for metrics that start at zero.
-func CloseReasons() []CloseReason { return closeReasonList[:] }
-
+// closeReasonList is every CloseReason: Stats counts each from zero.
 var closeReasonList = [...]CloseReason{
 	CloseNormal, CloseThrottled, ClosePingTimeout, CloseInvokeUpstreamFailed, CloseSlowClient, CloseHandshakeError,
 	CloseBadRequest, CloseClosedByAppServer, CloseServiceReload, CloseUnauthorized, CloseServiceTransientError,
