@@ -11,6 +11,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/hubgate/hubgate/auth"
 	"github.com/hubgate/hubgate/serviceprotocol"
 )
 
@@ -21,6 +22,7 @@ func TestContext(t *testing.T) {
 		hub.OnConnected(func(ctx *Context) error { seen <- ctx; return nil })
 		g, _ := serve(t, hub)
 		g.peer().open("C1", func(m *serviceprotocol.OpenConnection) {
+			nameIdentifier := auth.LongClaimType("nameid")
 			role := "http://schemas.microsoft.com/ws/2008/06/identity/claims/role"
 			m.Claims = []serviceprotocol.Claim{{Type: "aud", Value: "x"}, {Type: "asrs.s.aut", Value: "x"},
 				{Type: nameIdentifier, Value: "u0"}, {Type: "asrs.s.uid", Value: "u1"},
@@ -44,10 +46,18 @@ func TestContext(t *testing.T) {
 		require.Empty(t, ctx.MigratedFrom())
 	})
 	t.Run("user without the system claim", func(t *testing.T) {
-		for _, name := range []string{"nameid", "sub", nameIdentifier} {
+		for _, name := range []string{"nameid", "sub", auth.LongClaimType("sub")} {
 			require.Equal(t, "u", readOpened(&serviceprotocol.OpenConnection{Claims: []serviceprotocol.Claim{{Type: name, Value: "u"}}}).user)
 		}
 		require.Empty(t, readOpened(&serviceprotocol.OpenConnection{}).user)
+	})
+	t.Run("claims under both names count once", func(t *testing.T) {
+		claims := Claims{{Type: "role", Value: "a"}, {Type: "role", Value: "b"}, {Type: auth.LongClaimType("role"), Value: "a"},
+			{Type: auth.LongClaimType("role"), Value: "b"}, {Type: auth.LongClaimType("unique_name"), Value: "Ann"}}
+		require.Equal(t, []string{"a", "b"}, claims.Values("role"))
+		require.Equal(t, []string{"a", "b"}, claims.Values(auth.LongClaimType("role")))
+		require.Equal(t, "Ann", claims.Get("name"))
+		require.Empty(t, claims.Values("email"))
 	})
 }
 

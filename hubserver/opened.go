@@ -5,32 +5,40 @@ import (
 	"net/url"
 	"strings"
 
+	"github.com/hubgate/hubgate/auth"
 	"github.com/hubgate/hubgate/serviceprotocol"
 )
 
 // Claim is one claim of a client. Claims with several values are several of one type.
 type Claim struct{ Type, Value string }
 
-// Claims are the claims of a client in the order of its token.
+// Claims are the claims of a client in the order of its token. The gateway repeats those that
+// .NET knows by a long name under that name, behind all others.
 type Claims []Claim
 
-// Get returns the value of the first claim of the type, empty if there is none. Names of
-// JSON web tokens (role, name, email, nameid …) also find the claims of the .NET names
-// that gateways make of them.
+// Get returns the value of the first claim of the type, empty if there is none. If there is none
+// of exactly this type, the .NET name of a claim of tokens (role, name, email, nameid …) is looked for.
 func (c Claims) Get(claimType string) string {
-	for _, claim := range c {
-		if sameClaim(claim.Type, claimType) {
-			return claim.Value
-		}
+	if values := c.Values(claimType); len(values) > 0 {
+		return values[0]
 	}
 	return ""
 }
 
 // Values returns the values of all claims of the type, as Get finds them.
 func (c Claims) Values(claimType string) []string {
-	var values []string
+	if values := c.exactly(claimType); len(values) > 0 {
+		return values
+	}
+	if claimType == "name" {
+		return c.exactly(auth.LongClaimType("unique_name"))
+	}
+	return c.exactly(auth.LongClaimType(claimType))
+}
+
+func (c Claims) exactly(claimType string) (values []string) {
 	for _, claim := range c {
-		if sameClaim(claim.Type, claimType) {
+		if claim.Type == claimType {
 			values = append(values, claim.Value)
 		}
 	}
@@ -38,30 +46,9 @@ func (c Claims) Values(claimType string) []string {
 }
 
 const (
-	identityClaims = "http://schemas.xmlsoap.org/ws/2005/05/identity/claims/"
-	nameIdentifier = identityClaims + "nameidentifier"
-	systemClaims   = "asrs.s."
-	userClaims     = "asrs.u."
+	systemClaims = "asrs.s."
+	userClaims   = "asrs.u."
 )
-
-// longClaims are the .NET names of the claims that tokens call by the short name.
-var longClaims = map[string]string{
-	"nameid":      nameIdentifier,
-	"sub":         nameIdentifier,
-	"unique_name": identityClaims + "name",
-	"name":        identityClaims + "name",
-	"email":       identityClaims + "emailaddress",
-	"given_name":  identityClaims + "givenname",
-	"family_name": identityClaims + "surname",
-	"upn":         identityClaims + "upn",
-	"website":     identityClaims + "webpage",
-	"gender":      identityClaims + "gender",
-	"birthdate":   identityClaims + "dateofbirth",
-	"role":        "http://schemas.microsoft.com/ws/2008/06/identity/claims/role",
-	"roles":       "http://schemas.microsoft.com/ws/2008/06/identity/claims/role",
-}
-
-func sameClaim(have, want string) bool { return have == want || have == longClaims[want] }
 
 // tokenClaims are about the token, not about the user.
 var tokenClaims = map[string]bool{

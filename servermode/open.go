@@ -3,6 +3,7 @@ package servermode
 import (
 	"strings"
 
+	"github.com/hubgate/hubgate/auth"
 	"github.com/hubgate/hubgate/gateway"
 	"github.com/hubgate/hubgate/serviceprotocol"
 )
@@ -50,23 +51,18 @@ func openMessage(c *gateway.Conn, node, from string) *serviceprotocol.OpenConnec
 	return m
 }
 
-// claimsOf are the token's claims, the short names of tokens replaced by the
-// .NET claim types that hub servers expect (H38).
+// claimsOf are the token's claims under both of their names (H38).
 func claimsOf(id *gateway.Identity) []serviceprotocol.Claim {
 	source := id.TokenClaims
-	claims := make([]serviceprotocol.Claim, 0, len(source)+1)
-	if len(source) == 0 && id.User != "" {
-		claims = append(claims, serviceprotocol.Claim{Type: claimUser, Value: id.User})
-	}
+	claims := make([]serviceprotocol.Claim, 0, 2*len(source)+1)
 	if len(source) == 0 {
+		if id.User != "" {
+			claims = append(claims, serviceprotocol.Claim{Type: claimUser, Value: id.User})
+		}
 		source = id.Claims
 	}
-	for _, c := range source {
-		name := c.Type
-		if long, ok := inboundClaims[name]; ok {
-			name = long
-		}
-		claims = append(claims, serviceprotocol.Claim{Type: name, Value: c.Value})
+	for c := range auth.UnderBothNames(source) {
+		claims = append(claims, serviceprotocol.Claim(c))
 	}
 	return claims
 }

@@ -31,8 +31,9 @@ func TestWhatAHubServerLearnsOfAClient(t *testing.T) {
 				{Type: "role", Value: "admin"}, {Type: "role", Value: "user"}, {Type: "asrs.u.aud", Value: "mine"}, {Type: "age", Value: "7"},
 			}})
 			require.Equal(t, []sp.Claim{
-				{Type: "asrs.s.uid", Value: "ann"}, {Type: nameID, Value: "n"}, {Type: name, Value: "Ann"},
-				{Type: role, Value: "admin"}, {Type: role, Value: "user"}, {Type: "asrs.u.aud", Value: "mine"}, {Type: "age", Value: "7"},
+				{Type: "asrs.s.uid", Value: "ann"}, {Type: "nameid", Value: "n"}, {Type: "unique_name", Value: "Ann"},
+				{Type: "role", Value: "admin"}, {Type: "role", Value: "user"}, {Type: "asrs.u.aud", Value: "mine"}, {Type: "age", Value: "7"},
+				{Type: nameID, Value: "n"}, {Type: name, Value: "Ann"}, {Type: role, Value: "admin"}, {Type: role, Value: "user"},
 			}, m.Claims)
 		})
 	})

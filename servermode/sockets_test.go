@@ -54,7 +54,7 @@ func TestOverSockets(t *testing.T) {
 	for _, c := range open.Claims {
 		types = append(types, c.Type[strings.LastIndex(c.Type, "/")+1:]+"="+c.Value)
 	}
-	require.ElementsMatch(t, []string{"asrs.s.uid=ann", "role=a", "role=b", "asrs.s.dc=true"}, types)
+	require.ElementsMatch(t, []string{"asrs.s.uid=ann", "role=a", "role=b", "role=a", "role=b", "asrs.s.dc=true"}, types)
 
 	require.NoError(t, ws.WriteMessage(websocket.TextMessage, []byte(call("1", "x"))))
 	s.await(func() bool { return len(s.got) >= 2 })

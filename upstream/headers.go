@@ -3,6 +3,7 @@ package upstream
 import (
 	"hash/maphash"
 	"net/http"
+	"net/url"
 	"strings"
 	"sync/atomic"
 	"unicode"
@@ -16,12 +17,14 @@ import (
 // Names of the request headers, spelled as on the wire: net/http writes map
 // keys as they are.
 const (
-	headerConnection  = "X-ASRS-Connection-Id"
-	headerHub         = "X-ASRS-Hub"
-	headerCategory    = "X-ASRS-Category"
-	headerEvent       = "X-ASRS-Event"
-	headerUser        = "X-ASRS-User-Id"
-	headerClaims      = "X-ASRS-User-Claims"
+	headerConnection = "X-ASRS-Connection-Id"
+	headerHub        = "X-ASRS-Hub"
+	headerCategory   = "X-ASRS-Category"
+	headerEvent      = "X-ASRS-Event"
+	headerUser       = "X-ASRS-User-Id"
+	headerClaims     = "X-ASRS-User-Claims"
+	// headerClaimsForm is an addition of ours.
+	headerClaimsForm  = "X-Hubgate-User-Claims"
 	headerQuery       = "X-ASRS-Client-Query"
 	headerSignature   = "X-ASRS-Signature"
 	headerContentType = "Content-Type"
@@ -41,7 +44,7 @@ const maxTargetBytes = 4 << 10
 type caller struct {
 	cfg *Config // whose keys signed
 
-	connection, hub, user, claims, query, signature string
+	connection, hub, user, claims, claimsForm, query, signature string
 }
 
 func newCaller(id *gateway.Identity, cfg *Config) *caller {
@@ -49,8 +52,9 @@ func newCaller(id *gateway.Identity, cfg *Config) *caller {
 		cfg:        cfg,
 		connection: id.ID,
 		hub:        hubName(id),
-		user:       string(appendHeader(nil, id.User)),
+		user:       string(appendUser(nil, id.User)),
 		claims:     string(appendClaims(nil, id.Claims)),
+		claimsForm: string(appendClaimsForm(nil, id.Claims)),
 		signature:  auth.UpstreamSignature(cfg.Keys, id.ID),
 	}
 	if id.Query != "" {
@@ -96,6 +100,7 @@ func (c *caller) header(e *event, at *endpoint, trace string) http.Header {
 		{headerEvent, eventHeader(e.name())},
 		{headerUser, c.user},
 		{headerClaims, c.claims},
+		{headerClaimsForm, c.claimsForm},
 		{headerQuery, c.query},
 		{headerSignature, c.signature},
 		{headerAuth, at.authorization},
@@ -185,18 +190,51 @@ func appendRune(dst []byte, text string, r rune, size int) []byte {
 	return append(dst, text...)
 }
 
-// appendClaims appends "type: value, type: value" (R60). Receivers split at
-// the comma and then at colon and space, and drop what does not come apart in
-// two: in types and values a comma and the colon of ": " are percent-encoded,
-// besides what appendHeader encodes.
+// appendUser appends a user id as appendHeader does, and besides encodes each percent sign that
+// would otherwise begin an escape. Decoding the value therefore gives the user id, and no two user
+// ids look alike.
+func appendUser(dst []byte, user string) []byte {
+	if strings.IndexByte(user, '%') < 0 {
+		return appendHeader(dst, user)
+	}
+	var escaped strings.Builder
+	for i := range len(user) {
+		escaped.WriteByte(user[i])
+		if user[i] == '%' && i+2 < len(user) && isHex(user[i+1]) && isHex(user[i+2]) {
+			escaped.WriteString("25")
+		}
+	}
+	return appendHeader(dst, escaped.String())
+}
+
+func isHex(c byte) bool { return '0' <= c && c <= '9' || 'a' <= c|0x20 && c|0x20 <= 'f' }
+
+// appendClaims appends "type: value, type: value" (R60), each claim under both of its names.
+// Receivers split at the comma and then at colon and space, and drop what does not come apart in
+// two. In types and values a comma and the colon of ": " are therefore percent-encoded, besides
+// what appendHeader encodes.
 func appendClaims(dst []byte, claims []gateway.Claim) []byte {
-	for i, claim := range claims {
-		if i > 0 {
+	for claim := range auth.UnderBothNames(claims) {
+		if len(dst) > 0 {
 			dst = append(dst, ", "...)
 		}
 		dst = appendClaimText(dst, claim.Type)
 		dst = append(dst, ": "...)
 		dst = appendClaimText(dst, claim.Value)
+	}
+	return dst
+}
+
+// appendClaimsForm appends the claims as a web form: "type=value&type=value", under the names that
+// the token has. Any form parser gives back every claim as it was, which appendClaims cannot promise.
+func appendClaimsForm(dst []byte, claims []gateway.Claim) []byte {
+	for i, claim := range claims {
+		if i > 0 {
+			dst = append(dst, '&')
+		}
+		dst = append(dst, url.QueryEscape(claim.Type)...)
+		dst = append(dst, '=')
+		dst = append(dst, url.QueryEscape(claim.Value)...)
 	}
 	return dst
 }

@@ -10,6 +10,7 @@ import (
 	"net"
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
 	"testing"
 	"unicode/utf8"
@@ -21,6 +22,7 @@ import (
 )
 
 func TestHeaders(t *testing.T) {
+	longRole := auth.LongClaimType("role")
 	otherKey := auth.Secret(strings.Repeat("B", 44))
 	for _, c := range []struct {
 		name   string
@@ -40,9 +42,15 @@ func TestHeaders(t *testing.T) {
 		{"user", func(i *gateway.Identity) { i.User = "bob" }, nil, "X-ASRS-User-Id", []string{"bob"}},
 		{"user beyond ASCII is UTF-8", func(i *gateway.Identity) { i.User = "bö b" }, nil, "X-ASRS-User-Id", []string{"bö b"}},
 		{"R61 user with line breaks", func(i *gateway.Identity) { i.User = " a\r\nX-Evil: 1\x00\u0085" }, nil, "X-ASRS-User-Id", []string{"%20a%0D%0AX-Evil: 1%00%C2%85"}},
+		{"R61 user that looks escaped", func(i *gateway.Identity) { i.User = "u%0A%0a%%41%4" }, nil, "X-ASRS-User-Id", []string{"u%250A%250a%%2541%4"}},
+		{"a percent sign alone stays", func(i *gateway.Identity) { i.User = "100% of %x" }, nil, "X-ASRS-User-Id", []string{"100% of %x"}},
 		{"no claims", nil, nil, "X-ASRS-User-Claims", nil},
-		{"R60 claims", claims("role", "admin", "x", "y"), nil, "X-ASRS-User-Claims", []string{"role: admin, x: y"}},
-		{"R60 comma in a value", claims("role", "a,b: c,d"), nil, "X-ASRS-User-Claims", []string{"role: a%2Cb%3A c%2Cd"}},
+		{"R60 claims", claims("team", "red", "x", "y"), nil, "X-ASRS-User-Claims", []string{"team: red, x: y"}},
+		{"R60 claims that .NET knows by long names", claims("role", "a", "sub", "u", "role", "b"), nil, "X-ASRS-User-Claims",
+			[]string{"role: a, sub: u, role: b, " + longRole + ": a, " + auth.LongClaimType("sub") + ": u, " + longRole + ": b"}},
+		{"R60 comma in a value", claims("team", "a,b: c,d"), nil, "X-ASRS-User-Claims", []string{"team: a%2Cb%3A c%2Cd"}},
+		{"no claims, no form", nil, nil, "X-Hubgate-User-Claims", nil},
+		{"claims as a form", claims("role", "Doe, Jane", "a=b&c", "%2C+"), nil, "X-Hubgate-User-Claims", []string{"role=Doe%2C+Jane&a%3Db%26c=%252C%2B"}},
 		{"R60 URI as a type", claims("http://schemas/role", "a:b"), nil, "X-ASRS-User-Claims", []string{"http://schemas/role: a:b"}},
 		{"R61 claim with line breaks", claims("a\r\nb:", "c\nd"), nil, "X-ASRS-User-Claims", []string{"a%0D%0Ab%3A: c%0Ad"}},
 		{"R59 no query", nil, nil, "X-ASRS-Client-Query", nil},
@@ -142,7 +150,7 @@ func TestRequestOnTheWire(t *testing.T) {
 	cfg.Keys = []auth.Secret{testKey}
 	client := newConn("abc")
 	client.id.User, client.id.Query = "bob", "hub=chat"
-	claims("role", "admin")(&client.id)
+	claims("team", "red")(&client.id)
 	connect(start(t, cfg), client)
 	got := want(t, requests)
 
@@ -157,7 +165,7 @@ func TestRequestOnTheWire(t *testing.T) {
 			"Content-Length: 11", "Content-Type: application/json", "X-ASRS-Category: connections",
 			"X-ASRS-Client-Query: ?hub=chat", "X-ASRS-Connection-Id: abc", "X-ASRS-Event: connected", "X-ASRS-Hub: chat",
 			"X-ASRS-Signature: sha256=D4B71F6479906BF45CDC69C969315019A67A52DEAE1EAB86C7A7F3D9B25CD31E",
-			"X-ASRS-User-Claims: role: admin", "X-ASRS-User-Id: bob", "Authorization: Basic dXNlcjpwYXNz",
+			"X-ASRS-User-Claims: team: red", "X-Hubgate-User-Claims: team=red", "X-ASRS-User-Id: bob", "Authorization: Basic dXNlcjpwYXNz",
 		} {
 			require.Contains(t, lines, line)
 		}
@@ -218,28 +226,57 @@ func checkValue(value string) error {
 
 func FuzzClaims(f *testing.F) {
 	f.Add("role", "admin", "x", "y")
+	f.Add("sub", "Doe%2C Jane", "nameid", "Doe, Jane")
 	f.Add("a,b", "c, d: e", "r: s:", ":")
 	f.Add("a\r\n", "\x00\xff\u0085", "http://x/y", "a:b")
 	f.Fuzz(func(t *testing.T, type1, value1, type2, value2 string) {
 		list := []gateway.Claim{{Type: type1, Value: value1}, {Type: type2, Value: value2}}
 		header := string(appendClaims(nil, list))
 		require.NoError(t, checkValue(header))
-		require.Equal(t, 1, strings.Count(header, ","), "a claim was split: %q", header)
+		all := slices.Collect(auth.UnderBothNames(list))
+		require.Equal(t, len(all)-1, strings.Count(header, ","), "a claim was split: %q", header)
 		pairs := parseClaims(header)
+		form := string(appendClaimsForm(nil, list))
+		require.NoError(t, checkValue(form))
+		var back []gateway.Claim
+		for pair := range strings.SplitSeq(form, "&") {
+			values, err := url.ParseQuery(pair)
+			require.NoError(t, err)
+			for name := range values {
+				back = append(back, gateway.Claim{Type: name, Value: values.Get(name)})
+			}
+		}
+		require.Equal(t, list, back, "%q", form)
 		for _, text := range []string{type1, value1, type2, value2} {
 			if text == "" || strings.TrimSpace(text) != text || strings.Contains(text, "%") {
 				return // receivers trim, and percent signs of clients stay as they are
 			}
 		}
-		require.Len(t, pairs, 2, "%q", header)
+		require.Len(t, pairs, len(all), "%q", header)
 		for i, pair := range pairs {
 			for j, text := range pair {
 				back, err := url.PathUnescape(text)
 				require.NoError(t, err)
-				require.Equal(t, []string{list[i].Type, list[i].Value}[j], back)
+				require.Equal(t, []string{all[i].Type, all[i].Value}[j], back)
 			}
 		}
 	})
+}
+
+// unescapeLeniently decodes as browsers do: what is no escape stays.
+func unescapeLeniently(s string) string {
+	var out strings.Builder
+	for i := 0; i < len(s); i++ {
+		if s[i] == '%' && i+2 < len(s) {
+			if b, err := hex.DecodeString(s[i+1 : i+3]); err == nil {
+				out.Write(b)
+				i += 2
+				continue
+			}
+		}
+		out.WriteByte(s[i])
+	}
+	return out.String()
 }
 
 func FuzzHeaderValues(f *testing.F) {
@@ -248,10 +285,11 @@ func FuzzHeaderValues(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, value string) {
 		for _, encoded := range []string{
-			string(appendHeader(nil, value)), string(appendASCII(nil, value)), eventHeader(value),
+			string(appendHeader(nil, value)), string(appendUser(nil, value)), string(appendASCII(nil, value)), eventHeader(value),
 		} {
 			require.NoError(t, checkValue(encoded))
 			require.Equal(t, strings.Trim(encoded, " \t"), encoded, "would be trimmed")
 		}
+		require.Equal(t, value, unescapeLeniently(string(appendUser(nil, value))))
 	})
 }

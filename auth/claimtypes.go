@@ -1,4 +1,6 @@
-package servermode
+package auth
+
+import "iter"
 
 const (
 	identity2005 = "http://schemas.xmlsoap.org/ws/2005/05/identity/claims/"
@@ -10,10 +12,10 @@ const (
 	certExt      = "http://schemas.microsoft.com/2012/12/certificatecontext/extension/"
 )
 
-// inboundClaims are the short names of claims in tokens and the claim types
-// that .NET knows them by: hub servers shorten them when they write a client's
-// token and do not lengthen them again (section 4.2).
-var inboundClaims = map[string]string{
+// longClaimTypes are the short names of claims in tokens and the claim types that .NET knows
+// them by. .NET senders shorten the types when they write a token, and their receivers lengthen
+// them again (section 4.2 of the hub server protocol).
+var longClaimTypes = map[string]string{
 	"actort":                     "http://schemas.xmlsoap.org/ws/2009/09/identity/claims/actor",
 	"birthdate":                  identity2005 + "dateofbirth",
 	"email":                      identity2005 + "emailaddress",
@@ -88,3 +90,52 @@ var inboundClaims = map[string]string{
 	"pwdexpdays":                 "http://schemas.microsoft.com/ws/2012/01/passwordexpirationdays",
 	"pwdexptime":                 "http://schemas.microsoft.com/ws/2012/01/passwordexpirationtime",
 }
+
+// LongClaimType returns the .NET claim type for a claim that tokens call by a short name, such as
+// role, email or nameid; "" if there is none.
+func LongClaimType(short string) string { return longClaimTypes[short] }
+
+// UnderBothNames yields the claims as applications get them: first all of them as they are, in
+// their order, then those with a .NET claim type once more under that type. So applications find
+// a claim by the name that they know, whichever that is. No type and value of the second part
+// come twice, as those of nameid and sub would.
+func UnderBothNames[C ~struct{ Type, Value string }](claims []C) iter.Seq[Claim] {
+	return func(yield func(Claim) bool) {
+		long := 0
+		seen := make(map[Claim]bool)
+		for _, c := range claims {
+			claim := Claim(c)
+			if !yield(claim) {
+				return
+			}
+			if longClaimTypes[claim.Type] != "" {
+				long++
+			} else if isLongClaimType[claim.Type] {
+				seen[claim] = true
+			}
+		}
+		for _, c := range claims {
+			if long == 0 {
+				return
+			}
+			claim := Claim(c)
+			if claim.Type = longClaimTypes[claim.Type]; claim.Type == "" {
+				continue
+			}
+			long--
+			if !seen[claim] && !yield(claim) {
+				return
+			}
+			seen[claim] = true
+		}
+	}
+}
+
+// isLongClaimType has the values of longClaimTypes.
+var isLongClaimType = func() map[string]bool {
+	long := make(map[string]bool, len(longClaimTypes))
+	for _, claimType := range longClaimTypes {
+		long[claimType] = true
+	}
+	return long
+}()
