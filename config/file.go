@@ -26,6 +26,7 @@ const (
 // file is a parsed configuration file.
 type file struct {
 	name      string
+	data      []byte         // as it was read
 	values    map[string]any // by option key: string, or []any of string
 	lines     map[string]int
 	templates []settings.Template
@@ -67,7 +68,7 @@ func loadFile(path string) (*file, error) {
 // keys without a value, anchors' aliases and tags are errors; all that are
 // found are returned, joined, each with its line.
 func parseFile(name string, data []byte) (*file, error) {
-	f := &file{name: name, values: make(map[string]any), lines: make(map[string]int)}
+	f := &file{name: name, data: data, values: make(map[string]any), lines: make(map[string]int)}
 	decoder := yaml.NewDecoder(bytes.NewReader(data))
 	var document, second yaml.Node
 	switch err := decoder.Decode(&document); {

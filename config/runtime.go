@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
-	"reflect"
 	"strings"
 
 	"github.com/hubgate/hubgate/settings"
@@ -139,17 +138,4 @@ func (c *Config) Watched() []string {
 		paths = append(paths, c.Files.Config)
 	}
 	return paths
-}
-
-// NeedsRestart returns the names of the options in which next differs from c
-// and that are read only once, as they are spelled in the file.
-func (c *Config) NeedsRestart(next *Config) []string {
-	var names []string
-	after := bind(next)
-	for i, before := range bind(c) {
-		if before.atStart && !reflect.DeepEqual(before.value.Interface(), after[i].value.Interface()) {
-			names = append(names, cmp.Or(before.key, before.flag))
-		}
-	}
-	return names
 }

@@ -36,8 +36,8 @@ func NewStore(initial Settings) (*Store, error) {
 // Current returns the snapshot in force: one atomic load. Do not change it.
 func (s *Store) Current() *Settings { return s.current.Load() }
 
-// Swap puts next in force if it is valid and then tells the observers; with an
-// error nothing has changed. Settings equal to the current ones change nothing
+// Swap puts next in force if it is valid, and [CheckChange] has nothing against
+// it, and then tells the observers; with an error nothing has changed. Settings equal to the current ones change nothing
 // and nobody is told.
 //
 // Observers are told one change at a time, in the order of the changes. When
@@ -53,6 +53,10 @@ func (s *Store) Swap(next Settings) error {
 	if reflect.DeepEqual(*old, own) {
 		s.mu.Unlock()
 		return nil
+	}
+	if err := CheckChange(old, &own); err != nil {
+		s.mu.Unlock()
+		return err
 	}
 	s.current.Store(&own)
 	s.changes = append(s.changes, change{old, &own})

@@ -86,18 +86,24 @@ func (o *output) String() string {
 // want waits until the text was written.
 func (o *output) want(t *testing.T, text string) {
 	t.Helper()
+	o.wantTimes(t, text, 1)
+}
+
+// wantTimes waits until the text was written so many times.
+func (o *output) wantTimes(t *testing.T, text string, times int) {
+	t.Helper()
 	deadline := time.After(patience)
 	for {
 		o.mu.Lock()
 		notify, have := o.notify, o.text.String()
 		o.mu.Unlock()
-		if strings.Contains(have, text) {
+		if strings.Count(have, text) >= times {
 			return
 		}
 		select {
 		case <-notify:
 		case <-deadline:
-			require.Contains(t, have, text)
+			require.Failf(t, "not written", "%q, %d times, in %s", text, times, have)
 		}
 	}
 }

@@ -73,28 +73,44 @@ func (s *server) watchFiles(ctx context.Context, what string, paths []string, ch
 }
 
 // reload parses the same arguments again and puts in force what may change.
-// What is not valid changes nothing.
+// What is not valid, or looks like a file that is only half written, changes nothing.
 func (s *server) reload(args []string, first bool) {
 	var again commands
 	_, err := parseInto(&again, args, terminal{io.Discard, io.Discard})
-	next := &again.Serve.Config
-	var current settings.Settings
+	parsed := &again.Serve.Config
 	if err == nil {
-		current, err = next.Settings()
-	}
-	if err == nil {
-		before := s.store.Current()
-		if err = s.store.Swap(current); err == nil && s.store.Current() != before {
-			s.log.Info("settings changed", "mode", current.Mode, "hubs", hubModes(current.Hubs), "templates", templateList(current.Upstream.Templates))
-		}
+		err = s.apply(parsed)
 	}
 	if err != nil {
 		s.log.Error("the configuration has errors: the old settings stay in force", "error", err)
 		return
 	}
-	if names := s.config.NeedsRestart(next); len(names) > 0 && !first {
+	if names := s.config.NeedsRestart(parsed); len(names) > 0 && !first {
 		s.log.Warn("changed, but only read when hubgate starts", "options", names)
 	}
+}
+
+// apply judges what was parsed with the options in force that are read only at
+// the start, and puts the rest in force.
+func (s *server) apply(parsed *config.Config) error {
+	next, err := s.config.Reload(parsed)
+	if err != nil {
+		return err
+	}
+	after, err := next.Settings()
+	if err != nil {
+		return err
+	}
+	before := s.store.Current()
+	if err := s.store.Swap(after); err != nil {
+		return err
+	}
+	changed := s.config.Changed(next, before, &after)
+	s.config = next
+	if len(changed) > 0 {
+		s.log.Info("settings changed", "changed", changed, "mode", after.Mode, "hubs", hubModes(after.Hubs), "templates", templateList(after.Upstream.Templates))
+	}
+	return nil
 }
 
 // hubModes is the modes of single hubs as hub=mode, sorted.

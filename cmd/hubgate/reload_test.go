@@ -1,0 +1,48 @@
+package main
+
+import (
+	"net/http"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/hubgate/hubgate/auth"
+)
+
+// A configuration file that is empty for a moment, or the beginning of itself,
+// lets nobody in and turns nobody out.
+func TestHalfWrittenConfigurationChangesNothing(t *testing.T) {
+	const own auth.Secret = "an-access-key-of-ones-own-that-is-longer-than-32-bytes"
+	file := filepath.Join(t.TempDir(), "gateway.yaml")
+	write := func(text string) { require.NoError(t, os.WriteFile(file, []byte(text), 0o600)) }
+	whole := "mode: serverless\naccessKey: " + string(own) + "\nhubs: {news: {mode: default}}\n"
+	write(whole)
+	p := start(t, "--config", file)
+	status := func(key auth.Secret) int {
+		const path = "/api/hubs/chat/:send"
+		token, err := auth.SignREST(key, p.URL+path, time.Minute)
+		require.NoError(t, err)
+		status, _ := p.request(http.MethodPost, p.URL+path, hello, "Authorization", "Bearer "+token, "Content-Type", "application/json")
+		return status
+	}
+	refused := 0
+	for _, text := range []string{"", "mode: serverless\n", whole[:len(whole)-20], "accessKey: " + string(auth.EmulatorKey) + "\nmode: classic\n"} {
+		write(text)
+		refused++
+		p.logs.wantTimes(t, "the old settings stay in force", refused)
+		require.Equal(t, http.StatusAccepted, status(own), text)
+		require.Equal(t, http.StatusUnauthorized, status(auth.EmulatorKey), text)
+	}
+	require.NotContains(t, p.logs.String(), "settings changed")
+	const other auth.Secret = "another-access-key-of-ones-own-32-bytes-or-more"
+	write("mode: serverless\naccessKey: " + string(other) + "\nsecondaryKey: " + string(own) + "\nhubs: {news: {mode: default}}\n")
+	p.logs.want(t, `changed="[accessKey secondaryKey]"`)
+	require.Equal(t, http.StatusAccepted, status(other))
+	require.Equal(t, http.StatusAccepted, status(own))
+	require.Equal(t, 1, strings.Count(p.logs.String(), "settings changed"))
+	require.NotContains(t, p.logs.String(), string(other))
+}
