@@ -43,7 +43,7 @@ func chat() gateway.HubStats {
 		Traffic: gateway.Traffic{
 			Books: gateway.Books{
 				Attempted: 10, Written: 6, Queued: 3, QueuedBytes: 300,
-				Dropped: map[string]uint64{"SlowClient": 1, "ConnectionClosed": 0},
+				Dropped: map[gateway.DropReason]uint64{"SlowClient": 1, "ConnectionClosed": 0},
 			},
 			MessagesIn: 4, BytesIn: 40, BytesOut: 600,
 		},
@@ -55,7 +55,7 @@ func TestMetricsShowTheBooks(t *testing.T) {
 	a.Watch(&fakeNode{stats: gateway.Stats{
 		Closed: map[gateway.CloseReason]uint64{gateway.CloseNormal: 2}, Backlog: 7, Panics: 1, Hubs: []gateway.HubStats{chat()},
 		Total: gateway.Traffic{
-			Books:      gateway.Books{Attempted: 110, Written: 106, Dropped: map[string]uint64{"SlowClient": 1}, Queued: 3},
+			Books:      gateway.Books{Attempted: 110, Written: 106, Dropped: map[gateway.DropReason]uint64{"SlowClient": 1}, Queued: 3},
 			MessagesIn: 104, BytesIn: 140, BytesOut: 700,
 		},
 	}})

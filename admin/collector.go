@@ -135,7 +135,7 @@ func (s sink) hub(h gateway.HubStats) {
 	s.counter(descAttempted, float64(h.Attempted), h.Hub)
 	s.counter(descWritten, float64(h.Written), h.Hub)
 	for reason, count := range h.Dropped {
-		s.counter(descDropped, float64(count), h.Hub, reason)
+		s.counter(descDropped, float64(count), h.Hub, string(reason))
 	}
 	s.gauge(descQueued, float64(h.Queued), h.Hub)
 	s.gauge(descQueuedBytes, float64(h.QueuedBytes), h.Hub)
@@ -148,7 +148,7 @@ func (s sink) total(t gateway.Traffic) {
 	s.counter(descNodeAttempted, float64(t.Attempted))
 	s.counter(descNodeWritten, float64(t.Written))
 	for reason, count := range t.Dropped {
-		s.counter(descNodeDropped, float64(count), reason)
+		s.counter(descNodeDropped, float64(count), string(reason))
 	}
 	s.counter(descNodeMessagesIn, float64(t.MessagesIn))
 	s.counter(descNodeBytesIn, float64(t.BytesIn))

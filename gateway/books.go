@@ -1,13 +1,17 @@
 package gateway
 
-import "sync/atomic"
+import (
+	"sync/atomic"
+
+	"github.com/hubgate/hubgate/internal/counts"
+)
 
 // shardBooks count what became of deliveries to the connections of one hub
 // shard: attempted = written + dropped + queued (rule 5). The fan-out adds to
 // them once per command, pumps once per batch.
 type shardBooks struct {
 	attempted, written atomic.Uint64
-	dropped            [dropReasons]atomic.Uint64
+	dropped            *counts.Counts[DropReason]
 	// queuedBytes is what waits in outboxes, control records and framing included.
 	queuedBytes atomic.Int64
 	bytesOut    atomic.Uint64
@@ -19,15 +23,21 @@ type shardBooks struct {
 type tally struct {
 	shard              *hubShard
 	attempted, written int
-	dropped            [dropReasons]int
 	queuedBytes, bytes int
 }
 
 func (t *tally) begin(s *hubShard) { *t = tally{shard: s} }
 
-func (t *tally) drop(r OutRecord, why DropReason) {
+// drop counts deliveries that are given up. They are rare enough to be counted at once.
+func (t *tally) drop(why DropReason, deliveries int) {
+	if deliveries > 0 {
+		t.shard.books.dropped.Add(why, uint64(deliveries))
+	}
+}
+
+func (t *tally) dropRecord(r OutRecord, why DropReason) {
 	if !r.control {
-		t.dropped[why]++
+		t.drop(why, 1)
 	}
 }
 
@@ -35,11 +45,6 @@ func (t *tally) end() {
 	b := &t.shard.books
 	b.attempted.Add(uint64(t.attempted))
 	b.written.Add(uint64(t.written))
-	for why, n := range t.dropped {
-		if n > 0 {
-			b.dropped[why].Add(uint64(n))
-		}
-	}
 	if t.queuedBytes != 0 {
 		b.queuedBytes.Add(int64(t.queuedBytes))
 	}
@@ -48,6 +53,6 @@ func (t *tally) end() {
 
 // lose counts deliveries that were given up outside the fan-out.
 func (s *hubShard) lose(why DropReason, deliveries, bytes int) {
-	s.books.dropped[why].Add(uint64(deliveries))
+	s.books.dropped.Add(why, uint64(deliveries))
 	s.books.queuedBytes.Add(-int64(bytes))
 }

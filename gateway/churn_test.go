@@ -57,7 +57,7 @@ func TestBooksBalanceAfterChurn(t *testing.T) {
 func TestTotalsKeepWhatForgottenHubsCounted(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		n := start(t, nil)
-		require.Contains(t, n.Stats().Total.Dropped, "SlowClient", "every reason is there from the start")
+		require.Contains(t, n.Stats().Total.Dropped, gateway.DropSlowClient, "every reason is there from the start")
 		visit := func(id string) {
 			c := n.connect(id, "ann")
 			require.NoError(t, c.Conn.Feed([]byte("{\"type\":1,\"target\":\"x\",\"arguments\":[]}\x1e")))

@@ -233,7 +233,7 @@ func (c *Conn) Wrote(b *Batch, err error) {
 	books := &c.shard.books
 	books.queuedBytes.Add(-int64(b.bytes))
 	if err != nil {
-		books.dropped[DropConnectionClosed].Add(uint64(b.deliveries))
+		books.dropped.Add(DropConnectionClosed, uint64(b.deliveries))
 		return
 	}
 	books.written.Add(uint64(b.deliveries))

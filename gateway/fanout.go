@@ -112,7 +112,7 @@ const writesPerBreath = 64
 func (f *fanout) toOne(c *Conn) {
 	wr := f.wireFor(c)
 	f.tally.attempted += wr.deliveries + wr.missing
-	f.tally.dropped[DropNoPayloadForProtocol] += wr.missing
+	f.tally.drop(DropNoPayloadForProtocol, wr.missing)
 	if len(wr.records) == 0 {
 		return
 	}
@@ -124,7 +124,7 @@ func (f *fanout) toOne(c *Conn) {
 	n, err := f.direct.write(c.raw, wr.bytes)
 	switch {
 	case err != nil:
-		f.tally.dropped[DropConnectionClosed] += wr.deliveries
+		f.tally.drop(DropConnectionClosed, wr.deliveries)
 		c.transport.Abort(Cause{Reason: CloseNormal})
 	case n == len(wr.bytes):
 		f.tally.written += wr.deliveries
@@ -138,7 +138,7 @@ func (f *fanout) toOne(c *Conn) {
 // leaveTail hands what the socket did not take to the transport's pump.
 func (f *fanout) leaveTail(c *Conn, left []byte, deliveries int) {
 	if !c.out.leave(left, deliveries) {
-		f.tally.dropped[DropConnectionClosed] += deliveries
+		f.tally.drop(DropConnectionClosed, deliveries)
 		return
 	}
 	f.tally.queuedBytes += len(left)
@@ -151,11 +151,11 @@ func (f *fanout) queue(c *Conn, records []OutRecord) {
 	for i, r := range records {
 		switch c.out.put(r, f.w.bound, f.spare) {
 		case putOver:
-			f.tally.dropped[DropSlowClient] += countDeliveries(records[i:])
+			f.tally.drop(DropSlowClient, countDeliveries(records[i:]))
 			f.w.closeSlow(c)
 			return
 		case putGone:
-			f.tally.dropped[DropConnectionClosed] += countDeliveries(records[i:])
+			f.tally.drop(DropConnectionClosed, countDeliveries(records[i:]))
 			return
 		case putClaimed:
 			wake = true
@@ -174,16 +174,16 @@ func (f *fanout) collect(c *Conn) {
 		f.tally.attempted++
 	}
 	if !ok {
-		f.tally.dropped[DropNoPayloadForProtocol]++
+		f.tally.drop(DropNoPayloadForProtocol, 1)
 		return
 	}
 	switch c.out.put(r, f.w.bound, f.spare) {
 	case putOver:
-		f.tally.drop(r, DropSlowClient)
+		f.tally.dropRecord(r, DropSlowClient)
 		f.w.closeSlow(c)
 		return
 	case putGone:
-		f.tally.drop(r, DropConnectionClosed)
+		f.tally.dropRecord(r, DropConnectionClosed)
 		return
 	case putClaimed:
 		f.claimed = append(f.claimed, c)
@@ -223,7 +223,7 @@ func (f *fanout) flushOne(c *Conn) {
 	f.tally.queuedBytes -= size
 	switch {
 	case err != nil:
-		f.tally.dropped[DropConnectionClosed] += deliveries
+		f.tally.drop(DropConnectionClosed, deliveries)
 		c.transport.Abort(Cause{Reason: CloseNormal})
 	case n == len(bytes):
 		f.tally.written += deliveries

@@ -11,6 +11,8 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"github.com/hubgate/hubgate/internal/counts"
 )
 
 // Options are what a Gateway is made of. They do not change while it runs.
@@ -49,7 +51,7 @@ type Gateway struct {
 // counters are a node's own, beside those of its hubs.
 type counters struct {
 	opened atomic.Uint64
-	closes closeCounters
+	closed *counts.Counts[CloseReason]
 	panics atomic.Uint64
 	// backlog is the bytes of sends that wait for the workers.
 	backlog atomic.Int64
@@ -74,6 +76,7 @@ func New(opts Options) (*Gateway, error) {
 		opts.UserGroups = noUserGroups{}
 	}
 	g := &Gateway{opts: opts, stop: make(chan struct{})}
+	g.closed = counts.New(closeReasonList)
 	g.conns.init()
 	g.hubs.init(g)
 	for i := range opts.Workers {

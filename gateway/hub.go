@@ -6,6 +6,8 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"github.com/hubgate/hubgate/internal/counts"
 )
 
 // hub is one hub's connections, groups and users on this node.
@@ -81,6 +83,7 @@ func (t *hubTable) acquire(key string, limit int) (*hub, error) {
 		h = &hub{key: key, shards: make([]hubShard, len(t.g.workers))}
 		for i := range h.shards {
 			h.shards[i].hub, h.shards[i].worker = h, t.g.workers[i]
+			h.shards[i].books.dropped = counts.New(dropReasonList)
 		}
 		h.groups.init(len(t.g.workers))
 		h.users.init()

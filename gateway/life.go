@@ -215,7 +215,7 @@ func (c *Conn) Ended(cause Cause) {
 	c.g.conns.remove(c)
 	c.shard.worker.queue.push(&removeOp{conn: c})
 	final := *c.CloseRequested()
-	c.g.closes.count(final.Reason)
+	c.g.closed.Add(final.Reason, 1)
 	c.Logger().Info("connection closed", "reason", string(final.Reason), "text", final.Text,
 		"transport", c.transport.Name(), "lasted", time.Duration(time.Now().UnixNano()-c.created).Round(time.Millisecond))
 	c.tellEnd()

@@ -27,29 +27,27 @@ const (
 )
 
 // closeReasonList is every CloseReason: Stats counts each from zero.
-var closeReasonList = [...]CloseReason{
+var closeReasonList = []CloseReason{
 	CloseNormal, CloseThrottled, ClosePingTimeout, CloseInvokeUpstreamFailed, CloseSlowClient, CloseHandshakeError,
 	CloseBadRequest, CloseClosedByAppServer, CloseServiceReload, CloseUnauthorized, CloseServiceTransientError,
 	CloseNoAvailableServerConnection, CloseServerConnectionClosed, CloseServiceModeSwitched,
 }
 
 // DropReason is why a delivery to one receiver was given up. The list is closed.
-type DropReason uint8
+// It is the value of the metric's label.
+type DropReason string
 
 const (
 	// DropNoPayloadForProtocol: the message has no form in the client's hub protocol (D11).
-	DropNoPayloadForProtocol DropReason = iota
+	DropNoPayloadForProtocol DropReason = "NoPayloadForProtocol"
 	// DropSlowClient: it waited for a client that was closed as slow (D12).
-	DropSlowClient
+	DropSlowClient DropReason = "SlowClient"
 	// DropConnectionClosed: the connection ended before the delivery was written.
-	DropConnectionClosed
-	dropReasons
+	DropConnectionClosed DropReason = "ConnectionClosed"
 )
 
-var dropNames = [dropReasons]string{"NoPayloadForProtocol", "SlowClient", "ConnectionClosed"}
-
-// String returns the metric label.
-func (r DropReason) String() string { return dropNames[r] }
+// dropReasonList is every DropReason.
+var dropReasonList = []DropReason{DropNoPayloadForProtocol, DropSlowClient, DropConnectionClosed}
 
 // Cause explains one connection's end.
 type Cause struct {

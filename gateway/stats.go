@@ -3,21 +3,7 @@ package gateway
 import (
 	"errors"
 	"fmt"
-	"sync/atomic"
 )
-
-// closeCounters count ended connections by reason.
-type closeCounters [len(closeReasonList)]atomic.Uint64
-
-func (cc *closeCounters) count(r CloseReason) {
-	for i, known := range closeReasonList {
-		if known == r {
-			cc[i].Add(1)
-			return
-		}
-	}
-	cc[0].Add(1)
-}
 
 // Stats are a node's counters at one moment. Counters of a hub never decrease
 // while it exists, those of the node never.
@@ -61,7 +47,7 @@ func (t *Traffic) Add(other Traffic) {
 	t.BytesIn += other.BytesIn
 	t.BytesOut += other.BytesOut
 	if t.Dropped == nil {
-		t.Dropped = make(map[string]uint64, dropReasons)
+		t.Dropped = make(map[DropReason]uint64, len(dropReasonList))
 	}
 	for why, n := range other.Dropped {
 		t.Dropped[why] += n
@@ -71,8 +57,8 @@ func (t *Traffic) Add(other Traffic) {
 // Books are what became of deliveries: Attempted = Written + Dropped + Queued at any rest.
 type Books struct {
 	Attempted, Written uint64
-	Dropped            map[string]uint64 // by DropReason
-	Queued             uint64            // deliveries
+	Dropped            map[DropReason]uint64
+	Queued             uint64 // deliveries
 	QueuedBytes        int64
 }
 
@@ -87,10 +73,7 @@ func (b Books) Balanced() bool {
 
 // Stats takes a snapshot. Hubs are in no particular order.
 func (g *Gateway) Stats() Stats {
-	s := Stats{Opened: g.opened.Load(), Closed: make(map[CloseReason]uint64, len(closeReasonList)), Backlog: g.backlog.Load(), Panics: g.panics.Load()}
-	for i, r := range closeReasonList {
-		s.Closed[r] = g.closes[i].Load()
-	}
+	s := Stats{Opened: g.opened.Load(), Closed: g.closed.Map(), Backlog: g.backlog.Load(), Panics: g.panics.Load()}
 	walked := g.walk()
 	hubs, forgotten := g.hubs.withForgotten()
 	s.Total = forgotten
@@ -107,9 +90,9 @@ func (g *Gateway) Stats() Stats {
 
 // noTraffic has every reason, so that each is a series from the start.
 func noTraffic() Traffic {
-	t := Traffic{Books: Books{Dropped: make(map[string]uint64, dropReasons)}}
-	for why := range DropReason(dropReasons) {
-		t.Dropped[why.String()] = 0
+	t := Traffic{Books: Books{Dropped: make(map[DropReason]uint64, len(dropReasonList))}}
+	for _, why := range dropReasonList {
+		t.Dropped[why] = 0
 	}
 	return t
 }
@@ -122,9 +105,7 @@ func (h *hub) traffic() Traffic {
 		b := &h.shards[i].books
 		t.Attempted += b.attempted.Load()
 		t.Written += b.written.Load()
-		for why := range b.dropped {
-			t.Dropped[DropReason(why).String()] += b.dropped[why].Load()
-		}
+		b.dropped.AddTo(t.Dropped)
 		t.QueuedBytes += b.queuedBytes.Load()
 		t.MessagesIn += b.messagesIn.Load()
 		t.BytesIn += b.bytesIn.Load()
