@@ -176,7 +176,7 @@ func TestOneLogLine(t *testing.T) {
 
 func TestPingFlood(t *testing.T) {
 	t.Run("a client that pings and never reads is given up at its bound", func(t *testing.T) {
-		f := newFixture(t, func(f *fixture, _ *Options) { f.core.OutboxBytes = 64 << 10 })
+		f := newFixture(t, func(f *fixture, _ *Options) { f.core.OutboxMaxBytes = 64 << 10 })
 		ws, id := f.open("u")
 		require.NoError(t, ws.SetWriteDeadline(time.Now().Add(time.Minute)))
 		for {

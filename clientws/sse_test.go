@@ -233,7 +233,7 @@ func TestEventClocks(t *testing.T) {
 
 	t.Run("a stream is cut at once when the client is over its bound", func(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
-			f := newPipeFixture(t, func(f *fixture, _ *Options) { f.core.OutboxBytes = 100 << 10 })
+			f := newPipeFixture(t, func(f *fixture, _ *Options) { f.core.OutboxMaxBytes = 100 << 10 })
 			c := f.openEvents(f.user("u"), nil)
 			c.shake()
 			began := time.Now()

@@ -98,8 +98,10 @@ type Capacity struct {
 	GroupsPerConnection      int  `help:"Groups that one connection may be in; 0 is no limit." default:"0"`
 	GroupsPerUser            int  `help:"Standing groups without expiry of one user; over it the oldest goes. 0 is no limit." default:"100"`
 	Hubs                     int  `help:"Hubs that clients and requests may bring into being; 0 is no limit." default:"10000"`
-	OutboxBytes              Size `help:"Bytes that may wait for one client; over it the client is closed as SlowClient." default:"1MiB"`
+	OutboxBytes              Size `help:"Bytes that may wait for one client; over it for 30 seconds the client is closed as SlowClient." default:"1MiB"`
+	OutboxMaxBytes           Size `help:"Bytes that may wait for one client at any moment; over it the client is closed as SlowClient at once." default:"64MiB"`
 	HubQueuedBytes           Size `help:"Bytes that may wait for all clients of a hub; over it REST answers 503 with Retry-After." default:"256MiB"`
+	QueuedBytes              Size `help:"Bytes that may wait for all clients of this node; over it the clients that hold most are closed as SlowClient. 0 is a quarter of the memory the process may use." default:"0"`
 }
 
 // Sizes bounds single inputs, see [settings.Sizes].

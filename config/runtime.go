@@ -72,7 +72,9 @@ func (l Capacity) settings() settings.Capacity {
 		GroupsPerUser:            l.GroupsPerUser,
 		Hubs:                     l.Hubs,
 		OutboxBytes:              int64(l.OutboxBytes),
+		OutboxMaxBytes:           int64(l.OutboxMaxBytes),
 		HubQueuedBytes:           int64(l.HubQueuedBytes),
+		QueuedBytes:              int64(l.QueuedBytes),
 	}
 }
 

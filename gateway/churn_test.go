@@ -19,7 +19,7 @@ import (
 // rest the books and the tables must agree, and nobody is left.
 func TestBooksBalanceAfterChurn(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		n := start(t, func(_ *gateway.Options, n *node) { n.limits.OutboxBytes = 2000 })
+		n := start(t, func(_ *gateway.Options, n *node) { n.limits.OutboxMaxBytes = 2000 })
 		var wg sync.WaitGroup
 		for worker := range 6 {
 			wg.Go(func() { n.churn(t, worker) })

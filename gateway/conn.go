@@ -230,6 +230,7 @@ func (c *Conn) Take(b *Batch, limit int) bool { return c.out.take(b, limit) }
 // Wrote reports that the batch was written, or with an error that it was not.
 func (c *Conn) Wrote(b *Batch, err error) {
 	c.out.wrote(b)
+	c.out.tellDrained(c.g.opts.Limits().OutboxBytes)
 	books := &c.shard.books
 	books.queuedBytes.Add(-int64(b.bytes))
 	if err != nil {

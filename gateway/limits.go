@@ -13,11 +13,22 @@ type Limits struct {
 	MaxGroups int
 	// HandshakeBytes and MessageBytes bound what one record of a client may take.
 	HandshakeBytes, MessageBytes int
-	// OutboxBytes bounds what waits for one client, HubQueuedBytes what waits
-	// for all clients of a hub (D12).
-	OutboxBytes, HubQueuedBytes int
+	Queues
 	Periods
 }
+
+// Queues bounds the bytes that wait for clients (D12, D17).
+type Queues struct {
+	// OutboxBytes is the soft bound of one client: over it for OverPatience the
+	// client is closed. Over OutboxMaxBytes it is closed at once.
+	OutboxBytes, OutboxMaxBytes int
+	// HubQueuedBytes bounds what waits for all clients of a hub, QueuedBytes
+	// what waits for all clients of the node; 0 means no bound for the node.
+	HubQueuedBytes, QueuedBytes int
+}
+
+// OverPatience is how long what waits for a client may be over its soft bound (D17).
+const OverPatience = 30 * time.Second
 
 // Periods are the times of the client protocol.
 type Periods struct {
@@ -37,7 +48,7 @@ func DefaultLimits() Limits {
 	return Limits{
 		MaxDiagnostic: 100, MaxHubs: 10_000, MaxGroups: 0,
 		HandshakeBytes: 32 << 10, MessageBytes: 16 << 20,
-		OutboxBytes: 1 << 20, HubQueuedBytes: 256 << 20,
+		Queues: Queues{OutboxBytes: 1 << 20, OutboxMaxBytes: 64 << 20, HubQueuedBytes: 256 << 20},
 		Periods: Periods{
 			KeepAlive: 15 * time.Second, Timeout: 30 * time.Second, Handshake: 15 * time.Second,
 			Send: 10 * time.Second, Detached: 15 * time.Second,

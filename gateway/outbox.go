@@ -26,6 +26,50 @@ type outbox struct {
 	endTaken bool
 	// gone: the transport has ended.
 	gone bool
+	// over is since when bytes is over the soft bound, 0 if it is not.
+	over int64
+	// drained exists while somebody waits for bytes to come below the bound.
+	drained chan struct{}
+}
+
+// Over reports whether more bytes wait for the client than its soft bound allows
+// (Limits.OutboxBytes). Whoever produces for one client and can be slowed down
+// waits for Drained before it goes on, for a time that it bounds itself: a
+// client that stays over its bound is closed (D17).
+func (c *Conn) Over() bool {
+	bytes, _ := c.out.held()
+	return bytes > c.g.opts.Limits().OutboxBytes
+}
+
+// Drained returns a channel that is closed as soon as the client is not over its
+// soft bound, or has ended. For a client that is not over it is closed already.
+func (c *Conn) Drained() <-chan struct{} {
+	bound := c.g.opts.Limits().OutboxBytes
+	c.out.mu.Lock()
+	defer c.out.mu.Unlock()
+	if c.out.gone || c.out.bytes <= bound {
+		return alreadyDrained
+	}
+	if c.out.drained == nil {
+		c.out.drained = make(chan struct{})
+	}
+	return c.out.drained
+}
+
+var alreadyDrained = func() chan struct{} {
+	c := make(chan struct{})
+	close(c)
+	return c
+}()
+
+// tellDrained wakes those who wait for the outbox to come below its bound.
+func (o *outbox) tellDrained(bound int) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if o.drained != nil && (o.gone || o.bytes <= bound) {
+		close(o.drained)
+		o.drained = nil
+	}
 }
 
 // idle reports whether a worker may write past the outbox. Only the worker
@@ -248,6 +292,10 @@ func (o *outbox) discard(gone bool) (deliveries, bytes int) {
 	o.waiting -= deliveries
 	o.records = nil
 	o.gone = o.gone || gone
+	if gone && o.drained != nil {
+		close(o.drained)
+		o.drained = nil
+	}
 	return deliveries, bytes
 }
 

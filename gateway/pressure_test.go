@@ -17,7 +17,7 @@ import (
 func TestSlowClient(t *testing.T) {
 	t.Run("C41 closed at its bound while the others get everything", func(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
-			n := start(t, func(_ *gateway.Options, n *node) { n.limits.OutboxBytes = 100 << 10 })
+			n := start(t, func(_ *gateway.Options, n *node) { n.limits.OutboxMaxBytes = 100 << 10 })
 			slow := gatewaytest.Connect(t, n.Gateway, gatewaytest.Options{ID: "slow", Hub: "chat", Stalled: true})
 			fast := n.connect("fast", "")
 			text := strings.Repeat("x", 1000)
@@ -36,7 +36,7 @@ func TestSlowClient(t *testing.T) {
 	})
 	t.Run("an empty outbox takes one record of any size", func(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
-			n := start(t, func(_ *gateway.Options, n *node) { n.limits.OutboxBytes = 1000 })
+			n := start(t, func(_ *gateway.Options, n *node) { n.limits.OutboxMaxBytes = 1000 })
 			c := gatewaytest.Connect(t, n.Gateway, gatewaytest.Options{ID: "1", Hub: "chat"})
 			synctest.Wait()
 			n.send(strings.Repeat("x", 5000), all())

@@ -64,6 +64,10 @@ func (c *Conn) sweep(now time.Time, l Limits) (ping bool) {
 		}
 		return false
 	}
+	if c.tooSlow(nanos, l.OutboxBytes) {
+		c.shard.worker.queue.push(&slowOp{conn: c})
+		return false
+	}
 	if d := c.detached.Load(); d != 0 && since(d) > l.Detached {
 		c.abort(Cause{Reason: ClosePingTimeout, Text: "Connection ping timeout.", AllowReconnect: true})
 		return false
@@ -83,6 +87,19 @@ func (c *Conn) sweep(now time.Time, l Limits) (ping bool) {
 		return false
 	}
 	return c.sweepAlive(since, l)
+}
+
+// tooSlow reports whether the client has been over its soft bound for too long.
+func (c *Conn) tooSlow(nanos int64, bound int) bool {
+	c.out.mu.Lock()
+	defer c.out.mu.Unlock()
+	switch {
+	case c.out.bytes <= bound:
+		c.out.over = 0
+	case c.out.over == 0:
+		c.out.over = nanos
+	}
+	return c.out.over != 0 && nanos-c.out.over >= int64(OverPatience)
 }
 
 // sweepAlive watches the silence of both sides.
@@ -135,8 +152,10 @@ func (o *pingOp) apply(w *worker) {
 const overPatience = 2 * time.Second
 
 func (g *Gateway) sweepHubs(now time.Time) {
-	bound := g.opts.Limits().HubQueuedBytes
+	limits := g.opts.Limits()
+	bound, all := limits.HubQueuedBytes, 0
 	for _, h := range g.hubs.all() {
+		all += h.queuedBytes()
 		for i := range h.shards {
 			if s := &h.shards[i]; s.expires.Load() > 0 {
 				s.worker.queue.push(&expireOp{shard: s, now: now})
@@ -151,9 +170,13 @@ func (g *Gateway) sweepHubs(now time.Time) {
 			g.relieve(h, queued-bound)
 		}
 	}
+	if limits.QueuedBytes > 0 && all > limits.QueuedBytes {
+		g.relieve(nil, all-limits.QueuedBytes)
+	}
 }
 
-// relieve closes the clients that hold the most until the excess is gone.
+// relieve closes the clients of the hub, or of all hubs if it is nil, that hold
+// the most until the excess is gone.
 func (g *Gateway) relieve(h *hub, excess int) {
 	type holder struct {
 		conn  *Conn
@@ -161,7 +184,7 @@ func (g *Gateway) relieve(h *hub, excess int) {
 	}
 	var holders []holder
 	g.conns.each(func(c *Conn) {
-		if c.hub != h {
+		if h != nil && c.hub != h {
 			return
 		}
 		if bytes, _ := c.out.held(); bytes > 0 {

@@ -48,7 +48,7 @@ func (w *worker) run() {
 		if ops, ok = w.queue.take(ops[:0]); !ok {
 			return
 		}
-		w.now, w.bound = time.Now().UnixNano(), w.g.opts.Limits().OutboxBytes
+		w.now, w.bound = time.Now().UnixNano(), w.g.opts.Limits().OutboxMaxBytes
 		for rest := ops; len(rest) > 0; {
 			rest = rest[w.guardedPass(rest):]
 		}

@@ -14,8 +14,10 @@ type Capacity struct {
 	GroupsPerConnection      int   // groups that one connection may be in
 	GroupsPerUser            int   // standing groups without expiry per user; the oldest goes (R34)
 	Hubs                     int   // hubs that tokens may bring into being
-	OutboxBytes              int64 // queued for one connection; over it: closed SlowClient (D12)
+	OutboxBytes              int64 // queued for one connection; over it for 30 s: closed SlowClient (D17)
+	OutboxMaxBytes           int64 // queued for one connection; over it: closed SlowClient at once (D17)
 	HubQueuedBytes           int64 // queued for all connections of one hub; over it: 503 (D12)
+	QueuedBytes              int64 // queued for all connections of the node; over it the largest holders are closed (D17); 0 is a quarter of the memory
 }
 
 // Sizes bounds single inputs, all in bytes.
@@ -41,6 +43,7 @@ func defaultLimits() Limits {
 			GroupsPerUser:            100,
 			Hubs:                     10_000,
 			OutboxBytes:              1 * mib,
+			OutboxMaxBytes:           64 * mib,
 			HubQueuedBytes:           256 * mib,
 		},
 		Sizes: Sizes{

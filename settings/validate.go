@@ -215,6 +215,16 @@ func (p *problems) checkCapacity(c Capacity) {
 	p.count("limits.groupsPerUser", c.GroupsPerUser, 0)
 	p.count("limits.hubs", c.Hubs, 0)
 	p.size("limits.outboxBytes", c.OutboxBytes)
+	p.size("limits.outboxMaxBytes", c.OutboxMaxBytes)
+	if c.OutboxMaxBytes < c.OutboxBytes {
+		p.add("limits.outboxMaxBytes", "must not be less than limits.outboxBytes")
+	}
+	if c.QueuedBytes != 0 {
+		p.size("limits.queuedBytes", c.QueuedBytes)
+		if c.QueuedBytes < c.OutboxBytes {
+			p.add("limits.queuedBytes", "must not be less than limits.outboxBytes")
+		}
+	}
 	p.size("limits.hubQueuedBytes", c.HubQueuedBytes)
 	if c.HubQueuedBytes < c.OutboxBytes {
 		p.add("limits.hubQueuedBytes", "must not be less than limits.outboxBytes")

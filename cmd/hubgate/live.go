@@ -46,7 +46,10 @@ func translate(s *settings.Settings) *live {
 			MaxConnections: s.Limits.MaxConnections, MaxDiagnostic: s.Limits.MaxDiagnosticConnections,
 			MaxHubs: s.Limits.Hubs, MaxGroups: s.Limits.GroupsPerConnection,
 			HandshakeBytes: int(s.Limits.HandshakeBytes), MessageBytes: int(s.Limits.MessageBytes),
-			OutboxBytes: int(s.Limits.OutboxBytes), HubQueuedBytes: int(s.Limits.HubQueuedBytes),
+			Queues: gateway.Queues{
+				OutboxBytes: int(s.Limits.OutboxBytes), OutboxMaxBytes: int(s.Limits.OutboxMaxBytes),
+				HubQueuedBytes: int(s.Limits.HubQueuedBytes), QueuedBytes: shareOfMemory(s.Limits.QueuedBytes),
+			},
 			Periods: gateway.Periods{
 				KeepAlive: s.Clients.KeepAlive, Timeout: s.Clients.Timeout, Handshake: s.Clients.HandshakeTimeout,
 				Send: s.Clients.SendTimeout, Detached: s.Clients.LongPollDisconnect,
