@@ -56,7 +56,7 @@ func (sc *serverConn) closeConnection(m *sp.CloseConnection) {
 		s.closeByServer(sc)
 		return
 	}
-	sc.closeClients(sc.connections(m.ConnectionID), m.Error, nil)
+	sc.closeClients(sc.connections(m.ConnectionID), m.Error, ackID{})
 }
 
 func (sc *serverConn) ping(m *sp.Ping) {

@@ -9,40 +9,46 @@ import (
 	sp "github.com/hubgate/hubgate/serviceprotocol"
 )
 
-// noAck stands for the ack id of messages that are not acknowledged.
-const noAck = -1
+// ackID is the id by which a request is acknowledged. The zero value is that of requests
+// which are not.
+type ackID struct {
+	id     int32
+	wanted bool
+}
+
+func acked(id int32) ackID { return ackID{id, true} }
 
 // membership carries out joins, leaves and closes; false if m is none.
 func (sc *serverConn) membership(m sp.Message) bool {
 	switch m := m.(type) {
 	case *sp.JoinGroup:
-		sc.join(m.ConnectionID, m.Group, noAck)
+		sc.join(m.ConnectionID, m.Group, ackID{})
 	case *sp.JoinGroupWithAck:
-		sc.join(m.ConnectionID, m.Group, m.AckID)
+		sc.join(m.ConnectionID, m.Group, acked(m.AckID))
 	case *sp.LeaveGroup:
-		sc.leave(m.ConnectionID, m.Group, m.All, noAck)
+		sc.leave(m.ConnectionID, m.Group, m.All, ackID{})
 	case *sp.LeaveGroupWithAck:
-		sc.leave(m.ConnectionID, m.Group, m.All, m.AckID)
+		sc.leave(m.ConnectionID, m.Group, m.All, acked(m.AckID))
 	case *sp.UserJoinGroup:
-		sc.userJoin(m.User, m.Group, m.TTL, m.HasTTL, noAck)
+		sc.userJoin(m.User, m.Group, m.TTL, m.HasTTL, ackID{})
 	case *sp.UserJoinGroupWithAck:
-		sc.userJoin(m.User, m.Group, m.TTL, m.HasTTL, m.AckID)
+		sc.userJoin(m.User, m.Group, m.TTL, m.HasTTL, acked(m.AckID))
 	case *sp.UserLeaveGroup:
-		sc.userLeave(m.User, m.Group, m.All, noAck)
+		sc.userLeave(m.User, m.Group, m.All, ackID{})
 	case *sp.UserLeaveGroupWithAck:
-		sc.userLeave(m.User, m.Group, m.All, m.AckID)
+		sc.userLeave(m.User, m.Group, m.All, acked(m.AckID))
 	case *sp.CloseConnectionWithAck:
-		sc.closeClients(sc.connections(m.ConnectionID), m.Reason, &m.AckID)
+		sc.closeClients(sc.connections(m.ConnectionID), m.Reason, acked(m.AckID))
 	case *sp.CloseConnections:
-		sc.closeClients(gateway.Target{Kind: gateway.TargetAll, Except: slices.Clone(m.Excluded)}, m.Reason, &m.AckID)
+		sc.closeClients(gateway.Target{Kind: gateway.TargetAll, Except: slices.Clone(m.Excluded)}, m.Reason, acked(m.AckID))
 	case *sp.CloseUserConnections:
 		t := users(m.User)
 		t.Except = slices.Clone(m.Excluded)
-		sc.closeClients(t, m.Reason, &m.AckID)
+		sc.closeClients(t, m.Reason, acked(m.AckID))
 	case *sp.CloseGroupConnections:
 		t := groups(m.Group)
 		t.Except = slices.Clone(m.Excluded)
-		sc.closeClients(t, m.Reason, &m.AckID)
+		sc.closeClients(t, m.Reason, acked(m.AckID))
 	default:
 		return false
 	}
@@ -51,18 +57,18 @@ func (sc *serverConn) membership(m sp.Message) bool {
 
 // question answers what a hub server asks; false if m is none.
 func (sc *serverConn) question(m sp.Message) bool {
-	count := func(t gateway.Target, group string, ack int32) {
-		sc.start(&gateway.Command{Verb: gateway.VerbCount, Target: t, Group: group}, ack)
+	count := func(t gateway.Target, ack int32) {
+		sc.start(&gateway.Command{Verb: gateway.VerbCount, Target: t}, acked(ack))
 	}
 	switch m := m.(type) {
 	case *sp.CheckConnectionExistence:
-		count(sc.connections(m.ConnectionID), "", m.AckID)
+		count(sc.connections(m.ConnectionID), m.AckID)
 	case *sp.CheckUserExistence:
-		count(users(m.User), "", m.AckID)
+		count(users(m.User), m.AckID)
 	case *sp.CheckGroupExistence:
-		count(groups(m.Group), "", m.AckID)
+		count(groups(m.Group), m.AckID)
 	case *sp.CheckUserInGroup:
-		sc.await(m.AckID, func(ctx context.Context) (bool, error) {
+		sc.await(acked(m.AckID), func(ctx context.Context) (bool, error) {
 			return sc.b.gw.UserInGroup(ctx, sc.hub, m.User, m.Group)
 		})
 	case *sp.GroupMemberQuery:
@@ -89,7 +95,7 @@ func (sc *serverConn) listMembers(m *sp.GroupMemberQuery) {
 	r, err := sc.b.gw.Do(ctx, &gateway.Command{Hub: sc.hub, Verb: gateway.VerbList, Target: groups(m.Group),
 		Page: gateway.Page{After: m.Token, Max: size + 1}}) // one more, to see whether there is a next page
 	if err != nil {
-		sc.ack(m.AckID, false, err)
+		sc.ack(acked(m.AckID), false, err)
 		return
 	}
 	var page sp.GroupMembers
@@ -105,16 +111,16 @@ func (sc *serverConn) listMembers(m *sp.GroupMemberQuery) {
 
 // start carries out a command and acknowledges it when it has been applied:
 // what comes later, on whichever connection, finds it done (H61).
-func (sc *serverConn) start(cmd *gateway.Command, ack int32) {
+func (sc *serverConn) start(cmd *gateway.Command, ack ackID) {
 	cmd.Hub = sc.hub
 	sc.b.gw.Start(context.Background(), cmd, func(r gateway.Result, err error) { sc.ack(ack, r.Matched > 0, err) })
 }
 
-func (sc *serverConn) ack(id int32, found bool, err error) {
-	if id == noAck {
+func (sc *serverConn) ack(to ackID, found bool, err error) {
+	if !to.wanted {
 		return
 	}
-	m := sp.Ack{AckID: id, Status: sp.AckNotFound}
+	m := sp.Ack{AckID: to.id, Status: sp.AckNotFound}
 	switch {
 	case err != nil:
 		m.Status, m.Message = sp.AckInternalError, "The gateway could not carry out the request."
@@ -124,11 +130,11 @@ func (sc *serverConn) ack(id int32, found bool, err error) {
 	sc.out.put(&m)
 }
 
-func (sc *serverConn) join(connection, group string, ack int32) {
+func (sc *serverConn) join(connection, group string, ack ackID) {
 	sc.start(&gateway.Command{Verb: gateway.VerbJoin, Target: sc.connections(connection), Group: group}, ack)
 }
 
-func (sc *serverConn) leave(connection, group string, all bool, ack int32) {
+func (sc *serverConn) leave(connection, group string, all bool, ack ackID) {
 	cmd := &gateway.Command{Verb: gateway.VerbLeave, Target: sc.connections(connection), Group: group}
 	if all {
 		cmd.Verb = gateway.VerbLeaveAll
@@ -140,7 +146,7 @@ func (sc *serverConn) leave(connection, group string, all bool, ack int32) {
 const storeTimeout = 5 * time.Second
 
 // await does what needs the store, in its place among the connection's messages.
-func (sc *serverConn) await(ack int32, do func(context.Context) (bool, error)) {
+func (sc *serverConn) await(ack ackID, do func(context.Context) (bool, error)) {
 	ctx, cancel := context.WithTimeout(context.Background(), storeTimeout)
 	defer cancel()
 	found, err := do(ctx)
@@ -150,7 +156,7 @@ func (sc *serverConn) await(ack int32, do func(context.Context) (bool, error)) {
 	sc.ack(ack, found, err)
 }
 
-func (sc *serverConn) userJoin(user, group string, seconds int32, hasTTL bool, ack int32) {
+func (sc *serverConn) userJoin(user, group string, seconds int32, hasTTL bool, ack ackID) {
 	sc.await(ack, func(ctx context.Context) (bool, error) {
 		var ttl *time.Duration
 		if hasTTL && seconds >= 0 {
@@ -161,7 +167,7 @@ func (sc *serverConn) userJoin(user, group string, seconds int32, hasTTL bool, a
 	})
 }
 
-func (sc *serverConn) userLeave(user, group string, all bool, ack int32) {
+func (sc *serverConn) userLeave(user, group string, all bool, ack ackID) {
 	sc.await(ack, func(ctx context.Context) (bool, error) {
 		if all {
 			return true, sc.b.gw.RemoveUserFromAllGroups(ctx, sc.hub, user)
@@ -172,10 +178,6 @@ func (sc *serverConn) userLeave(user, group string, all bool, ack int32) {
 
 // closeClients closes clients of anybody's and tells them why (H66). Their ids
 // are dead before they can see it.
-func (sc *serverConn) closeClients(t gateway.Target, reason string, ack *int32) {
-	id := int32(noAck)
-	if ack != nil {
-		id = *ack
-	}
-	sc.start(&gateway.Command{Verb: gateway.VerbClose, Target: t, Cause: gateway.Cause{Reason: gateway.CloseClosedByAppServer, Text: reason}}, id)
+func (sc *serverConn) closeClients(t gateway.Target, reason string, ack ackID) {
+	sc.start(&gateway.Command{Verb: gateway.VerbClose, Target: t, Cause: gateway.Cause{Reason: gateway.CloseClosedByAppServer, Text: reason}}, ack)
 }

@@ -2,9 +2,9 @@ package serviceprotocol
 
 // AccessKeyRequest asks for the key with which the hub server is to sign client tokens.
 type AccessKeyRequest struct {
-	// Token is the hub server's own access token, of its identity provider.
+	// Token is the hub server's own access token, issued by its identity provider.
 	Token string
-	// KeyID is the key that it has, empty for none.
+	// KeyID names the key that the hub server holds; empty if it holds none.
 	KeyID string
 }
 
@@ -13,20 +13,19 @@ func (*AccessKeyRequest) Type() Type { return TypeAccessKeyRequest }
 
 // Append appends the message with its length prefix.
 func (m *AccessKeyRequest) Append(dst []byte) []byte {
-	w := begin(dst, TypeAccessKeyRequest, 4, 0)
-	w.text(m.Token)
-	w.textOrNil(m.KeyID)
-	w.extension(extension{})
-	return w.end()
+	var c codec
+	c.begin(dst, TypeAccessKeyRequest, 0)
+	m.fields(&c)
+	return c.w.end()
 }
 
-func (m *AccessKeyRequest) read(r *reader) {
-	m.Token = r.text("token")
-	m.KeyID = r.text("key id")
-	r.extension(ownsNothing)
+func (m *AccessKeyRequest) fields(c *codec) {
+	c.text("token", &m.Token)
+	c.textOrNil("key id", &m.KeyID)
+	c.extension(&extension{})
 }
 
-// AccessKeyResponse answers with a key, or with an error. What is empty is written as nil.
+// AccessKeyResponse answers with a key or with an error. Empty fields are written as nil.
 type AccessKeyResponse struct {
 	KeyID     string
 	AccessKey string
@@ -39,19 +38,16 @@ func (*AccessKeyResponse) Type() Type { return TypeAccessKeyResponse }
 
 // Append appends the message with its length prefix.
 func (m *AccessKeyResponse) Append(dst []byte) []byte {
-	w := begin(dst, TypeAccessKeyResponse, 6, 0)
-	w.textOrNil(m.KeyID)
-	w.textOrNil(m.AccessKey)
-	w.textOrNil(m.ErrorType)
-	w.textOrNil(m.Error)
-	w.extension(extension{})
-	return w.end()
+	var c codec
+	c.begin(dst, TypeAccessKeyResponse, 0)
+	m.fields(&c)
+	return c.w.end()
 }
 
-func (m *AccessKeyResponse) read(r *reader) {
-	m.KeyID = r.text("key id")
-	m.AccessKey = r.text("access key")
-	m.ErrorType = r.text("error type")
-	m.Error = r.text("error")
-	r.extension(ownsNothing)
+func (m *AccessKeyResponse) fields(c *codec) {
+	c.textOrNil("key id", &m.KeyID)
+	c.textOrNil("access key", &m.AccessKey)
+	c.textOrNil("error type", &m.ErrorType)
+	c.textOrNil("error", &m.Error)
+	c.extension(&extension{})
 }

@@ -5,48 +5,39 @@ type AckStatus int32
 
 const (
 	AckOK AckStatus = 1
-	// AckNotFound is the answer "no" to a hub server.
+	// AckNotFound means no: there is no such connection, or the question is answered with no.
 	AckNotFound      AckStatus = 2
 	AckTimeout       AckStatus = 3
 	AckInternalError AckStatus = 4
 )
 
-// Ack answers a message that has an ack id, on the connection that carried it. Hub servers
-// wait ten seconds; an id they do not know, or know no more, they ignore.
+// Ack answers a message that has an ack id, on the connection that carried the message. Hub
+// servers wait ten seconds for it, and ignore ids that they do not wait for.
 type Ack struct {
 	AckID   int32
 	Status  AckStatus
 	Message string
-	// Payload is the answer to a query. It aliases the parsed body. Nil, as older hub
-	// servers know it, means that there is none.
+	// Payload is the answer to a query, nil for every other message. It aliases the parsed
+	// body. Older hub servers do not know it.
 	Payload []byte
 }
 
 // Type returns TypeAck.
 func (*Ack) Type() Type { return TypeAck }
 
-// Append appends the message with its length prefix: five elements, and a sixth for a
-// payload that is not nil.
+// Append appends the message with its length prefix. The payload is only written if it is
+// not nil.
 func (m *Ack) Append(dst []byte) []byte {
-	elements := uint32(5)
-	if m.Payload != nil {
-		elements = 6
-	}
-	w := begin(dst, TypeAck, elements, len(m.Payload))
-	w.integer(m.AckID)
-	w.integer(int32(m.Status))
-	w.text(m.Message)
-	w.extension(extension{})
-	if m.Payload != nil {
-		w.binary(m.Payload)
-	}
-	return w.end()
+	var c codec
+	c.begin(dst, TypeAck, len(m.Payload))
+	m.fields(&c)
+	return c.w.end()
 }
 
-func (m *Ack) read(r *reader) {
-	m.AckID = r.integer("ack id")
-	m.Status = AckStatus(r.integer("status"))
-	m.Message = r.text("message")
-	r.extension(ownsNothing)
-	m.Payload = r.binary("payload")
+func (m *Ack) fields(c *codec) {
+	c.integer("ack id", &m.AckID)
+	c.integer("status", (*int32)(&m.Status))
+	c.text("message", &m.Message)
+	c.extension(&extension{})
+	c.optionalBinary("payload", &m.Payload)
 }

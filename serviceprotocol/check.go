@@ -1,6 +1,6 @@
 package serviceprotocol
 
-// The questions below are answered by an Ack: AckOK for yes, AckNotFound for no.
+// The gateway answers the questions below with an Ack: AckOK for yes, AckNotFound for no.
 
 // CheckUserInGroup asks whether a user is in a group.
 type CheckUserInGroup struct {
@@ -15,22 +15,20 @@ func (*CheckUserInGroup) Type() Type { return TypeCheckUserInGroup }
 
 // Append appends the message with its length prefix.
 func (m *CheckUserInGroup) Append(dst []byte) []byte {
-	w := begin(dst, TypeCheckUserInGroup, 5, 0)
-	w.text(m.User)
-	w.text(m.Group)
-	w.integer(m.AckID)
-	w.tracing(m.TracingID)
-	return w.end()
+	var c codec
+	c.begin(dst, TypeCheckUserInGroup, 0)
+	m.fields(&c)
+	return c.w.end()
 }
 
-func (m *CheckUserInGroup) read(r *reader) {
-	m.User = r.name("user")
-	m.Group = r.name("group")
-	m.AckID = r.integer("ack id")
-	m.TracingID = r.tracing()
+func (m *CheckUserInGroup) fields(c *codec) {
+	c.name("user", &m.User)
+	c.name("group", &m.Group)
+	c.integer("ack id", &m.AckID)
+	c.tracing(&m.TracingID)
 }
 
-// CheckGroupExistence asks whether a group has a connection.
+// CheckGroupExistence asks whether a group has any connection.
 type CheckGroupExistence struct {
 	Group     string
 	AckID     int32
@@ -42,13 +40,16 @@ func (*CheckGroupExistence) Type() Type { return TypeCheckGroupExistence }
 
 // Append appends the message with its length prefix.
 func (m *CheckGroupExistence) Append(dst []byte) []byte {
-	return appendCheck(dst, TypeCheckGroupExistence, m.Group, m.AckID, m.TracingID)
+	var c codec
+	c.begin(dst, TypeCheckGroupExistence, 0)
+	m.fields(&c)
+	return c.w.end()
 }
 
-func (m *CheckGroupExistence) read(r *reader) {
-	m.Group = r.name("group")
-	m.AckID = r.integer("ack id")
-	m.TracingID = r.tracing()
+func (m *CheckGroupExistence) fields(c *codec) {
+	c.name("group", &m.Group)
+	c.integer("ack id", &m.AckID)
+	c.tracing(&m.TracingID)
 }
 
 // CheckConnectionExistence asks whether a connection exists.
@@ -63,16 +64,19 @@ func (*CheckConnectionExistence) Type() Type { return TypeCheckConnectionExisten
 
 // Append appends the message with its length prefix.
 func (m *CheckConnectionExistence) Append(dst []byte) []byte {
-	return appendCheck(dst, TypeCheckConnectionExistence, m.ConnectionID, m.AckID, m.TracingID)
+	var c codec
+	c.begin(dst, TypeCheckConnectionExistence, 0)
+	m.fields(&c)
+	return c.w.end()
 }
 
-func (m *CheckConnectionExistence) read(r *reader) {
-	m.ConnectionID = r.name("connection id")
-	m.AckID = r.integer("ack id")
-	m.TracingID = r.tracing()
+func (m *CheckConnectionExistence) fields(c *codec) {
+	c.name("connection id", &m.ConnectionID)
+	c.integer("ack id", &m.AckID)
+	c.tracing(&m.TracingID)
 }
 
-// CheckUserExistence asks whether a user has a connection.
+// CheckUserExistence asks whether a user has any connection.
 type CheckUserExistence struct {
 	User      string
 	AckID     int32
@@ -84,19 +88,14 @@ func (*CheckUserExistence) Type() Type { return TypeCheckUserExistence }
 
 // Append appends the message with its length prefix.
 func (m *CheckUserExistence) Append(dst []byte) []byte {
-	return appendCheck(dst, TypeCheckUserExistence, m.User, m.AckID, m.TracingID)
+	var c codec
+	c.begin(dst, TypeCheckUserExistence, 0)
+	m.fields(&c)
+	return c.w.end()
 }
 
-func (m *CheckUserExistence) read(r *reader) {
-	m.User = r.name("user")
-	m.AckID = r.integer("ack id")
-	m.TracingID = r.tracing()
-}
-
-func appendCheck(dst []byte, t Type, name string, ack int32, tracing uint64) []byte {
-	w := begin(dst, t, 4, 0)
-	w.text(name)
-	w.integer(ack)
-	w.tracing(tracing)
-	return w.end()
+func (m *CheckUserExistence) fields(c *codec) {
+	c.name("user", &m.User)
+	c.integer("ack id", &m.AckID)
+	c.tracing(&m.TracingID)
 }

@@ -1,7 +1,7 @@
 package serviceprotocol
 
-// The messages below close clients from outside of their hub server, and are answered by
-// an Ack. An empty reason is written as nil.
+// The messages below close clients of any hub server. The gateway answers with an Ack. An
+// empty reason is written as nil.
 
 // CloseConnectionWithAck closes one client.
 type CloseConnectionWithAck struct {
@@ -16,22 +16,20 @@ func (*CloseConnectionWithAck) Type() Type { return TypeCloseConnectionWithAck }
 
 // Append appends the message with its length prefix.
 func (m *CloseConnectionWithAck) Append(dst []byte) []byte {
-	w := begin(dst, TypeCloseConnectionWithAck, 5, 0)
-	w.text(m.ConnectionID)
-	w.textOrNil(m.Reason)
-	w.integer(m.AckID)
-	w.tracing(m.TracingID)
-	return w.end()
+	var c codec
+	c.begin(dst, TypeCloseConnectionWithAck, 0)
+	m.fields(&c)
+	return c.w.end()
 }
 
-func (m *CloseConnectionWithAck) read(r *reader) {
-	m.ConnectionID = r.name("connection id")
-	m.Reason = r.text("reason")
-	m.AckID = r.integer("ack id")
-	m.TracingID = r.tracing()
+func (m *CloseConnectionWithAck) fields(c *codec) {
+	c.name("connection id", &m.ConnectionID)
+	c.textOrNil("reason", &m.Reason)
+	c.integer("ack id", &m.AckID)
+	c.tracing(&m.TracingID)
 }
 
-// CloseConnections closes all clients of the hub but some.
+// CloseConnections closes all clients of the hub except those in Excluded.
 type CloseConnections struct {
 	Reason    string
 	AckID     int32
@@ -44,22 +42,20 @@ func (*CloseConnections) Type() Type { return TypeCloseConnections }
 
 // Append appends the message with its length prefix.
 func (m *CloseConnections) Append(dst []byte) []byte {
-	w := begin(dst, TypeCloseConnections, 5, 0)
-	w.textOrNil(m.Reason)
-	w.integer(m.AckID)
-	w.names(m.Excluded)
-	w.tracing(m.TracingID)
-	return w.end()
+	var c codec
+	c.begin(dst, TypeCloseConnections, 0)
+	m.fields(&c)
+	return c.w.end()
 }
 
-func (m *CloseConnections) read(r *reader) {
-	m.Reason = r.text("reason")
-	m.AckID = r.integer("ack id")
-	m.Excluded = r.names("excluded connections")
-	m.TracingID = r.tracing()
+func (m *CloseConnections) fields(c *codec) {
+	c.textOrNil("reason", &m.Reason)
+	c.integer("ack id", &m.AckID)
+	c.names("excluded connections", &m.Excluded)
+	c.tracing(&m.TracingID)
 }
 
-// CloseUserConnections closes a user's clients but some.
+// CloseUserConnections closes a user's clients except those in Excluded.
 type CloseUserConnections struct {
 	User      string
 	Reason    string
@@ -73,24 +69,21 @@ func (*CloseUserConnections) Type() Type { return TypeCloseUserConnections }
 
 // Append appends the message with its length prefix.
 func (m *CloseUserConnections) Append(dst []byte) []byte {
-	w := begin(dst, TypeCloseUserConnections, 6, 0)
-	w.text(m.User)
-	w.textOrNil(m.Reason)
-	w.integer(m.AckID)
-	w.names(m.Excluded)
-	w.tracing(m.TracingID)
-	return w.end()
+	var c codec
+	c.begin(dst, TypeCloseUserConnections, 0)
+	m.fields(&c)
+	return c.w.end()
 }
 
-func (m *CloseUserConnections) read(r *reader) {
-	m.User = r.name("user")
-	m.Reason = r.text("reason")
-	m.AckID = r.integer("ack id")
-	m.Excluded = r.names("excluded connections")
-	m.TracingID = r.tracing()
+func (m *CloseUserConnections) fields(c *codec) {
+	c.name("user", &m.User)
+	c.textOrNil("reason", &m.Reason)
+	c.integer("ack id", &m.AckID)
+	c.names("excluded connections", &m.Excluded)
+	c.tracing(&m.TracingID)
 }
 
-// CloseGroupConnections closes a group's clients but some.
+// CloseGroupConnections closes a group's clients except those in Excluded.
 type CloseGroupConnections struct {
 	Group     string
 	Reason    string
@@ -104,19 +97,16 @@ func (*CloseGroupConnections) Type() Type { return TypeCloseGroupConnections }
 
 // Append appends the message with its length prefix.
 func (m *CloseGroupConnections) Append(dst []byte) []byte {
-	w := begin(dst, TypeCloseGroupConnections, 6, 0)
-	w.text(m.Group)
-	w.textOrNil(m.Reason)
-	w.integer(m.AckID)
-	w.names(m.Excluded)
-	w.tracing(m.TracingID)
-	return w.end()
+	var c codec
+	c.begin(dst, TypeCloseGroupConnections, 0)
+	m.fields(&c)
+	return c.w.end()
 }
 
-func (m *CloseGroupConnections) read(r *reader) {
-	m.Group = r.name("group")
-	m.Reason = r.text("reason")
-	m.AckID = r.integer("ack id")
-	m.Excluded = r.names("excluded connections")
-	m.TracingID = r.tracing()
+func (m *CloseGroupConnections) fields(c *codec) {
+	c.name("group", &m.Group)
+	c.textOrNil("reason", &m.Reason)
+	c.integer("ack id", &m.AckID)
+	c.names("excluded connections", &m.Excluded)
+	c.tracing(&m.TracingID)
 }

@@ -2,21 +2,21 @@ package serviceprotocol
 
 import "strings"
 
-// Names of the headers of OpenConnection and CloseConnection that have a meaning.
+// Headers of OpenConnection and CloseConnection that the protocol defines.
 const (
 	// HeaderInstanceID names the gateway node that holds the client; offline pings refer to it.
 	HeaderInstanceID = "Asrs-Instance-Id"
 	// HeaderForwardedFor is the client's IP address, without a port.
 	HeaderForwardedFor = "X-Forwarded-For"
-	// HeaderMigrateFrom is the server id that a client comes from.
+	// HeaderMigrateFrom is the id of the hub server that a moved client comes from.
 	HeaderMigrateFrom = "Asrs-Migrate-From"
-	// HeaderMigrateTo is the server id that a client goes to.
+	// HeaderMigrateTo is the id of the hub server that a client is moved to.
 	HeaderMigrateTo = "Asrs-Migrate-To"
-	// HeaderDiagnosticClient is "true" for a client whose messages are to be traced.
+	// HeaderDiagnosticClient is "true" for a client whose messages are traced.
 	HeaderDiagnosticClient = "Asrs-Is-Diagnostic-Client"
 )
 
-// Claim is one claim of a client. A type may come up several times, and order counts (H22).
+// Claim is one claim of a client. A type may occur several times, and order counts (H22).
 type Claim struct{ Type, Value string }
 
 // Header is one header with its values. Names are compared without regard to case.
@@ -35,14 +35,14 @@ func HeaderValue(headers []Header, name string) (string, bool) {
 	return "", false
 }
 
-// OpenConnection tells a hub server of a new client of its.
+// OpenConnection announces a new client to its hub server.
 type OpenConnection struct {
 	ConnectionID string
 	Claims       []Claim
 	Headers      []Header
 	// Query is empty or begins with "?".
 	Query string
-	// Protocol is the client's hub protocol. Newer hub servers cannot do without (H57).
+	// Protocol is the client's hub protocol. Newer hub servers require it (H57).
 	Protocol  string
 	TracingID uint64
 }
@@ -53,26 +53,22 @@ func (*OpenConnection) Type() Type { return TypeOpenConnection }
 // Append appends the message with its length prefix. Headers whose names differ only in
 // case are written as one.
 func (m *OpenConnection) Append(dst []byte) []byte {
-	w := begin(dst, TypeOpenConnection, 6, 0)
-	w.text(m.ConnectionID)
-	w.claims(m.Claims)
-	w.headers(m.Headers)
-	w.text(m.Query)
-	w.extension(extension{tracing: m.TracingID, protocol: m.Protocol})
-	return w.end()
+	var c codec
+	c.begin(dst, TypeOpenConnection, 0)
+	m.fields(&c)
+	return c.w.end()
 }
 
-func (m *OpenConnection) read(r *reader) {
-	m.ConnectionID = r.name("connection id")
-	m.Claims = r.claims()
-	m.Headers = r.headers()
-	m.Query = r.text("query")
-	e := r.extension(ownsTracing | ownsProtocol)
-	m.TracingID, m.Protocol = e.tracing, e.protocol
+func (m *OpenConnection) fields(c *codec) {
+	c.name("connection id", &m.ConnectionID)
+	c.claims(&m.Claims)
+	c.headers(&m.Headers)
+	c.text("query", &m.Query)
+	c.extension(&extension{tracing: &m.TracingID, protocol: &m.Protocol})
 }
 
-// CloseConnection ends a client, in either direction. From a hub server the error is what
-// the client is told; from the gateway only HeaderMigrateTo counts.
+// CloseConnection ends a client; both sides send it. The error of a hub server is told to
+// the client. Of a gateway's message only HeaderMigrateTo counts.
 type CloseConnection struct {
 	ConnectionID string
 	Error        string
@@ -86,22 +82,20 @@ func (*CloseConnection) Type() Type { return TypeCloseConnection }
 // Append appends the message with its length prefix. Headers whose names differ only in
 // case are written as one.
 func (m *CloseConnection) Append(dst []byte) []byte {
-	w := begin(dst, TypeCloseConnection, 5, 0)
-	w.text(m.ConnectionID)
-	w.text(m.Error)
-	w.headers(m.Headers)
-	w.tracing(m.TracingID)
-	return w.end()
+	var c codec
+	c.begin(dst, TypeCloseConnection, 0)
+	m.fields(&c)
+	return c.w.end()
 }
 
-func (m *CloseConnection) read(r *reader) {
-	m.ConnectionID = r.name("connection id")
-	m.Error = r.text("error")
-	m.Headers = r.headers()
-	m.TracingID = r.tracing()
+func (m *CloseConnection) fields(c *codec) {
+	c.name("connection id", &m.ConnectionID)
+	c.text("error", &m.Error)
+	c.headers(&m.Headers)
+	c.tracing(&m.TracingID)
 }
 
-// DataKind says what the payload of a ConnectionData is. Older hub servers never say.
+// DataKind says what the payload of a ConnectionData is. Older hub servers do not say it.
 type DataKind int32
 
 const (
@@ -111,20 +105,20 @@ const (
 	DataHandshake DataKind = 1
 	// DataInvocation: an invocation, a stream item or a completion.
 	DataInvocation DataKind = 2
-	// DataOther: a ping, an ack and the like.
+	// DataOther: a ping, an ack or another control record.
 	DataOther DataKind = 3
 	// DataClose: the record that closes the client.
 	DataClose DataKind = 4
 )
 
-// ConnectionData is bytes from a client or for one, in the client's hub protocol and with
-// its framing.
+// ConnectionData carries bytes from a client or to a client, in the framing of the client's
+// hub protocol.
 type ConnectionData struct {
 	ConnectionID string
 	// Payload aliases the parsed body.
 	Payload []byte
 	Kind    DataKind
-	// Partial marks a payload that ends within a record.
+	// Partial says that the payload ends within a record.
 	Partial   bool
 	TracingID uint64
 }
@@ -134,22 +128,20 @@ func (*ConnectionData) Type() Type { return TypeConnectionData }
 
 // Append appends the message with its length prefix.
 func (m *ConnectionData) Append(dst []byte) []byte {
-	w := begin(dst, TypeConnectionData, 4, len(m.Payload))
-	w.text(m.ConnectionID)
-	w.binary(m.Payload)
-	w.extension(extension{tracing: m.TracingID, kind: m.Kind, partial: m.Partial})
-	return w.end()
+	var c codec
+	c.begin(dst, TypeConnectionData, len(m.Payload))
+	m.fields(&c)
+	return c.w.end()
 }
 
-func (m *ConnectionData) read(r *reader) {
-	m.ConnectionID = r.name("connection id")
-	m.Payload = r.binary("payload")
-	e := r.extension(ownsTracing | ownsDataKind | ownsPartial)
-	m.TracingID, m.Kind, m.Partial = e.tracing, e.kind, e.partial
+func (m *ConnectionData) fields(c *codec) {
+	c.name("connection id", &m.ConnectionID)
+	c.binary("payload", &m.Payload)
+	c.extension(&extension{tracing: &m.TracingID, kind: &m.Kind, partial: &m.Partial})
 }
 
-// ConnectionReconnect tells a hub server to forget a payload of which it has only parts,
-// because the client has a new transport.
+// ConnectionReconnect tells a hub server that the client has a new transport. The hub server
+// drops what it has of an unfinished payload.
 type ConnectionReconnect struct {
 	ConnectionID string
 }
@@ -159,13 +151,13 @@ func (*ConnectionReconnect) Type() Type { return TypeConnectionReconnect }
 
 // Append appends the message with its length prefix.
 func (m *ConnectionReconnect) Append(dst []byte) []byte {
-	w := begin(dst, TypeConnectionReconnect, 3, 0)
-	w.text(m.ConnectionID)
-	w.extension(extension{})
-	return w.end()
+	var c codec
+	c.begin(dst, TypeConnectionReconnect, 0)
+	m.fields(&c)
+	return c.w.end()
 }
 
-func (m *ConnectionReconnect) read(r *reader) {
-	m.ConnectionID = r.name("connection id")
-	r.extension(ownsNothing)
+func (m *ConnectionReconnect) fields(c *codec) {
+	c.name("connection id", &m.ConnectionID)
+	c.extension(&extension{})
 }

@@ -111,7 +111,7 @@ func TestDecoderLetsGo(t *testing.T) {
 	for _, payload := range decoder.reuse.payloads[:cap(decoder.reuse.payloads)] {
 		require.Nil(t, payload.Data, "no payload is kept")
 	}
-	require.Nil(t, decoder.reader.b)
+	require.Nil(t, decoder.codec.r.b)
 }
 
 func TestPayloadsAliasTheBody(t *testing.T) {

@@ -156,3 +156,14 @@ func (r *reader) headers() []Header {
 	}
 	return list
 }
+
+// rest is all elements that follow, each of which is a text.
+func (r *reader) rest(field string) []string {
+	n := r.left
+	r.left = 0
+	if n > MaxPairs {
+		r.fail(field, ReasonTooMany)
+		n = 0
+	}
+	return r.namesOf(field, n)
+}

@@ -3,25 +3,26 @@ package serviceprotocol
 import "errors"
 
 var (
-	// ErrTooLarge is returned for a frame larger than the reader allows.
+	// ErrTooLarge is returned for a frame that is larger than the reader allows.
 	ErrTooLarge = errors.New("service message too large")
-	// ErrMalformed is returned for a length prefix that is none; every *Error is one too.
+	// ErrMalformed is returned for an invalid length prefix. Every *Error wraps it.
 	ErrMalformed = errors.New("malformed service message")
 )
 
-// Reason is why a body is no message. The list is closed: it serves as metric label.
+// Reason is why a body is not a valid message. The list is closed, so that it can be a
+// metric label.
 type Reason string
 
 const (
-	// ReasonTruncated: the body ends before what it announces.
+	// ReasonTruncated: the body ends before all that it announces.
 	ReasonTruncated Reason = "Truncated"
-	// ReasonWrongType: an element has another MessagePack type than its place asks for.
+	// ReasonWrongType: an element has the wrong MessagePack type.
 	ReasonWrongType Reason = "WrongType"
-	// ReasonOutOfRange: an integer is too large for its place.
+	// ReasonOutOfRange: an integer does not fit.
 	ReasonOutOfRange Reason = "OutOfRange"
 	// ReasonTooFew: the array is shorter than any known version of the message.
 	ReasonTooFew Reason = "TooFewElements"
-	// ReasonTooMany: a list or a map is over MaxNames or MaxPairs.
+	// ReasonTooMany: a list or a map has more than MaxNames or MaxPairs entries.
 	ReasonTooMany Reason = "TooManyEntries"
 	// ReasonTooDeep: an element nests deeper than MaxDepth.
 	ReasonTooDeep Reason = "TooDeep"
@@ -29,19 +30,19 @@ const (
 	ReasonTrailing Reason = "TrailingBytes"
 )
 
-// Reasons lists every Reason, for metrics that start at zero.
+// Reasons returns every Reason, for metrics that start at zero.
 func Reasons() []Reason { return reasons[:] }
 
 var reasons = [...]Reason{
 	ReasonTruncated, ReasonWrongType, ReasonOutOfRange, ReasonTooFew, ReasonTooMany, ReasonTooDeep, ReasonTrailing,
 }
 
-// Error says why a body is no message. It shows nothing of the body. The frame around the
-// body was whole, so the stream can be read on.
+// Error says why a body is not a valid message. It shows nothing of the body. The frame
+// around the body was complete, so the stream can be read further.
 type Error struct {
-	// Type is the message's type, 0 if that could not be read.
+	// Type is the message's type, 0 if it could not be read.
 	Type Type
-	// Field is the element that is wrong, a name of this package's.
+	// Field names the wrong element.
 	Field  string
 	Reason Reason
 }

@@ -12,43 +12,35 @@ const (
 	keyPartial  = 6
 )
 
-// owned is the set of keys that a type of message may carry. Older hub servers do not pass
-// over the value of any other, so no other is ever written; read they are all, and those
-// not owned are ignored.
-type owned uint8
-
-const (
-	ownsNothing  owned = 0
-	ownsTracing  owned = 1 << keyTracing
-	ownsTTL      owned = 1 << keyTTL
-	ownsProtocol owned = 1 << keyProtocol
-	ownsFilter   owned = 1 << keyFilter
-	ownsDataKind owned = 1 << keyDataKind
-	ownsPartial  owned = 1 << keyPartial
-)
-
-func (o owned) has(key int64) bool { return key > 0 && key <= keyPartial && o&(1<<key) != 0 }
-
-// extension holds the values of an extension map, in the order of their keys.
+// extension says where the values of an extension map are, in the order of their keys. A
+// nil pointer is a key that the message's type does not own. Older hub servers do not pass
+// over the values of keys that they do not expect, so no such key is ever written; what is
+// read of them is ignored.
 type extension struct {
-	tracing  uint64
-	hasTTL   bool
-	ttl      int32
-	protocol string
-	filter   string
-	kind     DataKind
-	partial  bool
+	tracing  *uint64
+	ttl      *int32
+	hasTTL   *bool // goes with ttl
+	protocol *string
+	filter   *string
+	kind     *DataKind
+	partial  *bool
 }
 
-// extension reads the message's next element.
-func (r *reader) extension(keys owned) (e extension) {
+// extension walks over the extension map, which is one element.
+func (c *codec) extension(e *extension) {
+	if c.writing {
+		c.w.extension(e)
+		return
+	}
+	e.reset()
+	r := &c.r
 	if !r.next() {
-		return e
+		return
 	}
 	for n := r.pairs("extension"); n > 0 && r.reason == ""; n-- {
 		key := r.key()
 		switch {
-		case !keys.has(key):
+		case !e.owns(key):
 			r.skip("extension")
 		case r.null():
 			// As if the key were not there.
@@ -56,11 +48,50 @@ func (r *reader) extension(keys owned) (e extension) {
 			e.read(r, key)
 		}
 	}
-	return e
 }
 
 // tracing is extension for types that own no other key.
-func (r *reader) tracing() uint64 { return r.extension(ownsTracing).tracing }
+func (c *codec) tracing(id *uint64) { c.extension(&extension{tracing: id}) }
+
+// reset empties the values, for a map that does not have them.
+func (e *extension) reset() {
+	if e.tracing != nil {
+		*e.tracing = 0
+	}
+	if e.ttl != nil {
+		*e.ttl, *e.hasTTL = 0, false
+	}
+	if e.protocol != nil {
+		*e.protocol = ""
+	}
+	if e.filter != nil {
+		*e.filter = ""
+	}
+	if e.kind != nil {
+		*e.kind = DataUnknown
+	}
+	if e.partial != nil {
+		*e.partial = false
+	}
+}
+
+func (e *extension) owns(key int64) bool {
+	switch key {
+	case keyTracing:
+		return e.tracing != nil
+	case keyTTL:
+		return e.ttl != nil
+	case keyProtocol:
+		return e.protocol != nil
+	case keyFilter:
+		return e.filter != nil
+	case keyDataKind:
+		return e.kind != nil
+	case keyPartial:
+		return e.partial != nil
+	}
+	return false
+}
 
 // key reads a key, which is 0 for all that is no known key's number.
 func (r *reader) key() int64 {
@@ -78,20 +109,20 @@ func (e *extension) read(r *reader, key int64) {
 	var err error
 	switch key {
 	case keyTracing:
-		e.tracing, rest, err = msgp.ReadUint64Bytes(r.b)
+		*e.tracing, rest, err = msgp.ReadUint64Bytes(r.b)
 	case keyPartial:
-		e.partial, rest, err = msgp.ReadBoolBytes(r.b)
+		*e.partial, rest, err = msgp.ReadBoolBytes(r.b)
 	case keyTTL:
-		e.ttl, e.hasTTL = r.number("ttl"), true
+		*e.ttl, *e.hasTTL = r.number("ttl"), true
 		return
 	case keyDataKind:
-		e.kind = DataKind(r.number("data kind"))
+		*e.kind = DataKind(r.number("data kind"))
 		return
 	case keyProtocol:
-		e.protocol = r.known(r.value("protocol"))
+		*e.protocol = r.known(r.value("protocol"))
 		return
 	case keyFilter:
-		e.filter = string(r.value("filter"))
+		*e.filter = string(r.value("filter"))
 		return
 	}
 	if !r.failed("extension", err) {
@@ -99,35 +130,34 @@ func (e *extension) read(r *reader, key int64) {
 	}
 }
 
-func (w *writer) extension(e extension) {
-	n := uint32(0)
-	for _, present := range [...]bool{
-		e.tracing != 0, e.hasTTL, e.protocol != "", e.filter != "", e.kind != DataUnknown, e.partial,
-	} {
-		if present {
-			n++
-		}
+// extension writes the keys that have a value.
+func (w *writer) extension(e *extension) {
+	w.elements++
+	at, n := len(w.b), byte(0)
+	w.b = append(w.b, emptyMap)
+	if e.tracing != nil && *e.tracing != 0 {
+		w.b = msgp.AppendUint64(append(w.b, keyTracing), *e.tracing)
+		n++
 	}
-	w.b = msgp.AppendMapHeader(w.b, n)
-	if e.tracing != 0 {
-		w.b = msgp.AppendUint64(append(w.b, keyTracing), e.tracing)
+	if e.ttl != nil && *e.hasTTL {
+		w.b = appendInteger(append(w.b, keyTTL), *e.ttl)
+		n++
 	}
-	if e.hasTTL {
-		w.b = appendInteger(append(w.b, keyTTL), e.ttl)
+	if e.protocol != nil && *e.protocol != "" {
+		w.b = msgp.AppendString(append(w.b, keyProtocol), *e.protocol)
+		n++
 	}
-	if e.protocol != "" {
-		w.b = msgp.AppendString(append(w.b, keyProtocol), e.protocol)
+	if e.filter != nil && *e.filter != "" {
+		w.b = msgp.AppendString(append(w.b, keyFilter), *e.filter)
+		n++
 	}
-	if e.filter != "" {
-		w.b = msgp.AppendString(append(w.b, keyFilter), e.filter)
+	if e.kind != nil && *e.kind != DataUnknown {
+		w.b = appendInteger(append(w.b, keyDataKind), int32(*e.kind))
+		n++
 	}
-	if e.kind != DataUnknown {
-		w.b = appendInteger(append(w.b, keyDataKind), int32(e.kind))
-	}
-	if e.partial {
+	if e.partial != nil && *e.partial {
 		w.b = msgp.AppendBool(append(w.b, keyPartial), true)
+		n++
 	}
+	w.b[at] += n
 }
-
-// tracing writes the extension map of a type that owns no other key.
-func (w *writer) tracing(id uint64) { w.extension(extension{tracing: id}) }

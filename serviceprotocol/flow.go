@@ -1,6 +1,6 @@
 package serviceprotocol
 
-// FlowTarget says what a ConnectionFlowControl is about.
+// FlowTarget says what a ConnectionFlowControl applies to.
 type FlowTarget int32
 
 const (
@@ -18,10 +18,11 @@ const (
 	FlowOffline  FlowOperation = 4
 )
 
-// ConnectionFlowControl pauses and resumes what a hub server sends to a client, or takes a
+// ConnectionFlowControl pauses or resumes what a hub server sends to a client, or takes a
 // server connection out of use. Older hub servers ignore it.
 type ConnectionFlowControl struct {
-	// ConnectionID is a client's, or the cid of the server connection that carries the message.
+	// ConnectionID is the id of a client, or the cid of the server connection that carries
+	// the message.
 	ConnectionID string
 	Target       FlowTarget
 	Operation    FlowOperation
@@ -32,17 +33,15 @@ func (*ConnectionFlowControl) Type() Type { return TypeConnectionFlowControl }
 
 // Append appends the message with its length prefix.
 func (m *ConnectionFlowControl) Append(dst []byte) []byte {
-	w := begin(dst, TypeConnectionFlowControl, 5, 0)
-	w.text(m.ConnectionID)
-	w.wide(int32(m.Target))
-	w.wide(int32(m.Operation))
-	w.extension(extension{})
-	return w.end()
+	var c codec
+	c.begin(dst, TypeConnectionFlowControl, 0)
+	m.fields(&c)
+	return c.w.end()
 }
 
-func (m *ConnectionFlowControl) read(r *reader) {
-	m.ConnectionID = r.name("connection id")
-	m.Target = FlowTarget(r.integer("target"))
-	m.Operation = FlowOperation(r.integer("operation"))
-	r.extension(ownsNothing)
+func (m *ConnectionFlowControl) fields(c *codec) {
+	c.name("connection id", &m.ConnectionID)
+	c.wide("target", (*int32)(&m.Target))
+	c.wide("operation", (*int32)(&m.Operation))
+	c.extension(&extension{})
 }

@@ -1,17 +1,17 @@
 package serviceprotocol
 
-// MaxFrame is the greatest length that a length prefix may say.
+// MaxFrame is the largest length that a prefix may announce, in bytes.
 const MaxFrame = 1<<31 - 1
 
 // maxPrefix is how many bytes a length prefix may have.
 const maxPrefix = 5
 
-// Cut takes the first body off b: the bytes of one message, without the length prefix. A
-// nil body without an error means that it is not complete yet, and rest is b. ErrTooLarge
-// is returned for a body of more than max bytes, as soon as the prefix says so;
-// ErrMalformed for a prefix of more than five bytes or over MaxFrame. After an error
-// the stream cannot be read any further. The results alias b, nothing is allocated, and
-// WebSocket messages play no part: b may end anywhere (H14, H15).
+// Cut takes the first body off b: the bytes of one message without the length prefix. A nil
+// body without an error means that the body is not complete yet; rest is then b. ErrTooLarge
+// is returned for a body of more than max bytes, as soon as the prefix says so, and
+// ErrMalformed for a prefix of more than five bytes or over MaxFrame. After an error the
+// stream cannot be read any further. The results alias b, and nothing is allocated. The
+// bounds of WebSocket messages do not matter: b may end anywhere (H14, H15).
 func Cut(b []byte, max int) (body, rest []byte, err error) {
 	var length uint64
 	for i := 0; i < len(b); i++ {
@@ -38,8 +38,8 @@ func Cut(b []byte, max int) (body, rest []byte, err error) {
 	return nil, b, nil
 }
 
-// AppendFrame appends a body as it is, with its length prefix: a message goes on to
-// somebody else without having been parsed, or an echo goes back unchanged.
+// AppendFrame appends a body as it is, with its length prefix. It serves to forward a
+// message without parsing it, or to echo one.
 func AppendFrame(dst, body []byte) []byte {
 	return append(appendPrefix(dst, len(body)), body...)
 }

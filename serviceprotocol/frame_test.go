@@ -79,7 +79,8 @@ func TestPrefixSizes(t *testing.T) {
 }
 
 func TestPrefixRoomIsTakenBack(t *testing.T) {
-	w := begin([]byte{0xff}, TypePing, 1, 1<<20)
+	var w writer
+	w.begin([]byte{0xff}, TypePing, 1<<20)
 	require.Equal(t, []byte{0xff, 0x02, 0x91, 0x03}, w.end())
 }
 

@@ -1,6 +1,6 @@
 package serviceprotocol
 
-// JoinGroup adds a connection to a group, unacknowledged, as older hub servers do.
+// JoinGroup adds a connection to a group. It is not acknowledged; older hub servers use it.
 type JoinGroup struct {
 	ConnectionID string
 	Group        string
@@ -12,24 +12,23 @@ func (*JoinGroup) Type() Type { return TypeJoinGroup }
 
 // Append appends the message with its length prefix.
 func (m *JoinGroup) Append(dst []byte) []byte {
-	w := begin(dst, TypeJoinGroup, 4, 0)
-	w.text(m.ConnectionID)
-	w.text(m.Group)
-	w.tracing(m.TracingID)
-	return w.end()
+	var c codec
+	c.begin(dst, TypeJoinGroup, 0)
+	m.fields(&c)
+	return c.w.end()
 }
 
-func (m *JoinGroup) read(r *reader) {
-	m.ConnectionID = r.name("connection id")
-	m.Group = r.name("group")
-	m.TracingID = r.tracing()
+func (m *JoinGroup) fields(c *codec) {
+	c.name("connection id", &m.ConnectionID)
+	c.name("group", &m.Group)
+	c.tracing(&m.TracingID)
 }
 
-// LeaveGroup removes a connection from a group, unacknowledged.
+// LeaveGroup removes a connection from a group. It is not acknowledged.
 type LeaveGroup struct {
 	ConnectionID string
 	Group        string
-	// All stands for a group of nil: the connection leaves all its groups.
+	// All replaces the group: the connection leaves all groups. It is nil on the wire.
 	All       bool
 	TracingID uint64
 }
@@ -39,20 +38,19 @@ func (*LeaveGroup) Type() Type { return TypeLeaveGroup }
 
 // Append appends the message with its length prefix.
 func (m *LeaveGroup) Append(dst []byte) []byte {
-	w := begin(dst, TypeLeaveGroup, 4, 0)
-	w.text(m.ConnectionID)
-	w.group(m.Group, m.All)
-	w.tracing(m.TracingID)
-	return w.end()
+	var c codec
+	c.begin(dst, TypeLeaveGroup, 0)
+	m.fields(&c)
+	return c.w.end()
 }
 
-func (m *LeaveGroup) read(r *reader) {
-	m.ConnectionID = r.name("connection id")
-	m.Group, m.All = r.group()
-	m.TracingID = r.tracing()
+func (m *LeaveGroup) fields(c *codec) {
+	c.name("connection id", &m.ConnectionID)
+	c.group(&m.Group, &m.All)
+	c.tracing(&m.TracingID)
 }
 
-// JoinGroupWithAck adds a connection to a group. The Ack follows when later messages on any
+// JoinGroupWithAck adds a connection to a group. The Ack follows once later messages on every
 // server connection see the membership (H61).
 type JoinGroupWithAck struct {
 	ConnectionID string
@@ -66,26 +64,24 @@ func (*JoinGroupWithAck) Type() Type { return TypeJoinGroupWithAck }
 
 // Append appends the message with its length prefix.
 func (m *JoinGroupWithAck) Append(dst []byte) []byte {
-	w := begin(dst, TypeJoinGroupWithAck, 5, 0)
-	w.text(m.ConnectionID)
-	w.text(m.Group)
-	w.integer(m.AckID)
-	w.tracing(m.TracingID)
-	return w.end()
+	var c codec
+	c.begin(dst, TypeJoinGroupWithAck, 0)
+	m.fields(&c)
+	return c.w.end()
 }
 
-func (m *JoinGroupWithAck) read(r *reader) {
-	m.ConnectionID = r.name("connection id")
-	m.Group = r.name("group")
-	m.AckID = r.integer("ack id")
-	m.TracingID = r.tracing()
+func (m *JoinGroupWithAck) fields(c *codec) {
+	c.name("connection id", &m.ConnectionID)
+	c.name("group", &m.Group)
+	c.integer("ack id", &m.AckID)
+	c.tracing(&m.TracingID)
 }
 
 // LeaveGroupWithAck removes a connection from a group.
 type LeaveGroupWithAck struct {
 	ConnectionID string
 	Group        string
-	// All stands for a group of nil: the connection leaves all its groups (H62).
+	// All replaces the group: the connection leaves all groups (H62). It is nil on the wire.
 	All       bool
 	AckID     int32
 	TracingID uint64
@@ -96,17 +92,15 @@ func (*LeaveGroupWithAck) Type() Type { return TypeLeaveGroupWithAck }
 
 // Append appends the message with its length prefix.
 func (m *LeaveGroupWithAck) Append(dst []byte) []byte {
-	w := begin(dst, TypeLeaveGroupWithAck, 5, 0)
-	w.text(m.ConnectionID)
-	w.group(m.Group, m.All)
-	w.integer(m.AckID)
-	w.tracing(m.TracingID)
-	return w.end()
+	var c codec
+	c.begin(dst, TypeLeaveGroupWithAck, 0)
+	m.fields(&c)
+	return c.w.end()
 }
 
-func (m *LeaveGroupWithAck) read(r *reader) {
-	m.ConnectionID = r.name("connection id")
-	m.Group, m.All = r.group()
-	m.AckID = r.integer("ack id")
-	m.TracingID = r.tracing()
+func (m *LeaveGroupWithAck) fields(c *codec) {
+	c.name("connection id", &m.ConnectionID)
+	c.group(&m.Group, &m.All)
+	c.integer("ack id", &m.AckID)
+	c.tracing(&m.TracingID)
 }

@@ -6,9 +6,10 @@ type ConnectionKind int32
 const (
 	// KindDefault: clients may be given to it.
 	KindDefault ConnectionKind = 0
-	// KindOnDemand: as Default, opened because the gateway asked for it with a target ping.
+	// KindOnDemand: like KindDefault, but opened because the gateway asked for it with a
+	// target ping.
 	KindOnDemand ConnectionKind = 1
-	// KindWeak: it sends; clients are given to it only if there is no other.
+	// KindWeak: it only sends. It is given clients only if there is no other connection.
 	KindWeak ConnectionKind = 2
 )
 
@@ -19,12 +20,12 @@ const Version = 1
 type HandshakeRequest struct {
 	Version int32
 	Kind    ConnectionKind
-	// Target is empty on the wire even for OnDemand connections: it is in the URL's query.
+	// Target is empty on the wire, even for OnDemand connections: theirs is in the URL's query.
 	Target string
-	// MigrationLevel is 1 if clients may be moved away at a graceful shutdown, else 0.
+	// MigrationLevel is 1 if clients may be moved to others at a graceful shutdown, else 0.
 	MigrationLevel int32
-	// AllowStatefulReconnects is a seventh element, which older hub servers do not have. It
-	// is only written when it is true.
+	// AllowStatefulReconnects is a seventh element, which older hub servers do not send. It
+	// is only written if it is true.
 	AllowStatefulReconnects bool
 }
 
@@ -33,32 +34,22 @@ func (*HandshakeRequest) Type() Type { return TypeHandshakeRequest }
 
 // Append appends the message with its length prefix.
 func (m *HandshakeRequest) Append(dst []byte) []byte {
-	elements := uint32(6)
-	if m.AllowStatefulReconnects {
-		elements = 7
-	}
-	w := begin(dst, TypeHandshakeRequest, elements, 0)
-	w.integer(m.Version)
-	w.integer(int32(m.Kind))
-	w.text(m.Target)
-	w.integer(m.MigrationLevel)
-	w.extension(extension{})
-	if m.AllowStatefulReconnects {
-		w.boolean(true)
-	}
-	return w.end()
+	var c codec
+	c.begin(dst, TypeHandshakeRequest, 0)
+	m.fields(&c)
+	return c.w.end()
 }
 
-func (m *HandshakeRequest) read(r *reader) {
-	m.Version = r.integer("version")
-	m.Kind = ConnectionKind(r.integer("connection kind"))
-	m.Target = r.text("target")
-	m.MigrationLevel = r.integer("migration level")
-	r.extension(ownsNothing)
-	m.AllowStatefulReconnects = r.boolean("allow stateful reconnects")
+func (m *HandshakeRequest) fields(c *codec) {
+	c.integer("version", &m.Version)
+	c.integer("connection kind", (*int32)(&m.Kind))
+	c.text("target", &m.Target)
+	c.integer("migration level", &m.MigrationLevel)
+	c.extension(&extension{})
+	c.optionalFlag("allow stateful reconnects", &m.AllowStatefulReconnects)
 }
 
-// HandshakeResponse is the first message of the gateway, and answers a HandshakeRequest.
+// HandshakeResponse is the gateway's first message. It answers the HandshakeRequest.
 type HandshakeResponse struct {
 	// Error refuses the connection; empty accepts it.
 	Error string
@@ -71,15 +62,14 @@ func (*HandshakeResponse) Type() Type { return TypeHandshakeResponse }
 
 // Append appends the message with its length prefix.
 func (m *HandshakeResponse) Append(dst []byte) []byte {
-	w := begin(dst, TypeHandshakeResponse, 4, 0)
-	w.text(m.Error)
-	w.extension(extension{})
-	w.textOrNil(m.ConnectionID)
-	return w.end()
+	var c codec
+	c.begin(dst, TypeHandshakeResponse, 0)
+	m.fields(&c)
+	return c.w.end()
 }
 
-func (m *HandshakeResponse) read(r *reader) {
-	m.Error = r.text("error")
-	r.extension(ownsNothing)
-	m.ConnectionID = r.text("connection id")
+func (m *HandshakeResponse) fields(c *codec) {
+	c.text("error", &m.Error)
+	c.extension(&extension{})
+	c.textOrNil("connection id", &m.ConnectionID)
 }

@@ -6,15 +6,15 @@ import (
 	"github.com/tinylib/msgp/msgp"
 )
 
-// GroupMemberQuery asks for the connections of a group, page by page. The Ack that answers
-// has a GroupMembers as payload.
+// GroupMemberQuery asks for one page of a group's connections. The payload of the Ack is a
+// GroupMembers.
 type GroupMemberQuery struct {
 	Group string
 	AckID int32
-	// Max is how many connections a page may have at most, 0 for as many as the gateway
-	// likes. Of several bounds that newer hub servers give it is the smallest.
+	// Max is the largest number of connections on the page; 0 leaves it to the gateway.
+	// Newer hub servers give two bounds, of which this is the smaller.
 	Max int32
-	// Token continues where a page ended; empty for the first page.
+	// Token continues after an earlier page; empty for the first page.
 	Token     string
 	TracingID uint64
 }
@@ -24,30 +24,36 @@ func (*GroupMemberQuery) Type() Type { return TypeGroupMemberQuery }
 
 // Append appends the message with its length prefix.
 func (m *GroupMemberQuery) Append(dst []byte) []byte {
-	w := begin(dst, TypeGroupMemberQuery, 6, 0)
-	w.tracing(m.TracingID)
-	w.text(m.Group)
-	w.integer(m.AckID)
-	w.integer(m.Max)
-	w.textOrNil(m.Token)
-	return w.end()
+	var c codec
+	c.begin(dst, TypeGroupMemberQuery, 0)
+	m.fields(&c)
+	return c.w.end()
 }
 
-// read takes what follows the ack id by its kind, not by its place: newer hub servers have
-// two bounds there, each of which may be nil, and their order does not matter.
-func (m *GroupMemberQuery) read(r *reader) {
-	m.TracingID = r.tracing()
-	m.Group = r.name("group")
-	m.AckID = r.integer("ack id")
-	m.Max, m.Token = 0, ""
-	for r.left > 0 {
+func (m *GroupMemberQuery) fields(c *codec) {
+	c.tracing(&m.TracingID)
+	c.name("group", &m.Group)
+	c.integer("ack id", &m.AckID)
+	c.boundAndToken(&m.Max, &m.Token)
+}
+
+// boundAndToken writes two elements. What it reads it takes by its kind, not by its place:
+// newer hub servers have two bounds there, each of which may be nil, in any order.
+func (c *codec) boundAndToken(bound *int32, token *string) {
+	if c.writing {
+		c.integer("max", bound)
+		c.textOrNil("token", token)
+		return
+	}
+	*bound, *token = 0, ""
+	for r := &c.r; r.left > 0; {
 		switch msgp.NextType(r.b) {
 		case msgp.IntType, msgp.UintType:
-			if bound := r.integer("max"); bound > 0 && (m.Max == 0 || bound < m.Max) {
-				m.Max = bound
+			if n := r.integer("max"); n > 0 && (*bound == 0 || n < *bound) {
+				*bound = n
 			}
 		case msgp.StrType:
-			m.Token = r.text("token")
+			*token = r.text("token")
 		default:
 			r.next()
 			r.skip("further elements")
@@ -58,14 +64,14 @@ func (m *GroupMemberQuery) read(r *reader) {
 // GroupMember is a connection of a group. UserID is empty for a client without a user.
 type GroupMember struct{ ConnectionID, UserID string }
 
-// GroupMembers is one page of the connections of a group.
+// GroupMembers is one page of a group's connections.
 type GroupMembers struct {
 	Members []GroupMember
 	// Token asks for the next page; empty after the last one.
 	Token string
 }
 
-// Append appends the payload of the Ack. Unlike messages it has no length prefix.
+// Append appends the payload of the Ack. Unlike a message it has no length prefix.
 func (p *GroupMembers) Append(dst []byte) []byte {
 	w := writer{b: msgp.AppendArrayHeader(dst, 2)}
 	w.b = msgp.AppendArrayHeader(w.b, uint32(len(p.Members)))
@@ -78,8 +84,8 @@ func (p *GroupMembers) Append(dst []byte) []byte {
 	return w.b
 }
 
-// ParseGroupMembers reads the payload of an Ack to a GroupMemberQuery. It keeps nothing of
-// it. The error is an *Error.
+// ParseGroupMembers reads the payload of an Ack that answers a GroupMemberQuery. The result
+// does not alias the payload. The error is an *Error.
 func ParseGroupMembers(payload []byte) (*GroupMembers, error) {
 	r := &reader{b: payload}
 	page := new(GroupMembers)

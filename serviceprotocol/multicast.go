@@ -2,7 +2,7 @@ package serviceprotocol
 
 import "strings"
 
-// Payload is a message in the encoding of one hub protocol, with its framing.
+// Payload is a message in the encoding and framing of one hub protocol.
 type Payload struct {
 	// Protocol is the hub protocol's name: json, messagepack, blazorpack or any other.
 	Protocol string
@@ -10,11 +10,11 @@ type Payload struct {
 	Data []byte
 }
 
-// Payloads is one message in every encoding that its sender knows.
+// Payloads is one message in every encoding that its sender supports.
 type Payloads []Payload
 
-// For returns the message in the encoding of a hub protocol. Names are compared without
-// regard to case, as hub servers do.
+// For returns the message in the encoding of a hub protocol. The letter case of names does
+// not matter, as with hub servers.
 func (p Payloads) For(protocol string) ([]byte, bool) {
 	for _, payload := range p {
 		if strings.EqualFold(payload.Protocol, protocol) {
@@ -31,8 +31,8 @@ func (p Payloads) size() (n int) {
 	return n
 }
 
-// The multicast messages below go to every hub protocol's clients of one hub. A Filter is
-// an expression of which nothing is known; hub servers do not send one.
+// The multicast messages below go to clients of one hub, whatever their hub protocol. A
+// Filter is an expression that hub servers do not send; its syntax is not known.
 
 // MultiConnectionData is a message to connections.
 type MultiConnectionData struct {
@@ -47,18 +47,16 @@ func (*MultiConnectionData) Type() Type { return TypeMultiConnectionData }
 
 // Append appends the message with its length prefix.
 func (m *MultiConnectionData) Append(dst []byte) []byte {
-	w := begin(dst, TypeMultiConnectionData, 4, m.Payloads.size())
-	w.names(m.Connections)
-	w.payloads(m.Payloads)
-	w.extension(extension{tracing: m.TracingID, filter: m.Filter})
-	return w.end()
+	var c codec
+	c.begin(dst, TypeMultiConnectionData, m.Payloads.size())
+	m.fields(&c)
+	return c.w.end()
 }
 
-func (m *MultiConnectionData) read(r *reader) {
-	m.Connections = r.names("connections")
-	m.Payloads = r.payloads()
-	e := r.extension(ownsTracing | ownsFilter)
-	m.TracingID, m.Filter = e.tracing, e.filter
+func (m *MultiConnectionData) fields(c *codec) {
+	c.names("connections", &m.Connections)
+	c.payloads(&m.Payloads)
+	c.extension(&extension{tracing: &m.TracingID, filter: &m.Filter})
 }
 
 // UserData is a message to the connections of a user.
@@ -74,18 +72,16 @@ func (*UserData) Type() Type { return TypeUserData }
 
 // Append appends the message with its length prefix.
 func (m *UserData) Append(dst []byte) []byte {
-	w := begin(dst, TypeUserData, 4, m.Payloads.size())
-	w.text(m.User)
-	w.payloads(m.Payloads)
-	w.extension(extension{tracing: m.TracingID, filter: m.Filter})
-	return w.end()
+	var c codec
+	c.begin(dst, TypeUserData, m.Payloads.size())
+	m.fields(&c)
+	return c.w.end()
 }
 
-func (m *UserData) read(r *reader) {
-	m.User = r.name("user")
-	m.Payloads = r.payloads()
-	e := r.extension(ownsTracing | ownsFilter)
-	m.TracingID, m.Filter = e.tracing, e.filter
+func (m *UserData) fields(c *codec) {
+	c.name("user", &m.User)
+	c.payloads(&m.Payloads)
+	c.extension(&extension{tracing: &m.TracingID, filter: &m.Filter})
 }
 
 // MultiUserData is a message to the connections of users.
@@ -101,21 +97,19 @@ func (*MultiUserData) Type() Type { return TypeMultiUserData }
 
 // Append appends the message with its length prefix.
 func (m *MultiUserData) Append(dst []byte) []byte {
-	w := begin(dst, TypeMultiUserData, 4, m.Payloads.size())
-	w.names(m.Users)
-	w.payloads(m.Payloads)
-	w.extension(extension{tracing: m.TracingID, filter: m.Filter})
-	return w.end()
+	var c codec
+	c.begin(dst, TypeMultiUserData, m.Payloads.size())
+	m.fields(&c)
+	return c.w.end()
 }
 
-func (m *MultiUserData) read(r *reader) {
-	m.Users = r.names("users")
-	m.Payloads = r.payloads()
-	e := r.extension(ownsTracing | ownsFilter)
-	m.TracingID, m.Filter = e.tracing, e.filter
+func (m *MultiUserData) fields(c *codec) {
+	c.names("users", &m.Users)
+	c.payloads(&m.Payloads)
+	c.extension(&extension{tracing: &m.TracingID, filter: &m.Filter})
 }
 
-// BroadcastData is a message to all connections of the hub but some.
+// BroadcastData is a message to all connections of the hub except those in Excluded.
 type BroadcastData struct {
 	// Excluded are connections that do not get it.
 	Excluded  []string
@@ -129,21 +123,19 @@ func (*BroadcastData) Type() Type { return TypeBroadcastData }
 
 // Append appends the message with its length prefix.
 func (m *BroadcastData) Append(dst []byte) []byte {
-	w := begin(dst, TypeBroadcastData, 4, m.Payloads.size())
-	w.names(m.Excluded)
-	w.payloads(m.Payloads)
-	w.extension(extension{tracing: m.TracingID, filter: m.Filter})
-	return w.end()
+	var c codec
+	c.begin(dst, TypeBroadcastData, m.Payloads.size())
+	m.fields(&c)
+	return c.w.end()
 }
 
-func (m *BroadcastData) read(r *reader) {
-	m.Excluded = r.names("excluded connections")
-	m.Payloads = r.payloads()
-	e := r.extension(ownsTracing | ownsFilter)
-	m.TracingID, m.Filter = e.tracing, e.filter
+func (m *BroadcastData) fields(c *codec) {
+	c.names("excluded connections", &m.Excluded)
+	c.payloads(&m.Payloads)
+	c.extension(&extension{tracing: &m.TracingID, filter: &m.Filter})
 }
 
-// GroupBroadcastData is a message to the connections of a group but some.
+// GroupBroadcastData is a message to the connections of a group except those in Excluded.
 type GroupBroadcastData struct {
 	Group string
 	// Excluded are connections that do not get it.
@@ -151,7 +143,7 @@ type GroupBroadcastData struct {
 	Payloads Payloads
 	// ExcludedUsers are users whose connections do not get it.
 	ExcludedUsers []string
-	// CallerUser is written by other front ends; what it is for is not known.
+	// CallerUser is written by some senders. Its purpose is not known.
 	CallerUser string
 	Filter     string
 	TracingID  uint64
@@ -162,28 +154,23 @@ func (*GroupBroadcastData) Type() Type { return TypeGroupBroadcastData }
 
 // Append appends the message with its length prefix.
 func (m *GroupBroadcastData) Append(dst []byte) []byte {
-	w := begin(dst, TypeGroupBroadcastData, 7, m.Payloads.size())
-	w.text(m.Group)
-	w.names(m.Excluded)
-	w.payloads(m.Payloads)
-	w.extension(extension{tracing: m.TracingID, filter: m.Filter})
-	w.names(m.ExcludedUsers)
-	w.textOrNil(m.CallerUser)
-	return w.end()
+	var c codec
+	c.begin(dst, TypeGroupBroadcastData, m.Payloads.size())
+	m.fields(&c)
+	return c.w.end()
 }
 
-func (m *GroupBroadcastData) read(r *reader) {
-	m.Group = r.name("group")
-	m.Excluded = r.names("excluded connections")
-	m.Payloads = r.payloads()
-	e := r.extension(ownsTracing | ownsFilter)
-	m.TracingID, m.Filter = e.tracing, e.filter
-	m.ExcludedUsers = r.names("excluded users")
-	m.CallerUser = r.name("caller user")
+func (m *GroupBroadcastData) fields(c *codec) {
+	c.name("group", &m.Group)
+	c.names("excluded connections", &m.Excluded)
+	c.payloads(&m.Payloads)
+	c.extension(&extension{tracing: &m.TracingID, filter: &m.Filter})
+	c.names("excluded users", &m.ExcludedUsers)
+	c.nameOrNil("caller user", &m.CallerUser)
 }
 
-// MultiGroupBroadcastData is a message to groups. A connection gets it once for each of
-// the groups that it is in.
+// MultiGroupBroadcastData is a message to several groups. A connection receives it once for
+// each of these groups that it is in.
 type MultiGroupBroadcastData struct {
 	Groups    []string
 	Payloads  Payloads
@@ -196,16 +183,14 @@ func (*MultiGroupBroadcastData) Type() Type { return TypeMultiGroupBroadcastData
 
 // Append appends the message with its length prefix.
 func (m *MultiGroupBroadcastData) Append(dst []byte) []byte {
-	w := begin(dst, TypeMultiGroupBroadcastData, 4, m.Payloads.size())
-	w.names(m.Groups)
-	w.payloads(m.Payloads)
-	w.extension(extension{tracing: m.TracingID, filter: m.Filter})
-	return w.end()
+	var c codec
+	c.begin(dst, TypeMultiGroupBroadcastData, m.Payloads.size())
+	m.fields(&c)
+	return c.w.end()
 }
 
-func (m *MultiGroupBroadcastData) read(r *reader) {
-	m.Groups = r.names("groups")
-	m.Payloads = r.payloads()
-	e := r.extension(ownsTracing | ownsFilter)
-	m.TracingID, m.Filter = e.tracing, e.filter
+func (m *MultiGroupBroadcastData) fields(c *codec) {
+	c.names("groups", &m.Groups)
+	c.payloads(&m.Payloads)
+	c.extension(&extension{tracing: &m.TracingID, filter: &m.Filter})
 }

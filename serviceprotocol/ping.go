@@ -23,9 +23,9 @@ const (
 	pingMessageLog  = "d-m"
 )
 
-// Ping keeps a connection alive; what it carries are questions, answers and notices.
+// Ping keeps a connection alive. It also carries questions, answers and notices.
 type Ping struct {
-	// Values are keys and values in turn; none for a ping that says nothing.
+	// Values are keys and values in turn. A ping that only keeps alive has none.
 	Values []string
 }
 
@@ -34,24 +34,15 @@ func (*Ping) Type() Type { return TypePing }
 
 // Append appends the message with its length prefix.
 func (m *Ping) Append(dst []byte) []byte {
-	w := begin(dst, TypePing, uint32(1+len(m.Values)), 0)
-	for _, value := range m.Values {
-		w.text(value)
-	}
-	return w.end()
+	var c codec
+	c.begin(dst, TypePing, 0)
+	m.fields(&c)
+	return c.w.end()
 }
 
-func (m *Ping) read(r *reader) {
-	n := r.left
-	r.left = 0
-	if n > MaxPairs {
-		r.fail("values", ReasonTooMany)
-		n = 0
-	}
-	m.Values = r.namesOf("values", n)
-}
+func (m *Ping) fields(c *codec) { c.rest("values", &m.Values) }
 
-// Get returns the value of the first key of exactly that text.
+// Get returns the value of the first key that equals the given one exactly.
 func (m *Ping) Get(key string) (string, bool) {
 	for i := 0; i+1 < len(m.Values); i += 2 {
 		if m.Values[i] == key {
@@ -75,14 +66,14 @@ func ping(values ...string) *Ping { return &Ping{Values: values} }
 // EchoPing asks a hub server to send the same ping back.
 func EchoPing(value string) *Ping { return ping(pingEcho, value) }
 
-// Echo tells whether the ping is to be sent back as it is, before anything else (H80).
+// Echo reports whether the ping has to be sent back unchanged, before anything else (H80).
 func (m *Ping) Echo() bool {
 	_, ok := m.Get(pingEcho)
 	return ok
 }
 
-// OfflinePing tells a hub server that the gateway node with that instance id is gone, and
-// its clients with it. An empty id stands for all clients of the connection.
+// OfflinePing tells a hub server that a gateway node is gone, with all its clients. An empty
+// instance id stands for all clients of the connection.
 func OfflinePing(instanceID string) *Ping { return ping(pingOffline, instanceID) }
 
 // Offline returns the instance id of an OfflinePing.
@@ -97,11 +88,11 @@ func (m *Ping) Target() (instanceID string, ok bool) {
 	return instanceID, instanceID != ""
 }
 
-// Fin is what a hub server that leaves wants for its clients.
+// Fin says what a leaving hub server wants for its clients.
 type Fin string
 
 const (
-	// FinPlain: nothing; the gateway's endpoint is taken out of use, or the process ends.
+	// FinPlain: nothing. The process ends, or takes the gateway's endpoint out of use.
 	FinPlain Fin = "fin:0"
 	// FinMigrate: they move to other hub servers.
 	FinMigrate Fin = "fin:1"
@@ -111,7 +102,8 @@ const (
 	finAck = "finack"
 )
 
-// ShutdownPing announces that a hub server leaves. It is repeated until it is acknowledged.
+// ShutdownPing announces that a hub server leaves. Hub servers repeat it until it is
+// acknowledged.
 func ShutdownPing(fin Fin) *Ping { return ping(pingShutdown, string(fin)) }
 
 // Shutdown returns the Fin of a ShutdownPing.
@@ -124,19 +116,19 @@ func (m *Ping) Shutdown() (fin Fin, ok bool) {
 	return "", false
 }
 
-// FinAckPing acknowledges a ShutdownPing, each of them (H74).
+// FinAckPing acknowledges a ShutdownPing. Each one is acknowledged (H74).
 func FinAckPing() *Ping { return ping(pingShutdown, finAck) }
 
-// FinAck tells whether the ping is a FinAckPing.
+// FinAck reports whether the ping is a FinAckPing.
 func (m *Ping) FinAck() bool {
 	value, _ := m.Get(pingShutdown)
 	return value == finAck
 }
 
-// MessageLogPing asks a hub server to add tracing ids to what it sends, or to stop it.
+// MessageLogPing asks a hub server to add tracing ids to what it sends, or to stop doing so.
 func MessageLogPing(on bool) *Ping { return ping(pingMessageLog, flag(on)) }
 
-// MessageLog returns the switch of a MessageLogPing.
+// MessageLog returns what a MessageLogPing asks for.
 func (m *Ping) MessageLog() (on, ok bool) {
 	value, ok := m.Get(pingMessageLog)
 	return value == flag(true), ok
@@ -149,8 +141,8 @@ func flag(on bool) string {
 	return "0"
 }
 
-// ClientCountPing is the keep-alive of a hub server: the number of clients that the
-// process has, and that this connection has.
+// ClientCountPing is the keep-alive of a hub server. It tells the number of clients of the
+// process and of the connection.
 func ClientCountPing(process, connection int) *Ping {
 	return ping(pingClientInHub, strconv.Itoa(process), pingClient, strconv.Itoa(connection))
 }
@@ -165,7 +157,7 @@ func (m *Ping) ClientCount() (process, connection int, ok bool) {
 // StatusQuestionPing asks whether the hub has clients (H26).
 func StatusQuestionPing() *Ping { return ping(pingStatus, flag(true)) }
 
-// Load is what the gateway tells of itself, for hub servers that choose among gateways.
+// Load is what a gateway tells of itself to hub servers that choose among gateways.
 type Load struct{ Clients, Servers, Capacity int }
 
 // StatusPing answers a StatusQuestionPing: active if the hub has clients. The load may be nil.
@@ -178,13 +170,13 @@ func StatusPing(active bool, load *Load) *Ping {
 	return m
 }
 
-// Status returns what a StatusPing says. From a hub server ok means that it is the question.
+// Status returns what a StatusPing says. In a hub server's ping, ok marks the question.
 func (m *Ping) Status() (active, ok bool) {
 	value, ok := m.Get(pingStatus)
 	return value == flag(true), ok
 }
 
-// Load returns the load of a StatusPing, if it has all of it.
+// Load returns the load of a StatusPing. ok is false if a part of it is missing.
 func (m *Ping) Load() (load Load, ok bool) {
 	clients, hasClients := m.count(pingClientCount)
 	servers, hasServers := m.count(pingServerCount)
@@ -195,16 +187,16 @@ func (m *Ping) Load() (load Load, ok bool) {
 // ServersQuestionPing asks which hub servers are connected to the hub (H27).
 func ServersQuestionPing() *Ping { return ping(pingServers, "") }
 
-// ServersPing answers a ServersQuestionPing with the server ids, in any order: they are
-// written sorted, because hub servers compare the text. An answer only counts if its ticks
-// are greater than the last one's; use Ticks.
+// ServersPing answers a ServersQuestionPing with the ids of the hub servers. They are written
+// sorted, because hub servers compare the text. Hub servers only heed an answer whose ticks
+// are greater than those of the last; use Ticks.
 func ServersPing(ticks int64, ids []string) *Ping {
 	sorted := slices.Clone(ids)
 	slices.Sort(sorted)
 	return ping(pingServers, strconv.FormatInt(ticks, 10)+":"+strings.Join(sorted, ";"))
 }
 
-// IsServersQuestion tells whether the ping is a ServersQuestionPing.
+// IsServersQuestion reports whether the ping is a ServersQuestionPing.
 func (m *Ping) IsServersQuestion() bool {
 	value, ok := m.Get(pingServers)
 	return ok && value == ""

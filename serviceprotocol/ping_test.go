@@ -101,3 +101,12 @@ func TestTicks(t *testing.T) {
 	require.Equal(t, int64(638396640000000005), Ticks(time.Date(2024, 1, 1, 0, 0, 0, 599, time.UTC)))
 	require.Equal(t, Ticks(time.Unix(5, 0)), Ticks(time.Unix(5, 0).In(time.FixedZone("", 3600))))
 }
+
+func TestLongPings(t *testing.T) {
+	for n := 12; n < 20; n++ {
+		want := &Ping{Values: numbered(n)}
+		require.Equal(t, want, parse(t, want.Append(nil)), "%d texts", n)
+	}
+	long := &Ping{Values: numbered(MaxPairs)}
+	require.Equal(t, long, parse(t, long.Append([]byte{1})[1:]))
+}

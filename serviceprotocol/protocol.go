@@ -1,75 +1,77 @@
 // Package serviceprotocol is the wire between hub servers and the gateway: MessagePack
-// arrays behind a length prefix, on a byte stream that binary WebSocket messages carry
-// without regard to where these begin and end.
+// arrays with a length prefix, on a byte stream in binary WebSocket messages. A WebSocket
+// message may begin and end anywhere in that stream.
 //
 // Each message of the catalogue is a struct of its own. Its Append method writes it with
-// its length prefix; Cut (or a Reader) takes a body off the stream; Parse or a Decoder
-// reads a body. Both directions can be written and read, so that gateways and hub servers
-// share the package.
+// its length prefix. Cut or a Reader takes a body off the stream, and Parse or a Decoder
+// reads it. Gateways and hub servers share the package: every message can be written and
+// read.
 //
-// What is written is what the oldest supported hub servers read: no extension key that
-// the message's type does not own, no nil where a list or a map is expected, no two
-// headers whose names differ only in case (H21). What is read is read leniently: arrays
-// may be shorter (what is missing is empty) or longer than today, lists and maps may be
-// nil, extension keys may be unknown (H18, H19).
+// Writing is strict, for the oldest supported hub servers: no extension key that the type
+// does not have, no nil in the place of a list or a map, no two headers whose names differ
+// only in case (H21). Reading is lenient: arrays may be shorter or longer than today's, lists
+// and maps may be nil, extension keys may be unknown (H18, H19). What is missing reads as
+// empty.
 //
-// Nothing in this package may be used concurrently without a lock of the caller's, except
-// functions, and messages that nobody changes.
+// Functions may be called concurrently. So may the methods of a message that nobody changes.
+// Everything else needs a lock of the caller.
 package serviceprotocol
 
-// Message is one message of the catalogue. Its fields that are lists or bytes and come
-// from Parse or a Decoder share memory with what was parsed; its strings do not.
+// Message is one message of the catalogue. Bytes of a message that Parse or a Decoder has
+// returned share memory with the parsed body; its strings do not.
 type Message interface {
 	// Type returns the number that stands first in the message's array.
 	Type() Type
 	// Append appends the message with its length prefix and returns the extended slice.
-	// It allocates only what dst has no room for.
+	// It allocates only if dst has no room.
 	Append(dst []byte) []byte
 
-	read(r *reader)
+	// fields walks over the elements behind the type, in their order on the wire.
+	fields(c *codec)
 }
 
-// Limits of what is read, whatever the size of the frame. They bound the memory that a
-// count makes the decoder ask for, and the stack that nesting takes.
+// Limits of what is read, whatever the size of the frame. They bound the memory that is
+// allocated for announced entries, and the depth of recursion.
 const (
-	// MaxNames is how many connections, users or groups one list may have.
+	// MaxNames is the largest number of connections, users or groups in one list.
 	MaxNames = 1 << 20
-	// MaxPairs is how many entries a map may have, values a header, and texts a ping.
+	// MaxPairs is the largest number of entries of a map, values of a header or texts of a
+	// ping.
 	MaxPairs = 4096
-	// MaxDepth is how deep elements that are not understood, and so passed over, may nest.
+	// MaxDepth is how deep elements may nest that are skipped because they are not known.
 	MaxDepth = 32
 )
 
-// Parse reads a body as Cut or a Reader returns it. A message of a type whose layout is
-// not known gives an *Unknown and no error (H19). Byte slices of the message alias body,
-// which may therefore not change while the message is in use; lists and strings are its
-// own. The error is an *Error, which is ErrMalformed to errors.Is.
+// Parse reads a body as Cut or a Reader returns it. A type that is not known gives an
+// *Unknown and no error (H19). Byte slices of the message alias body, which must not change
+// while the message is in use; lists and strings do not. The error is an *Error, and matches
+// ErrMalformed.
 func Parse(body []byte) (Message, error) {
-	return new(reader).message(body)
+	return new(codec).message(body)
 }
 
-// Decoder is a Parse for streams: messages that carry data, acks and pings are returned in
-// structs and lists that the next call uses again, and names that come up again and again
-// (connections, users, groups, protocols) as strings made before. Reading such a message
-// then allocates nothing. It must be made by NewDecoder.
+// Decoder is Parse for streams. It reuses the structs and lists of frequent messages (data,
+// acks, pings) for the next call, and the strings of names that occur again (connections,
+// users, groups, protocols), so that reading such a message allocates nothing. It must be
+// made by NewDecoder.
 type Decoder struct {
-	reader reader
-	reuse  reuse
+	codec codec
+	reuse reuse
 }
 
 // NewDecoder returns a decoder for one stream. It holds about 20 KB.
 func NewDecoder() *Decoder {
 	d := &Decoder{reuse: reuse{texts: newTexts()}}
-	d.reader.reuse = &d.reuse
+	d.codec.r.reuse = &d.reuse
 	return d
 }
 
-// Decode is Parse, but the message and its lists may only be used until the next call.
-// Its strings may be kept for ever. It must not be called concurrently.
+// Decode is Parse, but the message and its lists are only valid until the next call. Its
+// strings may be kept. Decode must not be called concurrently.
 func (d *Decoder) Decode(body []byte) (Message, error) {
 	d.reuse.reset()
-	message, err := d.reader.message(body)
-	d.reader.b = nil
+	message, err := d.codec.message(body)
+	d.codec.r.b = nil
 	return message, err
 }
 

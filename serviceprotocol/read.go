@@ -3,7 +3,6 @@ package serviceprotocol
 import (
 	"encoding/binary"
 	"errors"
-	"math"
 
 	"github.com/tinylib/msgp/msgp"
 )
@@ -17,26 +16,6 @@ type reader struct {
 	field  string
 	reason Reason
 	reuse  *reuse // nil: everything is made anew
-}
-
-// message reads a whole body.
-func (r *reader) message(body []byte) (Message, error) {
-	*r = reader{b: body, reuse: r.reuse}
-	r.left = r.array("message", math.MaxUint32)
-	if r.left == 0 {
-		r.fail("message", ReasonTooFew)
-	}
-	elements := r.left
-	t := Type(r.integer("type"))
-	message := r.fresh(t, elements, body)
-	if message != nil {
-		message.read(r)
-		r.end()
-	}
-	if r.reason != "" {
-		return nil, &Error{Type: t, Field: r.field, Reason: r.reason}
-	}
-	return message, nil
 }
 
 // further passes over elements of a version to come (H19).

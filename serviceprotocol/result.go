@@ -1,7 +1,7 @@
 package serviceprotocol
 
-// ClientInvocation is a call of a client's method whose result the hub server waits for.
-// The gateway repeats it to the hub server that has the client, if that is another one.
+// ClientInvocation calls a client's method; the hub server waits for the result. The gateway
+// forwards it to the hub server that has the client, if that is another one.
 type ClientInvocation struct {
 	InvocationID string
 	ConnectionID string
@@ -16,35 +16,33 @@ func (*ClientInvocation) Type() Type { return TypeClientInvocation }
 
 // Append appends the message with its length prefix.
 func (m *ClientInvocation) Append(dst []byte) []byte {
-	w := begin(dst, TypeClientInvocation, 6, m.Payloads.size())
-	w.text(m.InvocationID)
-	w.text(m.ConnectionID)
-	w.text(m.CallerServerID)
-	w.payloads(m.Payloads)
-	w.tracing(m.TracingID)
-	return w.end()
+	var c codec
+	c.begin(dst, TypeClientInvocation, m.Payloads.size())
+	m.fields(&c)
+	return c.w.end()
 }
 
-func (m *ClientInvocation) read(r *reader) {
-	m.InvocationID = r.text("invocation id")
-	m.ConnectionID = r.name("connection id")
-	m.CallerServerID = r.name("caller server id")
-	m.Payloads = r.payloads()
-	m.TracingID = r.tracing()
+func (m *ClientInvocation) fields(c *codec) {
+	c.text("invocation id", &m.InvocationID)
+	c.name("connection id", &m.ConnectionID)
+	c.name("caller server id", &m.CallerServerID)
+	c.payloads(&m.Payloads)
+	c.tracing(&m.TracingID)
 }
 
 // ClientCompletion is the client's answer to a ClientInvocation, on its way to the caller.
-// Without a payload it only says that the caller has had the answer.
+// Without a payload it says that the caller already has the answer.
 type ClientCompletion struct {
 	InvocationID string
 	ConnectionID string
-	// CallerServerID is the sender's own server id: the caller is found by InvocationID.
+	// CallerServerID is the sender's own server id. The gateway finds the caller by
+	// InvocationID.
 	CallerServerID string
 	Protocol       string
 	// Payload aliases the parsed body.
 	Payload []byte
-	// ExtensionProtocol is the protocol once more, in the extension map, where .NET hub
-	// servers repeat it; empty if they do not.
+	// ExtensionProtocol is the protocol once more, in the extension map. .NET hub servers
+	// repeat it there.
 	ExtensionProtocol string
 	TracingID         uint64
 }
@@ -54,27 +52,22 @@ func (*ClientCompletion) Type() Type { return TypeClientCompletion }
 
 // Append appends the message with its length prefix.
 func (m *ClientCompletion) Append(dst []byte) []byte {
-	w := begin(dst, TypeClientCompletion, 7, len(m.Payload))
-	w.text(m.InvocationID)
-	w.text(m.ConnectionID)
-	w.text(m.CallerServerID)
-	w.text(m.Protocol)
-	w.binary(m.Payload)
-	w.extension(extension{tracing: m.TracingID, protocol: m.ExtensionProtocol})
-	return w.end()
+	var c codec
+	c.begin(dst, TypeClientCompletion, len(m.Payload))
+	m.fields(&c)
+	return c.w.end()
 }
 
-func (m *ClientCompletion) read(r *reader) {
-	m.InvocationID = r.text("invocation id")
-	m.ConnectionID = r.name("connection id")
-	m.CallerServerID = r.name("caller server id")
-	m.Protocol = r.name("protocol")
-	m.Payload = r.binary("payload")
-	e := r.extension(ownsTracing | ownsProtocol)
-	m.TracingID, m.ExtensionProtocol = e.tracing, e.protocol
+func (m *ClientCompletion) fields(c *codec) {
+	c.text("invocation id", &m.InvocationID)
+	c.name("connection id", &m.ConnectionID)
+	c.name("caller server id", &m.CallerServerID)
+	c.name("protocol", &m.Protocol)
+	c.binary("payload", &m.Payload)
+	c.extension(&extension{tracing: &m.TracingID, protocol: &m.ExtensionProtocol})
 }
 
-// ErrorCompletion says that a ClientInvocation will have no answer.
+// ErrorCompletion says that a ClientInvocation gets no answer, and why.
 type ErrorCompletion struct {
 	InvocationID   string
 	ConnectionID   string
@@ -88,25 +81,23 @@ func (*ErrorCompletion) Type() Type { return TypeErrorCompletion }
 
 // Append appends the message with its length prefix.
 func (m *ErrorCompletion) Append(dst []byte) []byte {
-	w := begin(dst, TypeErrorCompletion, 6, 0)
-	w.text(m.InvocationID)
-	w.text(m.ConnectionID)
-	w.text(m.CallerServerID)
-	w.text(m.Error)
-	w.tracing(m.TracingID)
-	return w.end()
+	var c codec
+	c.begin(dst, TypeErrorCompletion, 0)
+	m.fields(&c)
+	return c.w.end()
 }
 
-func (m *ErrorCompletion) read(r *reader) {
-	m.InvocationID = r.text("invocation id")
-	m.ConnectionID = r.name("connection id")
-	m.CallerServerID = r.name("caller server id")
-	m.Error = r.text("error")
-	m.TracingID = r.tracing()
+func (m *ErrorCompletion) fields(c *codec) {
+	c.text("invocation id", &m.InvocationID)
+	c.name("connection id", &m.ConnectionID)
+	c.name("caller server id", &m.CallerServerID)
+	c.text("error", &m.Error)
+	c.tracing(&m.TracingID)
 }
 
-// ServiceMapping tells a caller which gateway node holds the client that is to answer, so
-// that it can give up when the node is gone. Management connections must not be sent any.
+// ServiceMapping tells a caller which gateway node holds the client that it has called, so
+// that the caller can give up when the node is gone. It must not be sent to management
+// connections.
 type ServiceMapping struct {
 	InvocationID string
 	ConnectionID string
@@ -118,17 +109,15 @@ func (*ServiceMapping) Type() Type { return TypeServiceMapping }
 
 // Append appends the message with its length prefix.
 func (m *ServiceMapping) Append(dst []byte) []byte {
-	w := begin(dst, TypeServiceMapping, 5, 0)
-	w.text(m.InvocationID)
-	w.text(m.ConnectionID)
-	w.text(m.InstanceID)
-	w.extension(extension{})
-	return w.end()
+	var c codec
+	c.begin(dst, TypeServiceMapping, 0)
+	m.fields(&c)
+	return c.w.end()
 }
 
-func (m *ServiceMapping) read(r *reader) {
-	m.InvocationID = r.text("invocation id")
-	m.ConnectionID = r.name("connection id")
-	m.InstanceID = r.name("instance id")
-	r.extension(ownsNothing)
+func (m *ServiceMapping) fields(c *codec) {
+	c.text("invocation id", &m.InvocationID)
+	c.name("connection id", &m.ConnectionID)
+	c.name("instance id", &m.InstanceID)
+	c.extension(&extension{})
 }

@@ -1,7 +1,7 @@
 package serviceprotocol
 
 // ServiceError tells a hub server that the gateway is about to close the connection. Hub
-// servers stop writing at once, so the connection must be closed (H31).
+// servers stop writing at once, so the gateway must close it (H31).
 type ServiceError struct {
 	Message string
 }
@@ -11,12 +11,15 @@ func (*ServiceError) Type() Type { return TypeServiceError }
 
 // Append appends the message with its length prefix.
 func (m *ServiceError) Append(dst []byte) []byte {
-	w := begin(dst, TypeServiceError, 2, 0)
-	w.text(m.Message)
-	return w.end()
+	var c codec
+	c.begin(dst, TypeServiceError, 0)
+	m.fields(&c)
+	return c.w.end()
 }
 
-func (m *ServiceError) read(r *reader) { m.Message = r.text("message") }
+func (m *ServiceError) fields(c *codec) {
+	c.text("message", &m.Message)
+}
 
 // EventObject is what a ServiceEvent is about.
 type EventObject int32
@@ -39,7 +42,7 @@ const (
 	EventBufferFull  EventKind = 3
 )
 
-// ServiceEvent is a notice that hub servers write to their log.
+// ServiceEvent is a notice for the hub server's log.
 type ServiceEvent struct {
 	Object  EventObject
 	ID      string
@@ -52,28 +55,25 @@ func (*ServiceEvent) Type() Type { return TypeServiceEvent }
 
 // Append appends the message with its length prefix.
 func (m *ServiceEvent) Append(dst []byte) []byte {
-	w := begin(dst, TypeServiceEvent, 6, 0)
-	w.integer(int32(m.Object))
-	w.text(m.ID)
-	w.integer(int32(m.Kind))
-	w.text(m.Message)
-	w.extension(extension{})
-	return w.end()
+	var c codec
+	c.begin(dst, TypeServiceEvent, 0)
+	m.fields(&c)
+	return c.w.end()
 }
 
-func (m *ServiceEvent) read(r *reader) {
-	m.Object = EventObject(r.integer("object"))
-	m.ID = r.text("id")
-	m.Kind = EventKind(r.integer("kind"))
-	m.Message = r.text("message")
-	r.extension(ownsNothing)
+func (m *ServiceEvent) fields(c *codec) {
+	c.integer("object", (*int32)(&m.Object))
+	c.text("id", &m.ID)
+	c.integer("kind", (*int32)(&m.Kind))
+	c.text("message", &m.Message)
+	c.extension(&extension{})
 }
 
-// Unknown is a message of a type that this package does not know. It is no error: newer
-// hub servers may have messages that can be ignored (H19).
+// Unknown is a message of a type that this package does not know. It is not an error: newer
+// hub servers may send messages that can be ignored (H19).
 type Unknown struct {
 	Number Type
-	// Body is the whole message without its length prefix, and what was parsed.
+	// Body is the whole message without its length prefix. It aliases the parsed body.
 	Body []byte
 }
 
@@ -83,4 +83,4 @@ func (m *Unknown) Type() Type { return m.Number }
 // Append appends the message as it was, with its length prefix.
 func (m *Unknown) Append(dst []byte) []byte { return AppendFrame(dst, m.Body) }
 
-func (*Unknown) read(r *reader) {}
+func (*Unknown) fields(*codec) {}

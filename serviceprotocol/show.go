@@ -5,8 +5,8 @@ import (
 	"log/slog"
 )
 
-// The messages below carry tokens, keys, claims or what nobody knows. Every way of
-// printing them shows their type and what identifies them, and nothing else.
+// The messages below carry tokens, keys, claims or unknown content. However they are printed,
+// only their type and their id are shown.
 
 // Format writes the type.
 func (m *AccessKeyRequest) Format(f fmt.State, _ rune) { show(f, m.Type(), "") }

@@ -11,8 +11,8 @@ const (
 	maxEmptyReads = 100
 )
 
-// Reader takes bodies off a byte stream, whose chunks may begin and end anywhere (H14,
-// H15). It buffers what has arrived, never what a length prefix merely promises.
+// Reader takes bodies off a byte stream whose chunks may begin and end anywhere (H14, H15).
+// It never allocates for bytes that a length prefix announces and that have not arrived.
 type Reader struct {
 	source     io.Reader
 	max        int
@@ -22,14 +22,14 @@ type Reader struct {
 }
 
 // NewReader returns a reader of bodies of at most max bytes. The source is the content of
-// the WebSocket messages, one after the other.
+// the WebSocket messages, in sequence.
 func NewReader(source io.Reader, max int) *Reader {
 	return &Reader{source: source, max: max}
 }
 
 // Next returns the next body, which is valid until the next call. It blocks as the source
 // does. At the end of the source the error is io.EOF, or io.ErrUnexpectedEOF within a
-// message; otherwise ErrTooLarge, ErrMalformed or an error of the source's. After an error
+// message; otherwise ErrTooLarge, ErrMalformed or an error of the source. After an error
 // there are no further bodies.
 func (r *Reader) Next() ([]byte, error) {
 	for {

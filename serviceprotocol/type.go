@@ -1,9 +1,9 @@
 package serviceprotocol
 
-// Type is the number of a kind of message.
+// Type is the number that identifies a kind of message.
 type Type int32
 
-// The catalogue. "Hub server" stands for either end that has hubs, "gateway" for the other.
+// The catalogue of messages.
 const (
 	TypeHandshakeRequest         Type = 1
 	TypeHandshakeResponse        Type = 2
@@ -45,12 +45,12 @@ const (
 	TypeConnectionReconnect      Type = 38
 	TypeConnectionFlowControl    Type = 39
 	TypeGroupMemberQuery         Type = 40
-	// TypeRefreshAuth is known by number and name only: its messages are *Unknown.
+	// TypeRefreshAuth is known by number and name only. Its messages are read as *Unknown.
 	TypeRefreshAuth Type = 41
 )
 
-// String returns the type's name, for logs and metrics, and "Unknown" for a number that
-// is not in the catalogue: the names are a closed list.
+// String returns the type's name, for logs and metrics. It is "Unknown" for every number
+// that is not in the catalogue, so that the names are a closed list.
 func (t Type) String() string {
 	if t > 0 && int(t) < len(catalogue) {
 		return catalogue[t].name

@@ -1,11 +1,12 @@
 package serviceprotocol
 
-// UserJoinGroup adds a user to a group, unacknowledged, as older hub servers do. The
-// membership is the user's: it holds for present and future connections.
+// UserJoinGroup adds a user to a group: all connections, present and future. It is not
+// acknowledged; older hub servers use it.
 type UserJoinGroup struct {
 	User  string
 	Group string
-	// TTL is how many seconds the membership lasts, if HasTTL; else it does not end.
+	// TTL is the duration of the membership in seconds. It only counts if HasTTL is true;
+	// otherwise the membership does not end.
 	TTL       int32
 	HasTTL    bool
 	TracingID uint64
@@ -16,25 +17,23 @@ func (*UserJoinGroup) Type() Type { return TypeUserJoinGroup }
 
 // Append appends the message with its length prefix.
 func (m *UserJoinGroup) Append(dst []byte) []byte {
-	w := begin(dst, TypeUserJoinGroup, 4, 0)
-	w.text(m.User)
-	w.text(m.Group)
-	w.extension(extension{tracing: m.TracingID, hasTTL: m.HasTTL, ttl: m.TTL})
-	return w.end()
+	var c codec
+	c.begin(dst, TypeUserJoinGroup, 0)
+	m.fields(&c)
+	return c.w.end()
 }
 
-func (m *UserJoinGroup) read(r *reader) {
-	m.User = r.name("user")
-	m.Group = r.name("group")
-	e := r.extension(ownsTracing | ownsTTL)
-	m.TracingID, m.HasTTL, m.TTL = e.tracing, e.hasTTL, e.ttl
+func (m *UserJoinGroup) fields(c *codec) {
+	c.name("user", &m.User)
+	c.name("group", &m.Group)
+	c.extension(&extension{tracing: &m.TracingID, hasTTL: &m.HasTTL, ttl: &m.TTL})
 }
 
-// UserLeaveGroup removes a user from a group, unacknowledged.
+// UserLeaveGroup removes a user from a group. It is not acknowledged.
 type UserLeaveGroup struct {
 	User  string
 	Group string
-	// All stands for a group of nil: the user leaves all groups.
+	// All replaces the group: the user leaves all groups. It is nil on the wire.
 	All       bool
 	TracingID uint64
 }
@@ -44,25 +43,25 @@ func (*UserLeaveGroup) Type() Type { return TypeUserLeaveGroup }
 
 // Append appends the message with its length prefix.
 func (m *UserLeaveGroup) Append(dst []byte) []byte {
-	w := begin(dst, TypeUserLeaveGroup, 4, 0)
-	w.text(m.User)
-	w.group(m.Group, m.All)
-	w.tracing(m.TracingID)
-	return w.end()
+	var c codec
+	c.begin(dst, TypeUserLeaveGroup, 0)
+	m.fields(&c)
+	return c.w.end()
 }
 
-func (m *UserLeaveGroup) read(r *reader) {
-	m.User = r.name("user")
-	m.Group, m.All = r.group()
-	m.TracingID = r.tracing()
+func (m *UserLeaveGroup) fields(c *codec) {
+	c.name("user", &m.User)
+	c.group(&m.Group, &m.All)
+	c.tracing(&m.TracingID)
 }
 
-// UserJoinGroupWithAck is UserJoinGroup, answered by an Ack.
+// UserJoinGroupWithAck is UserJoinGroup with an Ack.
 type UserJoinGroupWithAck struct {
 	User  string
 	Group string
 	AckID int32
-	// TTL is how many seconds the membership lasts, if HasTTL; else it does not end.
+	// TTL is the duration of the membership in seconds. It only counts if HasTTL is true;
+	// otherwise the membership does not end.
 	TTL       int32
 	HasTTL    bool
 	TracingID uint64
@@ -73,27 +72,24 @@ func (*UserJoinGroupWithAck) Type() Type { return TypeUserJoinGroupWithAck }
 
 // Append appends the message with its length prefix.
 func (m *UserJoinGroupWithAck) Append(dst []byte) []byte {
-	w := begin(dst, TypeUserJoinGroupWithAck, 5, 0)
-	w.text(m.User)
-	w.text(m.Group)
-	w.integer(m.AckID)
-	w.extension(extension{tracing: m.TracingID, hasTTL: m.HasTTL, ttl: m.TTL})
-	return w.end()
+	var c codec
+	c.begin(dst, TypeUserJoinGroupWithAck, 0)
+	m.fields(&c)
+	return c.w.end()
 }
 
-func (m *UserJoinGroupWithAck) read(r *reader) {
-	m.User = r.name("user")
-	m.Group = r.name("group")
-	m.AckID = r.integer("ack id")
-	e := r.extension(ownsTracing | ownsTTL)
-	m.TracingID, m.HasTTL, m.TTL = e.tracing, e.hasTTL, e.ttl
+func (m *UserJoinGroupWithAck) fields(c *codec) {
+	c.name("user", &m.User)
+	c.name("group", &m.Group)
+	c.integer("ack id", &m.AckID)
+	c.extension(&extension{tracing: &m.TracingID, hasTTL: &m.HasTTL, ttl: &m.TTL})
 }
 
-// UserLeaveGroupWithAck is UserLeaveGroup, answered by an Ack.
+// UserLeaveGroupWithAck is UserLeaveGroup with an Ack.
 type UserLeaveGroupWithAck struct {
 	User  string
 	Group string
-	// All stands for a group of nil: the user leaves all groups (H62).
+	// All replaces the group: the user leaves all groups (H62). It is nil on the wire.
 	All       bool
 	AckID     int32
 	TracingID uint64
@@ -104,17 +100,15 @@ func (*UserLeaveGroupWithAck) Type() Type { return TypeUserLeaveGroupWithAck }
 
 // Append appends the message with its length prefix.
 func (m *UserLeaveGroupWithAck) Append(dst []byte) []byte {
-	w := begin(dst, TypeUserLeaveGroupWithAck, 5, 0)
-	w.text(m.User)
-	w.group(m.Group, m.All)
-	w.integer(m.AckID)
-	w.tracing(m.TracingID)
-	return w.end()
+	var c codec
+	c.begin(dst, TypeUserLeaveGroupWithAck, 0)
+	m.fields(&c)
+	return c.w.end()
 }
 
-func (m *UserLeaveGroupWithAck) read(r *reader) {
-	m.User = r.name("user")
-	m.Group, m.All = r.group()
-	m.AckID = r.integer("ack id")
-	m.TracingID = r.tracing()
+func (m *UserLeaveGroupWithAck) fields(c *codec) {
+	c.name("user", &m.User)
+	c.group(&m.Group, &m.All)
+	c.integer("ack id", &m.AckID)
+	c.tracing(&m.TracingID)
 }

@@ -6,26 +6,36 @@ import (
 	"github.com/tinylib/msgp/msgp"
 )
 
+// First bytes of a map and of an array without entries. Up to 15 are added to them.
+const (
+	emptyMap   = 0x80
+	emptyArray = 0x90
+	maxShort   = 15
+)
+
 // writer appends one message.
 type writer struct {
-	b    []byte
-	at   int // where the message begins in b
-	room int // bytes left free there for the length prefix
+	b        []byte
+	at       int // where the message begins in b
+	room     int // bytes left free there for the length prefix
+	elements int // written so far, the type among them; at most maxShort
 }
 
-// begin starts a message of so many elements. The size is what its payloads will take:
-// with the right room left for the prefix, they need not be moved for it.
-func begin(dst []byte, t Type, elements uint32, size int) writer {
-	w := writer{at: len(dst), room: prefixSize(size)}
+// begin starts a message. The size is what its payloads will take: with the right room left
+// for the prefix, they need not be moved for it.
+func (w *writer) begin(dst []byte, t Type, size int) {
+	w.at, w.room, w.elements = len(dst), prefixSize(size), 1
 	var free [maxPrefix]byte
 	w.b = append(dst, free[:w.room]...)
-	w.b = msgp.AppendArrayHeader(w.b, elements)
-	w.integer(int32(t))
-	return w
+	w.b = append(w.b, emptyArray)
+	w.b = appendInteger(w.b, int32(t))
 }
 
-// end writes the length prefix.
+// end writes the number of elements and the length prefix.
 func (w *writer) end() []byte {
+	if w.elements <= maxShort {
+		w.b[w.at+w.room] = emptyArray + byte(w.elements)
+	}
 	length := len(w.b) - w.at - w.room
 	if n := prefixSize(length); n != w.room {
 		w.move(n)
@@ -58,26 +68,11 @@ func (w *writer) textOrNil(s string) {
 	w.text(s)
 }
 
-// group writes a group's name, or nil for all groups.
-func (w *writer) group(name string, all bool) {
-	if all {
-		w.b = msgp.AppendNil(w.b)
-		return
-	}
-	w.text(name)
-}
-
-func (w *writer) integer(v int32) { w.b = appendInteger(w.b, v) }
-
 // wide writes an integer in five bytes, whatever its value.
 func (w *writer) wide(v int32) {
 	u := uint32(v)
 	w.b = append(w.b, 0xd2, byte(u>>24), byte(u>>16), byte(u>>8), byte(u))
 }
-
-func (w *writer) boolean(v bool) { w.b = msgp.AppendBool(w.b, v) }
-
-func (w *writer) binary(v []byte) { w.b = msgp.AppendBytes(w.b, v) }
 
 func (w *writer) names(list []string) {
 	w.b = msgp.AppendArrayHeader(w.b, uint32(len(list)))
@@ -90,7 +85,7 @@ func (w *writer) payloads(list Payloads) {
 	w.b = msgp.AppendMapHeader(w.b, uint32(len(list)))
 	for _, payload := range list {
 		w.text(payload.Protocol)
-		w.binary(payload.Data)
+		w.b = msgp.AppendBytes(w.b, payload.Data)
 	}
 }
 
@@ -151,4 +146,18 @@ func appendInteger(b []byte, v int32) []byte {
 		return msgp.AppendInt64(b, int64(v))
 	}
 	return msgp.AppendUint64(b, uint64(v))
+}
+
+// rest writes texts as all elements behind the type. There may be more of them than the
+// message's first byte can count.
+func (w *writer) rest(list []string) {
+	w.elements += len(list)
+	if w.elements > maxShort {
+		start := w.at + w.room
+		t := w.b[start+1]
+		w.b = append(msgp.AppendArrayHeader(w.b[:start], uint32(w.elements)), t)
+	}
+	for _, text := range list {
+		w.text(text)
+	}
 }
