@@ -47,7 +47,7 @@ func (f Failure) Description() string {
 	case TokenMalformed:
 		return "The token is malformed"
 	case TokenAlgorithm:
-		return "The token must be signed with HS256 or HS512"
+		return "The token must be signed with HS256 or HS512 and an access key. Microsoft Entra tokens are not supported, use a connection string with AccessKey"
 	case TokenSignature:
 		return "The signature key was not found"
 	case TokenNoExpiry:

@@ -2,10 +2,12 @@ package restapi
 
 import (
 	"bytes"
+	"compress/gzip"
 	"errors"
 	"io"
 	"net"
 	"net/http"
+	"strconv"
 	"strings"
 	"sync"
 	"time"
@@ -19,10 +21,20 @@ var (
 	errBodyTooSlow  = errors.New("body too slow")
 )
 
-// body is a request's body within its bounds. It is used by one goroutine.
+// codingError is a Content-Encoding that the gateway does not know.
+type codingError struct{ name string }
+
+func (e *codingError) Error() string { return "content coding " + strconv.Quote(e.name) }
+
+// body is a request's body, decoded and within its bounds. It is used by one
+// goroutine.
 type body struct {
-	from io.ReadCloser
-	left int64 // bytes that may still come; below 0 it is too large
+	wire bounded
+	// coding is the Content-Encoding, "" if there is none to undo.
+	coding string
+	// decoded is what comes out of the decoder, nil before the first Read.
+	decoded bounded
+	zip     *gzip.Reader
 }
 
 // newBody gives the connection a deadline for reading; net/http lifts it when
@@ -30,15 +42,85 @@ type body struct {
 // tests, the bound is that of the server.
 func newBody(w http.ResponseWriter, r *http.Request, limits Limits) body {
 	_ = http.NewResponseController(w).SetReadDeadline(time.Now().Add(limits.BodyTimeout))
-	b := body{from: r.Body, left: limits.BodyBytes}
-	if r.ContentLength > b.left {
-		b.left = -1
+	b := body{wire: bounded{from: r.Body, left: limits.BodyBytes}, coding: contentCoding(r.Header)}
+	b.decoded.left = limits.BodyBytes
+	if r.ContentLength > b.wire.left {
+		b.wire.left = -1
 	}
 	return b
 }
 
-// Read returns errBodyTooLarge and errBodyTooSlow where the bounds are met.
+// Read returns errBodyTooLarge and errBodyTooSlow where the bounds are met. Both
+// sides of a decoder have the same bound, and no more is decoded than fits into p.
 func (b *body) Read(p []byte) (int, error) {
+	if b.coding == "" {
+		return b.wire.Read(p)
+	}
+	if b.decoded.from == nil {
+		if err := b.decode(); err != nil {
+			return 0, err
+		}
+	}
+	return b.decoded.Read(p)
+}
+
+// Close closes the body itself.
+func (b *body) Close() error {
+	b.release()
+	return b.wire.from.Close()
+}
+
+// unzippers are decoders, which have 40 KB of tables each.
+var unzippers = sync.Pool{New: func() any { return new(gzip.Reader) }}
+
+func (b *body) decode() error {
+	if b.coding != codingGzip {
+		return &codingError{b.coding}
+	}
+	b.zip = unzippers.Get().(*gzip.Reader)
+	if err := b.zip.Reset(&b.wire); err != nil {
+		b.release()
+		return err
+	}
+	b.decoded.from = io.NopCloser(b.zip)
+	return nil
+}
+
+// release gives the decoder back; nothing may be read from then on.
+func (b *body) release() {
+	if b.zip != nil {
+		unzippers.Put(b.zip)
+		b.zip, b.decoded.from = nil, http.NoBody
+	}
+}
+
+const codingGzip = "gzip"
+
+// contentCoding returns the coding that the headers name, in lower case, "" if
+// there is nothing to undo.
+func contentCoding(header http.Header) string {
+	values := header["Content-Encoding"]
+	if len(values) == 0 {
+		return ""
+	}
+	switch coding := strings.ToLower(strings.TrimSpace(strings.Join(values, ", "))); coding {
+	case "identity":
+		return ""
+	case "x-gzip":
+		return codingGzip
+	default:
+		return coding
+	}
+}
+
+// bounded reads so many bytes and no more.
+type bounded struct {
+	from io.ReadCloser
+	left int64 // bytes that may still come; below 0 it is too large
+}
+
+// Read returns errBodyTooLarge and errBodyTooSlow where the bounds are met.
+func (b *bounded) Read(p []byte) (int, error) {
 	if b.left < 0 {
 		return 0, errBodyTooLarge
 	}
@@ -56,13 +138,12 @@ func (b *body) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// Close closes the body itself.
-func (b *body) Close() error { return b.from.Close() }
-
 const (
 	jsonType    = "application/json"
 	msgpackType = "application/x-msgpack"
 	octetType   = "application/octet-stream"
+
+	mediaTypes = jsonType + " (in UTF-8), " + msgpackType + " or " + octetType
 )
 
 // contentType returns which of the three types of the contract the header
@@ -97,7 +178,7 @@ func isUTF8(parameters string) bool {
 func message(header string, from io.Reader) (*hubprotocol.Frames, error) {
 	media := contentType(header)
 	if media == "" && header != "" {
-		return nil, refused(http.StatusUnsupportedMediaType, ReasonContentType, "The Content-Type of the message is not supported.")
+		return nil, refused(http.StatusUnsupportedMediaType, ReasonContentType, "The Content-Type of the message must be "+mediaTypes+".")
 	}
 	buffer := buffers.Get().(*[]byte)
 	content, err := readAll((*buffer)[:0], from)
@@ -111,7 +192,7 @@ func message(header string, from io.Reader) (*hubprotocol.Frames, error) {
 	case len(content) == 0:
 		return nil, refused(http.StatusBadRequest, ReasonBody, "The request needs a message as its body.")
 	case media == "":
-		return nil, refused(http.StatusUnsupportedMediaType, ReasonContentType, "The message needs a Content-Type.")
+		return nil, refused(http.StatusUnsupportedMediaType, ReasonContentType, "The message needs a Content-Type: "+mediaTypes+".")
 	}
 	frames, err := parse(media, content)
 	if err != nil {
@@ -174,10 +255,25 @@ func bodyFailure(err error) error {
 	case errors.Is(err, errBodyTooSlow):
 		return refused(http.StatusRequestTimeout, ReasonBodyTooSlow, "The message did not arrive in time.")
 	}
-	f := refused(http.StatusBadRequest, ReasonBody, "The message could not be read.")
+	if unknown, ok := errors.AsType[*codingError](err); ok {
+		f := refused(http.StatusUnsupportedMediaType, ReasonContentEncoding,
+			"The Content-Encoding "+strconv.QuoteToASCII(clip(unknown.name))+" is not supported. Send gzip, or none.")
+		f.encodings = codingGzip
+		return f
+	}
+	text := "The message could not be read."
+	if errors.Is(err, gzip.ErrHeader) || errors.Is(err, gzip.ErrChecksum) {
+		text = "The message is not what its Content-Encoding says."
+	}
+	f := refused(http.StatusBadRequest, ReasonBody, text)
 	f.cause = err
 	return f
 }
+
+// maxCoding bounds how much of a caller's own words is told back.
+const maxCoding = 64
+
+func clip(s string) string { return s[:min(len(s), maxCoding)] }
 
 func parse(media string, content []byte) (*hubprotocol.Frames, error) {
 	switch media {

@@ -22,15 +22,47 @@ type call struct {
 	failed *failure
 	// stack is set by a panic.
 	stack []byte
-	route chi.Context
-	body  body
+	// counts says that the caller asked how many connections a send matched.
+	counts bool
+	// respelled is set when the path was that of the other version.
+	respelled bool
+	route     chi.Context
+	body      body
+	ctx       routed
 }
 
-func (c *call) reset(w http.ResponseWriter) {
-	c.ResponseWriter, c.began = w, time.Now()
-	c.status, c.operation, c.query = 0, UnknownOperation, query{}
-	c.failed, c.stack, c.body = nil, nil, body{}
+func newCall(w http.ResponseWriter, r *http.Request) *call {
+	c := &call{ResponseWriter: w, began: time.Now(), operation: UnknownOperation}
+	c.ctx = routed{Context: r.Context(), call: c}
+	return c
+}
+
+// routed is the context of a request: that of net/http, and in it the call,
+// where the router looks for its own part.
+type routed struct {
+	context.Context
+	call *call
+}
+
+type callKey struct{}
+
+// Value returns the call and the router's part of it, else what net/http's
+// context has.
+func (r *routed) Value(key any) any {
+	switch key {
+	case chi.RouteCtxKey:
+		return &r.call.route
+	case callKey{}:
+		return r.call
+	}
+	return r.Context.Value(key)
+}
+
+// reroute lets the router look again, for another path.
+func (c *call) reroute(path string) {
+	method := c.route.RouteMethod
 	c.route.Reset()
+	c.route.RoutePath, c.route.RouteMethod = path, method
 }
 
 // WriteHeader remembers the status for the counters.

@@ -23,6 +23,8 @@ type failure struct {
 	// retryAfter, in seconds, and challenge become headers if not zero.
 	retryAfter int
 	challenge  string
+	// encodings, if not empty, are the codings that a body may have.
+	encodings string
 	// cause is for the log alone.
 	cause error
 }
@@ -158,6 +160,9 @@ func (f *failure) write(w http.ResponseWriter) {
 	}
 	if f.retryAfter > 0 {
 		header.Set("Retry-After", strconv.Itoa(f.retryAfter))
+	}
+	if f.encodings != "" {
+		header.Set("Accept-Encoding", f.encodings)
 	}
 	if f.reason == ReasonBodyTooLarge || f.reason == ReasonBodyTooSlow {
 		// What is still to come is not waited for.

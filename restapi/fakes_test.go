@@ -30,6 +30,17 @@ func (r *recorder) Do(ctx context.Context, cmd *gateway.Command) (gateway.Result
 	return gateway.Result{Matched: 1}, r.err
 }
 
+// keeper keeps what a request's context holds, for longer than it may.
+type keeper struct {
+	*recorder
+	keep func(*call)
+}
+
+func (k keeper) Do(ctx context.Context, cmd *gateway.Command) (gateway.Result, error) {
+	k.keep(ctx.Value(callKey{}).(*call))
+	return k.recorder.Do(ctx, cmd)
+}
+
 func (r *recorder) Draining() bool { return r.draining }
 
 func (r *recorder) take(t testing.TB) *gateway.Command {

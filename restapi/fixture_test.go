@@ -159,7 +159,7 @@ func (f *fixture) compare(a answer) {
 	operation := f.byID[a.operation]
 	if operation == nil {
 		require.Equal(f.t, UnknownOperation, a.operation)
-		require.Contains(f.t, []int{404, 405, 414}, a.status)
+		require.Contains(f.t, []int{403, 404, 405, 414}, a.status)
 		return
 	}
 	response := operation.Responses.Status(a.status)

@@ -12,11 +12,11 @@ import (
 	"github.com/hubgate/hubgate/auth"
 )
 
-// Only literals change, and changing them again changes nothing.
+// Only literals change and one slash at the end goes, and changing them again changes nothing.
 func FuzzRoutePath(f *testing.F) {
 	for _, seed := range []string{
 		"/api/hubs/chat/:send", "/API/Hubs/c/%3asend", "/api/V1/hubs/a%2Fb/Users/100%25", "/api/hubs//", "/", "//", "/api/v1",
-		"/%61pi/v%31/hubs/%00/%zz", "/api/hubs/ü/groups/\xff/connections/%ff", "*",
+		"/api/hubs/c/:send/", "/api/hubs/c/users/u/groups/", "/api/hubs/c//", "/%61pi/v%31/hubs/%00/%zz", "/api/hubs/ü/groups/\xff/connections/%ff", "*",
 	} {
 		f.Add(seed)
 	}
@@ -33,6 +33,10 @@ func FuzzRoutePath(f *testing.F) {
 			before = u.RawPath
 		}
 		was, is := strings.Split(before, "/"), strings.Split(path, "/")
+		if len(is) == len(was)-1 {
+			require.Empty(t, was[len(is)])
+			was = was[:len(is)]
+		}
 		require.Len(t, is, len(was))
 		for i := range is {
 			if is[i] == was[i] {

@@ -1,7 +1,6 @@
 package restapi
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -10,7 +9,6 @@ import (
 	"runtime/debug"
 	"slices"
 	"strings"
-	"sync"
 	"time"
 
 	"github.com/go-chi/chi/v5"
@@ -27,7 +25,6 @@ type handler struct {
 	metrics Metrics
 	log     *slog.Logger
 	router  *chi.Mux
-	calls   sync.Pool
 	// operations are those of the contract by method and path. Immutable.
 	operations map[operationKey]api.Operation
 }
@@ -41,7 +38,7 @@ func newHandler(options Options) *handler {
 	}
 	h := &handler{
 		tokens: options.Tokens, limits: options.Limits, metrics: options.Metrics, log: options.Logger,
-		router: chi.NewRouter(), calls: sync.Pool{New: func() any { return new(call) }},
+		router:     chi.NewRouter(),
 		operations: make(map[operationKey]api.Operation, len(operations)),
 	}
 	for _, operation := range operations {
@@ -63,8 +60,7 @@ func answerError(w http.ResponseWriter, _ *http.Request, err error) { w.(*call).
 
 // ServeHTTP answers one request.
 func (h *handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	c := h.calls.Get().(*call)
-	c.reset(w)
+	c := newCall(w, r)
 	defer h.finish(c, r)
 	h.serve(c, r)
 }
@@ -80,13 +76,18 @@ func (h *handler) serve(c *call, r *http.Request) {
 		c.fail(refused(http.StatusRequestURITooLong, ReasonURITooLong, "The URL is too long."))
 		return
 	}
+	if isPreflight(r) {
+		c.fail(refused(http.StatusForbidden, ReasonPage, "The REST API is not for pages: its tokens are signed with the access key, which must stay on a server. Let your application send."))
+		return
+	}
 	c.query = canonicalQuery(r.URL.RawQuery)
+	c.counts = r.Header.Get(countHeader) != ""
 	c.route.RoutePath = routePath(r.URL)
 	c.route.RouteMethod = r.Method
 	if r.Method == http.MethodHead {
 		c.route.RouteMethod = http.MethodGet
 	}
-	r = r.WithContext(context.WithValue(r.Context(), chi.RouteCtxKey, &c.route))
+	r = r.WithContext(&c.ctx)
 	if hasBody {
 		r.Body = &c.body
 	}
@@ -114,12 +115,11 @@ func (h *handler) finish(c *call, r *http.Request) {
 	if c.status == 0 {
 		c.status = http.StatusOK
 	}
+	c.body.release()
 	h.metrics.Request(c.operation, c.status, time.Since(c.began))
 	if c.failed != nil {
 		c.log(r.Context(), h.log, r)
 	}
-	c.ResponseWriter = nil
-	h.calls.Put(c)
 }
 
 // admit stands between the router and the generated code: it names the
@@ -166,11 +166,33 @@ func escapedPath(u *url.URL) string {
 	return u.EscapedPath()
 }
 
-func (h *handler) notFound(w http.ResponseWriter, _ *http.Request) {
+// isPreflight reports whether a browser asks for a page whether it may send a
+// request. It may not: without an answer with CORS headers it does not send it.
+func isPreflight(r *http.Request) bool {
+	return r.Method == http.MethodOptions && r.Header.Get("Origin") != "" && r.Header.Get("Access-Control-Request-Method") != ""
+}
+
+func (h *handler) notFound(w http.ResponseWriter, r *http.Request) {
 	c := w.(*call)
+	if h.otherwise(c, r) {
+		return
+	}
 	f := refused(http.StatusNotFound, ReasonUnknownRoute, "There is no such operation.")
 	f.code = codeRequestNotExisted
 	c.fail(f)
+}
+
+// otherwise serves a request whose path is that of the other version, and
+// reports whether it is.
+func (h *handler) otherwise(c *call, r *http.Request) bool {
+	other := otherSpelling(c.route.RoutePath)
+	if c.respelled || other == "" || !h.router.Match(chi.NewRouteContext(), c.route.RouteMethod, other) {
+		return false
+	}
+	c.respelled = true
+	c.reroute(other)
+	h.router.ServeHTTP(c, r)
+	return true
 }
 
 var methods = []string{
@@ -179,6 +201,9 @@ var methods = []string{
 
 func (h *handler) methodNotAllowed(w http.ResponseWriter, r *http.Request) {
 	c := w.(*call)
+	if h.otherwise(c, r) {
+		return
+	}
 	allowed := slices.DeleteFunc(slices.Clone(methods), func(method string) bool {
 		if method == http.MethodHead {
 			method = http.MethodGet

@@ -14,9 +14,9 @@ var literals = [...]string{
 
 // routePath returns the path by which the router finds the request's operation:
 // as it came in, but the literals as the contract has them, whatever their
-// letter case and escapes were (R16). Ids stay untouched: if the URL has a
-// RawPath they are escaped and the generated code decodes them, else they were
-// decoded by net/url and hold no slash.
+// letter case and escapes were (R16), and without a slash at the end. Ids stay
+// untouched: if the URL has a RawPath they are escaped and the generated code
+// decodes them, else they were decoded by net/url and hold no slash.
 func routePath(u *url.URL) string {
 	if u.RawPath != "" {
 		return canonicalPath(u.RawPath, true)
@@ -24,27 +24,32 @@ func routePath(u *url.URL) string {
 	return canonicalPath(u.Path, false)
 }
 
-// canonicalPath replaces the segments where the contract has literals. It
-// returns path itself if there is nothing to replace.
+// canonicalPath replaces the segments where the contract has literals. The
+// result is path itself, or a piece of it, if there is nothing to replace.
 func canonicalPath(path string, escaped bool) string {
 	var b strings.Builder
 	copied := 0 // path[:copied] is in b
 	// Literals come first (/api/hubs or /api/v1/hubs), then ids and literals in turn.
-	head := 2
+	head, last := 2, ""
 	for start, n := 0, 0; start <= len(path); n++ {
 		end := len(path)
 		if i := strings.IndexByte(path[start:], '/'); i >= 0 {
 			end = start + i
 		}
-		if n > 0 && (n <= head || (n-head)%2 == 0) {
+		isLiteral := n > 0 && (n <= head || (n-head)%2 == 0)
+		if start == len(path) && n > 1 && path[start-2] != '/' && (isLiteral || isLast(last)) {
+			path = path[:start-1] // The slash in front of nothing.
+			break
+		}
+		if isLiteral {
 			segment := path[start:end]
-			canonical := canonicalLiteral(segment, escaped)
-			if canonical != segment {
+			last = canonicalLiteral(segment, escaped)
+			if last != segment {
 				b.WriteString(path[copied:start])
-				b.WriteString(canonical)
+				b.WriteString(last)
 				copied = end
 			}
-			if n == 2 && canonical == "v1" {
+			if n == 2 && last == "v1" {
 				head = 3
 			}
 		}
@@ -55,6 +60,30 @@ func canonicalPath(path string, escaped bool) string {
 	}
 	b.WriteString(path[copied:])
 	return b.String()
+}
+
+// isLast reports whether a literal ends paths. Behind any other one, nothing is
+// an id that is empty, and taking it off would address the segment before:
+// DELETE /api/hubs/chat/users/ann/groups/ must not take ann out of all groups.
+func isLast(literal string) bool { return strings.HasPrefix(literal, ":") || literal == "health" }
+
+const (
+	hubsPrefix   = "/api/hubs/"
+	hubsV1Prefix = "/api/v1/hubs/"
+)
+
+// otherSpelling returns a canonical path as the other version of the API has it,
+// "" if there is none. The emulator takes each operation under both prefixes.
+func otherSpelling(path string) string {
+	if rest, ok := strings.CutPrefix(path, hubsV1Prefix); ok {
+		return hubsPrefix + rest
+	}
+	rest, ok := strings.CutPrefix(path, hubsPrefix)
+	// What looks like an action is no id of v1: the real id was left out.
+	if !ok || strings.HasPrefix(rest[strings.LastIndexByte(rest, '/')+1:], ":") {
+		return ""
+	}
+	return hubsV1Prefix + rest
 }
 
 // canonicalLiteral returns the literal that the segment means, or the segment.

@@ -11,12 +11,16 @@ const (
 	ReasonMethod FailureReason = "MethodNotAllowed"
 	// ReasonURITooLong: path and query are over Limits.URIBytes.
 	ReasonURITooLong FailureReason = "URITooLong"
+	// ReasonPage: a browser asks whether a page may use REST; it may not.
+	ReasonPage FailureReason = "PageRequest"
 	// ReasonToken: there is no token, or it was refused; the error says why.
 	ReasonToken FailureReason = "TokenRefused"
 	// ReasonParameter: a parameter breaks the contract.
 	ReasonParameter FailureReason = "InvalidParameter"
 	// ReasonContentType: the body's type is none of the contract's.
 	ReasonContentType FailureReason = "UnsupportedContentType"
+	// ReasonContentEncoding: the body is compressed by anything but gzip.
+	ReasonContentEncoding FailureReason = "UnsupportedContentEncoding"
 	// ReasonBody: there is no body, or it is no message.
 	ReasonBody FailureReason = "InvalidBody"
 	// ReasonBodyTooLarge: the body is over Limits.BodyBytes.

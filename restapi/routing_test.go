@@ -13,28 +13,38 @@ import (
 
 func TestRoutePath(t *testing.T) {
 	for target, want := range map[string]string{
-		"/api/hubs/chat/:send":                             "/api/hubs/chat/:send",
-		"/API/Hubs/Chat/:SEND":                             "/api/hubs/Chat/:send",
-		"/api/hubs/chat/%3Asend":                           "/api/hubs/chat/:send",
-		"/api/hubs/chat/%3acloseconnections":               "/api/hubs/chat/:closeConnections",
-		"/%61pi/h%55bs/chat/%3ASend":                       "/api/hubs/chat/:send",
-		"/api/V1/HUBS/v1/Users/USERS/Groups/Hubs":          "/api/v1/hubs/v1/users/USERS/groups/Hubs",
-		"/api/hubs/V1/groups/:SEND":                        "/api/hubs/V1/groups/:SEND",
-		"/api/hubs/chat/groups/a%2Fb/:send":                "/api/hubs/chat/groups/a%2Fb/:send",
-		"/API/hubs/chat/groups/a%2Fb/:SEND":                "/api/hubs/chat/groups/a%2Fb/:send",
-		"/api/hubs/chat/users/100%25/:send":                "/api/hubs/chat/users/100%/:send",
-		"/api/hubs/chat/users/100%25%2F/:send":             "/api/hubs/chat/users/100%25%2F/:send",
-		"/api/Hubs/chat/users/a+b%20c/:send":               "/api/hubs/chat/users/a+b c/:send",
-		"/api/hubs/chat/users//:SEND":                      "/api/hubs/chat/users//:send",
-		"/api/Health":                                      "/api/health",
-		"/api/V1/Health":                                   "/api/v1/health",
-		"/api/hubs/chat/uſers/x":                           "/api/hubs/chat/uſers/x",
-		"/api/hubs/chat/users%2Fx/groups":                  "/api/hubs/chat/users%2Fx/groups",
-		"/api/HUBS/chat/connections/C1/GROUPS/x/y/Groups/": "/api/hubs/chat/connections/C1/groups/x/y/Groups/",
-		"/":            "/",
-		"/x/HUBS/CHAT": "/x/hubs/CHAT",
+		"/api/hubs/chat/:send":                                 "/api/hubs/chat/:send",
+		"/API/Hubs/Chat/:SEND":                                 "/api/hubs/Chat/:send",
+		"/api/hubs/chat/%3Asend":                               "/api/hubs/chat/:send",
+		"/api/hubs/chat/%3acloseconnections":                   "/api/hubs/chat/:closeConnections",
+		"/%61pi/h%55bs/chat/%3ASend":                           "/api/hubs/chat/:send",
+		"/api/V1/HUBS/v1/Users/USERS/Groups/Hubs":              "/api/v1/hubs/v1/users/USERS/groups/Hubs",
+		"/api/hubs/V1/groups/:SEND":                            "/api/hubs/V1/groups/:SEND",
+		"/api/hubs/chat/groups/a%2Fb/:send":                    "/api/hubs/chat/groups/a%2Fb/:send",
+		"/API/hubs/chat/groups/a%2Fb/:SEND":                    "/api/hubs/chat/groups/a%2Fb/:send",
+		"/api/hubs/chat/users/100%25/:send":                    "/api/hubs/chat/users/100%/:send",
+		"/api/hubs/chat/users/100%25%2F/:send":                 "/api/hubs/chat/users/100%25%2F/:send",
+		"/api/Hubs/chat/users/a+b%20c/:send":                   "/api/hubs/chat/users/a+b c/:send",
+		"/api/hubs/chat/users//:SEND":                          "/api/hubs/chat/users//:send",
+		"/api/Health":                                          "/api/health",
+		"/api/V1/Health":                                       "/api/v1/health",
+		"/api/hubs/chat/uſers/x":                               "/api/hubs/chat/uſers/x",
+		"/api/hubs/chat/users%2Fx/groups":                      "/api/hubs/chat/users%2Fx/groups",
+		"/api/HUBS/chat/connections/C1/GROUPS/x/y/Groups/":     "/api/hubs/chat/connections/C1/groups/x/y/Groups",
+		"/api/hubs/chat/:send/":                                "/api/hubs/chat/:send",
+		"/api/hubs/chat/%3ASEND/":                              "/api/hubs/chat/:send",
+		"/api/hubs/chat/:send//":                               "/api/hubs/chat/:send//",
+		"/api/hubs/chat/":                                      "/api/hubs/chat",
+		"/api/v1/hubs/chat/users/u/":                           "/api/v1/hubs/chat/users/u",
+		"/api/hubs/chat/users/groups/":                         "/api/hubs/chat/users/groups",
+		"/api/hubs/chat/users/u/groups/":                       "/api/hubs/chat/users/u/groups/",
+		"/api/hubs/chat/connections/":                          "/api/hubs/chat/connections/",
+		"/api/Health/":                                         "/api/health",
+		"/api/v1/health/":                                      "/api/v1/health",
+		"/":                                                    "/",
+		"/x/HUBS/CHAT":                                         "/x/hubs/CHAT",
 		"/api/hubs/chat/connections/%E2%82%AC%25/%47roups":     "/api/hubs/chat/connections/%E2%82%AC%25/groups",
-		"/api/hubs/chat/Groups/%D1%8F/Connections/%2e%2e%2Fx/": "/api/hubs/chat/groups/%D1%8F/connections/%2e%2e%2Fx/",
+		"/api/hubs/chat/Groups/%D1%8F/Connections/%2e%2e%2Fx/": "/api/hubs/chat/groups/%D1%8F/connections/%2e%2e%2Fx",
 	} {
 		t.Run(target, func(t *testing.T) {
 			u, err := url.ParseRequestURI(target)
@@ -194,9 +204,9 @@ func TestRoutes(t *testing.T) {
 		for _, request := range []string{
 			"POST /api/hubs/chat/connections/c/:invoke", "POST /api/hubs/chat/:execute", "GET /api/auth/accessKey",
 			"GET /api/v1/auth/accessKey", "GET /api/hubs/chat/groups/g/connections",
-			"POST /api/hubs/chat/connections/c/streams/s/:send", "POST /api/v1-preview/hub/chat", "POST /api/hubs/chat",
-			"GET /api", "GET /api/", "POST /api/hubs", "POST /api/hubs/chat/:send/", "POST /api/hubs/chat/:send/x",
-			"POST /api/hubs//chat/:send", "GET /other", "FOO /api/unknown", "OPTIONS /api/unknown", "GET /api/health/",
+			"POST /api/hubs/chat/connections/c/streams/s/:send", "POST /api/v1-preview/hub/chat",
+			"GET /api", "GET /api/", "POST /api/hubs", "POST /api/hubs/chat/:send/x", "POST /api/hubs/chat/:send//",
+			"POST /api/hubs//chat/:send", "GET /other", "FOO /api/unknown", "OPTIONS /api/unknown", "GET /api/health//",
 		} {
 			method, target, _ := strings.Cut(request, " ")
 			f.do(method, target, "").wantError(404, codeRequestNotExisted)
@@ -236,15 +246,77 @@ func TestEmptyIDs(t *testing.T) {
 	for _, request := range []string{
 		"DELETE /api/hubs/chat/users/u/groups/", "DELETE /api/hubs/chat/users//groups", "POST /api/hubs/chat/users//:send",
 		"POST /api/hubs/chat/groups//:send", "DELETE /api/hubs/chat/connections/", "PUT /api/hubs/chat/groups/g/connections/",
-		"POST /api/hubs//:closeConnections", "POST /api/hubs//:send", "POST /api/v1/hubs/", "POST /api/v1/hubs/chat/",
+		"POST /api/hubs//:closeConnections", "POST /api/hubs//:send", "POST /api/v1/hubs/", "POST /api/hubs/", "POST /api/v1/hubs/chat//",
+		"POST /api/hubs/chat/users/:send", "POST /api/hubs/chat/groups/:send/", "DELETE /api/v1/hubs/chat/users/u/groups/",
 		"POST /api/v1/hubs/chat/groups/", "PUT /api/v1/hubs/chat/users//groups/g", "POST /api/hubs/chat/users//:closeConnections",
 	} {
 		method, target, _ := strings.Cut(request, " ")
 		a := f.do(method, target, helloJSON)
-		require.Contains(t, []int{400, 404}, a.status, request)
+		require.Contains(t, []int{400, 404, 405}, a.status, request)
 	}
 	f.settled(ctx, client)
 	client.WantNone("hello")
+}
+
+// Some callers end every path with a slash, as ASP.NET Core lets them.
+func TestSlashAtTheEnd(t *testing.T) {
+	f := newFixture(t)
+	f.connect("chat", "c1", "u")
+	for request, status := range map[string]int{
+		"POST /api/hubs/chat/:send/":              202,
+		"POST /api/hubs/chat/%3Asend/?x=y":        202,
+		"POST /api/v1/hubs/chat/":                 202,
+		"POST /api/v1/hubs/chat/users/u/":         202,
+		"HEAD /api/hubs/chat/users/u/":            200,
+		"PUT /api/v1/hubs/chat/groups/g/users/u/": 202,
+		"GET /api/health/":                        200,
+		"HEAD /api/v1/health/":                    200,
+	} {
+		method, target, _ := strings.Cut(request, " ")
+		f.do(method, target, helloJSON).wantStatus(status)
+	}
+}
+
+// The emulator serves each operation under both prefixes.
+func TestSpellingsOfTheEmulator(t *testing.T) {
+	f := newFixture(t)
+	client := f.connect("chat", "c1", "u")
+	ctx := context.Background()
+	for _, tc := range []struct {
+		request, operation string
+		status             int
+	}{
+		{"POST /api/hubs/chat", "V1Broadcast", 202},
+		{"POST /API/hubs/chat/", "V1Broadcast", 202},
+		{"POST /api/hubs/chat/users/u", "V1SendToUser", 202},
+		{"POST /api/hubs/chat/connections/c1?api-version=2022-06-01", "V1SendToConnection", 202},
+		{"POST /api/v1/hubs/chat/:send", "Broadcast", 202},
+		{"POST /api/v1/hubs/chat/users/u/:send/", "SendToUser", 202},
+		{"POST /api/v1/hubs/chat/connections/c1/%3asend", "SendToConnection", 202},
+	} {
+		method, target, _ := strings.Cut(tc.request, " ")
+		a := f.do(method, target, helloJSON)
+		a.wantStatus(tc.status)
+		require.Equal(t, tc.operation, a.operation, tc.request)
+		client.Want(ctx, "hello")
+	}
+	f.bare("POST", "/api/hubs/chat", helloJSON).wantStatus(401)
+	f.do("POST", "/api/v1/hubs/chat/:closeConnections", "").wantStatus(204)
+	f.do("PUT", "/api/hubs/chat/groups/g/users/u", "").wantStatus(202)
+	f.do("GET", "/api/hubs/chat/:send", "").wantStatus(405)
+}
+
+// A page must not hold the access key: browsers are told so instead of failing
+// for a missing header.
+func TestPagesAreRefused(t *testing.T) {
+	f := newFixture(t)
+	for _, target := range []string{"/api/hubs/chat/:send", "/api/v1/hubs/chat", "/API/hubs/chat/users/u/groups/g"} {
+		a := f.bare("OPTIONS", target, "", with("Origin", "https://app.example"), with("Access-Control-Request-Method", "POST"))
+		a.wantError(403, codeRequestInvalid)
+		require.Contains(t, a.body, "not for pages")
+		require.Empty(t, a.header.Get("Access-Control-Allow-Origin"))
+		require.Equal(t, "PageRequest", f.logged.take(t)[0]["reason"])
+	}
 }
 
 func TestHandles(t *testing.T) {

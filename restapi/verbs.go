@@ -4,6 +4,7 @@ import (
 	"context"
 	"io"
 	"net/http"
+	"strconv"
 	"strings"
 	"time"
 
@@ -26,7 +27,31 @@ func (s *server) send(ctx context.Context, to address, contentType string, conte
 	if err != nil {
 		return err
 	}
+	if err := s.count(ctx, to); err != nil {
+		return err
+	}
 	_, err = s.Hubs.Do(ctx, &gateway.Command{Hub: to.hub, Verb: gateway.VerbSend, Target: to.target, Frames: frames})
+	return err
+}
+
+const (
+	// countHeader, with any value, asks how many connections a send is for.
+	countHeader = "X-Hubgate-Count"
+	// matchedHeader is the answer: those that are there right before the message
+	// is queued. It costs a look at each of them, so only those pay who ask.
+	matchedHeader = "X-Hubgate-Matched"
+)
+
+// count answers the request's question for the number of receivers, if it has one.
+func (s *server) count(ctx context.Context, to address) error {
+	c, ok := ctx.Value(callKey{}).(*call)
+	if !ok || !c.counts {
+		return nil
+	}
+	n, err := s.command(ctx, to, gateway.Command{Verb: gateway.VerbCount})
+	if err == nil {
+		c.Header().Set(matchedHeader, strconv.Itoa(n))
+	}
 	return err
 }
 
