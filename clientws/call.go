@@ -11,6 +11,7 @@ import (
 
 	"github.com/hubgate/hubgate/auth"
 	"github.com/hubgate/hubgate/gateway"
+	"github.com/hubgate/hubgate/hubname"
 )
 
 // call is one request under /client on its way to an answer.
@@ -54,7 +55,7 @@ func (c *call) authenticate() error {
 		return errTwoHubs
 	case c.query.hub == "":
 		return errNoHub
-	case !validHub(c.query.hub):
+	case hubname.Check(c.query.hub) != nil:
 		return errHubName
 	}
 	token, _ := auth.ClientToken(c.r)

@@ -105,17 +105,15 @@ func TestNegotiate(t *testing.T) {
 			"hub=":                            "The query must name a hub",
 			"hub=chat&hub=chat":               "The query must name exactly one hub",
 			"hub=chat&HUB=other":              "The query must name exactly one hub",
-			"hub=1chat":                       "The hub name is invalid",
-			"hub=my-hub":                      "The hub name is invalid",
-			"hub=ch%00at":                     "The hub name is invalid",
-			"hub=" + strings.Repeat("h", 129): "The hub name is invalid",
+			"hub=1chat":                       "The hub's name is invalid: a letter, then",
+			"hub=my-hub":                      "The hub's name is invalid: a letter, then",
+			"hub=ch%00at":                     "The hub's name is invalid: a letter, then",
+			"hub=" + strings.Repeat("h", 129): "The hub's name is invalid: a letter, then",
 		} {
 			res := post(query)
 			require.Equal(t, 400, res.status, query)
 			require.Contains(t, res.body, want, query)
 		}
-		require.True(t, validHub("A_`,.[]9"))
-		require.True(t, validHub(strings.Repeat("h", 128)))
 	})
 
 	t.Run("C16 C17 C91 stateful reconnect is never granted", func(t *testing.T) {

@@ -78,22 +78,3 @@ func unescape(s string) string {
 	}
 	return s
 }
-
-// maxHubBytes is the longest hub name.
-const maxHubBytes = 128
-
-// validHub reports whether the name matches ^[A-Za-z][A-Za-z0-9_`,.[\]]{0,127}$
-// (section 1.5 of the REST compatibility table).
-func validHub(name string) bool {
-	if name == "" || len(name) > maxHubBytes || !isLetter(name[0]) {
-		return false
-	}
-	for i := 1; i < len(name); i++ {
-		if c := name[i]; !isLetter(c) && (c < '0' || c > '9') && strings.IndexByte("_`,.[]", c) < 0 {
-			return false
-		}
-	}
-	return true
-}
-
-func isLetter(c byte) bool { return 'a' <= c|0x20 && c|0x20 <= 'z' }

@@ -75,8 +75,5 @@ func FuzzQuery(f *testing.F) {
 		} else {
 			require.Equal(t, problem, decodeJSON[negotiated](t, string(appendNegotiateError(nil, problem))).Error)
 		}
-		if validHub(q.hub) && (len(q.hub) > 128 || strings.ContainsAny(q.hub, " -/%\x00&=")) {
-			t.Fatalf("valid hub %q", q.hub)
-		}
 	})
 }

@@ -8,6 +8,7 @@ import (
 
 	"github.com/hubgate/hubgate/auth"
 	"github.com/hubgate/hubgate/gateway"
+	"github.com/hubgate/hubgate/hubname"
 )
 
 // Refusal is why a request was refused. The list is closed: it is the log field
@@ -74,7 +75,7 @@ var (
 	errURI        = &refused{reason: RefusedURI, status: http.StatusRequestURITooLong, text: "The request's URI is too long."}
 	errNoHub      = &refused{reason: RefusedHub, status: http.StatusBadRequest, text: "The query must name a hub: ?hub=NAME."}
 	errTwoHubs    = &refused{reason: RefusedHub, status: http.StatusBadRequest, text: "The query must name exactly one hub."}
-	errHubName    = &refused{reason: RefusedHub, status: http.StatusBadRequest, text: "The hub name is invalid: a letter, then at most 127 letters, digits and characters of _`,.[]."}
+	errHubName    = &refused{reason: RefusedHub, status: http.StatusBadRequest, text: "The hub's name is invalid: " + hubname.Rule + "."}
 	errOrigin     = &refused{reason: RefusedOrigin, status: http.StatusForbidden, text: "The origin is not allowed."}
 	errNoID       = &refused{reason: RefusedNoID, status: http.StatusBadRequest, text: "Connection ID required"}
 	errUnknownID  = &refused{reason: RefusedUnknownID, status: http.StatusNotFound, text: "No Connection with that ID"}

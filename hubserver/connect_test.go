@@ -122,6 +122,7 @@ func TestConnections(t *testing.T) {
 		hub := NewHub("chat")
 		for text, server := range map[string]*Server{
 			"connection string": {ConnectionString: "Endpoint=http://x;AuthType=azure;", Hubs: []*Hub{hub}},
+			"name of a hub":     {ConnectionString: testConnectionString, Hubs: []*Hub{NewHub("my-hub")}},
 			"application name":  {ConnectionString: testConnectionString, ApplicationName: "1", Hubs: []*Hub{hub}},
 			"without hubs":      {ConnectionString: testConnectionString},
 			"served already":    {ConnectionString: testConnectionString, Hubs: []*Hub{hub, hub}},

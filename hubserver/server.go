@@ -10,6 +10,7 @@ import (
 	"sync"
 
 	"github.com/hubgate/hubgate/auth"
+	"github.com/hubgate/hubgate/hubname"
 	"github.com/hubgate/hubgate/serviceprotocol"
 )
 
@@ -178,6 +179,11 @@ func (s *Server) newServing() (*serving, error) {
 	}
 	if len(s.Hubs) == 0 {
 		return nil, errors.New("hub server without hubs")
+	}
+	for _, hub := range s.Hubs {
+		if _, err := hubname.Key(s.ApplicationName, hub.name); err != nil {
+			return nil, fmt.Errorf("hub %q of the application %q: %w", hub.name, s.ApplicationName, err)
+		}
 	}
 	state := &serving{done: make(chan struct{}), closing: make(chan struct{})}
 	state.ctx, state.stop = context.WithCancel(context.Background())

@@ -6,6 +6,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/hubgate/hubgate/gateway"
+	"github.com/hubgate/hubgate/hubname"
 )
 
 // address says which connections of which hub a request is about. A value
@@ -19,24 +20,21 @@ type address struct {
 }
 
 const (
-	maxHubName = 128
 	// maxName is the longest group name, and the longest user id where there is a bound, in characters.
 	maxName = 1024
 )
 
 // at is the hub of the name, which the application prefixes if there is one (R14).
 func at(hub, application string) address {
-	if !goodHubName(hub) {
-		return address{err: invalid(ErrorDetailTargetRequest, "The hub's name is not valid.")}
+	key, err := hubname.Key(application, hub)
+	switch {
+	case err == nil:
+		return address{hub: key}
+	case application == "" || hubname.Check(hub) != nil:
+		return address{err: invalid(ErrorDetailTargetRequest, "The hub's name is not valid: "+hubname.Rule+".")}
+	default:
+		return address{err: invalid(ErrorDetailTargetRequest, "The application's name, or what it makes with the hub's, is not valid: "+hubname.Rule+".")}
 	}
-	key := strings.ToLower(hub)
-	if application != "" {
-		if !goodHubName(application) {
-			return address{err: invalid(ErrorDetailTargetRequest, "The application's name is not valid.")}
-		}
-		key = strings.ToLower(application) + "_" + key
-	}
-	return address{hub: key}
 }
 
 // all are the hub's connections but the excluded ones.
@@ -81,23 +79,6 @@ func (a address) shortUser(id string, excluded []string) address {
 	a.target.Except = excluded
 	return a
 }
-
-// goodHubName reports whether a hub or application has a valid name (R13):
-// ^[A-Za-z][A-Za-z0-9_`,.[\]]{0,127}$.
-func goodHubName(name string) bool {
-	if name == "" || len(name) > maxHubName || !isLetter(name[0]) {
-		return false
-	}
-	for i := 1; i < len(name); i++ {
-		c := name[i]
-		if !isLetter(c) && (c < '0' || c > '9') && strings.IndexByte("_`,.[]", c) < 0 {
-			return false
-		}
-	}
-	return true
-}
-
-func isLetter(c byte) bool { return 'a' <= c && c <= 'z' || 'A' <= c && c <= 'Z' }
 
 // checkGroup accepts 1 to 1024 characters that are not all white space (R15).
 func checkGroup(name string) error {

@@ -11,6 +11,7 @@ import (
 	"github.com/gorilla/websocket"
 
 	"github.com/hubgate/hubgate/auth"
+	"github.com/hubgate/hubgate/hubname"
 )
 
 var upgrader = websocket.Upgrader{
@@ -59,7 +60,7 @@ var (
 func (b *Backend) authenticate(r *http.Request) (*serverConn, error) {
 	query := r.URL.Query()
 	name := query.Get("hub")
-	if len(query["hub"]) != 1 || !validHub(name) {
+	if len(query["hub"]) != 1 || hubname.Check(name) != nil {
 		return nil, errNoHub
 	}
 	token, _ := auth.BearerToken(r.Header)
@@ -89,7 +90,7 @@ func (b *Backend) refuseRequest(w http.ResponseWriter, r *http.Request, err erro
 			w.Header().Set("WWW-Authenticate", challenge)
 		}
 	case errors.Is(err, errNoHub):
-		text = "The query parameter hub has to name one hub."
+		text = "The query parameter hub has to name one hub: " + hubname.Rule + "."
 	case errors.Is(err, errNoUpgrade):
 		status = http.StatusUpgradeRequired
 		w.Header().Set("Upgrade", "websocket")
@@ -100,18 +101,6 @@ func (b *Backend) refuseRequest(w http.ResponseWriter, r *http.Request, err erro
 	w.Header().Set("Content-Length", strconv.Itoa(len(text)))
 	w.WriteHeader(status)
 	_, _ = w.Write([]byte(text))
-}
-
-// maxHubBytes is the longest hub key, application prefix included.
-const maxHubBytes = 256
-
-// validHub is lenient: names are type names of .NET, with a prefix, and only
-// have to be usable as keys. The token vouches for them.
-func validHub(name string) bool {
-	if name == "" || len(name) > maxHubBytes {
-		return false
-	}
-	return !strings.ContainsFunc(name, func(r rune) bool { return r <= ' ' || r == 0x7f || r == '/' || r == '?' })
 }
 
 // clip shortens what the other side calls itself, for logs.

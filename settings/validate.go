@@ -11,6 +11,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/hubgate/hubgate/hubname"
 	"github.com/hubgate/hubgate/webhook"
 )
 
@@ -23,7 +24,6 @@ const (
 	maxTimer        = 24 * time.Hour
 	maxGrace        = 5 * time.Minute
 	maxHubs         = 1000
-	maxHubKeyBytes  = 256
 	maxByteBound    = 1 << 40
 	maxCount        = 100_000_000
 )
@@ -65,9 +65,9 @@ func (p *problems) checkHubs(hubs map[string]Hub) {
 		return
 	}
 	for _, hub := range slices.Sorted(maps.Keys(hubs)) {
-		switch {
-		case !isHubKey(hub):
-			p.add("hubs", "%q is not the name of a hub", hub)
+		switch err := hubname.Check(hub); {
+		case err != nil:
+			p.add("hubs", "%q is %v", hub, err)
 		case hub != strings.ToLower(hub):
 			p.add("hubs", "%q must be in lower case", hub)
 		case hubs[hub].Mode != "":
@@ -75,14 +75,6 @@ func (p *problems) checkHubs(hubs map[string]Hub) {
 		}
 	}
 }
-
-// isHubKey says whether a hub may be called so, with an application's name in front.
-func isHubKey(hub string) bool {
-	bad := func(r rune) bool { return !isLetter(r) && (r < '0' || r > '9') && !strings.ContainsRune("_`,.[]", r) }
-	return hub != "" && len(hub) <= maxHubKeyBytes && isLetter(rune(hub[0])) && !strings.ContainsFunc(hub, bad)
-}
-
-func isLetter(r rune) bool { return r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' }
 
 func (p *problems) checkKeys(k Keys) {
 	if k.Primary == "" {
