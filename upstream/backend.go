@@ -22,6 +22,8 @@ import (
 	"net/http"
 	"sync/atomic"
 
+	"github.com/hashicorp/go-retryablehttp"
+
 	"github.com/hubgate/hubgate/gateway"
 	"github.com/hubgate/hubgate/hubprotocol"
 )
@@ -55,6 +57,7 @@ type Backend struct {
 	origins   originGates
 	callers   callerCache
 	transport *http.Transport
+	client    *retryablehttp.Client
 
 	ctx     context.Context // ends the calls under way when Close gives up
 	cancel  context.CancelCauseFunc
@@ -78,6 +81,7 @@ func New(opts Options) *Backend {
 		d.connect = opts.connect
 	}
 	b.transport = newTransport(d)
+	b.client = newClient(b.transport)
 	b.ctx, b.cancel = context.WithCancelCause(context.Background())
 	return b
 }

@@ -1,14 +1,14 @@
 package upstream
 
 import (
-	"bytes"
 	"context"
 	"errors"
-	"io"
 	"log/slog"
 	"net/http"
 	"strings"
 	"time"
+
+	"github.com/hashicorp/go-retryablehttp"
 )
 
 // textNoURL is what a client is told when the template of its invocation makes no URL.
@@ -54,12 +54,12 @@ func (b *Backend) call(c *caller, e *event, at *endpoint, trace string) answer {
 	cfg := c.cfg
 	ctx, cancel := context.WithTimeout(b.ctx, orDefault(cfg.Timeout, DefaultTimeout))
 	defer cancel()
-	leave, err := b.origins.enter(ctx, at.origin, orDefault(cfg.MaxPerOrigin, DefaultMaxPerOrigin))
+	leave, err := b.origins.enter(ctx, gateKey{at.origin, orDefault(cfg.MaxPerOrigin, DefaultMaxPerOrigin)}, c.party)
 	if err != nil {
 		return failure(b.ended(ResultBusy), "no turn at the origin in time")
 	}
 	defer leave()
-	response, err := b.post(newRequest(ctx, c.header(e, at, trace), e, at), e.body)
+	response, err := b.client.Do(newRequest(ctx, c.header(e, at, trace), e, at))
 	if err != nil {
 		return failure(b.failed(ctx, err), errorText(err, at))
 	}
@@ -73,16 +73,13 @@ func (b *Backend) call(c *caller, e *event, at *endpoint, trace string) answer {
 }
 
 // newRequest makes the request without parsing its URL again, which is shared.
-func newRequest(ctx context.Context, header http.Header, e *event, at *endpoint) *http.Request {
-	request := &http.Request{
+func newRequest(ctx context.Context, header http.Header, e *event, at *endpoint) *retryablehttp.Request {
+	request := retryablehttp.Request{Request: (&http.Request{
 		Method: http.MethodPost, URL: at.url, Host: at.url.Host, Header: header,
-		Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1, ContentLength: int64(len(e.body)),
-		// net/http may take another connection when the one it took turns out to
-		// be dead before a byte was written.
-		GetBody: func() (io.ReadCloser, error) { return io.NopCloser(bytes.NewReader(e.body)), nil },
-	}
-	request.Body, _ = request.GetBody()
-	return request.WithContext(ctx)
+		Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1,
+	}).WithContext(ctx)}
+	_ = request.SetBody(e.body) // Bytes are a body that cannot fail.
+	return &request
 }
 
 // failed says why no answer came.

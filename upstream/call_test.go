@@ -95,7 +95,7 @@ func TestConcurrencyPerOrigin(t *testing.T) {
 		require.Equal(t, []string{"elsewhere"}, arrived(), "another origin has turns of its own")
 		for _, step := range []struct{ ends, begins string }{{"e1", "e2"}, {"e2", "e3"}, {"e0", "e4"}} {
 			close(gates[step.ends])
-			require.Equal(t, []string{step.begins}, arrived(), "first come, first served")
+			require.Equal(t, []string{step.begins}, arrived(), "connections take turns")
 		}
 		close(gates["e3"])
 		close(gates["e4"])
@@ -107,7 +107,7 @@ func TestConcurrencyPerOrigin(t *testing.T) {
 func TestOriginsAreForgotten(t *testing.T) {
 	var g originGates
 	for i := range 3 * maxIdleGates {
-		leave, err := g.enter(t.Context(), fmt.Sprint("http://h", i), 1)
+		leave, err := g.enter(t.Context(), gateKey{fmt.Sprint("http://h", i), 1}, party{connection: "c"})
 		require.NoError(t, err)
 		leave()
 		require.LessOrEqual(t, len(g.gates), maxIdleGates)

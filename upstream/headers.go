@@ -42,7 +42,8 @@ const maxTargetBytes = 4 << 10
 // caller holds the header values that are the same for all events of a
 // connection; absent ones are empty.
 type caller struct {
-	cfg *Config // whose keys signed
+	cfg   *Config // whose keys signed
+	party party
 
 	connection, hub, user, claims, claimsForm, query, signature string
 }
@@ -50,6 +51,7 @@ type caller struct {
 func newCaller(id *gateway.Identity, cfg *Config) *caller {
 	c := &caller{
 		cfg:        cfg,
+		party:      partyOf(id),
 		connection: id.ID,
 		hub:        hubName(id),
 		user:       string(appendUser(nil, id.User)),

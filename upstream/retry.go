@@ -19,32 +19,14 @@ const (
 	retryWaitMax = 400 * time.Millisecond
 )
 
-// post sends a request and repeats it only when nothing of it can have been
-// delivered (D8). The first attempt goes straight to the transport: http.Client
-// copies the headers of each request for redirects, which are not followed
-// here, and that and go-retryablehttp's bookkeeping took a tenth of the time of
-// an event.
-func (b *Backend) post(r *http.Request, body []byte) (*http.Response, error) {
-	response, err := b.transport.RoundTrip(r)
-	if again, _ := undelivered(r.Context(), nil, err); !again {
-		return response, err
-	}
-	first := err
-	r = r.WithContext(r.Context())
-	r.Body, r.GetBody = nil, nil
-	request, err := retryablehttp.FromRequest(r)
-	if err == nil {
-		err = request.SetBody(body)
-	}
-	if err != nil {
-		return nil, err
-	}
-	client := retryablehttp.Client{
+// newClient returns a client that repeats a request only when nothing of it can
+// have been delivered (D8), and that follows no redirects. It says nothing of
+// what it does: its texts would have the URL in them.
+func newClient(transport http.RoundTripper) *retryablehttp.Client {
+	return &retryablehttp.Client{
 		HTTPClient: &http.Client{
-			Transport: &resumed{transport: b.transport, first: first},
-			CheckRedirect: func(*http.Request, []*http.Request) error {
-				return http.ErrUseLastResponse
-			},
+			Transport:     lasting{transport},
+			CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 		},
 		RetryMax:     maxRetries,
 		RetryWaitMin: retryWaitMin,
@@ -53,27 +35,11 @@ func (b *Backend) post(r *http.Request, body []byte) (*http.Response, error) {
 		Backoff:      jittered,
 		ErrorHandler: retryablehttp.PassthroughErrorHandler,
 	}
-	return client.Do(request)
 }
 
-// resumed is a transport whose first attempt was made already. It has no
-// CloseIdleConnections: go-retryablehttp would call it after a failure and cost
-// all other upstreams their connections.
-type resumed struct {
-	transport http.RoundTripper
-	first     error
-}
-
-func (t *resumed) RoundTrip(r *http.Request) (*http.Response, error) {
-	if err := t.first; err != nil {
-		t.first = nil
-		if r.Body != nil {
-			r.Body.Close()
-		}
-		return nil, err
-	}
-	return t.transport.RoundTrip(r)
-}
+// lasting is a transport without CloseIdleConnections: go-retryablehttp calls it
+// after each failure, which would cost all other upstreams their connections.
+type lasting struct{ http.RoundTripper }
 
 // undelivered says whether a request may be repeated: it failed before
 // anything was sent, and it can go better next time.
