@@ -26,6 +26,7 @@ import (
 
 	"github.com/hubgate/hubgate/gateway"
 	"github.com/hubgate/hubgate/hubprotocol"
+	"github.com/hubgate/hubgate/internal/logsum"
 )
 
 // Options are what a Backend is made of. They do not change while it runs.
@@ -38,7 +39,9 @@ type Options struct {
 	// Metrics watches; nil watches nothing.
 	Metrics Metrics
 	// Logger receives one line per event that failed or was skipped, and at
-	// debug level per event that succeeded; nil discards.
+	// debug level per event that succeeded; nil discards. Events that no template
+	// takes are summed up: the first of each hub and event is a line, then one a
+	// minute with their number.
 	Logger *slog.Logger
 	// TLS is the client side's TLS configuration; nil trusts the system's roots.
 	TLS *tls.Config
@@ -56,6 +59,7 @@ type Backend struct {
 	secrets   secretStore
 	origins   originGates
 	callers   callerCache
+	unmatched *logsum.Lines[message]
 	transport *http.Transport
 	client    *retryablehttp.Client
 
@@ -82,6 +86,7 @@ func New(opts Options) *Backend {
 	}
 	b.transport = newTransport(d)
 	b.client = newClient(b.transport)
+	b.unmatched = logsum.New(b.logUnmatched)
 	b.ctx, b.cancel = context.WithCancelCause(context.Background())
 	return b
 }
@@ -103,6 +108,7 @@ func (b *Backend) Accept(c *gateway.Conn, _ gateway.Handshake) (gateway.Session,
 func (b *Backend) Close(ctx context.Context) error {
 	err := b.workers.close(ctx, func() { b.cancel(errShutdown) })
 	b.cancel(errShutdown)
+	b.unmatched.Close()
 	b.transport.CloseIdleConnections()
 	return err
 }

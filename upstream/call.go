@@ -138,6 +138,29 @@ func (s *session) log(level slog.Level, text string, e *event, trace string, att
 	}, attrs...)...)
 }
 
+// message names messages that are alike for the log. The zero one is various.
+type message struct{ hub, event string }
+
+// logUnmatched writes the line about messages that no template takes. Clients
+// get an error at best, which does not help whoever forgot the template.
+func (b *Backend) logUnmatched(of message, times uint64) {
+	advice := "the patterns of all templates exclude this event; hubgate upstream list shows them"
+	if len(b.opts.Config().Templates) == 0 {
+		advice = "clients call methods, but there is no webhook; start hubgate with --upstream URL"
+	}
+	if of == (message{}) {
+		of.event = "(various)"
+	}
+	attrs := []slog.Attr{
+		slog.String("reason", string(SkipUnmatched)), slog.String("hub", of.hub),
+		slog.String("category", categoryMessages), slog.String("event", of.event),
+	}
+	if times > 0 {
+		attrs = append(attrs, slog.Uint64("times", times))
+	}
+	b.log.LogAttrs(b.ctx, slog.LevelWarn, "webhook skipped", append(attrs, slog.String("advice", advice))...)
+}
+
 // maxShown bounds the names that clients choose in log lines and texts.
 const maxShown = 128
 

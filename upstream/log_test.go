@@ -10,6 +10,8 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"testing/synctest"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -115,4 +117,36 @@ func TestLogLevels(t *testing.T) {
 	require.NotContains(t, logs.String(), "works", "what succeeds is for the debug level")
 	require.Contains(t, logs.String(), "level=WARN msg=\"webhook called\" connection=abc hub=chat category=messages event=fails template=0")
 	require.Contains(t, logs.String(), "status=500")
+}
+
+// Whoever forgot the webhook finds it in the log, once for each method and not once for each call.
+func TestUnmatchedMessagesAreLogged(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		logs := &journal{}
+		cfg := &Config{}
+		b := start(t, nil, logged(logs), func(o *Options) { o.Config = func() *Config { return cfg } })
+		client := newConn("abc")
+		s := newSession(b, client)
+		for range 50 {
+			receive(t, s, send("say"))
+		}
+		receive(t, s, invoke("1", "say"))
+		<-client.sent
+		require.Equal(t, 1, strings.Count(logs.String(), "\n"), logs)
+		require.Contains(t, logs.String(), `level=WARN msg="webhook skipped" reason=unmatched hub=chat category=messages event=say`)
+		require.Contains(t, logs.String(), "start hubgate with --upstream URL")
+		require.NotContains(t, logs.String(), "times=")
+		time.Sleep(time.Minute)
+		synctest.Wait()
+		require.Equal(t, 2, strings.Count(logs.String(), "\n"), logs)
+		require.Contains(t, logs.String(), "times=50")
+
+		cfg = &Config{Templates: []Template{{URL: "http://h/", Event: webhook.PatternOf("other")}}}
+		receive(t, s, send("whisper"))
+		require.Contains(t, logs.String(), "hubgate upstream list")
+		for i := range 1000 {
+			receive(t, s, send(fmt.Sprint("junk", i)))
+		}
+		require.Less(t, strings.Count(logs.String(), "\n"), 200, "names that a client invents")
+	})
 }

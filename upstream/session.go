@@ -116,6 +116,7 @@ func (s *session) names(k kind, target string) names {
 
 // unmatched answers an invocation that no template takes (D3, C89).
 func (s *session) unmatched(m *hubprotocol.Message) {
+	s.backend.unmatched.Note(message{hubName(s.conn.Identity()), clip(m.Target)})
 	if !answered(m) || s.backend.opts.Config().SilentUnmatched {
 		s.backend.metrics.Skipped(categoryMessages, SkipUnmatched)
 		return
