@@ -81,25 +81,26 @@ func hostname(authority string) string {
 	return strings.ToLower(strings.Trim(authority, "[]"))
 }
 
-// forClient reports whether the audience is the client endpoint of the hub.
-func (a audience) forClient(hub string) bool {
-	return EqualFoldASCII(a.path, clientPath) && a.hubs == 1 && a.hub != "" && EqualFoldASCII(a.hub, hub)
-}
-
-// forServer reports whether the audience is the server endpoint of the hub.
-func (a audience) forServer(hub string) bool {
-	return EqualFoldASCII(a.path, serverPath) && a.hubs == 1 && a.hub != "" && EqualFoldASCII(a.hub, hub)
+// forEndpoint reports whether the audience is the hub at an endpoint, clientPath or serverPath.
+func (a audience) forEndpoint(path, hub string) bool {
+	return EqualFoldASCII(a.path, path) && a.hubs == 1 && a.hub != "" && EqualFoldASCII(a.hub, hub)
 }
 
 // forPath reports whether the audience is the resource at the path, given as
-// the request has it (escaped) and decoded. The audience may be written either
-// way. The client endpoint is no resource, whatever the request's path is (R7).
-func (a audience) forPath(escaped, decoded string) bool {
+// the request has it (escaped). The audience may be written escaped or decoded.
+// A path with an escaped slash is only compared escaped: decoded it would look
+// like the path of another resource, a group of a user for instance. The client
+// endpoint is no resource, whatever the request's path is (R7).
+func (a audience) forPath(escaped string) bool {
 	if a.host == "" || EqualFoldASCII(a.path, clientPath) || EqualFoldASCII(a.path, serverPath) {
 		return false
 	}
-	return samePath(a.path, strings.TrimSuffix(escaped, "/"), true) ||
-		samePath(a.path, strings.TrimSuffix(decoded, "/"), false)
+	escaped = strings.TrimSuffix(escaped, "/")
+	if samePath(a.path, escaped, true) {
+		return true
+	}
+	decoded, err := url.PathUnescape(escaped)
+	return err == nil && strings.Count(decoded, "/") == strings.Count(escaped, "/") && samePath(a.path, decoded, false)
 }
 
 // forApplication reports whether the audience names no application or this one.

@@ -50,8 +50,9 @@ type Claims struct {
 	LongPollInterval time.Duration
 	// Transports is asrs.s.htt; 0 means all.
 	Transports TransportMask
-	// CloseAt is when the connection must be closed (asrs.s.coae with
-	// asrs.s.aeo, R52); the zero time means never.
+	// CloseAt is when the connection must be closed (R52): with asrs.s.coae at the
+	// second that asrs.s.aeo names, or when the token expires if that claim is
+	// missing or no whole number of seconds. The zero time means never.
 	CloseAt time.Time
 	// Diagnostic marks a diagnostic client (asrs.s.dc).
 	Diagnostic bool

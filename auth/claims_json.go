@@ -71,8 +71,12 @@ func (p *payload) UnmarshalJSON(data []byte) error {
 			return err
 		}
 	}
-	if p.closeOnEnd && p.closeSeconds > 0 {
-		p.claims.CloseAt = time.Unix(p.closeSeconds, 0)
+	if p.closeOnEnd {
+		// Whoever asks for a close gets one: without a usable time it is the token's own end.
+		p.claims.CloseAt = p.claims.Expires
+		if p.closeSeconds > 0 {
+			p.claims.CloseAt = time.Unix(p.closeSeconds, 0)
+		}
 	}
 	return nil
 }

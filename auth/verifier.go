@@ -3,7 +3,6 @@ package auth
 import (
 	"errors"
 	"fmt"
-	"net/url"
 	"slices"
 	"sync/atomic"
 	"time"
@@ -92,7 +91,7 @@ func (v *Verifier) Client(token, hub, application string) (*Claims, error) {
 	if err != nil {
 		return nil, err
 	}
-	accept := func(a audience) bool { return a.forClient(hub) && a.forApplication(application) }
+	accept := func(a audience) bool { return a.forEndpoint(clientPath, hub) && a.forApplication(application) }
 	if err := v.checkAudience(t, accept, "/client/?hub="+hub, application); err != nil {
 		return nil, err
 	}
@@ -119,7 +118,7 @@ func (v *Verifier) Server(token, hub string) (*ServerClaims, error) {
 	if err != nil {
 		return nil, err
 	}
-	accept := func(a audience) bool { return a.forServer(hub) }
+	accept := func(a audience) bool { return a.forEndpoint(serverPath, hub) }
 	if err := v.checkAudience(t, accept, "/server/?hub="+hub, ""); err != nil {
 		return nil, err
 	}
@@ -134,11 +133,7 @@ func (v *Verifier) REST(token, escapedPath, application string) error {
 	if err != nil {
 		return err
 	}
-	decoded, err := url.PathUnescape(escapedPath)
-	if err != nil {
-		decoded = escapedPath
-	}
-	accept := func(a audience) bool { return a.forPath(escapedPath, decoded) && a.forApplication(application) }
+	accept := func(a audience) bool { return a.forPath(escapedPath) && a.forApplication(application) }
 	return v.checkAudience(t, accept, escapedPath, application)
 }
 

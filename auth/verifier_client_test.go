@@ -149,7 +149,12 @@ func TestSystemClaims(t *testing.T) {
 		{"R52 close on expiry", `,"asrs.s.coae":"true","asrs.s.aeo":"1800000000"`, auth.Claims{CloseAt: time.Unix(1800000000, 0)}},
 		{"R52 close on expiry, any order and type", `,"asrs.s.aeo":1800000000,"asrs.s.coae":true`, auth.Claims{CloseAt: time.Unix(1800000000, 0)}},
 		{"R52 not wanted", `,"asrs.s.coae":"false","asrs.s.aeo":"1800000000"`, auth.Claims{}},
-		{"R52 without a time", `,"asrs.s.coae":"true"`, auth.Claims{}},
+		{"R52 without a time", `,"asrs.s.coae":"true"`, auth.Claims{CloseAt: time.Unix(4102444800, 0)}},
+		{"R52 a time of null", `,"asrs.s.coae":"true","asrs.s.aeo":null`, auth.Claims{CloseAt: time.Unix(4102444800, 0)}},
+		{"R52 a time that is no number", `,"asrs.s.coae":"true","asrs.s.aeo":"soon"`, auth.Claims{CloseAt: time.Unix(4102444800, 0)}},
+		{"R52 a time with a fraction", `,"asrs.s.coae":"true","asrs.s.aeo":"1800000000.5"`, auth.Claims{CloseAt: time.Unix(4102444800, 0)}},
+		{"R52 a time that is no time", `,"asrs.s.coae":"true","asrs.s.aeo":"0"`, auth.Claims{CloseAt: time.Unix(4102444800, 0)}},
+		{"R52 a time beyond all integers", `,"asrs.s.coae":"true","asrs.s.aeo":"99999999999999999999"`, auth.Claims{CloseAt: time.Unix(4102444800, 0)}},
 		{"diagnostic client", `,"asrs.s.dc":"true"`, auth.Claims{Diagnostic: true}},
 		{"detailed errors", `,"asrs.s.derror":"True"`, auth.Claims{DetailedErrors: true}},
 	}

@@ -200,7 +200,8 @@ func TestRESTPaths(t *testing.T) {
 		ok                      bool
 	}{
 		{"R11 both escaped", "/api/hubs/chat/groups/a%20b%2F%C3%BC/:send", "/api/hubs/chat/groups/a%20b%2F%C3%BC/:send", true},
-		{"R11 audience decoded", "/api/hubs/chat/groups/a b/ü/:send", "/api/hubs/chat/groups/a%20b%2F%C3%BC/:send", true},
+		{"R11 audience decoded", "/api/hubs/chat/groups/a b,ü/:send", "/api/hubs/chat/groups/a%20b%2C%C3%BC/:send", true},
+		{"R11 audience decoded but for the slash", "/api/hubs/chat/groups/a b%2Fü/:send", "/api/hubs/chat/groups/a%20b%2F%C3%BC/:send", true},
 		{"R11 escapes of another letter case", "/api/hubs/chat/groups/a%2fb/:send", "/api/hubs/chat/groups/a%2Fb/:send", true},
 		{"R11 audience with more escapes", "/api/hubs/t%5B1%5D/%3Asend", "/api/hubs/t[1]/:send", true},
 		{"R11 audience with fewer escapes", "/api/hubs/t[1]/:send", "/api/hubs/t%5B1%5D/%3Asend", true},
@@ -208,7 +209,9 @@ func TestRESTPaths(t *testing.T) {
 		{"R11 percent sign decoded", "/api/hubs/chat/groups/100%/:send", "/api/hubs/chat/groups/100%25/:send", true},
 		{"R11 plus is a plus", "/api/hubs/chat/groups/a+b/:send", "/api/hubs/chat/groups/a+b/:send", true},
 		{"R11 plus is no space", "/api/hubs/chat/groups/a+b/:send", "/api/hubs/chat/groups/a%20b/:send", false},
-		{"R11 group that is a slash", "/api/hubs/chat/groups//", "/api/hubs/chat/groups/%2F", true},
+		{"R11 group that is a slash", "/api/hubs/chat/groups/%2f", "/api/hubs/chat/groups/%2F", true},
+		{"R11 escaped slash of the request is no separator", "/api/hubs/chat/users/u/groups/g", "/api/hubs/chat/users/u%2Fgroups%2Fg", false},
+		{"R11 escaped slash of the request, in small letters", "/api/hubs/chat/users/u/groups/g", "/api/hubs/chat/users/u%2fgroups%2fg", false},
 		{"R11 escaped slash is no separator", "/api/hubs/chat/users/u%2Fgroups%2Fg", "/api/hubs/chat/users/u/groups/g", false},
 		{"R11 trailing slash of the request", "/api/hubs/chat", "/api/hubs/chat/", true},
 		{"D7 hub in another letter case", "/api/hubs/Chat/:send", "/api/hubs/chaT/:send", true},
