@@ -8,10 +8,11 @@ import (
 // cachedTokens bounds how many verified tokens are remembered.
 const cachedTokens = 4096
 
-// tokenHash stands for a token, so that the cache holds none.
-type tokenHash [sha256.Size]byte
+// TokenHash stands for a token, so that nobody who has to recognize one keeps it.
+type TokenHash [sha256.Size]byte
 
-func hashToken(token string) tokenHash { return sha256.Sum256([]byte(token)) }
+// HashToken returns what stands for the token. No token has the zero TokenHash.
+func HashToken(token string) TokenHash { return sha256.Sum256([]byte(token)) }
 
 // tokenCache remembers verified tokens in two generations of half the capacity:
 // when the young one is full it becomes the old one and the old one is
@@ -19,10 +20,10 @@ func hashToken(token string) tokenHash { return sha256.Sum256([]byte(token)) }
 // value is ready to use.
 type tokenCache struct {
 	mu         sync.Mutex
-	young, old map[tokenHash]*verified
+	young, old map[TokenHash]*verified
 }
 
-func (c *tokenCache) get(key tokenHash) (*verified, bool) {
+func (c *tokenCache) get(key TokenHash) (*verified, bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if t, ok := c.young[key]; ok {
@@ -35,15 +36,15 @@ func (c *tokenCache) get(key tokenHash) (*verified, bool) {
 	return t, ok
 }
 
-func (c *tokenCache) put(key tokenHash, t *verified) {
+func (c *tokenCache) put(key TokenHash, t *verified) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.putLocked(key, t)
 }
 
-func (c *tokenCache) putLocked(key tokenHash, t *verified) {
+func (c *tokenCache) putLocked(key TokenHash, t *verified) {
 	if len(c.young) >= cachedTokens/2 || c.young == nil {
-		c.old, c.young = c.young, make(map[tokenHash]*verified)
+		c.old, c.young = c.young, make(map[TokenHash]*verified)
 	}
 	c.young[key] = t
 }

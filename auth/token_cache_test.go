@@ -11,19 +11,19 @@ import (
 
 func TestTokenCacheIsBounded(t *testing.T) {
 	var c tokenCache
-	often := hashToken("often")
+	often := HashToken("often")
 	c.put(often, &verified{})
 	for i := range 5 * cachedTokens {
-		c.put(hashToken(fmt.Sprint(i)), &verified{})
+		c.put(HashToken(fmt.Sprint(i)), &verified{})
 		require.LessOrEqual(t, len(c.young)+len(c.old), cachedTokens)
 		if i%100 == 0 {
 			_, ok := c.get(often)
 			require.True(t, ok, "a token in use is forgotten after %d others", i)
 		}
 	}
-	_, ok := c.get(hashToken("0"))
+	_, ok := c.get(HashToken("0"))
 	require.False(t, ok, "the first of many is still there")
-	_, ok = c.get(hashToken(fmt.Sprint(5*cachedTokens - 1)))
+	_, ok = c.get(HashToken(fmt.Sprint(5*cachedTokens - 1)))
 	require.True(t, ok, "the last one is not there")
 }
 
@@ -44,7 +44,7 @@ func TestVerifierRemembersTokens(t *testing.T) {
 	require.NoError(t, err)
 	_, err = v.Client(bad, "chat", "")
 	require.Error(t, err)
-	_, known := v.current.Load().tokens.get(hashToken(bad))
+	_, known := v.current.Load().tokens.get(HashToken(bad))
 	require.False(t, known, "a refused token is remembered")
 
 	keys = []Secret{EmulatorKey, "second"}

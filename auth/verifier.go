@@ -146,7 +146,7 @@ func (v *Verifier) verify(token string) (*verified, error) {
 		return nil, &TokenError{Failure: TokenTooLarge}
 	}
 	ring := v.keyring()
-	key := hashToken(token)
+	key := HashToken(token)
 	t, known := ring.tokens.get(key)
 	if !known {
 		var err error

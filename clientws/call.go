@@ -1,6 +1,7 @@
 package clientws
 
 import (
+	"errors"
 	"log/slog"
 	"net/http"
 	"runtime/debug"
@@ -23,6 +24,7 @@ type call struct {
 
 	// set by authenticate
 	hub    string // the hub's key
+	token  string
 	claims *auth.Claims
 
 	// end, if set, ends the connection that the request works on should it panic.
@@ -51,21 +53,42 @@ func (a *answer) Unwrap() http.ResponseWriter { return a.ResponseWriter }
 // authenticate checks the hub and the token. On success hub and claims are set.
 func (c *call) authenticate() error {
 	switch {
-	case c.query.hubs > 1:
-		return errTwoHubs
 	case c.query.hub == "":
 		return errNoHub
 	case hubname.Check(c.query.hub) != nil:
 		return errHubName
 	}
-	token, _ := auth.ClientToken(c.r)
-	claims, err := c.h.options.Verifier.Client(token, c.query.hub, c.query.application)
-	if err != nil {
-		return err
-	}
 	// One string for all clients of the hub, and none that keeps the request in memory.
-	c.claims, c.hub = claims, unique.Make(strings.ToLower(c.query.hub)).Value()
-	return nil
+	c.hub = unique.Make(strings.ToLower(c.query.hub)).Value()
+	c.token, _ = auth.ClientToken(c.r)
+	var err error
+	c.claims, err = c.h.options.Verifier.Client(c.token, c.query.hub, c.query.application)
+	if err == nil {
+		return nil
+	}
+	if c.claims = c.h.vouch(c); c.claims != nil {
+		return nil
+	}
+	var refusal *auth.TokenError
+	if c.query.hubs > 1 && errors.As(err, &refusal) && refusal.Failure == auth.TokenAudience {
+		return errTwoHubs
+	}
+	return err
+}
+
+// vouch returns the claims of a request whose token is not accepted any more,
+// if it belongs to a live connection that was used with this very token while
+// it was: a connection outlives its token and the key that signed it. It is nil
+// for all other requests.
+func (h *Handler) vouch(c *call) *auth.Claims {
+	conn := h.posted.get(c.query.id)
+	if conn == nil || c.token == "" || conn.Identity().Hub != c.hub {
+		return nil
+	}
+	if x := exchangeOf(conn); x == nil || !x.knows(auth.HashToken(c.token)) {
+		return nil
+	}
+	return &auth.Claims{UserID: conn.Identity().User}
 }
 
 // owns reports whether the caller is the one that a connection belongs to.
@@ -87,8 +110,7 @@ func (c *call) identity(id string, expires time.Time) gateway.Identity {
 	var headers []gateway.Header
 	if keep := c.h.options.KeepHeaders; keep != nil && keep(c.hub) {
 		headers = keptHeaders(c.r.Header)
-		token, _ := auth.ClientToken(c.r)
-		for _, claim := range c.h.options.Verifier.TokenClaims(token) {
+		for _, claim := range c.h.options.Verifier.TokenClaims(c.token) {
 			all = append(all, gateway.Claim(claim))
 		}
 		all = slices.Clip(all)

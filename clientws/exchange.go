@@ -4,11 +4,13 @@ import (
 	"errors"
 	"net/http"
 	"os"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
 
+	"github.com/hubgate/hubgate/auth"
 	"github.com/hubgate/hubgate/gateway"
 )
 
@@ -33,11 +35,16 @@ type exchange struct {
 	mu sync.Mutex
 	// writing is the request whose answer is being written, if any.
 	writing *http.ResponseController
+	// tokens stand for the two tokens that were accepted last with the
+	// connection. They stay good for it (see vouch). Two, because some clients
+	// post with another token than they poll with.
+	tokens [2]auth.TokenHash
 }
 
 func (x *exchange) init(c *call, t target) {
 	x.h, x.key, x.v0 = c.h, strings.Clone(c.query.id), t.version0
 	x.wake, x.gone, x.feeding = make(chan struct{}, 1), make(chan struct{}), make(chan struct{}, 1)
+	x.used(c.token)
 }
 
 // attached makes the connection known to the requests that follow.
@@ -47,6 +54,23 @@ func (x *exchange) attached(conn *gateway.Conn) {
 	if x.isGone() {
 		x.finish(x.cause)
 	}
+}
+
+// used remembers the token of a request that was accepted.
+func (x *exchange) used(token string) {
+	hash := auth.HashToken(token)
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	if !slices.Contains(x.tokens[:], hash) {
+		x.tokens = [2]auth.TokenHash{hash, x.tokens[0]}
+	}
+}
+
+// knows reports whether the token was used with the connection lately.
+func (x *exchange) knows(token auth.TokenHash) bool {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	return slices.Contains(x.tokens[:], token)
 }
 
 func (x *exchange) negotiatedV0() bool { return x.v0 }

@@ -99,12 +99,22 @@ func TestNegotiate(t *testing.T) {
 		}
 	})
 
+	t.Run("C09 a page's own item called hub stands behind the hub of the token", func(t *testing.T) {
+		for _, query := range []string{"hub=chat&hub=chat", "hub=chat&asrs.op=%2F&HUB=other", "hub=chat&hub=1%20other"} {
+			require.Equal(t, 200, post(query).status, query)
+		}
+		ws := f.dial("hub=chat&hub=mine&access_token=" + token)
+		ws.say(jsonHandshake)
+		ws.want("{}\x1e")
+		conns := f.gw.Connections("chat")
+		require.Equal(t, 1, conns)
+	})
+
 	t.Run("C09 R47 hub names", func(t *testing.T) {
 		for query, want := range map[string]string{
 			"negotiateVersion=1":              "The query must name a hub",
 			"hub=":                            "The query must name a hub",
-			"hub=chat&hub=chat":               "The query must name exactly one hub",
-			"hub=chat&HUB=other":              "The query must name exactly one hub",
+			"hub=other&hub=chat":              "The query names several hubs, and the token is not for the first of them",
 			"hub=1chat":                       "The hub's name is invalid: a letter, then",
 			"hub=my-hub":                      "The hub's name is invalid: a letter, then",
 			"hub=ch%00at":                     "The hub's name is invalid: a letter, then",

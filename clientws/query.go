@@ -8,6 +8,8 @@ import (
 // query is what the gateway itself reads from a request's query. Keys may have
 // any letter case (C08). The last value of a repeated key counts, so that an
 // item that the application put on its URL never hides the client's own (C15).
+// The hub is the exception: the URL that the application's answer gave to the
+// client begins with it, and the items of the page's own URL follow.
 type query struct {
 	raw string
 
@@ -29,8 +31,9 @@ func parseQuery(raw string) query {
 		key, value := cutPair(pair)
 		switch {
 		case strings.EqualFold(key, "hub"):
-			q.hub = unescape(value)
-			q.hubs++
+			if q.hubs++; q.hubs == 1 {
+				q.hub = unescape(value)
+			}
 		case strings.EqualFold(key, "id"):
 			q.id, q.hasID = unescape(value), true
 		case strings.EqualFold(key, "application"):

@@ -74,7 +74,7 @@ var (
 	errPath       = &refused{reason: RefusedPath, status: http.StatusNotFound, text: "There is no such path. Clients connect to /client/?hub=NAME and negotiate at /client/negotiate?hub=NAME."}
 	errURI        = &refused{reason: RefusedURI, status: http.StatusRequestURITooLong, text: "The request's URI is too long."}
 	errNoHub      = &refused{reason: RefusedHub, status: http.StatusBadRequest, text: "The query must name a hub: ?hub=NAME."}
-	errTwoHubs    = &refused{reason: RefusedHub, status: http.StatusBadRequest, text: "The query must name exactly one hub."}
+	errTwoHubs    = &refused{reason: RefusedHub, status: http.StatusBadRequest, text: "The query names several hubs, and the token is not for the first of them."}
 	errHubName    = &refused{reason: RefusedHub, status: http.StatusBadRequest, text: "The hub's name is invalid: " + hubname.Rule + "."}
 	errOrigin     = &refused{reason: RefusedOrigin, status: http.StatusForbidden, text: "The origin is not allowed."}
 	errNoID       = &refused{reason: RefusedNoID, status: http.StatusBadRequest, text: "Connection ID required"}

@@ -63,6 +63,9 @@ func (c *call) live(conn *gateway.Conn) (target, error) {
 	if !c.owns(conn.Identity()) {
 		return target{}, errUser
 	}
+	if x := exchangeOf(conn); x != nil {
+		x.used(c.token)
+	}
 	id := conn.Identity().ID
 	_, dead := c.h.options.Gateway.Lookup(id)
 	return target{conn: conn, dead: dead, id: id}, nil
