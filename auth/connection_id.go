@@ -32,6 +32,9 @@ func NewConnectionID(node string) string {
 // NodeOf returns the node tag inside a connection id, "" for an id without one
 // or for text that cannot be an id.
 func NodeOf(id string) string {
+	if len(id) >= randomIDLength+markLength {
+		id = id[:len(id)-markLength] // an id of NewMarkedID
+	}
 	if len(id) < randomIDLength || len(id) > randomIDLength+maxNodeTag || !inIDAlphabet(id) {
 		return ""
 	}

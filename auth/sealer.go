@@ -3,7 +3,11 @@ package auth
 import (
 	"crypto/aes"
 	"crypto/cipher"
+	"crypto/hkdf"
+	"crypto/hmac"
 	"crypto/rand"
+	"crypto/sha256"
+	"crypto/subtle"
 	"encoding/base64"
 	"encoding/binary"
 	"errors"
@@ -31,6 +35,8 @@ var ErrNotOurs = errors.New("connection token is not ours")
 // One key should seal no more than 2^32 tokens: nonces are 96 random bits.
 type Sealer struct {
 	aead cipher.AEAD
+	// mac is the key of the marks in ids of version 0.
+	mac []byte
 }
 
 // NewSealer returns a Sealer for a key of 32 bytes. The key is neither an
@@ -47,7 +53,11 @@ func NewSealer(key []byte) (*Sealer, error) {
 	if err != nil {
 		return nil, fmt.Errorf("sealing key: %w", err)
 	}
-	return &Sealer{aead: aead}, nil
+	mac, err := hkdf.Key(sha256.New, key, nil, "hubgate ids of version 0", sha256.Size)
+	if err != nil {
+		return nil, fmt.Errorf("sealing key: %w", err)
+	}
+	return &Sealer{aead: aead, mac: mac}, nil
 }
 
 // NewSealerKey returns a random key for NewSealer.
@@ -89,6 +99,50 @@ func (s *Sealer) Open(token, hub, user string) (id string, expires time.Time, er
 		return "", time.Time{}, ErrNotOurs
 	}
 	return string(plain[n:]), time.Unix(int64(seconds), 0), nil
+}
+
+// NewMarkedID returns a connection id for negotiations of version 0, in which the
+// public id is all that a client gets: an id as of NewConnectionID, then a mark
+// that says until when it may create the connection and holds for its hub and
+// user only. So nobody has to remember the ids that were given out. Other
+// arguments are those of Seal.
+func (s *Sealer) NewMarkedID(node string, expires time.Time, hub, user string) string {
+	id := NewConnectionID(node)
+	return id + s.mark(id, uint32(max(0, min(expires.Unix(), math.MaxUint32))), hub, user)
+}
+
+// OpenMarked returns until when an id of NewMarkedID may create the connection.
+// The only error is ErrNotOurs.
+func (s *Sealer) OpenMarked(marked, hub, user string) (expires time.Time, err error) {
+	if len(marked) < markLength+randomIDLength || len(marked) > markLength+randomIDLength+maxNodeTag {
+		return time.Time{}, ErrNotOurs
+	}
+	id, mark := marked[:len(marked)-markLength], marked[len(marked)-markLength:]
+	decoded, err := base64.RawURLEncoding.Strict().DecodeString(mark)
+	if err != nil || len(decoded) != markBytes || strings.ContainsAny(mark, "\r\n") {
+		return time.Time{}, ErrNotOurs
+	}
+	until := binary.BigEndian.Uint32(decoded)
+	if subtle.ConstantTimeCompare([]byte(mark), []byte(s.mark(id, until, hub, user))) != 1 {
+		return time.Time{}, ErrNotOurs
+	}
+	return time.Unix(int64(until), 0), nil
+}
+
+// A mark is the second of expiry and a truncated HMAC-SHA256, in base64url.
+const (
+	markBytes  = 4 + 17
+	markLength = markBytes * 4 / 3
+)
+
+func (s *Sealer) mark(id string, until uint32, hub, user string) string {
+	seconds := binary.BigEndian.AppendUint32(nil, until)
+	mac := hmac.New(sha256.New, s.mac)
+	mac.Write(seconds)
+	mac.Write(binary.AppendUvarint(nil, uint64(len(id))))
+	mac.Write([]byte(id))
+	mac.Write(boundTo(hub, user))
+	return base64.RawURLEncoding.EncodeToString(mac.Sum(seconds)[:markBytes])
 }
 
 // boundTo is the associated data. The length of the hub keeps hub and user apart.

@@ -86,6 +86,38 @@ func TestSealedToken(t *testing.T) {
 	})
 }
 
+func TestMarkedID(t *testing.T) {
+	s := newSealer(t)
+	expires := time.Unix(1800000000, 0)
+	for _, node := range []string{"", "n1", "twelve-chars"} {
+		id := s.NewMarkedID(node, expires, "chat", "u")
+		require.Regexp(t, `^[A-Za-z0-9_][A-Za-z0-9_-]+$`, id, "C04")
+		require.LessOrEqual(t, len(id), 64)
+		require.Equal(t, node, auth.NodeOf(id))
+		got, err := s.OpenMarked(id, "Chat", "u")
+		require.NoError(t, err)
+		require.Equal(t, expires, got)
+		for _, other := range []struct{ hub, user string }{{"news", "u"}, {"chat", ""}, {"chat", "U"}, {"chatu", ""}, {"cha", "tu"}} {
+			_, err := s.OpenMarked(id, other.hub, other.user)
+			require.ErrorIs(t, err, auth.ErrNotOurs)
+		}
+		for i := range len(id) {
+			for _, c := range "AZaz09-_\r\n=." {
+				if changed := id[:i] + string(c) + id[i+1:]; changed != id {
+					_, err := s.OpenMarked(changed, "chat", "u")
+					require.ErrorIs(t, err, auth.ErrNotOurs)
+				}
+			}
+		}
+		_, err = newSealer(t).OpenMarked(id, "chat", "u")
+		require.ErrorIs(t, err, auth.ErrNotOurs, "another key")
+	}
+	for _, text := range []string{"", "x", auth.NewConnectionID("n1"), strings.Repeat("A", 50), strings.Repeat("A", 1<<20)} {
+		_, err := s.OpenMarked(text, "chat", "u")
+		require.ErrorIs(t, err, auth.ErrNotOurs)
+	}
+}
+
 func TestSealerKeys(t *testing.T) {
 	require.NotEqual(t, auth.NewSealerKey(), auth.NewSealerKey())
 	key := auth.NewSealerKey()

@@ -2,6 +2,7 @@ package clientws
 
 import (
 	"net/http"
+	"strings"
 	"testing"
 
 	"github.com/gorilla/websocket"
@@ -42,11 +43,15 @@ func TestCORS(t *testing.T) {
 			"first poll": from(request{method: "GET", query: n.query(), token: token}, page),
 			"no path":    from(request{method: "GET", path: "/client/x"}, page),
 			"bad method": from(request{method: "PUT"}, page),
+			"long URI":   from(request{method: "GET", query: "hub=chat&access_token=" + strings.Repeat("x", 13<<10)}, page),
+			"big header": from(request{method: "POST", path: "/client/negotiate", token: strings.Repeat("x", 60<<10)}, page),
 		} {
 			require.Equal(t, []string{page}, res.header.Values("Access-Control-Allow-Origin"), name)
 			require.Equal(t, "true", res.header.Get("Access-Control-Allow-Credentials"), name)
 			require.Contains(t, res.header.Values("Vary"), "Origin", name)
 		}
+		require.Equal(t, 414, from(request{method: "GET", query: "x=" + strings.Repeat("x", 13<<10)}, page).status)
+		require.Equal(t, 431, from(request{method: "GET", token: strings.Repeat("x", 17<<10)}, page).status)
 		res := f.do(request{method: "POST", path: "/client/negotiate", token: token})
 		require.Empty(t, res.header.Get("Access-Control-Allow-Origin"), "no origin, nothing to echo")
 		require.Contains(t, res.header.Values("Vary"), "Origin")

@@ -128,7 +128,7 @@ func (x *exchange) feed(conn *gateway.Conn, data []byte) {
 // feedEarly hands over what was posted before the transport came, if anything.
 // It does not wait: feeding may have to, until the transport has written something.
 func (x *exchange) feedEarly(conn *gateway.Conn) {
-	if !x.h.pending.connected(conn.Identity().ID) || !x.h.begin() {
+	if !x.h.pending.waits(conn.Identity().ID) || !x.h.begin() {
 		return
 	}
 	go func() {

@@ -54,6 +54,8 @@ type Limits struct {
 	PostBytes int64
 	// URIBytes bounds the request's URI, query included.
 	URIBytes int
+	// HeaderBytes bounds the sum of the request's headers, see the function of that name.
+	HeaderBytes int64
 }
 
 // DefaultLimits are the limits of Azure SignalR Service where they are known.
@@ -64,6 +66,7 @@ func DefaultLimits() Limits {
 		SendTimeout:      10 * time.Second,
 		PostBytes:        1 << 20,
 		URIBytes:         12 << 10,
+		HeaderBytes:      16 << 10,
 	}
 }
 
@@ -72,7 +75,7 @@ func DefaultLimits() Limits {
 type Handler struct {
 	options Options
 	log     *slog.Logger
-	pending pendingIDs
+	pending pendingPosts
 	posted  exchanges
 
 	mu sync.Mutex
@@ -103,7 +106,7 @@ func New(options Options) *Handler {
 	if options.Now == nil {
 		options.Now = time.Now
 	}
-	return &Handler{options: options, log: options.Logger, pending: pendingIDs{now: options.Now}}
+	return &Handler{options: options, log: options.Logger, pending: pendingPosts{now: options.Now}}
 }
 
 // Close refuses further WebSockets and waits until the last one has ended. The
@@ -146,14 +149,18 @@ func (h *Handler) route(c *call) error {
 	// The paths are compared in any letter case, as ASP.NET Core routes them.
 	path := strings.ToLower(strings.TrimSuffix(c.r.URL.Path, "/"))
 	negotiate := path == "/client/negotiate"
+	limits := h.options.Limits()
 	switch {
 	case !negotiate && path != "/client":
 		return errPath
-	case len(c.r.RequestURI) > h.options.Limits().URIBytes:
-		return errURI
 	case c.r.Method == http.MethodOptions:
+		// Whatever its size: a page can read the refusal of the request that follows.
 		h.preflight(c.w, c.r)
 		return nil
+	case len(c.r.RequestURI) > limits.URIBytes:
+		return errURI
+	case HeaderBytes(c.r) > limits.HeaderBytes:
+		return errHeaders
 	case negotiate && c.r.Method != http.MethodPost:
 		return errNegotiate
 	}

@@ -47,3 +47,14 @@ func keptHeaders(header http.Header) []gateway.Header {
 	slices.SortStableFunc(kept, func(a, b gateway.Header) int { return strings.Compare(a.Name, b.Name) })
 	return slices.Clip(kept[:min(len(kept), maxKeptHeaders)])
 }
+
+// HeaderBytes returns the size of a request's headers as they are on the wire in HTTP/1.1.
+func HeaderBytes(r *http.Request) (n int64) {
+	n = int64(len("Host: \r\n") + len(r.Host))
+	for name, values := range r.Header {
+		for _, value := range values {
+			n += int64(len(name) + len(": \r\n") + len(value))
+		}
+	}
+	return n
+}

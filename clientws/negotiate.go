@@ -10,8 +10,8 @@ import (
 )
 
 // negotiate answers POST /client/negotiate (section 1.4 of the client
-// compatibility table). Version 1 keeps no state: the connection token says
-// everything. A client that asks for stateful reconnect works without it (C91).
+// compatibility table). It keeps no state: the connection token, or in version 0
+// the id, says everything. A client that asks for stateful reconnect works without it (C91).
 func (h *Handler) negotiate(c *call) error {
 	if err := c.authenticate(); err != nil {
 		return err
@@ -25,16 +25,14 @@ func (h *Handler) negotiate(c *call) error {
 	if err := h.options.Gateway.Admit(c.hub, c.claims.Diagnostic); err != nil {
 		return admission(err)
 	}
-	id := auth.NewConnectionID(h.options.Node)
-	expires := h.options.Now().Add(h.options.Limits().NegotiateTimeout)
-	var token string
+	// Ids and tokens count whole seconds: round up, so that nobody gets less than promised.
+	expires := h.options.Now().Add(h.options.Limits().NegotiateTimeout + time.Second - 1)
+	var id, token string
 	if version == 0 {
-		if !h.pending.negotiate(pendingID{id: id, hub: c.hub, user: c.claims.UserID, until: expires}) {
-			return errPending
-		}
+		id = h.options.Sealer.NewMarkedID(h.options.Node, expires, c.hub, c.claims.UserID)
 	} else {
-		// Tokens count whole seconds: round up, so that nobody gets less than promised.
-		token = h.options.Sealer.Seal(id, expires.Add(time.Second-1), c.hub, c.claims.UserID)
+		id = auth.NewConnectionID(h.options.Node)
+		token = h.options.Sealer.Seal(id, expires, c.hub, c.claims.UserID)
 	}
 	writeJSON(c.w, appendNegotiateAnswer(nil, version, id, token, c.claims.Transports))
 	h.options.Metrics.Negotiated()

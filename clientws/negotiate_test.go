@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"net/http"
 	"regexp"
+	"strconv"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -307,11 +308,11 @@ func TestNegotiatedIDExpires(t *testing.T) {
 
 	t.Run("C20 memory is freed though nobody calls again", func(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
-			p := pendingIDs{now: time.Now}
+			p := pendingPosts{now: time.Now}
 			defer p.close()
-			require.True(t, p.negotiate(pendingID{id: "a", until: time.Now().Add(15 * time.Second)}))
+			require.NoError(t, p.hold("a", pendingOwner{}, time.Now().Add(15*time.Second), []byte("xyz"), 10))
 			time.Sleep(5 * time.Second)
-			require.NoError(t, p.hold("b", time.Now().Add(15*time.Second), []byte("xyz"), 10))
+			require.NoError(t, p.hold("b", pendingOwner{}, time.Now().Add(15*time.Second), []byte("xyz"), 10))
 			time.Sleep(11 * time.Second)
 			synctest.Wait()
 			p.mu.Lock()
@@ -328,25 +329,62 @@ func TestNegotiatedIDExpires(t *testing.T) {
 }
 
 func TestPendingBounds(t *testing.T) {
-	p := pendingIDs{now: time.Now}
+	p := pendingPosts{now: time.Now}
 	defer p.close()
 	until := time.Now().Add(time.Hour)
-	require.NoError(t, p.hold("a", until, make([]byte, 6), 10))
-	require.NoError(t, p.hold("a", until, make([]byte, 4), 10))
-	require.ErrorIs(t, p.hold("a", until, make([]byte, 1), 10), errEarlyBytes)
+	ann := pendingOwner{hub: "chat", user: "ann"}
+	nth := func(i int) pendingOwner { return pendingOwner{hub: "chat", user: strconv.Itoa(i)} }
+	require.NoError(t, p.hold("a", ann, until, make([]byte, 6), 10))
+	require.NoError(t, p.hold("a", ann, until, make([]byte, 4), 10))
+	require.ErrorIs(t, p.hold("a", ann, until, make([]byte, 1), 10), errEarlyBytes)
+	require.NoError(t, p.hold("b", ann, until, nil, 10))
+	require.False(t, p.waits("b"), "nothing costs nothing")
 	require.Len(t, p.take("a"), 10)
 	require.Nil(t, p.take("a"))
 
-	for i := range maxPendingBytes >> 20 {
-		require.NoError(t, p.hold(string(rune('A'+i)), until, make([]byte, 1<<20), 1<<20))
+	t.Run("one user has a share of the bytes", func(t *testing.T) {
+		for i := range maxPendingBytes / pendingShare >> 20 {
+			require.NoError(t, p.hold(strconv.Itoa(i), ann, until, make([]byte, 1<<20), 1<<20))
+		}
+		require.ErrorIs(t, p.hold("one more", ann, until, make([]byte, 1), 1<<20), errPending)
+		require.NoError(t, p.hold("one more", nth(0), until, make([]byte, 1), 10))
+		require.Len(t, p.take("0"), 1<<20)
+		require.NoError(t, p.hold("another", ann, until, make([]byte, 1), 1<<20))
+	})
+	p.close()
+	t.Run("one user has a share of the ids", func(t *testing.T) {
+		for i := range maxPending / pendingShare {
+			require.NoError(t, p.hold(strconv.Itoa(i), ann, until, make([]byte, 1), 10))
+		}
+		require.ErrorIs(t, p.hold("one more", ann, until, make([]byte, 1), 10), errPending)
+		require.NoError(t, p.hold("one more", nth(0), until, make([]byte, 1), 10))
+	})
+	p.close()
+	t.Run("all together", func(t *testing.T) {
+		for i := range maxPendingBytes >> 20 {
+			require.NoError(t, p.hold(strconv.Itoa(i), nth(i), until, make([]byte, 1<<20), 1<<20))
+		}
+		require.ErrorIs(t, p.hold("one more", ann, until, make([]byte, 1), 10), errPending)
+		require.Len(t, p.take("0"), 1<<20)
+		for i := len(p.byID); i < maxPending; i++ {
+			require.NoError(t, p.hold("x"+strconv.Itoa(i), nth(i), until, make([]byte, 1), 10))
+		}
+		require.ErrorIs(t, p.hold("one more", ann, until, make([]byte, 1), 10), errPending)
+	})
+	p.close()
+	require.Empty(t, p.owners)
+}
+
+func TestNegotiatingCostsNothing(t *testing.T) {
+	f := newFixture(t)
+	evil := f.user("evil")
+	for range 100 {
+		n := f.negotiateVersion(evil, "")
+		require.Equal(t, 200, f.do(request{method: "POST", query: n.query(), token: evil}).status)
 	}
-	require.ErrorIs(t, p.hold("one more", until, make([]byte, 1), 10), errPending)
-	require.Len(t, p.take("A"), 1<<20)
-	require.NoError(t, p.hold("one more", until, make([]byte, 1), 10))
-	for i := len(p.byID); i < maxPending; i++ {
-		require.True(t, p.negotiate(pendingID{id: "v0-" + string(rune(0x10000+i)), until: until}))
-	}
-	require.False(t, p.negotiate(pendingID{id: "one too many", until: until}))
+	f.h.pending.mu.Lock()
+	defer f.h.pending.mu.Unlock()
+	require.Empty(t, f.h.pending.byID)
 }
 
 func TestQuota(t *testing.T) {

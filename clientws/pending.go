@@ -8,85 +8,77 @@ import (
 )
 
 const (
-	// maxPending bounds the ids that wait for their transport.
+	// maxPending bounds the ids to which something was posted before their transport came.
 	maxPending = 1 << 16
 	// maxPendingBytes bounds what is posted to all of them together.
 	maxPendingBytes = 64 << 20
+	// pendingShare is the part of both that one user of a hub may have: a 16th.
+	// Anonymous clients of one address count as one.
+	pendingShare = 16
 )
 
-// pendingID is an id that was negotiated and not connected yet.
-type pendingID struct {
-	id, hub, user string
-	until         time.Time
-	// posted is what was posted before the transport came (D5).
+// earlyPost is what was posted to an id before its transport came (D5).
+type earlyPost struct {
+	id     string
+	owner  pendingOwner
+	until  time.Time
 	posted []byte
-	// early marks an id of version 1 that is here for its data only: its token
-	// says that it was negotiated.
-	early bool
 }
 
-// pendingIDs remembers ids of version 0 and data that came before a transport,
-// both for the negotiate timeout (D1). One timer serves all.
-type pendingIDs struct {
+// pendingOwner is whose share data counts into.
+type pendingOwner struct{ hub, user, address string }
+
+// share is what an owner has.
+type share struct{ ids, bytes int }
+
+// pendingPosts remembers data that came before a transport for the negotiate
+// timeout (D1). One timer serves all.
+type pendingPosts struct {
 	now func() time.Time
 
-	mu    sync.Mutex
-	byID  map[string]*list.Element // of *pendingID
-	order list.List                // the next to expire first
-	bytes int
-	timer *time.Timer
-}
-
-// negotiate adds an id; false if there are too many.
-func (p *pendingIDs) negotiate(id pendingID) bool {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	p.expireLocked()
-	return p.addLocked(&id) != nil
-}
-
-// negotiated returns until when an id of version 0 may be connected by its owner.
-func (p *pendingIDs) negotiated(id, hub, user string) (until time.Time, ok bool) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	p.expireLocked()
-	element := p.byID[id]
-	if element == nil {
-		return time.Time{}, false
-	}
-	entry := element.Value.(*pendingID)
-	if entry.early || entry.hub != hub || entry.user != user || p.now().After(entry.until) {
-		return time.Time{}, false
-	}
-	return entry.until, true
+	mu     sync.Mutex
+	byID   map[string]*list.Element // of *earlyPost
+	order  list.List                // the next to expire first
+	owners map[pendingOwner]share
+	bytes  int
+	timer  *time.Timer
 }
 
 // hold keeps data for an id, in the order of calls. Errors: errPending,
 // errEarlyBytes. The data is copied.
-func (p *pendingIDs) hold(id string, until time.Time, data []byte, limit int64) error {
+func (p *pendingPosts) hold(id string, owner pendingOwner, until time.Time, data []byte, limit int64) error {
+	if len(data) == 0 {
+		return nil
+	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.expireLocked()
-	if p.bytes+len(data) > maxPendingBytes {
-		return errPending
-	}
 	element := p.byID[id]
-	if element == nil {
-		if element = p.addLocked(&pendingID{id: strings.Clone(id), until: until, early: true}); element == nil {
-			return errPending
-		}
-	}
-	entry := element.Value.(*pendingID)
-	if int64(len(entry.posted)+len(data)) > limit {
+	if element != nil && int64(len(element.Value.(*earlyPost).posted)+len(data)) > limit {
 		return errEarlyBytes
 	}
+	// A share has room for one full body at least.
+	have := p.owners[owner]
+	if p.bytes+len(data) > maxPendingBytes || have.bytes+len(data) > max(int(limit), maxPendingBytes/pendingShare) {
+		return errPending
+	}
+	if element == nil {
+		if len(p.byID) >= maxPending || have.ids >= maxPending/pendingShare {
+			return errPending
+		}
+		element = p.addLocked(&earlyPost{id: strings.Clone(id), owner: owner, until: until})
+		have.ids++
+	}
+	entry := element.Value.(*earlyPost)
 	entry.posted = append(entry.posted, data...)
 	p.bytes += len(data)
+	have.bytes += len(data)
+	p.owners[entry.owner] = have
 	return nil
 }
 
 // take forgets the id and returns what was posted to it.
-func (p *pendingIDs) take(id string) []byte {
+func (p *pendingPosts) take(id string) []byte {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	element := p.byID[id]
@@ -96,29 +88,16 @@ func (p *pendingIDs) take(id string) []byte {
 	return p.removeLocked(element)
 }
 
-// connected forgets an id whose transport came, unless data waits for it.
-func (p *pendingIDs) connected(id string) (dataWaits bool) {
+// waits reports whether data waits for the id.
+func (p *pendingPosts) waits(id string) bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	element := p.byID[id]
-	if element == nil {
-		return false
-	}
-	entry := element.Value.(*pendingID)
-	if len(entry.posted) == 0 {
-		p.removeLocked(element)
-		return false
-	}
-	entry.early = true // it cannot be connected again
-	return true
+	return p.byID[id] != nil
 }
 
-func (p *pendingIDs) addLocked(entry *pendingID) *list.Element {
-	if len(p.byID) >= maxPending {
-		return nil
-	}
+func (p *pendingPosts) addLocked(entry *earlyPost) *list.Element {
 	if p.byID == nil {
-		p.byID = make(map[string]*list.Element)
+		p.byID, p.owners = make(map[string]*list.Element), make(map[pendingOwner]share)
 	}
 	element := p.order.PushBack(entry)
 	p.byID[entry.id] = element
@@ -128,24 +107,32 @@ func (p *pendingIDs) addLocked(entry *pendingID) *list.Element {
 	return element
 }
 
-func (p *pendingIDs) removeLocked(element *list.Element) []byte {
-	entry := p.order.Remove(element).(*pendingID)
+func (p *pendingPosts) removeLocked(element *list.Element) []byte {
+	entry := p.order.Remove(element).(*earlyPost)
 	delete(p.byID, entry.id)
 	p.bytes -= len(entry.posted)
+	have := p.owners[entry.owner]
+	have.ids--
+	have.bytes -= len(entry.posted)
+	if have.ids == 0 {
+		delete(p.owners, entry.owner)
+	} else {
+		p.owners[entry.owner] = have
+	}
 	return entry.posted
 }
 
 // expireLocked drops what has expired from the front. All ids live equally
 // long, so what is behind expires later, or a moment sooner at most.
-func (p *pendingIDs) expireLocked() {
+func (p *pendingPosts) expireLocked() {
 	now := p.now()
-	for front := p.order.Front(); front != nil && now.After(front.Value.(*pendingID).until); front = p.order.Front() {
+	for front := p.order.Front(); front != nil && now.After(front.Value.(*earlyPost).until); front = p.order.Front() {
 		p.removeLocked(front)
 	}
 }
 
 // armLocked sees to it that memory is freed even if nobody calls again (C20).
-func (p *pendingIDs) armLocked(first *pendingID) {
+func (p *pendingPosts) armLocked(first *earlyPost) {
 	// An id is still good at the very end of its time.
 	wait := max(0, first.until.Sub(p.now())) + time.Millisecond
 	if p.timer == nil {
@@ -155,17 +142,17 @@ func (p *pendingIDs) armLocked(first *pendingID) {
 	p.timer.Reset(wait)
 }
 
-func (p *pendingIDs) sweep() {
+func (p *pendingPosts) sweep() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.expireLocked()
 	if front := p.order.Front(); front != nil {
-		p.armLocked(front.Value.(*pendingID))
+		p.armLocked(front.Value.(*earlyPost))
 	}
 }
 
 // close stops the timer.
-func (p *pendingIDs) close() {
+func (p *pendingPosts) close() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.timer != nil {
@@ -173,5 +160,6 @@ func (p *pendingIDs) close() {
 	}
 	p.order.Init()
 	clear(p.byID)
+	clear(p.owners)
 	p.bytes = 0
 }

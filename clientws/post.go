@@ -82,6 +82,15 @@ func (x *exchange) post(c *call, conn *gateway.Conn) error {
 	return nil
 }
 
+// pendingOwner is whose share of the waiting data this request counts into. It
+// shares no memory with the request.
+func (c *call) pendingOwner() pendingOwner {
+	if c.claims.UserID == "" {
+		return pendingOwner{hub: c.hub, address: c.remote()}
+	}
+	return pendingOwner{hub: c.hub, user: c.claims.UserID}
+}
+
 // postEarly keeps a body until the id's transport comes (D5).
 func (h *Handler) postEarly(c *call, t target) error {
 	body := postBuffers.Get().(*bytes.Buffer)
@@ -89,7 +98,7 @@ func (h *Handler) postEarly(c *call, t target) error {
 	if err := c.readBody(body); err != nil {
 		return err
 	}
-	if err := h.pending.hold(t.id, t.expires, body.Bytes(), h.options.Limits().PostBytes); err != nil {
+	if err := h.pending.hold(t.id, c.pendingOwner(), t.expires, body.Bytes(), h.options.Limits().PostBytes); err != nil {
 		return err
 	}
 	// The transport may have come while the body was read, and looked for data

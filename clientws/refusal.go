@@ -20,6 +20,7 @@ const (
 	RefusedPath        Refusal = "UnknownPath"
 	RefusedMethod      Refusal = "MethodNotAllowed"
 	RefusedURI         Refusal = "UriTooLong"
+	RefusedHeaders     Refusal = "HeadersTooLarge"
 	RefusedHub         Refusal = "InvalidHub"
 	RefusedVersion     Refusal = "InvalidVersion"
 	RefusedOrigin      Refusal = "OriginNotAllowed"
@@ -43,7 +44,7 @@ const (
 // Refusals returns the whole list, for metrics that start at zero.
 func Refusals() []Refusal {
 	list := []Refusal{
-		RefusedPath, RefusedMethod, RefusedURI, RefusedHub, RefusedVersion, RefusedOrigin, RefusedUpgrade,
+		RefusedPath, RefusedMethod, RefusedURI, RefusedHeaders, RefusedHub, RefusedVersion, RefusedOrigin, RefusedUpgrade,
 		RefusedNoID, RefusedUnknownID, RefusedUser, RefusedTransport, RefusedChange, RefusedBusy,
 		RefusedBodySize, RefusedBodyRead, RefusedBodySlow,
 		RefusedConnections, RefusedHubs, RefusedPending, RefusedDraining, RefusedInternal,
@@ -73,6 +74,7 @@ func (e *refused) Error() string { return string(e.reason) + ": " + e.text }
 var (
 	errPath       = &refused{reason: RefusedPath, status: http.StatusNotFound, text: "There is no such path. Clients connect to /client/?hub=NAME and negotiate at /client/negotiate?hub=NAME."}
 	errURI        = &refused{reason: RefusedURI, status: http.StatusRequestURITooLong, text: "The request's URI is too long."}
+	errHeaders    = &refused{reason: RefusedHeaders, status: http.StatusRequestHeaderFieldsTooLarge, text: "The request's headers are too large."}
 	errNoHub      = &refused{reason: RefusedHub, status: http.StatusBadRequest, text: "The query must name a hub: ?hub=NAME."}
 	errTwoHubs    = &refused{reason: RefusedHub, status: http.StatusBadRequest, text: "The query names several hubs, and the token is not for the first of them."}
 	errHubName    = &refused{reason: RefusedHub, status: http.StatusBadRequest, text: "The hub's name is invalid: " + hubname.Rule + "."}
@@ -87,7 +89,7 @@ var (
 	errBodySize   = &refused{reason: RefusedBodySize, status: http.StatusRequestEntityTooLarge, text: "The request's body is too large."}
 	errBodyRead   = &refused{reason: RefusedBodyRead, status: http.StatusBadRequest, text: "The request's body cannot be read."}
 	errBodySlow   = &refused{reason: RefusedBodySlow, status: http.StatusRequestTimeout, text: "The request's body arrives too slowly."}
-	errPending    = &refused{reason: RefusedPending, status: http.StatusServiceUnavailable, text: "Too many connections are being negotiated, try again later.", retryAfter: 5}
+	errPending    = &refused{reason: RefusedPending, status: http.StatusServiceUnavailable, text: "Too much data waits for connections to start, try again later.", retryAfter: 5}
 	errDraining   = &refused{reason: RefusedDraining, status: http.StatusServiceUnavailable, text: "The service is shutting down, try again later.", retryAfter: 5}
 	errInternal   = &refused{reason: RefusedInternal, status: http.StatusInternalServerError, text: "Internal server error."}
 	errQuota      = &refused{reason: RefusedConnections, status: http.StatusTooManyRequests, text: "Connection count reaches limit.", retryAfter: 10}

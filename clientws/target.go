@@ -46,17 +46,18 @@ func (h *Handler) find(c *call) (target, error) {
 // findV0 looks for a public id that serves as connection token. Ids of
 // connections that were negotiated otherwise open nothing.
 func (h *Handler) findV0(c *call) (target, error) {
-	if conn, _ := h.options.Gateway.Lookup(c.query.id); conn != nil {
+	conn, ended := h.options.Gateway.Lookup(c.query.id)
+	if conn != nil {
 		if t, ok := conn.Transport().(version0); ok && t.negotiatedV0() {
 			return c.live(conn)
 		}
 		return target{}, errUnknownID
 	}
-	until, ok := h.pending.negotiated(c.query.id, c.hub, c.claims.UserID)
-	if !ok {
+	expires, err := h.options.Sealer.OpenMarked(c.query.id, c.hub, c.claims.UserID)
+	if err != nil || ended || h.options.Now().After(expires) {
 		return target{}, errUnknownID
 	}
-	return target{id: c.query.id, expires: until, version0: true}, nil
+	return target{id: c.query.id, expires: expires, version0: true}, nil
 }
 
 func (c *call) live(conn *gateway.Conn) (target, error) {

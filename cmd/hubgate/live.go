@@ -58,6 +58,7 @@ func translate(s *settings.Settings) *live {
 		clients: clientws.Limits{
 			NegotiateTimeout: s.Clients.NegotiateTimeout, LongPollInterval: s.Clients.LongPollInterval,
 			SendTimeout: s.Clients.SendTimeout, PostBytes: s.Limits.PostBytes, URIBytes: int(s.Limits.URIBytes),
+			HeaderBytes: s.Limits.HeaderBytes,
 		},
 		servers: servermode.Limits{
 			MessageBytes: int(s.Servers.MessageBytes), QueueBytes: int(s.Servers.QueueBytes), HeldBytes: int(s.Servers.HeldBytes),

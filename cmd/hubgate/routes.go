@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"strings"
 
+	"github.com/hubgate/hubgate/clientws"
 	"github.com/hubgate/hubgate/restapi"
 )
 
@@ -27,19 +28,21 @@ type routes struct {
 
 func (s *routes) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	maxURI, maxHeaders := s.limits()
+	first, _, _ := strings.Cut(strings.TrimPrefix(r.URL.Path, "/"), "/")
+	if strings.EqualFold(first, "client") {
+		s.clients.ServeHTTP(w, r) // its refusals have CORS headers
+		return
+	}
 	isREST := restapi.Handles(r.URL.Path)
 	if int64(len(r.RequestURI)) > maxURI && !isREST { // REST has an error of its own for it
 		plain(w, http.StatusRequestURITooLong, "The URL is too long.\n")
 		return
 	}
-	if headerBytes(r) > maxHeaders {
+	if clientws.HeaderBytes(r) > maxHeaders {
 		plain(w, http.StatusRequestHeaderFieldsTooLarge, "The headers are too large.\n")
 		return
 	}
-	first, _, _ := strings.Cut(strings.TrimPrefix(r.URL.Path, "/"), "/")
 	switch {
-	case strings.EqualFold(first, "client"):
-		s.clients.ServeHTTP(w, r)
 	case isREST:
 		s.rest.ServeHTTP(w, r)
 	case strings.EqualFold(first, "server"):
@@ -49,17 +52,6 @@ func (s *routes) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	default:
 		plain(w, http.StatusNotFound, "There is nothing here. Clients connect at /client, hub servers at /server, applications send through /api.\n")
 	}
-}
-
-// headerBytes counts headers as they are on the wire in HTTP/1.1.
-func headerBytes(r *http.Request) (n int64) {
-	n = int64(len("Host: \r\n") + len(r.Host))
-	for name, values := range r.Header {
-		for _, value := range values {
-			n += int64(len(name) + len(": \r\n") + len(value))
-		}
-	}
-	return n
 }
 
 func plain(w http.ResponseWriter, status int, body string) {

@@ -50,12 +50,37 @@ func TestRoutes(t *testing.T) {
 			require.Contains(t, body, tt.want)
 		})
 	}
-	for _, size := range []int{17 << 10, 100 << 10} { // refused by the routes, by net/http
+	for _, size := range []int{17 << 10, 300 << 10} { // refused by the routes, by net/http
 		status, _ := p.request(http.MethodGet, p.URL+"/api/health", "", "X-Large", strings.Repeat("x", size))
 		require.Equal(t, http.StatusRequestHeaderFieldsTooLarge, status)
 	}
 	status, _ := p.request(http.MethodGet, p.URL+"/api/health", "", "X-Large", strings.Repeat("x", 15<<10))
 	require.Equal(t, http.StatusOK, status)
+}
+
+// A page of another origin sees the refusal of its oversized token, not a CORS error.
+func TestOversizedRequestsOfPages(t *testing.T) {
+	p := start(t)
+	for _, tt := range []struct {
+		name, path, token string
+		status            int
+	}{
+		{"C26 long URL", "/client/?hub=chat&access_token=" + strings.Repeat("x", 14<<10), "", http.StatusRequestURITooLong},
+		{"C26 long URL of twice the limits", "/client/?hub=chat&access_token=" + strings.Repeat("x", 60<<10), "", http.StatusRequestURITooLong},
+		{"C26 large header", "/client/negotiate?hub=chat", strings.Repeat("x", 60<<10), http.StatusRequestHeaderFieldsTooLarge},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			r, err := http.NewRequest(http.MethodPost, p.URL+tt.path, nil)
+			require.NoError(t, err)
+			r.Header.Set("Origin", "http://page.example")
+			r.Header.Set("Authorization", "Bearer "+tt.token)
+			res, err := http.DefaultClient.Do(r)
+			require.NoError(t, err)
+			defer res.Body.Close()
+			require.Equal(t, tt.status, res.StatusCode)
+			require.Equal(t, "http://page.example", res.Header.Get("Access-Control-Allow-Origin"))
+		})
+	}
 }
 
 func TestChangedLimitOfTokensIsInForceAtOnce(t *testing.T) {

@@ -25,10 +25,12 @@ import (
 const (
 	readHeaderTimeout = 10 * time.Second
 	idleTimeout       = 2 * time.Minute
-	// headerSlack is what net/http lets through beyond the bounds of the
-	// settings, which may change while it does not ask again; routes enforces
-	// the exact ones.
-	headerSlack = 16 << 10
+	// minHeaderBytes and headerSlack are what net/http lets through beyond the
+	// bounds of the settings, which may change while it does not ask again; the
+	// handlers enforce the exact ones. Their refusals can be read by a page of
+	// another origin, the one that net/http makes cannot.
+	minHeaderBytes = 256 << 10
+	headerSlack    = 16 << 10
 )
 
 // endpoints are where a gateway can be reached.
@@ -218,7 +220,7 @@ func (s *server) serve(name string, handler http.Handler, listeners []net.Listen
 	limits := s.live.load().source.Limits
 	srv := &http.Server{
 		Handler: handler, ReadHeaderTimeout: readHeaderTimeout, IdleTimeout: idleTimeout,
-		MaxHeaderBytes: int(limits.HeaderBytes+limits.URIBytes) + headerSlack,
+		MaxHeaderBytes: max(minHeaderBytes, int(limits.HeaderBytes+limits.URIBytes)+headerSlack),
 		ErrorLog:       slog.NewLogLogger(s.log.With("part", name).Handler(), slog.LevelDebug),
 	}
 	if cert != nil {
