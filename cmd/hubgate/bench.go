@@ -1,7 +1,6 @@
 package main
 
 import (
-	"crypto/tls"
 	"fmt"
 	"net/url"
 	"strings"
@@ -13,12 +12,11 @@ import (
 
 // benchCommand measures a gateway from outside, see package bench.
 type benchCommand struct {
-	target
-	Floor       string `help:"Measure bench/floor at this URL instead, under the same load." placeholder:"URL"`
-	TLSInsecure bool   `help:"Do not verify the gateway's certificate."`
-	PID         int    `name:"pid" help:"The gateway's process id on this machine: reports its CPU and memory." placeholder:"PID"`
-	JSON        bool   `name:"json" help:"Print the report as JSON."`
-	Quiet       bool   `help:"No progress lines." short:"q"`
+	destination
+	Floor string `help:"Measure bench/floor at this URL instead, under the same load." placeholder:"URL"`
+	PID   int    `name:"pid" help:"The gateway's process id on this machine: reports its CPU and memory." placeholder:"PID"`
+	JSON  bool   `name:"json" help:"Print the report as JSON."`
+	Quiet bool   `help:"No progress lines." short:"q"`
 
 	Clients benchClients `embed:"" group:"Clients"`
 	Load    benchLoad    `embed:"" group:"Load"`
@@ -84,8 +82,9 @@ func (c *benchCommand) options() (bench.Options, error) {
 	if c.Load.NoLoad {
 		o.Load.Kind = bench.Nothing
 	}
-	if c.TLSInsecure {
-		o.Target.TLS = &tls.Config{InsecureSkipVerify: true} // asked for by the flag's name
+	var err error
+	if o.Target.TLS, err = c.trust.config(); err != nil {
+		return o, err
 	}
 	return o, c.aim(&o.Target)
 }

@@ -48,7 +48,18 @@ func TestListenPrintsWhatSendSends(t *testing.T) {
 	} {
 		code, stdout, stderr := command(append(append([]string{"send"}, to...), "--connection-string", cs)...)
 		require.Zero(t, code, stderr)
-		require.Empty(t, stdout)
+		if len(to) > 3 && to[3] == "--except" {
+			require.Equal(t, "accepted, but nobody is connected to hub chat\n", stdout)
+			continue
+		}
+		require.Equal(t, "accepted for 1 connection\n", stdout)
+	}
+	for whom, to := range map[string][]string{
+		"as user bob": {"user", "chat", "bob", "m"}, "in group g": {"group", "chat", "g", "m"}, "as connection x": {"connection", "chat", "x", "m"},
+	} {
+		code, stdout, stderr := command(append(append([]string{"send"}, to...), "--connection-string", cs)...)
+		require.Zero(t, code, stderr)
+		require.Equal(t, "accepted, but nobody is connected to hub chat "+whom+"\n", stdout)
 	}
 	out.want(t, `"last"`)
 	require.Equal(t, strings.Join([]string{

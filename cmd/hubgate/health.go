@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"net/url"
 	"time"
 
 	"github.com/hubgate/hubgate/config"
@@ -14,12 +15,21 @@ const healthTimeout = 5 * time.Second
 
 // healthCommand is for health checks in images that have nothing but hubgate.
 type healthCommand struct {
-	URL         string `arg:"" optional:"" help:"What to ask. Without it: readyz on --admin-listen." placeholder:"URL"`
+	trust
+	URL         string `arg:"" optional:"" help:"What to ask. Without it: readyz on --admin-listen or, if that is off, health on the gateway's first address." placeholder:"URL"`
 	AdminListen string `help:"Address for metrics, pprof, livez and readyz, as serve has it." default:"127.0.0.1:8889" placeholder:"HOST:PORT"`
 }
 
 func (c *healthCommand) Run(env *environment) error {
 	u, err := c.url()
+	if err != nil {
+		return err
+	}
+	at, err := url.Parse(u)
+	if err != nil {
+		return err
+	}
+	client, err := c.http()
 	if err != nil {
 		return err
 	}
@@ -29,9 +39,9 @@ func (c *healthCommand) Run(env *environment) error {
 	if err != nil {
 		return err
 	}
-	resp, err := http.DefaultClient.Do(req)
+	resp, err := client.Do(req)
 	if err != nil {
-		return err
+		return unreachable(err, at)
 	}
 	defer resp.Body.Close()
 	if _, err := io.Copy(io.Discard, io.LimitReader(resp.Body, maxErrorBody)); err != nil {
@@ -53,7 +63,11 @@ func (c *healthCommand) url() (string, error) {
 		return "", err
 	}
 	if len(addresses) == 0 {
-		return "", fmt.Errorf("the admin address is off: name a URL")
+		own, err := serveConfig()
+		if err != nil {
+			return "", err
+		}
+		return ownURL(own) + "/api/health", nil
 	}
 	return "http://" + reachable(addresses[0].HostPort) + "/readyz", nil
 }

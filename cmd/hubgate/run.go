@@ -24,9 +24,11 @@ type terminal struct{ stdout, stderr io.Writer }
 // commands are the verbs. Each has its flags as fields and a method Run.
 type commands struct {
 	Serve    serveCommand    `cmd:"" default:"withargs" help:"Run the gateway (the default command)."`
-	Token    tokenCommand    `cmd:"" help:"Sign an access token for a client or for REST."`
+	Token    tokenCommand    `cmd:"" help:"Sign an access token for a client or for REST, or check one."`
 	Send     sendCommand     `cmd:"" help:"Send a message to clients through the REST API."`
 	Listen   listenCommand   `cmd:"" help:"Connect as a client and print what arrives."`
+	Call     callCommand     `cmd:"" help:"Connect as a client, call a method of a hub and print the result."`
+	Hooks    hooksCommand    `cmd:"" help:"Serve webhooks on this machine: print each event, and answer."`
 	Bench    benchCommand    `cmd:"" help:"Connect many clients, send and measure."`
 	Upstream upstreamCommand `cmd:"" help:"Make or show upstream webhook templates."`
 	Config   configCommand   `cmd:"" help:"Print the effective configuration without its secrets."`

@@ -4,10 +4,11 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
-	"errors"
+	"fmt"
 	"io"
 	"net/http"
 	"net/url"
+	"strconv"
 	"strings"
 	"time"
 
@@ -17,7 +18,17 @@ import (
 const (
 	requestTimeout = 30 * time.Second
 	maxErrorBody   = 4 << 10
+
+	// countHeader asks REST how many connections a send is for, matchedHeader is the answer.
+	countHeader   = "X-Hubgate-Count"
+	matchedHeader = "X-Hubgate-Matched"
 )
+
+// destination are the flags of commands that connect to a gateway.
+type destination struct {
+	target
+	trust
+}
 
 // sendCommand posts a message to some of a hub's clients.
 type sendCommand struct {
@@ -34,14 +45,14 @@ type message struct {
 }
 
 type sendAllCommand struct {
-	target
+	destination
 	Except []string `help:"Connection ids to leave out." placeholder:"ID" sep:"none"`
 	Hub    string   `arg:"" help:"The hub."`
 	message
 }
 
 type sendGroupCommand struct {
-	target
+	destination
 	Except []string `help:"Connection ids to leave out." placeholder:"ID" sep:"none"`
 	Hub    string   `arg:"" help:"The hub."`
 	Group  string   `arg:"" help:"The group."`
@@ -49,62 +60,55 @@ type sendGroupCommand struct {
 }
 
 type sendUserCommand struct {
-	target
+	destination
 	Hub  string `arg:"" help:"The hub."`
 	User string `arg:"" help:"The user id."`
 	message
 }
 
 type sendConnectionCommand struct {
-	target
+	destination
 	Hub        string `arg:"" help:"The hub."`
 	Connection string `arg:"" help:"The connection id."`
 	message
 }
 
 func (c *sendAllCommand) Run(env *environment) error {
-	return c.message.send(env.ctx, c.target, c.Except, c.Hub, ":send")
+	return c.message.send(env, &c.destination, c.Except, "", c.Hub, ":send")
 }
 
 func (c *sendGroupCommand) Run(env *environment) error {
-	return c.message.send(env.ctx, c.target, c.Except, c.Hub, "groups", c.Group, ":send")
+	return c.message.send(env, &c.destination, c.Except, "in group "+c.Group, c.Hub, "groups", c.Group, ":send")
 }
 
 func (c *sendUserCommand) Run(env *environment) error {
-	return c.message.send(env.ctx, c.target, nil, c.Hub, "users", c.User, ":send")
+	return c.message.send(env, &c.destination, nil, "as user "+c.User, c.Hub, "users", c.User, ":send")
 }
 
 func (c *sendConnectionCommand) Run(env *environment) error {
-	return c.message.send(env.ctx, c.target, nil, c.Hub, "connections", c.Connection, ":send")
+	return c.message.send(env, &c.destination, nil, "as connection "+c.Connection, c.Hub, "connections", c.Connection, ":send")
 }
 
-// send posts the message to the resource that the path segments name.
-func (m *message) send(ctx context.Context, t target, except []string, segments ...string) error {
-	cs, err := t.parse()
+// send posts the message to the resource that the path segments name, the hub
+// first. Whom is how receivers are connected, "" for everybody.
+func (m *message) send(env *environment, d *destination, except []string, whom string, segments ...string) error {
+	cs, err := d.parse()
 	if err != nil {
 		return err
 	}
-	body, err := m.body()
+	client, err := d.http()
 	if err != nil {
 		return err
 	}
-	resource := base(cs.Server()) + restPath(segments...)
-	token, err := auth.SignREST(cs.AccessKey, resource, time.Minute)
-	if err != nil {
-		return err
-	}
-	query := url.Values{"api-version": {restVersion}, "excluded": except}
-	ctx, cancel := context.WithTimeout(ctx, requestTimeout)
+	ctx, cancel := context.WithTimeout(env.ctx, requestTimeout)
 	defer cancel()
-	req, err := http.NewRequestWithContext(ctx, http.MethodPost, resource+"?"+query.Encode(), bytes.NewReader(body))
+	req, err := m.request(ctx, cs, except, segments)
 	if err != nil {
 		return err
 	}
-	req.Header.Set("Authorization", "Bearer "+token)
-	req.Header.Set("Content-Type", "application/json")
-	resp, err := http.DefaultClient.Do(req)
+	resp, err := client.Do(req)
 	if err != nil {
-		return err
+		return unreachable(err, cs.Server())
 	}
 	defer resp.Body.Close()
 	text, err := io.ReadAll(io.LimitReader(resp.Body, maxErrorBody))
@@ -112,33 +116,62 @@ func (m *message) send(ctx context.Context, t target, except []string, segments 
 		return err
 	}
 	if resp.StatusCode/100 != 2 {
-		return refusal(resp, text)
+		return refusal(resp, text, cs.Server())
 	}
-	return nil
+	return reportMatched(env.stdout, resp.Header.Get(matchedHeader), segments[0], whom)
 }
 
-// refusal is the error of an answer that is no success: its status and why, as
-// the body says or, for a token that REST refuses without one, the challenge.
-func refusal(resp *http.Response, body []byte) error {
-	reason := string(bytes.TrimSpace(body))
-	if reason == "" {
-		reason = challengeReason(resp.Header.Get("WWW-Authenticate"))
+func (m *message) request(ctx context.Context, cs auth.ConnectionString, except, segments []string) (*http.Request, error) {
+	body, err := m.body()
+	if err != nil {
+		return nil, err
 	}
-	if reason == "" {
-		return errors.New(resp.Status)
+	resource := base(cs.Server()) + restPath(segments...)
+	token, err := auth.SignREST(cs.AccessKey, resource, time.Minute)
+	if err != nil {
+		return nil, err
 	}
-	return errors.New(resp.Status + ": " + reason)
+	query := url.Values{"api-version": {restVersion}, "excluded": except}
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, resource+"?"+query.Encode(), bytes.NewReader(body))
+	if err != nil {
+		return nil, err
+	}
+	req.Header.Set("Authorization", "Bearer "+token)
+	req.Header.Set("Content-Type", "application/json")
+	req.Header.Set(countHeader, "true")
+	return req, nil
 }
 
-// challengeReason returns the error_description of a bearer challenge, which
-// the gateway writes without escapes, or "".
-func challengeReason(challenge string) string {
-	_, quoted, _ := strings.Cut(challenge, `error_description="`)
-	reason, _, _ := strings.Cut(quoted, `"`)
-	return reason
+// reportMatched says whom an accepted message was for. A gateway that does not
+// count, Azure for one, answers without a number.
+func reportMatched(w io.Writer, matched, hub, whom string) error {
+	n, err := strconv.Atoi(matched)
+	line := fmt.Sprintf("accepted for %d connections", n)
+	switch {
+	case err != nil:
+		line = "accepted"
+	case n == 0:
+		line = strings.TrimRight("accepted, but nobody is connected to hub "+hub+" "+whom, " ")
+	case n == 1:
+		line = "accepted for 1 connection"
+	}
+	_, err = fmt.Fprintln(w, line)
+	return err
 }
 
 func (m *message) body() ([]byte, error) {
+	arguments, err := m.arguments()
+	if err != nil {
+		return nil, err
+	}
+	return json.Marshal(struct {
+		Target    string            `json:"target"`
+		Arguments []json.RawMessage `json:"arguments"`
+	}{m.Method, arguments})
+}
+
+// arguments are those that are JSON as they are, and any other as text.
+func (m *message) arguments() ([]json.RawMessage, error) {
 	arguments := make([]json.RawMessage, 0, len(m.Arguments))
 	for _, text := range m.Arguments {
 		raw := json.RawMessage(text)
@@ -151,10 +184,7 @@ func (m *message) body() ([]byte, error) {
 		}
 		arguments = append(arguments, raw)
 	}
-	return json.Marshal(struct {
-		Target    string            `json:"target"`
-		Arguments []json.RawMessage `json:"arguments"`
-	}{m.Method, arguments})
+	return arguments, nil
 }
 
 func printJSON(w io.Writer, v any) error {

@@ -2,38 +2,72 @@ package main
 
 import (
 	"fmt"
+	"io"
 	"net/url"
 	"strings"
 	"time"
 
 	"github.com/hubgate/hubgate/auth"
+	"github.com/hubgate/hubgate/config"
 )
 
 const (
 	connectionStringEnv = "HUBGATE_CONNECTION_STRING"
 	restVersion         = "2022-06-01"
-	// defaultConnectionString is a gateway on this machine that nobody configured.
-	defaultConnectionString = "Endpoint=http://localhost;Port=8888;AccessKey=" + string(auth.EmulatorKey) + ";Version=1.0;"
 )
 
 // target is the gateway that a command talks to, as an application is told.
 type target struct {
-	ConnectionString string `help:"The gateway: what an application would be given. Without it: localhost:8888 with the emulator's key." env:"${connection_string_env}" placeholder:"STRING"`
+	ConnectionString string `help:"The gateway: what an application would be given. Without it: the gateway that the HUBGATE_* variables describe, localhost:8888 with the emulator's key if there are none." env:"${connection_string_env}" placeholder:"STRING"`
 }
 
 func (t *target) parse() (auth.ConnectionString, error) {
-	text := t.ConnectionString
-	if text == "" {
-		text = defaultConnectionString
+	if t.ConnectionString == "" {
+		return ownGateway()
 	}
-	cs, err := auth.ParseConnectionString(text)
-	if err != nil {
-		return cs, fmt.Errorf("connection string: %w", err)
-	}
-	if cs.AccessKey == "" {
-		return cs, fmt.Errorf("connection string: without AccessKey there is nothing to sign tokens with")
+	cs, err := auth.ParseConnectionString(t.ConnectionString)
+	switch {
+	case err != nil:
+		return cs, err
+	case cs.AccessKey == "":
+		return cs, fmt.Errorf("connection string: without AccessKey there is nothing to sign tokens with; Microsoft Entra (AuthType) is not supported")
 	}
 	return cs, nil
+}
+
+// ownGateway is the gateway that serve would run, with the same variables and
+// file, on this machine.
+func ownGateway() (cs auth.ConnectionString, err error) {
+	c, err := serveConfig()
+	if err != nil {
+		return cs, err
+	}
+	cs.AccessKey = auth.Secret(c.Service.AccessKey)
+	if cs.Endpoint, err = url.Parse(ownURL(c)); err != nil {
+		return cs, fmt.Errorf("the gateway's own address: %w", err)
+	}
+	return cs, nil
+}
+
+// serveConfig is the configuration that serve has without flags.
+func serveConfig() (*config.Config, error) {
+	var own commands
+	if _, err := parseInto(&own, []string{"serve"}, terminal{io.Discard, io.Discard}); err != nil {
+		return nil, fmt.Errorf("the gateway's configuration: %w", err)
+	}
+	return &own.Serve.Config, nil
+}
+
+// ownURL is how to reach the gateway of this configuration.
+func ownURL(c *config.Config) string {
+	if c.Network.PublicURL != "" {
+		return trimSlash(c.Network.PublicURL)
+	}
+	scheme := "http://"
+	if c.TLS.Cert != "" {
+		scheme = "https://"
+	}
+	return scheme + reachable(c.Network.Listen[0])
 }
 
 // base returns a URL as text to append paths to.

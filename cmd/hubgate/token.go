@@ -12,6 +12,7 @@ import (
 type tokenCommand struct {
 	Client clientTokenCommand `cmd:"" help:"Sign a token with which a client connects to a hub."`
 	REST   restTokenCommand   `cmd:"" name:"rest" help:"Sign a token for one REST resource."`
+	Check  tokenCheckCommand  `cmd:"" help:"Say whether a gateway would accept a token, and if not, why."`
 }
 
 type clientTokenCommand struct {
