@@ -1,7 +1,6 @@
 package clientws
 
 import (
-	"bufio"
 	"bytes"
 	"sync"
 )
@@ -26,20 +25,13 @@ func returnBuffer(b *[]byte) {
 }
 
 // readBuffer is what bytes from a WebSocket are read into while they arrive.
-type readBuffer [8 << 10]byte
+type readBuffer struct {
+	space []byte
+	// rest has come and is not handled yet.
+	rest []byte
+}
 
-var readBuffers = sync.Pool{New: func() any { return new(readBuffer) }}
-
-// libraryBuffer is the size of the WebSocket library's read buffer while there
-// is something to read. Less than 257 it would replace by a buffer of its own.
-const libraryBuffer = 1 << 10
-
-// libraryReaders are readers with a buffer for connections on which bytes
-// arrive; see wsConn.in.
-var libraryReaders = sync.Pool{New: func() any { return bufio.NewReaderSize(nil, libraryBuffer) }}
-
-// emptyReaders are those whose buffer is lent.
-var emptyReaders = sync.Pool{New: func() any { return new(bufio.Reader) }}
+var readBuffers = sync.Pool{New: func() any { return &readBuffer{space: make([]byte, 8<<10)} }}
 
 // postBuffers hold bodies of POST requests.
 var postBuffers = sync.Pool{New: func() any { return new(bytes.Buffer) }}

@@ -44,7 +44,7 @@ func TestPanicsStayLocal(t *testing.T) {
 		other.want(messageRecord("on"))
 		require.Equal(t, 1, f.counts.panics)
 		require.Contains(t, f.log.String(), "the test asked for it")
-		require.Contains(t, f.log.String(), "(*wsConn).readMessage", "with its stack")
+		require.Contains(t, f.log.String(), "(*wsConn).take", "with its stack")
 	})
 
 	t.Run("POST", func(t *testing.T) {

@@ -21,6 +21,7 @@ const (
 const (
 	closeNormal        = 1000
 	closeProtocolError = 1002
+	closeInvalidText   = 1007
 	closeInternalError = 1011
 )
 

@@ -43,6 +43,9 @@ type patientConn struct {
 	raw syscall.RawConn
 	// limit replaces timeout: nanoseconds, 0 for none, cutOff for a deadline in the past.
 	limit atomic.Int64
+	// now, if not 0, is the socket's descriptor plus one, and Read does not wait: see socket.readNow.
+	// It is the reader's own.
+	now uintptr
 }
 
 const cutOff = -1
@@ -57,6 +60,18 @@ func newPatientConn(conn net.Conn, timeout func() time.Duration) *patientConn {
 
 // NetConn returns the wrapped connection.
 func (c *patientConn) NetConn() net.Conn { return c.Conn }
+
+// Read implements net.Conn.
+func (c *patientConn) Read(b []byte) (int, error) {
+	if c.now != 0 {
+		n, err := readNow(c.now-1, b)
+		if err == errNothing {
+			err = errAgain
+		}
+		return n, err
+	}
+	return c.Conn.Read(b)
+}
 
 // patience is a quarter of the time that the peer may take no byte. Waiting in
 // quarters bounds by how much the end of that time can be missed.
@@ -144,24 +159,18 @@ func (c *patientConn) CloseWrite() error {
 	return errors.ErrUnsupported
 }
 
-// rawUnder returns the TCP socket of a Listener's connection if nothing lies
-// over it, nil otherwise or where sockets cannot be used directly.
-func rawUnder(conn net.Conn) syscall.RawConn {
-	if patient, ok := conn.(*patientConn); ok {
-		return patient.raw
-	}
-	return nil
-}
-
 // isPatient reports whether a Listener's connection is under conn.
-func isPatient(conn net.Conn) bool {
+func isPatient(conn net.Conn) bool { return patientUnder(conn) != nil }
+
+// patientUnder returns the Listener's connection under conn, nil if there is none.
+func patientUnder(conn net.Conn) *patientConn {
 	for {
-		if _, ok := conn.(*patientConn); ok {
-			return true
+		if patient, ok := conn.(*patientConn); ok {
+			return patient
 		}
 		over, ok := conn.(interface{ NetConn() net.Conn })
 		if !ok {
-			return false
+			return nil
 		}
 		conn = over.NetConn()
 	}

@@ -8,5 +8,7 @@ const directWrites = false
 // writeNow leaves everything to the waiting path.
 func (c *patientConn) writeNow([]byte) (int, error) { return 0, nil }
 
-// readOnce is never called: without directWrites a socket is read the waiting way.
-func (s *socket) readOnce(uintptr) bool { return true }
+// readNow and readable are never called: without directWrites a socket is read the waiting way.
+func readNow(uintptr, []byte) (int, error) { return 0, errNothing }
+
+func readable(uintptr) bool { return true }

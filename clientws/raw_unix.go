@@ -7,6 +7,8 @@ import (
 	"os"
 	"sync"
 	"syscall"
+
+	"golang.org/x/sys/unix"
 )
 
 // directWrites says that sockets can be written to without waiting.
@@ -61,24 +63,27 @@ func (c *patientConn) writeNow(b []byte) (int, error) {
 	return n, err
 }
 
-// readOnce is one read(2). Waiting if there is nothing is the caller's choice:
-// s.wait.
-func (s *socket) readOnce(fd uintptr) bool {
-	space := s.space()
+// readNow is one read(2) on a socket that does not wait: errNothing if there is nothing.
+func readNow(fd uintptr, b []byte) (int, error) {
 	for {
-		n, err := syscall.Read(int(fd), space)
+		n, err := syscall.Read(int(fd), b)
 		switch {
 		case err == syscall.EINTR:
 			continue
 		case err == syscall.EAGAIN:
-			return !s.wait
+			return 0, errNothing
 		case err != nil:
-			s.failed = os.NewSyscallError("read", err)
-		case n == 0:
-			s.failed = io.EOF
-		default:
-			s.took(n)
+			return 0, os.NewSyscallError("read", err)
+		case n == 0 && len(b) > 0:
+			return 0, io.EOF
 		}
-		return true
+		return n, nil
 	}
+}
+
+// readable reports whether a read would find something: bytes, the end or an error.
+func readable(fd uintptr) bool {
+	fds := [1]unix.PollFd{{Fd: int32(fd), Events: unix.POLLIN}}
+	n, err := unix.Poll(fds[:], 0)
+	return n != 0 || err != nil // to look once too often does no harm
 }

@@ -1,156 +1,106 @@
 package clientws
 
 import (
-	"encoding/binary"
+	"crypto/tls"
+	"errors"
 	"net"
-	"sync/atomic"
 	"syscall"
-	"time"
 )
 
-// socket is the connection as the WebSocket library sees it. The library only
-// reads: once the upgrade is answered its own writes (errors that it wants to
-// tell the peer from the reader's side) and write deadlines are swallowed,
-// because one writer at a time is the rule and the library is never it.
+// socket is the connection of a WebSocket. It can be watched from below: where the TCP socket is at
+// hand, also under TLS, a goroutine waits for it without a buffer and with the least stack.
 type socket struct {
 	net.Conn
-	// raw is the TCP socket if the connection is plain TCP, else nil.
+	// raw is the TCP socket, nil where sockets cannot be used directly.
 	raw syscall.RawConn
+	// under is what a TLS connection reads from; nil without TLS.
+	under *patientConn
+	// look is wsConn.look, bound once.
+	look func(fd uintptr) bool
 
-	// upgraded: the answer to the upgrade has been written.
-	upgraded atomic.Bool
-	// violation is the close code with which the library wanted to refuse the peer's input.
-	violation uint16
+	reading
+}
 
-	// The rest is the reader's.
-
-	// unread came from the socket and waits for the library.
-	unread []byte
-	// borrowed is the buffer behind unread if that is a borrowed one.
-	borrowed *readBuffer
-	// first takes the bytes that wake an idle connection: a ping fits, and
-	// then nothing has to be borrowed.
-	first [32]byte
-
-	// for readOnce
-	wait   bool
-	more   bool // the last read filled its space: there may be more
+// reading is the reader's own.
+type reading struct {
+	mode readMode
+	// looked: while waiting, the socket was found empty once.
+	looked bool
+	// heard: something came since the reader last asked itself whether to stay.
+	heard bool
+	// streak counts turns that followed each other closely; lastTurn is when the last one was.
+	streak   uint8
+	lastTurn int64
+	// buffer is what is being handled; nil while nothing is.
+	buffer *readBuffer
+	// failed is why nothing more can be read.
 	failed error
-	once   func(fd uintptr) bool
 }
 
-func (s *socket) open(conn net.Conn, unread []byte) {
-	s.Conn, s.unread = conn, unread
-	if s.raw = rawUnder(conn); s.raw != nil {
-		s.once = s.readOnce
-	}
-}
+// readMode is what look does with what there is.
+type readMode uint8
 
-// Read implements net.Conn.
-func (s *socket) Read(b []byte) (int, error) {
-	if len(s.unread) > 0 {
-		n := copy(b, s.unread)
-		s.unread = s.unread[n:]
-		s.giveBack()
-		return n, nil
-	}
-	if s.failed != nil {
-		return 0, s.failed
-	}
-	return s.Conn.Read(b)
-}
+const (
+	// taking handles what there is and returns.
+	taking readMode = iota
+	// staying handles what there is and waits for more, until the read deadline.
+	staying
+	// waiting returns when there is something, and reads nothing.
+	waiting
+)
 
-// giveBack returns the buffer once nothing in it is wanted any more.
-func (s *socket) giveBack() {
-	if len(s.unread) > 0 {
+// errNothing says that there is nothing to read at present.
+var errNothing = errors.New("nothing to read")
+
+func (s *socket) open(conn net.Conn, look func(fd uintptr) bool) {
+	s.Conn = conn
+	patient := patientUnder(conn)
+	if patient == nil || patient.raw == nil {
 		return
 	}
-	s.unread = nil
-	if s.borrowed != nil {
-		readBuffers.Put(s.borrowed)
-		s.borrowed = nil
+	switch conn.(type) {
+	case *patientConn:
+	case *tls.Conn:
+		s.under = patient
+	default:
+		return // whatever lies between, its bytes are not those of the socket
 	}
+	s.raw, s.look = patient.raw, look
 }
 
-// idle reports whether the library would have to wait for the socket.
-func (s *socket) idle() bool { return len(s.unread) == 0 && s.failed == nil }
-
-// fill reads what an idle socket has, without waiting, and reports whether there
-// is something to do: bytes or an error.
-func (s *socket) fill() bool {
-	if !s.more {
-		return false
+// direct is the TCP socket if bytes may be written to it as they are, else nil.
+func (s *socket) direct() syscall.RawConn {
+	if s.under != nil {
+		return nil
 	}
-	s.borrowed, s.wait = readBuffers.Get().(*readBuffer), false
-	s.read()
-	s.giveBack()
-	return !s.idle()
+	return s.raw
 }
 
-// park waits for bytes or an error with the least stack and no buffer.
-func (s *socket) park() {
-	s.wait = true
-	s.read()
+// readNow reads what there is without waiting: errNothing if there is nothing.
+func (s *socket) readNow(fd uintptr, b []byte) (int, error) {
+	if s.under == nil {
+		return readNow(fd, b)
+	}
+	// TLS keeps what it has of a record, and goes on with it next time.
+	s.under.now = fd + 1
+	n, err := s.Conn.Read(b)
+	s.under.now = 0
+	if errors.Is(err, errAgain) {
+		err = errNothing
+	}
+	return n, err
 }
 
-// extend borrows a buffer for bytes that did not fit where park put them.
-func (s *socket) extend() {
-	if !s.more {
-		return
-	}
-	s.borrowed, s.wait = readBuffers.Get().(*readBuffer), false
-	s.unread = s.borrowed[:copy(s.borrowed[:], s.first[:])]
-	s.read()
-}
+// errAgain is what a TLS connection is told when there is nothing to read: an error that does not
+// end it.
+var errAgain error = again{}
 
-func (s *socket) read() {
-	s.more = false
-	if err := s.raw.Read(s.once); err != nil {
-		s.failed = err
-	}
-}
+// again is a net.Error.
+type again struct{}
 
-// space is where readOnce reads to: what is behind unread.
-func (s *socket) space() []byte {
-	if s.borrowed != nil {
-		return s.borrowed[len(s.unread):]
-	}
-	return s.first[:]
-}
+func (again) Error() string   { return errNothing.Error() }
+func (again) Timeout() bool   { return true }
+func (again) Temporary() bool { return true }
 
-// took makes the n bytes that were read into space part of unread.
-func (s *socket) took(n int) {
-	s.more = n == len(s.space())
-	if s.borrowed != nil {
-		s.unread = s.borrowed[:len(s.unread)+n]
-		return
-	}
-	s.unread = s.first[:n]
-}
-
-// Write implements net.Conn.
-func (s *socket) Write(b []byte) (int, error) {
-	if !s.upgraded.Load() {
-		return s.Conn.Write(b)
-	}
-	if len(b) >= 4 && b[0] == finalBit|opClose {
-		s.violation = binary.BigEndian.Uint16(b[2:])
-	}
-	return len(b), nil
-}
-
-// SetWriteDeadline implements net.Conn.
-func (s *socket) SetWriteDeadline(t time.Time) error {
-	if !s.upgraded.Load() {
-		return s.Conn.SetWriteDeadline(t)
-	}
-	return nil
-}
-
-// SetDeadline implements net.Conn. The library uses it before the upgrade only.
-func (s *socket) SetDeadline(t time.Time) error {
-	if !s.upgraded.Load() {
-		return s.Conn.SetDeadline(t)
-	}
-	return s.Conn.SetReadDeadline(t)
-}
+// drained reports whether a read of n bytes into a buffer of the given size has emptied the socket.
+func (s *socket) drained(n, size int) bool { return s.under == nil && n < size }

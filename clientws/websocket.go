@@ -2,6 +2,7 @@ package clientws
 
 import (
 	"bufio"
+	"crypto/sha1"
 	"encoding/base64"
 	"net"
 	"net/http"
@@ -9,37 +10,33 @@ import (
 	"strings"
 	"time"
 
-	"github.com/gorilla/websocket"
-
 	"github.com/hubgate/hubgate/auth"
 	"github.com/hubgate/hubgate/gateway"
 )
 
-// upgradeTimeout bounds writing the answer to an upgrade.
-const upgradeTimeout = 10 * time.Second
-
-// upgrader answers upgrades. Compression is not negotiated (C40). Its write
-// buffers are never used, but without a pool each connection would keep one.
-var upgrader = websocket.Upgrader{
-	HandshakeTimeout: upgradeTimeout,
-	WriteBufferPool:  noBuffers{},
-	CheckOrigin:      func(*http.Request) bool { return true }, // checked before
-	Error:            func(http.ResponseWriter, *http.Request, int, error) {},
+// isUpgrade reports whether a request asks for a WebSocket.
+func isUpgrade(r *http.Request) bool {
+	return listHas(r.Header["Connection"], "upgrade") && listHas(r.Header["Upgrade"], "websocket")
 }
 
-type noBuffers struct{}
-
-func (noBuffers) Get() any { return nil }
-func (noBuffers) Put(any)  {}
-
-func isUpgrade(r *http.Request) bool { return websocket.IsWebSocketUpgrade(r) }
+// listHas looks for a token in the comma-separated lists of a header, in any letter case.
+func listHas(lines []string, token string) bool {
+	for _, line := range lines {
+		for item := range strings.SplitSeq(line, ",") {
+			if strings.EqualFold(strings.TrimSpace(item), token) {
+				return true
+			}
+		}
+	}
+	return false
+}
 
 // errUpgrade says what is wrong with an upgrade.
 func errUpgrade(status int, text string) error {
 	return &refused{reason: RefusedUpgrade, status: status, text: text}
 }
 
-// checkUpgrade finds what the library would refuse, before the connection is made.
+// checkUpgrade finds what is wrong with an upgrade, before the connection is made.
 func checkUpgrade(r *http.Request) error {
 	if r.ProtoMajor != 1 {
 		return errUpgrade(http.StatusHTTPVersionNotSupported, "WebSockets need HTTP/1.1.")
@@ -105,14 +102,15 @@ func (h *Handler) webSocketTarget(c *call) (target, error) {
 // upgrade answers the upgrade and lets the connection run on its own.
 func (t *wsConn) upgrade(c *call) error {
 	early := t.h.pending.take(t.conn.Identity().ID)
-	var err error
-	if t.ws, err = upgrader.Upgrade(hijacker{c.w, t}, c.r, nil); err != nil {
+	unread, err := t.hijack(c)
+	if err == nil {
+		_, err = t.sock.Conn.Write(switching(c.r.Header.Get("Sec-Websocket-Key")))
+	}
+	if err != nil {
 		t.abandon(gateway.Cause{Reason: gateway.CloseBadRequest, Text: "The WebSocket upgrade failed."})
 		return errUpgrade(http.StatusBadRequest, "The WebSocket upgrade failed.")
 	}
-	t.ws.SetPingHandler(t.pong)
-	t.ws.SetCloseHandler(ignoreClose)
-	t.start(early)
+	t.start(early, unread)
 	return nil
 }
 
@@ -125,32 +123,34 @@ func (t *wsConn) abandon(cause gateway.Cause) {
 	t.h.sockets.Done()
 }
 
-// hijacker hands the library our socket instead of the server's.
-type hijacker struct {
-	*answer
-	t *wsConn
-}
-
-// Hijack implements http.Hijacker.
-func (w hijacker) Hijack() (net.Conn, *bufio.ReadWriter, error) {
-	conn, buffered, err := http.NewResponseController(w.answer).Hijack()
-	if err != nil {
-		return nil, nil, err
+// hijack takes the connection from the HTTP server, with what it has read of it beyond the request.
+func (t *wsConn) hijack(c *call) (unread []byte, err error) {
+	var conn net.Conn
+	var buffered *bufio.ReadWriter
+	if conn, buffered, err = http.NewResponseController(c.w).Hijack(); err != nil {
+		return nil, err
 	}
-	w.started = true
-	var unread []byte
+	c.w.started = true
 	if n := buffered.Reader.Buffered(); n > 0 {
 		unread = make([]byte, n)
 		_, _ = buffered.Reader.Read(unread) // it is in memory
 	}
 	if !isPatient(conn) {
-		h := w.t.h
+		h := t.h
 		conn = newPatientConn(conn, func() time.Duration { return h.options.Limits().SendTimeout })
 	}
-	w.t.sock.open(conn, unread)
-	w.t.borrowReader()
-	return &w.t.sock, bufio.NewReadWriter(&w.t.in, buffered.Writer), nil
+	t.sock.open(conn, t.look)
+	return unread, nil
 }
 
-// ignoreClose leaves the answer to a Close frame to the connection's own writer.
-func ignoreClose(int, string) error { return nil }
+// keySuffix is what a server adds to the client's key (RFC 6455, section 1.3).
+const keySuffix = "258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
+
+// switching is the answer to an upgrade. Compression is not negotiated (C40).
+func switching(key string) []byte {
+	sum := sha1.Sum([]byte(strings.TrimSpace(key) + keySuffix))
+	answer := make([]byte, 0, 160)
+	answer = append(answer, "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: "...)
+	answer = base64.StdEncoding.AppendEncode(answer, sum[:])
+	return append(answer, "\r\n\r\n"...)
+}

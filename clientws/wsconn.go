@@ -1,12 +1,9 @@
 package clientws
 
 import (
-	"bufio"
 	"sync"
 	"syscall"
 	"time"
-
-	"github.com/gorilla/websocket"
 
 	"github.com/hubgate/hubgate/gateway"
 	"github.com/hubgate/hubgate/hubprotocol"
@@ -24,16 +21,14 @@ type wsConn struct {
 
 	// The reader's.
 
-	ws *websocket.Conn
-	// in is the library's reader. While nothing is read it has no buffer.
-	in   bufio.Reader
-	sock socket
+	sock   socket
+	frames frameReader
 	// deaf: what the client says has no effect any more.
 	deaf bool
 
 	mu sync.Mutex
 	wsState
-	// pumps are the writing goroutines. The reader waits for them at the end.
+	// pumps is the writing goroutine, if there is one. The reader waits for it at the end.
 	pumps sync.WaitGroup
 }
 
@@ -41,10 +36,14 @@ type wsConn struct {
 type wsState struct {
 	// live: the upgrade is answered and the connection has not ended.
 	live bool
-	// woken: there was something to take before the connection was live.
+	// woken: there is something to take that no pump has been started for: the connection is not
+	// live yet, or the pump that runs will look again.
 	woken bool
-	// closeSent: our Close frame has left.
+	// pumping: a pump runs, and never a second one: only one goroutine may write.
+	pumping bool
+	// closeSent: our Close frame has left, and the peer has until closeBy to answer it.
 	closeSent bool
+	closeBy   time.Time
 	// code, if not 0, replaces the close code that follows from the cause.
 	code uint16
 	// cause is why the socket was closed under the reader.
@@ -60,7 +59,7 @@ func (*wsConn) Name() string { return gateway.WebSockets }
 func (t *wsConn) negotiatedV0() bool { return t.v0 }
 
 // Raw implements gateway.DirectTransport.
-func (t *wsConn) Raw() syscall.RawConn { return t.sock.raw }
+func (t *wsConn) Raw() syscall.RawConn { return t.sock.direct() }
 
 // Framing implements gateway.DirectTransport: text for JSON and for what is
 // said before a protocol is known, binary for all others (C29, C30).
@@ -75,16 +74,28 @@ func (t *wsConn) Framing() gateway.Framing {
 func (t *wsConn) Wake() {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	if !t.live {
-		t.woken = true
-		return
-	}
+	t.woken = true
 	t.pumpLocked()
 }
 
+// pumpLocked starts a pump if there is something for it to take.
 func (t *wsConn) pumpLocked() {
+	if !t.live || !t.woken || t.pumping {
+		return
+	}
+	t.woken, t.pumping = false, true
 	t.pumps.Add(1)
 	go t.pump()
+}
+
+// pumped is called by a pump that found nothing to take, and reports whether it may end. A pump
+// that failed or that wrote the last record does not call it: then none may follow.
+func (t *wsConn) pumped() bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.pumping = t.woken
+	t.woken = false
+	return !t.pumping
 }
 
 // Abort implements gateway.Transport.
@@ -105,14 +116,11 @@ func (t *wsConn) stop(cause gateway.Cause) {
 	}
 }
 
-// start makes the connection live. early was posted before it came.
-func (t *wsConn) start(early []byte) {
+// start makes the connection live. early was posted before it came, unread came behind its request.
+func (t *wsConn) start(early, unread []byte) {
 	t.mu.Lock()
-	t.sock.upgraded.Store(true)
 	t.live = true
-	if t.woken {
-		t.pumpLocked()
-	}
+	t.pumpLocked()
 	aborted := t.cause != nil
 	t.mu.Unlock()
 	if aborted {
@@ -120,7 +128,7 @@ func (t *wsConn) start(early []byte) {
 	}
 	// In a fresh goroutine the stack and the buffers of the request are free
 	// as soon as its handler returns.
-	go t.readFrom(early)
+	go t.readFrom(early, unread)
 }
 
 // sayGoodbye reports whether the reader has to wait on left until the pump has
@@ -138,13 +146,32 @@ func (t *wsConn) sayGoodbye(code uint16) (left chan struct{}, wait bool) {
 // saidGoodbye is called when our Close frame has left.
 func (t *wsConn) saidGoodbye() {
 	t.mu.Lock()
+	defer t.mu.Unlock()
 	t.closeSent = true
-	peerWaits := t.left != nil
-	t.leftLocked()
-	t.mu.Unlock()
-	if !peerWaits {
-		_ = t.sock.Conn.SetReadDeadline(time.Now().Add(closeWait)) // fails on a closed socket, which ends the wait too
+	if t.left == nil {
+		t.closeBy = time.Now().Add(closeWait)
+		_ = t.sock.Conn.SetReadDeadline(t.closeBy) // fails on a closed socket, which ends the wait too
 	}
+	t.leftLocked()
+}
+
+// setStay sets the read deadline at which a reader that stays looks around; the zero time is none.
+// False means that the deadline in force is the one for the peer's answer to our Close frame.
+func (t *wsConn) setStay(deadline time.Time) bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.closeSent {
+		return false
+	}
+	_ = t.sock.Conn.SetReadDeadline(deadline) // fails on a closed socket, as the next read does
+	return true
+}
+
+// closeOver reports whether the peer's time to answer our Close frame is over.
+func (t *wsConn) closeOver() bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return !time.Now().Before(t.closeBy)
 }
 
 func (t *wsConn) leftLocked() {

@@ -15,7 +15,13 @@ func (t *wsConn) pump() {
 	buffer := borrowBuffer()
 	defer returnBuffer(buffer)
 	var batch gateway.Batch
-	for t.conn.Take(&batch, batchBytes) {
+	for {
+		if !t.conn.Take(&batch, batchBytes) {
+			if t.pumped() {
+				return
+			}
+			continue
+		}
 		bytes := append((*buffer)[:0], batch.Tail...)
 		bytes = t.appendRecords(bytes, batch.Records)
 		if batch.End != nil {

@@ -1,112 +1,210 @@
 package clientws
 
 import (
-	"bufio"
 	"errors"
-	"io"
-
-	"github.com/gorilla/websocket"
+	"os"
+	"time"
 
 	"github.com/hubgate/hubgate/gateway"
 )
 
-// A stack that has grown does not shrink below 4 KB again, and reading a message
-// needs more than the 2 KB a goroutine starts with. So the goroutine that reads
-// ends when nothing is left to read, and a fresh one parks on the socket: with
-// 10 000 idle clients that is 20 MB of stacks instead of 80. TLS connections
-// cannot be watched from below and are read by one goroutine.
+// A stack that has grown does not shrink below 4 KB again, and handling a message needs more than
+// the 2 KB a goroutine starts with. So the goroutine that reads ends when nothing is left to read,
+// and a fresh one waits for the socket: with 10 000 idle clients that is 20 MB of stacks instead of
+// 80. A reader whose client sends all the time stays instead, for as long as it does.
 
-// readFrom feeds what was posted before the WebSocket came, then reads.
-func (t *wsConn) readFrom(early []byte) {
+const (
+	// stayFor is how long a reader waits for more before it makes way for one with a small stack.
+	// It is also how late the end of a connection may be noticed that came together with bytes:
+	// a read that does not fill its buffer is taken for the last that finds something.
+	stayFor = time.Second
+	// stayAfter is how many turns must follow each other within stayFor before the reader stays.
+	stayAfter = 3
+)
+
+// readFrom feeds what was posted before the WebSocket came and what was read with its request, then
+// reads.
+func (t *wsConn) readFrom(early, unread []byte) {
 	defer t.recover()
-	if len(early) > 0 && t.conn.Feed(early) != nil {
-		t.deaf = true
+	t.sock.lastTurn = time.Now().UnixNano()
+	t.feed(early)
+	if len(unread) > 0 {
+		t.sock.buffer = &readBuffer{rest: unread}
 	}
-	t.sock.more = true // nobody has looked yet
 	t.read()
 }
 
-// parked waits for the client, then reads.
+// parked waits until there is something to read, then reads.
 func (t *wsConn) parked() {
-	t.sock.park()
+	t.sock.mode, t.sock.looked = waiting, false
+	if err := t.sock.raw.Read(t.sock.look); err != nil {
+		t.sock.failed = err
+	}
 	t.readOn()
-}
-
-// borrowReader gives the library's reader a buffer. The library holds on to the
-// reader, so that the buffer has to move from one reader to another.
-func (t *wsConn) borrowReader() {
-	lender := libraryReaders.Get().(*bufio.Reader)
-	t.in, *lender = *lender, bufio.Reader{}
-	t.in.Reset(&t.sock)
-	emptyReaders.Put(lender)
-}
-
-// returnReader takes the buffer of a reader in which nothing is left.
-func (t *wsConn) returnReader() {
-	lender := emptyReaders.Get().(*bufio.Reader)
-	t.in.Reset(nil)
-	*lender, t.in = t.in, bufio.Reader{}
-	libraryReaders.Put(lender)
 }
 
 // readOn is not part of parked, so that its defer costs the waiting stack nothing.
 func (t *wsConn) readOn() {
 	defer t.recover()
-	t.sock.extend()
-	t.borrowReader()
 	t.read()
 }
 
-// read handles messages until there are none, or until the connection ends.
+// read handles what there is, and what follows soon, or everything until the connection ends.
 func (t *wsConn) read() {
-	for {
-		if t.sock.raw != nil && t.in.Buffered() == 0 && t.sock.idle() && !t.sock.fill() {
-			t.returnReader()
-			go t.parked()
-			return
+	s := &t.sock
+	if s.buffer != nil { // what a panic interrupted, or came with the request
+		s.failed = t.takePieces(s.buffer)
+		s.buffer = nil
+	}
+	if s.raw == nil {
+		t.readWaiting()
+		return
+	}
+	s.mode = taking
+	for s.failed == nil {
+		err := s.raw.Read(s.look)
+		if err != nil && s.failed == nil {
+			s.failed = err
 		}
-		if err := t.readMessage(); err != nil {
-			t.leave(err)
-			return
+		if !t.stay(err) {
+			break
 		}
 	}
+	if s.failed != nil {
+		t.leave(s.failed)
+		return
+	}
+	go t.parked()
 }
 
-// readMessage feeds one message, whatever its opcode (C31, C32).
-func (t *wsConn) readMessage() error {
-	_, message, err := t.ws.NextReader()
-	if err != nil || t.deaf {
-		return err
+// stay decides after a turn that ended with err whether this goroutine goes on reading.
+func (t *wsConn) stay(err error) bool {
+	s := &t.sock
+	if s.mode == staying && errors.Is(err, os.ErrDeadlineExceeded) {
+		return t.lookAround()
 	}
-	buffer := readBuffers.Get().(*readBuffer)
-	defer readBuffers.Put(buffer)
-	for {
-		n, err := t.readAvailable(message, buffer[:])
-		if n > 0 && t.conn.Feed(buffer[:n]) != nil {
-			// The connection is ending. Reading goes on, for the peer's Close
-			// frame and because unread input would reset what is still on its way.
-			t.deaf = true
-			return nil
+	if s.failed != nil {
+		return false
+	}
+	now := time.Now()
+	since := now.UnixNano() - s.lastTurn
+	s.lastTurn = now.UnixNano()
+	if since > int64(stayFor) {
+		s.streak = 0
+		return false
+	}
+	if s.streak++; s.streak < stayAfter || !t.setStay(now.Add(stayFor)) {
+		return false
+	}
+	s.mode, s.heard = staying, false
+	return true
+}
+
+// lookAround decides whether a reader whose deadline has passed stays on.
+func (t *wsConn) lookAround() bool {
+	s := &t.sock
+	var next time.Time
+	if s.heard {
+		next = time.Now().Add(stayFor)
+	}
+	if !t.setStay(next) {
+		if t.closeOver() {
+			return false
 		}
-		switch err {
-		case nil:
-		case io.EOF:
-			return nil
+	} else if !s.heard {
+		s.streak, s.failed = 0, nil
+		return false
+	}
+	s.heard, s.failed = false, nil
+	return true
+}
+
+// look is what the socket's poller calls when there may be something to read; false waits.
+func (t *wsConn) look(fd uintptr) bool {
+	if t.sock.mode == waiting {
+		if t.sock.looked {
+			return true
+		}
+		t.sock.looked = true
+		return readable(fd)
+	}
+	return t.take(fd)
+}
+
+// take handles what the socket has. It returns false to wait for more.
+func (t *wsConn) take(fd uintptr) bool {
+	s := &t.sock
+	b := readBuffers.Get().(*readBuffer)
+	s.buffer = b
+	for s.failed == nil {
+		n, err := s.readNow(fd, b.space)
+		if n > 0 {
+			s.heard = true
+			b.rest = b.space[:n]
+			s.failed = t.takePieces(b)
+		}
+		switch {
+		case s.failed != nil:
+		case err == errNothing, err == nil && s.drained(n, len(b.space)):
+			t.giveBack(b)
+			return s.mode != staying
 		default:
+			s.failed = err
+		}
+	}
+	t.giveBack(b)
+	return true
+}
+
+func (t *wsConn) giveBack(b *readBuffer) {
+	t.sock.buffer, b.rest = nil, nil
+	readBuffers.Put(b)
+}
+
+// waitingBuffer is what a connection reads into that cannot be watched from below.
+const waitingBuffer = 1 << 10
+
+// readWaiting reads until the connection ends.
+func (t *wsConn) readWaiting() {
+	s := &t.sock
+	b := &readBuffer{space: make([]byte, waitingBuffer)}
+	for s.failed == nil {
+		n, err := s.Conn.Read(b.space)
+		b.rest, s.buffer = b.space[:n], b
+		s.failed = t.takePieces(b)
+		s.buffer = nil
+		if s.failed == nil {
+			s.failed = err
+		}
+	}
+	t.leave(s.failed)
+}
+
+// takePieces handles what was read, whatever its opcode (C31, C32). An error ends the reading.
+func (t *wsConn) takePieces(b *readBuffer) error {
+	for len(b.rest) > 0 {
+		p, n, err := t.frames.next(b.rest)
+		b.rest = b.rest[n:]
+		if err != nil {
 			return err
 		}
+		switch p.opcode {
+		case opText, opBinary:
+			t.feed(p.payload)
+		case opPing:
+			t.pong(p.payload)
+		}
 	}
+	return nil
 }
 
-// readAvailable reads what there is of a message, at least something: a record
-// that came in one piece is fed in one.
-func (t *wsConn) readAvailable(message io.Reader, b []byte) (n int, err error) {
-	for err == nil && n < len(b) && (n == 0 || t.in.Buffered() > 0 || !t.sock.idle()) {
-		var more int
-		more, err = message.Read(b[n:])
-		n += more
+// feed hands over data of the client. Once the connection is ending what is read has no effect;
+// reading goes on, for the peer's Close frame and because unread input would reset what is still on
+// its way.
+func (t *wsConn) feed(data []byte) {
+	if len(data) > 0 && !t.deaf && t.conn.Feed(data) != nil {
+		t.deaf = true
 	}
-	return n, err
 }
 
 // lostText is what .NET clients and servers say when a socket just ends.
@@ -136,13 +234,13 @@ func (t *wsConn) leave(err error) {
 // why the connection ends as far as the socket tells.
 func (t *wsConn) goodbye(err error) (cause gateway.Cause, polite bool) {
 	cause.Reason = gateway.CloseNormal
-	var closed *websocket.CloseError
+	var broken violation
 	code := uint16(closeNormal)
 	switch {
-	case t.sock.violation != 0:
-		code = t.sock.violation
+	case errors.As(err, &broken):
+		code = uint16(broken)
 		cause = gateway.Cause{Reason: gateway.CloseBadRequest, Text: "The client broke the WebSocket protocol.", AllowReconnect: true}
-	case errors.As(err, &closed) && closed.Code != websocket.CloseAbnormalClosure:
+	case err == error(peerClosed{}):
 	default:
 		cause.Text = lostText
 		return cause, false
@@ -155,12 +253,11 @@ func (t *wsConn) goodbye(err error) (cause gateway.Cause, polite bool) {
 }
 
 // pong answers a ping of the peer.
-func (t *wsConn) pong(payload string) error {
+func (t *wsConn) pong(payload []byte) {
 	if !t.deaf {
 		frame := appendFrameHeader(make([]byte, 0, 2+len(payload)), opPong, len(payload))
 		t.conn.SendFrame(append(frame, payload...))
 	}
-	return nil
 }
 
 // recover ends the one connection that a panic happened on: politely the first
@@ -177,6 +274,7 @@ func (t *wsConn) recover() {
 		return
 	}
 	t.deaf = true
+	t.setStay(time.Time{})
 	t.conn.Close(internalCause)
 	go t.readDeaf()
 }
