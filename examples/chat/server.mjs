@@ -8,8 +8,8 @@ import { readFile } from 'node:fs/promises';
 import { createServer } from 'node:http';
 
 const hub = 'chat';
-const port = Number(process.env.PORT ?? 7071);
-const { endpoint, key } = parse(process.env.HUBGATE_CONNECTION_STRING ??
+const port = Number(process.env.PORT ?? 7071), host = process.env.HOST ?? 'localhost'; // HOST=0.0.0.0 in a container
+const { endpoint, clientEndpoint, key } = parse(process.env.HUBGATE_CONNECTION_STRING ??
   'Endpoint=http://localhost;Port=8888;AccessKey=ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789ABCDEFGH;Version=1.0;');
 
 function parse(connectionString) {
@@ -17,7 +17,9 @@ function parse(connectionString) {
     const at = p.indexOf('=');
     return [p.slice(0, at).toLowerCase(), p.slice(at + 1)];
   }));
-  return { endpoint: parts.endpoint.replace(/\/$/, '') + (parts.port ? ':' + parts.port : ''), key: parts.accesskey };
+  const endpoint = parts.endpoint.replace(/\/$/, '') + (parts.port ? ':' + parts.port : '');
+  // In a container the gateway has one name for this server and another one for browsers.
+  return { endpoint, clientEndpoint: parts.clientendpoint?.replace(/\/$/, '') ?? endpoint, key: parts.accesskey };
 }
 
 // sign makes a JSON Web Token: for clients the audience is their URL, for REST the request's.
@@ -81,7 +83,7 @@ async function serve(request, response) {
   const url = new URL(request.url, 'http://localhost');
   if (request.method === 'POST' && url.pathname === '/chat/negotiate') {
     // An example believes everybody; an application puts the user here who is signed in.
-    const client = `${endpoint}/client/?hub=${hub}`;
+    const client = `${clientEndpoint}/client/?hub=${hub}`;
     const accessToken = sign({ aud: client, 'asrs.s.uid': url.searchParams.get('user') ?? 'somebody' });
     response.writeHead(200, { 'content-type': 'application/json' });
     return response.end(JSON.stringify({ url: client, accessToken }));
@@ -103,4 +105,4 @@ createServer((request, response) => serve(request, response).catch(error => {
   console.error(error);
   if (!response.headersSent) response.writeHead(500);
   response.end();
-})).listen(port, 'localhost', () => console.log(`chat: http://localhost:${port}/?user=ann`));
+})).listen(port, host, () => console.log(`chat: http://localhost:${port}/?user=ann`));

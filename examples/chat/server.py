@@ -17,6 +17,8 @@ SETTINGS = dict(
     ).split(";") if part))
 KEY = SETTINGS["accesskey"].encode()
 ENDPOINT = SETTINGS["endpoint"].rstrip("/") + (":" + SETTINGS["port"] if "port" in SETTINGS else "")
+# In a container the gateway has one name for this server and another one for browsers.
+CLIENT_ENDPOINT = SETTINGS.get("clientendpoint", ENDPOINT).rstrip("/")
 
 
 def sign(**claims):
@@ -76,7 +78,7 @@ class Handler(BaseHTTPRequestHandler):
         if url.path == "/chat/negotiate":
             # An example believes everybody; an application puts the user here who is signed in.
             user = urllib.parse.parse_qs(url.query).get("user", ["somebody"])[0]
-            client = f"{ENDPOINT}/client/?hub={HUB}"
+            client = f"{CLIENT_ENDPOINT}/client/?hub={HUB}"
             token = sign(**{"aud": client, "asrs.s.uid": user})
             self.answer(200, json.dumps({"url": client, "accessToken": token}).encode())
         elif url.path.startswith("/hook/"):
@@ -114,6 +116,6 @@ class Handler(BaseHTTPRequestHandler):
 
 if __name__ == "__main__":
     port = int(os.environ.get("PORT", 7071))
-    server = ThreadingHTTPServer(("localhost", port), Handler)
+    server = ThreadingHTTPServer((os.environ.get("HOST", "localhost"), port), Handler)
     print(f"chat: http://localhost:{port}/?user=ann", flush=True)
     server.serve_forever()

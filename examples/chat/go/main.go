@@ -29,7 +29,10 @@ const hub = "chat"
 // server knows the gateway from its connection string.
 type server struct {
 	endpoint string
-	key      []byte
+	// clientEndpoint is what browsers connect to: in a container the gateway has
+	// one name for this server and another one for them.
+	clientEndpoint string
+	key            []byte
 }
 
 func main() {
@@ -42,7 +45,7 @@ func main() {
 	})
 	http.Handle("GET /", http.FileServer(http.Dir("public")))
 	port := cmp.Or(os.Getenv("PORT"), "7071")
-	listener, err := net.Listen("tcp", "localhost:"+port)
+	listener, err := net.Listen("tcp", net.JoinHostPort(cmp.Or(os.Getenv("HOST"), "localhost"), port))
 	if err != nil {
 		log.Fatal(err)
 	}
@@ -57,6 +60,8 @@ func parse(connectionString string) *server {
 		switch strings.ToLower(name) {
 		case "endpoint":
 			s.endpoint = strings.TrimRight(value, "/")
+		case "clientendpoint":
+			s.clientEndpoint = strings.TrimRight(value, "/")
 		case "port":
 			port = ":" + value
 		case "accesskey":
@@ -64,6 +69,7 @@ func parse(connectionString string) *server {
 		}
 	}
 	s.endpoint += port
+	s.clientEndpoint = cmp.Or(s.clientEndpoint, s.endpoint)
 	return s
 }
 
@@ -121,7 +127,7 @@ func (s *server) broadcast(target string, arguments ...any) error {
 // negotiate sends a client on to the gateway with a token of its own. An example
 // believes everybody; an application puts the user here who is signed in.
 func (s *server) negotiate(w http.ResponseWriter, r *http.Request) {
-	client := s.endpoint + "/client/?hub=" + hub
+	client := s.clientEndpoint + "/client/?hub=" + hub
 	user := cmp.Or(r.URL.Query().Get("user"), "somebody")
 	w.Header().Set("Content-Type", "application/json")
 	json.NewEncoder(w).Encode(map[string]string{
