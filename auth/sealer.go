@@ -14,6 +14,7 @@ import (
 	"fmt"
 	"math"
 	"strings"
+	"sync/atomic"
 	"time"
 )
 
@@ -34,14 +35,48 @@ var ErrNotOurs = errors.New("connection token is not ours")
 //
 // One key should seal no more than 2^32 tokens: nonces are 96 random bits.
 type Sealer struct {
+	keys atomic.Pointer[[]sealingKey]
+}
+
+// sealingKey is what is made of one key.
+type sealingKey struct {
 	aead cipher.AEAD
 	// mac is the key of the marks in ids of version 0.
 	mac []byte
 }
 
-// NewSealer returns a Sealer for a key of 32 bytes. The key is neither an
-// access key nor ever sent to anybody outside the gateway's own nodes.
-func NewSealer(key []byte) (*Sealer, error) {
+// NewSealer returns a Sealer for keys of 32 bytes, at least one. The first one
+// seals, all of them open. Nodes that share their keys open each other's tokens.
+// A key is neither an access key nor ever sent to anybody outside the gateway's
+// own nodes.
+func NewSealer(keys ...[]byte) (*Sealer, error) {
+	s := new(Sealer)
+	if err := s.Use(keys...); err != nil {
+		return nil, err
+	}
+	return s, nil
+}
+
+// Use replaces the keys, as NewSealer takes them. To replace a key without an
+// interruption, every node must open with the new key before any seals with it.
+// After an error the keys stay as they were.
+func (s *Sealer) Use(keys ...[]byte) error {
+	if len(keys) == 0 {
+		return errors.New("no sealing key")
+	}
+	made := make([]sealingKey, len(keys))
+	for i, key := range keys {
+		one, err := newSealingKey(key)
+		if err != nil {
+			return err
+		}
+		made[i] = *one
+	}
+	s.keys.Store(&made)
+	return nil
+}
+
+func newSealingKey(key []byte) (*sealingKey, error) {
 	if len(key) != SealerKeyBytes {
 		return nil, fmt.Errorf("sealing key has %d bytes, want %d", len(key), SealerKeyBytes)
 	}
@@ -57,7 +92,7 @@ func NewSealer(key []byte) (*Sealer, error) {
 	if err != nil {
 		return nil, fmt.Errorf("sealing key: %w", err)
 	}
-	return &Sealer{aead: aead, mac: mac}, nil
+	return &sealingKey{aead: aead, mac: mac}, nil
 }
 
 // NewSealerKey returns a random key for NewSealer.
@@ -73,7 +108,7 @@ func NewSealerKey() []byte {
 func (s *Sealer) Seal(id string, expires time.Time, hub, user string) string {
 	plain := binary.AppendUvarint(make([]byte, 0, binary.MaxVarintLen64+len(id)), uint64(max(0, expires.Unix())))
 	plain = append(plain, id...)
-	sealed := s.aead.Seal(nil, nil, plain, boundTo(hub, user))
+	sealed := (*s.keys.Load())[0].aead.Seal(nil, nil, plain, boundTo(hub, user))
 	return base64.RawURLEncoding.EncodeToString(sealed)
 }
 
@@ -81,7 +116,8 @@ func (s *Sealer) Seal(id string, expires time.Time, hub, user string) string {
 // the token has expired is for the caller to say: it matters only when the
 // connection does not exist yet.
 func (s *Sealer) Open(token, hub, user string) (id string, expires time.Time, err error) {
-	longest := s.aead.Overhead() + binary.MaxVarintLen64 + maxSealedID
+	keys := *s.keys.Load()
+	longest := keys[0].aead.Overhead() + binary.MaxVarintLen64 + maxSealedID
 	if len(token) > base64.RawURLEncoding.EncodedLen(longest) || strings.ContainsAny(token, "\r\n") {
 		return "", time.Time{}, ErrNotOurs
 	}
@@ -90,7 +126,12 @@ func (s *Sealer) Open(token, hub, user string) (id string, expires time.Time, er
 	if err != nil {
 		return "", time.Time{}, ErrNotOurs
 	}
-	plain, err := s.aead.Open(nil, nil, sealed, boundTo(hub, user))
+	var plain []byte
+	for _, key := range keys {
+		if plain, err = key.aead.Open(nil, nil, sealed, boundTo(hub, user)); err == nil {
+			break
+		}
+	}
 	if err != nil {
 		return "", time.Time{}, ErrNotOurs
 	}
@@ -108,7 +149,7 @@ func (s *Sealer) Open(token, hub, user string) (id string, expires time.Time, er
 // arguments are those of Seal.
 func (s *Sealer) NewMarkedID(node string, expires time.Time, hub, user string) string {
 	id := NewConnectionID(node)
-	return id + s.mark(id, uint32(max(0, min(expires.Unix(), math.MaxUint32))), hub, user)
+	return id + (*s.keys.Load())[0].mark(id, uint32(max(0, min(expires.Unix(), math.MaxUint32))), hub, user)
 }
 
 // OpenMarked returns until when an id of NewMarkedID may create the connection.
@@ -123,10 +164,12 @@ func (s *Sealer) OpenMarked(marked, hub, user string) (expires time.Time, err er
 		return time.Time{}, ErrNotOurs
 	}
 	until := binary.BigEndian.Uint32(decoded)
-	if subtle.ConstantTimeCompare([]byte(mark), []byte(s.mark(id, until, hub, user))) != 1 {
-		return time.Time{}, ErrNotOurs
+	for _, key := range *s.keys.Load() {
+		if subtle.ConstantTimeCompare([]byte(mark), []byte(key.mark(id, until, hub, user))) == 1 {
+			return time.Unix(int64(until), 0), nil
+		}
 	}
-	return time.Unix(int64(until), 0), nil
+	return time.Time{}, ErrNotOurs
 }
 
 // A mark is the second of expiry and a truncated HMAC-SHA256, in base64url.
@@ -135,9 +178,9 @@ const (
 	markLength = markBytes * 4 / 3
 )
 
-func (s *Sealer) mark(id string, until uint32, hub, user string) string {
+func (k *sealingKey) mark(id string, until uint32, hub, user string) string {
 	seconds := binary.BigEndian.AppendUint32(nil, until)
-	mac := hmac.New(sha256.New, s.mac)
+	mac := hmac.New(sha256.New, k.mac)
 	mac.Write(seconds)
 	mac.Write(binary.AppendUvarint(nil, uint64(len(id))))
 	mac.Write([]byte(id))

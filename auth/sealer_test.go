@@ -127,6 +127,28 @@ func TestSealerKeys(t *testing.T) {
 	require.NoError(t, err)
 	_, _, err = two.Open(one.Seal("id", time.Now(), "h", "u"), "h", "u")
 	require.NoError(t, err, "another node with the same key opens it")
+	t.Run("keys are replaced without an interruption", func(t *testing.T) {
+		next := auth.NewSealerKey()
+		token, id := one.Seal("id", time.Now(), "h", "u"), one.NewMarkedID("n", time.Now(), "h", "u")
+		opens := func(ok bool, token, id string) {
+			_, _, errToken := one.Open(token, "h", "u")
+			_, errID := one.OpenMarked(id, "h", "u")
+			require.Equal(t, []bool{ok, ok}, []bool{errToken == nil, errID == nil})
+		}
+		require.NoError(t, one.Use(key, next))
+		_, _, err = two.Open(one.Seal("id", time.Now(), "h", "u"), "h", "u")
+		require.NoError(t, err, "the first key seals")
+		require.NoError(t, one.Use(next, key))
+		opens(true, token, id)
+		opens(true, one.Seal("id", time.Now(), "h", "u"), one.NewMarkedID("n", time.Now(), "h", "u"))
+		_, _, err = two.Open(one.Seal("id", time.Now(), "h", "u"), "h", "u")
+		require.Error(t, err)
+		require.NoError(t, one.Use(next))
+		opens(false, token, id)
+		require.Error(t, one.Use())
+		require.Error(t, one.Use(next, []byte("short")))
+		opens(true, one.Seal("id", time.Now(), "h", "u"), one.NewMarkedID("n", time.Now(), "h", "u"))
+	})
 	for _, length := range []int{0, 16, 31, 33} {
 		_, err := auth.NewSealer(make([]byte, length))
 		require.Error(t, err)

@@ -21,6 +21,9 @@ type Options struct {
 	Sealer   *auth.Sealer
 	// Node is this node's tag in the connection ids it makes.
 	Node string
+	// Forwarder carries requests for connections of other nodes to them. Nil means
+	// that there is no other node.
+	Forwarder Forwarder
 	// Origins returns the origins that browsers may come from; "*" is any.
 	// Nil means any.
 	Origins func() []string
@@ -194,7 +197,7 @@ func (h *Handler) connect(c *call) error {
 	default:
 		return errMethod
 	}
-	if err := c.authenticate(); err != nil {
+	if forwarded, err := h.forward(c, c.authenticate()); forwarded || err != nil {
 		return err
 	}
 	if needsID && !c.query.hasID {

@@ -1,0 +1,62 @@
+package clientws
+
+import (
+	"net/http"
+
+	"github.com/hubgate/hubgate/auth"
+)
+
+// Forwarder carries requests to the node on which their connection lives. Its
+// methods are called concurrently.
+type Forwarder interface {
+	// Forward has the request answered by the handler of the node with the tag,
+	// body, headers and upgrade included. An error means that the node cannot be
+	// reached and that nothing was written.
+	Forward(w http.ResponseWriter, r *http.Request, node string) error
+}
+
+// owner returns the tag of the node on which the connection that the request
+// names lives or will live: the one in its id, given at negotiation. It is ""
+// if that is this node, or if the id is none that any node has given to the user.
+func (h *Handler) owner(c *call, user string) string {
+	if !c.query.hasID || c.hub == "" || h.posted.get(c.query.id) != nil {
+		return ""
+	}
+	id, _, err := h.options.Sealer.Open(c.query.id, c.hub, user)
+	if err != nil {
+		if _, err := h.options.Sealer.OpenMarked(c.query.id, c.hub, user); err != nil {
+			return ""
+		}
+		id = c.query.id
+	}
+	if node := auth.NodeOf(id); node != h.options.Node {
+		return node
+	}
+	return ""
+}
+
+// forward hands the request over if its connection lives on another node, and
+// reports whether it did. refusal is why this node would refuse the request:
+// the owner may know better, since a connection outlives its token there.
+func (h *Handler) forward(c *call, refusal error) (bool, error) {
+	if h.options.Forwarder == nil {
+		return false, refusal
+	}
+	var user string
+	if refusal == nil {
+		user = c.claims.UserID
+	} else {
+		user, _ = h.options.Verifier.UnverifiedUser(c.token)
+	}
+	node := h.owner(c, user)
+	if node == "" {
+		return false, refusal
+	}
+	clear(c.w.Header()) // the owner sets its own
+	if err := h.options.Forwarder.Forward(c.w, c.r, node); err != nil {
+		h.log.Warn("request not forwarded", "node", node, "error", err)
+		h.allowOrigin(c.w.Header(), c.r)
+		return true, errUnknownID
+	}
+	return true, nil
+}

@@ -1,0 +1,114 @@
+package clientws
+
+import (
+	"errors"
+	"net/http"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/hubgate/hubgate/auth"
+)
+
+// handlers is a Forwarder within one process.
+type handlers struct {
+	byNode    map[string]*fixture
+	forwarded atomic.Int32
+}
+
+func (h *handlers) Forward(w http.ResponseWriter, r *http.Request, node string) error {
+	f := h.byNode[node]
+	if f == nil {
+		return errors.New("no such node")
+	}
+	h.forwarded.Add(1)
+	f.h.ServeHTTP(w, r)
+	return nil
+}
+
+// twoNodes returns two nodes that share the keys of their sealers.
+func twoNodes(t *testing.T, keys func() []auth.Secret) (one, two *fixture, between *handlers) {
+	sealer, err := auth.NewSealer(auth.NewSealerKey())
+	require.NoError(t, err)
+	between = &handlers{byNode: make(map[string]*fixture)}
+	node := func(name string) *fixture {
+		f := newFixture(t, func(_ *fixture, o *Options) {
+			o.Node, o.Sealer, o.Forwarder = name, sealer, between
+			o.Verifier = auth.NewVerifier(auth.VerifierOptions{Keys: keys})
+		})
+		between.byNode[name] = f
+		return f
+	}
+	return node("one"), node("two"), between
+}
+
+func TestForwarding(t *testing.T) {
+	key := []auth.Secret{testKey}
+	one, two, between := twoNodes(t, func() []auth.Secret { return key })
+	alone := func(t *testing.T) {
+		require.Equal(t, []int{1, 0}, []int{one.gw.Connections("chat"), two.gw.Connections("chat")},
+			"the connection lives on the node of its id, and only there")
+	}
+	t.Run("polls, posts and the end, also when the token is good no more", func(t *testing.T) {
+		for _, query := range []string{"negotiateVersion=1", ""} {
+			token := one.user("u")
+			n := one.negotiateVersion(token, query)
+			here, there := &pollClient{f: one, n: n, token: token}, &pollClient{f: two, n: n, token: token}
+			require.Equal(t, 200, there.poll().status, "the first poll comes to the wrong node")
+			alone(t)
+			held := one.async(here.get())
+			require.Equal(t, 200, there.post(jsonHandshake).status)
+			require.Equal(t, "{}\x1e", (<-held).body)
+			one.send("hello")
+			require.Equal(t, messageRecord("hello"), there.poll().body)
+			alone(t)
+			key = []auth.Secret{"another key of more than thirty-two bytes"}
+			require.Equal(t, 200, there.post(`{"type":6}`+"\x1e").status)
+			require.Equal(t, 202, there.delete().status)
+			require.Equal(t, 401, there.poll().status)
+			key = []auth.Secret{testKey}
+			require.Equal(t, 404, there.poll().status)
+			require.Zero(t, two.gw.Connections("chat"))
+		}
+	})
+	t.Run("event streams and what is posted to them", func(t *testing.T) {
+		token := one.user("u")
+		n := one.negotiate(token)
+		early := &pollClient{f: two, n: n, token: token}
+		require.Equal(t, 200, early.post(jsonHandshake).status)
+		s := two.openEventsOf(n, token, map[string]string{"Origin": "http://page.example"})
+		require.Equal(t, []string{"http://page.example"}, s.header.Values("Access-Control-Allow-Origin"), "once")
+		alone(t)
+		s.wantEvent("{}\x1e")
+		one.send("hello")
+		s.wantEvent(messageRecord("hello"))
+		require.Equal(t, 409, one.do(request{method: "GET", query: n.query(), token: token, header: map[string]string{"Accept": "text/event-stream"}}).status)
+		s.close()
+		one.waitFor(t, "closed "+n.ConnectionID)
+	})
+	t.Run("WebSockets", func(t *testing.T) {
+		token := one.user("u")
+		n := one.negotiate(token)
+		ws := two.dial(n.query() + "&access_token=" + token)
+		ws.say(jsonHandshake)
+		ws.want("{}\x1e")
+		alone(t)
+		require.NoError(t, ws.Close())
+		one.waitFor(t, "closed "+n.ConnectionID)
+	})
+	t.Run("another user's connection is nobody's", func(t *testing.T) {
+		n := one.negotiate(one.user("u"))
+		before := between.forwarded.Load()
+		require.Equal(t, 404, two.do(request{method: "GET", query: n.query(), token: two.user("v")}).status)
+		require.Equal(t, before, between.forwarded.Load())
+	})
+	t.Run("a node that is gone", func(t *testing.T) {
+		token := one.user("u")
+		gone := one.h.options.Sealer.Seal(auth.NewConnectionID("three"), time.Now().Add(time.Minute), "chat", "u")
+		res := one.do(request{method: "GET", query: "hub=chat&id=" + gone, token: token, header: map[string]string{"Origin": "http://page.example"}})
+		require.Equal(t, 404, res.status)
+		require.Equal(t, "http://page.example", res.header.Get("Access-Control-Allow-Origin"))
+	})
+}
