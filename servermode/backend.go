@@ -13,6 +13,7 @@ import (
 	"context"
 	"log/slog"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/hubgate/hubgate/auth"
@@ -94,6 +95,14 @@ type Backend struct {
 	names   protocolNames
 	counts  counters
 
+	// servers chooses hub servers; it is hubs, as long as all of them are on this node.
+	servers directory
+	start   time.Time
+	// held is the bytes of records that are held back for the next hub server of their client.
+	held atomic.Int64
+	// roomy holds one signal: hub servers have room for clients that wait.
+	roomy chan struct{}
+
 	mu     sync.Mutex
 	closed bool
 	conns  map[*serverConn]struct{} // those before their handshake too
@@ -116,7 +125,22 @@ func New(opts Options) *Backend {
 	if opts.Logger == nil {
 		opts.Logger = slog.New(slog.DiscardHandler)
 	}
-	return &Backend{opts: opts, log: opts.Logger, conns: make(map[*serverConn]struct{}), stop: make(chan struct{})}
+	b := &Backend{opts: opts, log: opts.Logger, start: time.Now(), roomy: make(chan struct{}, 1),
+		conns: make(map[*serverConn]struct{}), stop: make(chan struct{})}
+	b.servers = &b.hubs
+	return b
+}
+
+// now is the time since the Backend was made. All deadlines are in it: unlike the clock on the
+// wall it makes no steps.
+func (b *Backend) now() time.Duration { return time.Since(b.start) }
+
+// callRoomy makes the sweeper look at clients that wait for a hub server with room.
+func (b *Backend) callRoomy() {
+	select {
+	case b.roomy <- struct{}{}:
+	default:
+	}
 }
 
 // Use gives the Backend the gateway that was made with it. It is called once,

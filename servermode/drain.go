@@ -3,29 +3,27 @@ package servermode
 import "github.com/hubgate/hubgate/serviceprotocol"
 
 const (
-	leavingNot int32 = iota
-	// leavingStay: no new clients; those it has stay (fin:0, fin:2).
-	leavingStay
-	// leavingMigrate: its clients move to other hub servers (fin:1).
-	leavingMigrate
+	finNone int32 = iota
+	// finStay: no new clients; those it has stay (fin:0, fin:2).
+	finStay
+	// finMigrate: its clients move to other hub servers (fin:1).
+	finMigrate
 )
 
 // draining reports whether the connection gets no new clients.
-func (sc *serverConn) draining() bool { return sc.leaving.Load() != leavingNot }
+func (sc *serverConn) draining() bool { return sc.fin.Load() != finNone }
 
 // drain obeys a hub server that leaves, and says so each time (H74).
 func (sc *serverConn) drain(fin serviceprotocol.Fin) {
-	leaving := leavingStay
+	leaving := finStay
 	if fin == serviceprotocol.FinMigrate {
-		leaving = leavingMigrate
+		leaving = finMigrate
 	}
-	if sc.leaving.Swap(leaving) == leavingNot {
+	if sc.fin.Swap(leaving) == finNone {
 		sc.log.Info("hub server leaves", "fin", string(fin), "clients", sc.clients.count())
 	}
 	sc.out.put(serviceprotocol.FinAckPing())
-	if leaving == leavingMigrate {
-		for _, s := range sc.clients.all() {
-			s.beginMove()
-		}
+	if leaving == finMigrate {
+		sc.moveClients()
 	}
 }

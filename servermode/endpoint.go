@@ -43,7 +43,8 @@ func (b *Backend) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		b.refuseRequest(w, r, errNoUpgrade)
 		return
 	}
-	sc.open(ws)
+	defer ws.Close() // also if something panics
+	sc.attach(ws)
 	if !ok {
 		sc.refuse(refusal, nil)
 		return
@@ -72,10 +73,10 @@ func (b *Backend) authenticate(r *http.Request) (*serverConn, error) {
 		hub: strings.ToLower(name), cid: query.Get("cid"), target: query.Get("target"),
 		serverID: claims.ServerID, agent: r.Header.Get("Asrs-User-Agent"), remote: r.RemoteAddr,
 	}}
-	if sc.serverID == "" {
-		sc.serverID = r.Header.Get("X-ASRS-Server-Id")
+	if sc.peer.serverID == "" {
+		sc.peer.serverID = r.Header.Get("X-ASRS-Server-Id")
 	}
-	sc.log = b.log.With("hub", sc.hub, "server", clip(sc.serverID), "cid", clip(sc.cid))
+	sc.log = b.log.With("hub", sc.peer.hub, "server", clip(sc.peer.serverID), "cid", clip(sc.peer.cid))
 	return sc, nil
 }
 

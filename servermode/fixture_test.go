@@ -401,3 +401,9 @@ func count(c *gatewaytest.Client, text string) int {
 	}
 	return n
 }
+
+// required is a client that may be on one hub server only.
+func required(id, server string) gatewaytest.Options {
+	return gatewaytest.Options{ID: id, Identity: gateway.Identity{TokenClaims: []gateway.Claim{
+		{Type: "asrs.s.sn", Value: server}, {Type: "asrs.s.ssticky", Value: "Required"}}}}
+}

@@ -9,9 +9,8 @@ import (
 	"github.com/hubgate/hubgate/serviceprotocol"
 )
 
-// handshake reads the hub server's first message and answers it: nothing is
-// sent before, and a refusal says why (H23, H29). True means that the
-// connection is established.
+// handshake reads the hub server's first message: nothing is sent before, and a refusal says why
+// (H23, H29). True means that the connection may be established.
 func (sc *serverConn) handshake() bool {
 	_ = sc.ws.SetReadDeadline(sc.clock.opened.Add(handshakeTimeout))
 	body, err := sc.reader.stream.Next()
@@ -35,18 +34,26 @@ func (sc *serverConn) handshake() bool {
 		sc.refuse(refusal, nil)
 		return false
 	}
-	sc.kind, sc.level = request.Kind, request.MigrationLevel
-	sc.out.put(&serviceprotocol.HandshakeResponse{ConnectionID: sc.cid})
+	sc.peer.kind, sc.peer.level = request.Kind, request.MigrationLevel
+	return true
+}
+
+// establish lets the connection take part. The answer is the first that its writer has to send.
+func (sc *serverConn) establish() {
+	sc.out.put(&serviceprotocol.HandshakeResponse{ConnectionID: sc.peer.cid})
 	sc.b.counts.opened.Add(1)
-	sc.log.Info("server connection opened", "kind", kindName(sc.kind), "migration", sc.level, "agent", clip(sc.agent), "remote", sc.remote)
+	sc.log.Info("server connection opened", "kind", kindName(sc.peer.kind), "migration", sc.peer.level, "agent", clip(sc.peer.agent), "remote", sc.peer.remote)
 	sc.clock.established.Store(true)
 	sc.b.hubs.add(sc)
 	// The mode may have changed since check, when this connection was not in the table.
-	if sc.check(request) == RefusedMode {
+	if !sc.mayConnect(sc.peer.kind) {
 		sc.end(EndModeSwitched, nil)
 	}
-	sc.b.takeWaiting(sc.hub)
-	return true
+}
+
+// mayConnect reports whether the hub's mode allows connections of that kind.
+func (sc *serverConn) mayConnect(kind serviceprotocol.ConnectionKind) bool {
+	return kind == serviceprotocol.KindWeak || sc.b.opts.Mode(sc.peer.hub) != ModeServerless
 }
 
 // check says why the request is refused, "" if it is not.
@@ -56,9 +63,9 @@ func (sc *serverConn) check(r *serviceprotocol.HandshakeRequest) Refusal {
 		return RefusedVersion
 	case r.Kind < serviceprotocol.KindDefault || r.Kind > serviceprotocol.KindWeak:
 		return RefusedKind
-	case r.Kind != serviceprotocol.KindWeak && sc.b.opts.Mode(sc.hub) == ModeServerless:
+	case !sc.mayConnect(r.Kind):
 		return RefusedMode
-	case r.Kind == serviceprotocol.KindOnDemand && sc.target != "" && sc.target != sc.b.opts.Node:
+	case r.Kind == serviceprotocol.KindOnDemand && sc.peer.target != "" && sc.peer.target != sc.b.opts.Node:
 		return RefusedTarget
 	}
 	return ""
@@ -67,7 +74,11 @@ func (sc *serverConn) check(r *serviceprotocol.HandshakeRequest) Refusal {
 // refuse answers with an error and ends the connection, which was never established.
 func (sc *serverConn) refuse(r Refusal, err error) {
 	sc.b.counts.refuse(r)
-	sc.log.Info("server connection refused", "reason", string(r), "err", err, "remote", sc.remote)
+	about := []any{"reason", string(r), "remote", sc.peer.remote}
+	if err != nil {
+		about = append(about, "err", err)
+	}
+	sc.log.Info("server connection refused", about...)
 	response := serviceprotocol.HandshakeResponse{Error: refusalTexts[r]}
 	_ = sc.ws.SetWriteDeadline(time.Now().Add(time.Second))
 	_ = sc.ws.WriteMessage(websocket.BinaryMessage, response.Append(nil)) // it may be gone already

@@ -2,11 +2,9 @@ package servermode
 
 import (
 	"slices"
-	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
-
-	"github.com/hubgate/hubgate/serviceprotocol"
 )
 
 // hub is one hub's established server connections.
@@ -15,14 +13,19 @@ type hub struct {
 
 	mu      sync.Mutex
 	servers []*serverConn
-	// waiting are clients whose server connection was lost, and until when.
-	waiting map[*session]time.Time
+	// waiting are clients whose server connection was lost, and until when (Backend.now).
+	waiting map[*session]time.Duration
+	// settled is when waiting clients may be given to server connections: the first one that comes
+	// to a hub waits for others of its process, so that the clients are spread over them.
+	settled time.Duration
 }
 
 // hubTable holds the hubs that have server connections or waiting clients.
 type hubTable struct {
 	mu   sync.RWMutex
 	hubs map[string]*hub
+	// waiting counts the waiting clients of all hubs.
+	waiting atomic.Int64
 }
 
 // get returns the hub, nil if it has neither.
@@ -38,7 +41,7 @@ func (t *hubTable) update(key string, change func(*hub)) {
 	defer t.mu.Unlock()
 	h := t.hubs[key]
 	if h == nil {
-		h = &hub{key: key, waiting: make(map[*session]time.Time)}
+		h = &hub{key: key, waiting: make(map[*session]time.Duration)}
 		if t.hubs == nil {
 			t.hubs = make(map[string]*hub)
 		}
@@ -46,7 +49,9 @@ func (t *hubTable) update(key string, change func(*hub)) {
 	}
 	h.mu.Lock()
 	defer h.mu.Unlock()
+	before := len(h.waiting)
 	change(h)
+	t.waiting.Add(int64(len(h.waiting) - before))
 	if len(h.servers) == 0 && len(h.waiting) == 0 {
 		delete(t.hubs, key)
 	}
@@ -63,68 +68,19 @@ func (t *hubTable) all() []*hub {
 }
 
 func (t *hubTable) add(sc *serverConn) {
-	t.update(sc.hub, func(h *hub) { h.servers = append(h.servers, sc) })
-}
-
-func (t *hubTable) remove(sc *serverConn) {
-	t.update(sc.hub, func(h *hub) {
-		h.servers = slices.DeleteFunc(h.servers, func(have *serverConn) bool { return have == sc })
+	t.update(sc.peer.hub, func(h *hub) {
+		takes := func(have *serverConn) bool { return !have.isWeak() && !have.draining() }
+		if len(h.waiting) > 0 && !slices.ContainsFunc(h.servers, takes) {
+			h.settled = sc.b.now() + settle
+		}
+		h.servers = append(h.servers, sc)
 	})
 }
 
-// wish is what a client asks of the server connection it is to get.
-type wish struct {
-	// server is a server id, "" for any; required allows no other.
-	server   string
-	required bool
-	// not is a server id that the client leaves.
-	not string
-	// level is the least migration level.
-	level int32
-	// weak allows Weak connections as the last resort.
-	weak bool
-}
-
-// hubServerAgent is how the user agents of hub servers begin, as opposed to
-// those of clients of the management library (section 8.3).
-const hubServerAgent = "Microsoft.Azure.SignalR/"
-
-// choose returns the server connection with the fewest clients that fits, nil if none does.
-func (t *hubTable) choose(key string, w wish) *serverConn {
-	h := t.get(key)
-	if h == nil {
-		return nil
-	}
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	if w.server != "" {
-		named := func(sc *serverConn) bool { return sc.serverID == w.server && w.fits(sc) }
-		if best := h.least(named); best != nil || w.required {
-			return best
-		}
-	}
-	if best := h.least(w.fits); best != nil || !w.weak {
-		return best
-	}
-	if slices.ContainsFunc(h.servers, func(sc *serverConn) bool { return sc.kind != serviceprotocol.KindWeak }) {
-		return nil
-	}
-	return h.least(func(sc *serverConn) bool { return strings.HasPrefix(sc.agent, hubServerAgent) && sc.serverID != w.not })
-}
-
-func (w wish) fits(sc *serverConn) bool {
-	return sc.kind != serviceprotocol.KindWeak && !sc.draining() && sc.level >= w.level && (w.not == "" || sc.serverID != w.not)
-}
-
-// least returns the fitting server connection with the fewest clients.
-func (h *hub) least(fits func(*serverConn) bool) *serverConn {
-	var best *serverConn
-	for _, sc := range h.servers {
-		if fits(sc) && (best == nil || sc.clients.count() < best.clients.count()) {
-			best = sc
-		}
-	}
-	return best
+func (t *hubTable) remove(sc *serverConn) {
+	t.update(sc.peer.hub, func(h *hub) {
+		h.servers = slices.DeleteFunc(h.servers, func(have *serverConn) bool { return have == sc })
+	})
 }
 
 // byServerID returns a connection of the process with that server id, nil if there is none.
@@ -135,8 +91,16 @@ func (t *hubTable) byServerID(key, id string) *serverConn {
 	}
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	return h.least(func(sc *serverConn) bool { return sc.serverID == id })
+	for _, sc := range h.servers {
+		if sc.peer.serverID == id {
+			return sc
+		}
+	}
+	return nil
 }
+
+// knows implements directory.
+func (t *hubTable) knows(key, id string) bool { return t.byServerID(key, id) != nil }
 
 // serverIDs returns the ids of the hub's servers, each once, sorted.
 func (t *hubTable) serverIDs(key string) []string {
@@ -148,7 +112,7 @@ func (t *hubTable) serverIDs(key string) []string {
 	defer h.mu.Unlock()
 	ids := make([]string, 0, len(h.servers))
 	for _, sc := range h.servers {
-		ids = append(ids, sc.serverID)
+		ids = append(ids, sc.peer.serverID)
 	}
 	slices.Sort(ids)
 	return slices.Compact(ids)
@@ -158,5 +122,5 @@ func (t *hubTable) serverIDs(key string) []string {
 func (h *hub) strong() []*serverConn {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	return slices.DeleteFunc(slices.Clone(h.servers), func(sc *serverConn) bool { return sc.kind == serviceprotocol.KindWeak })
+	return slices.DeleteFunc(slices.Clone(h.servers), func(sc *serverConn) bool { return sc.isWeak() })
 }

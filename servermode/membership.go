@@ -69,7 +69,7 @@ func (sc *serverConn) question(m sp.Message) bool {
 		count(groups(m.Group), m.AckID)
 	case *sp.CheckUserInGroup:
 		sc.await(acked(m.AckID), func(ctx context.Context) (bool, error) {
-			return sc.b.gw.UserInGroup(ctx, sc.hub, m.User, m.Group)
+			return sc.b.gw.UserInGroup(ctx, sc.peer.hub, m.User, m.Group)
 		})
 	case *sp.GroupMemberQuery:
 		sc.listMembers(m)
@@ -92,7 +92,7 @@ func (sc *serverConn) listMembers(m *sp.GroupMemberQuery) {
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), storeTimeout)
 	defer cancel()
-	r, err := sc.b.gw.Do(ctx, &gateway.Command{Hub: sc.hub, Verb: gateway.VerbList, Target: groups(m.Group),
+	r, err := sc.b.gw.Do(ctx, &gateway.Command{Hub: sc.peer.hub, Verb: gateway.VerbList, Target: groups(m.Group),
 		Page: gateway.Page{After: m.Token, Max: size + 1}}) // one more, to see whether there is a next page
 	if err != nil {
 		sc.ack(acked(m.AckID), false, err)
@@ -112,7 +112,7 @@ func (sc *serverConn) listMembers(m *sp.GroupMemberQuery) {
 // start carries out a command and acknowledges it when it has been applied:
 // what comes later, on whichever connection, finds it done (H61).
 func (sc *serverConn) start(cmd *gateway.Command, ack ackID) {
-	cmd.Hub = sc.hub
+	cmd.Hub = sc.peer.hub
 	sc.b.gw.Start(context.Background(), cmd, func(r gateway.Result, err error) { sc.ack(ack, r.Matched > 0, err) })
 }
 
@@ -163,16 +163,16 @@ func (sc *serverConn) userJoin(user, group string, seconds int32, hasTTL bool, a
 			d := time.Duration(seconds) * time.Second
 			ttl = &d
 		}
-		return true, sc.b.gw.AddUserToGroup(ctx, sc.hub, user, group, ttl)
+		return true, sc.b.gw.AddUserToGroup(ctx, sc.peer.hub, user, group, ttl)
 	})
 }
 
 func (sc *serverConn) userLeave(user, group string, all bool, ack ackID) {
 	sc.await(ack, func(ctx context.Context) (bool, error) {
 		if all {
-			return true, sc.b.gw.RemoveUserFromAllGroups(ctx, sc.hub, user)
+			return true, sc.b.gw.RemoveUserFromAllGroups(ctx, sc.peer.hub, user)
 		}
-		return true, sc.b.gw.RemoveUserFromGroup(ctx, sc.hub, user, group)
+		return true, sc.b.gw.RemoveUserFromGroup(ctx, sc.peer.hub, user, group)
 	})
 }
 

@@ -17,22 +17,32 @@ type outgoing struct {
 
 	mu  sync.Mutex
 	buf []byte
+	// announced is how much of buf the gateway itself has chosen the moment of: clients that are
+	// handed to the hub server. It is no sign that the hub server is slow.
+	announced int
 	// writing is what the writer has taken and not written yet.
 	writing int
 	// stopped are clients that are not read from until there is room.
 	stopped []*gateway.Conn
+	// wanted: a client waits until there is room for it, and roomy is called then.
+	wanted bool
+	roomy  func()
 	// over: the queue has passed the bound that ends the connection.
 	over bool
 	// closed: nobody takes anything any more.
 	closed bool
 }
 
-// overflow is how many times the bound ends a connection: acks and other
-// answers are not held back by it.
-const overflow = 4
+const (
+	// overflow is how many times the bound ends a connection: acks and other
+	// answers are not held back by it.
+	overflow = 4
+	// crowded is how many times the bound may be announced before no client is added at all.
+	crowded = 16
+)
 
-func (o *outgoing) init(bound int) {
-	o.bound, o.wake = bound, make(chan struct{}, 1)
+func (o *outgoing) init(bound int, roomy func()) {
+	o.bound, o.roomy, o.wake = bound, roomy, make(chan struct{}, 1)
 }
 
 // put appends a message of the gateway itself.
@@ -44,6 +54,37 @@ func (o *outgoing) put(m serviceprotocol.Message) {
 	}
 	o.buf = m.Append(o.buf)
 	o.signal()
+}
+
+// announce appends messages that belong to a client whose turn the gateway has chosen.
+func (o *outgoing) announce(messages ...serviceprotocol.Message) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if o.closed || o.over {
+		return
+	}
+	before := len(o.buf)
+	for _, m := range messages {
+		o.buf = m.Append(o.buf)
+	}
+	o.announced += len(o.buf) - before
+	o.signal()
+}
+
+// takesClient reports whether a client may be announced. Paced ones keep half of the bound free
+// for what all others have to say; somebody asks again when roomy was called.
+func (o *outgoing) takesClient(paced bool) bool {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	held := len(o.buf) + o.writing
+	if !paced {
+		return held <= crowded*o.bound
+	}
+	if held <= o.bound/2 {
+		return true
+	}
+	o.wanted = true
+	return false
 }
 
 // data appends what a client sent. False means that there is no room; the
@@ -65,7 +106,7 @@ func (o *outgoing) data(c *gateway.Conn, id string, payload []byte) (taken bool)
 }
 
 func (o *outgoing) signal() {
-	o.over = len(o.buf) > overflow*o.bound
+	o.over = len(o.buf)-o.announced > overflow*o.bound
 	select {
 	case o.wake <- struct{}{}:
 	default:
@@ -76,7 +117,7 @@ func (o *outgoing) signal() {
 func (o *outgoing) take(empty []byte) (buf []byte, over, ok bool) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	buf, o.buf = o.buf, empty
+	buf, o.buf, o.announced = o.buf, empty, 0
 	o.writing = len(buf)
 	return buf, o.over, !o.closed
 }
@@ -87,10 +128,18 @@ func (o *outgoing) wrote(n int) {
 	o.mu.Lock()
 	o.writing -= n
 	var resumed []*gateway.Conn
-	if len(o.buf)+o.writing <= o.bound/2 {
+	held := len(o.buf) + o.writing
+	if held <= o.bound/2 {
 		resumed, o.stopped = o.stopped, nil
 	}
+	roomy := o.wanted && held <= o.bound/4
+	if roomy {
+		o.wanted = false
+	}
 	o.mu.Unlock()
+	if roomy {
+		o.roomy()
+	}
 	for _, c := range resumed {
 		c.Resume()
 	}

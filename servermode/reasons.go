@@ -46,7 +46,7 @@ type End string
 const (
 	EndClosedByServer End = "ClosedByServer" // with a Close frame
 	EndBroken         End = "Broken"         // the socket failed
-	EndSilent         End = "Silent"         // nothing came for 30 s (H28)
+	EndSilent         End = "Silent"         // nothing came for 20 s (H28)
 	EndMalformed      End = "Malformed"      // the byte stream cannot be read on
 	EndTooLarge       End = "TooLarge"       // a message over Limits.MessageBytes
 	EndTextFrame      End = "TextFrame"      // a WebSocket message that is not binary

@@ -45,11 +45,11 @@ const (
 // invoke asks a client in the name of a hub server.
 func (t *resultTable) invoke(sc *serverConn, m *sp.ClientInvocation) {
 	call := &resultCall{
-		key: resultKey{sc.hub, m.InvocationID}, connection: m.ConnectionID, caller: sc, callerID: m.CallerServerID,
+		key: resultKey{sc.peer.hub, m.InvocationID}, connection: m.ConnectionID, caller: sc, callerID: m.CallerServerID,
 		until: time.Now().Add(sc.b.opts.Limits().ClientResult),
 	}
 	if call.callerID == "" {
-		call.callerID = sc.serverID
+		call.callerID = sc.peer.serverID
 	}
 	if text := t.ask(sc, m, call); text != "" {
 		t.refuse(call, text)
@@ -59,7 +59,7 @@ func (t *resultTable) invoke(sc *serverConn, m *sp.ClientInvocation) {
 // ask returns why the client cannot be asked, "" if it was.
 func (t *resultTable) ask(sc *serverConn, m *sp.ClientInvocation, call *resultCall) string {
 	c, dead := sc.b.gw.Lookup(m.ConnectionID)
-	if c == nil || dead || c.Identity().Hub != sc.hub {
+	if c == nil || dead || c.Identity().Hub != sc.peer.hub {
 		return "The connection does not exist."
 	}
 	s, ok := c.Session().(*session)
@@ -79,14 +79,14 @@ func (t *resultTable) ask(sc *serverConn, m *sp.ClientInvocation, call *resultCa
 	if s.state != stateOpen || s.server == nil {
 		return "The connection is not open."
 	}
-	call.owner = s.server.serverID
+	call.owner = s.server.name()
 	if !t.add(call) {
 		return "Too many invocations wait for the results of clients."
 	}
-	if s.server.serverID != sc.serverID {
+	if s.server.name() != sc.peer.serverID {
 		// Its own server has to recognise the completion before it comes.
-		s.server.out.put(m)
-		if sc.kind != sp.KindWeak {
+		s.server.invoke(m)
+		if sc.peer.kind != sp.KindWeak {
 			sc.out.put(&sp.ServiceMapping{InvocationID: m.InvocationID, ConnectionID: m.ConnectionID, InstanceID: sc.b.opts.Node})
 		}
 	}
@@ -124,8 +124,8 @@ func (t *resultTable) removeLocked(call *resultCall) {
 func (t *resultTable) takeAnswered(sc *serverConn, id string) *resultCall {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	call := t.calls[resultKey{sc.hub, id}]
-	if call == nil || sc.serverID != call.owner && sc.serverID != call.callerID {
+	call := t.calls[resultKey{sc.peer.hub, id}]
+	if call == nil || sc.peer.serverID != call.owner && sc.peer.serverID != call.callerID {
 		return nil
 	}
 	t.removeLocked(call)
@@ -149,7 +149,7 @@ func (t *resultTable) complete(sc *serverConn, m *sp.ClientCompletion) {
 
 // fail brings a refusal of the client's own hub server to the one that asked.
 func (t *resultTable) fail(sc *serverConn, m *sp.ErrorCompletion) {
-	if call := t.takeAnswered(sc, m.InvocationID); call != nil && sc.serverID != call.callerID {
+	if call := t.takeAnswered(sc, m.InvocationID); call != nil && sc.peer.serverID != call.callerID {
 		m.CallerServerID = call.callerID
 		call.answer(m)
 	}
@@ -199,30 +199,30 @@ func (t *resultTable) clientGone(id string) {
 }
 
 // clientMoved follows a client to its new hub server.
-func (t *resultTable) clientMoved(id string, from, to *serverConn) {
+func (t *resultTable) clientMoved(id, from string, to hubServer) {
 	// The old hub server ends its own questions when it hears of the move.
-	for _, call := range t.takeWhere(id, func(c *resultCall) bool { return c.callerID == from.serverID }) {
+	for _, call := range t.takeWhere(id, func(c *resultCall) bool { return c.callerID == from }) {
 		t.refuse(call, "The connection has moved to another hub server.")
 	}
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	for call := range t.byConn[id] {
-		call.owner = to.serverID
-		if call.callerID != to.serverID {
-			to.out.put(&sp.ClientInvocation{InvocationID: call.key.id, ConnectionID: id, CallerServerID: call.callerID})
+		call.owner = to.name()
+		if call.callerID != to.name() {
+			to.invoke(&sp.ClientInvocation{InvocationID: call.key.id, ConnectionID: id, CallerServerID: call.callerID})
 		}
 	}
 }
 
 // serverGone forgets the questions of a process that has no connection left.
 func (t *resultTable) serverGone(sc *serverConn) {
-	if sc.b.hubs.byServerID(sc.hub, sc.serverID) != nil {
+	if sc.b.hubs.byServerID(sc.peer.hub, sc.peer.serverID) != nil {
 		return
 	}
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	for _, call := range t.calls {
-		if call.callerID == sc.serverID && call.key.hub == sc.hub {
+		if call.callerID == sc.peer.serverID && call.key.hub == sc.peer.hub {
 			t.removeLocked(call)
 		}
 	}

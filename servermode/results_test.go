@@ -103,11 +103,11 @@ func TestClientResults(t *testing.T) {
 	})
 	t.Run("nobody answers for ten minutes", func(t *testing.T) {
 		inWorld(t, func(t *testing.T, w *world) {
-			w.limits.ClientResult = 20 * time.Second
+			w.limits.ClientResult = 10 * time.Second
 			s := w.server(dial{})
 			w.connect("1", "")
 			s.send(&sp.ClientInvocation{InvocationID: "i", ConnectionID: "1", CallerServerID: "s1", Payloads: question("i")})
-			time.Sleep(22 * time.Second)
+			time.Sleep(12 * time.Second)
 			synctest.Wait()
 			s.next(sp.TypeErrorCompletion)
 		})

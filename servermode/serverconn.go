@@ -19,8 +19,9 @@ const (
 	handshakeTimeout = 15 * time.Second
 	// pingInterval keeps hub servers alive, which only ping in answer (section 3.3).
 	pingInterval = 5 * time.Second
-	// silenceLimit is how long a hub server may send nothing (H28).
-	silenceLimit = 30 * time.Second
+	// silenceLimit is how long a hub server may send nothing (H28). Clients wait 30 s for
+	// a ping: there is time left to give them to another hub server.
+	silenceLimit = 20 * time.Second
 	// writeTimeout is how long a hub server may take no byte of a piece.
 	writeTimeout = 30 * time.Second
 	// pieceBytes is how much is written as one WebSocket message.
@@ -35,17 +36,17 @@ const (
 
 // serverConn is one connection of a hub server.
 type serverConn struct {
-	peer
 	b       *Backend
+	peer    peer
 	log     *slog.Logger
-	ws      *websocket.Conn // set by open, under ending.mu
+	ws      *websocket.Conn // set by attach, under ending.mu
 	out     outgoing
 	clients clientTable
 	clock   serverClock
 	ending  ending
-	// leaving is what the hub server's fin ping asked for; see drain.go.
-	leaving atomic.Int32
-	reader  messageReader
+	// fin is what the hub server's fin ping asked for; see drain.go.
+	fin    atomic.Int32
+	reader messageReader
 }
 
 // peer is who is at the other end.
@@ -59,13 +60,13 @@ type peer struct {
 
 // serverClock is what the sweeper looks at.
 type serverClock struct {
-	opened time.Time // immutable after open
+	opened time.Time // immutable after attach
 	// established: the handshake is done.
 	established atomic.Bool
-	lastRead    atomic.Int64 // unix nanoseconds
+	lastRead    atomic.Int64 // Backend.now
 	// paused: the reader waits for the gateway, and silence does not count (D12).
 	paused   atomic.Bool
-	nextPing time.Time // the sweeper's own
+	nextPing time.Duration // Backend.now; the sweeper's own
 }
 
 // ending is why the connection ends, decided once.
@@ -83,7 +84,7 @@ type messageReader struct {
 	logged map[Loss]bool
 }
 
-func (sc *serverConn) open(ws *websocket.Conn) {
+func (sc *serverConn) attach(ws *websocket.Conn) {
 	limits := sc.b.opts.Limits()
 	sc.clock.opened = time.Now()
 	sc.ending.mu.Lock()
@@ -92,9 +93,12 @@ func (sc *serverConn) open(ws *websocket.Conn) {
 		_ = ws.Close() // Backend.Close was faster
 	}
 	sc.ending.mu.Unlock()
-	sc.clock.lastRead.Store(sc.clock.opened.UnixNano())
-	sc.out.init(limits.QueueBytes)
-	stream := &byteStream{ws: ws, lastRead: &sc.clock.lastRead, bytesIn: &sc.b.counts.bytesIn}
+	sc.heard()
+	sc.out.init(limits.QueueBytes, sc.b.callRoomy)
+	stream := &byteStream{ws: ws, read: func(n int) {
+		sc.heard()
+		sc.b.counts.bytesIn.Add(uint64(n))
+	}}
 	sc.reader = messageReader{
 		stream:  serviceprotocol.NewReader(stream, limits.MessageBytes),
 		decoder: serviceprotocol.NewDecoder(), logged: make(map[Loss]bool),
@@ -108,7 +112,7 @@ func (sc *serverConn) run() {
 	}
 	var writer sync.WaitGroup
 	writer.Go(sc.write)
-	sc.read()
+	sc.read() // establishes the connection first: whatever it is sent then is written
 	sc.close()
 	writer.Wait()
 }
@@ -163,14 +167,26 @@ func (sc *serverConn) close() {
 	}
 }
 
-// read handles messages until the connection ends.
+// heard notes that the hub server lives.
+func (sc *serverConn) heard() { sc.clock.lastRead.Store(int64(sc.b.now())) }
+
+// silence is how long nothing has come from the hub server.
+func (sc *serverConn) silence() time.Duration {
+	return sc.b.now() - time.Duration(sc.clock.lastRead.Load())
+}
+
+// survive is deferred by the goroutines of the connection: a panic ends this connection only.
+func (sc *serverConn) survive() {
+	if p := recover(); p != nil {
+		sc.log.Error("panic", "panic", p, "stack", string(debug.Stack()))
+		sc.end(EndPanic, nil)
+	}
+}
+
+// read establishes the connection and handles messages until it ends.
 func (sc *serverConn) read() {
-	defer func() {
-		if p := recover(); p != nil {
-			sc.log.Error("panic", "panic", p, "stack", string(debug.Stack()))
-			sc.end(EndPanic, nil)
-		}
-	}()
+	defer sc.survive()
+	sc.establish()
 	for {
 		body, err := sc.reader.stream.Next()
 		if err != nil {
@@ -216,6 +232,7 @@ func (sc *serverConn) lose(l Loss, about ...any) {
 
 // write sends what waits until the connection ends.
 func (sc *serverConn) write() {
+	defer sc.survive()
 	var spare []byte
 	for range sc.out.wake {
 		buf, over, ok := sc.out.take(spare[:0])

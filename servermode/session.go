@@ -6,7 +6,6 @@ import (
 
 	"github.com/hubgate/hubgate/gateway"
 	"github.com/hubgate/hubgate/hubprotocol"
-	"github.com/hubgate/hubgate/serviceprotocol"
 )
 
 // session is one client and its hub server. Which server connection that is
@@ -19,8 +18,9 @@ type session struct {
 
 	mu    sync.Mutex
 	state sessionState
-	// server is nil while the client waits for one.
-	server *serverConn
+	// server is nil while the client waits for one; wait is there exactly then.
+	server hubServer
+	wait   *wait
 	// move is the way to another hub server, nil if there is none.
 	move *move
 	// partial is the beginning of a record from the hub server.
@@ -30,8 +30,6 @@ type session struct {
 	// moved: the hub server has taken the client over from another one, whose
 	// answer to the handshake the client has.
 	moved bool
-	// lost is the server id that a client without a hub server comes from.
-	lost string
 	// told: the hub server's own Close record was forwarded.
 	told bool
 }
@@ -56,11 +54,7 @@ func (b *Backend) Accept(c *gateway.Conn, h gateway.Handshake) (gateway.Session,
 		return b.acceptServerless(c, h)
 	}
 	s := &session{b: b, conn: c, request: unique.Make(string(h.Raw))}
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.assign(wishOf(c.Identity(), mode)) {
-		c.Announce() // hub servers send before their answer to the handshake comes
-		s.openOn(s.server, "")
+	if s.begin(wishOf(c.Identity(), mode)) {
 		return s, nil
 	}
 	if mode == ModeClassic && hubprotocol.Supported(h.Protocol) {
@@ -84,30 +78,39 @@ func (b *Backend) acceptServerless(c *gateway.Conn, h gateway.Handshake) (gatewa
 	return b.opts.Serverless.Accept(c, h)
 }
 
-// assign puts the client on a server connection that fits.
-func (s *session) assign(w wish) bool {
-	id := s.conn.Identity()
+// begin gives the new client to a hub server, if there is one.
+func (s *session) begin(w wish) bool {
+	if _, found := s.b.servers.choose(s.hub(), w); found != choseOne {
+		return false
+	}
+	// Hub servers send before their answer to the handshake comes. This may read the memberships
+	// of the user from a store: no lock may be held.
+	s.conn.Announce()
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.assign(w) != choseOne {
+		return false
+	}
+	s.server.open(s, "")
+	return true
+}
+
+// assign puts the client on a hub server that fits.
+func (s *session) assign(w wish) choice {
 	for {
-		sc := s.b.hubs.choose(id.Hub, w)
-		if sc == nil {
-			return false
+		server, found := s.b.servers.choose(s.hub(), w)
+		if found != choseOne {
+			return found
 		}
-		if sc.clients.add(id.ID, s) {
-			s.server = sc
-			return true
+		if server.add(s) {
+			s.server = server
+			return choseOne
 		}
-		// It ended meanwhile, and is about to leave the table.
-		s.b.hubs.remove(sc)
 	}
 }
 
-// openOn tells a hub server of its new client. from is the server id that the
-// client comes from, "" for a new one.
-func (s *session) openOn(sc *serverConn, from string) {
-	sc.out.put(openMessage(s.conn, s.b.opts.Node, from))
-	id := s.conn.Identity().ID
-	sc.out.put(&serviceprotocol.ConnectionData{ConnectionID: id, Payload: []byte(s.request.Value())})
-}
+func (s *session) id() string  { return s.conn.Identity().ID }
+func (s *session) hub() string { return s.conn.Identity().Hub }
 
 // Traits implements gateway.Session.
 func (s *session) Traits() gateway.Traits {
@@ -125,11 +128,11 @@ func (s *session) Received(r gateway.Record) (taken bool) {
 	case s.state == stateClosed:
 		return true
 	case s.server == nil:
-		return false // until a hub server is found, or the grace period is over
+		return s.hold(&s.wait.held, &r) // until a hub server is found, or the grace period is over
 	case s.move != nil && s.move.concerns(&r):
-		return s.hold(&r)
+		return s.hold(&s.move.held, &r)
 	}
-	if !s.server.out.data(s.conn, s.conn.Identity().ID, r.Frame) {
+	if !s.server.data(s, r.Frame) {
 		return false
 	}
 	s.sent(r.Type, r.InvocationID, r.Body)
@@ -141,74 +144,4 @@ func (s *session) sent(t hubprotocol.Type, raw, body []byte) {
 	if len(raw) > 0 && (t == hubprotocol.Invocation || t == hubprotocol.StreamInvocation) {
 		s.calls.add(plainID(s.conn.Protocol(), raw, body))
 	}
-}
-
-// Closed tells the hub server that its client is gone.
-func (s *session) Closed(gateway.Cause) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	id := s.conn.Identity()
-	s.b.results.clientGone(id.ID)
-	if s.state == stateClosed {
-		return
-	}
-	s.state = stateClosed
-	if s.server != nil {
-		s.server.clients.leave(id.ID, false)
-		s.server.out.put(&serviceprotocol.CloseConnection{ConnectionID: id.ID})
-	}
-	s.forget()
-}
-
-// forget leaves everything that still knows the client.
-func (s *session) forget() {
-	id := s.conn.Identity()
-	if s.server == nil {
-		s.b.hubs.update(id.Hub, func(h *hub) { delete(h.waiting, s) })
-	}
-	if s.move != nil && s.move.former != nil {
-		s.move.former.clients.leave(id.ID, false)
-	}
-	s.partial, s.calls, s.move = nil, openCalls{}, nil
-}
-
-// closeByServer ends the client because its hub server said so.
-func (s *session) closeByServer(sc *serverConn) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.server != sc || s.state == stateClosed {
-		return // it has moved away, or is gone
-	}
-	// What failed in a hub is for its log; the client hears of it in the hub's
-	// own Close record, if at all.
-	cause := gateway.Cause{Reason: gateway.CloseClosedByAppServer, Told: s.told}
-	if s.state == stateOpening {
-		cause.Text = "The hub server refused the connection."
-	}
-	s.state = stateClosed
-	sc.clients.leave(s.conn.Identity().ID, false)
-	s.forget()
-	s.conn.Close(cause)
-}
-
-// end closes the client and takes it from its hub server.
-func (s *session) end(cause gateway.Cause) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.endLocked(cause)
-}
-
-func (s *session) endLocked(cause gateway.Cause) {
-	if s.state == stateClosed {
-		return
-	}
-	s.state = stateClosed
-	id := s.conn.Identity().ID
-	if s.server != nil {
-		s.server.clients.leave(id, false)
-		s.server.out.put(&serviceprotocol.CloseConnection{ConnectionID: id})
-	}
-	s.forget()
-	s.conn.Close(cause)
-	s.conn.Resume()
 }

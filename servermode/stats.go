@@ -59,7 +59,7 @@ func (h *hub) stats() HubStats {
 	defer h.mu.Unlock()
 	s := HubStats{Hub: h.key, Waiting: len(h.waiting)}
 	for _, sc := range h.servers {
-		switch sc.kind {
+		switch sc.peer.kind {
 		case serviceprotocol.KindDefault:
 			s.Default++
 		case serviceprotocol.KindOnDemand:

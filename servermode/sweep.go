@@ -17,49 +17,46 @@ const (
 func (b *Backend) sweep() {
 	ticker := time.NewTicker(tick)
 	defer ticker.Stop()
-	for n := 0; ; n++ {
+	for n := 0; ; {
 		select {
 		case <-b.stop:
 			return
+		case <-b.roomy:
+			b.handOut()
+			b.moveClients()
 		case now := <-ticker.C:
 			b.results.sendDelayed(now)
-			if n%sweepTicks != 0 {
-				continue
+			b.handOut()
+			if n++; n%sweepTicks == 1 {
+				b.sweepAll(now)
 			}
-			for _, sc := range b.serverConns() {
-				sc.sweep(now)
-			}
-			for _, h := range b.hubs.all() {
-				for _, s := range h.waitingSince(now) {
-					s.end(serverClosed)
-				}
-			}
-			b.results.expire(now)
 		}
 	}
 }
 
+func (b *Backend) sweepAll(now time.Time) {
+	for _, sc := range b.serverConns() {
+		sc.sweep()
+	}
+	b.moveClients()
+	b.giveUp()
+	b.results.expire(now)
+}
+
 var plainPing = &serviceprotocol.Ping{}
 
-// sweep pings, notices silence and moves the clients of a hub server that leaves.
-// Connections before their handshake have no such deadlines.
-func (sc *serverConn) sweep(now time.Time) {
+// sweep pings and notices silence. Connections before their handshake have no such deadlines.
+func (sc *serverConn) sweep() {
 	if !sc.clock.established.Load() {
 		return
 	}
-	silent := now.Sub(time.Unix(0, sc.clock.lastRead.Load()))
-	if silent > silenceLimit && !sc.clock.paused.Load() {
+	if sc.silence() > silenceLimit && !sc.clock.paused.Load() {
 		sc.end(EndSilent, nil)
 		return
 	}
-	if !now.Before(sc.clock.nextPing) {
+	if now := sc.b.now(); now >= sc.clock.nextPing {
 		// The next sweep may come late: never more than five seconds apart (H24).
-		sc.clock.nextPing = now.Add(pingInterval - sweepTicks*tick)
+		sc.clock.nextPing = now + pingInterval - sweepTicks*tick
 		sc.out.put(plainPing)
-	}
-	if sc.leaving.Load() == leavingMigrate {
-		for _, s := range sc.clients.all() {
-			s.sweepMove(now)
-		}
 	}
 }

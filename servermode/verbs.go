@@ -66,7 +66,7 @@ func (sc *serverConn) send(t gateway.Target, payloads sp.Payloads, filter string
 		sc.lose(LossNoPayload)
 		return
 	}
-	sc.publish(&gateway.Command{Hub: sc.hub, Verb: gateway.VerbSend, Target: t, Frames: frames})
+	sc.publish(&gateway.Command{Hub: sc.peer.hub, Verb: gateway.VerbSend, Target: t, Frames: frames})
 }
 
 // framesOf copies payloads out of the read buffer, nil if there are none.
@@ -108,7 +108,7 @@ func (sc *serverConn) publish(cmd *gateway.Command) {
 	}
 	sc.clock.paused.Store(true)
 	defer func() {
-		sc.clock.lastRead.Store(time.Now().UnixNano())
+		sc.heard()
 		sc.clock.paused.Store(false)
 	}()
 	patience := time.NewTimer(publishPatience)

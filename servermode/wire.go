@@ -3,8 +3,6 @@ package servermode
 import (
 	"errors"
 	"io"
-	"sync/atomic"
-	"time"
 
 	"github.com/gorilla/websocket"
 )
@@ -14,10 +12,10 @@ var errTextFrame = errors.New("a WebSocket message that is not binary")
 // byteStream is the content of the WebSocket messages, one after the other:
 // where they begin and end means nothing (H14, H15, H16).
 type byteStream struct {
-	ws       *websocket.Conn
-	message  io.Reader
-	lastRead *atomic.Int64 // unix nanoseconds
-	bytesIn  *atomic.Uint64
+	ws      *websocket.Conn
+	message io.Reader
+	// read is told of the bytes that have come.
+	read func(n int)
 }
 
 // Read implements io.Reader.
@@ -38,8 +36,7 @@ func (s *byteStream) Read(b []byte) (int, error) {
 			s.message, err = nil, nil
 		}
 		if n > 0 || err != nil {
-			s.lastRead.Store(time.Now().UnixNano())
-			s.bytesIn.Add(uint64(n))
+			s.read(n)
 			return n, err
 		}
 	}

@@ -67,10 +67,10 @@ func (sc *serverConn) ping(m *sp.Ping) {
 	case m.Echo():
 		sc.out.put(&sp.Ping{Values: slices.Clone(m.Values)})
 	case m.IsServersQuestion():
-		sc.out.put(sp.ServersPing(sc.b.ticks(), sc.b.hubs.serverIDs(sc.hub)))
+		sc.out.put(sp.ServersPing(sc.b.ticks(), sc.b.hubs.serverIDs(sc.peer.hub)))
 	default:
 		if _, ok := m.Status(); ok {
-			sc.out.put(sp.StatusPing(sc.b.gw.Connections(sc.hub) > 0, nil))
+			sc.out.put(sp.StatusPing(sc.b.gw.Connections(sc.peer.hub) > 0, nil))
 		}
 	}
 }

@@ -11,12 +11,12 @@ import (
 
 // deliver brings what a hub server sent to the client: whole records, each by
 // itself, as they are. It reports what was not carried out, "" if all was.
-func (s *session) deliver(sc *serverConn, m *serviceprotocol.ConnectionData) Loss {
+func (s *session) deliver(from hubServer, m *serviceprotocol.ConnectionData) Loss {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	former := s.move != nil && s.move.former == sc
+	former := s.move != nil && s.move.former == from
 	switch {
-	case s.state == stateClosed, s.server != sc && !former:
+	case s.state == stateClosed, s.server != from && !former:
 		return LossUnknownConnection
 	case s.state == stateOpen && m.Kind == serviceprotocol.DataHandshake:
 		return "" // a hub server that took the client over answers again (H75)
@@ -38,13 +38,21 @@ func (s *session) deliver(sc *serverConn, m *serviceprotocol.ConnectionData) Los
 		}
 		return ""
 	}
+	partial := &s.partial
 	if former {
-		// The partial record, if any, is the new hub server's.
-		return s.records(sc, bytes.Clone(payload), true)
+		partial = &s.move.partial
 	}
-	data := append(s.partial, payload...)
-	s.partial = nil
-	return s.records(sc, data, false)
+	data := append(*partial, payload...)
+	*partial = nil
+	rest, loss := s.records(data, former)
+	if s.state != stateClosed && len(rest) > 0 {
+		// The move may have begun with one of the records: what follows is the former's now.
+		if s.server != from && s.move != nil && s.move.former == from {
+			partial = &s.move.partial
+		}
+		*partial = bytes.Clone(rest)
+	}
+	return loss
 }
 
 var secondAnswer = []byte("{}\x1e")
@@ -64,51 +72,46 @@ func (s *session) answer(payload []byte) (rest []byte) {
 		Error *string `json:"error"`
 	}
 	if err != nil || json.Unmarshal(record, &answer) != nil {
-		s.endLocked(gateway.Cause{Reason: gateway.CloseHandshakeError, Text: "The hub server's answer to the handshake is not valid."})
+		s.finish(gateway.Cause{Reason: gateway.CloseHandshakeError, Text: "The hub server's answer to the handshake is not valid."}, true)
 		return nil
 	}
 	if answer.Error != nil && *answer.Error != "" {
 		// The hub server closes the client itself.
-		s.state = stateClosed
-		s.server.clients.leave(s.conn.Identity().ID, false)
-		s.forget()
-		s.conn.Close(gateway.Cause{Reason: gateway.CloseHandshakeError, Text: *answer.Error})
+		s.finish(gateway.Cause{Reason: gateway.CloseHandshakeError, Text: *answer.Error}, false)
 		return nil
 	}
 	s.state = stateOpen
 	frame := data[: len(data)-len(rest) : len(data)-len(rest)]
 	s.conn.Open(bytes.Clone(frame))
-	if s.server.leaving.Load() == leavingMigrate {
-		s.startMove()
+	if s.server.migrates() {
+		s.beginMove()
 	}
 	return rest
 }
 
-// records sends each record of data, which is the client's own from here on.
-func (s *session) records(sc *serverConn, data []byte, former bool) (loss Loss) {
+// records sends each whole record of data, which is the client's own from here on, and returns the
+// beginning of the one that has not ended.
+func (s *session) records(data []byte, former bool) (rest []byte, loss Loss) {
 	protocol := s.conn.Protocol()
 	limit := s.b.opts.Limits().MessageBytes
 	for len(data) > 0 {
 		frame, body, rest, err := hubprotocol.Cut(protocol, data, limit)
 		if err != nil {
-			s.endLocked(gateway.Cause{Reason: gateway.CloseClosedByAppServer, Text: "The hub server sent a malformed record."})
-			return LossMalformedRecord
+			s.finish(gateway.Cause{Reason: gateway.CloseClosedByAppServer, Text: "The hub server sent a malformed record."}, true)
+			return nil, LossMalformedRecord
 		}
 		if frame == nil {
-			if !former {
-				s.partial = bytes.Clone(data)
-			}
-			return loss
+			return data, loss
 		}
 		if l := s.record(protocol, frame, body, former); l != "" {
 			loss = l
 		}
 		if s.state == stateClosed {
-			return loss
+			return nil, loss
 		}
 		data = rest
 	}
-	return loss
+	return nil, loss
 }
 
 // record sends one record to the client.

@@ -1,0 +1,89 @@
+package servermode
+
+import (
+	"bytes"
+
+	"github.com/hubgate/hubgate/gateway"
+	"github.com/hubgate/hubgate/hubprotocol"
+)
+
+// held are records of a client that wait for its next hub server.
+type held struct {
+	records []heldRecord
+	bytes   int
+	// ids are of held invocations and of the streams that they announce.
+	ids map[string]struct{}
+}
+
+type heldRecord struct {
+	frame []byte
+	call  string // id of an invocation that will be completed
+}
+
+// maxHeld bounds the bytes of all held records of this node. Over it clients are not read from.
+const maxHeld = 64 << 20
+
+// hold keeps a record for the next hub server. False means that no more fits.
+func (s *session) hold(h *held, r *gateway.Record) (taken bool) {
+	size := len(r.Frame)
+	if h.bytes > 0 && h.bytes+size > s.b.opts.Limits().HeldBytes {
+		return false
+	}
+	if total := s.b.held.Add(int64(size)); total > maxHeld {
+		s.b.held.Add(-int64(size))
+		return false
+	}
+	rec := heldRecord{frame: bytes.Clone(r.Frame)}
+	if r.Type == hubprotocol.Invocation || r.Type == hubprotocol.StreamInvocation {
+		if r.HasID {
+			rec.call = plainID(s.conn.Protocol(), r.InvocationID, r.Body)
+		}
+		h.note(s.conn.Protocol(), r)
+	}
+	h.records = append(h.records, rec)
+	h.bytes += size
+	return true
+}
+
+// note remembers the ids that later records may refer to, as they are written.
+func (h *held) note(protocol string, r *gateway.Record) {
+	if h.ids == nil {
+		h.ids = make(map[string]struct{})
+	}
+	if r.HasID {
+		h.ids[string(r.InvocationID)] = struct{}{}
+	}
+	if parsed, err := hubprotocol.Parse(protocol, r.Body); err == nil {
+		for _, id := range parsed.StreamIDs {
+			h.ids[id] = struct{}{}
+		}
+	}
+}
+
+// refersTo reports whether the record belongs to something that is held.
+func (h *held) refersTo(r *gateway.Record) bool {
+	if len(h.ids) == 0 {
+		return false
+	}
+	_, ok := h.ids[string(r.InvocationID)]
+	return ok
+}
+
+// take empties it.
+func (h *held) take(b *Backend) []heldRecord {
+	records := h.records
+	b.held.Add(-int64(h.bytes))
+	*h = held{}
+	return records
+}
+
+// release sends what was held back to the client's hub server, and lets the reader go on.
+func (s *session) release(records []heldRecord) {
+	for _, r := range records {
+		s.server.forward(s, r.frame)
+		if r.call != "" {
+			s.calls.add(r.call)
+		}
+	}
+	s.conn.Resume()
+}

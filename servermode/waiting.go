@@ -1,0 +1,151 @@
+package servermode
+
+import (
+	"maps"
+	"time"
+)
+
+// wait is what a client without a hub server has instead of one.
+type wait struct {
+	// lost is the server id that the client comes from, since when it waits (Backend.now).
+	lost  string
+	since time.Duration
+	// held is what the client has said meanwhile.
+	held held
+}
+
+// settle is how long clients of a lost server connection do not go to other connections of the
+// same process, which are often about to end as well, and how long the first connection that
+// comes waits for others to share the clients with.
+const settle = 200 * time.Millisecond
+
+// await holds the client until another hub server takes it.
+func (s *session) await(lost hubServer) {
+	s.abandonCalls(LossServerGone, "The connection to the hub server that was handling the invocation was lost.")
+	w := &wait{lost: lost.name(), since: s.b.now()}
+	if s.move != nil && s.move.waits() {
+		w.held, s.move.held = s.move.held, held{}
+	}
+	s.dropMove()
+	s.partial, s.server, s.wait = nil, nil, w
+	if s.hopeless() {
+		s.finish(serverClosed, false)
+		return
+	}
+	if s.recover() == choseOne {
+		return
+	}
+	// A hub server that comes between the attempt and this line is noticed by handOut.
+	until := w.since + s.b.opts.Limits().Grace
+	s.b.hubs.update(s.hub(), func(h *hub) { h.waiting[s] = until })
+}
+
+// hopeless reports whether the client may only be on a hub server that is not there any more.
+func (s *session) hopeless() bool {
+	w := wishOf(s.conn.Identity(), ModeDefault)
+	return w.required && !s.b.servers.knows(s.hub(), w.server)
+}
+
+// stopWaiting forgets that the client waits.
+func (s *session) stopWaiting() {
+	if s.wait == nil {
+		return
+	}
+	s.b.held.Add(-int64(s.wait.held.bytes))
+	s.wait = nil
+	s.b.hubs.update(s.hub(), func(h *hub) { delete(h.waiting, s) })
+}
+
+// recover gives a waiting client to a hub server, if there is one that has room.
+func (s *session) recover() choice {
+	if s.state == stateClosed || s.server != nil {
+		return choseOne // somebody was faster
+	}
+	w := wishOf(s.conn.Identity(), s.b.opts.Mode(s.hub()))
+	w.paced = true
+	if s.b.now() < s.wait.since+settle {
+		w.not = s.wait.lost
+	}
+	if found := s.assign(w); found != choseOne {
+		return found
+	}
+	from := s.wait.lost
+	if s.state == stateOpening {
+		from = "" // nobody has answered the client's handshake
+	}
+	s.server.open(s, from)
+	s.moved = s.state == stateOpen
+	records := s.wait.held.take(s.b)
+	s.stopWaiting()
+	s.release(records)
+	s.b.counts.recovered.Add(1)
+	return choseOne
+}
+
+// handOut gives waiting clients to the hub servers that have room.
+func (b *Backend) handOut() {
+	if b.hubs.waiting.Load() == 0 {
+		return
+	}
+	for _, h := range b.hubs.all() {
+		for h.handSome(b.now()) {
+		}
+	}
+}
+
+// handful is how many clients are looked at before the hub servers are asked for room again.
+const handful = 256
+
+// handSome gives some of the waiting clients away. True means that more may follow at once.
+func (h *hub) handSome(now time.Duration) (more bool) {
+	for _, s := range h.someWaiting(now) {
+		s.mu.Lock()
+		found := s.recover()
+		s.mu.Unlock()
+		switch {
+		case found == choseOne:
+			more = true
+		case found == choseLater && wishOf(s.conn.Identity(), ModeDefault).server == "":
+			return false // the writers report when there is room
+		}
+	}
+	return more
+}
+
+func (h *hub) someWaiting(now time.Duration) []*session {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if len(h.waiting) == 0 || len(h.servers) == 0 || now < h.settled {
+		return nil
+	}
+	some := make([]*session, 0, min(handful, len(h.waiting)))
+	for s := range h.waiting {
+		if some = append(some, s); len(some) == handful {
+			break
+		}
+	}
+	return some
+}
+
+// giveUp ends the waiting clients whose grace period is over, and those whose only hub server is gone.
+func (b *Backend) giveUp() {
+	if b.hubs.waiting.Load() == 0 {
+		return
+	}
+	now := b.now()
+	for _, h := range b.hubs.all() {
+		for s, until := range h.waitingClients() {
+			s.mu.Lock()
+			if s.wait != nil && (now > until || now > s.wait.since+settle && s.hopeless()) {
+				s.finish(serverClosed, false)
+			}
+			s.mu.Unlock()
+		}
+	}
+}
+
+func (h *hub) waitingClients() map[*session]time.Duration {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return maps.Clone(h.waiting)
+}
