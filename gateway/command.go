@@ -101,6 +101,15 @@ func (r *Result) Add(other Result) {
 	r.Members = append(r.Members, other.Members...)
 }
 
+// keep adds a member to those that may be on the page. It holds at most twice as many as the page
+// has, so that a page of a large group costs neither its memory nor a sort of all of it.
+func (p Page) keep(members []Member, m Member) []Member {
+	if len(members) > 0 && len(members) >= 2*p.Max {
+		members = p.cut(members)
+	}
+	return append(members, m)
+}
+
 // cut orders the members and keeps those of the page.
 func (p Page) cut(members []Member) []Member {
 	slices.SortFunc(members, func(a, b Member) int { return strings.Compare(a.ID, b.ID) })
@@ -120,6 +129,8 @@ var (
 	ErrDraining = errors.New("the gateway is shutting down")
 	// ErrConnectionExists refuses a second connection with the same id.
 	ErrConnectionExists = errors.New("a connection with this id exists")
+	// errFault says that a part of a command was lost in a panic, which was logged.
+	errFault = errors.New("the gateway failed to carry the command out")
 	// ErrConnectionEnded refuses an id whose connection has ended.
 	ErrConnectionEnded = errors.New("the connection with this id has ended")
 )

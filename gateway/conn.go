@@ -190,7 +190,7 @@ func (c *Conn) send(r OutRecord) {
 	s := sendOps.Get().(*sendOp)
 	s.self[0] = c
 	s.to = receivers{kind: TargetConnections, shard: c.shard, conns: s.self[:]}
-	s.one = r
+	s.one, s.size = r, len(r.Bytes)
 	c.shard.worker.queue.push(s)
 }
 

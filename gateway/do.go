@@ -146,10 +146,10 @@ func (g *Gateway) begin(h *hub, cmd *Command, answer *answer) {
 }
 
 func (g *Gateway) applySend(h *hub, cmd *Command) {
-	size := int64(cmd.Frames.Size())
+	size := cmd.Frames.Size()
 	h.plan(cmd.Target, func(to *receivers) {
-		g.backlog.Add(size)
-		to.shard.worker.queue.push(&sendOp{to: *to, frames: cmd.Frames, backlog: &g.backlog})
+		g.backlog.Add(int64(size))
+		to.shard.worker.queue.push(&sendOp{to: *to, frames: cmd.Frames, size: size, backlog: &g.backlog})
 	})
 }
 

@@ -1,17 +1,16 @@
 package gateway
 
-import (
-	"runtime"
-	"unsafe"
-)
+import "runtime"
 
 // maxJoin is how many bytes of records are joined before they are written.
 const maxJoin = 64 << 10
 
 // fanout is a worker's writing side. Nothing in it is allocated per receiver.
 type fanout struct {
-	current
-	lastJoin
+	w     *worker
+	pass  fanoutPass
+	tally tally
+	last  lastJoin
 	// wires are the bytes of this pass, shared by receivers of equal framing and protocol.
 	wires []wire
 	// claimed are the connections whose outbox this pass found idle.
@@ -25,59 +24,61 @@ type fanout struct {
 	spare     func() []OutRecord
 }
 
-// current is what a fanout is at.
-type current struct {
-	w     *worker
-	ops   []op
-	op    *sendOp
-	tally tally
+// fanoutPass is the pass in progress.
+type fanoutPass struct {
+	ops []op
+	op  *sendOp // the one whose receivers are being visited
+	// open are the deliveries to the receiver being visited whose fate is not in the books yet.
+	open int
 }
 
-// lastJoin remembers the join made last: receivers next to each other mostly
-// get the same records.
-type lastJoin struct {
-	lastRecords []OutRecord
-	lastFraming Framing
-	lastWire    []byte
-}
-
-// wire is what one kind of receiver gets of a pass.
-type wire struct {
-	lane    *lane
-	bytes   []byte
-	records []OutRecord
-	// deliveries are the records that count, missing the messages without a
-	// form in the protocol.
-	deliveries, missing int
-}
-
-func (f *fanout) init() {
+func (f *fanout) init(w *worker) {
+	f.w = w
 	f.together, f.collected, f.spare = f.toOne, f.collect, f.spares.get
 	f.direct.init()
 }
 
-// deliver carries out sends. If they all have the same receivers, each
-// connection is visited once with bytes made once; else the records are first
-// collected in the outboxes, and each outbox is then written once.
-func (f *fanout) deliver(w *worker, ops []op) {
-	f.w, f.ops = w, ops
+// deliver carries out sends. If they all have the same receivers, each connection is visited
+// once with bytes made once; else the records are first collected in the outboxes, and each
+// outbox is then written once.
+//
+// A panic is kept where it happens: a record that cannot be framed is lost alone, a connection
+// that cannot be served ends alone. So the other sends and the other receivers of the pass miss
+// nothing and get nothing twice.
+func (f *fanout) deliver(ops []op) {
+	f.pass.ops = ops
 	if sameReceivers(ops) {
 		f.resetWires()
-		f.tally.begin(ops[0].(*sendOp).shard())
-		ops[0].(*sendOp).to.each(f.together)
-		f.tally.end()
+		f.visit(ops[0].(*sendOp), f.together)
 	} else {
 		for _, o := range ops {
-			f.op = o.(*sendOp)
-			f.tally.begin(f.op.shard())
-			f.op.to.each(f.collected)
-			f.tally.end()
+			f.visit(o.(*sendOp), f.collected)
 		}
 		f.flush()
 	}
-	f.ops, f.op, f.w = nil, nil, nil
+	f.pass = fanoutPass{}
 	for _, o := range ops {
 		o.(*sendOp).done()
+	}
+}
+
+// visit goes to the receivers of a send and enters in the books what became of it.
+func (f *fanout) visit(s *sendOp, receiver func(*Conn)) {
+	defer f.w.survive()
+	f.pass.op = s
+	f.tally.begin(s.shard())
+	defer f.tally.end()
+	s.to.each(receiver)
+}
+
+// guard is deferred around everything that is done for one receiver. After a panic the
+// connection ends, and the deliveries that were not in the books yet are dropped.
+func (f *fanout) guard(c *Conn) {
+	if p := recover(); p != nil {
+		f.tally.drop(DropFault, f.pass.open)
+		f.pass.open = 0
+		f.w.fault(p)
+		f.w.abort(c)
 	}
 }
 
@@ -110,39 +111,42 @@ const writesPerBreath = 64
 
 // toOne writes the pass's wire to one receiver.
 func (f *fanout) toOne(c *Conn) {
+	defer f.guard(c)
 	wr := f.wireFor(c)
-	f.tally.attempted += wr.deliveries + wr.missing
+	f.tally.attempted += wr.deliveries + wr.missing + wr.faulty
 	f.tally.drop(DropNoPayloadForProtocol, wr.missing)
+	f.tally.drop(DropFault, wr.faulty)
 	if len(wr.records) == 0 {
 		return
 	}
+	f.pass.open = wr.deliveries
 	if c.raw == nil || !c.out.idle() {
 		f.queue(c, wr.records)
 		return
 	}
 	f.breathe()
 	n, err := f.direct.write(c.raw, wr.bytes)
-	switch {
-	case err != nil:
-		f.tally.drop(DropConnectionClosed, wr.deliveries)
-		c.transport.Abort(Cause{Reason: CloseNormal})
-	case n == len(wr.bytes):
-		f.tally.written += wr.deliveries
-		f.tally.bytes += n
-		c.lastWrite.Store(f.w.now)
-	default:
-		f.leaveTail(c, wr.bytes[n:], wr.deliveries)
-	}
+	f.written(c, wr.bytes, n, err, wr.deliveries)
 }
 
-// leaveTail hands what the socket did not take to the transport's pump.
-func (f *fanout) leaveTail(c *Conn, left []byte, deliveries int) {
-	if !c.out.leave(left, deliveries) {
+// written enters the result of a direct write in the books and hands what the socket did not
+// take to the transport's pump.
+func (f *fanout) written(c *Conn, bytes []byte, n int, err error, deliveries int) {
+	f.pass.open = 0
+	switch {
+	case err != nil:
 		f.tally.drop(DropConnectionClosed, deliveries)
-		return
+		c.transport.Abort(Cause{Reason: CloseNormal})
+	case n == len(bytes):
+		f.tally.written += deliveries
+		f.tally.bytes += n
+		c.lastWrite.Store(f.w.now)
+	case !c.out.leave(bytes[n:], deliveries):
+		f.tally.drop(DropConnectionClosed, deliveries)
+	default:
+		f.tally.queuedBytes += len(bytes) - n
+		c.transport.Wake()
 	}
-	f.tally.queuedBytes += len(left)
-	c.transport.Wake()
 }
 
 // queue puts records into an outbox whose transport is busy or has a pump only.
@@ -151,16 +155,21 @@ func (f *fanout) queue(c *Conn, records []OutRecord) {
 	for i, r := range records {
 		switch c.out.put(r, f.w.bound, f.spare) {
 		case putOver:
+			f.pass.open = 0
 			f.tally.drop(DropSlowClient, countDeliveries(records[i:]))
 			f.w.closeSlow(c)
 			return
 		case putGone:
+			f.pass.open = 0
 			f.tally.drop(DropConnectionClosed, countDeliveries(records[i:]))
 			return
 		case putClaimed:
 			wake = true
 		}
 		f.tally.queuedBytes += len(r.Bytes)
+		if !r.control {
+			f.pass.open--
+		}
 	}
 	if wake {
 		c.transport.Wake()
@@ -169,7 +178,8 @@ func (f *fanout) queue(c *Conn, records []OutRecord) {
 
 // collect puts one op's record into one receiver's outbox.
 func (f *fanout) collect(c *Conn) {
-	r, ok := f.op.record(c.lane.protocol)
+	defer f.guard(c)
+	r, ok := f.pass.op.record(f.w, c.lane.protocol)
 	if !r.control {
 		f.tally.attempted++
 	}
@@ -194,109 +204,49 @@ func (f *fanout) collect(c *Conn) {
 // flush writes every outbox that this pass claimed.
 func (f *fanout) flush() {
 	for _, c := range f.claimed {
-		if c.raw == nil {
-			c.transport.Wake()
-			continue
-		}
 		f.tally.begin(c.shard)
 		f.flushOne(c)
 		f.tally.end()
 	}
 	clear(f.claimed)
 	f.claimed = f.claimed[:0]
-	f.lastRecords, f.lastFraming = nil, nil
+	f.last.records, f.last.framing = nil, nil
 }
 
 func (f *fanout) flushOne(c *Conn) {
+	defer f.guard(c)
+	if c.raw == nil {
+		c.transport.Wake()
+		return
+	}
 	records := c.out.takeAll()
 	if len(records) == 0 { // the transport ended meanwhile
 		return
 	}
-	deliveries, size := countDeliveries(records), 0
-	for _, r := range records {
-		size += len(r.Bytes)
-	}
-	bytes := f.join(c.lane.framing, records)
-	f.breathe()
-	n, err := f.direct.write(c.raw, bytes)
-	c.out.settle(size, deliveries)
-	f.tally.queuedBytes -= size
-	switch {
-	case err != nil:
-		f.tally.drop(DropConnectionClosed, deliveries)
-		c.transport.Abort(Cause{Reason: CloseNormal})
-	case n == len(bytes):
-		f.tally.written += deliveries
-		f.tally.bytes += n
-		c.lastWrite.Store(f.w.now)
-	default:
-		f.leaveTail(c, bytes[n:], deliveries)
-	}
+	f.pass.open = countDeliveries(records)
+	bytes, deliveries, n, err := f.writeTaken(c, records)
+	f.written(c, bytes, n, err, deliveries)
 	f.spares.put(records)
 }
 
-// join frames records, reusing the bytes of the last receiver if it got the same.
-func (f *fanout) join(framing Framing, records []OutRecord) []byte {
-	if framing == f.lastFraming && sameRecords(records, f.lastRecords) {
-		return f.lastWire
+// writeTaken writes records that were taken from the outbox. They have left it, whatever
+// happens to them. Deliveries are those that bytes stand for.
+func (f *fanout) writeTaken(c *Conn, records []OutRecord) (bytes []byte, deliveries, n int, err error) {
+	all, size := f.pass.open, 0
+	for _, r := range records {
+		size += len(r.Bytes)
 	}
-	f.lastWire = framing.AppendFrames(f.lastWire[:0], records)
-	f.lastRecords, f.lastFraming = append(f.lastRecords[:0], records...), framing
-	return f.lastWire
-}
-
-func sameRecords(a, b []OutRecord) bool {
-	if len(a) != len(b) {
-		return false
+	defer func() {
+		c.out.settle(size, all)
+		f.tally.queuedBytes -= size
+	}()
+	bytes, faulty := f.join(c.lane.framing, records)
+	if faulty > 0 {
+		f.tally.drop(DropFault, faulty)
+		f.pass.open -= faulty
 	}
-	for i := range a {
-		if len(a[i].Bytes) != len(b[i].Bytes) || unsafe.SliceData(a[i].Bytes) != unsafe.SliceData(b[i].Bytes) {
-			return false
-		}
-	}
-	return true
-}
-
-// wireFor returns the bytes of this pass for receivers like c.
-func (f *fanout) wireFor(c *Conn) *wire {
-	for i := range f.wires {
-		if wr := &f.wires[i]; wr.lane == c.lane {
-			return wr
-		}
-	}
-	if len(f.wires) < cap(f.wires) {
-		f.wires = f.wires[:len(f.wires)+1]
-	} else {
-		f.wires = append(f.wires, wire{})
-	}
-	wr := &f.wires[len(f.wires)-1]
-	wr.lane = c.lane
-	wr.bytes, wr.records, wr.deliveries, wr.missing = wr.bytes[:0], wr.records[:0], 0, 0
-	for _, o := range f.ops {
-		r, ok := o.(*sendOp).record(c.lane.protocol)
-		if !ok {
-			wr.missing++
-			continue
-		}
-		wr.records = append(wr.records, r)
-	}
-	wr.deliveries = countDeliveries(wr.records)
-	if c.raw != nil {
-		wr.bytes = c.lane.framing.AppendFrames(wr.bytes, wr.records)
-	}
-	return wr
-}
-
-// maxKeptWire bounds the buffer that a worker keeps between passes.
-const maxKeptWire = 256 << 10
-
-func (f *fanout) resetWires() {
-	for i := range f.wires {
-		wr := &f.wires[i]
-		clear(wr.records)
-		if cap(wr.bytes) > maxKeptWire {
-			wr.bytes = nil
-		}
-	}
-	f.wires = f.wires[:0]
+	deliveries = f.pass.open
+	f.breathe()
+	n, err = f.direct.write(c.raw, bytes)
+	return bytes, deliveries, n, err
 }

@@ -78,7 +78,11 @@ func (t *hubTable) acquire(key string, limit int) (*hub, error) {
 	h := t.hubs[key]
 	if h == nil {
 		if limit > 0 && len(t.hubs) >= limit {
-			return nil, ErrTooManyHubs
+			empty := t.longestEmpty()
+			if empty == nil {
+				return nil, ErrTooManyHubs
+			}
+			t.forget(empty)
 		}
 		h = &hub{key: key, shards: make([]hubShard, len(t.g.workers))}
 		for i := range h.shards {
@@ -105,17 +109,41 @@ func (t *hubTable) release(h *hub) {
 func (t *hubTable) room(key string, limit int) bool {
 	t.mu.RLock()
 	defer t.mu.RUnlock()
-	return limit <= 0 || t.hubs[key] != nil || len(t.hubs) < limit
+	return limit <= 0 || t.hubs[key] != nil || len(t.hubs) < limit || t.longestEmpty() != nil
+}
+
+// emptyHubRest is how long a hub is kept after its last connection even when the table is full:
+// the last writes are still being counted.
+const emptyHubRest = time.Second
+
+// longestEmpty returns the hub that has been without connections longest, nil if there is none
+// to forget. Called with mu held.
+func (t *hubTable) longestEmpty() *hub {
+	var longest *hub
+	for _, h := range t.hubs {
+		if h.live.Load() == 0 && (longest == nil || h.emptySince < longest.emptySince) {
+			longest = h
+		}
+	}
+	if longest == nil || time.Now().UnixNano()-longest.emptySince < int64(emptyHubRest) {
+		return nil
+	}
+	return longest
+}
+
+// forget removes a hub and keeps what it has counted. Called with mu held.
+func (t *hubTable) forget(h *hub) {
+	t.forgotten.Add(h.traffic())
+	delete(t.hubs, h.key)
 }
 
 // forgetEmpty removes hubs that have been without connections for a while.
 func (t *hubTable) forgetEmpty(now time.Time) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	for key, h := range t.hubs {
+	for _, h := range t.hubs {
 		if h.live.Load() == 0 && now.UnixNano()-h.emptySince > int64(emptyHubLife) {
-			t.forgotten.Add(h.traffic())
-			delete(t.hubs, key)
+			t.forget(h)
 		}
 	}
 }

@@ -13,6 +13,8 @@ import (
 type sendOp struct {
 	to     receivers
 	frames *hubprotocol.Frames
+	// size is what the send counts for. It is measured once: Frames grow when they are converted.
+	size int
 	// one replaces frames for a single connection, already in its protocol.
 	one OutRecord
 	// backlog is what the send counts for while it waits for the worker.
@@ -25,28 +27,23 @@ type sendOp struct {
 // application are as many as its messages.
 var sendOps = sync.Pool{New: func() any { return new(sendOp) }}
 
-func (s *sendOp) apply(w *worker) { w.fan.deliver(w, []op{s}) }
-
-func (s *sendOp) size() int {
-	if s.frames == nil {
-		return len(s.one.Bytes)
-	}
-	return s.frames.Size()
-}
+func (s *sendOp) apply(w *worker) { w.fan.deliver([]op{s}) }
 
 func (s *sendOp) shard() *hubShard { return s.to.shard }
 
-func (s *sendOp) record(protocol string) (OutRecord, bool) {
+// record returns what a client of the protocol gets; not ok means nothing.
+func (s *sendOp) record(w *worker, protocol string) (r OutRecord, ok bool) {
 	if s.frames == nil {
 		return s.one, true
 	}
+	defer w.survive() // of the conversion to another protocol: then there is no form
 	b, ok := s.frames.For(protocol)
 	return OutRecord{Bytes: b}, ok
 }
 
 func (s *sendOp) done() {
 	if s.backlog != nil {
-		s.backlog.Add(-int64(s.size()))
+		s.backlog.Add(-int64(s.size))
 	}
 	if s.self[0] != nil {
 		*s = sendOp{}
@@ -79,6 +76,7 @@ type answer struct {
 	parts   atomic.Int32
 	matched atomic.Int64
 	refused atomic.Bool // by a limit
+	fault   atomic.Bool // a part was lost in a panic
 	// members are what VerbList found; guarded by mu.
 	mu      sync.Mutex
 	members []Member
@@ -111,6 +109,9 @@ func (a *answer) wait(ctx context.Context) (Result, error) {
 	select {
 	case <-a.ready:
 		r := Result{Matched: int(a.matched.Load()), Members: a.members}
+		if a.fault.Load() {
+			return r, errFault
+		}
 		if r.Matched == 0 && a.refused.Load() {
 			return r, ErrTooManyGroups
 		}
@@ -129,7 +130,13 @@ type verbOp struct {
 }
 
 func (o *verbOp) apply(w *worker) {
-	var matched int
+	matched, applied := 0, false
+	defer func() {
+		if !applied { // a panic is on its way up; whoever waits must not wait forever
+			o.answer.fault.Store(true)
+			o.answer.done(0)
+		}
+	}()
 	switch o.cmd.Verb {
 	case VerbJoin:
 		matched = o.join(w)
@@ -152,11 +159,13 @@ func (o *verbOp) apply(w *worker) {
 	case VerbList:
 		matched = o.list()
 	}
+	applied = true
 	o.answer.done(matched)
 }
 
 func (o *verbOp) join(w *worker) int {
 	n := 0
+	defer o.to.shard.hub.groups.unpin(o.group, w.index)
 	for _, c := range o.to.snapshot() {
 		if !w.join(c, o.group, o.cmd.Membership) {
 			o.answer.refused.Store(true)
@@ -164,7 +173,6 @@ func (o *verbOp) join(w *worker) int {
 		}
 		n++
 	}
-	o.to.shard.hub.groups.unpin(o.group, w.index)
 	return n
 }
 
@@ -189,7 +197,7 @@ func (o *verbOp) list() int {
 		}
 		n++
 		if c.id.ID > page.After {
-			found = append(found, Member{ID: c.id.ID, User: c.id.User})
+			found = page.keep(found, Member{ID: c.id.ID, User: c.id.User})
 		}
 	})
 	o.answer.mu.Lock()

@@ -44,10 +44,12 @@ const (
 	DropSlowClient DropReason = "SlowClient"
 	// DropConnectionClosed: the connection ended before the delivery was written.
 	DropConnectionClosed DropReason = "ConnectionClosed"
+	// DropFault: the gateway failed while it made the message ready; the log has the details.
+	DropFault DropReason = "Fault"
 )
 
 // dropReasonList is every DropReason.
-var dropReasonList = []DropReason{DropNoPayloadForProtocol, DropSlowClient, DropConnectionClosed}
+var dropReasonList = []DropReason{DropNoPayloadForProtocol, DropSlowClient, DropConnectionClosed, DropFault}
 
 // Cause explains one connection's end.
 type Cause struct {

@@ -12,6 +12,8 @@ type receivers struct {
 	// exceptSet replaces except when it is long.
 	exceptSet   map[string]struct{}
 	exceptUsers []string
+	// exceptUserSet replaces exceptUsers when it is long.
+	exceptUserSet map[string]struct{}
 }
 
 // longExcept is from how many exclusions on a set is faster than comparing.
@@ -44,14 +46,30 @@ func (r *receivers) each(visit func(*Conn)) {
 }
 
 func (r *receivers) wants(c *Conn) bool {
-	if len(r.exceptUsers) > 0 && c.id.User != "" && slices.Contains(r.exceptUsers, c.id.User) {
+	if c.id.User != "" && excluded(c.id.User, r.exceptUsers, r.exceptUserSet) {
 		return false
 	}
-	if r.exceptSet != nil {
-		_, not := r.exceptSet[c.id.ID]
-		return !not
+	return !excluded(c.id.ID, r.except, r.exceptSet)
+}
+
+func excluded(id string, list []string, set map[string]struct{}) bool {
+	if set != nil {
+		_, found := set[id]
+		return found
 	}
-	return len(r.except) == 0 || !slices.Contains(r.except, c.id.ID)
+	return len(list) > 0 && slices.Contains(list, id)
+}
+
+// longSet makes a set of a list of exclusions that is long, else nil.
+func longSet(list []string) map[string]struct{} {
+	if len(list) <= longExcept {
+		return nil
+	}
+	set := make(map[string]struct{}, len(list))
+	for _, id := range list {
+		set[id] = struct{}{}
+	}
+	return set
 }
 
 // snapshot lists the connections for verbs that change membership while they visit.
@@ -65,12 +83,9 @@ func (r *receivers) snapshot() []*Conn {
 // is resolved as far as it can be without the worker: connections and users to
 // connections, groups to their objects.
 func (h *hub) plan(t Target, push func(*receivers)) {
-	base := receivers{kind: t.Kind, except: t.Except, exceptUsers: t.ExceptUsers}
-	if len(t.Except) > longExcept {
-		base.exceptSet = make(map[string]struct{}, len(t.Except))
-		for _, id := range t.Except {
-			base.exceptSet[id] = struct{}{}
-		}
+	base := receivers{
+		kind: t.Kind, except: t.Except, exceptSet: longSet(t.Except),
+		exceptUsers: t.ExceptUsers, exceptUserSet: longSet(t.ExceptUsers),
 	}
 	switch t.Kind {
 	case TargetAll:

@@ -34,21 +34,14 @@ func (g *Gateway) sweep() {
 
 func (g *Gateway) sweepConns(now time.Time) {
 	limits := g.opts.Limits()
-	due := make([][]*Conn, len(g.workers))
 	g.conns.each(func(c *Conn) {
 		if c.sweep(now, limits) {
-			i := c.shard.worker.index
-			due[i] = append(due[i], c)
+			c.ping(now.UnixNano())
 		}
 	})
 	for _, w := range g.workers {
 		if w.earlyCount.Load() > 0 {
 			w.queue.push(earlyOp{})
-		}
-	}
-	for i, conns := range due {
-		if len(conns) > 0 {
-			g.workers[i].queue.push(&pingOp{conns: conns})
 		}
 	}
 }
@@ -122,29 +115,19 @@ func (c *Conn) openSession() Session {
 	return c.life.session
 }
 
-// pingOp sends keep-alive records.
-type pingOp struct{ conns []*Conn }
-
-func (o *pingOp) apply(w *worker) {
-	for _, c := range o.conns {
-		if c.slot < 0 {
-			continue
-		}
-		if _, waiting := c.out.held(); waiting > 0 {
-			continue // what waits will keep the client alive, or end it as slow
-		}
-		record, ok := pingRecords[c.Protocol()]
-		if !ok {
-			record = hubprotocol.AppendPing(nil, c.Protocol())
-		}
-		// A ping counts as sent when it is queued: while the socket is full
-		// there must be one, not one each second.
-		c.lastWrite.Store(w.now)
-		w.ping = sendOp{to: receivers{kind: TargetConnections, shard: c.shard, conns: append(w.ping.to.conns[:0], c)},
-			one: OutRecord{Bytes: record, control: true}}
-		w.pingOps[0] = &w.ping
-		w.fan.deliver(w, w.pingOps[:])
+// ping sends a keep-alive record.
+func (c *Conn) ping(nanos int64) {
+	if _, waiting := c.out.held(); waiting > 0 {
+		return // what waits will keep the client alive, or end it as slow
 	}
+	record, ok := pingRecords[c.Protocol()]
+	if !ok {
+		record = hubprotocol.AppendPing(nil, c.Protocol())
+	}
+	// A ping counts as sent when it is queued: while the socket is full there must be one, not
+	// one each second.
+	c.lastWrite.Store(nanos)
+	c.SendControl(record)
 }
 
 // overPatience is how long a hub may be over its bound before the largest

@@ -20,9 +20,6 @@ type worker struct {
 	// early are closes that wait for their time, earlyCount their number for the sweeper.
 	early      []*closeOp
 	earlyCount atomic.Int32
-	// ping and pingOps are reused for every ping.
-	ping    sendOp
-	pingOps [1]op
 }
 
 // op is one entry of a worker's queue. Its methods run on the worker.
@@ -33,7 +30,7 @@ type op interface {
 func newWorker(index int, g *Gateway) *worker {
 	w := &worker{index: index, g: g}
 	w.queue.init()
-	w.fan.init()
+	w.fan.init(w)
 	return w
 }
 
@@ -50,44 +47,63 @@ func (w *worker) run() {
 		}
 		w.now, w.bound = time.Now().UnixNano(), w.g.opts.Limits().OutboxMaxBytes
 		for rest := ops; len(rest) > 0; {
-			rest = rest[w.guardedPass(rest):]
+			rest = rest[w.pass(rest):]
 		}
 		clear(ops)
 	}
 }
 
-// guardedPass keeps a panic from ending the worker: what it was about is lost,
-// logged and counted, everything else goes on (rule 10).
-func (w *worker) guardedPass(ops []op) (n int) {
-	defer func() {
-		if p := recover(); p != nil {
-			w.g.panics.Add(1)
-			w.g.opts.Logger.Error("a fan-out pass panicked", "panic", p, "stack", string(debug.Stack()))
-			n = 1
-		}
-	}()
-	return w.pass(ops)
-}
-
 // pass carries out one op, or a run of sends together, and says how many.
 func (w *worker) pass(ops []op) int {
+	n := joinable(ops)
+	if n == 0 {
+		w.applyGuarded(ops[0])
+		return 1
+	}
+	w.fan.deliver(ops[:n])
+	return n
+}
+
+// joinable counts the sends at the front of ops that may be collected before they are written.
+func joinable(ops []op) int {
 	n, size := 0, 0
 	for n < len(ops) && n < passOps {
 		s, ok := ops[n].(*sendOp)
 		if !ok {
 			break
 		}
-		if size += s.size(); n > 0 && size > maxJoin {
+		if size += s.size; n > 0 && size > maxJoin {
 			break // what a pass collects must never pass a bound before it is written
 		}
 		n++
 	}
-	if n == 0 {
-		ops[0].apply(w)
-		return 1
-	}
-	w.fan.deliver(w, ops[:n])
 	return n
+}
+
+// applyGuarded keeps a panic in one op from ending the worker. The op is lost, what it holds is
+// given back by the op itself, and everything else goes on.
+func (w *worker) applyGuarded(o op) {
+	defer w.survive()
+	o.apply(w)
+}
+
+// survive is deferred where a panic must not go further up.
+func (w *worker) survive() {
+	if p := recover(); p != nil {
+		w.fault(p)
+	}
+}
+
+// fault counts and logs a panic. It is called while the panic is being recovered.
+func (w *worker) fault(p any) {
+	w.g.panics.Add(1)
+	w.g.opts.Logger.Error("a fan-out pass panicked", "panic", p, "stack", string(debug.Stack()))
+}
+
+// abort ends a connection at which the gateway has failed.
+func (w *worker) abort(c *Conn) {
+	defer w.survive()
+	c.abort(Cause{Reason: CloseServiceTransientError, Text: "The gateway could not serve the connection.", AllowReconnect: true})
 }
 
 // opQueue is an unbounded queue from many producers to one worker. What it

@@ -1,0 +1,119 @@
+package gateway
+
+import "unsafe"
+
+// wire is what one kind of receiver gets of a pass.
+type wire struct {
+	lane    *lane
+	bytes   []byte
+	records []OutRecord
+	// deliveries are the records that count, missing the messages without a form in the
+	// protocol, faulty those that could not be framed.
+	deliveries, missing, faulty int
+}
+
+// wireFor returns the bytes of this pass for receivers like c.
+func (f *fanout) wireFor(c *Conn) *wire {
+	for i := range f.wires {
+		if wr := &f.wires[i]; wr.lane == c.lane {
+			return wr
+		}
+	}
+	if len(f.wires) < cap(f.wires) {
+		f.wires = f.wires[:len(f.wires)+1]
+	} else {
+		f.wires = append(f.wires, wire{})
+	}
+	wr := &f.wires[len(f.wires)-1]
+	*wr = wire{lane: c.lane, bytes: wr.bytes[:0], records: wr.records[:0]}
+	for _, o := range f.pass.ops {
+		r, ok := o.(*sendOp).record(f.w, c.lane.protocol)
+		if !ok {
+			wr.missing++
+			continue
+		}
+		wr.records = append(wr.records, r)
+	}
+	wr.deliveries = countDeliveries(wr.records)
+	if c.raw != nil {
+		wr.bytes, wr.records = f.frame(wr.bytes, c.lane.framing, wr.records)
+		wr.faulty = wr.deliveries - countDeliveries(wr.records)
+		wr.deliveries -= wr.faulty
+	}
+	return wr
+}
+
+// maxKeptWire bounds the buffer that a worker keeps between passes.
+const maxKeptWire = 256 << 10
+
+func (f *fanout) resetWires() {
+	for i := range f.wires {
+		wr := &f.wires[i]
+		clear(wr.records)
+		if cap(wr.bytes) > maxKeptWire {
+			wr.bytes = nil
+		}
+	}
+	f.wires = f.wires[:0]
+}
+
+// lastJoin remembers the join made last: receivers next to each other mostly get the same
+// records.
+type lastJoin struct {
+	records []OutRecord
+	framing Framing
+	wire    []byte
+	faulty  int
+}
+
+// join frames records, reusing the bytes of the last receiver if it got the same. Faulty are the
+// deliveries that could not be framed.
+func (f *fanout) join(framing Framing, records []OutRecord) (wire []byte, faulty int) {
+	last := &f.last
+	if framing == last.framing && sameRecords(records, last.records) {
+		return last.wire, last.faulty
+	}
+	last.records, last.framing = append(last.records[:0], records...), framing
+	var framed []OutRecord
+	last.wire, framed = f.frame(last.wire[:0], framing, records)
+	last.faulty = countDeliveries(last.records) - countDeliveries(framed)
+	return last.wire, last.faulty
+}
+
+func sameRecords(a, b []OutRecord) bool {
+	if len(a) != len(b) {
+		return false
+	}
+	for i := range a {
+		if len(a[i].Bytes) != len(b[i].Bytes) || unsafe.SliceData(a[i].Bytes) != unsafe.SliceData(b[i].Bytes) {
+			return false
+		}
+	}
+	return true
+}
+
+// frame appends records to dst in a framing. It returns those that are in it, in the array of
+// records: one at which the framing panics is lost alone.
+func (f *fanout) frame(dst []byte, framing Framing, records []OutRecord) ([]byte, []OutRecord) {
+	if out, ok := f.tryFrame(dst, framing, records); ok {
+		return out, records
+	}
+	framed := records[:0]
+	for _, r := range records {
+		alone := [1]OutRecord{r}
+		if out, ok := f.tryFrame(dst, framing, alone[:]); ok {
+			dst, framed = out, append(framed, r)
+		}
+	}
+	clear(records[len(framed):])
+	return dst, framed
+}
+
+func (f *fanout) tryFrame(dst []byte, framing Framing, records []OutRecord) (out []byte, ok bool) {
+	defer func() {
+		if p := recover(); p != nil && len(records) == 1 { // several are tried again one by one
+			f.w.fault(p)
+		}
+	}()
+	return framing.AppendFrames(dst, records), true
+}
