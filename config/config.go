@@ -4,6 +4,7 @@ import (
 	"net/netip"
 	"time"
 
+	"github.com/hubgate/hubgate/secret"
 	"github.com/hubgate/hubgate/settings"
 )
 
@@ -66,8 +67,8 @@ type Log struct {
 type Service struct {
 	Mode         settings.Mode            `help:"Service mode of all hubs that have none of their own: default, serverless or classic." default:"serverless"`
 	HubMode      map[string]settings.Mode `help:"Service mode of one hub: chat=default; repeatable, or with semicolons. In the file it is hubs.chat.mode, which stays in force for hubs that are not named here." placeholder:"HUB=MODE" file:"-"`
-	AccessKey    settings.Secret          `help:"Primary access key, 32 to 256 bytes. The default is the emulator's and serves loopback only." default:"ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789ABCDEFGH" placeholder:"KEY"`
-	SecondaryKey settings.Secret          `help:"Second access key, so that one can be replaced while the other serves." placeholder:"KEY"`
+	AccessKey    secret.Text              `help:"Primary access key, 32 to 256 bytes. The default is the emulator's and serves loopback only." default:"ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789ABCDEFGH" placeholder:"KEY"`
+	SecondaryKey secret.Text              `help:"Second access key, so that one can be replaced while the other serves." placeholder:"KEY"`
 	Upstream     []string                 `help:"Webhook for all events, or for those of some hubs: chat,news=https://example.com/hook; repeatable, the first that matches is called. Replaces the templates of all files." placeholder:"[HUBS=]URL" sep:"none" file:"-"`
 }
 

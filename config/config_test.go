@@ -12,6 +12,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/hubgate/hubgate/config"
+	"github.com/hubgate/hubgate/secret"
 	"github.com/hubgate/hubgate/settings"
 	"github.com/hubgate/hubgate/webhook"
 )
@@ -26,7 +27,7 @@ const (
 type commandLine struct {
 	Serve serveCommand `cmd:"" default:"withargs"`
 	Token struct {
-		AccessKey settings.Secret
+		AccessKey secret.Text
 		Node      int // another type than the option of this name
 	} `cmd:""`
 }
@@ -255,7 +256,7 @@ func TestWellKnownKeyStaysOnLoopback(t *testing.T) {
 		{"all IPv4 addresses", []string{"--listen=0.0.0.0:1"}, true},
 		{"one of two", []string{"--listen=localhost:1", "--listen=10.0.0.1:1"}, true},
 		{"a name that may be anything", []string{"--listen=localhost.example:1"}, true},
-		{"as the second key", []string{"--listen=:1", "--access-key=" + testKey, "--secondary-key=" + settings.EmulatorKey.Reveal()}, true},
+		{"as the second key", []string{"--listen=:1", "--access-key=" + testKey, "--secondary-key=" + secret.EmulatorKey.Reveal()}, true},
 		{"own key", []string{"--listen=:1", "--access-key=" + testKey}, false},
 		{"told that it is unsafe", []string{"--listen=:1", "--unsafe-listen-with-well-known-key"}, false},
 	}
@@ -264,7 +265,7 @@ func TestWellKnownKeyStaysOnLoopback(t *testing.T) {
 			_, err := mustParse(t, tt.args...).Settings()
 			if tt.refused {
 				require.ErrorContains(t, err, refused)
-				require.NotContains(t, err.Error(), settings.EmulatorKey.Reveal())
+				require.NotContains(t, err.Error(), secret.EmulatorKey.Reveal())
 			} else {
 				require.NoError(t, err)
 			}

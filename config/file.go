@@ -5,12 +5,12 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"os"
 	"reflect"
 	"strings"
 
 	"go.yaml.in/yaml/v3"
 
+	"github.com/hubgate/hubgate/regularfile"
 	"github.com/hubgate/hubgate/settings"
 )
 
@@ -39,21 +39,7 @@ func (f *file) has(key string) bool {
 }
 
 // readFile reads a file of at most 1 MiB.
-func readFile(path string) ([]byte, error) {
-	r, err := os.Open(path)
-	if err != nil {
-		return nil, err
-	}
-	defer r.Close()
-	data, err := io.ReadAll(io.LimitReader(r, maxFileBytes+1))
-	if err != nil {
-		return nil, err
-	}
-	if len(data) > maxFileBytes {
-		return nil, fmt.Errorf("%s: is larger than %d bytes", path, maxFileBytes)
-	}
-	return data, nil
-}
+func readFile(path string) ([]byte, error) { return regularfile.Read(path, maxFileBytes) }
 
 // loadFile reads and parses a configuration file.
 func loadFile(path string) (*file, error) {

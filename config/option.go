@@ -11,7 +11,7 @@ import (
 
 	"github.com/alecthomas/kong"
 
-	"github.com/hubgate/hubgate/settings"
+	"github.com/hubgate/hubgate/secret"
 )
 
 // option is one configurable value and its names.
@@ -109,7 +109,7 @@ func kindOf(t reflect.Type) string {
 		return "duration"
 	case reflect.TypeFor[Size]():
 		return "size"
-	case reflect.TypeFor[settings.Secret]():
+	case reflect.TypeFor[secret.Text]():
 		return "secret"
 	case reflect.TypeFor[[]netip.Prefix]():
 		return "list of networks"

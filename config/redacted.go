@@ -80,7 +80,7 @@ func valueNode(value any) *yaml.Node {
 		return listNode(v, textNode)
 	case []netip.Prefix:
 		return listNode(v, func(p netip.Prefix) *yaml.Node { return textNode(p.String()) })
-	case encoding.TextMarshaler: // also settings.Secret, which masks itself
+	case encoding.TextMarshaler: // also secret.Text, which masks itself
 		text, err := v.MarshalText()
 		if err != nil {
 			return textNode(err.Error())

@@ -7,7 +7,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/hubgate/hubgate/settings"
+	"github.com/hubgate/hubgate/secret"
 )
 
 func TestRedactedShowsNoSecret(t *testing.T) {
@@ -28,7 +28,7 @@ func TestRedactedMasksTheWellKnownKeyToo(t *testing.T) {
 	t.Chdir(t.TempDir())
 	out, err := mustParse(t).Redacted()
 	require.NoError(t, err)
-	require.NotContains(t, string(out), settings.EmulatorKey.Reveal())
+	require.NotContains(t, string(out), secret.EmulatorKey.Reveal())
 	require.Contains(t, string(out), "secondaryKey: \"\"\n", "that there is none is no secret")
 	require.Contains(t, string(out), "templates: []\n")
 }
@@ -45,7 +45,7 @@ func TestRedactedIsAConfigFile(t *testing.T) {
 	out, err := before.Redacted()
 	require.NoError(t, err)
 	// Masked keys would be too short, so put them back.
-	file := strings.Replace(string(out), "accessKey: '[redacted]'", "accessKey: "+settings.EmulatorKey.Reveal(), 1)
+	file := strings.Replace(string(out), "accessKey: '[redacted]'", "accessKey: "+secret.EmulatorKey.Reveal(), 1)
 	after := mustParse(t, "--config", write(t, "c.yaml", file))
 	again, err := after.Redacted()
 	require.NoError(t, err)

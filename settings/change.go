@@ -3,6 +3,8 @@ package settings
 import (
 	"errors"
 	"strings"
+
+	"github.com/hubgate/hubgate/secret"
 )
 
 // CheckChange returns nil, or why a running gateway does not go from old to
@@ -27,7 +29,7 @@ func checkNoEmulatorKey(old, next Keys) error {
 }
 
 // checkNotCutOff refuses a key that is only the beginning of one in force.
-func checkNotCutOff(name string, key Secret, inForce Keys) error {
+func checkNotCutOff(name string, key secret.Text, inForce Keys) error {
 	for _, whole := range inForce.All() {
 		if key != "" && key != whole && strings.HasPrefix(string(whole), string(key)) {
 			return errors.New(name + ": is only the beginning of a key in force, as if the file was cut off")

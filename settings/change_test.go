@@ -6,13 +6,14 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/hubgate/hubgate/secret"
 	"github.com/hubgate/hubgate/settings"
 )
 
 // A running gateway takes new keys, but neither the one that everybody knows
 // nor one that was cut off.
 func TestChangeNeverWeakensKeys(t *testing.T) {
-	own, other := settings.Secret(strings.Repeat("own-", 12)), settings.Secret(strings.Repeat("other", 10))
+	own, other := secret.Text(strings.Repeat("own-", 12)), secret.Text(strings.Repeat("other", 10))
 	for _, tt := range []struct {
 		name      string
 		old, next settings.Keys
@@ -21,9 +22,9 @@ func TestChangeNeverWeakensKeys(t *testing.T) {
 		{"another key", settings.Keys{Primary: own}, settings.Keys{Primary: other}, ""},
 		{"a second key comes", settings.Keys{Primary: own}, settings.Keys{Primary: own, Secondary: other}, ""},
 		{"the second key goes", settings.Keys{Primary: own, Secondary: other}, settings.Keys{Primary: other}, ""},
-		{"from the emulator's to an own", settings.Keys{Primary: settings.EmulatorKey}, settings.Keys{Primary: own}, ""},
-		{"to the emulator's", settings.Keys{Primary: own}, settings.Keys{Primary: settings.EmulatorKey}, "does not change to the emulator's"},
-		{"to the emulator's as the second", settings.Keys{Primary: own}, settings.Keys{Primary: own, Secondary: settings.EmulatorKey}, "does not change to the emulator's"},
+		{"from the emulator's to an own", settings.Keys{Primary: secret.EmulatorKey}, settings.Keys{Primary: own}, ""},
+		{"to the emulator's", settings.Keys{Primary: own}, settings.Keys{Primary: secret.EmulatorKey}, "does not change to the emulator's"},
+		{"to the emulator's as the second", settings.Keys{Primary: own}, settings.Keys{Primary: own, Secondary: secret.EmulatorKey}, "does not change to the emulator's"},
 		{"cut off", settings.Keys{Primary: own}, settings.Keys{Primary: own[:32]}, "accessKey: is only the beginning"},
 		{"second cut off", settings.Keys{Primary: own, Secondary: other}, settings.Keys{Primary: own, Secondary: other[:40]}, "secondaryKey: is only the beginning"},
 	} {

@@ -6,5 +6,5 @@
 // management call), validated as a whole and swapped into a [Store]. Readers
 // take an immutable snapshot with one atomic load and never see half a change.
 //
-// The package does no I/O and imports nothing of this project.
+// The package does no I/O.
 package settings

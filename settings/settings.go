@@ -4,11 +4,9 @@ import (
 	"maps"
 	"slices"
 	"time"
-)
 
-// EmulatorKey is the access key that every copy of Microsoft's local emulator
-// uses. Whoever can reach a gateway that has it may do anything with it.
-const EmulatorKey Secret = "ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789ABCDEFGH"
+	"github.com/hubgate/hubgate/secret"
+)
 
 // Settings is everything that may change while the gateway runs. A value that
 // came from [Store.Current] is shared: nobody may change it or what its slices
@@ -29,21 +27,21 @@ type Settings struct {
 // Keys are the two access keys. Tokens signed with either are accepted and
 // webhooks carry a signature for each, so that one can be replaced at a time.
 type Keys struct {
-	Primary   Secret
-	Secondary Secret // empty: there is none
+	Primary   secret.Text
+	Secondary secret.Text // empty: there is none
 }
 
 // All returns the keys that are set, the primary one first.
-func (k Keys) All() []Secret {
+func (k Keys) All() []secret.Text {
 	if k.Secondary == "" {
-		return []Secret{k.Primary}
+		return []secret.Text{k.Primary}
 	}
-	return []Secret{k.Primary, k.Secondary}
+	return []secret.Text{k.Primary, k.Secondary}
 }
 
 // HasEmulatorKey says whether one of the keys is the well-known one.
 func (k Keys) HasEmulatorKey() bool {
-	return k.Primary == EmulatorKey || k.Secondary == EmulatorKey
+	return k.Primary == secret.EmulatorKey || k.Secondary == secret.EmulatorKey
 }
 
 // Clients holds the timers of client connections.
@@ -99,7 +97,7 @@ type Auth struct {
 func Default() Settings {
 	return Settings{
 		Mode:     Serverless,
-		Keys:     Keys{Primary: EmulatorKey},
+		Keys:     Keys{Primary: secret.EmulatorKey},
 		Upstream: defaultUpstream(),
 		CORS:     CORS{AllowedOrigins: []string{"*"}},
 		Limits:   defaultLimits(),

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/hubgate/hubgate/hubname"
+	"github.com/hubgate/hubgate/secret"
 	"github.com/hubgate/hubgate/webhook"
 )
 
@@ -87,13 +88,13 @@ func (p *problems) checkKeys(k Keys) {
 	}
 }
 
-func (p *problems) checkKey(name string, key Secret) {
+func (p *problems) checkKey(name string, key secret.Text) {
 	if n := len(key); n < minKeyBytes || n > maxKeyBytes {
 		p.add(name, "must have %d to %d bytes, not %d", minKeyBytes, maxKeyBytes, n)
 	}
 	// A connection string is a list of name=value pairs joined by semicolons.
 	unprintable := func(r rune) bool { return r <= ' ' || r == ';' || r >= 0x7f }
-	if strings.ContainsFunc(key.Reveal(), unprintable) {
+	if strings.ContainsFunc(string(key), unprintable) {
 		p.add(name, "may hold only printable ASCII without spaces and semicolons")
 	}
 }
@@ -161,30 +162,10 @@ func (p *problems) checkTemplate(name string, t Template, u *Upstream) {
 		switch {
 		case part.Kind == webhook.Env && !slices.Contains(u.AllowedEnv, part.Text):
 			p.add(name, "{@env:%s} is not allowed; add %s to upstream.allowedEnv", part.Text, part.Text)
-		case part.Kind == webhook.File && !u.allowsFile(part.Text):
+		case part.Kind == webhook.File && !webhook.AllowsFile(u.AllowedFiles, part.Text):
 			p.add(name, "{@file:%s} is not allowed; add the absolute path to upstream.allowedFiles", part.Text)
 		}
 	}
-}
-
-// allowsFile compares cleaned paths, so that ".." leads out of nothing.
-func (u *Upstream) allowsFile(path string) bool {
-	if !filepath.IsAbs(path) {
-		return false
-	}
-	path = filepath.Clean(path)
-	for _, allowed := range u.AllowedFiles {
-		below := strings.HasSuffix(allowed, "/") || strings.HasSuffix(allowed, string(filepath.Separator))
-		allowed = filepath.Clean(allowed)
-		if path == allowed && !below {
-			return true
-		}
-		dir := strings.TrimSuffix(allowed, string(filepath.Separator)) + string(filepath.Separator)
-		if below && strings.HasPrefix(path, dir) {
-			return true
-		}
-	}
-	return false
 }
 
 func (p *problems) checkOrigins(origins []string) {

@@ -8,10 +8,9 @@ import (
 	"net/url"
 	"strings"
 
+	"github.com/hubgate/hubgate/secret"
 	"github.com/hubgate/hubgate/webhook"
 )
-
-const redacted = "[redacted]"
 
 // LogValue shows the template that made the endpoint: unlike the URL itself it
 // never holds the value of a reference.
@@ -36,8 +35,8 @@ func errorText(err error, e *endpoint) string {
 		return op.Op + ": " + op.Err.Error()
 	}
 	text := err.Error()
-	for _, secret := range e.secrets {
-		text = strings.ReplaceAll(text, secret, redacted)
+	for _, one := range e.secrets {
+		text = strings.ReplaceAll(text, one, secret.Redacted)
 	}
 	return text
 }

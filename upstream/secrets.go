@@ -2,7 +2,6 @@ package upstream
 
 import (
 	"errors"
-	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -11,6 +10,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/hubgate/hubgate/regularfile"
 	"github.com/hubgate/hubgate/webhook"
 )
 
@@ -27,7 +27,6 @@ const (
 var (
 	errNotAllowed = errors.New("is not in the list of what templates may read")
 	errUnset      = errors.New("is not set or empty")
-	errNotAFile   = errors.New("is not a regular file")
 	errSecretSize = errors.New("is longer than 8 KiB")
 )
 
@@ -62,7 +61,7 @@ func (s *secretStore) resolve(p webhook.Part, allowed *AllowedSecrets) (string, 
 		return checkSecret(os.Getenv(p.Text))
 	}
 	path := filepath.Clean(p.Text)
-	if !allowed.file(path) {
+	if !webhook.AllowsFile(allowed.Files, path) {
 		return "", errNotAllowed
 	}
 	s.mu.Lock()
@@ -98,33 +97,28 @@ func (f *secretFile) read(path string) (string, error) {
 	return f.value, f.err
 }
 
-// stampOf also keeps pipes and devices out, which could block a reader.
 func stampOf(path string) (fileStamp, error) {
-	info, err := os.Stat(path)
+	info, err := regularfile.Stat(path)
 	if err != nil {
 		return fileStamp{}, withoutPath(err)
-	}
-	if !info.Mode().IsRegular() {
-		return fileStamp{}, errNotAFile
 	}
 	return fileStamp{info.ModTime(), info.Size()}, nil
 }
 
 func readSecret(path string) (string, error) {
-	file, err := os.Open(path)
-	if err != nil {
+	content, err := regularfile.Read(path, maxSecretBytes+len("\r\n"))
+	switch {
+	case errors.Is(err, regularfile.ErrTooLarge):
+		return "", errSecretSize
+	case err != nil:
 		return "", withoutPath(err)
 	}
-	defer file.Close()
-	content, err := io.ReadAll(io.LimitReader(file, maxSecretBytes+2))
-	if err != nil {
-		return "", withoutPath(err)
-	}
-	// Editors and echo end files with a line break that is no part of the secret.
-	return checkSecret(strings.TrimRight(string(content), "\r\n"))
+	return checkSecret(string(content))
 }
 
+// checkSecret takes off the line break that editors and echo put at the end.
 func checkSecret(value string) (string, error) {
+	value = strings.TrimRight(value, "\r\n")
 	switch {
 	case value == "":
 		return "", errUnset
@@ -140,23 +134,4 @@ func withoutPath(err error) error {
 		return wrapped.Err
 	}
 	return err
-}
-
-// file says whether the clean path is in the list.
-func (a *AllowedSecrets) file(path string) bool {
-	if !filepath.IsAbs(path) {
-		return false
-	}
-	const separator = string(filepath.Separator)
-	for _, entry := range a.Files {
-		below := strings.HasSuffix(entry, "/") || strings.HasSuffix(entry, separator)
-		entry = filepath.Clean(entry)
-		switch {
-		case !below && path == entry:
-			return true
-		case below && strings.HasPrefix(path, strings.TrimSuffix(entry, separator)+separator):
-			return true
-		}
-	}
-	return false
 }

@@ -143,15 +143,6 @@ func TestSecretFiles(t *testing.T) {
 	}
 }
 
-func TestAllowedFiles(t *testing.T) {
-	allowed := AllowedSecrets{Files: []string{"/a/b", "/dir/"}}
-	for path, ok := range map[string]bool{
-		"/a/b": true, "/a/b/c": false, "/a/bc": false, "/dir/x": true, "/dir/x/y": true, "/dir": false, "/direct": false,
-	} {
-		require.Equal(t, ok, allowed.file(path), path)
-	}
-}
-
 // Names come from clients: neither they nor what is made of them may pile up.
 func TestEndpointCacheIsBounded(t *testing.T) {
 	p := newPlan(toAll("http://h/{event}"))

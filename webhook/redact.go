@@ -1,8 +1,10 @@
 package webhook
 
-import "strings"
+import (
+	"strings"
 
-const redacted = "[redacted]"
+	"github.com/hubgate/hubgate/secret"
+)
 
 // RedactURL returns a URL template so that it may be logged: user info
 // and what is literal in the values of its query are masked, placeholders and
@@ -10,7 +12,7 @@ const redacted = "[redacted]"
 func RedactURL(text string) string {
 	parts, err := ParseURL(text)
 	if err != nil {
-		return redacted
+		return secret.Redacted
 	}
 	var m masker
 	for _, p := range parts {
@@ -51,7 +53,7 @@ type masker struct {
 // endName masks a parameter without "=": it is a value, not a name.
 func (m *masker) endName() {
 	if m.state == inQueryName && m.name < len(m.out) {
-		m.out = append(m.out[:m.name], redacted...)
+		m.out = append(m.out[:m.name], secret.Redacted...)
 	}
 }
 
@@ -68,7 +70,7 @@ func (m *masker) literal(c byte) {
 		m.state, m.name = inQueryName, len(m.out)+1
 	case m.state == inQueryValue:
 		if !m.masked {
-			m.out = append(m.out, redacted...)
+			m.out = append(m.out, secret.Redacted...)
 		}
 		m.masked = true
 		return
@@ -83,7 +85,7 @@ func (m *masker) literal(c byte) {
 	case m.state == inAuthority && c == '/':
 		m.state = inPath
 	case m.state == inAuthority && c == '@':
-		m.out = append(m.out[:m.authority], redacted...)
+		m.out = append(m.out[:m.authority], secret.Redacted...)
 	}
 	m.out = append(m.out, c)
 }

@@ -9,7 +9,11 @@ import (
 	"sync/atomic"
 
 	"github.com/hubgate/hubgate/config"
+	"github.com/hubgate/hubgate/regularfile"
 )
+
+// maxCertificateBytes bounds each of the two files.
+const maxCertificateBytes = 1 << 20
 
 // certificate is the server's key pair, read from files and again when they
 // change.
@@ -32,12 +36,24 @@ func loadCertificate(files config.TLS, log *slog.Logger) (*certificate, error) {
 }
 
 func (c *certificate) load() error {
-	pair, err := tls.LoadX509KeyPair(c.files.Cert, c.files.Key)
+	pair, err := readKeyPair(c.files)
 	if err != nil {
 		return fmt.Errorf("TLS certificate: %w", err)
 	}
 	c.current.Store(&pair)
 	return nil
+}
+
+func readKeyPair(files config.TLS) (tls.Certificate, error) {
+	cert, err := regularfile.Read(files.Cert, maxCertificateBytes)
+	if err != nil {
+		return tls.Certificate{}, err
+	}
+	key, err := regularfile.Read(files.Key, maxCertificateBytes)
+	if err != nil {
+		return tls.Certificate{}, err
+	}
+	return tls.X509KeyPair(cert, key)
 }
 
 // reload keeps the old key pair when the new one is not usable: while the two

@@ -17,6 +17,7 @@ import (
 	"github.com/hubgate/hubgate/auth"
 	"github.com/hubgate/hubgate/bench"
 	"github.com/hubgate/hubgate/config"
+	"github.com/hubgate/hubgate/secret"
 )
 
 func TestListenPrintsWhatSendSends(t *testing.T) {
@@ -193,7 +194,7 @@ func TestConfigPrintsNoSecret(t *testing.T) {
 	code, out, stderr := command("config", "--listen", "localhost:1234", "--access-key", key, "--upstream", "https://f.example/?code=hidden")
 	require.Zero(t, code, stderr)
 	require.Contains(t, out, "localhost:1234")
-	require.Contains(t, out, redacted)
+	require.Contains(t, out, secret.Redacted)
 	require.NotContains(t, out, key)
 	require.NotContains(t, out, "hidden")
 }

@@ -67,9 +67,7 @@ func translate(s *settings.Settings) *live {
 		},
 		rest: restapi.Limits{BodyBytes: s.Limits.RESTBodyBytes, URIBytes: s.Limits.URIBytes},
 	}
-	for _, key := range s.Keys.All() {
-		l.keys = append(l.keys, auth.Secret(key.Reveal()))
-	}
+	l.keys = s.Keys.All()
 	l.upstream = translateUpstream(&s.Upstream, l.keys)
 	if l.groupsPerUser = s.Limits.GroupsPerUser; l.groupsPerUser == 0 {
 		l.groupsPerUser = math.MaxInt // in settings 0 is no limit, in the store the default

@@ -8,9 +8,8 @@ import (
 	"strings"
 
 	"github.com/hubgate/hubgate/config"
+	"github.com/hubgate/hubgate/secret"
 )
-
-const redacted = "[redacted]"
 
 // secretKeys are attributes whose values are never shown.
 var secretKeys = map[string]bool{
@@ -39,7 +38,7 @@ func newLogger(w io.Writer, c config.Log) (*slog.Logger, error) {
 
 func redactAttr(_ []string, a slog.Attr) slog.Attr {
 	if secretKeys[strings.ToLower(a.Key)] {
-		return slog.String(a.Key, redacted)
+		return slog.String(a.Key, secret.Redacted)
 	}
 	switch a.Value.Kind() {
 	case slog.KindString:
@@ -70,4 +69,4 @@ func containsFold(text, lower string) bool {
 	return false
 }
 
-func redactText(text string) string { return secretText.ReplaceAllString(text, "${1}"+redacted) }
+func redactText(text string) string { return secretText.ReplaceAllString(text, "${1}"+secret.Redacted) }

@@ -1,4 +1,4 @@
-package auth_test
+package secret_test
 
 import (
 	"bytes"
@@ -10,18 +10,16 @@ import (
 	"github.com/stretchr/testify/require"
 	"go.yaml.in/yaml/v3"
 
-	"github.com/hubgate/hubgate/auth"
+	"github.com/hubgate/hubgate/secret"
 )
 
 func TestSecretIsNeverPrinted(t *testing.T) {
-	connection, err := auth.ParseConnectionString(auth.FormatConnectionString("http://localhost", 8888, key))
-	require.NoError(t, err)
+	const key secret.Text = "a-key-that-no-time-stamp-can-contain"
 	values := map[string]any{
-		"secret":            key,
-		"pointer":           new(key),
-		"list":              []auth.Secret{key},
-		"struct":            struct{ Key auth.Secret }{key},
-		"connection string": connection,
+		"secret":  key,
+		"pointer": new(key),
+		"list":    []secret.Text{key},
+		"struct":  struct{ Key secret.Text }{key},
 	}
 	for name, value := range values {
 		t.Run(name, func(t *testing.T) {
@@ -46,10 +44,10 @@ func TestSecretIsNeverPrinted(t *testing.T) {
 }
 
 func TestSecret(t *testing.T) {
-	require.Equal(t, "abc", auth.Secret("abc").Reveal())
-	require.Equal(t, "[redacted]", fmt.Sprint(auth.Secret("abc")))
-	require.Equal(t, "", fmt.Sprint(auth.Secret("")), "an unset key is seen to be unset")
-	require.True(t, auth.Secret("abc").Equal("abc"))
-	require.False(t, auth.Secret("abc").Equal("abd"))
-	require.False(t, auth.Secret("abc").Equal(""))
+	require.Equal(t, "abc", secret.Text("abc").Reveal())
+	require.Equal(t, "[redacted]", fmt.Sprint(secret.Text("abc")))
+	require.Equal(t, "", fmt.Sprint(secret.Text("")), "an unset key is seen to be unset")
+	require.True(t, secret.Text("abc").Equal("abc"))
+	require.False(t, secret.Text("abc").Equal("abd"))
+	require.False(t, secret.Text("abc").Equal(""))
 }
