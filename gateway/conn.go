@@ -2,11 +2,13 @@ package gateway
 
 import (
 	"log/slog"
+	"runtime"
 	"strings"
 	"sync"
 	"sync/atomic"
 	"syscall"
 	"time"
+	"weak"
 
 	"github.com/hubgate/hubgate/hubprotocol"
 )
@@ -44,15 +46,25 @@ type lane struct {
 	framing  Framing // nil for connections that are written by their pump only
 }
 
-// lanes are made on first use and never forgotten: protocols and framings are few.
-var lanes sync.Map // of lane to *lane
+// lanes are made on first use. Clients choose the names of protocols, so a lane lives only as long
+// as a connection uses it.
+var lanes sync.Map // of lane to weak.Pointer[lane]
 
 func laneFor(protocol string, framing Framing) *lane {
-	l, ok := lanes.Load(lane{protocol, framing})
-	if !ok {
-		l, _ = lanes.LoadOrStore(lane{strings.Clone(protocol), framing}, &lane{strings.Clone(protocol), framing})
+	for {
+		if known, ok := lanes.Load(lane{protocol, framing}); ok {
+			if l := known.(weak.Pointer[lane]).Value(); l != nil {
+				return l
+			}
+			lanes.CompareAndDelete(lane{protocol, framing}, known)
+		}
+		l := &lane{strings.Clone(protocol), framing}
+		pointer := weak.Make(l)
+		if _, other := lanes.LoadOrStore(*l, pointer); !other {
+			runtime.AddCleanup(l, func(key lane) { lanes.CompareAndDelete(key, pointer) }, *l)
+			return l
+		}
 	}
-	return l.(*lane)
 }
 
 // placement is where fan-outs find a connection.

@@ -62,10 +62,14 @@ var alreadyDrained = func() chan struct{} {
 	return c
 }()
 
-// tellDrained wakes those who wait for the outbox to come below its bound.
+// tellDrained wakes those who wait for the outbox to come below its bound. Whoever waited fills it
+// again at once, so the sweeper may never see it below: it is noted here that the client reads.
 func (o *outbox) tellDrained(bound int) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
+	if o.bytes <= bound {
+		o.over = 0
+	}
 	if o.drained != nil && (o.gone || o.bytes <= bound) {
 		close(o.drained)
 		o.drained = nil

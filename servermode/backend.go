@@ -92,8 +92,7 @@ type Backend struct {
 	gw      *gateway.Gateway
 	hubs    hubTable
 	results resultTable
-	names   protocolNames
-	counts  counters
+	counts  *counters
 
 	// servers chooses hub servers; it is hubs, as long as all of them are on this node.
 	servers directory
@@ -125,7 +124,7 @@ func New(opts Options) *Backend {
 	if opts.Logger == nil {
 		opts.Logger = slog.New(slog.DiscardHandler)
 	}
-	b := &Backend{opts: opts, log: opts.Logger, start: time.Now(), roomy: make(chan struct{}, 1),
+	b := &Backend{counts: newCounters(), opts: opts, log: opts.Logger, start: time.Now(), roomy: make(chan struct{}, 1),
 		conns: make(map[*serverConn]struct{}), stop: make(chan struct{})}
 	b.servers = &b.hubs
 	return b

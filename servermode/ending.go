@@ -48,6 +48,12 @@ func (s *session) end(cause gateway.Cause) {
 	s.finish(cause, true)
 }
 
+func (s *session) isClosed() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.state == stateClosed
+}
+
 // closeByServer ends the client because its hub server said so.
 func (s *session) closeByServer(by hubServer) {
 	s.mu.Lock()

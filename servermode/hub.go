@@ -15,6 +15,9 @@ type hub struct {
 	servers []*serverConn
 	// waiting are clients whose server connection was lost, and until when (Backend.now).
 	waiting map[*session]time.Duration
+	// protocols are those that hub servers have accepted clients with besides the known ones, and
+	// when they were last used (Backend.now).
+	protocols map[string]time.Duration
 	// settled is when waiting clients may be given to server connections: the first one that comes
 	// to a hub waits for others of its process, so that the clients are spread over them.
 	settled time.Duration

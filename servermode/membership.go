@@ -131,6 +131,10 @@ func (sc *serverConn) ack(to ackID, found bool, err error) {
 }
 
 func (sc *serverConn) join(connection, group string, ack ackID) {
+	if group == "" {
+		sc.ack(ack, false, nil)
+		return
+	}
 	sc.start(&gateway.Command{Verb: gateway.VerbJoin, Target: sc.connections(connection), Group: group}, ack)
 }
 
@@ -157,6 +161,10 @@ func (sc *serverConn) await(ack ackID, do func(context.Context) (bool, error)) {
 }
 
 func (sc *serverConn) userJoin(user, group string, seconds int32, hasTTL bool, ack ackID) {
+	if user == "" || group == "" {
+		sc.ack(ack, false, nil)
+		return
+	}
 	sc.await(ack, func(ctx context.Context) (bool, error) {
 		var ttl *time.Duration
 		if hasTTL && seconds >= 0 {

@@ -38,16 +38,30 @@ func (sc *serverConn) handle(m sp.Message) {
 func (sc *serverConn) connectionData(m *sp.ConnectionData) {
 	s := sc.clients.get(m.ConnectionID)
 	if s == nil {
-		sc.b.counts.lose(LossUnknownConnection) // ordinary: a client has just left
+		if !sc.b.hasLeft(m.ConnectionID) {
+			sc.b.counts.lose(LossUnknownConnection)
+		}
 		return
 	}
-	if loss := s.deliver(sc, m); loss != "" {
-		if loss == LossUnknownConnection || loss == LossLateCompletion {
-			sc.b.counts.lose(loss)
-			return
-		}
+	switch loss := s.deliver(sc, m); loss {
+	case "":
+	case LossLateCompletion:
+		sc.b.counts.lose(loss)
+	default:
 		sc.lose(loss, "connection", clip(m.ConnectionID))
 	}
+	sc.waitFor(s.conn)
+}
+
+// hasLeft reports whether the id is of a client that has ended or is about to. What a hub server
+// still sends to it is nothing unusual (H45).
+func (b *Backend) hasLeft(id string) bool {
+	c, ended := b.gw.Lookup(id)
+	if c == nil || ended {
+		return ended
+	}
+	s, ok := c.Session().(*session)
+	return ok && s.isClosed()
 }
 
 // closeConnection ends a client: the hub server's own, or by management one of anybody.

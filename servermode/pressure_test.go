@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
@@ -12,6 +13,7 @@ import (
 	"github.com/gorilla/websocket"
 	"github.com/stretchr/testify/require"
 
+	"github.com/hubgate/hubgate/gateway"
 	"github.com/hubgate/hubgate/gatewaytest"
 	"github.com/hubgate/hubgate/servermode"
 	sp "github.com/hubgate/hubgate/serviceprotocol"
@@ -144,5 +146,109 @@ func TestD12APublisherFasterThanTheClients(t *testing.T) {
 		time.Sleep(4 * time.Second)
 		require.EqualValues(t, "SlowClient", slow.WantEnd(ctx).Reason)
 		require.NoError(t, s.end())
+	})
+}
+
+// steady is a client that reads slowly but steadily.
+type steady struct {
+	conn *gateway.Conn
+	wake chan struct{}
+	done chan struct{}
+	mu   sync.Mutex
+	got  []string
+}
+
+func connectSteady(t *testing.T, w *world, id string, perPiece time.Duration) *steady {
+	s := &steady{wake: make(chan struct{}, 1), done: make(chan struct{})}
+	conn, err := w.gw.Attach(gateway.Identity{ID: id, Hub: "chat"}, s)
+	require.NoError(t, err)
+	s.conn = conn
+	var wg sync.WaitGroup
+	wg.Go(func() { s.pump(perPiece) })
+	t.Cleanup(func() {
+		conn.Ended(gateway.Cause{Reason: gateway.CloseNormal})
+		close(s.done)
+		wg.Wait()
+	})
+	require.NoError(t, conn.Feed([]byte("{\"protocol\":\"json\",\"version\":1}\x1e")))
+	synctest.Wait()
+	return s
+}
+
+// pump takes perPiece for 64 KB.
+func (s *steady) pump(perPiece time.Duration) {
+	var b gateway.Batch
+	for {
+		select {
+		case <-s.wake:
+		case <-s.done:
+			return
+		}
+		for s.conn.Take(&b, 64<<10) {
+			for _, r := range b.Records {
+				time.Sleep(perPiece * time.Duration(len(r.Bytes)/1000) / 64)
+				s.mu.Lock()
+				s.got = append(s.got, string(r.Bytes[:min(len(r.Bytes), 60)]))
+				s.mu.Unlock()
+			}
+			s.conn.Wrote(&b, nil)
+		}
+	}
+}
+
+func (s *steady) Name() string              { return gateway.WebSockets }
+func (s *steady) Abort(cause gateway.Cause) { s.conn.Ended(cause) }
+func (s *steady) Wake() {
+	select {
+	case s.wake <- struct{}{}:
+	default:
+	}
+}
+
+func TestD17AStreamingHubIsSlowedDownByItsClient(t *testing.T) {
+	const chunks, size = 200, 100_000
+	for _, kind := range []string{"data", "by connection id"} {
+		t.Run(kind, func(t *testing.T) {
+			inWorld(t, func(t *testing.T, w *world) {
+				s := w.server(dial{})
+				c := connectSteady(t, w, "1", 150*time.Millisecond) // 20 MB take 47 s
+				for i := range chunks {
+					record := call("", fmt.Sprintf("%d.%s", i, strings.Repeat("x", size)))
+					if kind == "data" {
+						s.data("1", record)
+					} else {
+						s.send(&sp.MultiConnectionData{Connections: []string{"1"}, Payloads: payload(strings.TrimSuffix(record, "\x1e"))})
+					}
+				}
+				time.Sleep(time.Second)
+				require.NoError(t, s.end())
+				time.Sleep(5 * time.Second)
+				require.Nil(t, c.conn.CloseRequested())
+				c.mu.Lock()
+				defer c.mu.Unlock()
+				require.Len(t, c.got, chunks+1)
+				for i, record := range c.got[1:] {
+					require.Contains(t, record, fmt.Sprintf(`"target":"%d.x`, i), "in order, nothing lost")
+				}
+			})
+		})
+	}
+	t.Run("one that takes nothing holds up the others for two seconds at a time", func(t *testing.T) {
+		inWorld(t, func(t *testing.T, w *world) {
+			s := w.server(dial{})
+			stuck, other := w.connect("1", ""), w.connect("2", "")
+			stuck.Stall()
+			start := time.Now()
+			for i := range 3 {
+				s.data("1", call("", strings.Repeat("x", 1_500_000)))
+				synctest.Wait()
+				s.data("2", call("", fmt.Sprint("for two ", i)))
+			}
+			ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+			defer cancel()
+			other.Want(ctx, "for two 2")
+			require.LessOrEqual(t, time.Since(start), 7*time.Second)
+			require.NoError(t, s.end())
+		})
 	})
 }

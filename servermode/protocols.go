@@ -2,44 +2,71 @@ package servermode
 
 import (
 	"strings"
-	"sync"
+	"time"
 
 	"github.com/hubgate/hubgate/hubprotocol"
 )
 
-// protocolNames are the hub protocols that clients have asked for besides the
-// known ones. Each name is remembered for ever in several places, so there
-// may only be so many.
-type protocolNames struct {
-	mu    sync.Mutex
-	names map[string]struct{}
-}
-
 const (
+	// maxProtocols is how many hub protocols besides the known ones a hub may have.
 	maxProtocols     = 64
 	maxProtocolBytes = 64
+	// protocolAge is how long one keeps its place after it was last used, if another needs it.
+	protocolAge = time.Hour
 )
 
-// admit reports whether a client may speak the protocol.
-func (p *protocolNames) admit(name string) bool {
-	switch name {
-	case hubprotocol.JSON, hubprotocol.MessagePack, hubprotocol.BlazorPack:
+// Supports says whether clients may speak the hub protocol. Which ones a hub speaks its hub servers
+// decide, so any short name will do.
+func (b *Backend) Supports(protocol string) bool {
+	return protocol != "" && len(protocol) <= maxProtocolBytes &&
+		!strings.ContainsFunc(protocol, func(r rune) bool { return r <= ' ' || r > '~' })
+}
+
+// admitsProtocol reports whether the hub has room for clients that speak the protocol. Only names
+// that a hub server has accepted a client with take up room.
+func (t *hubTable) admitsProtocol(key, name string, now time.Duration) bool {
+	h := t.get(key)
+	if h == nil || !isOpaque(name) {
 		return true
 	}
-	if name == "" || len(name) > maxProtocolBytes || strings.ContainsFunc(name, func(r rune) bool { return r <= ' ' || r > '~' }) {
-		return false
-	}
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	if _, ok := p.names[name]; ok {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if _, used := h.protocols[name]; used || len(h.protocols) < maxProtocols {
 		return true
 	}
-	if len(p.names) >= maxProtocols {
-		return false
+	oldest := h.oldestProtocol()
+	return now-h.protocols[oldest] > protocolAge
+}
+
+// useProtocol notes that a hub server has accepted a client with the protocol.
+func (t *hubTable) useProtocol(key, name string, now time.Duration) {
+	h := t.get(key)
+	if h == nil {
+		return
 	}
-	if p.names == nil {
-		p.names = make(map[string]struct{})
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if h.protocols == nil {
+		h.protocols = make(map[string]time.Duration)
 	}
-	p.names[strings.Clone(name)] = struct{}{}
-	return true
+	if _, used := h.protocols[name]; !used && len(h.protocols) >= maxProtocols {
+		delete(h.protocols, h.oldestProtocol())
+	}
+	h.protocols[name] = now
+}
+
+// oldestProtocol is the one that was used the longest ago.
+func (h *hub) oldestProtocol() (oldest string) {
+	first := true
+	for name, used := range h.protocols {
+		if first || used < h.protocols[oldest] {
+			oldest, first = name, false
+		}
+	}
+	return oldest
+}
+
+// errProtocol refuses a client whose protocol the hub has no room for, as one that is not supported.
+func errProtocol(r hubprotocol.HandshakeRequest) error {
+	return r.Check(func(string) bool { return false })
 }

@@ -1,6 +1,11 @@
 package servermode
 
-import "sync/atomic"
+import (
+	"slices"
+	"sync/atomic"
+
+	"github.com/hubgate/hubgate/internal/counts"
+)
 
 // Refusal is why a hub server was not let in. The list is closed: it is log
 // field, metric label and, by its text, what the hub server is told.
@@ -33,9 +38,9 @@ var refusalTexts = map[Refusal]string{
 }
 
 // Refusals lists every Refusal, for metrics that start at zero.
-func Refusals() []Refusal { return refusalList[:] }
+func Refusals() []Refusal { return slices.Clone(refusalList) }
 
-var refusalList = [...]Refusal{
+var refusalList = []Refusal{
 	RefusedRequest, RefusedToken, RefusedMode, RefusedVersion, RefusedKind, RefusedTarget,
 	RefusedHandshake, RefusedTimeout, RefusedTooMany, RefusedShutdown,
 }
@@ -57,9 +62,9 @@ const (
 )
 
 // Ends lists every End, for metrics that start at zero.
-func Ends() []End { return endList[:] }
+func Ends() []End { return slices.Clone(endList) }
 
-var endList = [...]End{
+var endList = []End{
 	EndClosedByServer, EndBroken, EndSilent, EndMalformed, EndTooLarge, EndTextFrame,
 	EndSlow, EndModeSwitched, EndPanic, EndShutdown,
 }
@@ -72,8 +77,8 @@ const (
 	LossMalformedMessage Loss = "MalformedMessage"
 	// LossUnknownType: a message of a type that is not known (H19).
 	LossUnknownType Loss = "UnknownType"
-	// LossUnknownConnection: data for a client that is not, or no longer, the
-	// hub server's (H45).
+	// LossUnknownConnection: data for a client that was never the hub server's. Data for one
+	// that has just left is not counted (H45).
 	LossUnknownConnection Loss = "UnknownConnection"
 	// LossMalformedRecord: a record for a client that is none in its protocol.
 	LossMalformedRecord Loss = "MalformedRecord"
@@ -101,9 +106,9 @@ const (
 )
 
 // Losses lists every Loss, for metrics that start at zero.
-func Losses() []Loss { return lossList[:] }
+func Losses() []Loss { return slices.Clone(lossList) }
 
-var lossList = [...]Loss{
+var lossList = []Loss{
 	LossMalformedMessage, LossUnknownType, LossUnknownConnection, LossMalformedRecord, LossNoPayload, LossFilter,
 	LossLateCompletion, LossMigration, LossServerGone, LossNoServer, LossClientResult, LossUnexpected,
 }
@@ -111,9 +116,9 @@ var lossList = [...]Loss{
 // counters are the books of a Backend.
 type counters struct {
 	opened              atomic.Uint64
-	refused             [len(refusalList)]atomic.Uint64
-	ended               [len(endList)]atomic.Uint64
-	lost                [len(lossList)]atomic.Uint64
+	refused             *counts.Counts[Refusal]
+	ended               *counts.Counts[End]
+	lost                *counts.Counts[Loss]
 	migrated, recovered atomic.Uint64
 	bytesIn, bytesOut   atomic.Uint64
 	messagesIn          atomic.Uint64
@@ -121,16 +126,10 @@ type counters struct {
 	lastTicks atomic.Int64
 }
 
-// index finds an entry of a closed list; what is not in it counts as the last.
-func index[T comparable](list []T, x T) int {
-	for i, have := range list {
-		if have == x {
-			return i
-		}
-	}
-	return len(list) - 1
+func newCounters() *counters {
+	return &counters{refused: counts.New(refusalList), ended: counts.New(endList), lost: counts.New(lossList)}
 }
 
-func (c *counters) refuse(r Refusal) { c.refused[index(refusalList[:], r)].Add(1) }
-func (c *counters) end(e End)        { c.ended[index(endList[:], e)].Add(1) }
-func (c *counters) lose(l Loss)      { c.lost[index(lossList[:], l)].Add(1) }
+func (c *counters) refuse(r Refusal) { c.refused.Add(r, 1) }
+func (c *counters) end(e End)        { c.ended.Add(e, 1) }
+func (c *counters) lose(l Loss)      { c.lost.Add(l, 1) }

@@ -17,7 +17,7 @@ func (s *session) deliver(from hubServer, m *serviceprotocol.ConnectionData) Los
 	former := s.move != nil && s.move.former == from
 	switch {
 	case s.state == stateClosed, s.server != from && !former:
-		return LossUnknownConnection
+		return "" // it has just left or moved away
 	case s.state == stateOpen && m.Kind == serviceprotocol.DataHandshake:
 		return "" // a hub server that took the client over answers again (H75)
 	}
@@ -81,6 +81,9 @@ func (s *session) answer(payload []byte) (rest []byte) {
 		return nil
 	}
 	s.state = stateOpen
+	if protocol := s.conn.Protocol(); isOpaque(protocol) {
+		s.b.hubs.useProtocol(s.hub(), protocol, s.b.now())
+	}
 	frame := data[: len(data)-len(rest) : len(data)-len(rest)]
 	s.conn.Open(bytes.Clone(frame))
 	if s.server.migrates() {

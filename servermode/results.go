@@ -1,9 +1,12 @@
 package servermode
 
 import (
+	"bytes"
+	"strings"
 	"sync"
 	"time"
 
+	"github.com/hubgate/hubgate/hubprotocol"
 	sp "github.com/hubgate/hubgate/serviceprotocol"
 )
 
@@ -66,12 +69,8 @@ func (t *resultTable) ask(sc *serverConn, m *sp.ClientInvocation, call *resultCa
 	if !ok {
 		return "The connection has no hub server."
 	}
-	frames := framesOf(m.Payloads)
-	if frames == nil {
-		return "The invocation has no payload."
-	}
-	frame, ok := frames.For(c.Protocol())
-	if !ok {
+	frame := frameFor(m.Payloads, c.Protocol())
+	if frame == nil {
 		return "The invocation has no payload for the hub protocol of the connection."
 	}
 	s.mu.Lock()
@@ -80,8 +79,8 @@ func (t *resultTable) ask(sc *serverConn, m *sp.ClientInvocation, call *resultCa
 		return "The connection is not open."
 	}
 	call.owner = s.server.name()
-	if !t.add(call) {
-		return "Too many invocations wait for the results of clients."
+	if text := t.add(call); text != "" {
+		return text
 	}
 	if s.server.name() != sc.peer.serverID {
 		// Its own server has to recognise the completion before it comes.
@@ -94,11 +93,38 @@ func (t *resultTable) ask(sc *serverConn, m *sp.ClientInvocation, call *resultCa
 	return ""
 }
 
-func (t *resultTable) add(call *resultCall) bool {
+// frameFor copies what a client of the protocol gets of the payloads out of the read buffer, nil if
+// there is nothing for it.
+func frameFor(payloads sp.Payloads, protocol string) []byte {
+	for _, p := range payloads {
+		if len(p.Data) > 0 && strings.EqualFold(p.Protocol, protocol) {
+			return bytes.Clone(p.Data)
+		}
+	}
+	for _, p := range payloads {
+		if len(p.Data) == 0 || !hubprotocol.Supported(strings.ToLower(p.Protocol)) {
+			continue
+		}
+		frames, err := hubprotocol.NewFrames(map[string][]byte{p.Protocol: p.Data})
+		if err != nil {
+			continue
+		}
+		if frame, ok := frames.For(protocol); ok {
+			return frame // converted, and so a copy
+		}
+	}
+	return nil
+}
+
+// add notes a question and returns why it cannot, "" if it can.
+func (t *resultTable) add(call *resultCall) string {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	if len(t.calls) >= maxResultCalls || t.calls[call.key] != nil {
-		return false
+	switch {
+	case t.calls[call.key] != nil:
+		return "The invocation id is in use."
+	case len(t.calls) >= maxResultCalls:
+		return "Too many invocations wait for the results of clients."
 	}
 	if t.calls == nil {
 		t.calls = make(map[resultKey]*resultCall)
@@ -109,7 +135,7 @@ func (t *resultTable) add(call *resultCall) bool {
 		t.byConn[call.connection] = make(map[*resultCall]struct{})
 	}
 	t.byConn[call.connection][call] = struct{}{}
-	return true
+	return ""
 }
 
 func (t *resultTable) removeLocked(call *resultCall) {

@@ -43,15 +43,14 @@ const (
 	stateClosed
 )
 
-// Supports says whether clients may speak the hub protocol: hub servers decide,
-// so any name will do, as long as there are not too many of them.
-func (b *Backend) Supports(protocol string) bool { return b.names.admit(protocol) }
-
 // Accept gives a client to a hub server, or to whom the hub's mode says.
 func (b *Backend) Accept(c *gateway.Conn, h gateway.Handshake) (gateway.Session, error) {
 	mode := b.opts.Mode(c.Identity().Hub)
 	if mode == ModeServerless {
 		return b.acceptServerless(c, h)
+	}
+	if !b.hubs.admitsProtocol(c.Identity().Hub, h.Protocol, b.now()) {
+		return nil, errProtocol(h.HandshakeRequest)
 	}
 	s := &session{b: b, conn: c, request: unique.Make(string(h.Raw))}
 	if s.begin(wishOf(c.Identity(), mode)) {

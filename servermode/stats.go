@@ -33,20 +33,11 @@ type HubStats struct {
 
 // Stats takes a snapshot. Hubs are in no particular order.
 func (b *Backend) Stats() Stats {
-	c := &b.counts
+	c := b.counts
 	s := Stats{
-		Opened: c.opened.Load(), Ended: make(map[End]uint64), Refused: make(map[Refusal]uint64), Lost: make(map[Loss]uint64),
+		Opened: c.opened.Load(), Ended: c.ended.Map(), Refused: c.refused.Map(), Lost: c.lost.Map(),
 		Migrated: c.migrated.Load(), Recovered: c.recovered.Load(),
 		BytesIn: c.bytesIn.Load(), MessagesIn: c.messagesIn.Load(), BytesOut: c.bytesOut.Load(),
-	}
-	for i, e := range endList {
-		s.Ended[e] = c.ended[i].Load()
-	}
-	for i, r := range refusalList {
-		s.Refused[r] = c.refused[i].Load()
-	}
-	for i, l := range lossList {
-		s.Lost[l] = c.lost[i].Load()
 	}
 	for _, h := range b.hubs.all() {
 		s.Hubs = append(s.Hubs, h.stats())

@@ -17,7 +17,13 @@ func (sc *serverConn) multicast(m sp.Message) bool {
 	case *sp.BroadcastData:
 		sc.send(gateway.Target{Kind: gateway.TargetAll, Except: slices.Clone(m.Excluded)}, m.Payloads, m.Filter)
 	case *sp.MultiConnectionData:
-		sc.send(gateway.Target{Kind: gateway.TargetConnections, IDs: distinct(m.Connections)}, m.Payloads, m.Filter)
+		ids := distinct(m.Connections)
+		sc.send(gateway.Target{Kind: gateway.TargetConnections, IDs: ids}, m.Payloads, m.Filter)
+		if len(ids) == 1 {
+			if c, _ := sc.b.gw.Lookup(ids[0]); c != nil && c.Identity().Hub == sc.peer.hub {
+				sc.waitFor(c)
+			}
+		}
 	case *sp.UserData:
 		sc.send(users(m.User), m.Payloads, m.Filter)
 	case *sp.MultiUserData:
@@ -106,11 +112,7 @@ func (sc *serverConn) publish(cmd *gateway.Command) {
 		sc.published(err)
 		return
 	}
-	sc.clock.paused.Store(true)
-	defer func() {
-		sc.heard()
-		sc.clock.paused.Store(false)
-	}()
+	defer sc.pause()()
 	patience := time.NewTimer(publishPatience)
 	defer patience.Stop()
 	retry := time.NewTicker(publishRetry)
@@ -128,6 +130,32 @@ func (sc *serverConn) publish(cmd *gateway.Command) {
 		case <-sc.b.stop:
 			return
 		}
+	}
+}
+
+// pause says that the reader waits for the gateway, until the returned function is called. It does
+// not count as the silence of the hub server.
+func (sc *serverConn) pause() (resume func()) {
+	sc.clock.paused.Store(true)
+	return func() {
+		sc.heard()
+		sc.clock.paused.Store(false)
+	}
+}
+
+// waitFor waits for a client that more waits for than its soft bound allows: not being read from is
+// all that slows a hub server down (D17). All who share the connection wait with it.
+func (sc *serverConn) waitFor(c *gateway.Conn) {
+	if !c.Over() {
+		return
+	}
+	defer sc.pause()()
+	patience := time.NewTimer(publishPatience)
+	defer patience.Stop()
+	select {
+	case <-c.Drained():
+	case <-patience.C:
+	case <-sc.b.stop:
 	}
 }
 
