@@ -149,3 +149,14 @@ func TestRoutesOfRequestsAreTheirOwn(t *testing.T) {
 	require.Equal(t, "ann", kept[0].route.URLParam("user"))
 	require.Equal(t, "g", kept[1].route.URLParam("group"))
 }
+
+func TestUnknownTypesAreToldTheKnownOnes(t *testing.T) {
+	f := newFixture(t)
+	for _, header := range []string{"text/plain", "application/json; charset=utf-16", ""} {
+		a := f.do("POST", "/api/hubs/chat/:send", helloJSON, with("Content-Type", header))
+		a.wantError(415, codeRequestInvalid)
+		for _, known := range []string{jsonType, msgpackType, octetType} {
+			require.Contains(t, a.body, known, header)
+		}
+	}
+}
