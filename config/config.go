@@ -96,7 +96,7 @@ type CORS struct {
 type Capacity struct {
 	MaxConnections           int  `help:"Client connections of this node; 0 is no limit. Over it clients get 429." default:"0"`
 	MaxDiagnosticConnections int  `help:"Diagnostic client connections; 0 is no limit. Over it they get 429." default:"100"`
-	GroupsPerConnection      int  `help:"Groups that one connection may be in; 0 is no limit." default:"0"`
+	GroupsPerConnection      int  `help:"Groups that one connection may be in, about 300 bytes each; 0 is no limit." default:"50000"`
 	GroupsPerUser            int  `help:"Standing groups without expiry of one user; over it the oldest goes. 0 is no limit." default:"100"`
 	Hubs                     int  `help:"Hubs that clients and requests may bring into being; 0 is no limit." default:"10000"`
 	OutboxBytes              Size `help:"Bytes that may wait for one client; over it for 30 seconds the client is closed as SlowClient." default:"1MiB"`

@@ -67,11 +67,14 @@ type Command struct {
 	Page Page
 }
 
+// MaxPage is how many connections a page has at most, whatever is asked for.
+const MaxPage = 10_000
+
 // Page is a part of a list of connections, which are ordered by id.
 type Page struct {
 	// After is the last id of the page before; empty for the first page.
 	After string
-	// Max is how many connections the page has at most.
+	// Max is how many connections the page has at most, MaxPage or less.
 	Max int
 }
 
@@ -104,7 +107,7 @@ func (r *Result) Add(other Result) {
 // keep adds a member to those that may be on the page. It holds at most twice as many as the page
 // has, so that a page of a large group costs neither its memory nor a sort of all of it.
 func (p Page) keep(members []Member, m Member) []Member {
-	if len(members) > 0 && len(members) >= 2*p.Max {
+	if len(members) > 0 && len(members) >= 2*min(p.Max, MaxPage) {
 		members = p.cut(members)
 	}
 	return append(members, m)
@@ -112,8 +115,11 @@ func (p Page) keep(members []Member, m Member) []Member {
 
 // cut orders the members and keeps those of the page.
 func (p Page) cut(members []Member) []Member {
+	if p.Max <= 0 || len(members) == 0 {
+		return nil
+	}
 	slices.SortFunc(members, func(a, b Member) int { return strings.Compare(a.ID, b.ID) })
-	return members[:min(len(members), max(p.Max, 0))]
+	return members[:min(len(members), p.Max, MaxPage)]
 }
 
 var (
@@ -129,6 +135,8 @@ var (
 	ErrDraining = errors.New("the gateway is shutting down")
 	// ErrConnectionExists refuses a second connection with the same id.
 	ErrConnectionExists = errors.New("a connection with this id exists")
+	// errClosed refuses a command after the gateway's end.
+	errClosed = errors.New("the gateway is closed")
 	// errFault says that a part of a command was lost in a panic, which was logged.
 	errFault = errors.New("the gateway failed to carry the command out")
 	// ErrConnectionEnded refuses an id whose connection has ended.

@@ -71,6 +71,8 @@ func laneFor(protocol string, framing Framing) *lane {
 type placement struct {
 	slot   int32 // position in hubShard.conns, -1 if not there
 	groups []*member
+	// byGroup finds members of groups by name; nil while there are few.
+	byGroup map[string]*member
 }
 
 // clocks are what the sweeper looks at; times are unix nanoseconds.

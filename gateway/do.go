@@ -3,97 +3,117 @@ package gateway
 import (
 	"context"
 	"fmt"
-	"sync/atomic"
+	"slices"
 )
 
-// Do carries a command out on all nodes. It is the one path of every verb,
-// whoever asks. A send is queued and not waited for; every other verb has been
-// applied when Do returns, and Result counts the connections it found.
+// Do carries a command out on all nodes and waits until it has been applied. It is the one path of
+// every verb, whoever asks. A send is queued and not waited for; for every other verb Result counts
+// the connections it found.
 //
-// Errors: ErrTooManyGroups for a join that no connection had room for, ErrHubBusy for a send while too many bytes wait for the hub's
-// clients, the context's error, and what the backplane reports.
+// Errors: ErrTooManyGroups for a join that no connection had room for, ErrHubBusy for a send while
+// too many bytes wait for the hub's clients, the context's error, and what the backplane reports.
 func (g *Gateway) Do(ctx context.Context, cmd *Command) (Result, error) {
+	type outcome struct {
+		result Result
+		err    error
+	}
 	if cmd.Verb == VerbSend {
-		if err := g.admitSend(cmd); err != nil {
-			return Result{}, err
-		}
+		return Result{}, g.send(ctx, cmd)
 	}
-	r, err := g.Apply(ctx, cmd)
-	if err == nil && g.opts.Backplane != nil {
-		r, err = g.elsewhere(ctx, cmd, r)
+	ready := make(chan outcome, 1)
+	g.Start(ctx, cmd, func(r Result, err error) { ready <- outcome{r, err} })
+	select {
+	case o := <-ready:
+		return o.result, o.err
+	case <-ctx.Done():
+		return Result{}, ctx.Err()
 	}
-	if cmd.Verb == VerbList {
-		r.Members = cmd.Page.cut(r.Members)
-	}
-	return r, err
 }
 
-// Start is Do for callers that must not wait but whose commands have to keep
-// their order: the command is queued when Start returns, so that what the
-// caller does next comes behind it, and answered is called once with what Do
-// would have returned. It may be called before Start returns, or later by a
-// worker, and must not block. With a Backplane that is an Asker, Start waits
-// for the other nodes.
+// Start is Do for callers that must not wait but whose commands have to keep their order: the
+// command is queued, here and on its way to the other nodes, when Start returns, so that what the
+// caller does next comes behind it. Answered is called once with what Do would have returned,
+// before Start returns or later by another goroutine, and must not block. The context bounds the
+// wait for other nodes.
 func (g *Gateway) Start(ctx context.Context, cmd *Command, answered func(Result, error)) {
 	if cmd.Verb == VerbSend {
-		answered(g.Do(ctx, cmd))
+		answered(Result{}, g.send(ctx, cmd))
 		return
 	}
-	if g.opts.Backplane == nil {
-		g.startHere(cmd, func(matched int) { answered(Result{Matched: matched}, nil) })
-		return
-	}
-	// Both halves are counted: the last one to be there answers.
-	var both struct {
-		left atomic.Int32
-		sum  atomic.Int64
-		err  error
-	}
-	both.left.Store(2)
-	half := func(matched int) {
-		both.sum.Add(int64(matched))
-		if both.left.Add(-1) == 0 {
-			answered(Result{Matched: int(both.sum.Load())}, both.err)
+	a := newAnswer(cmd.Page, answered)
+	g.begin(cmd, a)
+	g.elsewhere(ctx, cmd, a)
+	a.done(Result{}, nil)
+}
+
+// Apply carries a command out on this node alone. The backplane calls it with the commands of other
+// nodes. It does not wait: the command is queued when Apply returns, and answered, which may be
+// nil, is called once as by Start.
+func (g *Gateway) Apply(cmd *Command, answered func(Result, error)) {
+	if cmd.Verb == VerbSend {
+		g.sendHere(cmd)
+		if answered != nil {
+			answered(Result{}, nil)
 		}
-	}
-	g.startHere(cmd, half)
-	there, err := g.elsewhere(ctx, cmd, Result{})
-	both.err = err
-	half(there.Matched)
-}
-
-// startHere queues a command on this node and calls then with what it matched.
-func (g *Gateway) startHere(cmd *Command, then func(matched int)) {
-	h := g.hubs.get(cmd.Hub)
-	if h == nil {
-		then(0)
 		return
 	}
-	answer := newAnswer()
-	answer.then = then
-	g.begin(h, cmd, answer)
-	answer.done(0)
+	a := newAnswer(cmd.Page, answered)
+	g.begin(cmd, a)
+	a.done(Result{}, nil)
 }
 
-// Force is Do for a send that has waited long enough: the bounds of D12 do not
-// refuse it. Whoever uses it has to see to it that such sends are rare.
-func (g *Gateway) Force(ctx context.Context, cmd *Command) error {
-	if _, err := g.Apply(ctx, cmd); err != nil || g.opts.Backplane == nil {
+// send queues a send on all nodes, or refuses it.
+func (g *Gateway) send(ctx context.Context, cmd *Command) error {
+	if err := g.admitSend(cmd); err != nil {
 		return err
 	}
-	return g.opts.Backplane.Publish(ctx, cmd)
+	return g.Force(ctx, cmd)
 }
 
-// elsewhere carries a command out on the other nodes and adds their results.
-func (g *Gateway) elsewhere(ctx context.Context, cmd *Command, here Result) (Result, error) {
-	if cmd.Verb != VerbSend {
-		if asker, ok := g.opts.Backplane.(Asker); ok {
-			there, err := asker.Ask(ctx, cmd)
-			here.Add(there)
-			return here, err
+// Force is Do for a send that has waited long enough: the bounds of D12 do not refuse it. Whoever
+// uses it has to see to it that such sends are rare.
+func (g *Gateway) Force(ctx context.Context, cmd *Command) error {
+	g.sendHere(cmd)
+	if to, others := g.others(cmd); others {
+		return g.opts.Backplane.Publish(ctx, to, cmd)
+	}
+	return nil
+}
+
+// elsewhere asks the other nodes to carry a command out. What is refused here may be possible
+// there: they are asked in any case.
+func (g *Gateway) elsewhere(ctx context.Context, cmd *Command, a *answer) {
+	to, others := g.others(cmd)
+	if !others {
+		return
+	}
+	a.add()
+	if asker, ok := g.opts.Backplane.(Asker); ok {
+		asker.Ask(ctx, to, cmd, a.done)
+		return
+	}
+	a.done(Result{}, g.opts.Backplane.Publish(ctx, to, cmd))
+}
+
+// others says which other nodes a command concerns: those that own the connections it names, or,
+// with to nil, all. Others is false if it concerns this node only.
+func (g *Gateway) others(cmd *Command) (to []string, others bool) {
+	if g.opts.Backplane == nil {
+		return nil, false
+	}
+	if cmd.Target.Kind != TargetConnections || g.opts.NodeOf == nil {
+		return nil, true
+	}
+	for _, id := range cmd.Target.IDs {
+		node := g.opts.NodeOf(id)
+		switch {
+		case node == "":
+			return nil, true // it may live anywhere
+		case node != g.opts.Node && !slices.Contains(to, node):
+			to = append(to, node)
 		}
 	}
-	return here, g.opts.Backplane.Publish(ctx, cmd)
+	return to, len(to) > 0
 }
 
 // maxBacklog bounds the bytes of sends that wait for the workers, over all
@@ -114,42 +134,40 @@ func (g *Gateway) admitSend(cmd *Command) error {
 	return nil
 }
 
-// Apply carries a command out on this node alone. The backplane calls it with
-// the commands of other nodes.
-func (g *Gateway) Apply(ctx context.Context, cmd *Command) (Result, error) {
+// begin queues a command for the workers it concerns.
+func (g *Gateway) begin(cmd *Command, a *answer) {
 	h := g.hubs.get(cmd.Hub)
 	if h == nil {
-		return Result{}, nil // a hub without clients: nothing to do, nothing created
+		return // a hub without clients: nothing to do, nothing created
 	}
-	if cmd.Verb == VerbSend {
-		g.applySend(h, cmd)
-		return Result{}, nil
-	}
-	answer := newAnswer()
-	g.begin(h, cmd, answer)
-	return answer.wait(ctx)
-}
-
-// begin queues a command for the workers it concerns.
-func (g *Gateway) begin(h *hub, cmd *Command, answer *answer) {
 	if cmd.Verb == VerbClose {
-		answer.matched.Add(int64(g.closeUnopened(h, cmd)))
+		a.add()
+		a.done(Result{Matched: g.closeUnopened(h, cmd)}, nil)
 	}
 	h.plan(cmd.Target, func(to *receivers) {
-		op := &verbOp{cmd: cmd, to: *to, answer: answer}
+		op := &verbOp{cmd: cmd, to: *to, answer: a}
 		if cmd.Verb == VerbJoin {
 			op.group = h.groups.pin(cmd.Group, to.shard.worker.index)
 		}
-		answer.add()
-		to.shard.worker.queue.push(op)
+		a.add()
+		if !to.shard.worker.queue.push(op) {
+			a.done(Result{}, errClosed)
+		}
 	})
 }
 
-func (g *Gateway) applySend(h *hub, cmd *Command) {
+func (g *Gateway) sendHere(cmd *Command) {
+	h := g.hubs.get(cmd.Hub)
+	if h == nil {
+		return
+	}
 	size := cmd.Frames.Size()
 	h.plan(cmd.Target, func(to *receivers) {
 		g.backlog.Add(int64(size))
-		to.shard.worker.queue.push(&sendOp{to: *to, frames: cmd.Frames, size: size, backlog: &g.backlog})
+		op := &sendOp{to: *to, frames: cmd.Frames, size: size, backlog: &g.backlog}
+		if !to.shard.worker.queue.push(op) {
+			op.done()
+		}
 	})
 }
 

@@ -25,6 +25,9 @@ type Options struct {
 	Limits func() Limits
 	// Backplane reaches the other nodes; nil means there are none.
 	Backplane Backplane
+	// NodeOf returns the node that a connection lives on by its id, "" if the id does not say. Nil
+	// means that no id does. Commands for named connections then go to their nodes only.
+	NodeOf func(id string) string
 	// UserGroups stores memberships of users; nil means that none outlive a connection.
 	UserGroups UserGroups
 	// Logger receives one line per opened and closed connection; nil discards.

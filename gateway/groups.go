@@ -109,19 +109,34 @@ func (t *groupTable) reaches(g *group, worker int) bool {
 
 // join adds the connection or extends what it has. Called by the worker.
 func (g *group) join(c *Conn, m Membership) *member {
-	for _, have := range c.groups {
-		if have.group == g {
-			have.grant(m)
-			return have
-		}
+	if have := c.membership(g.name); have != nil {
+		have.grant(m)
+		return have
 	}
 	s := &g.shards[c.shard.worker.index]
 	n := &member{group: g, conn: c, inGroup: int32(len(s.members)), inConn: int32(len(c.groups))}
 	n.grant(m)
 	s.members = append(s.members, n)
 	c.groups = append(c.groups, n)
+	c.indexGroups(n)
 	s.size.Store(int32(len(s.members)))
 	return n
+}
+
+// manyGroups is from how many groups of a connection on a map finds them faster than a search.
+const manyGroups = 16
+
+// indexGroups enters a new membership in the connection's map, which is made when there are many.
+func (c *Conn) indexGroups(n *member) {
+	switch {
+	case c.byGroup != nil:
+		c.byGroup[n.group.name] = n
+	case len(c.groups) > manyGroups:
+		c.byGroup = make(map[string]*member, 2*len(c.groups))
+		for _, m := range c.groups {
+			c.byGroup[m.group.name] = m
+		}
+	}
 }
 
 func (m *member) grant(by Membership) {
@@ -147,8 +162,9 @@ func (m *member) leave() {
 	c.groups[m.inConn], lastOfConn.inConn = lastOfConn, m.inConn
 	c.groups[len(c.groups)-1] = nil
 	c.groups = c.groups[:len(c.groups)-1]
+	delete(c.byGroup, m.group.name)
 	if len(c.groups) == 0 {
-		c.groups = nil
+		c.groups, c.byGroup = nil, nil
 	}
 	if len(s.members) == 0 {
 		c.hub.groups.emptied(m.group)
@@ -164,6 +180,9 @@ func (c *Conn) leaveAll() {
 
 // membership returns the connection's membership in the group, nil if it has none.
 func (c *Conn) membership(name string) *member {
+	if c.byGroup != nil {
+		return c.byGroup[name]
+	}
 	for _, m := range c.groups {
 		if m.group.name == name {
 			return m

@@ -9,7 +9,7 @@ type Limits struct {
 	MaxConnections, MaxDiagnostic int
 	// MaxHubs bounds the hubs that tokens can create.
 	MaxHubs int
-	// MaxGroups bounds the groups of one connection; 0 means no bound.
+	// MaxGroups bounds the groups of one connection; 0 means no bound. Each takes about 300 bytes.
 	MaxGroups int
 	// HandshakeBytes and MessageBytes bound what one record of a client may take.
 	HandshakeBytes, MessageBytes int
@@ -46,7 +46,7 @@ type Periods struct {
 // DefaultLimits are the limits of Azure SignalR Service and ASP.NET Core where they are known.
 func DefaultLimits() Limits {
 	return Limits{
-		MaxDiagnostic: 100, MaxHubs: 10_000, MaxGroups: 0,
+		MaxDiagnostic: 100, MaxHubs: 10_000, MaxGroups: 50_000,
 		HandshakeBytes: 32 << 10, MessageBytes: 16 << 20,
 		Queues: Queues{OutboxBytes: 1 << 20, OutboxMaxBytes: 64 << 20, HubQueuedBytes: 256 << 20},
 		Periods: Periods{

@@ -1,7 +1,7 @@
 package gateway
 
 import (
-	"context"
+	"errors"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -71,54 +71,47 @@ func (o *frameOp) apply(w *worker) {
 	c.shard.books.queuedBytes.Add(int64(len(o.frame.Bytes)))
 }
 
-// answer is what a command waits for: the parts that workers still have, and their sum.
+// answer collects the parts of a command's result: those of this node's workers and that of the
+// other nodes. The last part to come answers.
 type answer struct {
-	parts   atomic.Int32
-	matched atomic.Int64
-	refused atomic.Bool // by a limit
-	fault   atomic.Bool // a part was lost in a panic
-	// members are what VerbList found; guarded by mu.
-	mu      sync.Mutex
-	members []Member
-	ready   chan struct{}
-	then    func(matched int) // called instead of closing ready, by whoever has the last part
+	page     Page
+	answered func(Result, error) // nil if nobody wants to know
+	parts    atomic.Int32        // that are missing
+
+	mu     sync.Mutex // guards what follows
+	result Result
+	// refused: a limit refused a part of it. err is the first error of another kind.
+	refused bool
+	err     error
 }
 
-func newAnswer() *answer {
-	a := &answer{ready: make(chan struct{})}
+func newAnswer(page Page, answered func(Result, error)) *answer {
+	a := &answer{page: page, answered: answered}
 	a.parts.Store(1) // the planner's own part, until all others are known
 	return a
 }
 
 func (a *answer) add() { a.parts.Add(1) }
 
-func (a *answer) done(matched int) {
-	a.matched.Add(int64(matched))
-	if a.parts.Add(-1) > 0 {
+// done brings a part.
+func (a *answer) done(part Result, err error) {
+	a.mu.Lock()
+	a.result.Add(part)
+	switch {
+	case errors.Is(err, ErrTooManyGroups):
+		a.refused = true
+	case a.err == nil:
+		a.err = err
+	}
+	a.mu.Unlock()
+	if a.parts.Add(-1) > 0 || a.answered == nil {
 		return
 	}
-	if a.then != nil {
-		a.then(int(a.matched.Load()))
-		return
+	if a.err == nil && a.refused && a.result.Matched == 0 {
+		a.err = ErrTooManyGroups
 	}
-	close(a.ready)
-}
-
-func (a *answer) wait(ctx context.Context) (Result, error) {
-	a.done(0)
-	select {
-	case <-a.ready:
-		r := Result{Matched: int(a.matched.Load()), Members: a.members}
-		if a.fault.Load() {
-			return r, errFault
-		}
-		if r.Matched == 0 && a.refused.Load() {
-			return r, ErrTooManyGroups
-		}
-		return r, nil
-	case <-ctx.Done():
-		return Result{}, ctx.Err()
-	}
+	a.result.Members = a.page.cut(a.result.Members)
+	a.answered(a.result, a.err)
 }
 
 // verbOp carries out one worker's part of a command other than a send.
@@ -130,50 +123,45 @@ type verbOp struct {
 }
 
 func (o *verbOp) apply(w *worker) {
-	matched, applied := 0, false
-	defer func() {
-		if !applied { // a panic is on its way up; whoever waits must not wait forever
-			o.answer.fault.Store(true)
-			o.answer.done(0)
-		}
-	}()
+	var part Result
+	err := errFault // of a panic that is on its way up: whoever waits must not wait forever
+	defer func() { o.answer.done(part, err) }()
+	var failed error
 	switch o.cmd.Verb {
 	case VerbJoin:
-		matched = o.join(w)
+		part.Matched, failed = o.join(w)
 	case VerbLeave:
-		matched = o.leave()
+		part.Matched = o.leave()
 	case VerbLeaveAll:
 		conns := o.to.snapshot()
 		for _, c := range conns {
 			c.leaveAll()
 		}
-		matched = len(conns)
+		part.Matched = len(conns)
 	case VerbClose:
 		conns := o.to.snapshot()
 		for _, c := range conns {
 			(&closeOp{conn: c, cause: o.cmd.Cause}).apply(w)
 		}
-		matched = len(conns)
+		part.Matched = len(conns)
 	case VerbCount:
-		matched = o.count()
+		part.Matched = o.count()
 	case VerbList:
-		matched = o.list()
+		part = o.list()
 	}
-	applied = true
-	o.answer.done(matched)
+	err = failed
 }
 
-func (o *verbOp) join(w *worker) int {
-	n := 0
+func (o *verbOp) join(w *worker) (joined int, err error) {
 	defer o.to.shard.hub.groups.unpin(o.group, w.index)
 	for _, c := range o.to.snapshot() {
 		if !w.join(c, o.group, o.cmd.Membership) {
-			o.answer.refused.Store(true)
+			err = ErrTooManyGroups
 			continue
 		}
-		n++
+		joined++
 	}
-	return n
+	return joined, err
 }
 
 func (o *verbOp) leave() int {
@@ -187,23 +175,20 @@ func (o *verbOp) leave() int {
 	return n
 }
 
-// list adds this worker's members of the page to the answer.
-func (o *verbOp) list() int {
-	n, page := 0, o.cmd.Page
-	var found []Member
+// list finds this worker's members of the page.
+func (o *verbOp) list() (part Result) {
+	page := o.cmd.Page
 	o.to.each(func(c *Conn) {
 		if o.cmd.Group != "" && c.membership(o.cmd.Group) == nil {
 			return
 		}
-		n++
+		part.Matched++
 		if c.id.ID > page.After {
-			found = page.keep(found, Member{ID: c.id.ID, User: c.id.User})
+			part.Members = page.keep(part.Members, Member{ID: c.id.ID, User: c.id.User})
 		}
 	})
-	o.answer.mu.Lock()
-	defer o.answer.mu.Unlock()
-	o.answer.members = append(o.answer.members, page.cut(found)...)
-	return n
+	part.Members = page.cut(part.Members)
+	return part
 }
 
 func (o *verbOp) count() int {

@@ -119,9 +119,7 @@ func (c *Conn) dropRevoked(joined []pinnedGroup) {
 	for _, j := range joined {
 		if !still[j.group.name] {
 			cmd := &Command{Hub: c.id.Hub, Verb: VerbLeave, Group: j.group.name}
-			answer := newAnswer() // nobody waits for it
-			answer.add()
-			c.shard.worker.queue.push(&verbOp{cmd: cmd, to: c.alone(), answer: answer})
+			c.shard.worker.queue.push(&verbOp{cmd: cmd, to: c.alone(), answer: newAnswer(Page{}, nil)})
 		}
 	}
 }

@@ -112,18 +112,24 @@ type opQueue struct {
 	mu     sync.Mutex
 	ready  sync.Cond
 	ops    []op
-	closed bool
+	closed bool // the worker ends when the queue is empty
+	ended  bool // the worker has ended
 }
 
 func (q *opQueue) init() { q.ready.L = &q.mu }
 
-func (q *opQueue) push(o op) {
+// push queues an op. It reports false if the worker has ended: then nothing happens any more.
+func (q *opQueue) push(o op) bool {
 	q.mu.Lock()
+	defer q.mu.Unlock()
+	if q.ended {
+		return false
+	}
 	q.ops = append(q.ops, o)
 	if len(q.ops) == 1 {
 		q.ready.Signal()
 	}
-	q.mu.Unlock()
+	return true
 }
 
 // take waits for ops and exchanges them for the given empty slice.
@@ -132,6 +138,7 @@ func (q *opQueue) take(empty []op) ([]op, bool) {
 	defer q.mu.Unlock()
 	for len(q.ops) == 0 {
 		if q.closed {
+			q.ended = true
 			return nil, false
 		}
 		q.ready.Wait()

@@ -18,7 +18,16 @@ type Frames struct {
 
 // form is what there is for one protocol: nothing yet (nil), the frame, or an empty
 // frame if it cannot be made.
-type form struct{ atomic.Pointer[[]byte] }
+type form struct {
+	atomic.Pointer[[]byte]
+	came bool // it was not made from another form; never changed
+}
+
+// bring sets a form that the message comes with.
+func (f *form) bring(frame []byte) {
+	f.Store(&frame)
+	f.came = true
+}
 
 // NewInvocation returns an Invocation without id. Arguments are one array encoded in
 // protocol, JSON or MessagePack, and copied; the errors are those of AppendInvocation.
@@ -37,14 +46,17 @@ func NewInvocation(protocol, target string, arguments []byte) (*Frames, error) {
 	if err != nil {
 		return nil, err
 	}
-	own.Store(&frame)
+	own.bring(frame)
 	return f, nil
 }
 
 // NewFrames returns what a hub server or an octet-stream body brings: whole frames by
 // protocol name, which are neither checked nor copied. The names' letter case does not
-// matter. It fails if there is no frame at all.
+// matter. It fails if there is no frame at all, or if there are more than 64.
 func NewFrames(byProtocol map[string][]byte) (*Frames, error) {
+	if len(byProtocol) > maxForms {
+		return nil, errors.New("message with payloads for too many protocols")
+	}
 	f := new(Frames)
 	for name, frame := range byProtocol {
 		if len(frame) == 0 {
@@ -52,9 +64,9 @@ func NewFrames(byProtocol map[string][]byte) (*Frames, error) {
 		}
 		switch name = lowerASCII(name); name {
 		case JSON:
-			f.json.Store(&frame)
+			f.json.bring(frame)
 		case MessagePack:
-			f.packed.Store(&frame)
+			f.packed.bring(frame)
 		default:
 			if f.others == nil {
 				f.others = make(map[string][]byte, len(byProtocol))
@@ -98,12 +110,12 @@ func (f *Frames) convert(want, have *form, from, to string) *[]byte {
 		return frame
 	}
 	made := new([]byte)
+	defer want.Store(made) // after a panic too: the next receiver does not repeat it
 	if source := have.Load(); source != nil {
 		if frames, err := convertFrames(*source, from, to); err == nil {
 			*made = frames
 		}
 	}
-	want.Store(made)
 	return made
 }
 

@@ -165,3 +165,37 @@ func TestFramesConcurrently(t *testing.T) {
 		require.Same(t, &got[0][0], &got[i][0], "made once")
 	}
 }
+
+func TestFramesForAnotherNode(t *testing.T) {
+	came := map[string][]byte{JSON: []byte("{\"type\":1,\"target\":\"m\",\"arguments\":[1]}\x1e"), "custom": []byte("c"), "other": []byte("o")}
+	f, err := NewFrames(came)
+	require.NoError(t, err)
+	_, ok := f.For(MessagePack) // made here
+	require.True(t, ok)
+	wire := f.Append([]byte("before"))
+	require.Equal(t, "before", string(wire[:6]))
+	there, err := ParseFrames(wire[6:])
+	require.NoError(t, err)
+	require.Equal(t, len(came[JSON]), there.Size(), "the made form was not sent")
+	require.Equal(t, wire[6:], there.Append(nil))
+	for _, protocol := range []string{JSON, MessagePack, "custom", "other", "unknown"} {
+		want, wantOK := f.For(protocol)
+		got, gotOK := there.For(protocol)
+		require.Equal(t, wantOK, gotOK, protocol)
+		require.Equal(t, want, got, protocol)
+	}
+	for i := range wire[6:] {
+		_, err := ParseFrames(wire[6 : 6+i])
+		require.Error(t, err, "cut at %d", i)
+	}
+	for _, bad := range []string{"", "\x00", "\x41", "\xff\xff\xff\xff\xff\xff\xff\xff\xff\x01", "\x02\x01a\x01x\x01A\x01y", "\x01\x01a\x00", "\x01\x01a\x01xy"} {
+		_, err := ParseFrames([]byte(bad))
+		require.Error(t, err, "%q", bad)
+	}
+	many := make(map[string][]byte)
+	for i := range 65 {
+		many[strings.Repeat("p", i+1)] = []byte("x")
+	}
+	_, err = NewFrames(many)
+	require.Error(t, err)
+}

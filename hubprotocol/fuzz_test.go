@@ -326,3 +326,21 @@ func FuzzMessagePackAsJSON(f *testing.F) {
 		require.NoError(t, err)
 	})
 }
+
+// What another node sends is refused or means the same when it is sent on.
+func FuzzParseFrames(f *testing.F) {
+	message, err := NewFrames(map[string][]byte{JSON: []byte("{}\x1e"), "custom": []byte("c")})
+	require.NoError(f, err)
+	f.Add(message.Append(nil))
+	f.Add([]byte("\x02\x01a\x01x\x01A\x01y"))
+	f.Fuzz(func(t *testing.T, data []byte) {
+		frames, err := ParseFrames(data)
+		if err != nil {
+			return
+		}
+		require.LessOrEqual(t, frames.Size(), len(data))
+		again, err := ParseFrames(frames.Append(nil))
+		require.NoError(t, err)
+		require.Equal(t, frames.Append(nil), again.Append(nil))
+	})
+}

@@ -148,7 +148,7 @@ func (s *server) buildGateway(listeners []net.Listener) error {
 	behind := s.newBackends(node, verifier)
 	s.teardowns.add("upstream", behind.webhooks.Close)
 	hub, err := gateway.New(gateway.Options{
-		Node: node, Backend: behind.servers, Logger: s.log.With("part", partGateway),
+		Node: node, NodeOf: auth.NodeOf, Backend: behind.servers, Logger: s.log.With("part", partGateway),
 		Limits:     func() gateway.Limits { return s.live.load().gateway },
 		UserGroups: store.NewMemory(store.MemoryOptions{PerUser: func() int { return s.live.load().groupsPerUser }}),
 	})

@@ -1,0 +1,216 @@
+package gateway
+
+import (
+	"encoding/binary"
+	"errors"
+	"slices"
+	"time"
+
+	"github.com/hubgate/hubgate/hubprotocol"
+)
+
+// commandVersion is the first byte of every Command and Result between nodes. A form that older
+// nodes cannot read has another one.
+const commandVersion = 1
+
+// errWire says that bytes from another node are no Command or Result of this version.
+var errWire = errors.New("malformed command of another node")
+
+// Flags of a Command's wire form.
+const (
+	wireReconnect = 1 << iota
+	wireTold
+	wireByUser
+	wireUntil
+	wireFrames
+	wireFlags // the first that is none
+)
+
+// AppendCommand writes a Command for another node. A membership's end is written as the time that
+// remains, so that the clocks of two nodes need not agree. ParseCommand reads it.
+func AppendCommand(dst []byte, cmd *Command) []byte {
+	flags := byte(0)
+	set := func(on bool, flag byte) {
+		if on {
+			flags |= flag
+		}
+	}
+	set(cmd.Cause.AllowReconnect, wireReconnect)
+	set(cmd.Cause.Told, wireTold)
+	set(cmd.Membership.ByUser, wireByUser)
+	set(!cmd.Membership.Until.IsZero(), wireUntil)
+	set(cmd.Frames != nil, wireFrames)
+	dst = append(dst, commandVersion, byte(cmd.Verb), byte(cmd.Target.Kind), flags)
+	for _, s := range []string{cmd.Hub, cmd.Group, string(cmd.Cause.Reason), cmd.Cause.Text, cmd.Page.After} {
+		dst = appendString(dst, s)
+	}
+	dst = binary.AppendUvarint(dst, uint64(min(max(cmd.Page.Max, 0), MaxPage)))
+	for _, list := range [][]string{cmd.Target.IDs, cmd.Target.Except, cmd.Target.ExceptUsers} {
+		dst = binary.AppendUvarint(dst, uint64(len(list)))
+		for _, s := range list {
+			dst = appendString(dst, s)
+		}
+	}
+	if flags&wireUntil != 0 {
+		// At least a nanosecond: what has ended meanwhile is ended there, not without an end.
+		dst = binary.AppendUvarint(dst, uint64(max(time.Until(cmd.Membership.Until), 1)))
+	}
+	if flags&wireFrames != 0 {
+		dst = cmd.Frames.Append(dst)
+	}
+	return dst
+}
+
+// ParseCommand reads what AppendCommand wrote, all of data. The message of a send is part of data,
+// which must not be changed afterwards. What it allocates is at most some twenty times the length of data.
+func ParseCommand(data []byte) (*Command, error) {
+	if len(data) < 4 || data[0] != commandVersion {
+		return nil, errWire
+	}
+	cmd := &Command{Verb: Verb(data[1]), Target: Target{Kind: TargetKind(data[2])}}
+	flags := data[3]
+	r := wireReader{rest: data[4:]}
+	cmd.Hub, cmd.Group = r.string(), r.string()
+	cmd.Cause = Cause{Reason: CloseReason(r.string()), Text: r.string(),
+		AllowReconnect: flags&wireReconnect != 0, Told: flags&wireTold != 0}
+	cmd.Page.After = r.string()
+	cmd.Page.Max = int(r.uvarint(MaxPage))
+	for _, list := range []*[]string{&cmd.Target.IDs, &cmd.Target.Except, &cmd.Target.ExceptUsers} {
+		*list = r.strings()
+	}
+	cmd.Membership.ByUser = flags&wireByUser != 0
+	if flags&wireUntil != 0 {
+		cmd.Membership.Until = time.Now().Add(time.Duration(r.uvarint(1<<63 - 1)))
+	}
+	if r.failed || flags >= wireFlags || !cmd.valid(flags&wireFrames != 0) {
+		return nil, errWire
+	}
+	if flags&wireFrames != 0 {
+		var err error
+		if cmd.Frames, err = hubprotocol.ParseFrames(r.rest); err != nil {
+			return nil, err
+		}
+	} else if len(r.rest) > 0 {
+		return nil, errWire
+	}
+	return cmd, nil
+}
+
+// valid reports whether the parts of a command from another node are such as this node makes.
+func (cmd *Command) valid(frames bool) bool {
+	return cmd.Verb >= VerbSend && cmd.Verb <= VerbList &&
+		cmd.Target.Kind >= TargetAll && cmd.Target.Kind <= TargetGroups &&
+		(cmd.Verb == VerbSend) == frames &&
+		(cmd.Cause.Reason == "" || slices.Contains(closeReasonList, cmd.Cause.Reason))
+}
+
+// Outcomes of a Result's wire form.
+const (
+	wireOK = iota
+	wireTooManyGroups
+	wireFailed // with a text
+)
+
+// AppendResult writes what a Command came to on one node, for the node that asked. ParseResult
+// reads it.
+func AppendResult(dst []byte, r Result, err error) []byte {
+	dst = append(dst, commandVersion)
+	switch {
+	case err == nil:
+		dst = append(dst, wireOK)
+	case errors.Is(err, ErrTooManyGroups):
+		dst = append(dst, wireTooManyGroups)
+	default:
+		dst = appendString(append(dst, wireFailed), err.Error())
+	}
+	dst = binary.AppendUvarint(dst, uint64(r.Matched))
+	members := r.Members[:min(len(r.Members), MaxPage)]
+	dst = binary.AppendUvarint(dst, uint64(len(members)))
+	for _, m := range members {
+		dst = appendString(appendString(dst, m.ID), m.User)
+	}
+	return dst
+}
+
+// ParseResult reads what AppendResult wrote, all of data. The error is that of the other node, or
+// says that data is malformed.
+func ParseResult(data []byte) (r Result, err error) {
+	if len(data) < 2 || data[0] != commandVersion {
+		return Result{}, errWire
+	}
+	in := wireReader{rest: data[2:]}
+	switch data[1] {
+	case wireOK:
+	case wireTooManyGroups:
+		err = ErrTooManyGroups
+	case wireFailed:
+		err = errors.New(in.string())
+	default:
+		return Result{}, errWire
+	}
+	r.Matched = int(in.uvarint(1<<31 - 1))
+	count := in.count(MaxPage, 2)
+	if count > 0 {
+		r.Members = make([]Member, 0, count)
+	}
+	for range count {
+		r.Members = append(r.Members, Member{ID: in.string(), User: in.string()})
+	}
+	if in.failed || len(in.rest) > 0 {
+		return Result{}, errWire
+	}
+	return r, err
+}
+
+func appendString(dst []byte, s string) []byte {
+	return append(binary.AppendUvarint(dst, uint64(len(s))), s...)
+}
+
+// wireReader reads the parts of a wire form. After a failure all that it returns is zero.
+type wireReader struct {
+	rest   []byte
+	failed bool
+}
+
+func (r *wireReader) uvarint(limit uint64) uint64 {
+	n, size := binary.Uvarint(r.rest)
+	if r.failed || size <= 0 || n > limit {
+		r.failed = true
+		return 0
+	}
+	r.rest = r.rest[size:]
+	return n
+}
+
+// count reads the number of elements that take at least so many bytes each.
+func (r *wireReader) count(limit, each int) int {
+	n := int(r.uvarint(uint64(limit)))
+	if n > len(r.rest)/each {
+		r.failed = true
+		return 0
+	}
+	return n
+}
+
+func (r *wireReader) string() string {
+	n := int(r.uvarint(uint64(len(r.rest))))
+	if r.failed || n > len(r.rest) {
+		r.failed = true
+		return ""
+	}
+	s := string(r.rest[:n])
+	r.rest = r.rest[n:]
+	return s
+}
+
+func (r *wireReader) strings() []string {
+	count := r.count(1<<31-1, 1)
+	if count == 0 {
+		return nil
+	}
+	list := make([]string, 0, count)
+	for range count {
+		list = append(list, r.string())
+	}
+	return list
+}

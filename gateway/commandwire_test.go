@@ -1,0 +1,115 @@
+package gateway_test
+
+import (
+	"errors"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/hubgate/hubgate/gateway"
+)
+
+func wireCommands(t testing.TB) []*gateway.Command {
+	return []*gateway.Command{
+		{Hub: "chat", Verb: gateway.VerbSend, Frames: message(t, "hello"),
+			Target: gateway.Target{Kind: gateway.TargetGroups, IDs: []string{"a", ""}, Except: []string{"x"}, ExceptUsers: []string{"ann", "bob"}}},
+		{Hub: "chat", Verb: gateway.VerbJoin, Target: users("ann"), Group: "g", Membership: gateway.Membership{ByUser: true}},
+		{Hub: "chat", Verb: gateway.VerbClose, Target: all(), Cause: gateway.Cause{Reason: gateway.CloseClosedByAppServer, Text: "bye", AllowReconnect: true, Told: true}},
+		{Hub: "a_chat", Verb: gateway.VerbList, Target: groups("g"), Page: gateway.Page{After: "id", Max: 200}},
+		{Verb: gateway.VerbCount, Target: all()},
+	}
+}
+
+func TestCommandsBetweenNodes(t *testing.T) {
+	for _, cmd := range wireCommands(t) {
+		wire := gateway.AppendCommand([]byte("before"), cmd)[len("before"):]
+		got, err := gateway.ParseCommand(wire)
+		require.NoError(t, err)
+		if cmd.Frames != nil {
+			want, _ := cmd.Frames.For("json")
+			bytes, ok := got.Frames.For("json")
+			require.True(t, ok)
+			require.Equal(t, want, bytes)
+			got.Frames = cmd.Frames
+		}
+		require.Equal(t, cmd, got)
+		for i := range wire {
+			_, err := gateway.ParseCommand(wire[:i])
+			require.Error(t, err, "cut at %d", i)
+		}
+		_, err = gateway.ParseCommand(append(wire, 0))
+		require.Error(t, err)
+		wire[0]++
+		_, err = gateway.ParseCommand(wire)
+		require.Error(t, err, "another version")
+	}
+	_, err := gateway.ParseCommand(gateway.AppendCommand(nil, &gateway.Command{Verb: gateway.VerbClose, Target: all(), Cause: gateway.Cause{Reason: "Invented"}}))
+	require.Error(t, err, "a reason that is not in the list")
+}
+
+// The end of a membership is carried as what remains, so that clocks need not agree.
+func TestTheEndOfAMembershipBetweenNodes(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		cmd := &gateway.Command{Hub: "chat", Verb: gateway.VerbJoin, Target: users("ann"), Group: "g",
+			Membership: gateway.Membership{ByUser: true, Until: time.Now().Add(time.Minute)}}
+		wire := gateway.AppendCommand(nil, cmd)
+		time.Sleep(time.Hour) // the other node's clock is ahead
+		got, err := gateway.ParseCommand(wire)
+		require.NoError(t, err)
+		require.Equal(t, time.Minute, time.Until(got.Membership.Until))
+		wire = gateway.AppendCommand(nil, cmd) // over already
+		got, err = gateway.ParseCommand(wire)
+		require.NoError(t, err)
+		require.False(t, got.Membership.Until.IsZero())
+		require.LessOrEqual(t, time.Until(got.Membership.Until), time.Nanosecond)
+	})
+}
+
+func TestResultsBetweenNodes(t *testing.T) {
+	full := gateway.Result{Matched: 7, Members: []gateway.Member{{ID: "1", User: "ann"}, {ID: "2"}}}
+	for _, want := range []error{nil, gateway.ErrTooManyGroups, errors.New("no room")} {
+		for _, r := range []gateway.Result{{}, full} {
+			wire := gateway.AppendResult(nil, r, want)
+			got, err := gateway.ParseResult(wire)
+			require.Equal(t, r, got)
+			require.Equal(t, want, err)
+			for i := range wire {
+				r, err := gateway.ParseResult(wire[:i])
+				require.Error(t, err)
+				require.Zero(t, r)
+			}
+		}
+	}
+}
+
+func FuzzParseCommand(f *testing.F) {
+	for _, cmd := range wireCommands(f) {
+		f.Add(gateway.AppendCommand(nil, cmd))
+	}
+	f.Fuzz(func(t *testing.T, data []byte) {
+		cmd, err := gateway.ParseCommand(data)
+		if err != nil {
+			return
+		}
+		require.Equal(t, cmd.Verb == gateway.VerbSend, cmd.Frames != nil)
+		require.LessOrEqual(t, len(cmd.Target.IDs)+len(cmd.Target.Except)+len(cmd.Target.ExceptUsers), len(data))
+		cmd.Membership.Until = time.Time{} // it depends on the clock
+		again, err := gateway.ParseCommand(gateway.AppendCommand(nil, cmd))
+		require.NoError(t, err)
+		require.Equal(t, gateway.AppendCommand(nil, cmd), gateway.AppendCommand(nil, again))
+	})
+}
+
+func FuzzParseResult(f *testing.F) {
+	f.Add(gateway.AppendResult(nil, gateway.Result{Matched: 7, Members: []gateway.Member{{ID: "1", User: "ann"}}}, nil))
+	f.Add(gateway.AppendResult(nil, gateway.Result{}, errors.New("no room")))
+	f.Fuzz(func(t *testing.T, data []byte) {
+		r, err := gateway.ParseResult(data)
+		require.LessOrEqual(t, len(r.Members), len(data))
+		again, errAgain := gateway.ParseResult(gateway.AppendResult(nil, r, err))
+		require.Equal(t, r, again)
+		require.Equal(t, err == nil, errAgain == nil)
+	})
+}
