@@ -39,12 +39,12 @@ const (
 func defaultLimits() Limits {
 	return Limits{
 		Capacity: Capacity{
-			MaxDiagnosticConnections: 100,
-			GroupsPerUser:            100,
-			Hubs:                     10_000,
-			OutboxBytes:              1 * mib,
-			OutboxMaxBytes:           64 * mib,
-			HubQueuedBytes:           256 * mib,
+			MaxDiagnosticConnections: 100, GroupsPerConnection: 50_000,
+			GroupsPerUser:  100,
+			Hubs:           10_000,
+			OutboxBytes:    1 * mib,
+			OutboxMaxBytes: 64 * mib,
+			HubQueuedBytes: 256 * mib,
 		},
 		Sizes: Sizes{
 			MessageBytes:   16 * mib,
