@@ -14,6 +14,12 @@ type Backend interface {
 	Supports(protocol string) bool
 }
 
+// AcceptObserver is an optional ability of a Backend. Accepted is called from the connection's
+// reader, without locks, as soon as Conn.Session returns what Accept has returned.
+type AcceptObserver interface {
+	Accepted(c *Conn)
+}
+
 // Handshake is a client's handshake request.
 type Handshake struct {
 	hubprotocol.HandshakeRequest

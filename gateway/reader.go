@@ -257,6 +257,9 @@ func (c *Conn) acceptHandshake(request Handshake) error {
 		c.Open(handshakeAnswer)
 	}
 	session.Opened()
+	if o, ok := c.g.opts.Backend.(AcceptObserver); ok {
+		o.Accepted(c)
+	}
 	return nil
 }
 

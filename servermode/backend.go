@@ -1,5 +1,4 @@
-// Package servermode is the application behind hubs in Default and Classic
-// mode: hub servers that connect to the gateway and are given its clients. It
+// Package servermode is the application behind hubs whose code runs elsewhere: hub servers that connect to the gateway and are given its clients. It
 // implements gateway.Backend and serves the endpoint that hub servers connect to.
 //
 // A server connection has one goroutine that reads and one that writes. What a
@@ -21,18 +20,13 @@ import (
 	"github.com/hubgate/hubgate/serviceprotocol"
 )
 
-// Mode is the service mode of a hub.
-type Mode string
-
-const (
-	// ModeDefault gives clients to hub servers and refuses them while there is none.
-	ModeDefault Mode = "default"
-	// ModeServerless gives clients to the Serverless application and refuses hub servers.
-	ModeServerless Mode = "serverless"
-	// ModeClassic decides for each client when it connects: a hub server if one
-	// is there, else nobody, and then its invocations are answered with errors.
-	ModeClassic Mode = "classic"
-)
+// Rules are what a hub lets hub servers do.
+type Rules struct {
+	// Closed hubs take no connections of hub servers, except Weak ones.
+	Closed bool
+	// LastResort lets a Weak connection have clients if the hub has no other.
+	LastResort bool
+}
 
 // Options are what a Backend is made of. The functions are asked anew each
 // time, concurrently, and must be cheap.
@@ -41,12 +35,9 @@ type Options struct {
 	Verifier *auth.Verifier
 	// Node is this node's tag, the instance id that hub servers know it by.
 	Node string
-	// Mode returns a hub's service mode by its key; nil means ModeDefault for
-	// all. Call ModesChanged when an answer changes.
-	Mode func(hub string) Mode
-	// Serverless is the application of hubs in Serverless mode; nil refuses
-	// their clients.
-	Serverless gateway.Backend
+	// Rules returns a hub's rules by its key; nil means LastResort for all. Call RulesChanged when
+	// an answer changes.
+	Rules func(hub string) Rules
 	// Limits returns the bounds and periods; nil means DefaultLimits.
 	Limits func() Limits
 	// Logger receives one line for each server connection that is opened,
@@ -114,8 +105,8 @@ func New(opts Options) *Backend {
 	if opts.Verifier == nil {
 		panic("servermode: Options need a Verifier")
 	}
-	if opts.Mode == nil {
-		opts.Mode = func(string) Mode { return ModeDefault }
+	if opts.Rules == nil {
+		opts.Rules = func(string) Rules { return Rules{LastResort: true} }
 	}
 	if opts.Limits == nil {
 		limits := DefaultLimits()
@@ -172,6 +163,24 @@ func (b *Backend) Close(ctx context.Context) error {
 		return nil
 	case <-ctx.Done():
 		return ctx.Err()
+	}
+}
+
+// Owns reports whether the session is one of this Backend.
+func (b *Backend) Owns(s gateway.Session) bool {
+	_, ok := s.(*session)
+	return ok
+}
+
+// RulesChanged ends the connections of hub servers whose hub is closed to them now, and with them
+// their clients.
+func (b *Backend) RulesChanged() {
+	for _, h := range b.hubs.all() {
+		if b.opts.Rules(h.key).Closed {
+			for _, sc := range h.strong() {
+				sc.end(EndModeSwitched, nil)
+			}
+		}
 	}
 }
 

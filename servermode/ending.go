@@ -4,6 +4,10 @@ import (
 	"github.com/hubgate/hubgate/gateway"
 )
 
+var modeSwitched = gateway.Cause{
+	Reason: gateway.CloseServiceModeSwitched, AllowReconnect: true, Text: "The service mode of the hub was switched.",
+}
+
 var serverClosed = gateway.Cause{
 	Reason: gateway.CloseServerConnectionClosed, AllowReconnect: true, Text: "The connection to the hub server was lost.",
 }

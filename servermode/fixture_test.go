@@ -21,6 +21,7 @@ import (
 	"github.com/hubgate/hubgate/auth"
 	"github.com/hubgate/hubgate/gateway"
 	"github.com/hubgate/hubgate/gatewaytest"
+	"github.com/hubgate/hubgate/modes"
 	"github.com/hubgate/hubgate/servermode"
 	sp "github.com/hubgate/hubgate/serviceprotocol"
 	"github.com/hubgate/hubgate/store"
@@ -35,7 +36,8 @@ type world struct {
 	t      testing.TB
 	gw     *gateway.Gateway
 	limits servermode.Limits
-	mode   servermode.Mode
+	modes  *modes.Backend
+	mode   modes.Mode
 	core   gateway.Limits
 	log    *bytes.Buffer
 	listen *pipeListener
@@ -55,20 +57,23 @@ func inWorld(t *testing.T, test func(t *testing.T, w *world)) {
 }
 
 func newWorld(t testing.TB) *world {
-	w := &world{t: t, limits: servermode.DefaultLimits(), mode: servermode.ModeDefault, core: gateway.DefaultLimits(),
+	w := &world{t: t, limits: servermode.DefaultLimits(), mode: modes.Default, core: gateway.DefaultLimits(),
 		log: new(bytes.Buffer), listen: newPipeListener()}
 	w.Backend = servermode.New(servermode.Options{
 		Verifier: auth.NewVerifier(auth.VerifierOptions{Keys: func() []auth.Secret { return []auth.Secret{"old", key} }}),
-		Node:     "node-a", Mode: func(string) servermode.Mode { return w.mode },
-		Serverless: &gatewaytest.Backend{},
-		Limits:     func() servermode.Limits { return w.limits },
-		Logger:     slog.New(slog.NewTextHandler(&lockedWriter{w: w.log}, nil)),
+		Node:     "node-a", Rules: func(string) servermode.Rules {
+			return servermode.Rules{Closed: w.mode == modes.Serverless, LastResort: w.mode == modes.Default}
+		},
+		Limits: func() servermode.Limits { return w.limits },
+		Logger: slog.New(slog.NewTextHandler(&lockedWriter{w: w.log}, nil)),
 	})
+	w.modes = modes.New(modes.Options{Mode: func(string) modes.Mode { return w.mode }, Servers: w.Backend, Webhooks: &gatewaytest.Backend{}})
 	var err error
-	w.gw, err = gateway.New(gateway.Options{Node: "node-a", Backend: w.Backend, Workers: 2,
+	w.gw, err = gateway.New(gateway.Options{Node: "node-a", Backend: w.modes, Workers: 2,
 		UserGroups: store.NewMemory(store.MemoryOptions{}), Limits: func() gateway.Limits { return w.core }})
 	require.NoError(t, err)
 	w.Use(w.gw)
+	w.modes.Use(w.gw)
 	w.http = &http.Server{Handler: w.Backend, ErrorLog: slog.NewLogLogger(slog.DiscardHandler, slog.LevelError)}
 	go func() { _ = w.http.Serve(w.listen) }()
 	return w

@@ -53,7 +53,7 @@ func (sc *serverConn) establish() {
 
 // mayConnect reports whether the hub's mode allows connections of that kind.
 func (sc *serverConn) mayConnect(kind serviceprotocol.ConnectionKind) bool {
-	return kind == serviceprotocol.KindWeak || sc.b.opts.Mode(sc.peer.hub) != ModeServerless
+	return kind == serviceprotocol.KindWeak || !sc.b.opts.Rules(sc.peer.hub).Closed
 }
 
 // check says why the request is refused, "" if it is not.

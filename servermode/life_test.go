@@ -10,6 +10,7 @@ import (
 
 	"github.com/hubgate/hubgate/gateway"
 	"github.com/hubgate/hubgate/gatewaytest"
+	"github.com/hubgate/hubgate/modes"
 	"github.com/hubgate/hubgate/servermode"
 	sp "github.com/hubgate/hubgate/serviceprotocol"
 )
@@ -356,7 +357,7 @@ func TestGracePeriod(t *testing.T) {
 func TestModes(t *testing.T) {
 	t.Run("a Classic client without a hub server", func(t *testing.T) {
 		inWorld(t, func(t *testing.T, w *world) {
-			w.mode = servermode.ModeClassic
+			w.mode = modes.Classic
 			c := w.connect("1", "")
 			require.NoError(t, c.Conn.Feed([]byte(call("7", "x")+call("", "y"))))
 			s := w.server(dial{})
@@ -368,11 +369,11 @@ func TestModes(t *testing.T) {
 			require.Equal(t, 1, count(c, `"type":6`), "the gateway pings")
 			require.Equal(t, 1, count(c, "all"))
 			require.Empty(t, s.take(sp.TypeOpenConnection), "it stays without one")
-			require.EqualValues(t, 1, w.Stats().Lost[servermode.LossNoServer])
+			require.EqualValues(t, 1, w.modes.Unanswered())
 		})
 	})
 	switches := []struct {
-		from, to                servermode.Mode
+		from, to                modes.Mode
 		server, hubbed, without bool // what is closed: the hub server, its client, a client without
 	}{
 		{"default", "serverless", true, true, false},
@@ -388,16 +389,16 @@ func TestModes(t *testing.T) {
 				w.mode = c.from
 				var without, hubbed *gatewaytest.Client
 				var s *hubServer
-				if c.from != servermode.ModeDefault {
+				if c.from != modes.Default {
 					without = w.connect("1", "")
 				}
-				if c.from != servermode.ModeServerless {
+				if c.from != modes.Serverless {
 					s = w.server(dial{})
 					hubbed = w.connect("2", "")
 				}
 				weak := w.server(dial{kind: sp.KindWeak, id: "m"})
 				w.mode = c.to
-				w.ModesChanged()
+				w.modes.Changed()
 				synctest.Wait()
 				for client, closed := range map[*gatewaytest.Client]bool{without: c.without, hubbed: c.hubbed} {
 					if client == nil {

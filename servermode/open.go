@@ -16,8 +16,8 @@ const (
 )
 
 // wishOf reads what a client's token says about its hub server.
-func wishOf(id *gateway.Identity, mode Mode) wish {
-	w := wish{weak: mode == ModeDefault}
+func wishOf(id *gateway.Identity, rules Rules) wish {
+	w := wish{weak: rules.LastResort}
 	sticky := claimValue(id, claimSticky)
 	if strings.EqualFold(sticky, "Required") || strings.EqualFold(sticky, "Preferred") {
 		w.server = claimValue(id, claimServer)
@@ -27,7 +27,7 @@ func wishOf(id *gateway.Identity, mode Mode) wish {
 }
 
 // isRequired reports whether the client may be on no other hub server than its own.
-func isRequired(id *gateway.Identity) bool { return wishOf(id, ModeDefault).required }
+func isRequired(id *gateway.Identity) bool { return wishOf(id, Rules{}).required }
 
 func claimValue(id *gateway.Identity, name string) string {
 	for _, c := range id.TokenClaims {

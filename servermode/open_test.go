@@ -9,7 +9,7 @@ import (
 
 	"github.com/hubgate/hubgate/gateway"
 	"github.com/hubgate/hubgate/gatewaytest"
-	"github.com/hubgate/hubgate/servermode"
+	"github.com/hubgate/hubgate/modes"
 	sp "github.com/hubgate/hubgate/serviceprotocol"
 )
 
@@ -83,7 +83,7 @@ func TestChoice(t *testing.T) {
 	const sdk = "Microsoft.Azure.SignalR/1.25.1 (.NET 8)"
 	cases := []struct {
 		name     string
-		mode     servermode.Mode
+		mode     modes.Mode
 		servers  map[string]dial
 		leaves   string // a hub server that has said so
 		identity gateway.Identity

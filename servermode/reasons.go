@@ -95,9 +95,6 @@ const (
 	// LossServerGone: an invocation that the loss of its server connection cut
 	// off; the client was answered with an error.
 	LossServerGone Loss = "ServerGone"
-	// LossNoServer: an invocation of a Classic client without a hub server; the
-	// client was answered with an error.
-	LossNoServer Loss = "NoServer"
 	// LossClientResult: a hub server's question to a client that has no answer;
 	// the hub server was told.
 	LossClientResult Loss = "ClientResult"
@@ -110,7 +107,7 @@ func Losses() []Loss { return slices.Clone(lossList) }
 
 var lossList = []Loss{
 	LossMalformedMessage, LossUnknownType, LossUnknownConnection, LossMalformedRecord, LossNoPayload, LossFilter,
-	LossLateCompletion, LossMigration, LossServerGone, LossNoServer, LossClientResult, LossUnexpected,
+	LossLateCompletion, LossMigration, LossServerGone, LossClientResult, LossUnexpected,
 }
 
 // counters are the books of a Backend.

@@ -14,6 +14,7 @@ import (
 	"github.com/gorilla/websocket"
 	"github.com/stretchr/testify/require"
 
+	"github.com/hubgate/hubgate/modes"
 	"github.com/hubgate/hubgate/servermode"
 	sp "github.com/hubgate/hubgate/serviceprotocol"
 )
@@ -103,17 +104,17 @@ func TestHandshake(t *testing.T) {
 	refusals := []struct {
 		name string
 		dial dial
-		mode servermode.Mode
+		mode modes.Mode
 		want servermode.Refusal
 	}{
-		{"H82 Serverless refuses Default", dial{}, servermode.ModeServerless, servermode.RefusedMode},
-		{"H82 Serverless refuses OnDemand", dial{kind: sp.KindOnDemand}, servermode.ModeServerless, servermode.RefusedMode},
-		{"H78 another target", dial{kind: sp.KindOnDemand, query: "&target=node-b"}, servermode.ModeDefault, servermode.RefusedTarget},
-		{"version 2", dial{raw: (&sp.HandshakeRequest{Version: 2}).Append(nil)}, servermode.ModeDefault, servermode.RefusedVersion},
-		{"unknown kind", dial{kind: 7}, servermode.ModeDefault, servermode.RefusedKind},
-		{"no handshake request", dial{raw: (&sp.Ping{}).Append(nil)}, servermode.ModeDefault, servermode.RefusedHandshake},
-		{"garbage", dial{raw: []byte("\x05hello")}, servermode.ModeDefault, servermode.RefusedHandshake},
-		{"nothing", dial{raw: []byte{}}, servermode.ModeDefault, servermode.RefusedTimeout},
+		{"H82 Serverless refuses Default", dial{}, modes.Serverless, servermode.RefusedMode},
+		{"H82 Serverless refuses OnDemand", dial{kind: sp.KindOnDemand}, modes.Serverless, servermode.RefusedMode},
+		{"H78 another target", dial{kind: sp.KindOnDemand, query: "&target=node-b"}, modes.Default, servermode.RefusedTarget},
+		{"version 2", dial{raw: (&sp.HandshakeRequest{Version: 2}).Append(nil)}, modes.Default, servermode.RefusedVersion},
+		{"unknown kind", dial{kind: 7}, modes.Default, servermode.RefusedKind},
+		{"no handshake request", dial{raw: (&sp.Ping{}).Append(nil)}, modes.Default, servermode.RefusedHandshake},
+		{"garbage", dial{raw: []byte("\x05hello")}, modes.Default, servermode.RefusedHandshake},
+		{"nothing", dial{raw: []byte{}}, modes.Default, servermode.RefusedTimeout},
 	}
 	for _, c := range refusals {
 		t.Run("H23 H29 "+c.name, func(t *testing.T) {
@@ -145,7 +146,7 @@ func TestHandshake(t *testing.T) {
 	}
 	t.Run("H81 H83 Weak is accepted in Serverless mode", func(t *testing.T) {
 		inWorld(t, func(t *testing.T, w *world) {
-			w.mode = servermode.ModeServerless
+			w.mode = modes.Serverless
 			s := w.server(dial{kind: sp.KindWeak})
 			c := w.connect("1", "")
 			s.send(&sp.BroadcastData{Payloads: payload(`{"type":1,"target":"x","arguments":[]}`)})

@@ -43,38 +43,22 @@ const (
 	stateClosed
 )
 
-// Accept gives a client to a hub server, or to whom the hub's mode says.
+// Accept gives a client to a hub server.
 func (b *Backend) Accept(c *gateway.Conn, h gateway.Handshake) (gateway.Session, error) {
-	mode := b.opts.Mode(c.Identity().Hub)
-	if mode == ModeServerless {
-		return b.acceptServerless(c, h)
-	}
-	if !b.hubs.admitsProtocol(c.Identity().Hub, h.Protocol, b.now()) {
+	hub := c.Identity().Hub
+	if !b.hubs.admitsProtocol(hub, h.Protocol, b.now()) {
 		return nil, errProtocol(h.HandshakeRequest)
 	}
 	s := &session{b: b, conn: c, request: unique.Make(string(h.Raw))}
-	if s.begin(wishOf(c.Identity(), mode)) {
-		return s, nil
+	if !s.begin(wishOf(c.Identity(), b.opts.Rules(hub))) {
+		return nil, noServer
 	}
-	if mode == ModeClassic && hubprotocol.Supported(h.Protocol) {
-		return &idleSession{b: b, conn: c}, nil
-	}
-	return nil, noServer
+	return s, nil
 }
 
 var noServer = gateway.Cause{
 	Reason: gateway.CloseNoAvailableServerConnection, AllowReconnect: true,
 	Text: "No hub server is connected that could take the client. Please try again later.",
-}
-
-func (b *Backend) acceptServerless(c *gateway.Conn, h gateway.Handshake) (gateway.Session, error) {
-	if b.opts.Serverless == nil {
-		return nil, noServer
-	}
-	if err := h.Check(b.opts.Serverless.Supports); err != nil {
-		return nil, err
-	}
-	return b.opts.Serverless.Accept(c, h)
 }
 
 // begin gives the new client to a hub server, if there is one.

@@ -10,6 +10,7 @@ import (
 
 	"github.com/hubgate/hubgate/gateway"
 	"github.com/hubgate/hubgate/gatewaytest"
+	"github.com/hubgate/hubgate/modes"
 	"github.com/hubgate/hubgate/servermode"
 	sp "github.com/hubgate/hubgate/serviceprotocol"
 )
@@ -125,7 +126,7 @@ func TestARecordThatAMoveCutsInTwo(t *testing.T) {
 
 func TestARefusalWithoutAnErrorNamesNone(t *testing.T) {
 	inWorld(t, func(t *testing.T, w *world) {
-		w.mode = servermode.ModeServerless
+		w.mode = modes.Serverless
 		w.server(dial{refused: true})
 		require.Contains(t, w.log.String(), "server connection refused")
 		require.NotContains(t, w.log.String(), "err=")

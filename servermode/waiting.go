@@ -42,7 +42,7 @@ func (s *session) await(lost hubServer) {
 
 // hopeless reports whether the client may only be on a hub server that is not there any more.
 func (s *session) hopeless() bool {
-	w := wishOf(s.conn.Identity(), ModeDefault)
+	w := wishOf(s.conn.Identity(), Rules{})
 	return w.required && !s.b.servers.knows(s.hub(), w.server)
 }
 
@@ -61,7 +61,7 @@ func (s *session) recover() choice {
 	if s.state == stateClosed || s.server != nil {
 		return choseOne // somebody was faster
 	}
-	w := wishOf(s.conn.Identity(), s.b.opts.Mode(s.hub()))
+	w := wishOf(s.conn.Identity(), s.b.opts.Rules(s.hub()))
 	w.paced = true
 	if s.b.now() < s.wait.since+settle {
 		w.not = s.wait.lost
@@ -105,7 +105,7 @@ func (h *hub) handSome(now time.Duration) (more bool) {
 		switch {
 		case found == choseOne:
 			more = true
-		case found == choseLater && wishOf(s.conn.Identity(), ModeDefault).server == "":
+		case found == choseLater && wishOf(s.conn.Identity(), Rules{}).server == "":
 			return false // the writers report when there is room
 		}
 	}

@@ -38,6 +38,7 @@ var mayImport = map[string][]string{
 	"clientws":        {"gateway", "hubprotocol", "auth", "hubname", "internal/counts"},
 	"restapi":         {"gateway", "hubprotocol", "auth", "hubname", "api", "internal/counts"},
 	"upstream":        {"gateway", "hubprotocol", "auth", "regularfile", "secret", "webhook", "internal/counts", "internal/logsum"},
+	"modes":           {"gateway", "hubprotocol"},
 	"servermode":      {"gateway", "hubprotocol", "serviceprotocol", "auth", "hubname", "internal/counts"},
 	"hubserver":       {"hubprotocol", "serviceprotocol", "auth", "hubname"},
 	"store":           {"gateway"},
@@ -48,7 +49,7 @@ var mayImport = map[string][]string{
 	"bench/compare":   {"bench"},
 	"internal/compat": nil,
 	"gatewaytest":     {"gateway", "hubprotocol"},
-	"cmd/hubgate":     {"api", "hubprotocol", "auth", "hubname", "regularfile", "secret", "webhook", "settings", "config", "gateway", "clientws", "restapi", "upstream", "servermode", "store", "backplane", "admin", "bench"},
+	"cmd/hubgate":     {"api", "hubprotocol", "auth", "hubname", "regularfile", "secret", "webhook", "settings", "config", "gateway", "clientws", "restapi", "upstream", "servermode", "modes", "store", "backplane", "admin", "bench"},
 }
 
 // forTests are packages that every test may import: fakes, what implements the
@@ -57,7 +58,7 @@ var forTests = []string{"gatewaytest", "store", "backplane", "hubserver"}
 
 // whole are the parts that tests of a package put together to see it from outside.
 var whole = map[string][]string{
-	"servermode":  {"clientws"},
+	"servermode":  {"clientws", "modes"},
 	"hubserver":   {"gateway", "clientws", "servermode"},
 	"cmd/hubgate": {"serviceprotocol"},
 }

@@ -15,6 +15,7 @@ import (
 	"github.com/hubgate/hubgate/clientws"
 	"github.com/hubgate/hubgate/config"
 	"github.com/hubgate/hubgate/gateway"
+	"github.com/hubgate/hubgate/modes"
 	"github.com/hubgate/hubgate/restapi"
 	"github.com/hubgate/hubgate/servermode"
 	"github.com/hubgate/hubgate/settings"
@@ -119,6 +120,7 @@ func (s *server) serveAdmin() error {
 type backends struct {
 	webhooks *upstream.Backend
 	servers  *servermode.Backend
+	modes    *modes.Backend
 }
 
 func (s *server) newBackends(node string, verifier *auth.Verifier) backends {
@@ -127,12 +129,17 @@ func (s *server) newBackends(node string, verifier *auth.Verifier) backends {
 		Config:  func() *upstream.Config { return s.live.load().upstream },
 		Metrics: upstreamMetrics{s.admin.Metrics}, Logger: s.log.With("part", partUpstream),
 	})
+	modeOf := func(hub string) modes.Mode { return modes.Mode(s.live.load().source.ModeOf(hub)) }
 	b.servers = servermode.New(servermode.Options{
-		Verifier: verifier, Node: node, Serverless: b.webhooks,
-		Mode:   func(hub string) servermode.Mode { return servermode.Mode(s.live.load().source.ModeOf(hub)) },
+		Verifier: verifier, Node: node,
+		Rules: func(hub string) servermode.Rules {
+			mode := modeOf(hub)
+			return servermode.Rules{Closed: mode == modes.Serverless, LastResort: mode == modes.Default}
+		},
 		Limits: func() servermode.Limits { return s.live.load().servers },
 		Logger: s.log.With("part", partServers),
 	})
+	b.modes = modes.New(modes.Options{Mode: modeOf, Servers: b.servers, Webhooks: b.webhooks})
 	return b
 }
 
@@ -148,7 +155,7 @@ func (s *server) buildGateway(listeners []net.Listener) error {
 	behind := s.newBackends(node, verifier)
 	s.teardowns.add("upstream", behind.webhooks.Close)
 	hub, err := gateway.New(gateway.Options{
-		Node: node, NodeOf: auth.NodeOf, Backend: behind.servers, Logger: s.log.With("part", partGateway),
+		Node: node, NodeOf: auth.NodeOf, Backend: behind.modes, Logger: s.log.With("part", partGateway),
 		Limits:     func() gateway.Limits { return s.live.load().gateway },
 		UserGroups: store.NewMemory(store.MemoryOptions{PerUser: func() int { return s.live.load().groupsPerUser }}),
 	})
@@ -157,10 +164,11 @@ func (s *server) buildGateway(listeners []net.Listener) error {
 	}
 	s.teardowns.add("gateway", ignoreContext(hub.Close))
 	behind.servers.Use(hub)
+	behind.modes.Use(hub)
 	s.teardowns.add("hub servers", behind.servers.Close)
 	s.teardowns.add("modes", ignoreContext(s.store.Observe(func(old, next *settings.Settings) {
 		if !old.SameModes(next) {
-			behind.servers.ModesChanged()
+			behind.modes.Changed()
 		}
 	})))
 	sealer, err := auth.NewSealer(auth.NewSealerKey())
@@ -179,7 +187,7 @@ func (s *server) buildGateway(listeners []net.Listener) error {
 		return l.URIBytes, l.HeaderBytes
 	}}
 	s.admin.Watch(hub)
-	s.admin.WatchServers(serverStats{behind.servers})
+	s.admin.WatchServers(serverStats{behind.servers, behind.modes})
 	s.open(listeners)
 	// From here on there can be clients, hub servers and webhooks. Clients end
 	// first: they are told to reconnect elsewhere. Then hub servers, which have

@@ -5,6 +5,7 @@ import (
 
 	"github.com/hubgate/hubgate/admin"
 	"github.com/hubgate/hubgate/clientws"
+	"github.com/hubgate/hubgate/modes"
 	"github.com/hubgate/hubgate/servermode"
 	"github.com/hubgate/hubgate/upstream"
 )
@@ -65,7 +66,10 @@ func (m upstreamMetrics) Skipped(category string, reason upstream.SkipReason) {
 func (m upstreamMetrics) Queued(delta int) { m.UpstreamQueued(delta) }
 
 // serverStats says what admin shows of hub servers.
-type serverStats struct{ backend *servermode.Backend }
+type serverStats struct {
+	backend *servermode.Backend
+	modes   *modes.Backend
+}
 
 func (s serverStats) Stats() admin.ServerStats {
 	from := s.backend.Stats()
@@ -75,6 +79,7 @@ func (s serverStats) Stats() admin.ServerStats {
 		BytesIn: from.BytesIn, MessagesIn: from.MessagesIn, BytesOut: from.BytesOut,
 		Panics: from.Ended[servermode.EndPanic],
 	}
+	to.Lost["NoServer"] = s.modes.Unanswered()
 	for _, h := range from.Hubs {
 		to.Hubs = append(to.Hubs, admin.ServerHubStats{
 			Hub:     h.Hub,

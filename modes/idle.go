@@ -1,0 +1,36 @@
+package modes
+
+import (
+	"github.com/hubgate/hubgate/gateway"
+	"github.com/hubgate/hubgate/hubprotocol"
+)
+
+// idleSession is a client in Classic mode that connected while there was no hub
+// server. It belongs to nobody for its whole life: it hears multicasts, and
+// what it invokes is answered with an error.
+type idleSession struct {
+	b    *Backend
+	conn *gateway.Conn
+}
+
+// Traits leave the handshake and the pings to the gateway.
+func (s *idleSession) Traits() gateway.Traits { return gateway.Traits{RawRecords: true} }
+
+// Opened implements gateway.Session.
+func (s *idleSession) Opened() {}
+
+// Received answers invocations and takes no notice of anything else.
+func (s *idleSession) Received(r gateway.Record) (taken bool) {
+	if !r.HasID || r.Type != hubprotocol.Invocation && r.Type != hubprotocol.StreamInvocation {
+		return true
+	}
+	if m, err := hubprotocol.Parse(s.conn.Protocol(), r.Body); err == nil {
+		s.b.unanswered.Add(1)
+		s.conn.Send(hubprotocol.AppendCompletionError(nil, s.conn.Protocol(), m.InvocationID,
+			"No hub server was connected when this client connected. Reconnect to reach one."))
+	}
+	return true
+}
+
+// Closed implements gateway.Session.
+func (s *idleSession) Closed(gateway.Cause) {}
