@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"errors"
 	"math"
-	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -51,23 +50,17 @@ type payload struct {
 	everything   []Claim
 }
 
-// UnmarshalJSON reads the members in their order. Its caller has bounded data.
+// UnmarshalJSON reads the members in their order. Its caller has bounded data and, as the
+// interface has it, made sure that it is JSON.
 func (p *payload) UnmarshalJSON(data []byte) error {
 	p.userIDRank = len(userIDClaims)
-	decoder := json.NewDecoder(bytes.NewReader(data))
-	if opening, err := decoder.Token(); err != nil || opening != json.Delim('{') {
+	if data = bytes.TrimSpace(data); data[0] != '{' {
 		return errors.New("claims are not an object")
 	}
-	for decoder.More() {
-		name, err := decoder.Token()
-		if err != nil {
-			return err
-		}
-		var value json.RawMessage
-		if err := decoder.Decode(&value); err != nil {
-			return err
-		}
-		if err := p.member(name.(string), value); err != nil {
+	for w := (walk{data[1:]}); w.more(); {
+		name := scalar(w.value())
+		w.more() // the colon
+		if err := p.member(name, w.value()); err != nil {
 			return err
 		}
 	}
@@ -201,10 +194,12 @@ func elements(value json.RawMessage) []json.RawMessage {
 		return []json.RawMessage{value}
 	}
 	var values []json.RawMessage
-	if json.Unmarshal(value, &values) != nil {
-		return nil
+	for w := (walk{value[1:]}); w.more(); {
+		if one := w.value(); string(one) != "null" {
+			values = append(values, one)
+		}
 	}
-	return slices.DeleteFunc(values, func(one json.RawMessage) bool { return string(one) == "null" })
+	return values
 }
 
 // scalar returns a string's text, and any other value as compact JSON.
