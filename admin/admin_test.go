@@ -135,7 +135,7 @@ func TestMetricsCountWhatHappens(t *testing.T) {
 
 func TestExpectedSeriesStartAtZero(t *testing.T) {
 	a := New("test")
-	a.Metrics.Expect(Labels{
+	a.Expect(Labels{
 		Transports: []string{"WebSockets"}, Refusals: []string{"Draining"}, Parts: []string{"rest"},
 		Categories: []string{"messages"}, Skips: []string{"url"},
 	})

@@ -1,20 +1,12 @@
 package admin
 
 import (
-	"maps"
-	"slices"
 	"sync"
+	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/hubgate/hubgate/gateway"
-)
-
-// maxHubLabels bounds the hubs that have series of their own. A token can
-// create a hub, so their number is not ours; all further hubs are one series.
-const (
-	maxHubLabels = 200
-	otherHubs    = "_other"
 )
 
 // nodeCollector turns a node's Stats into metrics at each scrape.
@@ -22,12 +14,16 @@ type nodeCollector struct {
 	mu      sync.Mutex
 	node    Node
 	servers Servers // nil: none are shown
-	// named are the hubs with series of their own: the first ones seen, so that
-	// a series does not jump between a hub and the rest.
-	named map[string]bool
+	modes   Modes
+	// transports and kinds are series of each hub from the start.
+	transports, kinds []string
+
+	hubs knownHubs
 }
 
-func newNodeCollector() *nodeCollector { return &nodeCollector{named: make(map[string]bool)} }
+func newNodeCollector() *nodeCollector {
+	return &nodeCollector{modes: noModes{}, hubs: knownHubs{named: make(map[string]bool), served: make(map[string]time.Time)}}
+}
 
 func (c *nodeCollector) watch(n Node) {
 	c.mu.Lock()
@@ -41,14 +37,36 @@ func (c *nodeCollector) current() Node {
 	return c.node
 }
 
-func (c *nodeCollector) serverStats() (stats ServerStats, ok bool) {
+func (c *nodeCollector) watchServers(v Servers) {
 	c.mu.Lock()
-	v := c.servers
-	c.mu.Unlock()
-	if v == nil {
-		return stats, false
-	}
-	return v.Stats(), true
+	defer c.mu.Unlock()
+	c.servers = v
+}
+
+func (c *nodeCollector) watchModes(m Modes) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.modes = m
+}
+
+func (c *nodeCollector) expect(l Labels) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.transports, c.kinds = l.Transports, l.ServerKinds
+}
+
+// watched is what one scrape shows.
+type watched struct {
+	node              Node // nil: nothing yet
+	servers           Servers
+	modes             Modes
+	transports, kinds []string
+}
+
+func (c *nodeCollector) watched() watched {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return watched{c.node, c.servers, c.modes, c.transports, c.kinds}
 }
 
 func desc(name, help string, labels ...string) *prometheus.Desc {
@@ -86,32 +104,33 @@ var (
 func (c *nodeCollector) Describe(chan<- *prometheus.Desc) {}
 
 func (c *nodeCollector) Collect(ch chan<- prometheus.Metric) {
-	n := c.current()
-	if n == nil {
+	w := c.watched()
+	if w.node == nil {
 		return
 	}
-	s := n.Stats()
+	s := w.node.Stats()
 	out := sink(ch)
-	out.gauge(descDraining, boolean(n.Draining()))
+	out.gauge(descDraining, boolean(w.node.Draining()))
 	for reason, count := range s.Closed {
 		out.counter(descClosed, float64(count), string(reason))
 	}
 	out.gauge(descBacklog, float64(s.Backlog))
 	out.counter(descPanics, float64(s.Panics), "gateway")
-	servers, ok := c.serverStats()
-	present := make(map[string]bool, len(s.Hubs))
-	for i := range s.Hubs {
-		present[s.Hubs[i].Hub] = true
+	var servers ServerStats
+	if w.servers != nil {
+		servers = w.servers.Stats()
 	}
-	for i := range servers.Hubs {
-		present[servers.Hubs[i].Hub] = true
-	}
-	named := c.nameHubs(present)
-	for _, h := range bounded(s.Hubs, named) {
+	known := c.hubs.update(time.Now(), s.Hubs, servers.Hubs, w.modes.NamedHubs())
+	for _, h := range known.clientSeries(s.Hubs, w.transports, s.Total.Dropped) {
 		out.hub(h)
 	}
-	if ok {
-		servers.Hubs = boundedServers(servers.Hubs, named)
+	for hub := range known.named {
+		if mode := w.modes.ModeOf(hub); mode != "" {
+			out.gauge(descHubInfo, 1, hub, mode)
+		}
+	}
+	if w.servers != nil {
+		servers.Hubs = known.serverSeries(servers.Hubs, w.kinds, w.modes.TakesServers)
 		out.servers(servers)
 	}
 	out.total(s.Total)
@@ -160,42 +179,4 @@ func boolean(b bool) float64 {
 		return 1
 	}
 	return 0
-}
-
-// nameHubs decides which of the hubs have series of their own: those that have
-// them already, then the first ones by name.
-func (c *nodeCollector) nameHubs(hubs map[string]bool) (named map[string]bool) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	maps.DeleteFunc(c.named, func(hub string, _ bool) bool { return !hubs[hub] })
-	for _, hub := range slices.Sorted(maps.Keys(hubs)) {
-		if len(c.named) >= maxHubLabels {
-			break
-		}
-		c.named[hub] = true
-	}
-	return maps.Clone(c.named)
-}
-
-// bounded returns the hubs' stats with all those made one that are not named.
-func bounded(hubs []gateway.HubStats, named map[string]bool) []gateway.HubStats {
-	var list []gateway.HubStats
-	var other *gateway.HubStats
-	for _, h := range hubs {
-		if named[h.Hub] {
-			list = append(list, h)
-			continue
-		}
-		if other == nil {
-			other = &gateway.HubStats{Hub: otherHubs, ByTransport: make(map[string]int)}
-		}
-		for transport, count := range h.ByTransport {
-			other.ByTransport[transport] += count
-		}
-		other.Add(h.Traffic)
-	}
-	if other != nil {
-		list = append(list, *other)
-	}
-	return list
 }

@@ -76,11 +76,18 @@ type Labels struct {
 	// Categories and Skips are those of upstream events.
 	Categories, Skips []string
 	Parts             []string
+	// ServerKinds are the kinds of server connections.
+	ServerKinds []string
 }
 
 // Expect begins series at zero, so that the first time something happens is
-// seen as an increase.
-func (m *Metrics) Expect(l Labels) {
+// seen as an increase, and the end of the last one as a zero.
+func (a *Admin) Expect(l Labels) {
+	a.Metrics.expect(l)
+	a.node.expect(l)
+}
+
+func (m *Metrics) expect(l Labels) {
 	expect := func(vec *prometheus.CounterVec, values []string) {
 		for _, v := range values {
 			vec.WithLabelValues(v)

@@ -36,12 +36,6 @@ type ServerHubStats struct {
 // WatchServers makes v the hub servers that are shown.
 func (a *Admin) WatchServers(v Servers) { a.node.watchServers(v) }
 
-func (c *nodeCollector) watchServers(v Servers) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.servers = v
-}
-
 var (
 	descServers        = desc("server_connections", "Live connections of hub servers, by hub and kind.", "hub", "kind")
 	descServersLeaving = desc("server_connections_leaving", "Server connections that get no new clients because their hub server leaves.", "hub")

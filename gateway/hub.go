@@ -46,12 +46,12 @@ func (h *hub) queuedBytes() int {
 	return int(n)
 }
 
-// emptyHubLife is how long a hub without connections is kept, with counters of
-// its own; then they are part of the node's total.
-const emptyHubLife = 10 * time.Minute
+// EmptyHubLife is how long a hub without connections is kept, with counters of
+// its own; then they are part of the node's total. Metrics of a hub are kept as long.
+const EmptyHubLife = 10 * time.Minute
 
 // hubTable holds the hubs by key. A hub exists from its first client until it
-// has had none for emptyHubLife; nothing else creates one.
+// has had none for EmptyHubLife; nothing else creates one.
 type hubTable struct {
 	g    *Gateway
 	mu   sync.RWMutex
@@ -142,7 +142,7 @@ func (t *hubTable) forgetEmpty(now time.Time) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	for _, h := range t.hubs {
-		if h.live.Load() == 0 && now.UnixNano()-h.emptySince > int64(emptyHubLife) {
+		if h.live.Load() == 0 && now.UnixNano()-h.emptySince > int64(EmptyHubLife) {
 			t.forget(h)
 		}
 	}

@@ -205,6 +205,28 @@ func TestGracePeriodKeepsClientsOfALostServer(t *testing.T) {
 	p.wantMetrics(`hubgate_server_client_moves_total{cause="recovery"} 1`, `hubgate_server_clients{hub="chat"} 1`)
 }
 
+// An alert on a hub without servers needs a series that is 0: before the first
+// server, and after the last one.
+func TestMetricsOfServersStayAtZero(t *testing.T) {
+	p := start(t, "--mode=default", "--hub-mode=named=default")
+	p.wantMetrics(`hubgate_server_connections{hub="named",kind="Default"} 0`, `hubgate_hub_info{hub="named",mode="default"} 1`)
+	c := p.dial("chat", auth.ClientTokenSpec{})
+	c.handshake()
+	c.wantEnd()
+	without := []string{
+		`hubgate_server_connections{hub="chat",kind="Default"} 0`, `hubgate_server_connections{hub="chat",kind="Weak"} 0`,
+		`hubgate_connections{hub="chat",transport="WebSockets"} 0`, `hubgate_connections{hub="chat",transport="LongPolling"} 0`,
+		`hubgate_hub_info{hub="chat",mode="default"} 1`,
+	}
+	p.wantMetrics(without...)
+	app := newApplication("chat", "s1")
+	app.serve(t, p)
+	app.ready(t)
+	p.wantMetrics(`hubgate_server_connections{hub="chat",kind="Default"} 2`)
+	app.kill()
+	p.wantMetrics(without...)
+}
+
 func TestBannerSaysHowHubServersConnect(t *testing.T) {
 	p := start(t, "--mode=default")
 	out := p.out.String()

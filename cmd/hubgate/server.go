@@ -84,7 +84,7 @@ func newServer(c *config.Config, log *slog.Logger) (s *server, err error) {
 	}
 	s.endpoints.URL = baseURL(c, listeners)
 	s.admin = admin.New(version())
-	s.admin.Metrics.Expect(expected())
+	s.admin.Expect(expected())
 	if err := s.serveAdmin(); err != nil {
 		return s, err
 	}
@@ -188,6 +188,7 @@ func (s *server) buildGateway(listeners []net.Listener) error {
 	}}
 	s.admin.Watch(hub)
 	s.admin.WatchServers(serverStats{behind.servers, behind.modes})
+	s.admin.WatchModes(liveModes{&s.live})
 	s.open(listeners)
 	// From here on there can be clients, hub servers and webhooks. Clients end
 	// first: they are told to reconnect elsewhere. Then hub servers, which have

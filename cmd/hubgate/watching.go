@@ -1,12 +1,15 @@
 package main
 
 import (
+	"maps"
+	"slices"
 	"time"
 
 	"github.com/hubgate/hubgate/admin"
 	"github.com/hubgate/hubgate/clientws"
 	"github.com/hubgate/hubgate/modes"
 	"github.com/hubgate/hubgate/servermode"
+	"github.com/hubgate/hubgate/settings"
 	"github.com/hubgate/hubgate/upstream"
 )
 
@@ -19,6 +22,8 @@ func expected() admin.Labels {
 		Transports: []string{"WebSockets", "ServerSentEvents", "LongPolling"},
 		Categories: []string{"connections", "messages"},
 		Parts:      []string{partClients, partUpstream},
+
+		ServerKinds: []string{kindDefault, kindOnDemand, kindWeak},
 	}
 	for _, r := range clientws.Refusals() {
 		l.Refusals = append(l.Refusals, string(r))
@@ -36,6 +41,13 @@ const (
 	partREST     = "rest"
 	partUpstream = "upstream"
 	partServers  = "servers"
+)
+
+// The kinds of server connections, in metrics.
+const (
+	kindDefault  = "Default"
+	kindOnDemand = "OnDemand"
+	kindWeak     = "Weak"
 )
 
 type clientMetrics struct{ *admin.Metrics }
@@ -83,11 +95,22 @@ func (s serverStats) Stats() admin.ServerStats {
 	for _, h := range from.Hubs {
 		to.Hubs = append(to.Hubs, admin.ServerHubStats{
 			Hub:     h.Hub,
-			ByKind:  map[string]int{"Default": h.Default, "OnDemand": h.OnDemand, "Weak": h.Weak},
+			ByKind:  map[string]int{kindDefault: h.Default, kindOnDemand: h.OnDemand, kindWeak: h.Weak},
 			Leaving: h.Draining, Clients: h.Clients, Waiting: h.Waiting, QueuedBytes: h.QueuedBytes,
 		})
 	}
 	return to
+}
+
+// liveModes says which hubs the settings name, and what modes hubs have.
+type liveModes struct{ live *liveSettings }
+
+func (m liveModes) NamedHubs() []string { return slices.Collect(maps.Keys(m.live.load().source.Hubs)) }
+
+func (m liveModes) ModeOf(hub string) string { return string(m.live.load().source.ModeOf(hub)) }
+
+func (m liveModes) TakesServers(hub string) bool {
+	return m.live.load().source.ModeOf(hub) != settings.Serverless
 }
 
 func byName[T ~string](counts map[T]uint64) map[string]uint64 {
