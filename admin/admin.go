@@ -72,8 +72,8 @@ func (a *Admin) route() {
 	a.pages.HandleFunc("GET /livez", func(w http.ResponseWriter, _ *http.Request) { text(w, http.StatusOK, "alive\n") })
 	a.pages.HandleFunc("GET /readyz", a.serveReady)
 	a.pages.HandleFunc("GET /debug/check", a.serveCheck)
+	// No cmdline: it may hold access keys and the secrets of webhooks.
 	a.pages.HandleFunc("GET /debug/pprof/", pprof.Index)
-	a.pages.HandleFunc("GET /debug/pprof/cmdline", pprof.Cmdline)
 	a.pages.HandleFunc("GET /debug/pprof/profile", pprof.Profile)
 	a.pages.HandleFunc("GET /debug/pprof/symbol", pprof.Symbol)
 	a.pages.HandleFunc("POST /debug/pprof/symbol", pprof.Symbol)

@@ -94,10 +94,11 @@ func (c *call) fail(err error) {
 }
 
 // level of the line about a failed request. That something does not exist is
-// an answer more than a failure: applications ask for just that.
+// an answer more than a failure: applications ask for just that. So is the health of
+// a node that shuts down, which every probe asks for.
 func (f *failure) level() slog.Level {
 	switch {
-	case f.reason == ReasonNotExisted, f.reason == ReasonCallerGone:
+	case f.reason == ReasonNotExisted, f.reason == ReasonCallerGone, f.reason == ReasonDraining:
 		return slog.LevelDebug
 	case f.status >= http.StatusInternalServerError:
 		return slog.LevelError

@@ -116,7 +116,9 @@ func (h *handler) finish(c *call, r *http.Request) {
 		c.status = http.StatusOK
 	}
 	c.body.release()
-	h.metrics.Request(c.operation, c.status, time.Since(c.began))
+	if c.failed == nil || c.failed.reason != ReasonDraining { // the alert for 503 is not for deployments
+		h.metrics.Request(c.operation, c.status, time.Since(c.began))
+	}
 	if c.failed != nil {
 		c.log(r.Context(), h.log, r)
 	}

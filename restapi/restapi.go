@@ -44,7 +44,8 @@ type Tokens interface {
 
 // Metrics counts requests. Its methods are called concurrently.
 type Metrics interface {
-	// Request counts one finished request. The operation is an operationId of
+	// Request counts one finished request, but for health that is asked of a node
+	// that shuts down: each probe asks. The operation is an operationId of
 	// the contract or UnknownOperation; took is the time from when its headers
 	// were read to the end of the answer.
 	Request(operation string, status int, took time.Duration)

@@ -77,7 +77,12 @@ func TestHealth(t *testing.T) {
 			a.wantStatus(200)
 			require.Empty(t, a.body)
 			hubs.draining = true
+			before := f.counted.last()
 			f.bare(method, target, "").wantError(503, codeUnknown)
+			require.Equal(t, before, f.counted.last(), "a probe while draining is no failure to count")
+			for _, line := range f.logged.take(t) {
+				require.Equal(t, "DEBUG", line["level"])
+			}
 			hubs.draining = false
 		})
 	}

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"slices"
+	"sync"
 	"sync/atomic"
 
 	"github.com/hubgate/hubgate/config"
@@ -20,6 +21,7 @@ const maxCertificateBytes = 1 << 20
 type certificate struct {
 	files   config.TLS
 	log     *slog.Logger
+	mu      sync.Mutex // held while the files are read
 	current atomic.Pointer[tls.Certificate]
 }
 
@@ -60,6 +62,8 @@ func readKeyPair(files config.TLS) (tls.Certificate, error) {
 // files are being replaced they do not belong together. It is also called when
 // watching begins, and says nothing if the files hold what is in use.
 func (c *certificate) reload() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
 	before := c.current.Load()
 	if err := c.load(); err != nil {
 		c.log.Error("the old certificate stays in use", "error", err)

@@ -5,8 +5,11 @@ import (
 	"errors"
 	"io"
 	"os"
+	"os/signal"
 	"slices"
 	"sync"
+	"syscall"
+	"time"
 
 	"github.com/hubgate/hubgate/config"
 	"github.com/hubgate/hubgate/settings"
@@ -25,13 +28,7 @@ func (c *serveCommand) Run(env *environment) error {
 	if err != nil {
 		return err
 	}
-	var helpers sync.WaitGroup
-	watching, stopWatching := context.WithCancel(env.ctx)
-	helpers.Go(func() { s.watchSettings(watching, env.args) })
-	helpers.Go(func() { giveMemoryBack(watching) })
-	if s.cert != nil {
-		helpers.Go(func() { s.watchFiles(watching, "certificate", s.cert.watched(), s.cert.reload) })
-	}
+	helpers := s.startHelpers(env.args)
 	log.Info("serving", "url", s.endpoints.URL, "admin", s.endpoints.Admin, "version", version(), "pid", os.Getpid())
 	err = printBanner(env.stdout, s)
 	if env.ready != nil {
@@ -44,16 +41,77 @@ func (c *serveCommand) Run(env *environment) error {
 		case err = <-s.failed:
 		}
 	}
-	stopWatching()
-	helpers.Wait()
+	helpers.stop()
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(env.ctx), c.Network.DrainTimeout)
 	defer cancel()
-	if err = errors.Join(err, s.stop(ctx)); err != nil {
+	err = errors.Join(err, s.stop(ctx))
+	if !helpers.wait(helperPatience) {
+		log.Warn("files cannot be read: not waiting for them")
+	}
+	if err != nil {
 		log.Error("stopped", "error", err)
 		return err
 	}
 	log.Info("stopped")
 	return nil
+}
+
+// helperPatience is how long the end waits for helpers when all else has ended.
+const helperPatience = time.Second
+
+// helpers are the goroutines beside the server. Each ends soon after stop, unless
+// a file that it reads is somewhere that does not answer.
+type helpers struct {
+	stop context.CancelFunc
+	wg   sync.WaitGroup
+}
+
+// startHelpers follows files and signals and looks after memory.
+func (s *server) startHelpers(args []string) *helpers {
+	ctx, stop := context.WithCancel(context.Background())
+	h := &helpers{stop: stop}
+	h.wg.Go(func() { s.watchSettings(ctx, args) })
+	h.wg.Go(func() { giveMemoryBack(ctx) })
+	if s.cert != nil {
+		h.wg.Go(func() { s.watchFiles(ctx, "certificate", s.cert.watched(), s.cert.reload) })
+	}
+	hangups := make(chan os.Signal, 1)
+	signal.Notify(hangups, syscall.SIGHUP)
+	s.built.add("signals", ignoreContext(func() { signal.Stop(hangups) }))
+	h.wg.Go(func() { s.followHangups(ctx, hangups, args) })
+	return h
+}
+
+// wait says whether all helpers have ended within the time.
+func (h *helpers) wait(most time.Duration) bool {
+	ended := make(chan struct{})
+	go func() {
+		h.wg.Wait()
+		close(ended)
+	}()
+	select {
+	case <-ended:
+		return true
+	case <-time.After(most):
+		return false
+	}
+}
+
+// followHangups reads the configuration and the certificate again at each SIGHUP,
+// which service managers send for a reload and terminals when they close.
+func (s *server) followHangups(ctx context.Context, hangups <-chan os.Signal, args []string) {
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-hangups:
+		}
+		s.log.Info("reading configuration and certificates again")
+		s.reload(args, false)
+		if s.cert != nil {
+			s.cert.reload()
+		}
+	}
 }
 
 // watchSettings applies settings.json and the configuration file when they
@@ -75,6 +133,8 @@ func (s *server) watchFiles(ctx context.Context, what string, paths []string, ch
 // reload parses the same arguments again and puts in force what may change.
 // What is not valid, or looks like a file that is only half written, changes nothing.
 func (s *server) reload(args []string, first bool) {
+	s.reloading.Lock()
+	defer s.reloading.Unlock()
 	var again commands
 	_, err := parseInto(&again, args, terminal{io.Discard, io.Discard})
 	parsed := &again.Serve.Config

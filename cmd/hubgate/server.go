@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"slices"
 	"sync"
 	"time"
 
@@ -43,7 +44,8 @@ type endpoints struct {
 
 // server is one running gateway.
 type server struct {
-	config    *config.Config
+	config    *config.Config // in force; changed by reload, under reloading
+	reloading sync.Mutex
 	log       *slog.Logger
 	store     *settings.Store
 	live      liveSettings
@@ -51,7 +53,10 @@ type server struct {
 	handler   http.Handler
 	cert      *certificate // nil without TLS
 	endpoints endpoints
-	teardowns teardowns
+	// built ends what exists, serving what goes on in it. They are two since ends
+	// have an order of their own: first clients, hub servers and webhooks, while
+	// everything still works, then the parts.
+	built, serving teardowns
 	// failed gets the first error of a listener that stopped serving.
 	failed chan error
 	wg     sync.WaitGroup
@@ -59,7 +64,7 @@ type server struct {
 
 // newServer builds everything and serves. After an error nothing is left.
 func newServer(c *config.Config, log *slog.Logger) (s *server, err error) {
-	s = &server{config: c, log: log, failed: make(chan error, 1), teardowns: teardowns{log: log}}
+	s = &server{config: c, log: log, failed: make(chan error, 1), built: teardowns{log: log}, serving: teardowns{log: log}}
 	defer func() {
 		if err != nil {
 			ctx, cancel := context.WithTimeout(context.Background(), c.Network.DrainTimeout)
@@ -74,7 +79,7 @@ func newServer(c *config.Config, log *slog.Logger) (s *server, err error) {
 	if s.store, err = settings.NewStore(current); err != nil {
 		return s, err
 	}
-	s.teardowns.add("settings", ignoreContext(s.live.follow(s.store)))
+	s.built.add("settings", ignoreContext(s.live.follow(s.store)))
 	if s.cert, err = loadCertificate(c.TLS, log); err != nil {
 		return s, err
 	}
@@ -102,7 +107,7 @@ func (s *server) listen(addresses []config.Address, err error) ([]net.Listener, 
 	if err != nil {
 		return nil, err
 	}
-	s.teardowns.add("listeners", func(context.Context) error { return closeAll(listeners) })
+	s.built.add("listeners", func(context.Context) error { return closeAll(listeners) })
 	return listeners, nil
 }
 
@@ -112,7 +117,11 @@ func (s *server) serveAdmin() error {
 		return err
 	}
 	s.endpoints.Admin = "http://" + reachable(listeners[0].Addr().String())
-	s.serve("admin server", s.admin, listeners, nil)
+	var pages http.Handler = s.admin
+	if !slices.ContainsFunc(listeners, func(l net.Listener) bool { return !isLoopback(l.Addr()) }) {
+		pages = admin.LocalOnly(pages)
+	}
+	s.serve("admin server", pages, listeners, nil)
 	return nil
 }
 
@@ -153,7 +162,7 @@ func (s *server) buildGateway(listeners []net.Listener) error {
 		MaxTokenBytes:  func() int { return int(s.live.load().source.Limits.TokenBytes) },
 	})
 	behind := s.newBackends(node, verifier)
-	s.teardowns.add("upstream", behind.webhooks.Close)
+	s.built.add("upstream", behind.webhooks.Close)
 	hub, err := gateway.New(gateway.Options{
 		Node: node, NodeOf: auth.NodeOf, Backend: behind.modes, Logger: s.log.With("part", partGateway),
 		Limits:     func() gateway.Limits { return s.live.load().gateway },
@@ -162,11 +171,11 @@ func (s *server) buildGateway(listeners []net.Listener) error {
 	if err != nil {
 		return err
 	}
-	s.teardowns.add("gateway", ignoreContext(hub.Close))
+	s.built.add("gateway", ignoreContext(hub.Close))
 	behind.servers.Use(hub)
 	behind.modes.Use(hub)
-	s.teardowns.add("hub servers", behind.servers.Close)
-	s.teardowns.add("modes", ignoreContext(s.store.Observe(func(old, next *settings.Settings) {
+	s.built.add("hub servers", behind.servers.Close)
+	s.built.add("modes", ignoreContext(s.store.Observe(func(old, next *settings.Settings) {
 		if !old.SameModes(next) {
 			behind.modes.Changed()
 		}
@@ -176,7 +185,7 @@ func (s *server) buildGateway(listeners []net.Listener) error {
 		return err
 	}
 	clients := s.newClients(hub, verifier, sealer, node)
-	s.teardowns.add("client endpoint", ignoreContext(clients.Close))
+	s.built.add("client endpoint", ignoreContext(clients.Close))
 	rest := restapi.New(restapi.Options{
 		Hubs: hub, UserGroups: hub, Tokens: verifier, SignClient: s.signClient,
 		Limits: func() restapi.Limits { return s.live.load().rest },
@@ -193,10 +202,25 @@ func (s *server) buildGateway(listeners []net.Listener) error {
 	// From here on there can be clients, hub servers and webhooks. Clients end
 	// first: they are told to reconnect elsewhere. Then hub servers, which have
 	// heard of those ends, then webhooks, which may still call REST.
-	s.teardowns.add("webhooks", behind.webhooks.Close)
-	s.teardowns.add("hub servers", behind.servers.Close)
-	s.teardowns.add("clients", hub.Drain)
+	s.serving.add("webhooks", behind.webhooks.Close)
+	s.serving.add("hub servers", behind.servers.Close)
+	s.serving.add("clients", func(ctx context.Context) error { return drain(ctx, hub) })
 	return nil
+}
+
+// drain ends all clients. Those that took nothing any more have lost what waited
+// for them, which is an error too.
+func drain(ctx context.Context, hub *gateway.Gateway) error {
+	lost := func() uint64 {
+		dropped := hub.Stats().Total.Dropped
+		return dropped[gateway.DropConnectionClosed] + dropped[gateway.DropSlowClient]
+	}
+	before := lost()
+	err := hub.Drain(ctx)
+	if n := lost() - before; n > 0 {
+		err = errors.Join(err, fmt.Errorf("%d messages were cut off that waited for clients", n))
+	}
+	return err
 }
 
 func (s *server) newClients(hub *gateway.Gateway, verifier *auth.Verifier, sealer *auth.Sealer, node string) *clientws.Handler {
@@ -245,7 +269,7 @@ func (s *server) serve(name string, handler http.Handler, listeners []net.Listen
 			}
 		})
 	}
-	s.teardowns.add(name, func(ctx context.Context) error {
+	s.built.add(name, func(ctx context.Context) error {
 		if err := srv.Shutdown(ctx); err != nil {
 			return errors.Join(err, srv.Close())
 		}
@@ -260,9 +284,9 @@ func serveOn(srv *http.Server, l net.Listener, secure bool) error {
 	return srv.Serve(l)
 }
 
-// stop ends everything that was built, the last first, within ctx.
+// stop ends what goes on and then everything that was built, within ctx.
 func (s *server) stop(ctx context.Context) error {
-	err := s.teardowns.run(ctx)
+	err := errors.Join(s.serving.run(ctx), s.built.run(ctx))
 	s.wg.Wait()
 	return err
 }
