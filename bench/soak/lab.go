@@ -1,0 +1,191 @@
+package main
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"sync"
+	"syscall"
+	"time"
+)
+
+const (
+	accessKey = "c29hay1rZXktb2YtdGhpcnR5LXR3by1ieXRlcy1hbmQtbW9yZQ=="
+	hub       = "TestHub"
+)
+
+// lab is where the gateway and the hub servers run.
+type lab struct {
+	dir        string
+	url, admin string
+	gateway    *exec.Cmd
+	servers    [2]*hubServer
+}
+
+// hubServer is a process that is restarted now and then.
+type hubServer struct {
+	lab      *lab
+	name     string
+	mu       sync.Mutex
+	cmd      *exec.Cmd
+	graceful bool
+}
+
+func newLab(ctx context.Context, dir string) (*lab, error) {
+	for name, pkg := range map[string]string{"hubgate": "./cmd/hubgate", "gohub": "./interop/gohub"} {
+		build := exec.CommandContext(ctx, "go", "build", "-o", filepath.Join(dir, name), pkg)
+		if text, err := build.CombinedOutput(); err != nil {
+			return nil, fmt.Errorf("go build %s: %w: %s", pkg, err, text)
+		}
+	}
+	l := &lab{dir: dir}
+	if err := l.startGateway(); err != nil {
+		return nil, errors.Join(err, l.close())
+	}
+	for i := range l.servers {
+		l.servers[i] = &hubServer{lab: l, name: fmt.Sprintf("s%d", i+1), graceful: i == 0}
+		if err := l.servers[i].start(); err != nil {
+			return nil, errors.Join(err, l.close())
+		}
+	}
+	return l, nil
+}
+
+// startGateway starts a gateway that forgets ended connections as soon as a soak needs: with
+// their tokens, which have no leeway.
+func (l *lab) startGateway() error {
+	l.gateway = exec.Command(filepath.Join(l.dir, "hubgate"), "serve", "--mode", "default", "--listen", "127.0.0.1:0",
+		"--admin-listen", "127.0.0.1:0", "--servers-grace-period", "30s", "--auth-leeway", "0s")
+	l.gateway.Env = append(os.Environ(), "HUBGATE_ACCESS_KEY="+accessKey)
+	l.gateway.Dir = l.dir
+	log, err := l.gateway.StderrPipe()
+	if err != nil {
+		return err
+	}
+	if err := l.gateway.Start(); err != nil {
+		return err
+	}
+	lines := bufio.NewReader(log)
+	for l.url == "" {
+		line, err := lines.ReadString('\n')
+		if err != nil {
+			return fmt.Errorf("the gateway does not start: %w: %s", err, line)
+		}
+		if strings.Contains(line, " msg=serving ") {
+			l.url, l.admin = field(line, "url"), field(line, "admin")
+		}
+	}
+	go l.watch(lines)
+	return nil
+}
+
+// field is a value without spaces of a line of the log.
+func field(line, name string) string {
+	_, rest, _ := strings.Cut(line, " "+name+"=")
+	value, _, _ := strings.Cut(rest, " ")
+	return strings.TrimSpace(value)
+}
+
+// watch shows the errors of the gateway.
+func (l *lab) watch(lines *bufio.Reader) {
+	for {
+		line, err := lines.ReadString('\n')
+		if strings.Contains(line, " level=ERROR ") || strings.HasPrefix(line, "panic") {
+			fmt.Fprint(os.Stderr, "gateway: ", line)
+		}
+		if err != nil {
+			return
+		}
+	}
+}
+
+func start(cmd *exec.Cmd) (*bufio.Reader, error) {
+	out, err := cmd.StdoutPipe()
+	if err != nil {
+		return nil, err
+	}
+	return bufio.NewReader(out), cmd.Start()
+}
+
+func discard(r *bufio.Reader) {
+	for {
+		if _, err := r.ReadString('\n'); err != nil {
+			return
+		}
+	}
+}
+
+func (s *hubServer) start() error {
+	cmd := exec.Command(filepath.Join(s.lab.dir, "gohub"), "--name", s.name, "--shutdown", "migrate", "--connections", "2")
+	cmd.Env = append(os.Environ(), "Azure__SignalR__ConnectionString=Endpoint="+s.lab.url+";AccessKey="+accessKey+";Version=1.0;")
+	lines, err := start(cmd)
+	if err != nil {
+		return err
+	}
+	for {
+		line, err := lines.ReadString('\n')
+		if err != nil {
+			return fmt.Errorf("hub server %s does not start: %w", s.name, err)
+		}
+		if strings.HasPrefix(line, "READY") {
+			break
+		}
+	}
+	go discard(lines)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.cmd = cmd
+	return nil
+}
+
+// end stops the process, gracefully or not, and waits for it.
+func (s *hubServer) end() {
+	s.mu.Lock()
+	cmd := s.cmd
+	s.cmd = nil
+	s.mu.Unlock()
+	if cmd == nil {
+		return
+	}
+	if s.graceful {
+		_ = cmd.Process.Signal(syscall.SIGTERM)
+	} else {
+		_ = cmd.Process.Kill()
+	}
+	_ = cmd.Wait() // how it ends says nothing of the gateway
+}
+
+// restart ends the hub server and starts it again.
+func (s *hubServer) restart() error {
+	s.end()
+	return s.start()
+}
+
+func (l *lab) close() error {
+	for _, s := range l.servers {
+		if s != nil {
+			s.end()
+		}
+	}
+	if l.gateway == nil || l.gateway.Process == nil {
+		return nil
+	}
+	_ = l.gateway.Process.Signal(syscall.SIGTERM)
+	ended := make(chan error, 1)
+	go func() { ended <- l.gateway.Wait() }()
+	select {
+	case err := <-ended:
+		if err != nil {
+			return fmt.Errorf("the gateway's end: %w", err)
+		}
+		return nil
+	case <-time.After(time.Minute):
+		_ = l.gateway.Process.Kill()
+		return errors.New("the gateway does not end after SIGTERM")
+	}
+}

@@ -1,0 +1,111 @@
+package main
+
+import (
+	"bufio"
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// reading is the state of the gateway while all clients are connected and silent.
+type reading struct {
+	goroutines, descriptors, heap, connections int
+	books                                      string
+}
+
+func (r reading) String() string {
+	return fmt.Sprintf("%d connections, %d goroutines, %d descriptors, heap %d bytes; %s",
+		r.connections, r.goroutines, r.descriptors, r.heap, r.books)
+}
+
+// What may differ between two equal moments: idle connections of net/http, and what the
+// collector of the heap has not found yet.
+const (
+	slack     = 12
+	heapSlack = 512 << 10
+)
+
+// compare says what is more than it was.
+func (r reading) compare(later reading) error {
+	var errs []error
+	more := func(what string, before, after, allowed int) {
+		if after > before+allowed {
+			errs = append(errs, fmt.Errorf("%s: %d, and %d at the end", what, before, after))
+		}
+	}
+	more("goroutines", r.goroutines, later.goroutines, slack)
+	more("descriptors", r.descriptors, later.descriptors, slack)
+	more("heap", r.heap, later.heap, heapSlack+r.heap/50)
+	for _, one := range []reading{r, later} {
+		if one.books != balanced {
+			errs = append(errs, errors.New(one.books))
+		}
+	}
+	return errors.Join(errs...)
+}
+
+const balanced = "the books balance"
+
+// settle bounds the wait for the books: they are exact when nothing is under way.
+const settle = 10 * time.Second
+
+func (l *lab) measure() (reading, error) {
+	var r reading
+	for end := time.Now().Add(settle); ; time.Sleep(100 * time.Millisecond) {
+		text, err := get(l.admin + "/debug/check")
+		if err != nil && text == nil {
+			return r, err
+		}
+		if r.books = strings.TrimSpace(string(text)); r.books == balanced || time.Now().After(end) {
+			break
+		}
+	}
+	// Twice: finalizers free what the first collection found.
+	for range 2 {
+		if _, err := get(l.admin + "/debug/pprof/heap?gc=1"); err != nil {
+			return r, err
+		}
+	}
+	text, err := get(l.admin + "/metrics")
+	if err != nil {
+		return r, err
+	}
+	want := map[string]*int{
+		"go_goroutines": &r.goroutines, "process_open_fds": &r.descriptors, "go_memstats_heap_alloc_bytes": &r.heap,
+	}
+	for lines := bufio.NewScanner(bytes.NewReader(text)); lines.Scan(); {
+		name, value, _ := strings.Cut(lines.Text(), " ")
+		into := want[name]
+		if strings.HasPrefix(name, "hubgate_connections{") {
+			into = &r.connections
+		}
+		if into != nil {
+			f, err := strconv.ParseFloat(value, 64)
+			if err != nil {
+				return r, err
+			}
+			*into += int(f)
+		}
+	}
+	return r, nil
+}
+
+// get returns the body also of an answer that is an error.
+func get(address string) ([]byte, error) {
+	client := http.Client{Timeout: answerTime, Transport: &http.Transport{DisableKeepAlives: true}}
+	resp, err := client.Get(address)
+	if err != nil {
+		return nil, err
+	}
+	defer resp.Body.Close()
+	text, err := io.ReadAll(resp.Body)
+	if err == nil && resp.StatusCode != http.StatusOK {
+		err = fmt.Errorf("%s: %s", address, resp.Status)
+	}
+	return text, err
+}
