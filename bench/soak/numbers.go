@@ -52,6 +52,7 @@ func expect(s *source) *expectation {
 func (e *expectation) got(n int) error {
 	switch {
 	case e.last == 0 && n > e.newest+1:
+		e.last = n
 		return fmt.Errorf("%s: lost %d to %d, right after the start", e.source.name, e.newest+1, n-1)
 	case e.last == 0, n == e.last+1:
 		e.last = n
