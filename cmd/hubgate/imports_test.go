@@ -47,6 +47,7 @@ var mayImport = map[string][]string{
 	"bench":           nil,
 	"bench/floor":     nil,
 	"bench/compare":   {"bench"},
+	"bench/soak":      nil,
 	"internal/compat": nil,
 	"gatewaytest":     {"gateway", "hubprotocol"},
 	"cmd/hubgate":     {"api", "hubprotocol", "auth", "hubname", "regularfile", "secret", "webhook", "settings", "config", "gateway", "clientws", "restapi", "upstream", "servermode", "modes", "store", "backplane", "admin", "bench"},
