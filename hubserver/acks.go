@@ -12,7 +12,7 @@ import (
 // ackWait is how long the gateway may take to acknowledge.
 const ackWait = 10 * time.Second
 
-// acks are the questions to the gateway that are not answered yet.
+// acks are the requests that the gateway has not acknowledged yet.
 type acks struct {
 	mu      sync.Mutex
 	last    int32
@@ -24,7 +24,7 @@ type pendingAck struct {
 	answer chan<- error // has room for the one answer
 }
 
-// ask sends a message that the gateway acknowledges, and waits. The answer no is false.
+// ask sends a message and waits for its acknowledgement. A negative one returns false.
 func (p *pool) ask(ctx context.Context, key string, message func(ackID int32) serviceprotocol.Message) (bool, error) {
 	l, err := p.choose(ctx, key)
 	if err != nil {
@@ -54,7 +54,7 @@ func (p *pool) ask(ctx context.Context, key string, message func(ackID int32) se
 	}
 }
 
-// errAnswerNo stands for the answer no.
+// errAnswerNo stands for a negative acknowledgement.
 var errAnswerNo = fmt.Errorf("no")
 
 func (a *acks) add(one pendingAck) int32 {
@@ -94,8 +94,10 @@ func (a *acks) answered(m *serviceprotocol.Ack) {
 		one.answer <- nil
 	case serviceprotocol.AckNotFound:
 		one.answer <- errAnswerNo
-	case serviceprotocol.AckTimeout, serviceprotocol.AckInternalError:
+	case serviceprotocol.AckTimeout:
 		one.answer <- fmt.Errorf("%w: %s", ErrTimeout, m.Message)
+	case serviceprotocol.AckInternalError:
+		one.answer <- fmt.Errorf("%w: %s", ErrGateway, m.Message)
 	default:
 		one.answer <- fmt.Errorf("gateway refused with status %d: %s", m.Status, m.Message)
 	}

@@ -49,22 +49,25 @@ func (b *backoff) turn(ctx context.Context) (probe, ok bool) {
 	}
 }
 
-// result tells what came of an attempt, and whether it was the probe.
-func (b *backoff) result(probe, success bool) {
+// result takes what came of an attempt, and whether it was the probe. It reports whether the
+// attempt counts: of those that began together and fail together one does.
+func (b *backoff) result(probe, success bool) (counts bool) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	switch {
 	case success:
 		b.failures = 0
+		counts = true
 	case probe || b.failures == 0:
-		// Attempts that began together and fail together count once.
 		b.failures++
+		counts = true
 	}
 	if probe {
 		b.probing = false
 	}
 	close(b.changed)
 	b.changed = make(chan struct{})
+	return counts
 }
 
 // delay is 1, 2, 4 … 60 seconds after as many failures, and up to a second more so that

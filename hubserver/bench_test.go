@@ -1,6 +1,8 @@
 package hubserver
 
 import (
+	"fmt"
+	"log/slog"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -12,7 +14,7 @@ import (
 func BenchmarkEcho(b *testing.B) {
 	hub := NewHub("chat")
 	hub.Handle("echo", func(_ *Context, text string) string { return text })
-	p := newPool(&Server{}, hub, dialer{hub: "chat"}, "here", (&Server{}).logger())
+	p := newPool(newTestServer(hub), hub, dialer{hub: "chat"}, "here", slog.New(slog.DiscardHandler))
 	l := newLink(p, "cid", serviceprotocol.KindDefault)
 	decoder := serviceprotocol.NewDecoder()
 	give := func(m serviceprotocol.Message) {
@@ -32,5 +34,26 @@ func BenchmarkEcho(b *testing.B) {
 		give(call)
 		<-l.out.more
 		buffer, _ = l.out.take(buffer)
+	}
+}
+
+// BenchmarkLeave is what a client that leaves costs while others have to answer calls of other
+// hub servers.
+func BenchmarkLeave(b *testing.B) {
+	for _, others := range []int{0, maxForwarded} {
+		b.Run(fmt.Sprint(others), func(b *testing.B) {
+			hub := NewHub("chat")
+			p := newPool(newTestServer(hub), hub, dialer{hub: "chat"}, "here", slog.New(slog.DiscardHandler))
+			l := newLink(p, "cid", serviceprotocol.KindDefault)
+			p.open(l, &serviceprotocol.OpenConnection{ConnectionID: "other"})
+			for i := range others {
+				p.results.expect(l, &serviceprotocol.ClientInvocation{InvocationID: fmt.Sprint(i), ConnectionID: "other"})
+			}
+			s := newSession(p, l, &serviceprotocol.OpenConnection{ConnectionID: "C"})
+			b.ReportAllocs()
+			for b.Loop() {
+				p.results.left(s, ErrNoClient)
+			}
+		})
 	}
 }

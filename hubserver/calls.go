@@ -54,12 +54,17 @@ func (c *calls) begin() {
 
 func (c *calls) connect() {
 	s := c.session
-	if function := s.pool.hub.connected; function != nil {
-		if err := guard(func() error { return function(newContext(s.ctx, s)) }); err != nil {
-			s.pool.log.Warn("client refused", "connection", s.id, "error", err)
-			s.end(ending{cause: err, text: clientText("Connection closed with an error.", err)})
-			return
+	hub := s.pool.hub
+	err := hub.around(newContext(s.ctx, s), Event{Kind: EventConnected}, func(ctx *Context) error {
+		if hub.connected == nil {
+			return nil
 		}
+		return hub.connected(ctx)
+	})
+	if err != nil {
+		s.pool.log.Warn("client refused", "connection", s.id, "error", err)
+		s.end(ending{cause: err, text: clientText("Connection closed with an error.", err)})
+		return
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -75,13 +80,18 @@ func (c *calls) finish(cause error) {
 	c.mu.Unlock()
 	c.handlers.Wait()
 	s := c.session
-	function := s.pool.hub.disconnected
-	if !c.connected || function == nil {
+	if !c.connected {
 		return
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), disconnectedTime)
 	defer cancel()
-	err := guard(func() error { function(newContext(ctx, s), cause); return nil })
+	hub := s.pool.hub
+	err := hub.around(newContext(ctx, s), Event{Kind: EventDisconnected, Cause: cause}, func(ctx *Context) error {
+		if hub.disconnected != nil {
+			hub.disconnected(ctx, cause)
+		}
+		return nil
+	})
 	if err != nil {
 		s.pool.log.Error("OnDisconnected failed", "connection", s.id, "error", err)
 	}
@@ -183,40 +193,53 @@ func (c *calls) next() {
 	c.startLocked()
 }
 
-// run calls the method and answers.
+// run calls the method, with the middleware around it, and answers.
 func (c *calls) run(one *call) {
-	turn := true
-	release := func() {
-		if turn {
-			turn = false
-			c.next()
-		}
-	}
+	release := sync.OnceFunc(c.next)
 	defer release()
 	defer c.forget(one)
-	ctx := newContext(one.ctx, c.session)
-	in, err := c.bind(ctx, one)
-	if err != nil {
-		c.session.pool.log.Warn("call cannot be bound", "connection", c.session.id, "error", err)
-		c.fail(one.protocol, one.id, failedText(one.method.name))
-		return
-	}
 	var value reflect.Value
-	err = guard(func() (err error) { value, err = one.method.call(in); return err })
-	if err == nil && one.method.yields != yieldsValue {
-		release()
-		err = c.stream(ctx, one, value)
-	}
+	streams := one.method.yields != yieldsValue
+	event := Event{Kind: EventInvocation, Method: one.method.name, Streaming: streams}
+	err := c.session.pool.hub.around(newContext(one.ctx, c.session), event, func(ctx *Context) error {
+		result, err := c.perform(ctx, one, release)
+		if err == nil {
+			value = result
+		}
+		return err
+	})
 	switch {
 	case err != nil:
 		c.failed(one, err)
 	case one.id == "":
-	case one.method.yields != yieldsValue || !value.IsValid():
+	case streams || !value.IsValid():
 		c.answer(one, hubprotocol.AppendCompletion(nil, one.protocol, one.id))
 	default:
 		c.result(one, value.Interface())
 	}
 }
+
+// perform calls the method, and sends the stream if it returns one. release gives up the
+// call's turn.
+func (c *calls) perform(ctx *Context, one *call, release func()) (reflect.Value, error) {
+	in, err := c.bind(ctx, one)
+	if err != nil {
+		return reflect.Value{}, &bindError{err}
+	}
+	value, err := one.method.call(in)
+	if err == nil && one.method.yields != yieldsValue {
+		release()
+		err = c.stream(ctx, one, value)
+	}
+	return value, err
+}
+
+// bindError says that the arguments of a call do not fit the method.
+type bindError struct{ err error }
+
+func (e *bindError) Error() string { return "arguments do not fit: " + e.err.Error() }
+
+func (e *bindError) Unwrap() error { return e.err }
 
 // bind decodes the arguments and starts the pumps of the uploads.
 func (c *calls) bind(ctx *Context, one *call) ([]reflect.Value, error) {
@@ -268,21 +291,22 @@ func (c *calls) result(one *call, value any) {
 
 // failed answers a call that has returned an error.
 func (c *calls) failed(one *call, err error) {
-	var told Error
-	switch {
-	case one.ctx.Err() != nil && !errors.As(err, &told):
-		// Who cancels expects an end, and no error.
-		c.session.pool.log.Debug("call was cancelled", "connection", c.session.id, "method", one.method.name, "error", err)
+	log := c.session.pool.log.With("connection", c.session.id, "method", one.method.name)
+	text := "An unexpected error occurred invoking '" + one.method.name + "' on the server."
+	if told, ok := errors.AsType[Error](err); ok {
+		text = string(told)
+	} else if _, ok := errors.AsType[*bindError](err); ok {
+		log.Warn("call cannot be bound", "error", err)
+		text = failedText(one.method.name)
+	} else if one.ctx.Err() != nil {
+		log.Debug("call was cancelled", "error", err)
 		if one.id != "" && one.method.yields != yieldsValue {
+			// Who cancels a stream expects its end, and no error.
 			c.answer(one, hubprotocol.AppendCompletion(nil, one.protocol, one.id))
 			return
 		}
-	case !errors.As(err, &told):
-		c.session.pool.log.Error("call failed", "connection", c.session.id, "method", one.method.name, "error", err)
-	}
-	text := "An unexpected error occurred invoking '" + one.method.name + "' on the server."
-	if told != "" {
-		text = string(told)
+	} else {
+		log.Error("call failed", "error", err)
 	}
 	c.fail(one.protocol, one.id, text)
 }

@@ -7,11 +7,11 @@ import (
 	"github.com/hubgate/hubgate/serviceprotocol"
 )
 
-// Clients is the way to the clients of a hub, on all its servers. It may be used
-// concurrently, whenever the hub is being served.
+// Clients addresses the clients of a hub, on all its servers. It may be used concurrently, as
+// long as the hub is being served.
 type Clients struct{ hub *Hub }
 
-// Receivers are clients to send to. They may be kept and used concurrently.
+// Receivers is a set of clients to send to. It may be kept and used concurrently.
 type Receivers struct {
 	hub     *Hub
 	key     string // chooses the connection to the gateway
@@ -23,20 +23,20 @@ func (c Clients) receivers(key string, message func(serviceprotocol.Payloads) se
 	return Receivers{hub: c.hub, key: key, message: message}
 }
 
-// All are all clients of the hub.
+// All addresses every client of the hub.
 func (c Clients) All() Receivers { return c.AllExcept() }
 
-// AllExcept are all clients of the hub but those connections.
+// AllExcept addresses every client of the hub except some connections.
 func (c Clients) AllExcept(connectionIDs ...string) Receivers {
 	return c.receivers("", func(p serviceprotocol.Payloads) serviceprotocol.Message {
 		return &serviceprotocol.BroadcastData{Excluded: connectionIDs, Payloads: p}
 	})
 }
 
-// Client is one connection.
+// Client addresses one connection.
 func (c Clients) Client(connectionID string) Client { return Client{c.hub, connectionID} }
 
-// Connections are some connections.
+// Connections addresses several connections.
 func (c Clients) Connections(connectionIDs ...string) Receivers {
 	r := c.receivers("", func(p serviceprotocol.Payloads) serviceprotocol.Message {
 		return &serviceprotocol.MultiConnectionData{Connections: connectionIDs, Payloads: p}
@@ -45,19 +45,19 @@ func (c Clients) Connections(connectionIDs ...string) Receivers {
 	return r
 }
 
-// Group are the clients of a group.
-func (c Clients) Group(group string) Receivers { return c.GroupExcept(group) }
+// InGroup addresses the clients in a group.
+func (c Clients) InGroup(group string) Receivers { return c.InGroupExcept(group) }
 
-// GroupExcept are the clients of a group but those connections.
-func (c Clients) GroupExcept(group string, connectionIDs ...string) Receivers {
+// InGroupExcept addresses the clients in a group except some connections.
+func (c Clients) InGroupExcept(group string, connectionIDs ...string) Receivers {
 	return c.receivers(group, func(p serviceprotocol.Payloads) serviceprotocol.Message {
 		return &serviceprotocol.GroupBroadcastData{Group: group, Excluded: connectionIDs, Payloads: p}
 	})
 }
 
-// Groups are the clients of some groups. A client gets a message once for each of the
-// groups that it is in.
-func (c Clients) Groups(groups ...string) Receivers {
+// InGroups addresses the clients in several groups. A client that is in two of them gets a
+// message twice.
+func (c Clients) InGroups(groups ...string) Receivers {
 	r := c.receivers("", func(p serviceprotocol.Payloads) serviceprotocol.Message {
 		return &serviceprotocol.MultiGroupBroadcastData{Groups: groups, Payloads: p}
 	})
@@ -65,15 +65,15 @@ func (c Clients) Groups(groups ...string) Receivers {
 	return r
 }
 
-// User are the clients of a user.
-func (c Clients) User(user string) Receivers {
+// OfUser addresses the clients of a user.
+func (c Clients) OfUser(user string) Receivers {
 	return c.receivers(user, func(p serviceprotocol.Payloads) serviceprotocol.Message {
 		return &serviceprotocol.UserData{User: user, Payloads: p}
 	})
 }
 
-// Users are the clients of some users.
-func (c Clients) Users(users ...string) Receivers {
+// OfUsers addresses the clients of several users.
+func (c Clients) OfUsers(users ...string) Receivers {
 	r := c.receivers("", func(p serviceprotocol.Payloads) serviceprotocol.Message {
 		return &serviceprotocol.MultiUserData{Users: users, Payloads: p}
 	})
@@ -81,9 +81,12 @@ func (c Clients) Users(users ...string) Receivers {
 	return r
 }
 
-// Send calls a method of the clients that returns nothing, encoding once for all of them.
-// It returns when the message is on its way to the gateway, and waits only while that
-// does not read. Within a call give it the call's Context.
+// Send sends a message, in order with the other messages that are sent with the same Context:
+// within a call, pass the call's. The clients run their handler for target with the arguments.
+//
+// Send returns when the message is queued for the gateway; it does not wait for clients. It
+// blocks only while the gateway does not read. That nobody receives the message is no error.
+// The arguments are encoded once for all receivers.
 func (r Receivers) Send(ctx context.Context, target string, arguments ...any) error {
 	return r.send(ctx, protocols[:], nil, target, arguments)
 }
@@ -114,7 +117,7 @@ func (r Receivers) send(ctx context.Context, names []string, l *link, target str
 	return nil
 }
 
-// Client is one client, known by its connection. It may be kept and used concurrently.
+// Client is one client, identified by its connection. It may be kept and used concurrently.
 type Client struct {
 	hub *Hub
 	id  string
@@ -123,8 +126,8 @@ type Client struct {
 // ConnectionID returns the id of the client's connection.
 func (c Client) ConnectionID() string { return c.id }
 
-// Send calls a method of the client that returns nothing, as Receivers.Send does. That
-// there is no such client is no error: it may be another server's.
+// Send sends a message to the client, in order as Receivers.Send says. That there is no such
+// client is no error.
 func (c Client) Send(ctx context.Context, target string, arguments ...any) error {
 	r := c.hub.Clients().receivers(c.id, func(p serviceprotocol.Payloads) serviceprotocol.Message {
 		return &serviceprotocol.MultiConnectionData{Connections: []string{c.id}, Payloads: p}
@@ -138,8 +141,8 @@ func (c Client) Send(ctx context.Context, target string, arguments ...any) error
 	return r.send(ctx, protocols[:], nil, target, arguments)
 }
 
-// Close closes the client, which is told the reason and does not reconnect by itself. It
-// does not wait for that.
+// Close closes the client, which is told the reason and does not reconnect automatically.
+// Close does not wait until the client is gone.
 func (c Client) Close(ctx context.Context, reason string) error {
 	p, err := c.hub.served()
 	if err != nil {
@@ -159,21 +162,23 @@ func (c Client) Close(ctx context.Context, reason string) error {
 	return nil
 }
 
-// Exists asks whether the connection exists.
+// Exists asks the gateway whether the connection exists. It waits for the answer, for ten
+// seconds at most (ErrTimeout).
 func (c Client) Exists(ctx context.Context) (bool, error) {
 	return c.hub.ask(ctx, c.id, func(ackID int32) serviceprotocol.Message {
 		return &serviceprotocol.CheckConnectionExistence{ConnectionID: c.id, AckID: ackID}
 	})
 }
 
-// UserExists asks whether a user has a connection.
+// UserExists asks the gateway whether a user has any connection. It waits for the answer, for
+// ten seconds at most (ErrTimeout).
 func (c Clients) UserExists(ctx context.Context, user string) (bool, error) {
 	return c.hub.ask(ctx, user, func(ackID int32) serviceprotocol.Message {
 		return &serviceprotocol.CheckUserExistence{User: user, AckID: ackID}
 	})
 }
 
-// ask sends a message that is acknowledged; the answer no is false.
+// ask sends a message and waits for its acknowledgement. A negative one returns false.
 func (h *Hub) ask(ctx context.Context, key string, message func(ackID int32) serviceprotocol.Message) (bool, error) {
 	p, err := h.served()
 	if err != nil {

@@ -34,15 +34,9 @@ func TestConnections(t *testing.T) {
 				require.NoError(t, err)
 				require.Equal(t, "here", claims.ServerID)
 				require.Equal(t, "here", p.request.Header.Get("X-ASRS-Server-Id"))
-				require.Equal(t, "0796010100a00080", hex.EncodeToString(p.hello))
+				require.Equal(t, "0796010100a00180", hex.EncodeToString(p.hello))
 			}
 			require.Len(t, cids, DefaultConnections)
-		})
-	})
-	t.Run("migration level", func(t *testing.T) {
-		synctest.Test(t, func(t *testing.T) {
-			g, _ := serve(t, NewHub("chat"), func(s *Server) { s.ShutdownMode = ShutdownMigrate })
-			require.Equal(t, "0796010100a00180", hex.EncodeToString(g.peer().hello))
 		})
 	})
 	t.Run("a lost connection is replaced at once", func(t *testing.T) {
@@ -112,7 +106,7 @@ func TestConnections(t *testing.T) {
 			p.send(serviceprotocol.TargetPing("node b"), serviceprotocol.TargetPing("node b"))
 			further := g.peer()
 			require.Equal(t, "node b", further.request.URL.Query().Get("target"))
-			require.Equal(t, "0796010101a00080", hex.EncodeToString(further.hello))
+			require.Equal(t, "0796010101a00180", hex.EncodeToString(further.hello))
 			further.socket.Close()
 			synctest.Wait()
 			require.Empty(t, g.peers, "it is not replaced, and was asked for once")
@@ -120,12 +114,14 @@ func TestConnections(t *testing.T) {
 	})
 	t.Run("wrong fields", func(t *testing.T) {
 		hub := NewHub("chat")
+		misnamed := newTestServer(hub)
+		misnamed.ApplicationName = "1"
 		for text, server := range map[string]*Server{
-			"connection string": {ConnectionString: "Endpoint=http://x;AuthType=azure;", Hubs: []*Hub{hub}},
-			"name of a hub":     {ConnectionString: testConnectionString, Hubs: []*Hub{NewHub("my-hub")}},
-			"application name":  {ConnectionString: testConnectionString, ApplicationName: "1", Hubs: []*Hub{hub}},
-			"without hubs":      {ConnectionString: testConnectionString},
-			"served already":    {ConnectionString: testConnectionString, Hubs: []*Hub{hub, hub}},
+			"connection string": NewServer(ConnectionString{}, hub),
+			"name of a hub":     newTestServer(NewHub("my-hub")),
+			"application name":  misnamed,
+			"without hubs":      newTestServer(),
+			"served already":    newTestServer(hub, hub),
 		} {
 			require.ErrorContains(t, server.Serve(t.Context()), text)
 		}

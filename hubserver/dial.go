@@ -8,7 +8,6 @@ import (
 	"net/http"
 	"net/url"
 	"os"
-	"regexp"
 	"runtime"
 	"strings"
 	"time"
@@ -19,10 +18,8 @@ import (
 	"github.com/hubgate/hubgate/auth"
 )
 
-// userAgent is the product that the gateway is told.
+// userAgent is the product name that the gateway is told.
 const userAgent = "hubgate-hubserver/1.0"
-
-var applicationName = regexp.MustCompile(`^[a-zA-Z][a-zA-Z0-9_]*$`)
 
 // hubKey is the name by which the gateway knows a hub.
 func (s *Server) hubKey(h *Hub) string {
@@ -75,7 +72,7 @@ func (d *dialer) dial(ctx context.Context, cid, target string) (*websocket.Conn,
 	return socket, nil
 }
 
-// signServer returns the token of a connection of the hub's. Its audience has the host of
+// signServer returns the token of one of the hub's connections. Its audience has the host of
 // the endpoint without a port, wherever the connection really goes (H5).
 func signServer(gateway auth.ConnectionString, hub, serverID string) (string, error) {
 	now := time.Now()

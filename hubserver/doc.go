@@ -1,29 +1,39 @@
-// Package hubserver hosts hubs written in Go behind hubgate, or behind anything else
-// that speaks the same wire. Clients connect to the gateway; the Server here keeps a few
-// connections to it, over which the clients of all its hubs come.
+// Package hubserver hosts hubs written in Go behind hubgate, or behind any other gateway that
+// speaks the same protocol. Clients connect to the gateway. The Server in this package keeps a
+// few connections to it, and the clients of all its hubs arrive over them.
 //
-//	hub := hubserver.NewHub("chat")
-//	hub.Handle("say", func(ctx *hubserver.Context, text string) error {
-//		return hub.Clients().All().Send(ctx, "message", ctx.User(), text)
+//	chat := hubserver.NewHub("chat")
+//	chat.Handle("say", func(ctx *hubserver.Context, text string) error {
+//		return chat.Clients().All().Send(ctx, "message", ctx.User(), text)
 //	})
-//	server := &hubserver.Server{ConnectionString: connectionString, Hubs: []*hubserver.Hub{hub}}
-//	http.Handle("POST /chat/negotiate", server.NegotiateHandler(hub, identify))
-//	err := server.Serve(ctx)
+//	gateway, err := hubserver.ParseConnectionString(os.Getenv("HUBGATE_CONNECTION_STRING"))
+//	...
+//	server := hubserver.NewServer(gateway, chat)
+//	http.Handle("POST /chat/negotiate", server.NegotiateHandler(chat, identify))
+//	err = server.Serve(ctx)
+//
+// Hubs are tested with package hubservertest.
+//
+// # Making a hub and a server
+//
+// NewHub and NewServer return values with exported fields. Set those, the handlers and the
+// middleware before Serve, and do not change them afterwards. A field that is zero has its
+// default.
 //
 // # Values
 //
-// Arguments, results and stream items are what encoding/json makes of Go values, for
-// clients of the JSON protocol, and the same shape in MessagePack for the others: fields
-// have the names of their json tags, []byte becomes binary and time.Time a timestamp
-// (inside of structs that embed others or use the json option "string" they are text, as
-// in JSON). What arrives as MessagePack is read as the JSON with the same meaning, so
-// that json tags and json.Unmarshaler do their work; binary fits []byte.
+// Arguments, results and stream items are encoded with encoding/json. Clients that speak
+// MessagePack get the same structure: fields have the names of their json tags, []byte becomes
+// binary and time.Time a timestamp. (In structs that embed others or use the json option
+// "string", these two are text, as in JSON.) MessagePack that arrives is read like JSON with
+// the same content, so json tags and json.Unmarshaler work there too; binary fits []byte.
 //
 // # Order
 //
-// The methods that one client calls run one after the other, in the order of the calls,
-// unless Hub.Parallel allows more; a method that returns a stream counts until it
-// returns. Methods of different clients run concurrently. What one method call sends
-// arrives in the order of sending. Sends from outside of a call keep their order among
-// the same receivers only.
+// The calls of one client run one after the other, in the order in which the client made
+// them; Hub.Parallel allows more at once. A method that returns a stream occupies its turn
+// until it returns, not until the stream ends. Calls of different clients run concurrently.
+//
+// Messages that one call sends arrive in the order of sending, if each Send is given the
+// call's Context. Sends from elsewhere keep their order only among the same receivers.
 package hubserver

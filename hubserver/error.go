@@ -2,41 +2,50 @@ package hubserver
 
 import "errors"
 
-// Error is an error whose text the client may see. The text of every other error that a
-// method returns stays in the log, and the client is told that something went wrong.
+// Error is an error whose text the client is told. The text of any other error that a method
+// returns goes to the log only; the client is told that an unexpected error occurred.
 type Error string
 
 // Error returns the text.
 func (e Error) Error() string { return string(e) }
 
-// ResultError is the error that a client has returned for an Invoke. It is not passed on
-// to the clients of the method that invoked.
+// ResultError is the error with which a client has answered an Invoke. A method that returns
+// it does not pass its text on to its own caller.
 type ResultError struct{ Text string }
 
 // Error returns the client's text.
 func (e *ResultError) Error() string { return "the client answered with an error: " + e.Text }
 
 var (
-	// ErrServerClosed is what Serve returns after Shutdown or Close.
+	// ErrServerClosed is returned by Serve after Shutdown or Close. OnDisconnected gets it for
+	// clients that were closed because the server ends.
 	ErrServerClosed = errors.New("hub server closed")
-	// ErrNotConnected says that the hub has no connection to the gateway: it is not being
-	// served, or the gateway is away.
+	// ErrNotConnected means that the hub has no connection to the gateway. It is not being
+	// served, or the gateway cannot be reached.
 	ErrNotConnected = errors.New("hub is not connected to the gateway")
-	// ErrTimeout says that the gateway has not acknowledged in time, or could not do it.
+	// ErrTimeout means that the gateway has not acknowledged in time. Whether it did what it
+	// was asked is not known.
 	ErrTimeout = errors.New("gateway has not acknowledged in time")
-	// ErrNoClient says that a connection does not exist, or no longer.
+	// ErrGateway means that the gateway could not do what it was asked, because of an error of
+	// its own.
+	ErrGateway = errors.New("gateway failed to carry out the request")
+	// ErrNoClient means that there is no such connection, or no longer.
 	ErrNoClient = errors.New("no such client connection")
 
-	// ErrMigrated is what OnDisconnected gets, and the cause of the contexts that end,
-	// when a client goes on at another hub server and has noticed nothing.
+	// The errors below are why a client has gone: OnDisconnected gets them, and they are the
+	// causes of the contexts that end.
+
+	// ErrMigrated: the gateway has moved the client to another hub server. The client has not
+	// noticed.
 	ErrMigrated = errors.New("client has moved to another hub server")
-	// ErrConnectionLost is the same when the connection to the gateway was lost.
+	// ErrConnectionLost: the connection to the gateway was lost. Functions that wait for the
+	// gateway's answer return it too.
 	ErrConnectionLost = errors.New("connection to the gateway lost")
-	// ErrAborted is the same after Context.Abort.
+	// ErrAborted: the hub has closed the client, with Context.Abort or Client.Close.
 	ErrAborted = errors.New("client aborted by the hub")
-	// ErrClientTimeout is the same when the client was silent for too long.
+	// ErrClientTimeout: the client was silent for too long.
 	ErrClientTimeout = errors.New("client timed out")
-	// ErrClientFlood is the same when the client has sent more than its hub could take.
+	// ErrClientFlood: the client has sent more than Hub.MaxPending allows.
 	ErrClientFlood = errors.New("client sends faster than its hub can handle")
 )
 

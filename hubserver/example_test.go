@@ -17,7 +17,8 @@ import (
 	"github.com/hubgate/hubgate/hubserver"
 )
 
-const connectionString = "Endpoint=http://localhost;Port=8888;AccessKey=ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789ABCDEFGH;Version=1.0;"
+// localGateway is a gateway on this machine with the key of the emulator.
+const localGateway = "Endpoint=http://localhost;Port=8888;AccessKey=ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789ABCDEFGH;Version=1.0;"
 
 // A chat, and the negotiate endpoint in the application's own mux.
 func Example() {
@@ -29,7 +30,7 @@ func Example() {
 		if text == "" {
 			return hubserver.Error("Say something.")
 		}
-		return hub.Clients().Group(room).Send(ctx, "message", ctx.User(), text)
+		return hub.Clients().InGroup(room).Send(ctx, "message", ctx.User(), text)
 	})
 	hub.Handle("count", func(ctx *hubserver.Context, n int) iter.Seq2[int, error] {
 		return func(yield func(int, error) bool) {
@@ -37,11 +38,11 @@ func Example() {
 			}
 		}
 	})
-	server := &hubserver.Server{
-		ConnectionString: connectionString,
-		Hubs:             []*hubserver.Hub{hub},
-		ShutdownMode:     hubserver.ShutdownMigrate,
+	gateway, err := hubserver.ParseConnectionString(os.Getenv("HUBGATE_CONNECTION_STRING"))
+	if err != nil {
+		log.Fatal(err)
 	}
+	server := hubserver.NewServer(gateway, hub)
 	http.Handle("POST /chat/negotiate", server.NegotiateHandler(hub, func(r *http.Request) (hubserver.Identity, error) {
 		user, _, ok := r.BasicAuth()
 		if !ok {
@@ -56,7 +57,7 @@ func Example() {
 	context.AfterFunc(interrupted, func() {
 		ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
 		defer cancel()
-		if err := server.Shutdown(ctx); err != nil {
+		if err := server.Shutdown(ctx, hubserver.MigrateClients()); err != nil {
 			log.Print(err)
 		}
 	})
@@ -80,7 +81,7 @@ func ExampleInvoke() {
 }
 
 func ExampleServer_NegotiateHandler() {
-	server := &hubserver.Server{ConnectionString: connectionString}
+	server := hubserver.NewServer(hubserver.MustParseConnectionString(localGateway))
 	handler := server.NegotiateHandler(hubserver.NewHub("chat"), func(r *http.Request) (hubserver.Identity, error) {
 		return hubserver.Identity{User: r.URL.Query().Get("user")}, nil
 	})

@@ -32,7 +32,7 @@ func FuzzGateway(f *testing.F) {
 	hub := methods()
 	log := slog.New(slog.DiscardHandler)
 	f.Fuzz(func(t *testing.T, data []byte) {
-		server := &Server{}
+		server := newTestServer(hub)
 		p := newPool(server, hub, dialer{hub: "chat"}, "here", log)
 		p.books.joined = func() {}
 		l := newLink(p, "cid", serviceprotocol.KindDefault)

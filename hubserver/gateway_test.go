@@ -21,6 +21,13 @@ import (
 
 const testConnectionString = "Endpoint=http://gateway;Port=8888;AccessKey=0123456789012345678901234567890123456789;Version=1.0;"
 
+// newTestServer returns a server of the fake gateway that logs nothing.
+func newTestServer(hubs ...*Hub) *Server {
+	s := NewServer(MustParseConnectionString(testConnectionString), hubs...)
+	s.Logger = slog.New(slog.DiscardHandler)
+	return s
+}
+
 // fakeGateway is the other end of the wire, in memory. It does nothing by itself but to
 // accept connections.
 type fakeGateway struct {
@@ -50,8 +57,8 @@ type peer struct {
 // serve runs a hub behind a fake gateway until the test ends.
 func serve(t *testing.T, hub *Hub, change ...func(*Server)) (*fakeGateway, *Server) {
 	g := &fakeGateway{t: t, conns: make(chan net.Conn), peers: make(chan *peer, 64), done: make(chan struct{})}
-	server := &Server{ConnectionString: testConnectionString, Hubs: []*Hub{hub}, Connections: 1, ServerID: "here",
-		Logger: slog.New(slog.DiscardHandler), DialContext: g.dial}
+	server := newTestServer(hub)
+	server.Connections, server.ServerID, server.DialContext = 1, "here", g.dial
 	for _, one := range change {
 		one(server)
 	}

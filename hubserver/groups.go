@@ -2,34 +2,36 @@ package hubserver
 
 import (
 	"context"
+	"math"
 	"time"
 
 	"github.com/hubgate/hubgate/serviceprotocol"
 )
 
-// Groups is the way to the groups of a hub. A group exists as long as it has members. All
-// its methods wait until the gateway has acknowledged, for ten seconds at most
-// (ErrTimeout): what is sent afterwards, from wherever, sees the change. They may be used
-// concurrently.
+// Groups manages the groups of a hub. A group exists as long as it has members.
+//
+// Each method waits until the gateway has acknowledged, for ten seconds at most (ErrTimeout).
+// What is sent after it has returned, from any server, sees the change. Groups may be used
+// concurrently. To send to a group use Clients.InGroup.
 type Groups struct{ hub *Hub }
 
-// Add adds a connection to a group, until it ends or leaves. ErrNoClient says that it
-// does not exist.
+// Add adds a connection to a group. It stays a member until it is removed or ends. ErrNoClient
+// means that there is no such connection.
 func (g Groups) Add(ctx context.Context, connectionID, group string) error {
 	return g.change(ctx, group, func(ackID int32) serviceprotocol.Message {
 		return &serviceprotocol.JoinGroupWithAck{ConnectionID: connectionID, Group: group, AckID: ackID}
 	})
 }
 
-// Remove removes a connection from a group, whether or not it is in. ErrNoClient says
-// that it does not exist.
+// Remove removes a connection from a group. That it is not a member is no error. ErrNoClient
+// means that there is no such connection.
 func (g Groups) Remove(ctx context.Context, connectionID, group string) error {
 	return g.change(ctx, group, func(ackID int32) serviceprotocol.Message {
 		return &serviceprotocol.LeaveGroupWithAck{ConnectionID: connectionID, Group: group, AckID: ackID}
 	})
 }
 
-// RemoveFromAll removes a connection from all groups.
+// RemoveFromAll removes a connection from all its groups.
 func (g Groups) RemoveFromAll(ctx context.Context, connectionID string) error {
 	return g.change(ctx, connectionID, func(ackID int32) serviceprotocol.Message {
 		return &serviceprotocol.LeaveGroupWithAck{ConnectionID: connectionID, All: true, AckID: ackID}
@@ -44,24 +46,29 @@ func (g Groups) change(ctx context.Context, key string, message func(ackID int32
 	return err
 }
 
-// Exists asks whether a group has a connection.
+// Exists asks whether a group has any member.
 func (g Groups) Exists(ctx context.Context, group string) (bool, error) {
 	return g.hub.ask(ctx, group, func(ackID int32) serviceprotocol.Message {
 		return &serviceprotocol.CheckGroupExistence{Group: group, AckID: ackID}
 	})
 }
 
-// AddUser adds a user to a group with all connections, present and to come. The
-// membership ends after ttl, in whole seconds; 0 means never.
+// AddUser adds a user to a group, with all present and future connections. The membership
+// ends after ttl, which is rounded up to whole seconds; 0 means that it does not end.
 func (g Groups) AddUser(ctx context.Context, user, group string, ttl time.Duration) error {
 	_, err := g.hub.ask(ctx, group, func(ackID int32) serviceprotocol.Message {
 		return &serviceprotocol.UserJoinGroupWithAck{User: user, Group: group, AckID: ackID,
-			TTL: int32(ttl / time.Second), HasTTL: ttl > 0}
+			TTL: wholeSeconds(ttl), HasTTL: ttl > 0}
 	})
 	return err
 }
 
-// RemoveUser removes a user from a group, whether or not it is in.
+// wholeSeconds rounds up, for 0 seconds would be no membership at all.
+func wholeSeconds(d time.Duration) int32 {
+	return int32(min((d+time.Second-1)/time.Second, math.MaxInt32))
+}
+
+// RemoveUser removes a user from a group. That the user is not a member is no error.
 func (g Groups) RemoveUser(ctx context.Context, user, group string) error {
 	_, err := g.hub.ask(ctx, group, func(ackID int32) serviceprotocol.Message {
 		return &serviceprotocol.UserLeaveGroupWithAck{User: user, Group: group, AckID: ackID}
@@ -69,7 +76,7 @@ func (g Groups) RemoveUser(ctx context.Context, user, group string) error {
 	return err
 }
 
-// RemoveUserFromAll removes a user from all groups.
+// RemoveUserFromAll removes a user from all its groups.
 func (g Groups) RemoveUserFromAll(ctx context.Context, user string) error {
 	_, err := g.hub.ask(ctx, user, func(ackID int32) serviceprotocol.Message {
 		return &serviceprotocol.UserLeaveGroupWithAck{User: user, All: true, AckID: ackID}

@@ -18,38 +18,39 @@ const (
 	DefaultMaxPending       = 4 << 20
 )
 
-// Hub is a set of methods that clients call, and the way to those clients. It is made by
-// NewHub, gets its handlers and the values of its fields before Server.Serve, and is then
-// fixed; its other methods may be called concurrently. A Hub belongs to one Server.
+// Hub is a set of methods that clients call, and the way to send to those clients. It is made
+// by NewHub. Its fields, handlers and middleware must be set before Server.Serve and not changed
+// afterwards; its other methods may be called concurrently. A Hub belongs to one Server.
 type Hub struct {
-	// KeepAlive is the silence after which a client is pinged. Clients give up after
-	// 30 s of silence, unless told otherwise. 0 means DefaultKeepAlive.
+	// KeepAlive is the silence after which a client is pinged. Clients give up after 30 s of
+	// silence, unless they are configured otherwise. 0 means DefaultKeepAlive.
 	KeepAlive time.Duration
-	// ClientTimeout is how long a client that has once pinged may be silent. 0 means
+	// ClientTimeout is how long a client may be silent, once it has pinged. 0 means
 	// DefaultClientTimeout.
 	ClientTimeout time.Duration
 	// HandshakeTimeout is how long a client may take to name its protocol. 0 means
 	// DefaultHandshakeTimeout.
 	HandshakeTimeout time.Duration
-	// Parallel is how many calls of one client may run at once. 0 means one, which keeps
-	// the calls in order.
+	// Parallel is how many calls of one client may run at once. 0 means one, which keeps the
+	// calls in order.
 	Parallel int
-	// MaxMessage is the size in bytes of the largest message that a client may send. 0
-	// means DefaultMaxMessage. A client that sends a larger one is closed.
+	// MaxMessage is the size in bytes of the largest message that a client may send. A client
+	// that sends a larger one is closed. 0 means DefaultMaxMessage.
 	MaxMessage int
-	// MaxPending is how many bytes of calls and stream items of one client may wait for
-	// their turn. 0 means DefaultMaxPending. Over it the client is closed.
+	// MaxPending is how many bytes of calls and stream items of one client may wait for their
+	// turn. A client that exceeds it is closed. 0 means DefaultMaxPending.
 	MaxPending int
 
 	name         string
 	methods      map[string]*method // by name in lower case
+	middleware   []Middleware       // the outermost first
 	connected    func(*Context) error
 	disconnected func(*Context, error)
 	pool         atomic.Pointer[pool]
 }
 
-// NewHub returns a hub without methods. The name is the one that the gateway knows; its
-// letter case does not matter.
+// NewHub returns a hub without methods. The name is the one that the gateway uses for it; its
+// letter case does not matter. NewHub panics if the name is empty.
 func NewHub(name string) *Hub {
 	if name == "" {
 		panic("hubserver: a hub needs a name")
@@ -60,20 +61,23 @@ func NewHub(name string) *Hub {
 // Name returns the hub's name.
 func (h *Hub) Name() string { return h.name }
 
-// Handle registers a function as the method that clients call by the name, in any letter
-// case. It panics if the name is taken or the function's type is none of:
+// Handle registers a function as a method of the hub. Clients call it by the name, in any
+// letter case. Handle panics if the name is taken, or if the function has none of these types:
 //
 //	func(ctx *Context, arguments...) [T] [error]
 //	func(ctx *Context, arguments...) (iter.Seq2[T, error] [, error])
 //	func(ctx *Context, arguments...) (<-chan T [, error])
 //
-// The latter two are streams, whose items clients get one by one; a stream must end when
-// ctx does. An argument of type <-chan T is a stream of the client's: it is closed at the
-// client's end of it, or when ctx ends; if the client's stream failed, ctx ends with an
-// Error of that text as its cause.
+// The latter two return a stream, whose items the client gets one by one. A stream must end
+// when ctx ends.
 //
-// ctx ends when the method or its stream has returned, the client has left or was moved,
-// or it has cancelled the call. A panic is logged and is an error for the client.
+// An argument of type <-chan T is a stream from the client. The channel is closed when the
+// client ends its stream, or when ctx ends. If the client ends its stream with an error, ctx
+// ends too, and its cause is an Error with the client's text.
+//
+// ctx ends when the method and its stream have ended, the client has gone, or the client has
+// cancelled the call. If the method returns an error, the client is told the text of an Error,
+// and nothing about any other. A panic is logged and counts as such an error.
 func (h *Hub) Handle(name string, function any) {
 	key := strings.ToLower(name)
 	if name == "" || h.methods[key] != nil {
@@ -87,24 +91,24 @@ func (h *Hub) Handle(name string, function any) {
 }
 
 // OnConnected sets the function that is called for each new client, before any of its
-// methods. An error closes the client, which is told the text of an Error only and does
-// not reconnect.
+// methods. If it returns an error, the client is closed and does not reconnect automatically.
+// The client is told the text of an Error, and nothing about any other.
 func (h *Hub) OnConnected(function func(ctx *Context) error) { h.connected = function }
 
-// OnDisconnected sets the function that is called for each client whose OnConnected has
-// succeeded, when it has gone and its calls have ended. The error is why: nil if it left,
-// else one of the package's errors or one that says what the client did wrong. The
-// context ends after ten seconds.
+// OnDisconnected sets the function that is called when a client has gone and all its calls
+// have ended. It is only called if OnConnected has succeeded. The error says why the client has
+// gone: it is nil if the client left by itself, one of the errors of this package, or one that
+// tells what the client did wrong. The context ends after ten seconds.
 func (h *Hub) OnDisconnected(function func(ctx *Context, err error)) { h.disconnected = function }
 
-// Clients returns the way to the hub's clients.
+// Clients addresses the hub's clients, to send to them.
 func (h *Hub) Clients() Clients { return Clients{h} }
 
-// Groups returns the way to the hub's groups.
+// Groups manages who is in the hub's groups. To send to a group use Clients.
 func (h *Hub) Groups() Groups { return Groups{h} }
 
-// Active tells whether the hub has clients, on whatever server: what the gateway has
-// answered last, which is asked every ten seconds.
+// Active reports whether the hub has clients, on any server. The gateway is asked every ten
+// seconds; this is its last answer.
 func (h *Hub) Active() bool {
 	p := h.pool.Load()
 	return p != nil && p.active.Load()

@@ -3,7 +3,6 @@ package hubserver
 import (
 	"context"
 	"errors"
-	"log/slog"
 	"net"
 	"testing"
 	"testing/synctest"
@@ -221,12 +220,12 @@ func TestMigration(t *testing.T) {
 }
 
 func TestShutdown(t *testing.T) {
-	shutdown := func(server *Server, limit time.Duration) <-chan error {
+	shutdown := func(server *Server, limit time.Duration, options ...ShutdownOption) <-chan error {
 		done := make(chan error, 1)
 		go func() {
 			ctx, cancel := context.WithTimeout(context.Background(), limit)
 			defer cancel()
-			done <- server.Shutdown(ctx)
+			done <- server.Shutdown(ctx, options...)
 		}()
 		return done
 	}
@@ -260,17 +259,20 @@ func TestShutdown(t *testing.T) {
 			require.NoError(t, server.Shutdown(t.Context()), "again")
 		})
 	})
-	for name, mode := range map[string]ShutdownMode{"wait": ShutdownWait, "migrate": ShutdownMigrate} {
+	for name, mode := range map[string]struct {
+		option ShutdownOption
+		fin    serviceprotocol.Fin
+	}{"wait": {AwaitClients(), serviceprotocol.FinKeep}, "migrate": {MigrateClients(), serviceprotocol.FinMigrate}} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				hub := NewHub("chat")
 				release := make(chan struct{})
 				hub.Handle("wait", func(*Context) { <-release })
-				g, server := serve(t, hub, func(s *Server) { s.ShutdownMode = mode })
+				g, server := serve(t, hub)
 				p := g.peer()
 				c, moved := p.open("C1"), p.open("C2")
-				done := shutdown(server, time.Minute)
-				fin(p, mode.fin())
+				done := shutdown(server, time.Minute, mode.option)
+				fin(p, mode.fin)
 				p.send(serviceprotocol.FinAckPing())
 				c.say(`{"type":1,"invocationId":"1","target":"wait","arguments":[]}`)
 				moved.leave(serviceprotocol.Header{Name: serviceprotocol.HeaderMigrateTo, Values: []string{"there"}})
@@ -286,12 +288,12 @@ func TestShutdown(t *testing.T) {
 		})
 		t.Run(name+" for too long", func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				g, server := serve(t, NewHub("chat"), func(s *Server) { s.ShutdownMode = mode })
+				g, server := serve(t, NewHub("chat"))
 				p := g.peer()
 				c := p.open("C1")
-				done := shutdown(server, 20*time.Second)
+				done := shutdown(server, 20*time.Second, mode.option)
 				for range 4 {
-					fin(p, mode.fin())
+					fin(p, mode.fin)
 				}
 				require.ErrorIs(t, <-done, context.DeadlineExceeded)
 				c.hears(`{"type":6}`)
@@ -302,10 +304,10 @@ func TestShutdown(t *testing.T) {
 	}
 	t.Run("connections are not replaced", func(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
-			g, server := serve(t, NewHub("chat"), func(s *Server) { s.ShutdownMode = ShutdownWait })
+			g, server := serve(t, NewHub("chat"))
 			p := g.peer()
 			p.open("C1")
-			done := shutdown(server, time.Minute)
+			done := shutdown(server, time.Minute, AwaitClients())
 			fin(p, serviceprotocol.FinKeep)
 			p.socket.Close()
 			require.NoError(t, <-done)
@@ -316,7 +318,8 @@ func TestShutdown(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			hub := NewHub("chat")
 			ctx, cancel := context.WithCancelCause(t.Context())
-			server := &Server{ConnectionString: testConnectionString, Hubs: []*Hub{hub}, DialContext: nowhere, Logger: slog.New(slog.DiscardHandler)}
+			server := newTestServer(hub)
+			server.DialContext = nowhere
 			done := make(chan error, 1)
 			go func() { done <- server.Serve(ctx) }()
 			time.Sleep(time.Minute)

@@ -76,11 +76,8 @@ func (l *link) run(ctx context.Context, socket *websocket.Conn, ready func()) er
 }
 
 func (l *link) handshake(reader *serviceprotocol.Reader) error {
-	request := &serviceprotocol.HandshakeRequest{Version: serviceprotocol.Version, Kind: l.kind}
-	if l.pool.server.ShutdownMode == ShutdownMigrate {
-		request.MigrationLevel = 1
-	}
-	l.out.put(request)
+	// The level says that clients of other hub servers may be moved to this one.
+	l.out.put(&serviceprotocol.HandshakeRequest{Version: serviceprotocol.Version, Kind: l.kind, MigrationLevel: 1})
 	late := time.AfterFunc(handshakeWait, l.out.close)
 	defer late.Stop()
 	body, err := reader.Next()

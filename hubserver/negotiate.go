@@ -93,7 +93,7 @@ type Redirect struct {
 // Negotiate returns where the client of a negotiate request is to go, for applications
 // that answer by themselves. It fails if the connection string is wrong, or the identity.
 func (s *Server) Negotiate(r *http.Request, hub *Hub, identity Identity) (Redirect, error) {
-	gateway, err := s.gateway()
+	gateway, err := s.checkedGateway()
 	if err != nil {
 		return Redirect{}, err
 	}

@@ -23,7 +23,10 @@ func TestNegotiate(t *testing.T) {
 		server.NegotiateHandler(hub, identify).ServeHTTP(w, httptest.NewRequest(method, target, nil))
 		return w
 	}
-	server := &Server{ConnectionString: testConnectionString + "ClientEndpoint=https://clients.example/base/;", ApplicationName: "App", Logger: slog.New(slog.DiscardHandler)}
+	server := NewServer(MustParseConnectionString(testConnectionString + "ClientEndpoint=https://clients.example/base/;"))
+	server.ApplicationName, server.Logger = "App", slog.New(slog.DiscardHandler)
+	without := NewServer(ConnectionString{})
+	without.Logger = server.Logger
 	t.Run("sends clients on", func(t *testing.T) {
 		w := ask(server, NewHub("Chat"), "POST", "/app/chat/negotiate?negotiateVersion=1&room=a%20b", func(r *http.Request) (Identity, error) {
 			return Identity{User: "ann", Claims: Claims{{"role", "a"}, {"role", "b"}, {"exp", "x"}}, Lifetime: time.Minute, CloseOnExpiry: true}, nil
@@ -72,7 +75,7 @@ func TestNegotiate(t *testing.T) {
 		"not identified, with why": {server, Identity{}, Error("Sign in."), 401, "Unauthorized. Sign in.\n"},
 		"too many claims":          {server, Identity{Claims: Claims{{"x", strings.Repeat("x", 4096)}}}, nil, 413, "The client has too many claims.\n"},
 		"claims of the system":     {server, Identity{Claims: Claims{{"asrs.s.uid", "x"}}}, nil, 500, "Internal server error.\n"},
-		"wrong connection string":  {&Server{ConnectionString: "x", Logger: slog.New(slog.DiscardHandler)}, Identity{}, nil, 500, "Internal server error.\n"},
+		"no connection string":     {without, Identity{}, nil, 500, "Internal server error.\n"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			w := ask(test.server, NewHub("chat"), "POST", "/negotiate", func(*http.Request) (Identity, error) { return test.identity, test.err })

@@ -104,13 +104,19 @@ func (p *pool) keep(ctx, dialing context.Context, back *backoff) {
 			back.result(probe, true)
 		})
 		// A gateway that accepts and drops at once must not be asked in a loop.
+		counts := true
 		if since.IsZero() || time.Since(since) < heartbeat {
-			back.result(probe && since.IsZero(), false)
+			counts = back.result(probe && since.IsZero(), false)
 		}
 		if dialing.Err() != nil {
 			return
 		}
-		p.log.Warn("connection to the gateway ended or failed, trying again", "error", err)
+		level := slog.LevelDebug
+		if counts {
+			// Of attempts that fail together one is worth a line.
+			level = slog.LevelWarn
+		}
+		p.log.Log(ctx, level, "connection to the gateway ended or failed, trying again", "error", err)
 	}
 }
 
@@ -233,15 +239,20 @@ func (p *pool) session(id string) *session {
 	return p.books.sessions[id]
 }
 
-// left takes a client out of the books. Its handlers may still run.
-func (p *pool) left(s *session) {
+// left takes a client that has ended for the cause out of the books. Its handlers may still
+// run.
+func (p *pool) left(s *session, cause error) {
 	p.books.mu.Lock()
 	if p.books.sessions[s.id] == s {
 		delete(p.books.sessions, s.id)
 	}
 	p.books.mu.Unlock()
 	s.link.clients.Add(-1)
-	p.results.left(s, ErrNoClient)
+	err := ErrNoClient
+	if cause == ErrConnectionLost {
+		err = cause
+	}
+	p.results.left(s, err)
 }
 
 // gone is called when the handlers of a client have ended.
@@ -294,14 +305,15 @@ func (p *pool) choose(ctx context.Context, key string) (*link, error) {
 	return p.books.links[maphash.String(linkSeed, key)%uint64(len(p.books.links))], nil
 }
 
-// drain leaves as the server's mode says. The context bounds it.
-func (p *pool) drain(ctx context.Context, mode ShutdownMode) error {
+// drain tells the gateway how the hub server leaves, and ends or awaits its clients. The
+// context bounds it.
+func (p *pool) drain(ctx context.Context, how shutdown) error {
 	var waits sync.WaitGroup
 	for _, l := range p.listed() {
-		waits.Go(func() { l.fin(ctx, mode) })
+		waits.Go(func() { l.fin(ctx, how) })
 	}
 	waits.Wait()
-	if mode != ShutdownPlain {
+	if how.fin != serviceprotocol.FinPlain {
 		if err := p.wait(ctx); err != nil {
 			p.closeClients()
 			return err
@@ -313,9 +325,9 @@ func (p *pool) drain(ctx context.Context, mode ShutdownMode) error {
 }
 
 // fin tells the gateway of the shutdown until it has understood.
-func (l *link) fin(ctx context.Context, mode ShutdownMode) {
+func (l *link) fin(ctx context.Context, how shutdown) {
 	for range finTries {
-		l.out.put(serviceprotocol.ShutdownPing(mode.fin()))
+		l.out.put(serviceprotocol.ShutdownPing(how.fin))
 		timer := time.NewTimer(finEvery)
 		select {
 		case <-l.finished:

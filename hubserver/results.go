@@ -16,8 +16,8 @@ import (
 // maxForwarded is how many calls of clients by other hub servers are remembered.
 const maxForwarded = 1 << 16
 
-// results are calls of clients' methods whose results are awaited: by this hub server,
-// or by another one that calls a client of this one's.
+// results are calls of clients' methods whose results are awaited: by this hub server, or by
+// another one that calls a client of this one.
 type results struct {
 	pool   *pool
 	prefix string
@@ -25,16 +25,24 @@ type results struct {
 	mu      sync.Mutex
 	count   uint64
 	waiting map[string]*pendingResult
-	// forwarded are the connections that answer calls of other hub servers, by the id of
+	// forwarded are the clients that have to answer calls of other hub servers, by the id of
 	// the call.
-	forwarded map[string]string
+	forwarded map[string]*session
+}
+
+// awaitedResults are the ids of the calls that one client has to answer, so that a client that
+// leaves is not searched for among the calls of all others.
+type awaitedResults struct {
+	waiting   map[string]struct{}
+	forwarded map[string]struct{}
+	left      bool // it will not answer any more
 }
 
 type pendingResult struct {
 	connection string
 	link       *link
-	local      bool        // the client is this hub server's own
-	instance   string      // the gateway node that has the client, if it is another's
+	session    *session    // the client, if it is connected to this hub server
+	instance   string      // the gateway node of the client, if that is another
 	answer     chan answer // has room for the one answer
 }
 
@@ -50,13 +58,15 @@ func newResults(p *pool) *results {
 	// crypto/rand.Read does not fail.
 	_, _ = rand.Read(random)
 	return &results{pool: p, prefix: "-" + hex.EncodeToString(random) + "-",
-		waiting: make(map[string]*pendingResult), forwarded: make(map[string]string)}
+		waiting: make(map[string]*pendingResult), forwarded: make(map[string]*session)}
 }
 
-// Invoke calls the method of one client that returns a result, and waits for it. Give ctx
-// an end: clients may never answer. The error is a *ResultError if the client answered
-// with one, ErrNoClient if the client is gone, ErrNotConnected or ErrConnectionLost if
-// the gateway is. A client without the method answers with an error.
+// Invoke calls a method of one client and waits for its result. Give ctx a deadline: clients
+// may never answer.
+//
+// The error is a *ResultError if the client answered with an error, as clients without the
+// method do. It is ErrNoClient if the client is gone, and ErrNotConnected or ErrConnectionLost
+// if the gateway is. If ctx ends first, it is the cause of ctx.
 func Invoke[T any](ctx context.Context, client Client, target string, arguments ...any) (T, error) {
 	var result T
 	p, err := client.hub.served()
@@ -77,14 +87,17 @@ func (r *results) invoke(ctx context.Context, connection, target string, argumen
 	one := &pendingResult{connection: connection, answer: make(chan answer, 1)}
 	names := protocols[:]
 	if s := r.pool.session(connection); s != nil && s.speaks() != "" {
-		names, one.link, one.local = []string{s.speaks()}, s.link, true
+		names, one.link, one.session = []string{s.speaks()}, s.link, s
 	} else {
 		var err error
 		if one.link, err = r.pool.choose(ctx, connection); err != nil {
 			return answer{}, err
 		}
 	}
-	id := r.add(one)
+	id, ok := r.add(one)
+	if !ok {
+		return answer{}, ErrNoClient
+	}
 	defer r.remove(id)
 	payloads, err := encodeInvocation(names, id, target, arguments)
 	if err != nil {
@@ -97,10 +110,6 @@ func (r *results) invoke(ctx context.Context, connection, target string, argumen
 		CallerServerID: r.pool.serverID, Payloads: payloads}) {
 		return answer{}, ErrNotConnected
 	}
-	// The client may have gone before the call was in the books.
-	if one.local && r.pool.session(connection) == nil {
-		return answer{}, ErrNoClient
-	}
 	select {
 	case a := <-one.answer:
 		return a, a.err
@@ -109,22 +118,49 @@ func (r *results) invoke(ctx context.Context, connection, target string, argumen
 	}
 }
 
-func (r *results) add(one *pendingResult) string {
+// add notes a call. It is false if the client has left.
+func (r *results) add(one *pendingResult) (id string, ok bool) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.count++
-	id := one.connection + r.prefix + strconv.FormatUint(r.count, 10)
+	id = one.connection + r.prefix + strconv.FormatUint(r.count, 10)
+	if s := one.session; s != nil {
+		if s.awaiting.left {
+			return "", false
+		}
+		remember(&s.awaiting.waiting, id)
+	}
 	r.waiting[id] = one
-	return id
+	return id, true
+}
+
+func remember(ids *map[string]struct{}, id string) {
+	if *ids == nil {
+		*ids = make(map[string]struct{})
+	}
+	(*ids)[id] = struct{}{}
 }
 
 func (r *results) remove(id string) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	delete(r.waiting, id)
+	r.takeLocked(id)
 }
 
-// settle gives an answer to who waits for it, if accepts agrees.
+// takeLocked forgets a call and returns it, nil if there is none.
+func (r *results) takeLocked(id string) *pendingResult {
+	one := r.waiting[id]
+	if one == nil {
+		return nil
+	}
+	delete(r.waiting, id)
+	if one.session != nil {
+		delete(one.session.awaiting.waiting, id)
+	}
+	return one
+}
+
+// settle gives an answer to the caller that waits for it, if accepts agrees.
 func (r *results) settle(id string, a answer, accepts func(*pendingResult) bool) bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -132,26 +168,26 @@ func (r *results) settle(id string, a answer, accepts func(*pendingResult) bool)
 	if one == nil || !accepts(one) {
 		return false
 	}
-	delete(r.waiting, id)
+	r.takeLocked(id)
 	one.answer <- a
 	return true
 }
 
-// completed takes a completion that a client of this hub server's has sent.
+// completed takes a completion from a client of this hub server.
 func (r *results) completed(s *session, protocol string, body []byte, m *hubprotocol.Message) {
 	completion := &serviceprotocol.ClientCompletion{InvocationID: m.InvocationID, ConnectionID: s.id,
 		CallerServerID: r.pool.serverID, Protocol: protocol, ExtensionProtocol: protocol}
-	own := func(one *pendingResult) bool { return one.local && one.connection == s.id }
+	own := func(one *pendingResult) bool { return one.session == s }
 	if r.settle(m.InvocationID, completionAnswer(protocol, m), own) {
 		// Without a payload it only lets the gateway forget the call.
 		s.link.out.put(completion)
 		return
 	}
 	r.mu.Lock()
-	connection, known := r.forwarded[m.InvocationID]
-	known = known && connection == s.id
+	known := r.forwarded[m.InvocationID] == s
 	if known {
 		delete(r.forwarded, m.InvocationID)
+		delete(s.awaiting.forwarded, m.InvocationID)
 	}
 	r.mu.Unlock()
 	if known {
@@ -175,15 +211,20 @@ func framed(protocol string, body []byte) []byte {
 	return serviceprotocol.AppendFrame(nil, body)
 }
 
-// expect remembers that another hub server awaits an answer of a client of this one's.
+// expect remembers that another hub server awaits an answer from a client of this one.
 func (r *results) expect(l *link, m *serviceprotocol.ClientInvocation) {
-	if r.pool.session(m.ConnectionID) == nil {
+	s := r.pool.session(m.ConnectionID)
+	if s == nil {
 		return
 	}
 	r.mu.Lock()
 	full := len(r.forwarded) >= maxForwarded
-	if !full {
-		r.forwarded[m.InvocationID] = m.ConnectionID
+	if !full && !s.awaiting.left {
+		if before := r.forwarded[m.InvocationID]; before != nil {
+			delete(before.awaiting.forwarded, m.InvocationID)
+		}
+		r.forwarded[m.InvocationID] = s
+		remember(&s.awaiting.forwarded, m.InvocationID)
 	}
 	r.mu.Unlock()
 	if full {
@@ -192,7 +233,7 @@ func (r *results) expect(l *link, m *serviceprotocol.ClientInvocation) {
 	}
 }
 
-// brought takes the completion of another hub server's client.
+// brought takes the completion from a client of another hub server.
 func (r *results) brought(m *serviceprotocol.ClientCompletion) {
 	a := answer{err: fmt.Errorf("answer in the unknown protocol %q", m.Protocol)}
 	if supports(m.Protocol) {
@@ -232,26 +273,28 @@ func (r *results) mapped(m *serviceprotocol.ServiceMapping) {
 	}
 }
 
-// fail ends all calls that the condition is true for.
+// fail ends all calls for which the condition is true.
 func (r *results) fail(err error, condition func(*pendingResult) bool) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	for id, one := range r.waiting {
 		if condition(one) {
-			delete(r.waiting, id)
+			r.takeLocked(id)
 			one.answer <- answer{err: err}
 		}
 	}
 }
 
-// left forgets a client of this hub server's.
+// left ends the calls that a client has to answer, for good.
 func (r *results) left(s *session, err error) {
-	r.fail(err, func(one *pendingResult) bool { return one.local && one.connection == s.id && one.link == s.link })
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	for id, connection := range r.forwarded {
-		if connection == s.id {
-			delete(r.forwarded, id)
-		}
+	s.awaiting.left = true
+	for id := range s.awaiting.waiting {
+		r.takeLocked(id).answer <- answer{err: err}
 	}
+	for id := range s.awaiting.forwarded {
+		delete(r.forwarded, id)
+	}
+	s.awaiting.forwarded = nil
 }

@@ -170,3 +170,45 @@ func TestResultsOfOtherServersClients(t *testing.T) {
 		})
 	})
 }
+
+// A client that leaves costs what it had to answer itself, whatever others have to.
+func TestResultsOfAClientThatLeaves(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		hub := NewHub("chat")
+		g, _ := serve(t, hub)
+		p := g.peer()
+		c, other := p.open("C1"), p.open("C2")
+		for i, id := range []string{"a", "b", "c"} {
+			p.send(&serviceprotocol.ClientInvocation{InvocationID: id, ConnectionID: []string{"C1", "C2", "C1"}[i]})
+		}
+		// The same id again, of the other client.
+		p.send(&serviceprotocol.ClientInvocation{InvocationID: "c", ConnectionID: "C2"})
+		own, others := invokeLater(hub, "C1"), invokeLater(hub, "C2")
+		ids := map[string]string{}
+		for range 2 {
+			m := want[*serviceprotocol.ClientInvocation](p)
+			ids[m.ConnectionID] = m.InvocationID
+		}
+		r := hub.pool.Load().results
+		gone := hub.pool.Load().session("C1")
+		c.leave()
+		require.ErrorIs(t, (<-own).err, ErrNoClient)
+		synctest.Wait()
+		r.mu.Lock()
+		require.Len(t, r.waiting, 1)
+		require.Len(t, r.forwarded, 2)
+		require.Empty(t, gone.awaiting.waiting)
+		require.Empty(t, gone.awaiting.forwarded)
+		r.mu.Unlock()
+		_, ok := r.add(&pendingResult{connection: "C1", session: gone})
+		require.False(t, ok, "it will not answer")
+		other.say(`{"type":3,"invocationId":"`+ids["C2"]+`","result":7}`, `{"type":3,"invocationId":"c"}`, `{"type":3,"invocationId":"b"}`)
+		require.Equal(t, invoked{value: 7}, <-others)
+		require.Empty(t, want[*serviceprotocol.ClientCompletion](p).Payload)
+		require.Equal(t, "c", want[*serviceprotocol.ClientCompletion](p).InvocationID)
+		require.Equal(t, "b", want[*serviceprotocol.ClientCompletion](p).InvocationID)
+		synctest.Wait()
+		require.Empty(t, r.forwarded)
+		require.Empty(t, r.waiting)
+	})
+}

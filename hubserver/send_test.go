@@ -32,19 +32,19 @@ func TestSends(t *testing.T) {
 		"connections": {func(c Clients) Receivers { return c.Connections("C1", "C2") }, func(p serviceprotocol.Payloads) serviceprotocol.Message {
 			return &serviceprotocol.MultiConnectionData{Connections: []string{"C1", "C2"}, Payloads: p}
 		}},
-		"group": {func(c Clients) Receivers { return c.Group("g") }, func(p serviceprotocol.Payloads) serviceprotocol.Message {
+		"group": {func(c Clients) Receivers { return c.InGroup("g") }, func(p serviceprotocol.Payloads) serviceprotocol.Message {
 			return &serviceprotocol.GroupBroadcastData{Group: "g", Payloads: p}
 		}},
-		"group but some": {func(c Clients) Receivers { return c.GroupExcept("g", "C1") }, func(p serviceprotocol.Payloads) serviceprotocol.Message {
+		"group but some": {func(c Clients) Receivers { return c.InGroupExcept("g", "C1") }, func(p serviceprotocol.Payloads) serviceprotocol.Message {
 			return &serviceprotocol.GroupBroadcastData{Group: "g", Excluded: []string{"C1"}, Payloads: p}
 		}},
-		"groups": {func(c Clients) Receivers { return c.Groups("g", "h") }, func(p serviceprotocol.Payloads) serviceprotocol.Message {
+		"groups": {func(c Clients) Receivers { return c.InGroups("g", "h") }, func(p serviceprotocol.Payloads) serviceprotocol.Message {
 			return &serviceprotocol.MultiGroupBroadcastData{Groups: []string{"g", "h"}, Payloads: p}
 		}},
-		"user": {func(c Clients) Receivers { return c.User("u") }, func(p serviceprotocol.Payloads) serviceprotocol.Message {
+		"user": {func(c Clients) Receivers { return c.OfUser("u") }, func(p serviceprotocol.Payloads) serviceprotocol.Message {
 			return &serviceprotocol.UserData{User: "u", Payloads: p}
 		}},
-		"users": {func(c Clients) Receivers { return c.Users("u", "v") }, func(p serviceprotocol.Payloads) serviceprotocol.Message {
+		"users": {func(c Clients) Receivers { return c.OfUsers("u", "v") }, func(p serviceprotocol.Payloads) serviceprotocol.Message {
 			return &serviceprotocol.MultiUserData{Users: []string{"u", "v"}, Payloads: p}
 		}},
 	}
@@ -63,7 +63,7 @@ func TestSends(t *testing.T) {
 	}
 	t.Run("nobody", func(t *testing.T) {
 		hub := NewHub("chat")
-		for _, r := range []Receivers{hub.Clients().Connections(), hub.Clients().Groups(), hub.Clients().Users()} {
+		for _, r := range []Receivers{hub.Clients().Connections(), hub.Clients().InGroups(), hub.Clients().OfUsers()} {
 			require.NoError(t, r.Send(t.Context(), "note"))
 		}
 	})
@@ -104,8 +104,8 @@ func TestSends(t *testing.T) {
 			hub := NewHub("chat")
 			hub.Handle("spread", func(ctx *Context) error {
 				return errors.Join(
-					hub.Clients().All().Send(ctx, "x"), hub.Clients().Group("g").Send(ctx, "x"),
-					hub.Clients().User("u").Send(ctx, "x"), ctx.Others().Send(ctx, "x"),
+					hub.Clients().All().Send(ctx, "x"), hub.Clients().InGroup("g").Send(ctx, "x"),
+					hub.Clients().OfUser("u").Send(ctx, "x"), ctx.Others().Send(ctx, "x"),
 					ctx.OthersInGroup("g").Send(ctx, "x"))
 			})
 			g, _ := serve(t, hub, func(s *Server) { s.Connections = 3 })
@@ -155,7 +155,7 @@ var acked = map[string]struct {
 		return true, h.Groups().AddUser(ctx, "u", "g", 0)
 	}, &serviceprotocol.UserJoinGroupWithAck{User: "u", Group: "g", AckID: 1}, true},
 	"user joins for a time": {func(ctx context.Context, h *Hub) (bool, error) {
-		return true, h.Groups().AddUser(ctx, "u", "g", 90*time.Second)
+		return true, h.Groups().AddUser(ctx, "u", "g", 89*time.Second+time.Millisecond)
 	}, &serviceprotocol.UserJoinGroupWithAck{User: "u", Group: "g", AckID: 1, TTL: 90, HasTTL: true}, true},
 	"user leaves": {func(ctx context.Context, h *Hub) (bool, error) { return true, h.Groups().RemoveUser(ctx, "u", "g") },
 		&serviceprotocol.UserLeaveGroupWithAck{User: "u", Group: "g", AckID: 1}, true},
@@ -230,7 +230,7 @@ func TestAcks(t *testing.T) {
 	t.Run("other statuses", func(t *testing.T) {
 		answer := make(chan error, 1)
 		var a acks
-		for status, text := range map[serviceprotocol.AckStatus]string{3: "not acknowledged", 4: "not acknowledged", 9: "status 9"} {
+		for status, text := range map[serviceprotocol.AckStatus]string{3: ErrTimeout.Error(), 4: ErrGateway.Error(), 9: "status 9"} {
 			a.answered(&serviceprotocol.Ack{AckID: a.add(pendingAck{answer: answer}), Status: status, Message: "why"})
 			err := <-answer
 			require.ErrorContains(t, err, text)

@@ -11,7 +11,6 @@ import (
 
 	"github.com/hubgate/hubgate/auth"
 	"github.com/hubgate/hubgate/hubname"
-	"github.com/hubgate/hubgate/serviceprotocol"
 )
 
 const (
@@ -21,57 +20,37 @@ const (
 	DefaultMaxFrame = 32 << 20
 )
 
-// ShutdownMode is what Shutdown wants for the clients.
-type ShutdownMode uint8
-
-const (
-	// ShutdownPlain closes them. They may reconnect, to another hub server.
-	ShutdownPlain ShutdownMode = iota
-	// ShutdownWait waits until they leave, and takes no new ones.
-	ShutdownWait
-	// ShutdownMigrate has the gateway move them to other hub servers, without their
-	// noticing. Those for which there is no other stay as with ShutdownWait.
-	ShutdownMigrate
-)
-
-func (m ShutdownMode) fin() serviceprotocol.Fin {
-	switch m {
-	case ShutdownWait:
-		return serviceprotocol.FinKeep
-	case ShutdownMigrate:
-		return serviceprotocol.FinMigrate
-	}
-	return serviceprotocol.FinPlain
-}
-
-// Server serves hubs to the clients of a gateway. Its fields must not change after Serve.
+// Server serves hubs to the clients of a gateway. It is made by NewServer. Its fields must be
+// set before Serve and not changed afterwards; its methods may be called concurrently.
 type Server struct {
-	// ConnectionString says where the gateway is, and has its access key. Required.
-	ConnectionString string
-	// ApplicationName separates hubs of the same name on one gateway: letters, digits and
-	// underscores, of which the first is a letter. Empty for none.
+	// ApplicationName separates hubs of the same name on one gateway: a letter, then letters,
+	// digits and underscores. Empty means none.
 	ApplicationName string
-	// Hubs are the hubs to serve. A process that only negotiates for one need not have it here.
-	Hubs []*Hub
-	// Connections is how many connections each hub keeps to the gateway, over which its
-	// clients are spread. 0 means DefaultConnections.
+	// Connections is how many connections each hub keeps to the gateway. Clients are spread
+	// over them. 0 means DefaultConnections.
 	Connections int
-	// ServerID names this server among all servers of its hubs. Empty means a random one.
+	// ServerID names this server among all servers of its hubs. Empty means a random name.
 	ServerID string
-	// ShutdownMode is what Shutdown does.
-	ShutdownMode ShutdownMode
-	// MaxFrame is the size in bytes of the largest message of the gateway's that is read.
-	// 0 means DefaultMaxFrame. Over it the connection is closed.
+	// MaxFrame is the size in bytes of the largest message that is read from the gateway. A
+	// connection with a larger one is closed. 0 means DefaultMaxFrame.
 	MaxFrame int
-	// Logger gets what goes wrong. Nil means slog.Default().
+	// Logger receives problems and the connections to the gateway. Nil means slog.Default().
 	Logger *slog.Logger
-	// TLSClientConfig is for gateways at https. Nil means the usual.
+	// TLSClientConfig is used for gateways at https. Nil means the default configuration.
 	TLSClientConfig *tls.Config
-	// DialContext dials the gateway. Nil means net.Dialer, by way of the proxy that the
+	// DialContext dials the gateway. Nil means a net.Dialer, through the proxy that the
 	// environment names.
 	DialContext func(ctx context.Context, network, address string) (net.Conn, error)
 
-	life serverLife
+	gateway ConnectionString
+	hubs    []*Hub
+	life    serverLife
+}
+
+// NewServer returns a server of hubs for the clients of a gateway. An application that only
+// answers negotiate requests needs no hubs here.
+func NewServer(gateway ConnectionString, hubs ...*Hub) *Server {
+	return &Server{gateway: gateway, hubs: hubs}
 }
 
 // serverLife is where a server is between its making and its end.
@@ -102,11 +81,13 @@ func (s *Server) logger() *slog.Logger {
 
 func (s *Server) maxFrame() int { return orDefault(s.MaxFrame, DefaultMaxFrame) }
 
-// Serve connects the hubs to the gateway and serves their clients. It connects again
-// whenever a connection is lost, for ever. It returns when ctx ends, after the clients
-// were closed, with the cause of that; or after Shutdown or Close with ErrServerClosed;
-// or at once if a field of the server is wrong. When it returns no handler is running any
-// more, so handlers must heed their contexts. A server serves once.
+// Serve connects the hubs to the gateway and serves their clients until ctx ends or the server
+// is shut down. It replaces lost connections and never gives up.
+//
+// When ctx ends, the clients are closed and Serve returns the cause of ctx. After Shutdown or
+// Close it returns ErrServerClosed. If a field of the server is wrong, it returns at once. It
+// returns only when no handler runs any more, so handlers must heed their contexts. A server
+// serves once.
 func (s *Server) Serve(ctx context.Context) error {
 	state, err := s.begin()
 	if err != nil {
@@ -173,14 +154,14 @@ func (s *Server) begin() (*serving, error) {
 }
 
 func (s *Server) newServing() (*serving, error) {
-	gateway, err := s.gateway()
+	gateway, err := s.checkedGateway()
 	if err != nil {
 		return nil, err
 	}
-	if len(s.Hubs) == 0 {
+	if len(s.hubs) == 0 {
 		return nil, errors.New("hub server without hubs")
 	}
-	for _, hub := range s.Hubs {
+	for _, hub := range s.hubs {
 		if _, err := hubname.Key(s.ApplicationName, hub.name); err != nil {
 			return nil, fmt.Errorf("hub %q of the application %q: %w", hub.name, s.ApplicationName, err)
 		}
@@ -193,8 +174,8 @@ func (s *Server) newServing() (*serving, error) {
 		serverID = newServerID()
 	}
 	ready := s.readyLocked()
-	waiting := len(s.Hubs)
-	for _, hub := range s.Hubs {
+	waiting := len(s.hubs)
+	for _, hub := range s.hubs {
 		p := newPool(s, hub, dialer{server: s, gateway: gateway, hub: s.hubKey(hub), serverID: serverID}, serverID, s.logger())
 		p.books.joined = sync.OnceFunc(func() {
 			s.life.mu.Lock()
@@ -228,7 +209,7 @@ func (s *Server) readyLocked() chan struct{} {
 }
 
 // Ready waits until each hub has been connected to the gateway once. Serve may be called
-// before or after.
+// before or after it. If ctx ends first, it returns the cause of ctx.
 func (s *Server) Ready(ctx context.Context) error {
 	s.life.mu.Lock()
 	ready := s.readyLocked()
@@ -241,56 +222,15 @@ func (s *Server) Ready(ctx context.Context) error {
 	}
 }
 
-// Shutdown leaves the gateway as ShutdownMode says: it takes no more clients, closes
-// those that there are, waits for them or has them moved, and then ends Serve. If ctx
-// ends before, the clients that are left are closed and the error is that of ctx.
-func (s *Server) Shutdown(ctx context.Context) error {
-	state := s.close()
-	if state == nil {
-		return nil
+// checkedGateway returns the gateway, if the fields that name it are right.
+func (s *Server) checkedGateway() (auth.ConnectionString, error) {
+	if s.gateway.parsed == nil {
+		return auth.ConnectionString{}, errors.New("connection string: none was given")
 	}
-	state.stopDialing()
-	failures := make([]error, len(state.pools))
-	var pools sync.WaitGroup
-	for i, p := range state.pools {
-		pools.Go(func() { failures[i] = p.drain(ctx, s.ShutdownMode) })
+	if s.ApplicationName != "" {
+		if err := hubname.Check(s.ApplicationName); err != nil {
+			return auth.ConnectionString{}, fmt.Errorf("application name: %w", err)
+		}
 	}
-	pools.Wait()
-	state.end()
-	select {
-	case <-state.done:
-	case <-ctx.Done():
-		return ctx.Err()
-	}
-	return errors.Join(failures...)
-}
-
-// Close ends Serve at once and closes the clients. It does not wait.
-func (s *Server) Close() {
-	if state := s.close(); state != nil {
-		state.end()
-	}
-}
-
-func (state *serving) end() { state.closeOnce.Do(func() { close(state.closing) }) }
-
-func (s *Server) close() *serving {
-	s.life.mu.Lock()
-	defer s.life.mu.Unlock()
-	s.life.closed = true
-	return s.life.state
-}
-
-// gateway reads the connection string.
-func (s *Server) gateway() (auth.ConnectionString, error) {
-	gateway, err := auth.ParseConnectionString(s.ConnectionString)
-	switch {
-	case err != nil:
-		return gateway, err
-	case gateway.AccessKey == "":
-		return gateway, errors.New("connection string: only access keys are supported")
-	case s.ApplicationName != "" && !applicationName.MatchString(s.ApplicationName):
-		return gateway, errors.New("application name: must be a letter and then letters, digits and underscores")
-	}
-	return gateway, nil
+	return s.gateway.parsed(), nil
 }

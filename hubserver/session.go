@@ -32,6 +32,9 @@ type session struct {
 	clock   sessionClock
 	calls   calls
 
+	values   sync.Map       // of the application, by its keys
+	awaiting awaitedResults // guarded by results.mu
+
 	mu       sync.Mutex
 	protocol string // empty before the handshake
 	ended    bool
@@ -214,7 +217,7 @@ func (s *session) end(e ending) {
 	}
 	s.cancel(cause)
 	// It stays in the books until its handlers have ended: Shutdown waits for those.
-	s.pool.left(s)
+	s.pool.left(s, e.cause)
 	s.pool.handlers.Go(func() {
 		s.calls.finish(e.cause)
 		s.pool.gone(s)

@@ -20,7 +20,7 @@ func TestJoinWithinACall(t *testing.T) {
 			if err := ctx.Join(room); err != nil {
 				return err
 			}
-			return hub.Clients().Group(room).Send(ctx, "entered", ctx.Caller().ConnectionID())
+			return hub.Clients().InGroup(room).Send(ctx, "entered", ctx.Caller().ConnectionID())
 		})
 		hub.Handle("exit", func(ctx *Context, room string) error { return ctx.Leave(room) })
 		g, _ := serve(t, hub)

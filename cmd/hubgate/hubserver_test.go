@@ -49,11 +49,10 @@ func newApplication(hub, serverID string) *application {
 		return []string{ctx.User(), ctx.Claims().Get("color"), ctx.Header().Get("X-Test")}
 	})
 	a.hub.OnDisconnected(func(ctx *hubserver.Context, _ error) { a.gone <- ctx.User() })
-	a.Server = &hubserver.Server{
-		ConnectionString: connectionString("http://gateway.test", auth.EmulatorKey), Hubs: []*hubserver.Hub{a.hub},
-		Connections: 2, ServerID: serverID, Logger: slog.New(slog.DiscardHandler),
-		DialContext: a.dial,
-	}
+	gateway := hubserver.MustParseConnectionString(connectionString("http://gateway.test", auth.EmulatorKey))
+	a.Server = hubserver.NewServer(gateway, a.hub)
+	a.Connections, a.ServerID, a.DialContext = 2, serverID, a.dial
+	a.Logger = slog.New(slog.DiscardHandler)
 	return a
 }
 

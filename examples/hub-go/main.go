@@ -25,7 +25,11 @@ import (
 	"github.com/hubgate/hubgate/hubserver"
 )
 
-const maxText = 1000
+const (
+	maxText = 1000
+	// localGateway is a hubgate on this machine with the key of the emulator.
+	localGateway = "Endpoint=http://localhost;Port=8888;AccessKey=ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789ABCDEFGH;Version=1.0;"
+)
 
 // chat has what is the application's own.
 type chat struct {
@@ -90,7 +94,7 @@ func (c *chat) whisper(ctx *hubserver.Context, user, text string) error {
 	if !there {
 		return hubserver.Error(user + " is not here.")
 	}
-	return c.hub.Clients().User(user).Send(ctx, "message", ctx.User()+" (whispers)", text)
+	return c.hub.Clients().OfUser(user).Send(ctx, "message", ctx.User()+" (whispers)", text)
 }
 
 // history streams what was said last to the client.
@@ -137,12 +141,11 @@ func run() error {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
 	c := newChat()
-	hubs := &hubserver.Server{
-		ConnectionString: cmp.Or(os.Getenv("HUBGATE_CONNECTION_STRING"),
-			"Endpoint=http://localhost;Port=8888;AccessKey=ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789ABCDEFGH;Version=1.0;"),
-		Hubs:         []*hubserver.Hub{c.hub},
-		ShutdownMode: hubserver.ShutdownMigrate,
+	gateway, err := hubserver.ParseConnectionString(cmp.Or(os.Getenv("HUBGATE_CONNECTION_STRING"), localGateway))
+	if err != nil {
+		return err
 	}
+	hubs := hubserver.NewServer(gateway, c.hub)
 	mux := http.NewServeMux()
 	mux.Handle("POST /chat/negotiate", hubs.NegotiateHandler(c.hub, identify))
 	mux.HandleFunc("GET /signalr.min.js", func(w http.ResponseWriter, r *http.Request) {
@@ -171,7 +174,7 @@ func run() error {
 	// Clients move to another server of the hub. Where there is none they are closed.
 	leaving, cancel := context.WithTimeout(context.Background(), 10*time.Second)
 	defer cancel()
-	if err := hubs.Shutdown(leaving); err != nil {
+	if err := hubs.Shutdown(leaving, hubserver.MigrateClients()); err != nil {
 		log.Print("shutdown: ", err)
 	}
 	return web.Shutdown(leaving)

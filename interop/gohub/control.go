@@ -17,8 +17,8 @@ func control(mux *http.ServeMux, t *testHub, stop func()) {
 	clients, groups := t.hub.Clients(), t.hub.Groups()
 	mux.HandleFunc("GET /ctl/events", t.listEvents)
 	mux.HandleFunc("POST /ctl/broadcast", sending(func(*http.Request) sender { return clients.All() }))
-	mux.HandleFunc("POST /ctl/user/{user}", sending(func(r *http.Request) sender { return clients.User(r.PathValue("user")) }))
-	mux.HandleFunc("POST /ctl/group/{group}", sending(func(r *http.Request) sender { return clients.Group(r.PathValue("group")) }))
+	mux.HandleFunc("POST /ctl/user/{user}", sending(func(r *http.Request) sender { return clients.OfUser(r.PathValue("user")) }))
+	mux.HandleFunc("POST /ctl/group/{group}", sending(func(r *http.Request) sender { return clients.InGroup(r.PathValue("group")) }))
 	mux.HandleFunc("POST /ctl/client/{id}", sending(func(r *http.Request) sender { return clients.Client(r.PathValue("id")) }))
 	mux.HandleFunc("POST /ctl/send", func(w http.ResponseWriter, r *http.Request) {
 		var m struct {

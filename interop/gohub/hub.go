@@ -116,21 +116,21 @@ func (t *testHub) sends() {
 		return clients.Connections(ids...).Send(ctx, target, text)
 	})
 	t.hub.Handle("SendToUser", func(ctx call, user, target, text string) error {
-		return clients.User(user).Send(ctx, target, text)
+		return clients.OfUser(user).Send(ctx, target, text)
 	})
 	t.hub.Handle("SendToUsers", func(ctx call, users []string, target, text string) error {
-		return clients.Users(users...).Send(ctx, target, text)
+		return clients.OfUsers(users...).Send(ctx, target, text)
 	})
 	t.hub.Handle("Join", func(ctx call, group string) error { return groups.Add(ctx, ctx.ConnectionID(), group) })
 	t.hub.Handle("Leave", func(ctx call, group string) error { return groups.Remove(ctx, ctx.ConnectionID(), group) })
 	t.hub.Handle("SendToGroup", func(ctx call, group, target, text string) error {
-		return clients.Group(group).Send(ctx, target, text)
+		return clients.InGroup(group).Send(ctx, target, text)
 	})
 	t.hub.Handle("SendToGroups", func(ctx call, names []string, target, text string) error {
-		return clients.Groups(names...).Send(ctx, target, text)
+		return clients.InGroups(names...).Send(ctx, target, text)
 	})
 	t.hub.Handle("SendToGroupExcept", func(ctx call, group string, ids []string, target, text string) error {
-		return clients.GroupExcept(group, ids...).Send(ctx, target, text)
+		return clients.InGroupExcept(group, ids...).Send(ctx, target, text)
 	})
 	t.hub.Handle("OthersInGroup", func(ctx call, group, target, text string) error {
 		return ctx.OthersInGroup(group).Send(ctx, target, text)

@@ -28,8 +28,8 @@ import (
 // grace is how long clients that are to stay or to be moved may take after the stop.
 const grace = 15 * time.Second
 
-var shutdownModes = map[string]hubserver.ShutdownMode{
-	"off": hubserver.ShutdownPlain, "wait": hubserver.ShutdownWait, "migrate": hubserver.ShutdownMigrate,
+var shutdownModes = map[string][]hubserver.ShutdownOption{
+	"off": nil, "wait": {hubserver.AwaitClients()}, "migrate": {hubserver.MigrateClients()},
 }
 
 func main() {
@@ -48,23 +48,24 @@ func main() {
 	}
 	log := slog.New(slog.NewTextHandler(os.Stderr, nil))
 	hub := newTestHub(*name)
-	server := &hubserver.Server{
-		ConnectionString: os.Getenv("Azure__SignalR__ConnectionString"),
-		ApplicationName:  *application,
-		Hubs:             []*hubserver.Hub{hub.hub},
-		Connections:      *connections,
-		ServerID:         *name,
-		ShutdownMode:     mode,
-		Logger:           log,
+	gateway, err := hubserver.ParseConnectionString(os.Getenv("Azure__SignalR__ConnectionString"))
+	if err != nil {
+		log.Error("gohub ends", "error", err)
+		os.Exit(1)
 	}
-	if err := run(server, hub, *urls); err != nil {
+	server := hubserver.NewServer(gateway, hub.hub)
+	server.ApplicationName = *application
+	server.Connections = *connections
+	server.ServerID = *name
+	server.Logger = log
+	if err := run(server, hub, *urls, mode); err != nil {
 		log.Error("gohub ends", "error", err)
 		os.Exit(1)
 	}
 }
 
 // run serves until a signal or a request to stop, and then shuts the server down.
-func run(server *hubserver.Server, hub *testHub, urls string) error {
+func run(server *hubserver.Server, hub *testHub, urls string, leave []hubserver.ShutdownOption) error {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
 	address, err := url.Parse(urls)
@@ -94,7 +95,7 @@ func run(server *hubserver.Server, hub *testHub, urls string) error {
 	bound, cancel := context.WithTimeout(context.Background(), grace)
 	defer cancel()
 	// Negotiates and control requests are answered until the clients have gone.
-	if err := server.Shutdown(bound); err != nil && !errors.Is(err, context.DeadlineExceeded) {
+	if err := server.Shutdown(bound, leave...); err != nil && !errors.Is(err, context.DeadlineExceeded) {
 		return err
 	}
 	if err := web.Close(); err != nil {
