@@ -41,10 +41,12 @@ type exchange struct {
 	tokens [2]auth.TokenHash
 }
 
-func (x *exchange) init(c *call, t target) {
-	x.h, x.key, x.v0 = c.h, strings.Clone(c.query.id), t.version0
+// init prepares the transport of a connection whose requests carry the key; the
+// first of them came with the token.
+func (x *exchange) init(h *Handler, key string, version0 bool, token string) {
+	x.h, x.key, x.v0 = h, strings.Clone(key), version0
 	x.wake, x.gone, x.feeding = make(chan struct{}, 1), make(chan struct{}), make(chan struct{}, 1)
-	x.used(c.token)
+	x.used(token)
 }
 
 // attached makes the connection known to the requests that follow.

@@ -21,6 +21,8 @@ type Options struct {
 	Sealer   *auth.Sealer
 	// Node is this node's tag in the connection ids it makes.
 	Node string
+	// Path is where the endpoint is, without a slash at the end; "" means /client.
+	Path string
 	// Forwarder carries requests for connections of other nodes to them. Nil means
 	// that there is no other node.
 	Forwarder Forwarder
@@ -73,7 +75,7 @@ func DefaultLimits() Limits {
 	}
 }
 
-// Handler serves /client, /client/ and /client/negotiate. It may be called
+// Handler serves Options.Path, with and without a slash, and negotiate below it. It may be called
 // concurrently.
 type Handler struct {
 	options Options
@@ -93,6 +95,10 @@ func New(options Options) *Handler {
 	if options.Gateway == nil || options.Verifier == nil || options.Sealer == nil {
 		panic("clientws: Options need Gateway, Verifier and Sealer")
 	}
+	if options.Path == "" {
+		options.Path = "/client"
+	}
+	options.Path = strings.ToLower(options.Path)
 	if options.Origins == nil {
 		options.Origins = func() []string { return []string{"*"} }
 	}
@@ -151,10 +157,10 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 func (h *Handler) route(c *call) error {
 	// The paths are compared in any letter case, as ASP.NET Core routes them.
 	path := strings.ToLower(strings.TrimSuffix(c.r.URL.Path, "/"))
-	negotiate := path == "/client/negotiate"
+	negotiate := path == h.options.Path+"/negotiate"
 	limits := h.options.Limits()
 	switch {
-	case !negotiate && path != "/client":
+	case !negotiate && path != h.options.Path:
 		return errPath
 	case c.r.Method == http.MethodOptions:
 		// Whatever its size: a page can read the refusal of the request that follows.

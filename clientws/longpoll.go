@@ -71,7 +71,7 @@ func (h *Handler) attachPoll(c *call, t target) (*gateway.Conn, error) {
 		return nil, errNotOffered(gateway.LongPolling)
 	}
 	l := &longPoll{interval: c.claims.LongPollInterval}
-	l.init(c, t)
+	l.init(h, c.query.id, t.version0, c.token)
 	conn, err := h.attach(c, t, l)
 	if err != nil {
 		return nil, err

@@ -58,7 +58,7 @@ func (h *Handler) serveEvents(c *call) error {
 		return errNotOffered(gateway.ServerSentEvents)
 	}
 	s := new(eventStream)
-	s.init(c, t)
+	s.init(h, c.query.id, t.version0, c.token)
 	conn, err := h.attach(c, t, s)
 	if err != nil {
 		return err

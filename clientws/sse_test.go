@@ -248,6 +248,19 @@ func TestEventClocks(t *testing.T) {
 		})
 	})
 
+	t.Run("a ghost to which nobody sends ends by the pings that it does not take", func(t *testing.T) {
+		synctest.Test(t, func(t *testing.T) {
+			f := newPipeFixture(t)
+			c := f.openEvents(f.user("u"), nil)
+			c.shake()
+			// It never pings and reads no more, and its connection stays open.
+			time.Sleep(15*time.Second + f.limits.SendTimeout + 3*time.Second)
+			synctest.Wait()
+			require.Contains(t, strings.Join(f.backend.Events(), "\n"), "closed "+c.n.ConnectionID+" SlowClient")
+			require.Zero(t, f.gw.Connections("chat"))
+		})
+	})
+
 	t.Run("C68 pings are events", func(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			f := newPipeFixture(t)
