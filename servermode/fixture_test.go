@@ -40,6 +40,7 @@ type world struct {
 	mode   modes.Mode
 	core   gateway.Limits
 	log    *bytes.Buffer
+	lines  *lockedWriter // over log
 	listen *pipeListener
 	http   *http.Server
 }
@@ -59,13 +60,14 @@ func inWorld(t *testing.T, test func(t *testing.T, w *world)) {
 func newWorld(t testing.TB) *world {
 	w := &world{t: t, limits: servermode.DefaultLimits(), mode: modes.Default, core: gateway.DefaultLimits(),
 		log: new(bytes.Buffer), listen: newPipeListener()}
+	w.lines = &lockedWriter{w: w.log}
 	w.Backend = servermode.New(servermode.Options{
 		Verifier: auth.NewVerifier(auth.VerifierOptions{Keys: func() []auth.Secret { return []auth.Secret{"old", key} }}),
 		Node:     "node-a", Rules: func(string) servermode.Rules {
 			return servermode.Rules{Closed: w.mode == modes.Serverless, LastResort: w.mode == modes.Default}
 		},
 		Limits: func() servermode.Limits { return w.limits },
-		Logger: slog.New(slog.NewTextHandler(&lockedWriter{w: w.log}, nil)),
+		Logger: slog.New(slog.NewTextHandler(w.lines, nil)),
 	})
 	w.modes = modes.New(modes.Options{Mode: func(string) modes.Mode { return w.mode }, Servers: w.Backend, Webhooks: &gatewaytest.Backend{}})
 	var err error
@@ -88,9 +90,14 @@ func (w *world) stop() {
 type lockedWriter struct {
 	mu sync.Mutex
 	w  io.Writer
+	// pause is how long the line "server connection opened" takes, in the bubble's time.
+	pause time.Duration
 }
 
 func (l *lockedWriter) Write(b []byte) (int, error) {
+	if l.pause > 0 && bytes.Contains(b, []byte("server connection opened")) {
+		time.Sleep(l.pause)
+	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return l.w.Write(b)

@@ -38,9 +38,11 @@ func (sc *serverConn) handshake() bool {
 	return true
 }
 
-// establish lets the connection take part. The answer is the first that its writer has to send.
+// establish lets the connection take part. The answer is the first that its writer has to send,
+// and leaves when the connection is in the table: a hub server that has the answer gets clients.
 func (sc *serverConn) establish() {
-	sc.out.put(&serviceprotocol.HandshakeResponse{ConnectionID: sc.peer.cid})
+	sc.out.prepare(&serviceprotocol.HandshakeResponse{ConnectionID: sc.peer.cid})
+	defer sc.out.flush()
 	sc.b.counts.opened.Add(1)
 	sc.log.Info("server connection opened", "kind", kindName(sc.peer.kind), "migration", sc.peer.level, "agent", clip(sc.peer.agent), "remote", sc.peer.remote)
 	sc.clock.established.Store(true)

@@ -56,6 +56,20 @@ func (o *outgoing) put(m serviceprotocol.Message) {
 	o.signal()
 }
 
+// prepare appends the first message; flush, or what is appended after it, sends it.
+func (o *outgoing) prepare(m serviceprotocol.Message) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.buf = m.Append(o.buf)
+}
+
+// flush wakes the writer.
+func (o *outgoing) flush() {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.signal()
+}
+
 // announce appends messages that belong to a client whose turn the gateway has chosen.
 func (o *outgoing) announce(messages ...serviceprotocol.Message) {
 	o.mu.Lock()

@@ -399,3 +399,23 @@ func TestShutdown(t *testing.T) {
 		w.server(dial{refused: true})
 	})
 }
+
+// A hub server that has the answer to its handshake is there for the next client.
+func TestHandshakeIsAnsweredWhenClientsCanCome(t *testing.T) {
+	inWorld(t, func(t *testing.T, w *world) {
+		w.lines.pause = time.Second // what is done between the answer and the table takes long
+		ws, _, err := w.dial(dial{}, serverToken(t, dial{}))
+		require.NoError(t, err)
+		s := &hubServer{t: t, ws: ws, answered: make(map[string]bool), changed: make(chan struct{})}
+		s.wg.Go(s.read)
+		t.Cleanup(func() { _ = ws.Close(); s.wg.Wait() })
+		s.write((&sp.HandshakeRequest{Version: 1}).Append(nil))
+		synctest.Wait()
+		require.Empty(t, s.take(sp.TypeHandshakeResponse))
+		time.Sleep(2 * w.lines.pause)
+		synctest.Wait()
+		s.next(sp.TypeHandshakeResponse)
+		ann := w.connect("a", "ann")
+		require.Contains(t, strings.Join(ann.Got(), ""), "{}")
+	})
+}
