@@ -143,7 +143,9 @@ type dashboard struct {
 		GridPos                  struct{ X, Y, W, H int }
 		Targets                  []struct{ Expr, LegendFormat string }
 	}
-	Templating struct{ List []struct{ Name, Definition string } }
+	Templating struct {
+		List []struct{ Name, Definition string }
+	}
 }
 
 // The alert rules and the dashboard ask for what the program exports, and the documentation has
