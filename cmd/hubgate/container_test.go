@@ -3,6 +3,7 @@ package main
 import (
 	"debug/elf"
 	"encoding/json"
+	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -135,19 +136,23 @@ func TestDockerfileBuildsAStaticBinary(t *testing.T) {
 type composeService struct {
 	Build       string
 	Image       string
+	Command     []string
 	Ports       []string
 	Environment map[string]string
+	DependsOn   map[string]any `yaml:"depends_on"`
+}
+
+func composeServices(t *testing.T, text string) map[string]composeService {
+	t.Helper()
+	var file struct{ Services map[string]composeService }
+	require.NoError(t, yaml.Unmarshal([]byte(text), &file))
+	return file.Services
 }
 
 func TestCompose(t *testing.T) {
 	text, err := os.ReadFile(filepath.Join(repository, "compose.yaml"))
 	require.NoError(t, err)
-	services := func(text string) map[string]composeService {
-		var file struct{ Services map[string]composeService }
-		require.NoError(t, yaml.Unmarshal([]byte(text), &file))
-		return file.Services
-	}
-	hubgate, ok := services(string(text))["hubgate"]
+	hubgate, ok := composeServices(t, string(text))["hubgate"]
 	require.True(t, ok)
 	require.Equal(t, ".", hubgate.Build)
 	exposed := strings.Fields(find(t, dockerfile(t), "EXPOSE"))
@@ -157,12 +162,77 @@ func TestCompose(t *testing.T) {
 	require.Contains(t, hubgate.Environment["HUBGATE_ACCESS_KEY"], ":?", "there is no default key")
 
 	// What is commented out is right as well.
-	all := services(regexp.MustCompile(`(?m)^(\s*)# ((?:  )*(?:- )?(?:HUBGATE_\w+|webhook|image|command|volumes|environment|\./\S+):)`).ReplaceAllString(string(text), "$1$2"))
-	require.NotEmpty(t, all["webhook"].Image)
+	all := composeServices(t, regexp.MustCompile(`(?m)^(\s*)# ((?:  )*(?:- )?(?:HUBGATE_\w+):)`).ReplaceAllString(string(text), "$1$2"))
 	require.Contains(t, all["hubgate"].Environment, "HUBGATE_UPSTREAM")
 	for name := range all["hubgate"].Environment {
 		require.Contains(t, string(config.Reference()), "`"+name+"`")
 	}
 	_, err = parse([]string{"serve", "--upstream", all["hubgate"].Environment["HUBGATE_UPSTREAM"]}, terminal{newOutput(), newOutput()})
 	require.NoError(t, err)
+}
+
+// The example in containers, without an engine: the same commands with the same variables, as
+// processes that find each other on this machine instead of by the names of containers.
+func TestExampleInCompose(t *testing.T) {
+	if _, err := exec.LookPath("node"); err != nil {
+		t.Skip("needs node")
+	}
+	text, err := os.ReadFile(filepath.Join(repository, "examples", "compose.yaml"))
+	require.NoError(t, err)
+	services := composeServices(t, string(text))
+	gateway, app := freePort(t), freePort(t)
+	here := strings.NewReplacer(
+		"${HUBGATE_ACCESS_KEY:?set it to 32 to 256 random characters, for example with openssl rand -hex 32}", strings.Repeat("k", 32),
+		"${HUBGATE_ACCESS_KEY}", strings.Repeat("k", 32), "0.0.0.0", "127.0.0.1",
+		"Endpoint=http://hubgate;Port=8888", "Endpoint=http://127.0.0.1;Port="+gateway, "localhost:8888", "127.0.0.1:"+gateway, "chat:7071", "127.0.0.1:"+app,
+	)
+	binary := filepath.Join(t.TempDir(), "hubgate")
+	built, err := exec.Command("go", "build", "-o", binary, ".").CombinedOutput()
+	require.NoError(t, err, "%s", built)
+	run := func(service, command string, args ...string) (*exec.Cmd, *output) {
+		cmd, out := exec.Command(command, args...), newOutput()
+		cmd.Dir = filepath.Join(repository, "examples", "chat")
+		cmd.Env = append(os.Environ(), "HUBGATE_LISTEN=127.0.0.1:"+gateway, "HUBGATE_ADMIN_LISTEN=off", "PORT="+app)
+		for name, value := range services[service].Environment {
+			cmd.Env = append(cmd.Env, name+"="+here.Replace(value))
+		}
+		cmd.Stdout, cmd.Stderr = out, out
+		require.NoError(t, cmd.Start())
+		t.Cleanup(func() {
+			_ = cmd.Process.Kill()
+			_ = cmd.Wait()
+		})
+		return cmd, out
+	}
+	for service, after := range map[string]string{"chat": "hubgate", "listener": "chat", "caller": "listener"} {
+		require.Contains(t, services[service].DependsOn, after)
+	}
+	_, logs := run("hubgate", binary, services["hubgate"].Command...)
+	logs.want(t, "msg=serving")
+	shell := services["chat"].Command
+	_, node, ok := strings.Cut(shell[len(shell)-1], "&& exec node ")
+	require.True(t, ok)
+	_, logs = run("chat", "node", node)
+	logs.want(t, "chat: ")
+	_, listener := run("listener", binary, services["listener"].Command...)
+	listener.want(t, "connected to hub chat")
+	caller, said := run("caller", binary, services["caller"].Command...)
+	require.NoError(t, caller.Wait(), said)
+	listener.want(t, `{"type":1,"target":"message","arguments":["bob","hello from a container"]}`)
+
+	// A browser is sent to the address that is its own.
+	status, answer := (&program{t: t}).request("POST", "http://127.0.0.1:"+app+"/chat/negotiate?user=ann", "")
+	require.Equal(t, 200, status)
+	require.Contains(t, answer, `"url":"http://127.0.0.1:`+gateway+`/client/?hub=chat"`)
+}
+
+// freePort returns a port that was free a moment ago.
+func freePort(t *testing.T) string {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	require.NoError(t, err)
+	defer l.Close()
+	_, port, err := net.SplitHostPort(l.Addr().String())
+	require.NoError(t, err)
+	return port
 }
