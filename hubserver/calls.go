@@ -208,6 +208,7 @@ func (c *calls) run(one *call) {
 		}
 		return err
 	})
+	c.free(one)
 	switch {
 	case err != nil:
 		c.failed(one, err)
@@ -323,16 +324,22 @@ func (c *calls) fail(protocol, id, text string) {
 	}
 }
 
-// forget ends a call.
-func (c *calls) forget(one *call) {
+// free gives up the ids of a call that has returned. That comes before its answer: who has the
+// answer may use them again.
+func (c *calls) free(one *call) {
 	c.mu.Lock()
+	defer c.mu.Unlock()
 	if one.id != "" && c.active[one.id] == one {
 		delete(c.active, one.id)
 	}
 	for _, u := range one.uploads {
 		u.forgetLocked()
 	}
-	c.mu.Unlock()
+}
+
+// forget ends a call.
+func (c *calls) forget(one *call) {
+	c.free(one)
 	one.cancel(nil)
 }
 

@@ -216,6 +216,32 @@ func TestOrderOfCalls(t *testing.T) {
 	})
 }
 
+// late is a result that takes its time to become an answer.
+type late struct{ begun, release chan struct{} }
+
+func (l late) MarshalJSON() ([]byte, error) {
+	close(l.begun)
+	<-l.release
+	return []byte(`"late"`), nil
+}
+
+func TestAnIDIsFreeBeforeItsCallIsAnswered(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		hub := methods()
+		hub.Parallel = 2
+		result := late{make(chan struct{}), make(chan struct{})}
+		hub.Handle("late", func(*Context) late { return result })
+		g, _ := serve(t, hub)
+		c := g.peer().open("C1")
+		c.say(`{"type":1,"invocationId":"1","target":"late","arguments":[]}`)
+		<-result.begun
+		c.say(`{"type":1,"invocationId":"1","target":"add","arguments":[1,2]}`)
+		c.hears(`{"type":3,"invocationId":"1","result":3}`)
+		close(result.release)
+		c.hears(`{"type":3,"invocationId":"1","result":"late"}`)
+	})
+}
+
 func TestFlood(t *testing.T) {
 	for name, says := range map[string]string{
 		"calls":        `{"type":1,"target":"text","arguments":["` + strings.Repeat("x", 300) + `"]}`,
