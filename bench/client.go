@@ -28,6 +28,8 @@ type client struct {
 	closeText string
 
 	writeMu sync.Mutex
+	// call and frame are buffers for calls.
+	call, frame []byte
 }
 
 // observer is told of every delivery.
@@ -35,6 +37,8 @@ type observer struct {
 	stamps  *stamper
 	tracker *tracker
 	bytes   *atomic.Uint64
+	// again is called instead of freeing a slot; nil if each message is sent by somebody else.
+	again func(slot int)
 }
 
 // handshake sends the request of the hub protocol and waits for its answer.
@@ -79,8 +83,12 @@ func (c *client) unframe(p []byte) (data []byte) {
 
 // receive reads until the connection ends and returns why.
 func (c *client) receive(early []byte, o observer) error {
-	onRecord := func(head []byte) { c.record(head, o) }
 	var bad error
+	onRecord := func(head []byte) {
+		if err := c.record(head, o); err != nil && bad == nil {
+			bad = err
+		}
+	}
 	onData := func(piece []byte) {
 		if err := c.records.feed(piece, onRecord); err != nil && bad == nil {
 			bad = err
@@ -100,15 +108,32 @@ func (c *client) receive(early []byte, o observer) error {
 	}
 }
 
-func (c *client) record(head []byte, o observer) {
-	if slot, age, ok := o.stamps.read(head); ok {
-		c.delivered.Add(1)
-		o.tracker.arrived(slot, age)
-		return
+// record counts a delivery. An error is the answer to a call that failed.
+func (c *client) record(head []byte, o observer) error {
+	slot, age, ok := o.stamps.read(head)
+	switch {
+	case !ok && isType(head, 3):
+		return fmt.Errorf("a call failed: %s", printable(head))
+	case !ok:
+		if isType(head, 7) {
+			c.closeText = printable(head)
+		}
+		return nil
 	}
-	if bytes.HasPrefix(head, []byte(`{"type":7`)) || len(head) > 2 && head[0]&0xf0 == 0x90 && head[1] == 7 {
-		c.closeText = printable(head)
+	c.delivered.Add(1)
+	switch last := o.tracker.arrived(slot, age); {
+	case last && o.again != nil:
+		o.again(slot)
+	case last:
+		o.tracker.release(slot)
 	}
+	return nil
+}
+
+// isType looks at the start of a record, of which both protocols have the type first.
+func isType(head []byte, kind byte) bool {
+	return bytes.HasPrefix(head, []byte{'{', '"', 't', 'y', 'p', 'e', '"', ':', '0' + kind}) ||
+		len(head) > 2 && head[0]&0xf0 == 0x90 && head[1] == kind
 }
 
 // printable is a record as one may show it, MessagePack included.

@@ -11,13 +11,10 @@ import (
 
 // load sends the messages, warm-up first, and waits for the last delivery.
 func (r *run) load(ctx context.Context) (*LoadReport, error) {
-	senders := make([]*sender, max(1, r.o.Load.InFlight))
-	for i := range senders {
-		senders[i] = newSender(&r.o)
-		defer senders[i].close()
-	}
+	send, end := r.sending()
+	defer end()
 	r.setPhase("warming up")
-	if _, err := r.send(ctx, senders, r.o.Load.Warmup, 0); err != nil {
+	if _, err := send(ctx, r.o.Load.Warmup, 0); err != nil {
 		return nil, err
 	}
 	r.tracker.latency.Store(&histogram{})
@@ -28,7 +25,7 @@ func (r *run) load(ctx context.Context) (*LoadReport, error) {
 	}
 	r.setPhase("sending")
 	start := time.Now()
-	messages, err := r.send(ctx, senders, r.o.Load.Count, r.o.Load.Duration)
+	messages, err := send(ctx, r.o.Load.Count, r.o.Load.Duration)
 	if err != nil {
 		return nil, err
 	}
@@ -47,6 +44,25 @@ func (r *run) load(ctx context.Context) (*LoadReport, error) {
 		report.ServerCPU = (after.CPU - before.CPU) / time.Duration(report.Deliveries)
 	}
 	return report, r.verify(messages + r.o.Load.Warmup)
+}
+
+// sending returns what sends count messages, or as many as fit into duration if that is set.
+func (r *run) sending() (send func(ctx context.Context, count int, duration time.Duration) (int, error), end func()) {
+	if r.echoes != nil {
+		return r.echoes.send, func() {}
+	}
+	senders := make([]*sender, max(1, r.o.Load.InFlight))
+	for i := range senders {
+		senders[i] = newSender(&r.o)
+	}
+	send = func(ctx context.Context, count int, duration time.Duration) (int, error) {
+		return r.send(ctx, senders, count, duration)
+	}
+	return send, func() {
+		for _, s := range senders {
+			s.close()
+		}
+	}
 }
 
 // send sends count messages, or as many as fit into duration if that is set,

@@ -20,6 +20,8 @@ const (
 	MaxPayload  = 1 << 20
 	MaxInFlight = 4096
 	MaxClients  = 1_000_000
+	// MaxCallers bounds the clients of Echo.
+	MaxCallers = 1<<(4*slotLength) - 1
 )
 
 // Protocol is a hub protocol by the name of its handshake.
@@ -42,6 +44,9 @@ const (
 	Broadcast Kind = "broadcast"
 	// ToUsers sends each message to one random client by its user id.
 	ToUsers Kind = "to-users"
+	// Echo has each client call the method echo, again as soon as it is answered. The hub must
+	// have that method, which returns its one argument; the floor has it if told so.
+	Echo Kind = "echo"
 )
 
 // Options describe one run.
@@ -93,7 +98,8 @@ type Load struct {
 	// Payload is the length of the one text argument in bytes.
 	Payload int `json:"payload_bytes"`
 	// InFlight is how many messages may be under way: the next one is sent when
-	// fewer than that are not yet with all their receivers.
+	// fewer than that are not yet with all their receivers. With Echo it is not
+	// used: each client has one call under way.
 	InFlight int `json:"in_flight"`
 	// Count messages are sent, or as many as fit into Duration if that is not zero.
 	Count    int           `json:"count"`
@@ -121,10 +127,19 @@ func (o *Options) validate() error {
 	check(!(o.Target.Floor && o.Load.Kind == ToUsers), "the floor knows no users")
 	check(o.Clients.Timeout > 0, "the timeout must be positive")
 	if o.Load.Kind != Nothing {
-		check(o.Load.Kind == Broadcast || o.Load.Kind == ToUsers, "kind: nothing, broadcast or to-users")
+		check(o.Load.Kind == Broadcast || o.Load.Kind == ToUsers || o.Load.Kind == Echo, "kind: nothing, broadcast, to-users or echo")
+		check(o.Load.Kind != Echo || o.Clients.Count <= MaxCallers, "clients that call: 1 to %d", MaxCallers)
 		check(o.Load.Payload >= MinPayload && o.Load.Payload <= MaxPayload, "payload: %d to %d bytes", MinPayload, MaxPayload)
 		check(o.Load.InFlight > 0 && o.Load.InFlight <= MaxInFlight, "in flight: 1 to %d", MaxInFlight)
 		check(o.Load.Count > 0 || o.Load.Duration > 0, "a count or a duration is needed")
 	}
 	return errors.Join(errs...)
+}
+
+// slots is how many messages may be under way.
+func (o *Options) slots() int {
+	if o.Load.Kind == Echo {
+		return o.Clients.Count
+	}
+	return max(o.Load.InFlight, 1)
 }

@@ -28,6 +28,7 @@ type run struct {
 	clients  []*client
 	stalled  []*client
 	received atomic.Uint64
+	echoes   *echoes // nil unless that is the load
 	phase    atomic.Pointer[string]
 	opened   atomic.Int64
 	// ending is set when clients may go: from then on a lost one is no failure.
@@ -43,8 +44,11 @@ func Run(ctx context.Context, o Options) (*Report, error) {
 		return nil, err
 	}
 	r := &run{
-		o: o, dialer: newDialer(&o), stamps: newStamper(), tracker: newTracker(max(o.Load.InFlight, 1)),
+		o: o, dialer: newDialer(&o), stamps: newStamper(), tracker: newTracker(o.slots()),
 		clients: make([]*client, o.Clients.Count), stalled: make([]*client, o.Clients.Stalled),
+	}
+	if o.Load.Kind == Echo {
+		r.echoes = &echoes{run: r}
 	}
 	r.setPhase("connecting")
 	ctx, fail := context.WithCancelCause(ctx)
@@ -166,7 +170,11 @@ func (r *run) connectOne(ctx context.Context, i int, fail context.CancelCauseFun
 	}
 	r.clients[i] = c
 	r.wg.Go(func() {
-		err := c.receive(early, observer{stamps: r.stamps, tracker: r.tracker, bytes: &r.received})
+		watch := observer{stamps: r.stamps, tracker: r.tracker, bytes: &r.received}
+		if r.echoes != nil {
+			watch.again = r.echoes.next
+		}
+		err := c.receive(early, watch)
 		if !r.ending.Load() {
 			fail(fmt.Errorf("client %d was lost: %w %s", i, err, c.closeText))
 		}

@@ -27,6 +27,8 @@ type fakeGateway struct {
 	duplicate bool // every message is delivered twice
 	lose      bool // the first client gets no message
 	hangUp    bool // a message ends the first client
+	refuse    bool // no call succeeds
+	silent    bool // no call is answered
 
 	mu         sync.Mutex
 	clients    []*fakeClient
@@ -74,9 +76,29 @@ func (g *fakeGateway) serveClient(w http.ResponseWriter, r *http.Request, user s
 	// The answer comes with a ping in one message.
 	c.write([]byte("{}\x1e"), c.ping())
 	g.mu.Unlock()
-	for err == nil {
-		_, _, err = conn.ReadMessage()
+	for {
+		_, record, err := conn.ReadMessage()
+		if err != nil {
+			return
+		}
+		if !g.silent && bytes.Contains(record, []byte("echo")) {
+			c.write(g.answer(c, record))
+		}
 	}
+}
+
+// answer returns what a call of echo is answered with.
+func (g *fakeGateway) answer(c *fakeClient, record []byte) []byte {
+	if g.refuse {
+		return []byte("{\"type\":3,\"invocationId\":\"1\",\"error\":\"no\"}\x1e")
+	}
+	argument := record[bytes.Index(record, []byte(markerPrefix)):]
+	if c.binary {
+		body := append([]byte("\x95\x03\x80\xa11\x03\xda"), 0, 128)
+		body = append(body, argument[:128]...)
+		return append(binary.AppendUvarint(nil, uint64(len(body))), body...)
+	}
+	return fmt.Appendf(nil, "{\"type\":3,\"invocationId\":\"1\",\"result\":%q}\x1e", argument[:128])
 }
 
 func (c *fakeClient) ping() []byte {
@@ -180,6 +202,29 @@ func TestSendToUsersReachesOneClientEach(t *testing.T) {
 	require.EqualValues(t, 10, report.Load.Deliveries)
 }
 
+func TestEachClientCallsAgainAndAgain(t *testing.T) {
+	for _, protocol := range []Protocol{JSON, MessagePack} {
+		for name, change := range map[string]func(*Load){
+			"a count":                  func(*Load) {},
+			"fewer calls than clients": func(l *Load) { l.Count, l.Warmup = 3, 0 },
+			"as many as fit in a time": func(l *Load) { l.Count, l.Duration = 0, 50*time.Millisecond },
+		} {
+			t.Run(string(protocol)+", "+name, func(t *testing.T) {
+				o := options(t, &fakeGateway{})
+				o.Clients.Protocol, o.Load.Kind, o.Load.Count = protocol, Echo, 100
+				change(&o.Load)
+				report, err := Run(t.Context(), o)
+				require.NoError(t, err)
+				require.EqualValues(t, report.Load.Messages, report.Load.Deliveries)
+				if o.Load.Count > 0 {
+					require.Equal(t, o.Load.Count, report.Load.Messages)
+				}
+				require.Positive(t, report.Load.Latency.P50)
+			})
+		}
+	}
+}
+
 func TestIdleClientsAndDuration(t *testing.T) {
 	o := options(t, &fakeGateway{})
 	o.Load = Load{Kind: Nothing, Idle: time.Millisecond}
@@ -278,6 +323,8 @@ func TestFaultsMakeTheRunFail(t *testing.T) {
 		{"refused send", &fakeGateway{}, func(o *Options) {
 			o.Target.RESTToken = func(string) (string, error) { return "wrong", nil }
 		}, "send: 401 Unauthorized"},
+		{"refused call", &fakeGateway{refuse: true}, func(o *Options) { o.Load.Kind = Echo }, `a call failed: {"type":3,"invocationId":"1","error":"no"}`},
+		{"lost answer", &fakeGateway{silent: true}, func(o *Options) { o.Load.Kind, o.Clients.Timeout = Echo, time.Second }, "2 deliveries did not arrive within 1s"},
 		{"missing process", &fakeGateway{}, func(o *Options) { o.PID = 1 << 30 }, "process"},
 		{"no clients", &fakeGateway{}, func(o *Options) { o.Clients.Count = 0 }, "clients: 1 to"},
 		{"short payload", &fakeGateway{}, func(o *Options) { o.Load.Payload = MinPayload - 1 }, "payload"},

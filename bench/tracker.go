@@ -60,23 +60,26 @@ func (t *tracker) missing() (n int64) {
 // expect is called before the slot's message is sent.
 func (t *tracker) expect(slot, receivers int) { t.slots[slot].missing.Store(int64(receivers)) }
 
-// arrived counts one delivery. A delivery nobody waits for, a duplicate for
-// example, is counted apart.
-func (t *tracker) arrived(slot int, age time.Duration) {
+// arrived counts one delivery and reports whether it was the message's last: then
+// the slot is the caller's. A delivery nobody waits for, a duplicate for example,
+// is counted apart.
+func (t *tracker) arrived(slot int, age time.Duration) (last bool) {
 	if slot >= len(t.slots) {
 		t.unexpected.Add(1)
-		return
+		return false
 	}
-	switch left := t.slots[slot].missing.Add(-1); {
-	case left < 0:
+	left := t.slots[slot].missing.Add(-1)
+	if left < 0 {
 		t.unexpected.Add(1)
-		return
-	case left == 0:
-		defer func() { t.free <- slot }()
+		return false
 	}
 	t.delivered.Add(1)
 	t.latency.Load().add(age)
+	return left == 0
 }
+
+// release frees a slot for the next message.
+func (t *tracker) release(slot int) { t.free <- slot }
 
 // drain waits until nothing is under way.
 func (t *tracker) drain(ctx context.Context, timeout time.Duration) error {

@@ -120,7 +120,7 @@ func (f *fanout) toOne(c *Conn) {
 		return
 	}
 	f.pass.open = wr.deliveries
-	if c.raw == nil || !c.idle() {
+	if c.raw == nil || !c.out.idle() {
 		f.queue(c, wr.records)
 		return
 	}
@@ -141,7 +141,7 @@ func (f *fanout) written(c *Conn, bytes []byte, n int, err error, deliveries int
 		f.tally.written += deliveries
 		f.tally.bytes += n
 		c.lastWrite.Store(f.w.now)
-	case !c.leave(bytes[n:], deliveries):
+	case !c.out.leave(bytes[n:], deliveries):
 		f.tally.drop(DropConnectionClosed, deliveries)
 	default:
 		f.tally.queuedBytes += len(bytes) - n
@@ -153,7 +153,7 @@ func (f *fanout) written(c *Conn, bytes []byte, n int, err error, deliveries int
 func (f *fanout) queue(c *Conn, records []OutRecord) {
 	wake := false
 	for i, r := range records {
-		switch c.put(r, f.w, writerPump) {
+		switch c.out.put(r, f.w.bound, f.spare) {
 		case putOver:
 			f.pass.open = 0
 			f.tally.drop(DropSlowClient, countDeliveries(records[i:]))
@@ -187,11 +187,7 @@ func (f *fanout) collect(c *Conn) {
 		f.tally.drop(DropNoPayloadForProtocol, 1)
 		return
 	}
-	as := writerWorker
-	if c.raw == nil {
-		as = writerPump // flush wakes it
-	}
-	switch c.put(r, f.w, as) {
+	switch c.out.put(r, f.w.bound, f.spare) {
 	case putOver:
 		f.tally.dropRecord(r, DropSlowClient)
 		f.w.closeSlow(c)
@@ -223,7 +219,7 @@ func (f *fanout) flushOne(c *Conn) {
 		c.transport.Wake()
 		return
 	}
-	records := c.collected()
+	records := c.out.takeAll()
 	if len(records) == 0 { // the transport ended meanwhile
 		return
 	}
@@ -236,10 +232,13 @@ func (f *fanout) flushOne(c *Conn) {
 // writeTaken writes records that were taken from the outbox. They have left it, whatever
 // happens to them. Deliveries are those that bytes stand for.
 func (f *fanout) writeTaken(c *Conn, records []OutRecord) (bytes []byte, deliveries, n int, err error) {
-	took := sumOf(records)
+	all, size := f.pass.open, 0
+	for _, r := range records {
+		size += len(r.Bytes)
+	}
 	defer func() {
-		c.settle(took)
-		f.tally.queuedBytes -= took.bytes
+		c.out.settle(size, all)
+		f.tally.queuedBytes -= size
 	}()
 	bytes, faulty := f.join(c.lane.framing, records)
 	if faulty > 0 {

@@ -32,10 +32,6 @@ type Options struct {
 	UserGroups UserGroups
 	// Logger receives one line per opened and closed connection; nil discards.
 	Logger *slog.Logger
-	// Now is the wall clock, which decides only what tokens and memberships with an
-	// end say. Nil means time.Now. Every other time is measured from the start of
-	// the gateway, so that setting the clock ends nothing.
-	Now func() time.Time
 	// Workers is the number of fan-out workers; 0 means one per CPU.
 	Workers int
 }
@@ -49,10 +45,6 @@ type Gateway struct {
 	next    atomic.Uint32 // spreads connections over workers
 	counters
 
-	// began is a second before the start; see now.
-	began time.Time
-	// crowded wakes the sweeper when readers hold too much.
-	crowded  chan struct{}
 	draining atomic.Bool
 	stop     chan struct{}
 	wg       sync.WaitGroup
@@ -66,8 +58,6 @@ type counters struct {
 	panics atomic.Uint64
 	// backlog is the bytes of sends that wait for the workers.
 	backlog atomic.Int64
-	// unfinished is the bytes of records that have not ended.
-	unfinished atomic.Int64
 }
 
 // New starts a node's workers and joins its backplane. Close ends them.
@@ -82,17 +72,13 @@ func New(opts Options) (*Gateway, error) {
 	if opts.Workers <= 0 {
 		opts.Workers = runtime.GOMAXPROCS(0)
 	}
-	if opts.Now == nil {
-		opts.Now = time.Now
-	}
 	if opts.Logger == nil {
 		opts.Logger = slog.New(slog.DiscardHandler)
 	}
 	if opts.UserGroups == nil {
 		opts.UserGroups = noUserGroups{}
 	}
-	g := &Gateway{opts: opts, stop: make(chan struct{}), crowded: make(chan struct{}, 1)}
-	g.began = time.Now().Add(-time.Second)
+	g := &Gateway{opts: opts, stop: make(chan struct{})}
 	g.closed = counts.New(closeReasonList)
 	g.conns.init()
 	g.hubs.init(g)
@@ -113,10 +99,6 @@ func New(opts Options) (*Gateway, error) {
 	return g, nil
 }
 
-// now is the one clock of deadlines: nanoseconds since a second before the
-// start, so that 0 is never a time. It only goes forward.
-func (g *Gateway) now() int64 { return int64(time.Since(g.began)) }
-
 // Name returns the node's tag.
 func (g *Gateway) Name() string { return g.opts.Node }
 
@@ -127,7 +109,7 @@ func (g *Gateway) Close() {
 	if g.leave != nil {
 		g.leave()
 	}
-	g.conns.each(func(c *Conn) { c.cutOff(Cause{Reason: CloseServiceReload, AllowReconnect: true}) })
+	g.conns.each(func(c *Conn) { c.abort(Cause{Reason: CloseServiceReload, AllowReconnect: true}) })
 	close(g.stop)
 	g.stopWorkers()
 }
@@ -146,8 +128,6 @@ func (g *Gateway) Draining() bool { return g.draining.Load() }
 // while draining: clients that all reconnect at once would only move the load.
 const drainStep = 100 * time.Millisecond
 
-var reloadCause = Cause{Reason: CloseServiceReload, Text: "Service reloading, try reconnecting.", AllowReconnect: true}
-
 // Drain refuses new clients and closes the others with ServiceReload and
 // allowReconnect, spread over at most half of the time ctx leaves (ten seconds
 // if it has no deadline). A client that the application still has to answer
@@ -163,6 +143,7 @@ func (g *Gateway) Drain(ctx context.Context) error {
 	var all []*Conn
 	g.conns.each(func(c *Conn) { all = append(all, c) })
 	portion := max(50, len(all)/max(1, int(spread/drainStep)))
+	cause := Cause{Reason: CloseServiceReload, Text: "Service reloading, try reconnecting.", AllowReconnect: true}
 	tick := time.NewTicker(drainStep)
 	defer tick.Stop()
 	patience := time.Now().Add(spread)
@@ -174,7 +155,7 @@ func (g *Gateway) Drain(ctx context.Context) error {
 				waiting = append(waiting, c)
 				continue
 			}
-			c.Close(reloadCause)
+			c.Close(cause)
 		}
 		all = append(all[n:], waiting...)
 		if len(all) == 0 && g.conns.count() == 0 {
@@ -183,7 +164,7 @@ func (g *Gateway) Drain(ctx context.Context) error {
 		select {
 		case <-tick.C:
 		case <-ctx.Done():
-			g.conns.each(func(c *Conn) { c.cutOff(reloadCause) })
+			g.conns.each(func(c *Conn) { c.abort(cause) })
 			return ctx.Err()
 		}
 	}

@@ -95,8 +95,10 @@ func (s *session) assign(w wish) choice {
 func (s *session) id() string  { return s.conn.Identity().ID }
 func (s *session) hub() string { return s.conn.Identity().Hub }
 
-// Speaker implements gateway.Session.
-func (s *session) Speaker() gateway.Speaker { return gateway.ApplicationSpeaks }
+// Traits implements gateway.Session.
+func (s *session) Traits() gateway.Traits {
+	return gateway.Traits{AnswersHandshake: true, Pings: true, FullStopsReading: true, RawRecords: true}
+}
 
 // Opened implements gateway.Session: the hub server has known since Accept.
 func (s *session) Opened() {}

@@ -44,7 +44,8 @@ func TestSmallComparison(t *testing.T) {
 		t.Skip("builds and runs two programs")
 	}
 	var out bytes.Buffer
-	require.NoError(t, compare(t.Context(), &out, io.Discard, 1, 0.005, "broadcast-2000,in-flight,connect"))
+	require.NoError(t, compare(t.Context(), &out, io.Discard, 1, 0.005, "broadcast-2000,in-flight,connect,echo"))
 	require.Contains(t, out.String(), "CPU per delivery")
 	require.Contains(t, out.String(), "all connected after")
+	require.Contains(t, out.String(), "calls per second")
 }

@@ -13,6 +13,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"math/big"
 	"net"
 	"os"
@@ -23,6 +24,7 @@ import (
 	"time"
 
 	"github.com/hubgate/hubgate/bench"
+	"github.com/hubgate/hubgate/hubserver"
 )
 
 const accessKey = "ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789ABCDEFGH"
@@ -47,15 +49,41 @@ func (l *lab) run(ctx context.Context, s scenario, v server) (*bench.Report, err
 	if err != nil {
 		return nil, err
 	}
-	report, err := l.load(ctx, s, v, url, process.Process.Pid)
-	return report, errors.Join(err, stop(process))
+	var report *bench.Report
+	end := func() error { return nil }
+	if v.hub {
+		end, err = l.serveHub(ctx, url)
+	}
+	if err == nil {
+		report, err = l.load(ctx, s, v, url, process.Process.Pid)
+	}
+	return report, errors.Join(err, end(), stop(process))
+}
+
+// serveHub serves the hub of the load, from this process: what it takes is not the gateway's.
+func (l *lab) serveHub(ctx context.Context, url string) (end func() error, err error) {
+	hub := hubserver.NewHub("bench")
+	hub.Handle("echo", func(_ *hubserver.Context, text string) string { return text })
+	server := hubserver.NewServer(hubserver.MustParseConnectionString(connectionString(url)), hub)
+	server.Logger = slog.New(slog.DiscardHandler) // what goes wrong is the load's error too
+	served := make(chan error, 1)
+	go func() { served <- server.Serve(ctx) }()
+	end = func() error {
+		err := server.Shutdown(ctx)
+		if over := <-served; !errors.Is(over, hubserver.ErrServerClosed) {
+			err = errors.Join(err, over)
+		}
+		return err
+	}
+	return end, server.Ready(ctx)
 }
 
 func (l *lab) start(ctx context.Context, v server) (cmd *exec.Cmd, url string, err error) {
 	if v.floor {
-		cmd = exec.CommandContext(ctx, filepath.Join(l.dir, "floor"))
+		cmd = exec.CommandContext(ctx, filepath.Join(l.dir, "floor"), v.serve...)
 	} else {
 		args := []string{"serve", "--listen", "127.0.0.1:0", "--admin-listen", "off", "--log-level", "warn"}
+		args = append(args, v.serve...)
 		if v.tls {
 			args = append(args, "--tls-cert", filepath.Join(l.dir, certFile), "--tls-key", filepath.Join(l.dir, keyFile))
 		}

@@ -13,8 +13,10 @@ import (
 type server struct {
 	name       string
 	floor, tls bool
-	// args are further arguments of its load.
-	args []string
+	// hub has a hub server in Go behind it.
+	hub bool
+	// serve are further arguments of its own, args of its load.
+	serve, args []string
 }
 
 var (
@@ -53,6 +55,8 @@ var (
 	residentAdded  = figure{"of it added by connections", "KB", func(r result) float64 { return r.Memory.PerConnectionAdded / 1024 }, false}
 	connectSeconds = figure{"all connected after", "s", func(r result) float64 { return r.Connect.Seconds }, false}
 	connectCPU     = figure{"CPU per client", "µs", func(r result) float64 { return float64(r.Connect.ServerCPU) / 1e3 }, true}
+	cpuPerCall     = figure{"CPU per call", "µs", cpuPerDelivery.of, true}
+	calls          = figure{"calls per second", "/s", deliveries.of, false}
 	stalledClosed  = figure{"stalled clients closed", "", func(r result) float64 { return float64(r.Stalled.Closed) }, false}
 )
 
@@ -75,12 +79,31 @@ var scenarios = []scenario{
 	{
 		name: "idle", title: "10 000 idle clients, 60 s after one broadcast of 2 KB", clients: 10_000,
 		args:    []string{"--broadcast", "--payload", "2048", "--count", "1", "--warmup", "0", "--idle", "60s"},
-		servers: []server{theFloor, hubgate, {name: "hubgate TLS", tls: true}}, figures: []figure{resident, residentAdded},
+		servers: []server{theFloor, hubgate}, figures: []figure{resident, residentAdded},
 	},
 	{
-		name: "connect", title: "10 000 clients connect at once: token, negotiate, WebSocket, handshake", clients: 10_000,
-		args:    []string{"--no-load", "--parallel", "0"},
-		servers: []server{hubgate}, figures: []figure{connectSeconds, connectCPU},
+		name: "idle-tls", title: "10 000 idle clients over TLS, 60 s after one broadcast of 2 KB", clients: 10_000,
+		args:    []string{"--broadcast", "--payload", "2048", "--count", "1", "--warmup", "0", "--idle", "60s"},
+		servers: []server{{name: "hubgate TLS", tls: true}}, figures: []figure{resident, residentAdded, connectCPU},
+	},
+	{
+		name: "connect", title: "10 000 clients connect at once: WebSocket and handshake, with hubgate also tokens and negotiation", clients: 10_000,
+		args: []string{"--no-load", "--parallel", "0"},
+		servers: []server{
+			theFloor,
+			{name: "hubgate, token", args: []string{"--no-negotiate"}},
+			{name: "hubgate, token and negotiation"},
+		},
+		figures: []figure{connectSeconds, connectCPU},
+	},
+	{
+		name: "echo", title: "50 clients call a method with 128 B again and again, beside a bare WebSocket loop", clients: 50,
+		args: []string{"--echo", "--payload", "128", "--duration", "2s", "--warmup", "2000"},
+		servers: []server{
+			{name: "bare echo loop", floor: true, serve: []string{"-echo"}},
+			{name: "hubgate, a hub in Go", hub: true, serve: []string{"--mode", "default"}},
+		},
+		figures: []figure{cpuPerCall, p50, p99, calls},
 	},
 	{
 		name: "stalled", title: "broadcast of 2 KB to 200 clients, without and with one that does not read", clients: 200,

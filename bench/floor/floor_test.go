@@ -76,12 +76,22 @@ func TestRefusals(t *testing.T) {
 	require.Equal(t, http.StatusBadRequest, resp.StatusCode)
 }
 
+func TestEchoSendsBackWhatComes(t *testing.T) {
+	srv := httptest.NewServer(http.HandlerFunc(echo))
+	t.Cleanup(srv.Close)
+	c := connect(t, srv)
+	for _, text := range []string{"a", strings.Repeat("b", 10_000)} {
+		require.NoError(t, c.WriteMessage(websocket.TextMessage, []byte(text)))
+		require.Equal(t, text, read(t, c))
+	}
+}
+
 func TestRunSaysWhereItListensAndEnds(t *testing.T) {
 	ctx, cancel := context.WithCancel(context.Background())
 	var out addressWriter
 	out.got = make(chan string, 1)
 	done := make(chan error, 1)
-	go func() { done <- run(ctx, "127.0.0.1:0", &out) }()
+	go func() { done <- run(ctx, "127.0.0.1:0", false, &out) }()
 	line := <-out.got
 	addr, ok := strings.CutPrefix(strings.TrimSpace(line), "listening on ")
 	require.True(t, ok, line)

@@ -8,6 +8,9 @@
 //	                    answered with an empty handshake response
 //	POST /send?count=N  N times (1 if absent) the SignalR invocation whose
 //	                    target and arguments are the body, to every client
+//
+// With -echo it is another least: a loop around gorilla/websocket that sends each
+// client what it says, to compare a call through a gateway and a hub with.
 package main
 
 import (
@@ -26,17 +29,18 @@ import (
 
 func main() {
 	listen := flag.String("listen", "127.0.0.1:0", "address to listen on, host:port")
+	echoes := flag.Bool("echo", false, "send clients what they say")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
-	if err := run(ctx, *listen, os.Stdout); err != nil {
+	if err := run(ctx, *listen, *echoes, os.Stdout); err != nil {
 		fmt.Fprintln(os.Stderr, "floor:", err)
 		os.Exit(1)
 	}
 }
 
 // run serves until ctx ends. Its first line of output is the address.
-func run(ctx context.Context, listen string, out io.Writer) error {
+func run(ctx context.Context, listen string, echoes bool, out io.Writer) error {
 	l, err := net.Listen("tcp", listen)
 	if err != nil {
 		return err
@@ -44,6 +48,9 @@ func run(ctx context.Context, listen string, out io.Writer) error {
 	f := newFloor(runtime.GOMAXPROCS(0))
 	defer f.close()
 	srv := &http.Server{Handler: f, ReadHeaderTimeout: 10 * time.Second}
+	if echoes {
+		srv.Handler = http.HandlerFunc(echo)
+	}
 	served := make(chan error, 1)
 	go func() { served <- srv.Serve(l) }()
 	fmt.Fprintf(out, "listening on %s\n", l.Addr())

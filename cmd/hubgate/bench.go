@@ -34,8 +34,9 @@ type benchClients struct {
 }
 
 type benchLoad struct {
-	Broadcast bool          `help:"Send to all clients, the next message when all have the last one (default, unless --to-users or --no-load)." xor:"kind"`
+	Broadcast bool          `help:"Send to all clients, the next message when all have the last one (default, unless --to-users, --echo or --no-load)." xor:"kind"`
 	ToUsers   bool          `help:"Send each message to one random user." xor:"kind"`
+	Echo      bool          `help:"Each client calls the hub's method echo, which returns its one argument, again and again." xor:"kind"`
 	NoLoad    bool          `help:"Send nothing: connect and idle." xor:"kind"`
 	InFlight  int           `help:"Messages that may be under way at a time." default:"1"`
 	Payload   int           `help:"Bytes of the one text argument." default:"128"`
@@ -76,10 +77,12 @@ func (c *benchCommand) options() (bench.Options, error) {
 		},
 		PID: c.PID,
 	}
-	if c.Load.ToUsers {
+	switch {
+	case c.Load.ToUsers:
 		o.Load.Kind = bench.ToUsers
-	}
-	if c.Load.NoLoad {
+	case c.Load.Echo:
+		o.Load.Kind = bench.Echo
+	case c.Load.NoLoad:
 		o.Load.Kind = bench.Nothing
 	}
 	var err error

@@ -46,7 +46,7 @@ var mayImport = map[string][]string{
 	"admin":           {"gateway"},
 	"bench":           nil,
 	"bench/floor":     nil,
-	"bench/compare":   {"bench"},
+	"bench/compare":   {"bench", "hubserver"},
 	"bench/soak":      nil,
 	"internal/compat": nil,
 	"gatewaytest":     {"gateway", "hubprotocol"},
