@@ -2,6 +2,7 @@ package config
 
 import (
 	"fmt"
+	"net/netip"
 	"reflect"
 	"slices"
 	"strings"
@@ -110,7 +111,7 @@ func kindOf(t reflect.Type) string {
 		return "size"
 	case reflect.TypeFor[secret.Text]():
 		return "secret"
-	case reflect.TypeFor[[]Prefix]():
+	case reflect.TypeFor[[]netip.Prefix]():
 		return "list of networks"
 	}
 	switch t.Kind() {

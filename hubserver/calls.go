@@ -10,6 +10,7 @@ import (
 	"sync"
 
 	"github.com/hubgate/hubgate/hubprotocol"
+	"github.com/hubgate/hubgate/hubserver/internal/values"
 )
 
 // maxActive is how many calls and streams of one client may be under way, and how many
@@ -244,7 +245,7 @@ func (e *bindError) Unwrap() error { return e.err }
 
 // bind decodes the arguments and starts the pumps of the uploads.
 func (c *calls) bind(ctx *Context, one *call) ([]reflect.Value, error) {
-	arguments, err := splitArguments(one.protocol, one.arguments)
+	arguments, err := values.Split(one.protocol, one.arguments)
 	if err != nil {
 		return nil, err
 	}
@@ -272,7 +273,7 @@ func (c *calls) stream(ctx *Context, one *call, stream reflect.Value) error {
 	err := guard(func() error {
 		return one.method.each(stream, ctx.Done(), func(item any) bool {
 			var record []byte
-			if record, failure = appendStreamItem(nil, one.protocol, one.id, item); failure == nil {
+			if record, failure = values.AppendStreamItem(nil, one.protocol, one.id, item); failure == nil {
 				failure = c.session.send(ctx, record)
 			}
 			return failure == nil && ctx.Err() == nil
@@ -282,7 +283,7 @@ func (c *calls) stream(ctx *Context, one *call, stream reflect.Value) error {
 }
 
 func (c *calls) result(one *call, value any) {
-	raw, err := appendValue(nil, one.protocol, value)
+	raw, err := values.Append(nil, one.protocol, value)
 	if err != nil {
 		c.failed(one, fmt.Errorf("result: %w", err))
 		return

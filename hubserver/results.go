@@ -10,6 +10,7 @@ import (
 	"sync"
 
 	"github.com/hubgate/hubgate/hubprotocol"
+	"github.com/hubgate/hubgate/hubserver/internal/values"
 	"github.com/hubgate/hubgate/serviceprotocol"
 )
 
@@ -77,7 +78,7 @@ func Invoke[T any](ctx context.Context, client Client, target string, arguments 
 	if err != nil {
 		return result, fmt.Errorf("invoke %q: %w", target, err)
 	}
-	if err := decodeValue(a.protocol, a.result, &result); err != nil {
+	if err := values.Decode(a.protocol, a.result, &result); err != nil {
 		return result, fmt.Errorf("result of %q: %w", target, err)
 	}
 	return result, nil
@@ -191,7 +192,7 @@ func (r *results) completed(s *session, protocol string, body []byte, m *hubprot
 	}
 	r.mu.Unlock()
 	if known {
-		completion.Payload = framed(protocol, body)
+		completion.Payload = values.AppendFramed(nil, protocol, body)
 		s.link.out.put(completion)
 	}
 }
@@ -201,14 +202,6 @@ func completionAnswer(protocol string, m *hubprotocol.Message) answer {
 		return answer{err: &ResultError{m.Error}}
 	}
 	return answer{protocol: protocol, result: bytes.Clone(m.Result)}
-}
-
-// framed puts the protocol's framing around a record.
-func framed(protocol string, body []byte) []byte {
-	if protocol == hubprotocol.JSON {
-		return append(bytes.Clone(body), hubprotocol.RecordSeparator)
-	}
-	return serviceprotocol.AppendFrame(nil, body)
 }
 
 // expect remembers that another hub server awaits an answer from a client of this one.

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
+	"slices"
 	"sync"
 
 	"github.com/hubgate/hubgate/auth"
@@ -52,6 +53,9 @@ type Server struct {
 func NewServer(gateway ConnectionString, hubs ...*Hub) *Server {
 	return &Server{gateway: gateway, hubs: hubs}
 }
+
+// Hubs returns the hubs that the server was made with.
+func (s *Server) Hubs() []*Hub { return slices.Clone(s.hubs) }
 
 // serverLife is where a server is between its making and its end.
 type serverLife struct {

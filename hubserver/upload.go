@@ -6,6 +6,7 @@ import (
 	"reflect"
 
 	"github.com/hubgate/hubgate/hubprotocol"
+	"github.com/hubgate/hubgate/hubserver/internal/values"
 	"github.com/hubgate/hubgate/serviceprotocol"
 )
 
@@ -124,7 +125,7 @@ func (u *upload) pump(channel reflect.Value) {
 // give reports whether the channel has taken the item.
 func (u *upload) give(channel reflect.Value, item []byte, done reflect.Value) bool {
 	value := reflect.New(channel.Type().Elem())
-	if err := decodeValue(u.call.protocol, item, value.Interface()); err != nil {
+	if err := values.Decode(u.call.protocol, item, value.Interface()); err != nil {
 		u.call.cancel(fmt.Errorf("item of %q: %w", u.call.method.name, err))
 		return false
 	}

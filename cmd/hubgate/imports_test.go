@@ -40,7 +40,11 @@ var mayImport = map[string][]string{
 	"upstream":        {"gateway", "hubprotocol", "auth", "regularfile", "secret", "webhook", "internal/counts", "internal/logsum"},
 	"modes":           {"gateway", "hubprotocol"},
 	"servermode":      {"gateway", "hubprotocol", "serviceprotocol", "auth", "hubname", "internal/counts"},
-	"hubserver":       {"hubprotocol", "serviceprotocol", "auth", "hubname"},
+	"hubserver":       {"hubprotocol", "serviceprotocol", "auth", "hubname", "hubserver/internal/values"},
+
+	"hubserver/internal/values": {"hubprotocol", "serviceprotocol"},
+	"hubserver/hubservertest":   {"auth", "clientws", "gateway", "hubprotocol", "hubserver", "hubserver/internal/values", "servermode", "store"},
+
 	"store":           {"gateway"},
 	"backplane":       {"gateway", "hubprotocol"},
 	"admin":           {"gateway"},
@@ -65,7 +69,7 @@ var whole = map[string][]string{
 }
 
 // forOthers are packages for programs outside, such as the examples.
-var forOthers = []string{"hubserver"}
+var forOthers = []string{"hubserver", "hubserver/hubservertest"}
 
 // forbidden are packages of others that would put a package in the wrong place.
 var forbidden = map[string][]string{

@@ -1,4 +1,4 @@
-package hubserver
+package values
 
 import (
 	"encoding/json"
@@ -15,6 +15,16 @@ import (
 type named string
 
 func (n named) MarshalText() ([]byte, error) { return []byte("<" + n + ">"), nil }
+
+// note has the kinds of fields that methods have.
+type note struct {
+	Text  string         `json:"text"`
+	Data  []byte         `json:"data,omitempty"`
+	Count *int           `json:"count"`
+	When  time.Time      `json:"when,omitzero"`
+	Inner *note          `json:"inner,omitempty"`
+	Names map[string]int `json:"names,omitempty"`
+}
 
 type embedded struct {
 	note
@@ -69,7 +79,7 @@ func TestPackedMeansWhatJSONDoes(t *testing.T) {
 		require.Equal(t, []byte{1, 2}, fields["data"])
 		require.True(t, when.Equal(fields["when"].(time.Time)))
 		var back note
-		require.NoError(t, decodeValue(hubprotocol.MessagePack, b, &back))
+		require.NoError(t, Decode(hubprotocol.MessagePack, b, &back))
 		require.Equal(t, note{Data: []byte{1, 2}, When: when}, back)
 	})
 	t.Run("what has no encoding", func(t *testing.T) {

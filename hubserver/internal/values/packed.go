@@ -1,4 +1,4 @@
-package hubserver
+package values
 
 import (
 	"encoding"
