@@ -41,6 +41,9 @@ type poll struct {
 // Name implements gateway.Transport.
 func (*longPoll) Name() string { return gateway.LongPolling }
 
+// Abilities implements gateway.Transport.
+func (*longPoll) Abilities() gateway.Abilities { return gateway.Abilities{Polled: true} }
+
 func (h *Handler) servePoll(c *call) error {
 	t, err := h.find(c)
 	if err != nil {

@@ -17,6 +17,17 @@ type eventStream struct{ exchange }
 // Name implements gateway.Transport.
 func (*eventStream) Name() string { return gateway.ServerSentEvents }
 
+// earlyClose is how long after its handshake answer a client cannot be sent a
+// Close record. The JavaScript clients are then still waiting for the answer to
+// their first POST, in another request: a Close record that overtakes it leaves
+// them connected forever.
+const earlyClose = time.Second
+
+// Abilities implements gateway.Transport.
+func (*eventStream) Abilities() gateway.Abilities {
+	return gateway.Abilities{TextOnly: true, EarliestClose: earlyClose}
+}
+
 // acceptsEvents reports whether the request asks for Server-Sent Events, of
 // which the Accept header is the only mark (C46).
 func acceptsEvents(r *http.Request) bool {

@@ -56,6 +56,9 @@ type wsState struct {
 // Name implements gateway.Transport.
 func (*wsConn) Name() string { return gateway.WebSockets }
 
+// Abilities implements gateway.Transport.
+func (*wsConn) Abilities() gateway.Abilities { return gateway.Abilities{} }
+
 func (t *wsConn) negotiatedV0() bool { return t.v0 }
 
 // Raw implements gateway.DirectTransport.

@@ -33,8 +33,8 @@ type Handshake struct {
 // block. Opened comes first, Closed last, each once; Received is called by one
 // goroutine at a time.
 type Session interface {
-	// Traits are constant for one session.
-	Traits() Traits
+	// Speaker is constant for one session.
+	Speaker() Speaker
 	// Opened says that multicast may now reach the client.
 	Opened()
 	// Received hands over one whole record and reports whether it was taken;
@@ -52,23 +52,26 @@ type Pending interface {
 	Pending() bool
 }
 
-// Traits say which parts of the hub protocol a session does itself.
-type Traits struct {
-	// AnswersHandshake: the session gives the handshake answer to Conn.Open.
-	// Otherwise the gateway answers and opens.
-	AnswersHandshake bool
-	// Pings: keep-alive records are the session's affair, and the client's
-	// pings are handed to Received. Otherwise the gateway pings and times out.
-	Pings bool
-	// FullStopsReading: a record that is not taken waits, and nothing more is
-	// read from the client until Conn.Resume. Otherwise the reader never stops:
-	// an invocation is answered with an error and a send closes the client as
+// Speaker is who speaks the hub protocol with a client: it answers the handshake,
+// keeps the connection alive with pings and minds the client's silence.
+type Speaker uint8
+
+const (
+	// GatewaySpeaks: the gateway does, and parses records; malformed ones close
+	// the connection. The reader never stops: for a record that is not taken an
+	// invocation is answered with an error and a send closes the client as
 	// Throttled (D14).
-	FullStopsReading bool
-	// RawRecords: records are handed over unparsed, with only their type and
-	// invocation id looked up. Otherwise malformed records close the connection.
-	RawRecords bool
-}
+	GatewaySpeaks Speaker = iota
+	// ApplicationSpeaks: the session gives the handshake answer to Conn.Open, and
+	// pings are its own affair. Records are handed over unparsed, with only their
+	// type and invocation id looked up, the client's pings among them. A record
+	// that is not taken waits, and nothing more is read from the client until
+	// Conn.Resume.
+	ApplicationSpeaks
+	// NobodyListens: the gateway speaks as in GatewaySpeaks, but records are handed
+	// over unparsed, and one that is not taken is ignored.
+	NobodyListens
+)
 
 // Record is one hub protocol record from a client.
 type Record struct {
@@ -80,6 +83,6 @@ type Record struct {
 	// framing the gateway does not know both are the bytes as they came, and
 	// Type is 0.
 	Frame, Body []byte
-	// Message is the parsed record, nil for sessions with RawRecords.
+	// Message is the parsed record, nil unless the gateway speaks (GatewaySpeaks).
 	Message *hubprotocol.Message
 }

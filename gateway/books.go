@@ -52,7 +52,7 @@ func (t *tally) end() {
 }
 
 // lose counts deliveries that were given up outside the fan-out.
-func (s *hubShard) lose(why DropReason, deliveries, bytes int) {
-	s.books.dropped.Add(why, uint64(deliveries))
-	s.books.queuedBytes.Add(-int64(bytes))
+func (s *hubShard) lose(why DropReason, lost waiting) {
+	s.books.dropped.Add(why, uint64(lost.deliveries))
+	s.books.queuedBytes.Add(-int64(lost.bytes))
 }

@@ -7,10 +7,7 @@ import (
 	"sync"
 	"sync/atomic"
 	"syscall"
-	"time"
 	"weak"
-
-	"github.com/hubgate/hubgate/hubprotocol"
 )
 
 // Conn is one client connection. Its exported methods may be called from any
@@ -28,9 +25,11 @@ type Conn struct {
 	userLink  // guarded by its stripe of hub.users
 	clocks    // atomic
 
-	out    outbox
 	reader reader
-	life   lifeCycle
+
+	mu   sync.Mutex // guards what follows; never held during a call of somebody else
+	life life
+	out  outbox
 }
 
 // channel is how records reach the client.
@@ -75,30 +74,12 @@ type placement struct {
 	byGroup map[string]*member
 }
 
-// clocks are what the sweeper looks at; times are unix nanoseconds.
+// clocks are what the sweeper looks at, in the gateway's nanoseconds.
 type clocks struct {
-	created   int64        // immutable
-	announced atomic.Bool  // it is a receiver
-	openedAt  atomic.Int64 // when the handshake was done; 0 = it is not
-	pinged    atomic.Bool  // the client has ever pinged
+	pinged    atomic.Bool // the client has ever pinged
 	lastRead  atomic.Int64
 	lastWrite atomic.Int64
-	leaving   atomic.Bool  // nothing more is read: the end is queued or decided
 	detached  atomic.Int64 // since when nobody polls; 0 = somebody does
-	closing   atomic.Int64 // since when the end is decided; 0 = it is not
-}
-
-// lifeCycle is what decides when the session is told of the end.
-type lifeCycle struct {
-	mu      sync.Mutex // guards what follows
-	session Session
-	// cause is the first one given, by the core, the application or the
-	// transport; asked is it while the worker has not come to it.
-	cause, asked *Cause
-	// busy: the reader is inside the session; then it tells the end when it is out.
-	busy bool
-	// ended: the transport is gone. told: the session knows.
-	ended, told bool
 }
 
 // Attach makes a connection on a transport. The client's handshake is expected
@@ -117,8 +98,9 @@ func (g *Gateway) Attach(id Identity, t Transport) (*Conn, error) {
 		g.conns.unreserve(id.Diagnostic)
 		return nil, err
 	}
-	now := time.Now().UnixNano()
-	c := &Conn{g: g, hub: h, id: id, transport: t, placement: placement{slot: -1}, clocks: clocks{created: now}}
+	now := g.now()
+	c := &Conn{g: g, hub: h, id: id, transport: t, placement: placement{slot: -1}}
+	c.life.since = now
 	c.shard = &h.shards[int(g.next.Add(1))%len(h.shards)]
 	c.lastRead.Store(now)
 	c.lastWrite.Store(now)
@@ -128,6 +110,11 @@ func (g *Gateway) Attach(id Identity, t Transport) (*Conn, error) {
 		return nil, err
 	}
 	g.opened.Add(1)
+	if g.Draining() {
+		// Drain may have listed the connections before this one was among them.
+		c.Ended(reloadCause)
+		return nil, ErrDraining
+	}
 	return c, nil
 }
 
@@ -162,11 +149,6 @@ func (g *Gateway) Each(visit func(*Conn)) { g.conns.each(visit) }
 // Lookup returns the live connection with the id, or whether the id is known
 // to be dead: its connection has ended or is ending.
 func (g *Gateway) Lookup(id string) (c *Conn, ended bool) { return g.conns.lookup(id) }
-
-// Session returns what the Backend made of the connection, nil before its handshake.
-func (c *Conn) Session() Session { return c.openSession() }
-
-func (c *Conn) isOpen() bool { return c.openedAt.Load() != 0 }
 
 // Identity returns who the connection belongs to; the result must not be changed.
 func (c *Conn) Identity() *Identity { return &c.id }
@@ -212,49 +194,12 @@ func (c *Conn) alone() receivers {
 	return receivers{kind: TargetConnections, shard: c.shard, conns: []*Conn{c}}
 }
 
-// Close ends the connection: what is queued is delivered, then a Close record,
-// then the transport ends. The first cause counts.
-func (c *Conn) Close(cause Cause) {
-	c.life.ask(cause)
-	if !c.closesTooEarly() {
-		c.leaving.Store(true)
-	}
-	c.shard.worker.queue.push(&closeOp{conn: c, cause: cause})
-}
-
-// CloseRequested returns the cause of the end once one is decided, else nil.
-func (c *Conn) CloseRequested() *Cause {
-	c.life.mu.Lock()
-	defer c.life.mu.Unlock()
-	return c.life.cause
-}
-
-// Attached and Detached say whether a long-polling client has a request
+// Attached and Detached say whether a client of a polled transport has a request
 // waiting; one that has none for Limits.Detached is ended (C58).
 func (c *Conn) Attached() { c.detached.Store(0) }
 
 // Detached starts the clock that Attached stops.
-func (c *Conn) Detached() { c.detached.Store(time.Now().UnixNano()) }
-
-// Take fills a batch with what waits, at most limit bytes but at least one
-// record. It returns false when there is nothing: then Wake will be called
-// when something comes. Only one pump may be between Take and Wrote.
-func (c *Conn) Take(b *Batch, limit int) bool { return c.out.take(b, limit) }
-
-// Wrote reports that the batch was written, or with an error that it was not.
-func (c *Conn) Wrote(b *Batch, err error) {
-	c.out.wrote(b)
-	c.out.tellDrained(c.g.opts.Limits().OutboxBytes)
-	books := &c.shard.books
-	books.queuedBytes.Add(-int64(b.bytes))
-	if err != nil {
-		books.dropped.Add(DropConnectionClosed, uint64(b.deliveries))
-		return
-	}
-	books.written.Add(uint64(b.deliveries))
-	books.bytesOut.Add(uint64(b.bytes))
-	c.lastWrite.Store(time.Now().UnixNano())
-}
+func (c *Conn) Detached() { c.detached.Store(c.g.now()) }
 
 // setProtocol is called by the reader before the connection opens.
 func (c *Conn) setProtocol(name string) {
@@ -264,31 +209,4 @@ func (c *Conn) setProtocol(name string) {
 			c.raw, c.lane = raw, laneFor(name, t.Framing())
 		}
 	}
-}
-
-// pings reports whether the gateway keeps this connection alive itself.
-func (c *Conn) pings(session Session) bool {
-	return c.transport.Name() != LongPolling && !session.Traits().Pings
-}
-
-// Names of the transports, as clients write them.
-const (
-	WebSockets       = "WebSockets"
-	ServerSentEvents = "ServerSentEvents"
-	LongPolling      = "LongPolling"
-)
-
-// closeRecord is the last record a client gets; before its handshake was
-// answered that is a handshake error (C67), if there is anything to say.
-func (c *Conn) closeRecord(cause Cause) []byte {
-	if cause.Told {
-		return nil
-	}
-	if !c.isOpen() {
-		if cause.Text == "" {
-			return nil // the client itself is leaving
-		}
-		return hubprotocol.AppendHandshakeResponse(nil, cause.Text)
-	}
-	return hubprotocol.AppendClose(nil, c.lane.protocol, cause.Text, cause.AllowReconnect)
 }

@@ -38,11 +38,12 @@ func (plainFraming) AppendFrames(dst []byte, records []gateway.OutRecord) []byte
 	return dst
 }
 
-func (s *socket) Name() string              { return gateway.WebSockets }
-func (s *socket) Abort(cause gateway.Cause) { s.net.Close() }
-func (s *socket) Raw() syscall.RawConn      { return s.raw }
-func (s *socket) Framing() gateway.Framing  { return s.framing }
-func (s *socket) Wake()                     { s.wg.Go(s.pump) }
+func (s *socket) Name() string                 { return gateway.WebSockets }
+func (s *socket) Abort(cause gateway.Cause)    { s.net.Close() }
+func (s *socket) Abilities() gateway.Abilities { return gateway.Abilities{} }
+func (s *socket) Raw() syscall.RawConn         { return s.raw }
+func (s *socket) Framing() gateway.Framing     { return s.framing }
+func (s *socket) Wake()                        { s.wg.Go(s.pump) }
 
 func (s *socket) pump() {
 	var b gateway.Batch

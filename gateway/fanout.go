@@ -120,7 +120,7 @@ func (f *fanout) toOne(c *Conn) {
 		return
 	}
 	f.pass.open = wr.deliveries
-	if c.raw == nil || !c.out.idle() {
+	if c.raw == nil || !c.idle() {
 		f.queue(c, wr.records)
 		return
 	}
@@ -141,7 +141,7 @@ func (f *fanout) written(c *Conn, bytes []byte, n int, err error, deliveries int
 		f.tally.written += deliveries
 		f.tally.bytes += n
 		c.lastWrite.Store(f.w.now)
-	case !c.out.leave(bytes[n:], deliveries):
+	case !c.leave(bytes[n:], deliveries):
 		f.tally.drop(DropConnectionClosed, deliveries)
 	default:
 		f.tally.queuedBytes += len(bytes) - n
@@ -153,7 +153,7 @@ func (f *fanout) written(c *Conn, bytes []byte, n int, err error, deliveries int
 func (f *fanout) queue(c *Conn, records []OutRecord) {
 	wake := false
 	for i, r := range records {
-		switch c.out.put(r, f.w.bound, f.spare) {
+		switch c.put(r, f.w, writerPump) {
 		case putOver:
 			f.pass.open = 0
 			f.tally.drop(DropSlowClient, countDeliveries(records[i:]))
@@ -187,7 +187,11 @@ func (f *fanout) collect(c *Conn) {
 		f.tally.drop(DropNoPayloadForProtocol, 1)
 		return
 	}
-	switch c.out.put(r, f.w.bound, f.spare) {
+	as := writerWorker
+	if c.raw == nil {
+		as = writerPump // flush wakes it
+	}
+	switch c.put(r, f.w, as) {
 	case putOver:
 		f.tally.dropRecord(r, DropSlowClient)
 		f.w.closeSlow(c)
@@ -219,7 +223,7 @@ func (f *fanout) flushOne(c *Conn) {
 		c.transport.Wake()
 		return
 	}
-	records := c.out.takeAll()
+	records := c.collected()
 	if len(records) == 0 { // the transport ended meanwhile
 		return
 	}
@@ -232,13 +236,10 @@ func (f *fanout) flushOne(c *Conn) {
 // writeTaken writes records that were taken from the outbox. They have left it, whatever
 // happens to them. Deliveries are those that bytes stand for.
 func (f *fanout) writeTaken(c *Conn, records []OutRecord) (bytes []byte, deliveries, n int, err error) {
-	all, size := f.pass.open, 0
-	for _, r := range records {
-		size += len(r.Bytes)
-	}
+	took := sumOf(records)
 	defer func() {
-		c.out.settle(size, all)
-		f.tally.queuedBytes -= size
+		c.settle(took)
+		f.tally.queuedBytes -= took.bytes
 	}()
 	bytes, faulty := f.join(c.lane.framing, records)
 	if faulty > 0 {

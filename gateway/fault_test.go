@@ -38,8 +38,9 @@ type gate struct {
 	once          sync.Once
 }
 
-func (g *gate) Name() string        { return gateway.WebSockets }
-func (g *gate) Abort(gateway.Cause) {}
+func (g *gate) Name() string                 { return gateway.WebSockets }
+func (g *gate) Abilities() gateway.Abilities { return gateway.Abilities{} }
+func (g *gate) Abort(gateway.Cause)          {}
 func (g *gate) Wake() {
 	g.once.Do(func() {
 		close(g.reached)
@@ -125,9 +126,10 @@ func TestAPanicAtOneReceiverEndsItsConnection(t *testing.T) {
 
 type faultyTransport struct{ conn *gateway.Conn }
 
-func (*faultyTransport) Name() string                { return gateway.WebSockets }
-func (*faultyTransport) Wake()                       { panic("no pump") }
-func (f *faultyTransport) Abort(cause gateway.Cause) { f.conn.Ended(cause) }
+func (*faultyTransport) Name() string                 { return gateway.WebSockets }
+func (*faultyTransport) Abilities() gateway.Abilities { return gateway.Abilities{} }
+func (*faultyTransport) Wake()                        { panic("no pump") }
+func (f *faultyTransport) Abort(cause gateway.Cause)  { f.conn.Ended(cause) }
 
 // Senders and clients of both protocols, direct writes, clients that do not read and small
 // outboxes: at rest nothing waits and the books agree.

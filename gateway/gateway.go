@@ -32,6 +32,10 @@ type Options struct {
 	UserGroups UserGroups
 	// Logger receives one line per opened and closed connection; nil discards.
 	Logger *slog.Logger
+	// Now is the wall clock, which decides only what tokens and memberships with an
+	// end say. Nil means time.Now. Every other time is measured from the start of
+	// the gateway, so that setting the clock ends nothing.
+	Now func() time.Time
 	// Workers is the number of fan-out workers; 0 means one per CPU.
 	Workers int
 }
@@ -45,6 +49,10 @@ type Gateway struct {
 	next    atomic.Uint32 // spreads connections over workers
 	counters
 
+	// began is a second before the start; see now.
+	began time.Time
+	// crowded wakes the sweeper when readers hold too much.
+	crowded  chan struct{}
 	draining atomic.Bool
 	stop     chan struct{}
 	wg       sync.WaitGroup
@@ -58,6 +66,8 @@ type counters struct {
 	panics atomic.Uint64
 	// backlog is the bytes of sends that wait for the workers.
 	backlog atomic.Int64
+	// unfinished is the bytes of records that have not ended.
+	unfinished atomic.Int64
 }
 
 // New starts a node's workers and joins its backplane. Close ends them.
@@ -72,13 +82,17 @@ func New(opts Options) (*Gateway, error) {
 	if opts.Workers <= 0 {
 		opts.Workers = runtime.GOMAXPROCS(0)
 	}
+	if opts.Now == nil {
+		opts.Now = time.Now
+	}
 	if opts.Logger == nil {
 		opts.Logger = slog.New(slog.DiscardHandler)
 	}
 	if opts.UserGroups == nil {
 		opts.UserGroups = noUserGroups{}
 	}
-	g := &Gateway{opts: opts, stop: make(chan struct{})}
+	g := &Gateway{opts: opts, stop: make(chan struct{}), crowded: make(chan struct{}, 1)}
+	g.began = time.Now().Add(-time.Second)
 	g.closed = counts.New(closeReasonList)
 	g.conns.init()
 	g.hubs.init(g)
@@ -99,6 +113,10 @@ func New(opts Options) (*Gateway, error) {
 	return g, nil
 }
 
+// now is the one clock of deadlines: nanoseconds since a second before the
+// start, so that 0 is never a time. It only goes forward.
+func (g *Gateway) now() int64 { return int64(time.Since(g.began)) }
+
 // Name returns the node's tag.
 func (g *Gateway) Name() string { return g.opts.Node }
 
@@ -109,7 +127,7 @@ func (g *Gateway) Close() {
 	if g.leave != nil {
 		g.leave()
 	}
-	g.conns.each(func(c *Conn) { c.abort(Cause{Reason: CloseServiceReload, AllowReconnect: true}) })
+	g.conns.each(func(c *Conn) { c.cutOff(Cause{Reason: CloseServiceReload, AllowReconnect: true}) })
 	close(g.stop)
 	g.stopWorkers()
 }
@@ -128,6 +146,8 @@ func (g *Gateway) Draining() bool { return g.draining.Load() }
 // while draining: clients that all reconnect at once would only move the load.
 const drainStep = 100 * time.Millisecond
 
+var reloadCause = Cause{Reason: CloseServiceReload, Text: "Service reloading, try reconnecting.", AllowReconnect: true}
+
 // Drain refuses new clients and closes the others with ServiceReload and
 // allowReconnect, spread over at most half of the time ctx leaves (ten seconds
 // if it has no deadline). A client that the application still has to answer
@@ -143,7 +163,6 @@ func (g *Gateway) Drain(ctx context.Context) error {
 	var all []*Conn
 	g.conns.each(func(c *Conn) { all = append(all, c) })
 	portion := max(50, len(all)/max(1, int(spread/drainStep)))
-	cause := Cause{Reason: CloseServiceReload, Text: "Service reloading, try reconnecting.", AllowReconnect: true}
 	tick := time.NewTicker(drainStep)
 	defer tick.Stop()
 	patience := time.Now().Add(spread)
@@ -155,7 +174,7 @@ func (g *Gateway) Drain(ctx context.Context) error {
 				waiting = append(waiting, c)
 				continue
 			}
-			c.Close(cause)
+			c.Close(reloadCause)
 		}
 		all = append(all[n:], waiting...)
 		if len(all) == 0 && g.conns.count() == 0 {
@@ -164,7 +183,7 @@ func (g *Gateway) Drain(ctx context.Context) error {
 		select {
 		case <-tick.C:
 		case <-ctx.Done():
-			g.conns.each(func(c *Conn) { c.abort(cause) })
+			g.conns.each(func(c *Conn) { c.cutOff(reloadCause) })
 			return ctx.Err()
 		}
 	}

@@ -17,10 +17,11 @@ type hub struct {
 	groups groupTable
 	users  userTable
 	live   atomic.Int64 // connections, those before their handshake included
-	// emptySince is when the last connection left, unix nanoseconds; guarded by hubTable.mu.
+	// emptySince is when the last connection left, in the gateway's nanoseconds; guarded by hubTable.mu.
 	emptySince int64
-	// overSince is when the bytes that wait passed the hub's bound; owned by the sweeper.
-	overSince time.Time
+	// overSince is when the bytes that wait passed the hub's bound, 0 if they
+	// have not; owned by the sweeper.
+	overSince int64
 }
 
 // hubShard is the part of a hub that one worker owns.
@@ -101,7 +102,7 @@ func (t *hubTable) release(h *hub) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if h.live.Add(-1) == 0 {
-		h.emptySince = time.Now().UnixNano()
+		h.emptySince = t.g.now()
 	}
 }
 
@@ -125,7 +126,7 @@ func (t *hubTable) longestEmpty() *hub {
 			longest = h
 		}
 	}
-	if longest == nil || time.Now().UnixNano()-longest.emptySince < int64(emptyHubRest) {
+	if longest == nil || t.g.now()-longest.emptySince < int64(emptyHubRest) {
 		return nil
 	}
 	return longest
@@ -138,11 +139,11 @@ func (t *hubTable) forget(h *hub) {
 }
 
 // forgetEmpty removes hubs that have been without connections for a while.
-func (t *hubTable) forgetEmpty(now time.Time) {
+func (t *hubTable) forgetEmpty(now int64) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	for _, h := range t.hubs {
-		if h.live.Load() == 0 && now.UnixNano()-h.emptySince > int64(EmptyHubLife) {
+		if h.live.Load() == 0 && now-h.emptySince > int64(EmptyHubLife) {
 			t.forget(h)
 		}
 	}

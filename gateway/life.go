@@ -1,271 +1,158 @@
 package gateway
 
 import (
-	"time"
-
-	"github.com/hubgate/hubgate/hubprotocol"
+	"sync/atomic"
 )
 
-// announceOp makes the connection a receiver. What is sent to it is held until
-// openOp.
-type announceOp struct {
-	conn     *Conn
-	standing []pinnedGroup
+// state is where a connection is in its life. The table says what each state
+// permits; step is the only function that changes it.
+//
+//	state      entered when                          records for the client      client read  id
+//	attached   Attach made it                        only frames of the          yes          alive
+//	                                                 transport, which leave
+//	announced  its session knows it (Announce)       held                        yes          alive
+//	answering  Open was called; the answer is on     held                        yes          alive
+//	           its way through the worker's queue
+//	open       the worker came to the answer         leave, behind the answer    yes          alive
+//	closing    the worker came to a Close            those before leave, then    no           dead
+//	                                                 a Close record
+//	closed     the transport took the Close record   none                        no           dead
+//	cut        it is ended at once                   what waited is given up     no           dead
+//	gone       its transport has ended               what waited is given up     no           dead
+//
+// A connection only ever goes down this table. It has a cause from the moment an
+// end is asked for, which may be before the worker comes to it: then nothing
+// more is read, while what was sent before still leaves. The first cause counts.
+//
+// A transport that may be replaced under a connection, or a connection that waits
+// for its client to come back, is a further line here: it says what is held and
+// whether the id lives, and everything else asks that.
+type state uint32
+
+const (
+	attached state = iota
+	announced
+	answering
+	open
+	closing
+	closed
+	cut
+	gone
+)
+
+// permission is one thing that a state permits.
+type permission uint8
+
+const (
+	// mayPut: records may be queued for the client.
+	mayPut permission = 1 << iota
+	// mayHear: it may be among the receivers of its hub.
+	mayHear
+	// holds: what is queued waits for the handshake answer.
+	holds
+	// mayTake: the transport may take what is queued and not held.
+	mayTake
+	// idAlive: the end has not been decided, and commands find the connection.
+	idAlive
+)
+
+var permissions = [...]permission{
+	attached:  mayPut | mayTake | idAlive,
+	announced: mayPut | mayTake | idAlive | mayHear | holds,
+	answering: mayPut | mayTake | idAlive | mayHear | holds,
+	open:      mayPut | mayTake | idAlive | mayHear,
+	closing:   mayTake,
+	closed:    0,
+	cut:       0,
+	gone:      0,
 }
 
-// openOp sends the handshake answer, and behind it what was held.
-type openOp struct {
-	conn   *Conn
-	answer []byte
+func (s state) may(p permission) bool { return permissions[s]&p != 0 }
+
+// follows lists from which states each state can be entered.
+var follows = [...][]state{
+	attached:  {},
+	announced: {attached},
+	answering: {announced},
+	open:      {answering},
+	closing:   {attached, announced, answering, open},
+	closed:    {closing},
+	cut:       {attached, announced, answering, open, closing, closed},
+	gone:      {attached, announced, answering, open, closing, closed, cut},
 }
 
-// pinnedGroup is a membership of the user that the connection starts with.
-type pinnedGroup struct {
-	group      *group
-	membership Membership
+// life is a connection's state, why it ends, and what its session knows of that.
+// It is guarded by Conn.mu; the state alone may be read without.
+type life struct {
+	current atomic.Uint32
+	turn    turn
+	// since is when the present state began, in the gateway's nanoseconds. Until
+	// the handshake is answered it is when the connection was attached.
+	since int64
+	cause *Cause
+	// session and speaker are written by the reader alone, which therefore reads
+	// them without the lock.
+	session Session
+	speaker Speaker
+	// resume exists while the reader waits for the session to take a record.
+	resume chan struct{}
 }
 
-func (o *announceOp) apply(w *worker) {
-	c := o.conn
-	over := !c.out.hold()
-	if !over {
-		c.slot = int32(len(c.shard.conns))
-		c.shard.conns = append(c.shard.conns, c)
-	}
-	for _, s := range o.standing {
-		if !over {
-			w.join(c, s.group, s.membership)
+// turn is where the session is. Its Closed must not overtake what the reader is
+// telling it: whoever finds the reader inside leaves the telling to it.
+type turn uint8
+
+const (
+	outside turn = iota
+	inside       // the reader is in a method of the session or of the Backend
+	told         // Closed was called, or is about to be
+)
+
+func (l *life) state() state { return state(l.current.Load()) }
+
+// step enters the state if that may follow the present one.
+func (l *life) step(to state, now int64) bool {
+	from := l.state()
+	for _, s := range follows[to] {
+		if s == from {
+			l.current.Store(uint32(to))
+			if to >= open && to != closed { // the Close record's time counts for closed too
+				l.since = now
+			}
+			return true
 		}
-		c.hub.groups.unpin(s.group, w.index)
 	}
+	return false
 }
 
-func (o *openOp) apply(w *worker) {
-	c := o.conn
-	switch c.out.release() {
-	case releasedEmpty:
-		op := &sendOp{to: c.alone(), one: OutRecord{Bytes: o.answer, control: true}}
-		op.apply(w)
-	case releasedHeld:
-		c.out.putFirst(OutRecord{Bytes: o.answer, control: true})
-		c.shard.books.queuedBytes.Add(int64(len(o.answer)))
-		c.transport.Wake()
-	}
-}
-
-// leaveHub takes the connection out of everything that finds receivers.
-func (w *worker) leaveHub(c *Conn) {
-	if c.slot >= 0 {
-		conns := c.shard.conns
-		last := conns[len(conns)-1]
-		conns[c.slot], last.slot = last, c.slot
-		conns[len(conns)-1] = nil
-		c.shard.conns, c.slot = conns[:len(conns)-1], -1
-	}
-	c.leaveAll()
-	if c.id.User != "" {
-		c.hub.users.remove(c)
-	}
-}
-
-// closeOp ends one connection in order with what was sent to it before.
-type closeOp struct {
-	conn  *Conn
-	cause Cause
-}
-
-func (o *closeOp) apply(w *worker) {
-	if o.conn.closesTooEarly() {
-		// It hears nothing more from now on, only its Close record waits.
-		w.leaveHub(o.conn)
-		w.early = append(w.early, o)
-		w.earlyCount.Store(int32(len(w.early)))
-		return
-	}
-	w.beginClose(o.conn, o.cause)
-}
-
-// earlyClose is how long after its handshake a client on Server-Sent Events
-// can be sent a Close record. The JavaScript clients are then still waiting for
-// the answer to their first POST, in another request: a Close record that
-// overtakes it leaves them connected for ever.
-const earlyClose = time.Second
-
-func (c *Conn) closesTooEarly() bool {
-	opened := c.openedAt.Load()
-	return opened != 0 && c.transport.Name() == ServerSentEvents && time.Now().UnixNano()-opened < int64(earlyClose)
-}
-
-// earlyOp tries closes again that came too early.
-type earlyOp struct{}
-
-func (earlyOp) apply(w *worker) {
-	again := w.early
-	w.early = nil
-	for _, o := range again {
-		o.apply(w)
-	}
-	w.earlyCount.Store(int32(len(w.early)))
-}
-
-// beginClose makes the connection's last record the Close record. Its id is
-// dead from here on (C96).
-func (w *worker) beginClose(c *Conn, cause Cause) {
-	if !c.decide(cause) {
-		return
-	}
-	cause = *c.CloseRequested()
-	c.g.conns.kill(c)
-	w.leaveHub(c)
-	if c.out.release() == releasedHeld {
-		// Nothing may come before a handshake error, and nothing makes sense behind it.
-		deliveries, bytes := c.out.discard(false)
-		c.shard.lose(DropConnectionClosed, deliveries, bytes)
-		c.out.unclaim()
-	}
-	record := c.closeRecord(cause)
-	queued, wake := c.out.finish(record, cause)
-	if queued {
-		c.shard.books.queuedBytes.Add(int64(len(record)))
-	}
-	if wake {
-		c.transport.Wake()
-	}
-}
-
-// closeSlow ends a client that is over its bound. What waits for it is given
-// up; it is told why only if no write is in the middle of something.
-func (w *worker) closeSlow(c *Conn) {
-	cause := Cause{Reason: CloseSlowClient, Text: "The client reads too slowly: too many bytes are waiting for it.", AllowReconnect: true}
-	deliveries, bytes := c.out.discard(true)
-	c.shard.lose(DropSlowClient, deliveries, bytes)
-	c.decide(cause)
-	c.g.conns.kill(c)
-	c.transport.Abort(cause)
-}
-
-// removeOp forgets a connection whose transport has ended.
-type removeOp struct{ conn *Conn }
-
-func (o *removeOp) apply(w *worker) {
-	c := o.conn
-	w.leaveHub(c)
-	why := DropConnectionClosed
-	if cause := c.CloseRequested(); cause != nil && cause.Reason == CloseSlowClient {
-		why = DropSlowClient
-	}
-	deliveries, bytes := c.out.discard(true)
-	c.shard.lose(why, deliveries, bytes)
-	c.g.hubs.release(c.hub)
-}
-
-// ask remembers the first cause that Close was called with.
-func (l *lifeCycle) ask(cause Cause) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	if l.asked == nil {
-		l.asked = &cause
-	}
-}
-
-// decide settles the cause of the end; false if one was settled before. A
-// cause that was asked for earlier goes before the given one: a client that
-// says goodbye and cuts the connection has left in order.
-func (c *Conn) decide(cause Cause) bool {
-	c.life.mu.Lock()
-	defer c.life.mu.Unlock()
-	if c.life.cause != nil {
+// ask settles the cause of the end and wakes a reader that waits for its
+// session: there is nothing to wait for any more. False if a cause was given before.
+func (l *life) ask(cause Cause) bool {
+	if l.cause != nil {
 		return false
 	}
-	if c.life.asked != nil {
-		cause = *c.life.asked
-	}
-	c.life.cause = &cause
-	c.closing.Store(time.Now().UnixNano())
+	l.cause = &cause
+	l.wake()
 	return true
 }
 
-// pending reports whether the application still has to answer the client.
-func (c *Conn) pending() bool {
-	p, ok := c.openSession().(Pending)
-	return ok && p.Pending()
-}
-
-// abort ends the transport at once.
-func (c *Conn) abort(cause Cause) {
-	c.decide(cause)
-	c.g.conns.kill(c)
-	c.transport.Abort(cause)
-}
-
-// Ended says that the transport is gone. The first cause counts: the one the
-// connection was closed with, if it was. Ended tells the session and must not
-// be called with locks the session may need. Calls after the first do nothing.
-func (c *Conn) Ended(cause Cause) {
-	c.decide(cause)
-	c.life.mu.Lock()
-	if c.life.ended {
-		c.life.mu.Unlock()
-		return
+func (l *life) wake() {
+	if l.resume != nil {
+		select {
+		case l.resume <- struct{}{}:
+		default:
+		}
 	}
-	c.life.ended = true
-	c.life.mu.Unlock()
-
-	c.reader.wake()
-	c.g.conns.remove(c)
-	c.shard.worker.queue.push(&removeOp{conn: c})
-	final := *c.CloseRequested()
-	c.g.closed.Add(final.Reason, 1)
-	c.Logger().Info("connection closed", "reason", string(final.Reason), "text", final.Text,
-		"transport", c.transport.Name(), "lasted", time.Duration(time.Now().UnixNano()-c.created).Round(time.Millisecond))
-	c.tellEnd()
 }
 
-// tellEnd tells the session of the end, once, and not while the reader is in it.
-func (c *Conn) tellEnd() {
-	c.life.mu.Lock()
-	s := c.life.session
-	if s == nil || c.life.busy || c.life.told || !c.life.ended {
-		c.life.mu.Unlock()
-		return
-	}
-	c.life.told = true
-	cause := *c.life.cause
-	c.life.mu.Unlock()
-	s.Closed(cause)
-}
-
-// enterSession keeps the session's Closed away until leaveSession.
-func (c *Conn) enterSession() bool {
-	c.life.mu.Lock()
-	defer c.life.mu.Unlock()
-	if c.life.ended {
+// tellEnd reports whether the caller has to call the session's Closed: the
+// transport is gone, the reader is not inside, and nobody has.
+func (l *life) tellEnd() bool {
+	if l.state() != gone || l.session == nil || l.turn != outside {
 		return false
 	}
-	c.life.busy = true
+	l.turn = told
 	return true
-}
-
-func (c *Conn) leaveSession() {
-	c.life.mu.Lock()
-	c.life.busy = false
-	ended := c.life.ended
-	c.life.mu.Unlock()
-	if ended {
-		c.tellEnd()
-	}
-}
-
-// Open sends the handshake answer and lets multicast reach the client behind
-// it. The gateway does it itself unless the session's traits say that the
-// session answers. Calls after the first do nothing.
-func (c *Conn) Open(answer []byte) {
-	c.Announce()
-	if !c.openedAt.CompareAndSwap(0, time.Now().UnixNano()) {
-		return
-	}
-	c.shard.worker.queue.push(&openOp{conn: c, answer: answer})
-	c.Logger().Info("connection opened", "transport", c.transport.Name(), "protocol", c.Protocol(), "remote", c.id.RemoteAddr)
 }
 
 // Announce makes the client a receiver before its handshake is answered: what is
@@ -274,7 +161,7 @@ func (c *Conn) Open(answer []byte) {
 // client earlier than the client knows of it calls it first (H37). Calls after
 // the first do nothing.
 func (c *Conn) Announce() {
-	if !c.announced.CompareAndSwap(false, true) {
+	if !c.step(announced) {
 		return
 	}
 	var standing []pinnedGroup
@@ -288,8 +175,118 @@ func (c *Conn) Announce() {
 	c.dropRevoked(standing)
 }
 
-// pingRecords are shared by all connections.
-var pingRecords = map[string][]byte{
-	hubprotocol.JSON:        hubprotocol.AppendPing(nil, hubprotocol.JSON),
-	hubprotocol.MessagePack: hubprotocol.AppendPing(nil, hubprotocol.MessagePack),
+// Open sends the handshake answer and lets multicast reach the client behind
+// it. The gateway does it itself where it speaks the hub protocol with the
+// client; see Speaker. Calls after the first do nothing.
+func (c *Conn) Open(answer []byte) {
+	c.Announce()
+	if !c.step(answering) {
+		return
+	}
+	c.shard.worker.queue.push(&openOp{conn: c, answer: answer})
+	c.Logger().Info("connection opened", "transport", c.transport.Name(), "protocol", c.Protocol(), "remote", c.id.RemoteAddr)
+}
+
+// Close ends the connection: what is queued is delivered, then a Close record,
+// then the transport ends. Nothing more is read. The first cause counts.
+func (c *Conn) Close(cause Cause) {
+	c.mu.Lock()
+	first := c.life.ask(cause)
+	c.mu.Unlock()
+	if first {
+		c.shard.worker.queue.push(&closeOp{conn: c, cause: cause})
+	}
+}
+
+// cutOff ends the transport at once; what waits is given up. It may be called
+// from any goroutine, and again.
+func (c *Conn) cutOff(cause Cause) {
+	c.mu.Lock()
+	c.life.step(cut, c.g.now())
+	c.life.ask(cause)
+	cause = *c.life.cause
+	c.out.tellDrained()
+	c.mu.Unlock()
+	c.transport.Abort(cause)
+}
+
+// Ended says that the transport is gone. The first cause counts: the one the
+// connection was closed with, if it was. Ended tells the session and must not
+// be called with locks the session may need. Calls after the first do nothing.
+func (c *Conn) Ended(cause Cause) {
+	c.mu.Lock()
+	if !c.life.step(gone, c.g.now()) {
+		c.mu.Unlock()
+		return
+	}
+	c.life.ask(cause)
+	cause = *c.life.cause
+	c.out.tellDrained()
+	c.g.unfinished.Add(-c.reader.unfinished.size)
+	c.reader.unfinished.size = 0
+	session, tell := c.life.session, c.life.tellEnd()
+	c.mu.Unlock()
+
+	c.g.conns.remove(c)
+	c.shard.worker.queue.push(&removeOp{conn: c})
+	c.g.closed.Add(cause.Reason, 1)
+	c.Logger().Info("connection closed", "reason", string(cause.Reason), "text", cause.Text, "transport", c.transport.Name())
+	if tell {
+		session.Closed(cause)
+	}
+}
+
+// CloseRequested returns the cause of the end once one was asked for, else nil.
+func (c *Conn) CloseRequested() *Cause {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.life.cause
+}
+
+// Resume tells a reader that waits for its session to try again.
+func (c *Conn) Resume() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.life.wake()
+}
+
+// Session returns what the Backend made of the connection, nil before its handshake.
+func (c *Conn) Session() Session {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.life.session
+}
+
+func (c *Conn) step(to state) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.life.step(to, c.g.now())
+}
+
+// enterSession keeps the session's Closed away until leaveSession. It returns
+// the cause instead if the connection is ending.
+func (c *Conn) enterSession() error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.life.cause != nil {
+		return *c.life.cause
+	}
+	c.life.turn = inside
+	return nil
+}
+
+func (c *Conn) leaveSession() {
+	c.mu.Lock()
+	c.life.turn = outside
+	session, cause, tell := c.life.session, c.life.cause, c.life.tellEnd()
+	c.mu.Unlock()
+	if tell {
+		session.Closed(*cause)
+	}
+}
+
+// pending reports whether the application still has to answer the client.
+func (c *Conn) pending() bool {
+	p, ok := c.Session().(Pending)
+	return ok && p.Pending()
 }

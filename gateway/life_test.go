@@ -181,7 +181,7 @@ func TestClose(t *testing.T) {
 			step(t, "an ended id is remembered as long as its token opens connections", func() {
 				_, err := gatewaytest.TryConnect(t, n.Gateway, gatewaytest.Options{ID: "1", Hub: "chat"})
 				require.ErrorIs(t, err, gateway.ErrConnectionEnded)
-				time.Sleep(17 * time.Second)
+				time.Sleep(35 * time.Second) // ids are forgotten stripe by stripe
 				_, ended := n.Lookup("1")
 				require.False(t, ended)
 			})
@@ -254,7 +254,9 @@ func TestEarlyCloseOnServerSentEvents(t *testing.T) {
 		n.send("secret", all())
 		synctest.Wait()
 		require.Equal(t, []string{"{}\x1e"}, c.Got(), "nothing follows the handshake answer at once, and nothing is heard")
-		require.NoError(t, c.Conn.Feed([]byte("{\"type\":6}\x1e")), "the first POST still finds its connection")
+		_, dead := n.Lookup("1")
+		require.False(t, dead, "the first POST still finds its connection")
+		require.Error(t, c.Conn.Feed([]byte("{\"type\":1,\"target\":\"x\",\"arguments\":[]}\x1e")), "what it carries has no effect")
 		time.Sleep(3 * time.Second)
 		require.Equal(t, "go away", c.WantEnd(t.Context()).Text)
 		require.Equal(t, "{\"type\":7,\"error\":\"go away\"}\x1e", c.Got()[1])
@@ -265,7 +267,7 @@ func TestEarlyCloseOnServerSentEvents(t *testing.T) {
 func TestASessionMayAnswerTheHandshake(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		n := start(t, func(_ *gateway.Options, n *node) {
-			n.backend.Traits = gateway.Traits{AnswersHandshake: true, Pings: true, RawRecords: true}
+			n.backend.Speaker = gateway.ApplicationSpeaks
 		})
 		c := n.connect("1", "ann")
 		n.send("too early", all())
@@ -325,7 +327,7 @@ func TestGoodbyeThenEndOfFileIsAnOrdinaryEnd(t *testing.T) {
 func TestWhatIsSentBeforeTheHandshakeAnswerWaitsForIt(t *testing.T) {
 	begin := func(t *testing.T) (*node, *gatewaytest.Client) {
 		n := start(t, func(_ *gateway.Options, n *node) {
-			n.backend.Traits = gateway.Traits{AnswersHandshake: true, Pings: true, RawRecords: true}
+			n.backend.Speaker = gateway.ApplicationSpeaks
 			n.backend.Refuse = func(c *gateway.Conn) error { c.Announce(); return nil }
 		})
 		c := n.connect("1", "ann")

@@ -13,6 +13,9 @@ type Limits struct {
 	MaxGroups int
 	// HandshakeBytes and MessageBytes bound what one record of a client may take.
 	HandshakeBytes, MessageBytes int
+	// UnfinishedBytes bounds what records that have not ended take on the node;
+	// over it the clients that hold most are closed (D20). 0 means no bound.
+	UnfinishedBytes int
 	Queues
 	Periods
 }
@@ -27,9 +30,6 @@ type Queues struct {
 	HubQueuedBytes, QueuedBytes int
 }
 
-// OverPatience is how long what waits for a client may be over its soft bound (D17).
-const OverPatience = 30 * time.Second
-
 // Periods are the times of the client protocol.
 type Periods struct {
 	// KeepAlive is the silence after which the gateway pings, Timeout the
@@ -37,8 +37,6 @@ type Periods struct {
 	KeepAlive, Timeout time.Duration
 	// Handshake is how long a client may take for its handshake request (C65).
 	Handshake time.Duration
-	// Send is how long a client may take no byte while bytes wait (D12).
-	Send time.Duration
 	// Detached is how long a long-polling client may stay without a poll (C58).
 	Detached time.Duration
 }
@@ -51,7 +49,7 @@ func DefaultLimits() Limits {
 		Queues: Queues{OutboxBytes: 1 << 20, OutboxMaxBytes: 64 << 20, HubQueuedBytes: 256 << 20},
 		Periods: Periods{
 			KeepAlive: 15 * time.Second, Timeout: 30 * time.Second, Handshake: 15 * time.Second,
-			Send: 10 * time.Second, Detached: 15 * time.Second,
+			Detached: 15 * time.Second,
 		},
 	}
 }

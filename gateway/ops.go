@@ -59,14 +59,14 @@ type frameOp struct {
 
 func (o *frameOp) apply(w *worker) {
 	c := o.conn
-	switch c.out.put(o.frame, w.bound, w.fan.spare) {
+	switch c.put(o.frame, w, writerPump) {
 	case putOver:
 		w.closeSlow(c)
 		return
 	case putGone:
 		return
 	case putClaimed:
-		c.transport.Wake()
+		defer c.transport.Wake() // when it is counted
 	}
 	c.shard.books.queuedBytes.Add(int64(len(o.frame.Bytes)))
 }

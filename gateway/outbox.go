@@ -1,53 +1,299 @@
 package gateway
 
-import (
-	"slices"
-	"sync"
-)
+import "slices"
 
 // outbox is what waits for one client. Only the connection's worker puts
-// records in; whoever has the claim takes them out. Idle, it holds no memory.
+// records in. Idle, it holds no memory. It is guarded by Conn.mu; what of it may
+// leave depends on the connection's state.
 type outbox struct {
-	mu sync.Mutex
+	writer writer
 	// records wait to be taken.
 	records []OutRecord
 	// tail is what a direct write left of its bytes.
 	tail []byte
-	// bytes and waiting (deliveries) count records, tail and what a pump has
-	// taken and not reported yet.
-	bytes, waiting int
-	// holding: nothing may be taken yet, the handshake answer comes first.
-	holding bool
-	// claimed: the transport's pump has been woken, or the worker is about to write.
-	claimed bool
-	// end is decided: nothing more is put in, and after the last record the transport ends.
-	end *Cause
-	// endTaken: the pump has been told of the end.
-	endTaken bool
-	// gone: the transport has ended.
-	gone bool
-	// over is since when bytes is over the soft bound, 0 if it is not.
+	// queued counts records, tail and what a writer has taken and not reported yet.
+	queued waiting
+	// over is since when more bytes wait than the soft bound, 0 if fewer do, in the
+	// gateway's nanoseconds.
 	over int64
-	// drained exists while somebody waits for bytes to come below the bound.
+	// drained exists while somebody waits for the bytes to come below the bound.
 	drained chan struct{}
+}
+
+// writer is who writes to the client's transport. There is one at a time.
+//
+//	writer      begins                                    ends
+//	writerNone  nothing waits that may leave
+//	worker      put on an idle socket of a worker that    settle: it has written; what the
+//	            writes itself                             socket did not take is the pump's
+//	pump        whoever finds writerNone wakes it         Take finds nothing
+//
+// A pump may be inside its socket for as long as it is the writer, whatever has
+// become of the records: nothing but its own Take ends its turn.
+type writer uint8
+
+const (
+	writerNone writer = iota
+	writerWorker
+	writerPump
+)
+
+// waiting is what waits for a client.
+type waiting struct {
+	bytes, deliveries int
+}
+
+// claim makes w the writer if nobody is and reports whether it did.
+func (o *outbox) claim(w writer) bool {
+	if o.writer != writerNone {
+		return false
+	}
+	o.writer = w
+	return true
+}
+
+// empty reports whether nothing waits to be taken.
+func (o *outbox) empty() bool { return len(o.records) == 0 && o.tail == nil }
+
+// append counts a record and puts it behind the others.
+func (o *outbox) append(r OutRecord) {
+	o.count(r)
+	o.records = append(o.records, r)
+}
+
+// putFirst puts a record in front of those that were held; frames of the
+// transport's own that came before them stay first.
+func (o *outbox) putFirst(r OutRecord) {
+	o.count(r)
+	o.records = slices.Insert(o.records, o.framed(), r)
+}
+
+func (o *outbox) count(r OutRecord) {
+	o.queued.bytes += len(r.Bytes)
+	if !r.control {
+		o.queued.deliveries++
+	}
+}
+
+// framed is how many frames of the transport's own are in front.
+func (o *outbox) framed() int {
+	n := slices.IndexFunc(o.records, func(r OutRecord) bool { return !r.framed })
+	if n < 0 {
+		return len(o.records)
+	}
+	return n
+}
+
+// dropHeld gives up what was held for the handshake answer.
+func (o *outbox) dropHeld() (lost waiting) {
+	keep := o.framed()
+	lost = sumOf(o.records[keep:])
+	o.records = slices.Delete(o.records, keep, len(o.records))
+	o.sub(lost)
+	return lost
+}
+
+// giveUp empties the outbox and says what was lost. What a writer has taken is
+// reported by that writer.
+func (o *outbox) giveUp() (lost waiting) {
+	lost = sumOf(o.records)
+	if o.tail != nil {
+		// A tail stands for deliveries that no record stands for any more, and
+		// while there is one nothing is taken.
+		lost.bytes += len(o.tail)
+		lost.deliveries = o.queued.deliveries
+	}
+	o.records, o.tail = nil, nil
+	o.sub(lost)
+	return lost
+}
+
+func (o *outbox) sub(w waiting) {
+	o.queued.bytes -= w.bytes
+	o.queued.deliveries -= w.deliveries
+}
+
+func (o *outbox) tellDrained() {
+	if o.drained != nil {
+		close(o.drained)
+		o.drained = nil
+	}
+}
+
+// putResult is what became of a put.
+type putResult uint8
+
+const (
+	// putQueued: somebody is already writing, or will when the handshake is answered.
+	putQueued putResult = iota
+	// putClaimed: the caller has to see to it that the writer it named writes.
+	putClaimed
+	// putOver: the client is over its bound.
+	putOver
+	// putGone: nothing more is accepted.
+	putGone
+)
+
+// put appends a record for the client unless that exceeds the bound. An empty
+// outbox takes a record of any size (D12). as is who writes if nobody does.
+// Called by the connection's worker only.
+func (c *Conn) put(r OutRecord, w *worker, as writer) putResult {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	o, s := &c.out, c.life.state()
+	switch {
+	case !s.may(mayPut):
+		return putGone
+	case o.queued.bytes > 0 && o.queued.bytes+len(r.Bytes) > w.bound:
+		return putOver
+	}
+	if o.records == nil {
+		o.records = w.fan.spare()
+	}
+	o.append(r)
+	if s.may(holds) && !(r.framed && o.framed() == len(o.records)) {
+		return putQueued
+	}
+	if o.claim(as) {
+		return putClaimed
+	}
+	return putQueued
+}
+
+// idle reports whether a worker may write to the client past the outbox. Only
+// the worker makes anybody a writer, so the answer stays true until the worker
+// itself changes it, or until the connection ends, which a write notices by its
+// error.
+func (c *Conn) idle() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.life.state() == open && c.out.writer == writerNone
+}
+
+// collected hands the worker what it has put since it became the writer.
+func (c *Conn) collected() []OutRecord {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.out.writer != writerWorker {
+		return nil
+	}
+	records := c.out.records
+	c.out.records = nil
+	if len(records) == 0 { // given up meanwhile
+		c.out.writer = writerNone
+	}
+	return records
+}
+
+// settle ends the worker's turn: what it took has left the outbox.
+func (c *Conn) settle(took waiting) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.out.sub(took)
+	c.out.writer = writerNone
+}
+
+// leave puts back what a socket did not take of a direct write and makes the
+// pump the writer; false if the connection has ended.
+func (c *Conn) leave(left []byte, deliveries int) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if !c.life.state().may(mayTake) {
+		return false
+	}
+	o := &c.out
+	o.tail = append([]byte(nil), left...)
+	o.queued.bytes += len(left)
+	o.queued.deliveries += deliveries
+	o.writer = writerPump
+	return true
+}
+
+// Take fills a batch with what waits, at most limit bytes but at least one
+// record. It returns false when there is nothing: then Wake will be called
+// when something comes. Only one pump may be between Take and Wrote.
+func (c *Conn) Take(b *Batch, limit int) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	b.reset()
+	o, s := &c.out, c.life.state()
+	ready := len(o.records)
+	if s.may(holds) {
+		ready = o.framed()
+	}
+	switch {
+	case o.writer == writerWorker:
+		return false
+	case !s.may(mayTake), ready == 0 && o.tail == nil && s != closing:
+		o.writer = writerNone
+		return false
+	}
+	o.writer = writerPump
+	o.fill(b, ready, limit)
+	if s == closing && o.empty() {
+		c.life.step(closed, 0)
+		b.End = c.life.cause
+	}
+	return true
+}
+
+func (o *outbox) fill(b *Batch, ready, limit int) {
+	if o.tail != nil {
+		// Its deliveries are those that no record stands for any more.
+		b.Tail, o.tail = o.tail, nil
+		b.taken = waiting{len(b.Tail), o.queued.deliveries - sumOf(o.records).deliveries}
+	}
+	n := 0
+	for n < ready && (b.Empty() || b.taken.bytes+len(o.records[n].Bytes) <= limit) {
+		r := o.records[n]
+		b.Records = append(b.Records, r)
+		b.taken.bytes += len(r.Bytes)
+		if !r.control {
+			b.taken.deliveries++
+		}
+		n++
+	}
+	if o.records = o.records[n:]; len(o.records) == 0 {
+		o.records = nil
+	}
+}
+
+// Wrote reports that the batch was written, or with an error that it was not.
+func (c *Conn) Wrote(b *Batch, err error) {
+	bound := c.g.opts.Limits().OutboxBytes
+	c.mu.Lock()
+	c.out.sub(b.taken)
+	if c.out.queued.bytes <= bound {
+		// Whoever waited for that fills the outbox again at once, so that the
+		// sweeper may never see it below: it is noted here that the client reads.
+		c.out.over = 0
+		c.out.tellDrained()
+	}
+	c.mu.Unlock()
+	books := &c.shard.books
+	books.queuedBytes.Add(-int64(b.taken.bytes))
+	if err != nil {
+		books.dropped.Add(DropConnectionClosed, uint64(b.taken.deliveries))
+		return
+	}
+	books.written.Add(uint64(b.taken.deliveries))
+	books.bytesOut.Add(uint64(b.taken.bytes))
+	c.lastWrite.Store(c.g.now())
 }
 
 // Over reports whether more bytes wait for the client than its soft bound allows
 // (Limits.OutboxBytes). Whoever produces for one client and can be slowed down
 // waits for Drained before it goes on, for a time that it bounds itself: a
 // client that stays over its bound is closed (D17).
-func (c *Conn) Over() bool {
-	bytes, _ := c.out.held()
-	return bytes > c.g.opts.Limits().OutboxBytes
-}
+func (c *Conn) Over() bool { return c.held().bytes > c.g.opts.Limits().OutboxBytes }
 
 // Drained returns a channel that is closed as soon as the client is not over its
 // soft bound, or has ended. For a client that is not over it is closed already.
 func (c *Conn) Drained() <-chan struct{} {
 	bound := c.g.opts.Limits().OutboxBytes
-	c.out.mu.Lock()
-	defer c.out.mu.Unlock()
-	if c.out.gone || c.out.bytes <= bound {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.life.state() >= cut || c.out.queued.bytes <= bound {
 		return alreadyDrained
 	}
 	if c.out.drained == nil {
@@ -62,260 +308,21 @@ var alreadyDrained = func() chan struct{} {
 	return c
 }()
 
-// tellDrained wakes those who wait for the outbox to come below its bound. Whoever waited fills it
-// again at once, so the sweeper may never see it below: it is noted here that the client reads.
-func (o *outbox) tellDrained(bound int) {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	if o.bytes <= bound {
-		o.over = 0
-	}
-	if o.drained != nil && (o.gone || o.bytes <= bound) {
-		close(o.drained)
-		o.drained = nil
-	}
-}
-
-// idle reports whether a worker may write past the outbox. Only the worker
-// puts and wakes, so the answer stays true until the worker itself changes it,
-// or the transport ends, which a write then notices by its error.
-func (o *outbox) idle() bool {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	return !o.claimed && !o.gone && o.end == nil
-}
-
-// hold keeps what is put from now on; false if the connection is at its end.
-func (o *outbox) hold() bool {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	if o.gone || o.end != nil {
-		return false
-	}
-	o.holding, o.claimed = true, true
-	return true
-}
-
-// releaseResult is what an outbox held.
-type releaseResult uint8
-
-const (
-	// releasedNot: nothing was held back.
-	releasedNot releaseResult = iota
-	// releasedEmpty: nothing was put; the outbox is idle again.
-	releasedEmpty
-	// releasedHeld: records wait, and the caller has to see to it that somebody writes.
-	releasedHeld
-)
-
-// release ends hold.
-func (o *outbox) release() releaseResult {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	if !o.holding {
-		return releasedNot
-	}
-	o.holding = false
-	if o.gone || len(o.records) == 0 {
-		o.claimed = false
-		return releasedEmpty
-	}
-	return releasedHeld
-}
-
-// unclaim gives up a claim on an outbox that holds nothing.
-func (o *outbox) unclaim() {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	o.claimed = false
-}
-
-// putFirst puts a record in front of those that were held; frames of the
-// transport's own that came before them stay first.
-func (o *outbox) putFirst(r OutRecord) {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	at := slices.IndexFunc(o.records, func(have OutRecord) bool { return !have.framed })
-	if at < 0 {
-		at = len(o.records)
-	}
-	o.records = slices.Insert(o.records, at, r)
-	o.bytes += len(r.Bytes)
-}
-
-// putResult is what became of a put.
-type putResult uint8
-
-const (
-	// putQueued: somebody is already writing.
-	putQueued putResult = iota
-	// putClaimed: the caller has to see to it that somebody writes.
-	putClaimed
-	// putOver: the client is over its bound.
-	putOver
-	// putGone: nothing more is accepted.
-	putGone
-)
-
-// put appends a record unless that exceeds the bound. An empty outbox takes a
-// record of any size (D12). spare is an array to use if the outbox has none.
-func (o *outbox) put(r OutRecord, bound int, spare func() []OutRecord) putResult {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	switch {
-	case o.gone || o.end != nil:
-		return putGone
-	case o.bytes > 0 && o.bytes+len(r.Bytes) > bound:
-		return putOver
-	}
-	if o.records == nil {
-		o.records = spare()
-	}
-	o.records = append(o.records, r)
-	o.bytes += len(r.Bytes)
-	if !r.control {
-		o.waiting++
-	}
-	if o.claimed {
-		return putQueued
-	}
-	o.claimed = true
-	return putClaimed
-}
-
-// takeAll hands the worker what it has put since it claimed the outbox.
-func (o *outbox) takeAll() []OutRecord {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	records := o.records
-	o.records = nil
-	return records
-}
-
-// settle ends a worker's claim: what it took has left the outbox.
-func (o *outbox) settle(size, deliveries int) {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	o.bytes -= size
-	o.waiting -= deliveries
-	o.claimed = false
-}
-
-// leave puts back what a socket did not take of a direct write, for the pump.
-func (o *outbox) leave(left []byte, deliveries int) bool {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	if o.gone {
-		return false
-	}
-	o.tail = append([]byte(nil), left...)
-	o.bytes += len(left)
-	o.waiting += deliveries
-	o.claimed = true
-	return true
-}
-
-// finish decides the end: last is the final record, if there is one. It reports whether it was
-// queued, and whether the pump has to be woken for it.
-func (o *outbox) finish(last []byte, cause Cause) (queued, wake bool) {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	if o.gone || o.end != nil {
-		return false, false
-	}
-	if len(last) > 0 {
-		o.records = append(o.records, OutRecord{Bytes: last, control: true})
-		o.bytes += len(last)
-	}
-	o.end = &cause
-	wake = !o.claimed
-	o.claimed = true
-	return true, wake
-}
-
-// take fills a batch for the pump; false releases the claim.
-func (o *outbox) take(b *Batch, limit int) bool {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	b.Tail, b.Records, b.End, b.bytes, b.deliveries = nil, b.Records[:0], nil, 0, 0
-	if o.holding {
-		return false // whoever releases it wakes the pump
-	}
-	if o.gone || len(o.records) == 0 && o.tail == nil && (o.end == nil || o.endTaken) {
-		o.claimed = false
-		return false
-	}
-	o.claimed = true
-	if o.tail != nil {
-		b.Tail, o.tail = o.tail, nil
-		// Its deliveries are those that no record stands for any more.
-		b.bytes, b.deliveries = len(b.Tail), o.waiting-countDeliveries(o.records)
-	}
-	n := 0
-	for n < len(o.records) && (b.Empty() || b.bytes+len(o.records[n].Bytes) <= limit) {
-		r := o.records[n]
-		b.Records = append(b.Records, r)
-		b.bytes += len(r.Bytes)
-		if !r.control {
-			b.deliveries++
-		}
-		n++
-	}
-	if n == len(o.records) {
-		o.records = nil
-		b.End, o.endTaken = o.end, o.end != nil
-	} else {
-		o.records = o.records[n:]
-	}
-	return true
-}
-
-// wrote takes a batch out of the counts.
-func (o *outbox) wrote(b *Batch) {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	o.bytes -= b.bytes
-	o.waiting -= b.deliveries
-}
-
-// discard empties the outbox and says what was lost. What a pump has taken is
-// reported by that pump.
-func (o *outbox) discard(gone bool) (deliveries, bytes int) {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	deliveries = countDeliveries(o.records)
-	for _, r := range o.records {
-		bytes += len(r.Bytes)
-	}
-	if o.tail != nil {
-		bytes += len(o.tail)
-		deliveries = o.waiting
-		o.tail = nil
-	}
-	o.bytes -= bytes
-	o.waiting -= deliveries
-	o.records = nil
-	o.gone = o.gone || gone
-	if gone && o.drained != nil {
-		close(o.drained)
-		o.drained = nil
-	}
-	return deliveries, bytes
-}
-
 // held is what waits, for choosing the largest holder and for the books.
-func (o *outbox) held() (bytes, deliveries int) {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	return o.bytes, o.waiting
+func (c *Conn) held() waiting {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.out.queued
 }
 
-func countDeliveries(records []OutRecord) int {
-	n := 0
+func sumOf(records []OutRecord) (w waiting) {
 	for _, r := range records {
+		w.bytes += len(r.Bytes)
 		if !r.control {
-			n++
+			w.deliveries++
 		}
 	}
-	return n
+	return w
 }
+
+func countDeliveries(records []OutRecord) int { return sumOf(records).deliveries }

@@ -106,7 +106,7 @@ func TestFullApplication(t *testing.T) {
 			full.Store(true)
 			n := start(t, func(_ *gateway.Options, n *node) {
 				n.backend.Full = full.Load
-				n.backend.Traits.FullStopsReading = true
+				n.backend.Speaker = gateway.ApplicationSpeaks
 			})
 			c := n.connect("1", "")
 			done := make(chan error, 1)
@@ -119,14 +119,14 @@ func TestFullApplication(t *testing.T) {
 			full.Store(false)
 			c.Conn.Resume()
 			require.NoError(t, <-done)
-			require.Equal(t, []string{"opened 1", "record 1 a", "record 1 a"}, n.backend.Events())
+			require.Equal(t, []string{"opened 1", "record 1 ", "record 1 "}, n.backend.Events())
 		})
 	})
 	t.Run("a waiting reader ends with its connection", func(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			n := start(t, func(_ *gateway.Options, n *node) {
 				n.backend.Full = func() bool { return true }
-				n.backend.Traits.FullStopsReading = true
+				n.backend.Speaker = gateway.ApplicationSpeaks
 			})
 			c := n.connect("1", "")
 			done := make(chan error, 1)

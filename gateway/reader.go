@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"errors"
 	"sync"
-	"time"
 
 	"github.com/hubgate/hubgate/hubprotocol"
 )
@@ -15,11 +14,10 @@ type reader struct {
 	mu sync.Mutex
 	// partial are bytes of a record that has not ended; nil between records.
 	partial []byte
-	session Session
-	traits  Traits
+	// accounted is what of partial the books know.
+	accounted int
 
-	resumeMu sync.Mutex
-	resume   chan struct{} // exists while the reader waits for the session
+	unfinished unfinished // guarded by Conn.mu
 }
 
 // Feed takes bytes from the client, in any chunking, and does not keep them.
@@ -30,26 +28,28 @@ func (c *Conn) Feed(data []byte) error {
 	r := &c.reader
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	c.lastRead.Store(time.Now().UnixNano())
+	c.lastRead.Store(c.g.now())
 	c.shard.books.bytesIn.Add(uint64(len(data)))
 	if len(r.partial) > 0 {
 		r.partial = append(r.partial, data...)
 		if c.stillPartial(len(data)) {
+			r.account(c, false)
 			return nil
 		}
 		data = r.partial
 	}
-	if !c.enterSession() {
-		return c.endedCause()
+	if err := c.enterSession(); err != nil {
+		r.partial = nil
+		r.account(c, false)
+		return err
 	}
 	defer c.leaveSession() // also when the session panics: it is still told the end
 	rest, err := c.consume(data)
 	if err != nil {
-		r.partial = nil
-		return err
+		rest = nil
 	}
 	c.keepPartial(rest)
-	return nil
+	return err
 }
 
 // stillPartial reports whether the newest bytes cannot have ended the record.
@@ -57,15 +57,8 @@ func (c *Conn) Feed(data []byte) error {
 // from its start for each of them.
 func (c *Conn) stillPartial(newest int) bool {
 	r := &c.reader
-	return r.session != nil && c.Protocol() == hubprotocol.JSON && len(r.partial) <= c.g.opts.Limits().MessageBytes &&
+	return c.life.session != nil && c.Protocol() == hubprotocol.JSON && len(r.partial) <= c.g.opts.Limits().MessageBytes &&
 		bytes.IndexByte(r.partial[len(r.partial)-newest:], hubprotocol.RecordSeparator) < 0
-}
-
-func (c *Conn) endedCause() error {
-	if cause := c.CloseRequested(); cause != nil {
-		return *cause
-	}
-	return Cause{Reason: CloseNormal}
 }
 
 // keepPartial keeps what follows the last whole record. Most input ends with a
@@ -74,19 +67,22 @@ func (c *Conn) keepPartial(rest []byte) {
 	r := &c.reader
 	if len(rest) == 0 {
 		r.partial = nil
+		r.account(c, true)
 		return
 	}
 	if len(r.partial) > 0 && &rest[0] == &r.partial[0] {
+		r.account(c, false)
 		return // nothing was consumed: data is r.partial itself
 	}
 	r.partial = append([]byte(nil), rest...)
+	r.account(c, true)
 }
 
 // consume handles every whole record and returns what is left.
 func (c *Conn) consume(data []byte) ([]byte, error) {
-	if c.reader.session == nil {
+	if c.life.session == nil {
 		var err error
-		if data, err = c.handshake(data); err != nil || c.reader.session == nil {
+		if data, err = c.handshake(data); err != nil || c.life.session == nil {
 			return data, err
 		}
 	}
@@ -105,8 +101,8 @@ func (c *Conn) consume(data []byte) ([]byte, error) {
 		if err := c.record(frame, body); err != nil {
 			return nil, err
 		}
-		if c.leaving.Load() {
-			return nil, c.endedCause() // what follows a reason to close is not looked at
+		if cause := c.CloseRequested(); cause != nil {
+			return nil, *cause // what follows a reason to close is not looked at
 		}
 		data = rest
 	}
@@ -136,15 +132,14 @@ func (c *Conn) record(frame, body []byte) error {
 	if err != nil {
 		return c.reject(err)
 	}
-	t := c.reader.traits
 	rec := Record{Type: peeked.Type, InvocationID: peeked.InvocationID, HasID: peeked.HasID, Frame: frame, Body: body}
 	if peeked.Type == hubprotocol.Ping {
 		c.pinged.Store(true)
-		if !t.Pings {
+		if c.life.speaker != ApplicationSpeaks {
 			return nil
 		}
 	}
-	if !t.RawRecords {
+	if c.life.speaker == GatewaySpeaks {
 		m, err := hubprotocol.Parse(c.Protocol(), body)
 		if err != nil {
 			return c.reject(err)
@@ -160,28 +155,44 @@ func (c *Conn) record(frame, body []byte) error {
 
 // deliver hands a record to the session; see D14 for when it is full.
 func (c *Conn) deliver(rec Record) error {
-	r := &c.reader
-	if !r.traits.FullStopsReading {
-		if r.session.Received(rec) {
-			return nil
-		}
-		return c.refuse(rec)
-	}
-	if r.session.Received(rec) {
+	if c.life.session.Received(rec) {
 		return nil
 	}
+	switch c.life.speaker {
+	case ApplicationSpeaks:
+		return c.deliverLater(rec)
+	case NobodyListens:
+		return nil
+	}
+	return c.refuse(rec)
+}
+
+// deliverLater waits until the session takes the record, or until an end of the
+// connection is asked for.
+func (c *Conn) deliverLater(rec Record) error {
 	for {
 		// Armed before it is tried again: a Resume in between is not missed.
-		wait := r.arm()
-		if r.session.Received(rec) {
-			r.disarm()
+		resume, err := c.armResume()
+		if err != nil {
+			return err
+		}
+		if c.life.session.Received(rec) {
 			return nil
 		}
-		<-wait
-		if cause := c.CloseRequested(); cause != nil {
-			return *cause
-		}
+		<-resume
 	}
+}
+
+func (c *Conn) armResume() (<-chan struct{}, error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.life.cause != nil {
+		return nil, *c.life.cause
+	}
+	if c.life.resume == nil {
+		c.life.resume = make(chan struct{}, 1)
+	}
+	return c.life.resume, nil
 }
 
 // refuse answers a record that the application has no room for.
@@ -231,7 +242,7 @@ func (c *Conn) acceptHandshake(request Handshake) error {
 	if err := request.Check(c.g.opts.Backend.Supports); err != nil {
 		return c.refuseHandshake(err.Error())
 	}
-	if c.transport.Name() == ServerSentEvents && hubprotocol.Binary(request.Protocol) {
+	if c.transport.Abilities().TextOnly && hubprotocol.Binary(request.Protocol) {
 		return c.refuseHandshake("Cannot use the '" + request.Protocol +
 			"' protocol on the current transport. The transport does not support 'Binary' transfer format.")
 	}
@@ -249,11 +260,10 @@ func (c *Conn) acceptHandshake(request Handshake) error {
 		}
 		return c.refuseHandshake(err.Error())
 	}
-	c.reader.session, c.reader.traits = session, session.Traits()
-	c.life.mu.Lock()
-	c.life.session = session
-	c.life.mu.Unlock()
-	if !c.reader.traits.AnswersHandshake {
+	c.mu.Lock()
+	c.life.session, c.life.speaker = session, session.Speaker()
+	c.mu.Unlock()
+	if c.life.speaker != ApplicationSpeaks {
 		c.Open(handshakeAnswer)
 	}
 	session.Opened()
@@ -267,33 +277,4 @@ var handshakeAnswer = hubprotocol.AppendHandshakeResponse(nil, "")
 
 func (c *Conn) refuseHandshake(text string) error {
 	return c.closeNow(Cause{Reason: CloseHandshakeError, Text: text})
-}
-
-// Resume tells a reader that waits for its session to try again.
-func (c *Conn) Resume() { c.reader.wake() }
-
-func (r *reader) arm() chan struct{} {
-	r.resumeMu.Lock()
-	defer r.resumeMu.Unlock()
-	if r.resume == nil {
-		r.resume = make(chan struct{}, 1)
-	}
-	return r.resume
-}
-
-func (r *reader) disarm() {
-	r.resumeMu.Lock()
-	defer r.resumeMu.Unlock()
-	r.resume = nil
-}
-
-func (r *reader) wake() {
-	r.resumeMu.Lock()
-	defer r.resumeMu.Unlock()
-	if r.resume != nil {
-		select {
-		case r.resume <- struct{}{}:
-		default:
-		}
-	}
 }

@@ -64,6 +64,14 @@ type Cause struct {
 	Told bool
 }
 
+// dropped is what deliveries that wait when the connection ends count as.
+func (c Cause) dropped() DropReason {
+	if c.Reason == CloseSlowClient {
+		return DropSlowClient
+	}
+	return DropConnectionClosed
+}
+
 // Error makes a Cause usable as an error and as a context cause.
 func (c Cause) Error() string {
 	if c.Text == "" {

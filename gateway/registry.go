@@ -16,6 +16,7 @@ type registry struct {
 	stripes    [registryStripes]registryStripe
 	live       atomic.Int64
 	diagnostic atomic.Int64
+	forgetNext int // the stripe whose turn it is; the sweeper's
 }
 
 type registryStripe struct {
@@ -67,7 +68,9 @@ func (r *registry) add(c *Conn) error {
 	if _, ok := s.ended[c.id.ID]; ok {
 		return ErrConnectionEnded
 	}
-	if s.conns[c.id.ID] != nil {
+	if have := s.conns[c.id.ID]; have != nil && !have.life.state().may(idAlive) {
+		return ErrConnectionEnded
+	} else if have != nil {
 		return ErrConnectionExists
 	}
 	s.conns[c.id.ID] = c
@@ -79,16 +82,11 @@ func (r *registry) lookup(id string) (*Conn, bool) {
 	s := r.stripe(id)
 	s.mu.RLock()
 	defer s.mu.RUnlock()
+	if c := s.conns[id]; c != nil {
+		return c, !c.life.state().may(idAlive)
+	}
 	_, ended := s.ended[id]
-	return s.conns[id], ended
-}
-
-// kill makes the id dead while the connection still delivers its last records (C96).
-func (r *registry) kill(c *Conn) {
-	s := r.stripe(c.id.ID)
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.ended[c.id.ID] = c.id.TokenExpires
+	return nil, ended
 }
 
 func (r *registry) remove(c *Conn) {
@@ -106,26 +104,63 @@ func (r *registry) remove(c *Conn) {
 func (r *registry) each(visit func(*Conn)) {
 	var list []*Conn
 	for i := range r.stripes {
-		s := &r.stripes[i]
-		list = list[:0]
-		s.mu.RLock()
-		for _, c := range s.conns {
-			list = append(list, c)
-		}
-		s.mu.RUnlock()
+		list = r.stripes[i].appendConns(list[:0])
 		for _, c := range list {
 			visit(c)
 		}
+		clear(list)
 	}
 }
 
-// forget drops ids of ended connections whose token has expired.
-func (r *registry) forget(now time.Time) {
+// A large registry is strolled through: after each stripe of more than
+// strollFrom connections the visitor pauses, so that a node with a million
+// clients has work spread over its second and no stop in it.
+const (
+	strollFrom  = 1000
+	strollPause = 5 * time.Millisecond
+)
+
+// stroll is each for a visitor that has time, until stop is closed.
+func (r *registry) stroll(stop <-chan struct{}, visit func(*Conn)) {
+	var list []*Conn
 	for i := range r.stripes {
-		s := &r.stripes[i]
+		list = r.stripes[i].appendConns(list[:0])
+		for _, c := range list {
+			visit(c)
+		}
+		if len(list) > strollFrom {
+			select {
+			case <-stop:
+				return
+			case <-time.After(strollPause):
+			}
+		}
+		clear(list)
+	}
+}
+
+func (s *registryStripe) appendConns(list []*Conn) []*Conn {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	for _, c := range s.conns {
+		list = append(list, c)
+	}
+	return list
+}
+
+// forgetStripes is how many stripes a call of forget looks at: all have had their
+// turn after sixteen calls, and none holds up its clients for long.
+const forgetStripes = registryStripes / 16
+
+// forget drops ids of ended connections whose token has expired, of some stripes
+// at each call.
+func (r *registry) forget(now time.Time) {
+	for range forgetStripes {
+		s := &r.stripes[r.forgetNext]
+		r.forgetNext = (r.forgetNext + 1) % registryStripes
 		s.mu.Lock()
 		for id, until := range s.ended {
-			if now.After(until) && s.conns[id] == nil {
+			if now.After(until) {
 				delete(s.ended, id)
 			}
 		}

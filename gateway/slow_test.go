@@ -14,14 +14,13 @@ import (
 
 func (n *node) stalled(id string) *gatewaytest.Client {
 	c := gatewaytest.Connect(n.t, n.Gateway, gatewaytest.Options{ID: id, Hub: "chat", Stalled: true})
-	c.Conn.Attached()
 	return c
 }
 
 func TestD17SoftBound(t *testing.T) {
 	begin := func(t *testing.T) (*node, *gatewaytest.Client) {
 		n := start(t, func(_ *gateway.Options, n *node) {
-			n.limits.OutboxBytes, n.limits.Send = 100<<10, time.Hour
+			n.limits.OutboxBytes = 100 << 10
 		})
 		c := n.stalled("1")
 		n.send(strings.Repeat("x", 200<<10), all())
@@ -77,7 +76,7 @@ func TestD17SoftBound(t *testing.T) {
 
 func TestD17NodeBound(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		n := start(t, func(_ *gateway.Options, n *node) { n.limits.QueuedBytes, n.limits.Send = 300<<10, time.Hour })
+		n := start(t, func(_ *gateway.Options, n *node) { n.limits.QueuedBytes = 300 << 10 })
 		holder, small := n.stalled("holder"), n.stalled("small")
 		n.send(strings.Repeat("x", 100<<10), all())
 		n.send(strings.Repeat("x", 150<<10), conns("holder"))

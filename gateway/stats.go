@@ -13,6 +13,8 @@ type Stats struct {
 	Closed map[CloseReason]uint64
 	// Backlog is the bytes of sends that wait for the workers.
 	Backlog int64
+	// Unfinished is the bytes held of records from clients that have not ended.
+	Unfinished int64
 	// Panics counts commands that ended in one; each was logged with its stack.
 	Panics uint64
 	Hubs   []HubStats
@@ -73,7 +75,7 @@ func (b Books) Balanced() bool {
 
 // Stats takes a snapshot. Hubs are in no particular order.
 func (g *Gateway) Stats() Stats {
-	s := Stats{Opened: g.opened.Load(), Closed: g.closed.Map(), Backlog: g.backlog.Load(), Panics: g.panics.Load()}
+	s := Stats{Opened: g.opened.Load(), Closed: g.closed.Map(), Backlog: g.backlog.Load(), Unfinished: g.unfinished.Load(), Panics: g.panics.Load()}
 	walked := g.walk()
 	hubs, forgotten := g.hubs.withForgotten()
 	s.Total = forgotten
@@ -129,10 +131,10 @@ func (g *Gateway) walk() map[*hub]*seen {
 			s = &seen{byTransport: make(map[string]int)}
 			found[c.hub] = s
 		}
-		bytes, deliveries := c.out.held()
+		held := c.held()
 		s.conns++
-		s.bytes += bytes
-		s.deliveries += uint64(deliveries)
+		s.bytes += held.bytes
+		s.deliveries += uint64(held.deliveries)
 		s.byTransport[c.transport.Name()]++
 	})
 	return found

@@ -1,8 +1,6 @@
 package gateway
 
 import (
-	"cmp"
-	"slices"
 	"time"
 
 	"github.com/hubgate/hubgate/hubprotocol"
@@ -23,22 +21,21 @@ func (g *Gateway) sweep() {
 		select {
 		case <-g.stop:
 			return
-		case now := <-tick.C:
-			g.sweepConns(now)
-			g.sweepHubs(now)
-			g.conns.forget(now)
-			g.hubs.forgetEmpty(now)
+		case <-g.crowded:
+			g.relieveReaders()
+		case <-tick.C:
+			g.sweepConns()
+			g.sweepHubs()
+			g.relieveReaders()
+			g.conns.forget(g.opts.Now())
+			g.hubs.forgetEmpty(g.now())
 		}
 	}
 }
 
-func (g *Gateway) sweepConns(now time.Time) {
-	limits := g.opts.Limits()
-	g.conns.each(func(c *Conn) {
-		if c.sweep(now, limits) {
-			c.ping(now.UnixNano())
-		}
-	})
+func (g *Gateway) sweepConns() {
+	at := moment{now: g.now(), wall: g.opts.Now(), limits: g.opts.Limits()}
+	g.conns.stroll(g.stop, func(c *Conn) { c.sweep(&at) })
 	for _, w := range g.workers {
 		if w.earlyCount.Load() > 0 {
 			w.queue.push(earlyOp{})
@@ -46,145 +43,108 @@ func (g *Gateway) sweepConns(now time.Time) {
 	}
 }
 
-// sweep ends the connection if a deadline has passed and reports whether a
-// ping is due.
-func (c *Conn) sweep(now time.Time, l Limits) (ping bool) {
-	nanos := now.UnixNano()
-	since := func(t int64) time.Duration { return time.Duration(nanos - t) }
-	if closing := c.closing.Load(); closing != 0 {
-		if since(closing) > closeGrace {
-			c.transport.Abort(Cause{Reason: CloseNormal})
+// moment is one sweep's view: now counts the gateway's nanoseconds, wall is for
+// what tokens say and nothing else, since clocks are set.
+type moment struct {
+	now    int64
+	wall   time.Time
+	limits Limits
+}
+
+func (m *moment) passed(since int64, period time.Duration) bool {
+	return m.now-since > int64(period)
+}
+
+// inspected is what a sweep wants to know of a connection, all at one moment.
+type inspected struct {
+	state      state
+	asked      bool // an end was asked for
+	since      int64
+	slow       bool
+	deliveries int
+	unfinished bool // and for too long
+	// kept: the gateway keeps it alive with pings, and ends it when it is silent.
+	kept bool
+}
+
+func (c *Conn) inspect(m *moment) inspected {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	l := &c.life
+	return inspected{
+		state: l.state(), asked: l.cause != nil, since: l.since,
+		slow: c.out.tooSlow(m), deliveries: c.out.queued.deliveries,
+		unfinished: c.reader.unfinished.overdue(m),
+		kept:       l.session != nil && l.speaker != ApplicationSpeaks && !c.transport.Abilities().Polled,
+	}
+}
+
+// sweep ends the connection if a deadline has passed, and pings if it is time.
+func (c *Conn) sweep(m *moment) {
+	seen := c.inspect(m)
+	switch seen.state {
+	case closing, closed, cut:
+		if m.passed(seen.since, closeGrace) {
+			c.cutOff(Cause{Reason: CloseNormal})
 		}
-		return false
+		return
+	case gone:
+		return
 	}
-	if c.tooSlow(nanos, l.OutboxBytes) {
-		c.shard.worker.queue.push(&slowOp{conn: c})
-		return false
+	if d := c.detached.Load(); d != 0 && m.passed(d, m.limits.Detached) {
+		c.cutOff(silentCause)
+		return
 	}
-	if d := c.detached.Load(); d != 0 && since(d) > l.Detached {
-		c.abort(Cause{Reason: ClosePingTimeout, Text: "Connection ping timeout.", AllowReconnect: true})
-		return false
-	}
-	if !c.isOpen() {
-		timeout := l.Handshake
-		if c.id.HandshakeTimeout > 0 {
-			timeout = c.id.HandshakeTimeout
-		}
-		if since(c.created) > timeout {
+	switch {
+	case seen.asked: // its Close is on the way
+	case seen.slow:
+		c.cutOff(slowCause)
+	case seen.unfinished:
+		c.Close(Cause{Reason: CloseBadRequest, Text: "A message took too long to arrive.", AllowReconnect: true})
+		c.reader.forget(c)
+	case seen.state == attached, seen.state == announced:
+		if m.passed(seen.since, c.handshakeTimeout(m)) {
 			c.Close(Cause{Reason: CloseHandshakeError, Text: "Handshake was canceled."})
 		}
-		return false
-	}
-	if !c.id.CloseAt.IsZero() && !now.Before(c.id.CloseAt) {
+	case !c.id.CloseAt.IsZero() && !m.wall.Before(c.id.CloseAt):
 		c.Close(Cause{Reason: CloseUnauthorized, Text: "The authentication of the connection has expired.", AllowReconnect: true})
-		return false
+	case seen.state == open && seen.kept:
+		c.keepAlive(m, seen.deliveries)
 	}
-	return c.sweepAlive(since, l)
 }
 
-// tooSlow reports whether the client has been over its soft bound for too long.
-func (c *Conn) tooSlow(nanos int64, bound int) bool {
-	c.out.mu.Lock()
-	defer c.out.mu.Unlock()
-	switch {
-	case c.out.bytes <= bound:
-		c.out.over = 0
-	case c.out.over == 0:
-		c.out.over = nanos
+func (c *Conn) handshakeTimeout(m *moment) time.Duration {
+	if c.id.HandshakeTimeout > 0 {
+		return c.id.HandshakeTimeout
 	}
-	return c.out.over != 0 && nanos-c.out.over >= int64(OverPatience)
+	return m.limits.Handshake
 }
 
-// sweepAlive watches the silence of both sides.
-func (c *Conn) sweepAlive(since func(int64) time.Duration, l Limits) (ping bool) {
-	session := c.openSession()
-	if session == nil || !c.pings(session) {
-		return false
-	}
-	if c.pinged.Load() && since(c.lastRead.Load()) > l.Timeout {
-		c.Close(Cause{Reason: ClosePingTimeout, Text: "Connection ping timeout.", AllowReconnect: true})
-		return false
-	}
-	// The sweep after next might come late by its own interval.
-	return since(c.lastWrite.Load()) >= l.KeepAlive-sweepInterval/2
-}
+var silentCause = Cause{Reason: ClosePingTimeout, Text: "Connection ping timeout.", AllowReconnect: true}
 
-func (c *Conn) openSession() Session {
-	c.life.mu.Lock()
-	defer c.life.mu.Unlock()
-	return c.life.session
-}
-
-// ping sends a keep-alive record.
-func (c *Conn) ping(nanos int64) {
-	if _, waiting := c.out.held(); waiting > 0 {
-		return // what waits will keep the client alive, or end it as slow
+// keepAlive watches the silence of both sides.
+func (c *Conn) keepAlive(m *moment, deliveries int) {
+	if c.pinged.Load() && m.passed(c.lastRead.Load(), m.limits.Timeout) {
+		c.Close(silentCause)
+		return
 	}
+	// The sweep after next might come late by its own interval. What waits will
+	// keep the client alive, or end it as slow.
+	if !m.passed(c.lastWrite.Load(), m.limits.KeepAlive-sweepInterval/2-1) || deliveries > 0 {
+		return
+	}
+	// A ping counts as sent when it is queued: while the socket is full there
+	// must be one, not one each second.
+	c.lastWrite.Store(m.now)
 	record, ok := pingRecords[c.Protocol()]
 	if !ok {
 		record = hubprotocol.AppendPing(nil, c.Protocol())
 	}
-	// A ping counts as sent when it is queued: while the socket is full there must be one, not
-	// one each second.
-	c.lastWrite.Store(nanos)
 	c.SendControl(record)
 }
 
-// overPatience is how long a hub may be over its bound before the largest
-// holders are closed (D12).
-const overPatience = 2 * time.Second
-
-func (g *Gateway) sweepHubs(now time.Time) {
-	limits := g.opts.Limits()
-	bound, all := limits.HubQueuedBytes, 0
-	for _, h := range g.hubs.all() {
-		all += h.queuedBytes()
-		for i := range h.shards {
-			if s := &h.shards[i]; s.expires.Load() > 0 {
-				s.worker.queue.push(&expireOp{shard: s, now: now})
-			}
-		}
-		switch queued := h.queuedBytes(); {
-		case queued <= bound:
-			h.overSince = time.Time{}
-		case h.overSince.IsZero():
-			h.overSince = now
-		case now.Sub(h.overSince) >= overPatience:
-			g.relieve(h, queued-bound)
-		}
-	}
-	if limits.QueuedBytes > 0 && all > limits.QueuedBytes {
-		g.relieve(nil, all-limits.QueuedBytes)
-	}
+// pingRecords are shared by all connections.
+var pingRecords = map[string][]byte{
+	hubprotocol.JSON:        hubprotocol.AppendPing(nil, hubprotocol.JSON),
+	hubprotocol.MessagePack: hubprotocol.AppendPing(nil, hubprotocol.MessagePack),
 }
-
-// relieve closes the clients of the hub, or of all hubs if it is nil, that hold
-// the most until the excess is gone.
-func (g *Gateway) relieve(h *hub, excess int) {
-	type holder struct {
-		conn  *Conn
-		bytes int
-	}
-	var holders []holder
-	g.conns.each(func(c *Conn) {
-		if h != nil && c.hub != h {
-			return
-		}
-		if bytes, _ := c.out.held(); bytes > 0 {
-			holders = append(holders, holder{c, bytes})
-		}
-	})
-	slices.SortFunc(holders, func(a, b holder) int { return cmp.Compare(b.bytes, a.bytes) })
-	for _, held := range holders {
-		if excess <= 0 {
-			return
-		}
-		held.conn.shard.worker.queue.push(&slowOp{conn: held.conn})
-		excess -= held.bytes
-	}
-}
-
-// slowOp closes a client as slow.
-type slowOp struct{ conn *Conn }
-
-func (o *slowOp) apply(w *worker) { w.closeSlow(o.conn) }

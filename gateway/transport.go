@@ -1,19 +1,45 @@
 package gateway
 
-import "syscall"
+import (
+	"syscall"
+	"time"
+)
 
 // Transport is how the core reaches one client. The core owns the queue; the
 // transport empties it with Conn.Take and feeds what it reads to Conn.Feed.
 // Its methods must not block and may be called from any goroutine.
 type Transport interface {
-	// Name is WebSockets, ServerSentEvents or LongPolling.
+	// Name is WebSockets, ServerSentEvents or LongPolling. It is a label: what
+	// the core does follows from Abilities.
 	Name() string
+	// Abilities are constant.
+	Abilities() Abilities
 	// Wake says that Take has something to give and that nobody is taking.
 	Wake()
 	// Abort ends the transport at once; what is queued is given up. No lock is
 	// held: a transport without a goroutine of its own may call Conn.Ended from it.
 	Abort(cause Cause)
 }
+
+// Abilities say how a transport differs from a socket that carries anything in
+// both directions at any time, which is the zero value.
+type Abilities struct {
+	// TextOnly: it cannot carry binary hub protocols.
+	TextOnly bool
+	// Polled: the client fetches what waits and says by that that it is alive.
+	// Nobody pings it, and Conn.Attached and Conn.Detached say when it is there.
+	Polled bool
+	// EarliestClose is how long after the handshake answer a Close record must
+	// not be sent yet.
+	EarliestClose time.Duration
+}
+
+// Names of the transports, as clients write them.
+const (
+	WebSockets       = "WebSockets"
+	ServerSentEvents = "ServerSentEvents"
+	LongPolling      = "LongPolling"
+)
 
 // DirectTransport is a Transport whose socket takes bytes without a pump: a
 // fan-out worker writes to it itself as long as the socket has room.
@@ -60,8 +86,10 @@ type Batch struct {
 	// this batch and then ends itself.
 	End *Cause
 
-	bytes, deliveries int
+	taken waiting
 }
+
+func (b *Batch) reset() { b.Tail, b.Records, b.End, b.taken = nil, b.Records[:0], nil, waiting{} }
 
 // Empty reports whether there is nothing to write.
 func (b *Batch) Empty() bool { return len(b.Tail) == 0 && len(b.Records) == 0 }

@@ -4,7 +4,6 @@ import (
 	"runtime/debug"
 	"sync"
 	"sync/atomic"
-	"time"
 )
 
 // A worker owns a part of every hub: its open connections, their memberships
@@ -14,7 +13,7 @@ type worker struct {
 	index int
 	queue opQueue
 	g     *Gateway
-	now   int64 // unix nanoseconds when the queue was last drained
+	now   int64 // the gateway's nanoseconds when the queue was last drained
 	bound int   // of an outbox, at the same moment
 	fan   fanout
 	// early are closes that wait for their time, earlyCount their number for the sweeper.
@@ -45,7 +44,7 @@ func (w *worker) run() {
 		if ops, ok = w.queue.take(ops[:0]); !ok {
 			return
 		}
-		w.now, w.bound = time.Now().UnixNano(), w.g.opts.Limits().OutboxMaxBytes
+		w.now, w.bound = w.g.now(), w.g.opts.Limits().OutboxMaxBytes
 		for rest := ops; len(rest) > 0; {
 			rest = rest[w.pass(rest):]
 		}
@@ -103,7 +102,7 @@ func (w *worker) fault(p any) {
 // abort ends a connection at which the gateway has failed.
 func (w *worker) abort(c *Conn) {
 	defer w.survive()
-	c.abort(Cause{Reason: CloseServiceTransientError, Text: "The gateway could not serve the connection.", AllowReconnect: true})
+	c.cutOff(Cause{Reason: CloseServiceTransientError, Text: "The gateway could not serve the connection.", AllowReconnect: true})
 }
 
 // opQueue is an unbounded queue from many producers to one worker. What it

@@ -9,8 +9,8 @@ import (
 
 // Backend is an application that records what it is told.
 type Backend struct {
-	// Traits are those of every session.
-	Traits gateway.Traits
+	// Speaker is that of every session.
+	Speaker gateway.Speaker
 	// Refuse, if set, is asked for each client.
 	Refuse func(c *gateway.Conn) error
 	// Full, if set, is asked for each record; true means not taken.
@@ -55,7 +55,8 @@ type session struct {
 	conn    *gateway.Conn
 }
 
-func (s *session) Traits() gateway.Traits { return s.backend.Traits }
+// Speaker implements gateway.Session.
+func (s *session) Speaker() gateway.Speaker { return s.backend.Speaker }
 
 // Pending implements gateway.Pending.
 func (s *session) Pending() bool { return s.backend.Pending != nil && s.backend.Pending() }

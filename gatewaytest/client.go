@@ -8,6 +8,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -85,6 +86,17 @@ func TryConnect(tb testing.TB, g *gateway.Gateway, o Options) (*Client, error) {
 
 // Name implements gateway.Transport.
 func (c *Client) Name() string { return c.name }
+
+// Abilities implements gateway.Transport.
+func (c *Client) Abilities() gateway.Abilities {
+	switch c.name {
+	case gateway.LongPolling:
+		return gateway.Abilities{Polled: true}
+	case gateway.ServerSentEvents:
+		return gateway.Abilities{TextOnly: true, EarliestClose: time.Second}
+	}
+	return gateway.Abilities{}
+}
 
 // Wake implements gateway.Transport.
 func (c *Client) Wake() {

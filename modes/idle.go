@@ -13,8 +13,8 @@ type idleSession struct {
 	conn *gateway.Conn
 }
 
-// Traits leave the handshake and the pings to the gateway.
-func (s *idleSession) Traits() gateway.Traits { return gateway.Traits{RawRecords: true} }
+// Speaker implements gateway.Session.
+func (s *idleSession) Speaker() gateway.Speaker { return gateway.NobodyListens }
 
 // Opened implements gateway.Session.
 func (s *idleSession) Opened() {}

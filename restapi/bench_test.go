@@ -138,7 +138,8 @@ func (s *sink) Wake() {
 	}
 }
 
-func (s *sink) Abort(cause gateway.Cause) { s.conn.Ended(cause) }
+func (s *sink) Abilities() gateway.Abilities { return gateway.Abilities{} }
+func (s *sink) Abort(cause gateway.Cause)    { s.conn.Ended(cause) }
 
 func (s *sink) pump() {
 	for range s.wake {

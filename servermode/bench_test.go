@@ -22,8 +22,9 @@ type sink struct {
 	b    gateway.Batch
 }
 
-func (s *sink) Name() string              { return gateway.WebSockets }
-func (s *sink) Abort(cause gateway.Cause) { s.conn.Ended(cause) }
+func (s *sink) Name() string                 { return gateway.WebSockets }
+func (s *sink) Abilities() gateway.Abilities { return gateway.Abilities{} }
+func (s *sink) Abort(cause gateway.Cause)    { s.conn.Ended(cause) }
 func (s *sink) Wake() {
 	n := 0
 	for s.conn.Take(&s.b, 64<<10) {

@@ -124,7 +124,7 @@ func TestQuestionsWithoutEnd(t *testing.T) {
 
 func TestD12APublisherFasterThanTheClients(t *testing.T) {
 	inWorld(t, func(t *testing.T, w *world) {
-		w.core.HubQueuedBytes, w.core.OutboxBytes, w.core.Send = 100_000, 10_000_000, time.Hour
+		w.core.HubQueuedBytes, w.core.OutboxBytes = 100_000, 10_000_000
 		s := w.server(dial{})
 		slow := w.connect("1", "")
 		fast := w.connect("2", "")
@@ -196,8 +196,9 @@ func (s *steady) pump(perPiece time.Duration) {
 	}
 }
 
-func (s *steady) Name() string              { return gateway.WebSockets }
-func (s *steady) Abort(cause gateway.Cause) { s.conn.Ended(cause) }
+func (s *steady) Name() string                 { return gateway.WebSockets }
+func (s *steady) Abilities() gateway.Abilities { return gateway.Abilities{} }
+func (s *steady) Abort(cause gateway.Cause)    { s.conn.Ended(cause) }
 func (s *steady) Wake() {
 	select {
 	case s.wake <- struct{}{}:

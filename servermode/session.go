@@ -95,10 +95,8 @@ func (s *session) assign(w wish) choice {
 func (s *session) id() string  { return s.conn.Identity().ID }
 func (s *session) hub() string { return s.conn.Identity().Hub }
 
-// Traits implements gateway.Session.
-func (s *session) Traits() gateway.Traits {
-	return gateway.Traits{AnswersHandshake: true, Pings: true, FullStopsReading: true, RawRecords: true}
-}
+// Speaker implements gateway.Session.
+func (s *session) Speaker() gateway.Speaker { return gateway.ApplicationSpeaks }
 
 // Opened implements gateway.Session: the hub server has known since Accept.
 func (s *session) Opened() {}

@@ -35,8 +35,8 @@ type session struct {
 
 func newSession(b *Backend, c conn) *session { return &session{backend: b, conn: c} }
 
-// Traits are all false: the gateway answers the handshake, pings, and parses.
-func (s *session) Traits() gateway.Traits { return gateway.Traits{} }
+// Speaker implements gateway.Session: the gateway answers the handshake, pings, and parses.
+func (s *session) Speaker() gateway.Speaker { return gateway.GatewaySpeaks }
 
 // Pending reports whether events of the client wait for a webhook or its answer.
 func (s *session) Pending() bool {

@@ -52,7 +52,7 @@ func translate(s *settings.Settings) *live {
 			},
 			Periods: gateway.Periods{
 				KeepAlive: s.Clients.KeepAlive, Timeout: s.Clients.Timeout, Handshake: s.Clients.HandshakeTimeout,
-				Send: s.Clients.SendTimeout, Detached: s.Clients.LongPollDisconnect,
+				Detached: s.Clients.LongPollDisconnect,
 			},
 		},
 		clients: clientws.Limits{

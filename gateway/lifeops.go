@@ -1,0 +1,190 @@
+package gateway
+
+import "github.com/hubgate/hubgate/hubprotocol"
+
+// The steps of a connection's life (life.go) that its worker carries out, in
+// order with what is sent to it.
+
+// announceOp makes the connection a receiver. What is sent to it is held until
+// openOp.
+type announceOp struct {
+	conn     *Conn
+	standing []pinnedGroup
+}
+
+// pinnedGroup is a membership of the user that the connection starts with.
+type pinnedGroup struct {
+	group      *group
+	membership Membership
+}
+
+func (o *announceOp) apply(w *worker) {
+	c := o.conn
+	hears := c.life.state().may(mayHear)
+	if hears {
+		c.slot = int32(len(c.shard.conns))
+		c.shard.conns = append(c.shard.conns, c)
+	}
+	for _, s := range o.standing {
+		if hears {
+			w.join(c, s.group, s.membership)
+		}
+		c.hub.groups.unpin(s.group, w.index)
+	}
+	if !hears {
+		// It ended on the way here: what removes it from the tables may have run
+		// before Announce put it there.
+		w.leaveHub(c)
+	}
+}
+
+// openOp sends the handshake answer, and behind it what was held.
+type openOp struct {
+	conn   *Conn
+	answer []byte
+}
+
+func (o *openOp) apply(w *worker) {
+	c, answer := o.conn, OutRecord{Bytes: o.answer, control: true}
+	c.mu.Lock()
+	if !c.life.step(open, w.now) {
+		c.mu.Unlock()
+		return
+	}
+	if c.out.empty() {
+		c.mu.Unlock()
+		op := &sendOp{to: c.alone(), one: answer}
+		op.apply(w)
+		return
+	}
+	c.out.putFirst(answer)
+	wake := c.out.claim(writerPump)
+	c.mu.Unlock()
+	c.shard.books.queuedBytes.Add(int64(len(o.answer)))
+	if wake {
+		c.transport.Wake()
+	}
+}
+
+// closeOp ends one connection in order with what was sent to it before.
+type closeOp struct {
+	conn  *Conn
+	cause Cause
+}
+
+func (o *closeOp) apply(w *worker) {
+	c := o.conn
+	c.mu.Lock()
+	c.life.ask(o.cause)
+	early := c.closesTooEarly(w.now)
+	c.mu.Unlock()
+	if early {
+		// It hears nothing more from now on, only its Close record waits.
+		w.leaveHub(c)
+		w.early = append(w.early, o)
+		w.earlyCount.Store(int32(len(w.early)))
+		return
+	}
+	w.beginClose(c)
+}
+
+// closesTooEarly reports whether the transport cannot carry a Close record yet.
+// Called with c.mu held.
+func (c *Conn) closesTooEarly(now int64) bool {
+	return c.life.state() == open && now-c.life.since < int64(c.transport.Abilities().EarliestClose)
+}
+
+// earlyOp tries closes again that came too early.
+type earlyOp struct{}
+
+func (earlyOp) apply(w *worker) {
+	again := w.early
+	w.early = nil
+	for _, o := range again {
+		o.apply(w)
+	}
+	w.earlyCount.Store(int32(len(w.early)))
+}
+
+// beginClose makes the connection's last record the Close record. Its id is
+// dead from here on (C96).
+func (w *worker) beginClose(c *Conn) {
+	var lost waiting
+	c.mu.Lock()
+	answered := c.life.state() == open
+	if c.life.state().may(holds) {
+		// Nothing may come before a handshake error, and nothing makes sense behind it.
+		lost = c.out.dropHeld()
+	}
+	if !c.life.step(closing, w.now) {
+		c.mu.Unlock()
+		return
+	}
+	last := c.closeRecord(c.life.cause, answered)
+	if last != nil {
+		c.out.append(OutRecord{Bytes: last, control: true})
+	}
+	wake := c.out.claim(writerPump)
+	c.mu.Unlock()
+
+	c.shard.lose(DropConnectionClosed, lost)
+	c.shard.books.queuedBytes.Add(int64(len(last)))
+	w.leaveHub(c)
+	if wake {
+		c.transport.Wake()
+	}
+}
+
+// closeRecord is the last record a client gets; before its handshake was
+// answered that is a handshake error (C67), if there is anything to say.
+func (c *Conn) closeRecord(cause *Cause, answered bool) []byte {
+	switch {
+	case cause.Told:
+		return nil
+	case answered:
+		return hubprotocol.AppendClose(nil, c.lane.protocol, cause.Text, cause.AllowReconnect)
+	case cause.Text == "":
+		return nil // the client itself is leaving
+	}
+	return hubprotocol.AppendHandshakeResponse(nil, cause.Text)
+}
+
+// slowOp closes a client as slow.
+type slowOp struct{ conn *Conn }
+
+func (o *slowOp) apply(w *worker) { w.closeSlow(o.conn) }
+
+// closeSlow ends a client that is over its bound, or takes nothing.
+func (w *worker) closeSlow(c *Conn) { c.cutOff(slowCause) }
+
+var slowCause = Cause{
+	Reason: CloseSlowClient, Text: "The client reads too slowly: too many bytes are waiting for it.", AllowReconnect: true,
+}
+
+// removeOp forgets a connection whose transport has ended.
+type removeOp struct{ conn *Conn }
+
+func (o *removeOp) apply(w *worker) {
+	c := o.conn
+	w.leaveHub(c)
+	c.mu.Lock()
+	lost, why := c.out.giveUp(), c.life.cause.dropped()
+	c.mu.Unlock()
+	c.shard.lose(why, lost)
+	w.g.hubs.release(c.hub)
+}
+
+// leaveHub takes the connection out of everything that finds receivers.
+func (w *worker) leaveHub(c *Conn) {
+	if c.slot >= 0 {
+		conns := c.shard.conns
+		last := conns[len(conns)-1]
+		conns[c.slot], last.slot = last, c.slot
+		conns[len(conns)-1] = nil
+		c.shard.conns, c.slot = conns[:len(conns)-1], -1
+	}
+	c.leaveAll()
+	if c.id.User != "" {
+		c.hub.users.remove(c)
+	}
+}
