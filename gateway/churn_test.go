@@ -60,7 +60,7 @@ func TestTotalsKeepWhatForgottenHubsCounted(t *testing.T) {
 		require.Contains(t, n.Stats().Total.Dropped, gateway.DropSlowClient, "every reason is there from the start")
 		visit := func(id string) {
 			c := n.connect(id, "ann")
-			require.NoError(t, c.Conn.Feed([]byte("{\"type\":1,\"target\":\"x\",\"arguments\":[]}\x1e")))
+			require.NoError(t, c.Feed([]byte("{\"type\":1,\"target\":\"x\",\"arguments\":[]}\x1e")))
 			n.send("hello", all())
 			synctest.Wait()
 			c.Conn.Ended(gateway.Cause{Reason: gateway.CloseNormal})
@@ -112,7 +112,7 @@ func (n *node) churn(t *testing.T, worker int) {
 			n.send("to a user", users(user))
 		default:
 			n.send("to all", all())
-			_ = mine[r.IntN(len(mine))].Conn.Feed([]byte("{\"type\":1,\"target\":\"x\",\"arguments\":[]}\x1e"))
+			_ = mine[r.IntN(len(mine))].Feed([]byte("{\"type\":1,\"target\":\"x\",\"arguments\":[]}\x1e"))
 		}
 	}
 }

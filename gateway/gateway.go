@@ -54,6 +54,7 @@ type Gateway struct {
 	// crowded wakes the sweeper when readers hold too much.
 	crowded  chan struct{}
 	draining atomic.Bool
+	closing  sync.Once
 	stop     chan struct{}
 	wg       sync.WaitGroup
 	leave    func()
@@ -121,8 +122,11 @@ func (g *Gateway) now() int64 { return int64(time.Since(g.began)) }
 func (g *Gateway) Name() string { return g.opts.Node }
 
 // Close ends the node's goroutines and waits for them. Connections that still
-// live are aborted first; call Drain before to end them politely.
-func (g *Gateway) Close() {
+// live are aborted first; call Drain before to end them politely. Calls after the
+// first do nothing.
+func (g *Gateway) Close() { g.closing.Do(g.end) }
+
+func (g *Gateway) end() {
 	g.draining.Store(true)
 	if g.leave != nil {
 		g.leave()

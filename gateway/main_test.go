@@ -24,6 +24,8 @@ type node struct {
 	t       *testing.T
 	backend *gatewaytest.Backend
 	limits  gateway.Limits
+	// middle is called in the middle of something, by tests that need to look in there.
+	middle atomic.Pointer[func()]
 }
 
 func start(t *testing.T, change func(*gateway.Options, *node)) *node {

@@ -156,6 +156,9 @@ func (g *Gateway) Check() error {
 		if n := h.queuedBytes(); n != found.bytes {
 			errs = append(errs, fmt.Errorf("hub %s: %d bytes counted as queued, %d in outboxes", h.key, n, found.bytes))
 		}
+		if n := h.users.ended(); n != 0 {
+			errs = append(errs, fmt.Errorf("hub %s: %d connections that have ended are among those of its users", h.key, n))
+		}
 	}
 	stats := g.Stats()
 	for _, hs := range stats.Hubs {

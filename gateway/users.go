@@ -80,3 +80,20 @@ func (t *userTable) appendConns(dst []*Conn, user string) []*Conn {
 	}
 	return dst
 }
+
+// ended counts connections that should not be there any more.
+func (t *userTable) ended() (n int) {
+	for i := range t.stripes {
+		s := &t.stripes[i]
+		s.mu.RLock()
+		for _, c := range s.heads {
+			for ; c != nil; c = c.userNext {
+				if c.life.state() == gone {
+					n++
+				}
+			}
+		}
+		s.mu.RUnlock()
+	}
+	return n
+}

@@ -8,7 +8,6 @@ import (
 	"strings"
 	"sync"
 	"testing"
-	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -16,22 +15,30 @@ import (
 )
 
 // Client is a client and its transport in one: a pump collects what the
-// gateway sends. Its methods may be called concurrently.
+// gateway sends. It lives like the transport it names (life.go), and fails its
+// test when the core breaks the rules of a transport. Its methods may be called
+// concurrently.
 type Client struct {
 	Conn *gateway.Conn
 
 	tb   testing.TB
 	name string
+	life life
+	raw  *rawSocket // nil: written by the pump only
 	wake chan struct{}
 	wg   sync.WaitGroup
 
 	mu      sync.Mutex
-	changed chan struct{} // closed and replaced when something arrives
+	changed chan struct{} // closed and replaced when something arrives or changes
 	got     []string
 	end     *gateway.Cause
 	aborted *gateway.Cause
 	stalled bool
-	done    bool
+	paused  bool // it was stalled once, and then the pump looks without being woken
+	hold    bool // the pump stays between Take and Wrote
+	inside  bool // the pump is there
+	partial bool // the last of got is not whole
+	broken  []string
 }
 
 // Options say what is special about a client.
@@ -43,6 +50,9 @@ type Options struct {
 	Protocol string
 	// Stalled clients take nothing until Unstall.
 	Stalled bool
+	// Raw clients can be written to by workers, through a socket of the operating
+	// system. The test is skipped where there is none.
+	Raw bool
 	// Identity, if set, is used as it is, with ID, Hub and User from above.
 	Identity gateway.Identity
 }
@@ -57,9 +67,13 @@ func Connect(tb testing.TB, g *gateway.Gateway, o Options) *Client {
 
 // TryConnect is Connect for clients that may be refused.
 func TryConnect(tb testing.TB, g *gateway.Gateway, o Options) (*Client, error) {
-	c := &Client{tb: tb, name: o.Transport, wake: make(chan struct{}, 1), changed: make(chan struct{}), stalled: o.Stalled}
+	c := &Client{tb: tb, name: o.Transport, wake: make(chan struct{}, 1), changed: make(chan struct{}), stalled: o.Stalled, paused: o.Stalled}
 	if c.name == "" {
 		c.name = gateway.WebSockets
+	}
+	c.life.init()
+	if o.Raw {
+		c.raw = newRawSocket(tb, c)
 	}
 	id := o.Identity
 	id.ID, id.Hub, id.HubName, id.User = o.ID, o.Hub, o.Hub, o.User
@@ -67,109 +81,37 @@ func TryConnect(tb testing.TB, g *gateway.Gateway, o Options) (*Client, error) {
 	if err != nil {
 		return nil, err
 	}
-	c.Conn = conn
-	c.wg.Go(c.pump)
-	tb.Cleanup(func() {
-		conn.Ended(gateway.Cause{Reason: gateway.CloseNormal})
-		c.finish()
-		c.wg.Wait()
-	})
+	c.begin(conn)
+	tb.Cleanup(c.cleanUp)
 	switch o.Protocol {
 	case "-":
 	case "":
-		_ = conn.Feed([]byte("{\"protocol\":\"json\",\"version\":1}\x1e"))
+		_ = c.Feed([]byte("{\"protocol\":\"json\",\"version\":1}\x1e"))
 	default:
-		_ = conn.Feed([]byte("{\"protocol\":\"" + o.Protocol + "\",\"version\":1}\x1e"))
+		_ = c.Feed([]byte("{\"protocol\":\"" + o.Protocol + "\",\"version\":1}\x1e"))
 	}
 	return c, nil
 }
 
-// Name implements gateway.Transport.
-func (c *Client) Name() string { return c.name }
-
-// Abilities implements gateway.Transport.
-func (c *Client) Abilities() gateway.Abilities {
-	switch c.name {
-	case gateway.LongPolling:
-		return gateway.Abilities{Polled: true}
-	case gateway.ServerSentEvents:
-		return gateway.Abilities{TextOnly: true, EarliestClose: time.Second}
+// cleanUp ends the client and reports what the core did wrong.
+func (c *Client) cleanUp() {
+	c.Conn.Close(gateway.Cause{Reason: gateway.CloseNormal}) // whatever the reader waits for
+	c.Release()
+	c.Leave()
+	c.wg.Wait()
+	if c.raw != nil {
+		c.raw.close()
 	}
-	return gateway.Abilities{}
-}
-
-// Wake implements gateway.Transport.
-func (c *Client) Wake() {
-	select {
-	case c.wake <- struct{}{}:
-	default:
+	for _, what := range c.broken {
+		c.tb.Errorf("client %s: %s", c.Conn.Identity().ID, what)
 	}
-}
-
-// Abort implements gateway.Transport.
-func (c *Client) Abort(cause gateway.Cause) {
-	c.mu.Lock()
-	if c.aborted == nil {
-		c.aborted = &cause
-	}
-	c.notifyLocked()
-	c.mu.Unlock()
-	c.finish()
-	c.Conn.Ended(cause)
-}
-
-func (c *Client) finish() {
-	c.mu.Lock()
-	c.done = true
-	c.mu.Unlock()
-	c.Wake()
-}
-
-func (c *Client) pump() {
-	for range c.wake {
-		c.mu.Lock()
-		stalled, done := c.stalled, c.done
-		c.mu.Unlock()
-		if done {
-			return
-		}
-		if stalled {
-			continue
-		}
-		var b gateway.Batch
-		for c.Conn.Take(&b, 64<<10) {
-			c.keep(&b)
-			c.Conn.Wrote(&b, nil)
-			if b.End != nil {
-				c.Conn.Ended(*b.End)
-				return
-			}
-		}
-	}
-}
-
-func (c *Client) keep(b *gateway.Batch) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	for _, r := range b.Records {
-		c.got = append(c.got, string(r.Bytes))
-	}
-	if b.End != nil {
-		c.end = b.End
-	}
-	c.notifyLocked()
-}
-
-func (c *Client) notifyLocked() {
-	close(c.changed)
-	c.changed = make(chan struct{})
 }
 
 // Stall makes a client take nothing until Unstall.
 func (c *Client) Stall() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.stalled = true
+	c.stalled, c.paused = true, true
 }
 
 // Unstall lets a stalled client read again.
@@ -177,13 +119,39 @@ func (c *Client) Unstall() {
 	c.mu.Lock()
 	c.stalled = false
 	c.mu.Unlock()
-	c.Wake()
+	c.signal()
+}
+
+// Hold makes the pump stay between Take and Wrote, inside its socket as it were,
+// until Release or the end of the connection.
+func (c *Client) Hold() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.hold = true
+}
+
+// Release lets a pump go on that is held.
+func (c *Client) Release() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.hold = false
+	c.notifyLocked()
+}
+
+// Inside reports whether the pump is between Take and Wrote.
+func (c *Client) Inside() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.inside
 }
 
 // Got returns the records so far, with their framing.
 func (c *Client) Got() []string {
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	if !c.stalled && !c.inside {
+		c.takeRawLocked()
+	}
 	return append([]string(nil), c.got...)
 }
 
@@ -241,4 +209,9 @@ func (c *Client) until(ctx context.Context, cond func() bool) error {
 			return errors.New("gave up waiting")
 		}
 	}
+}
+
+func (c *Client) notifyLocked() {
+	close(c.changed)
+	c.changed = make(chan struct{})
 }
