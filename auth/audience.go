@@ -81,6 +81,14 @@ func hostname(authority string) string {
 	return strings.ToLower(strings.Trim(authority, "[]"))
 }
 
+// below returns the audience without the base path, if it has that in front.
+func (a audience) below(base string) audience {
+	if rest, ok := strings.CutPrefix(a.path, base); ok && strings.HasPrefix(rest, "/") {
+		a.path = rest
+	}
+	return a
+}
+
 // forEndpoint reports whether the audience is the hub at an endpoint, clientPath or serverPath.
 func (a audience) forEndpoint(path, hub string) bool {
 	return EqualFoldASCII(a.path, path) && a.hubs == 1 && a.hub != "" && EqualFoldASCII(a.hub, hub)

@@ -27,6 +27,10 @@ type VerifierOptions struct {
 	// StrictAudience returns the hosts ("gw.example", port and scheme ignored)
 	// that audiences may name; nil or an empty list means any host.
 	StrictAudience func() []string
+	// BasePath is a path, without a slash at the end, that audiences may have in
+	// front: that of the URL by which senders know the gateway, when a proxy takes
+	// it off the requests. "" is none.
+	BasePath string
 	// MaxTokenBytes returns the length of the longest accepted token; nil, 0 and
 	// below mean DefaultMaxTokenBytes.
 	MaxTokenBytes func() int
@@ -249,7 +253,7 @@ func (v *Verifier) checkLifetime(t *verified) error {
 // checkAudience accepts the token if any of its audiences is accepted.
 func (v *Verifier) checkAudience(t *verified, accept func(audience) bool, want, application string) error {
 	allowed := v.options.StrictAudience()
-	if slices.ContainsFunc(t.audiences, func(a audience) bool { return accept(a) && a.forHost(allowed) }) {
+	if slices.ContainsFunc(t.audiences, func(a audience) bool { return accept(a.below(v.options.BasePath)) && a.forHost(allowed) }) {
 		return nil
 	}
 	actual := make([]string, len(t.audiences))

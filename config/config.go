@@ -1,7 +1,6 @@
 package config
 
 import (
-	"net/netip"
 	"time"
 
 	"github.com/hubgate/hubgate/secret"
@@ -41,12 +40,12 @@ type Files struct {
 
 // Network says where the gateway listens and how others see it.
 type Network struct {
-	Listen         []string       `help:"Address for clients, REST and health; repeatable. localhost is 127.0.0.1 and, where it exists, ::1. Without a host: all addresses." default:"localhost:8888"`
-	AdminListen    string         `help:"Address for metrics, pprof, livez and readyz, or off." default:"127.0.0.1:8889"`
-	PublicURL      string         `help:"What clients and applications call the gateway, when a proxy or a container changes it. Used in printed connection strings and in links." placeholder:"URL"`
-	TrustedProxies []netip.Prefix `help:"Networks whose X-Forwarded-* headers are believed." placeholder:"CIDR"`
-	Node           string         `help:"Tag of this node in its connection ids: up to 12 letters, digits, hyphens and underscores." placeholder:"TAG"`
-	DrainTimeout   time.Duration  `help:"How long clients, webhooks and requests may take to finish after SIGTERM." default:"30s"`
+	Listen         []string      `help:"Address for clients, REST and health; repeatable. localhost is 127.0.0.1 and, where it exists, ::1. Without a host: all addresses." default:"localhost:8888"`
+	AdminListen    string        `help:"Address for metrics, pprof, livez and readyz, or off." default:"127.0.0.1:8889"`
+	PublicURL      string        `help:"What clients and applications call the gateway, when a proxy or a container changes it. Used in what the gateway prints and signs. Requests are taken with its path and without." placeholder:"URL"`
+	TrustedProxies []Prefix      `help:"Networks, or single addresses, whose X-Forwarded-* headers are believed." placeholder:"CIDR"`
+	Node           string        `help:"Tag of this node in its connection ids: up to 12 letters, digits, hyphens and underscores." placeholder:"TAG"`
+	DrainTimeout   time.Duration `help:"How long clients, webhooks and requests may take to finish after SIGTERM." default:"30s"`
 
 	UnsafeListenWithWellKnownKey bool `help:"Listen beyond loopback although the access key is the emulator's, which everybody knows: whoever reaches the gateway controls it."`
 }
@@ -59,17 +58,17 @@ type TLS struct {
 
 // Log says what is logged and how.
 type Log struct {
-	Level  string `help:"Least severe level that is logged: debug, info, warn or error." enum:"debug,info,warn,error" default:"info"`
-	Format string `help:"Form of a log line: text or json." enum:"text,json" default:"text"`
+	Level  Word `help:"Least severe level that is logged: debug, info, warn or error." enum:"debug,info,warn,error" default:"info"`
+	Format Word `help:"Form of a log line: text or json." enum:"text,json" default:"text"`
 }
 
 // Service holds the modes, the keys and the short way to name webhooks.
 type Service struct {
-	Mode         settings.Mode            `help:"Service mode of all hubs that have none of their own: default, serverless or classic." default:"serverless"`
-	HubMode      map[string]settings.Mode `help:"Service mode of one hub: chat=default; repeatable, or with semicolons. In the file it is hubs.chat.mode, which stays in force for hubs that are not named here." placeholder:"HUB=MODE" file:"-"`
-	AccessKey    secret.Text              `help:"Primary access key, 32 to 256 bytes. The default is the emulator's and serves loopback only." default:"ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789ABCDEFGH" placeholder:"KEY"`
-	SecondaryKey secret.Text              `help:"Second access key, so that one can be replaced while the other serves." placeholder:"KEY"`
-	Upstream     []string                 `help:"Webhook for all events, or for those of some hubs: chat,news=https://example.com/hook; repeatable, the first that matches is called. Replaces the templates of all files." placeholder:"[HUBS=]URL" sep:"none" file:"-"`
+	Mode         settings.Mode   `help:"Service mode of all hubs that have none of their own: default, serverless or classic." default:"serverless"`
+	HubMode      map[string]Word `help:"Service mode of one hub: chat=default; repeatable, or with semicolons. In the file it is hubs.chat.mode, which stays in force for hubs that are not named here." placeholder:"HUB=MODE" file:"-"`
+	AccessKey    secret.Text     `help:"Primary access key, 32 to 256 bytes. The default is the emulator's and serves loopback only." default:"ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789ABCDEFGH" placeholder:"KEY"`
+	SecondaryKey secret.Text     `help:"Second access key, so that one can be replaced while the other serves." placeholder:"KEY"`
+	Upstream     []string        `help:"Webhook for all events, or for those of some hubs: chat,news=https://example.com/hook; repeatable, or with commas; the first that matches is called. Replaces the templates of all files." placeholder:"[HUBS=]URL" sep:"none" file:"-"`
 }
 
 // Upstream bounds webhooks, see [settings.Upstream].

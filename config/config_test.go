@@ -156,7 +156,7 @@ upstream:
 cors: {allowedOrigins: ["https://a.example"]}
 `))
 	require.Equal(t, []string{"localhost:0"}, c.Network.Listen, "a single value is a list of one")
-	require.Equal(t, []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8"), netip.MustParsePrefix("fd00::/8")}, c.Network.TrustedProxies)
+	require.Equal(t, []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8"), netip.MustParsePrefix("fd00::/8")}, c.Proxies())
 	require.Equal(t, "7", c.Network.Node)
 	require.True(t, c.Network.UnsafeListenWithWellKnownKey)
 	require.Equal(t, config.Log{Level: "debug", Format: "json"}, c.Log)
@@ -194,7 +194,14 @@ func TestValidate(t *testing.T) {
 		{"long node tag", []string{"--node=1234567890123"}, `node: "1234567890123" is not a tag of up to 12`},
 		{"node tag with a dot", []string{"--node=a.b"}, `node: "a.b" is not a tag`},
 		{"endless drain", []string{"--drain-timeout=2h"}, "drainTimeout: must be between 0s and 1h0m0s"},
-		{"proxy without mask", []string{"--trusted-proxies=10.0.0.1"}, "--trusted-proxies"},
+		{"proxy that is no address", []string{"--trusted-proxies=proxy"}, `--trusted-proxies: expected a network such as 10.0.0.0/8, or an address, but got "proxy"`},
+		{"port alone", []string{"--listen=8888"}, `listen: "8888" is not HOST:PORT: write localhost:8888, or :8888 for all addresses`},
+		{"number without unit", []string{"--drain-timeout=30"}, `expected a duration but got "30": write 30s`},
+		{"no duration", []string{"--drain-timeout=soon"}, `expected a duration but got "soon": write 30s, 5m or 1h30m`},
+		{"mode", []string{"--mode=clasic"}, `--mode: "clasic" is none of "default", "serverless" and "classic"`},
+		{"rejection", []string{"--upstream-rejection=never"}, `"never" is neither "close" nor "ignore"`},
+		{"public URL with an escape", []string{"--public-url=https://gateway.example/a%2Fb"}, "publicUrl: has a path with escapes"},
+		{"public URL with dots", []string{"--public-url=https://gateway.example/a/../b"}, "publicUrl: has a path with escapes"},
 		{"log level", []string{"--log-level=loud"}, "--log-level must be one of"},
 		{"size", []string{"--limits-post-bytes=1XB"}, `expected a size such as 1048576 or 1MiB but got "1XB"`},
 		{"two mistakes are both told", []string{"--node=a.b", "--tls-key=k.pem"}, "tls: cert and key"},
@@ -273,10 +280,45 @@ func TestWellKnownKeyStaysOnLoopback(t *testing.T) {
 	}
 }
 
-func TestSettingsRefusesOtherModes(t *testing.T) {
+// Azure's tools write Serverless.
+func TestWordsInAnyCase(t *testing.T) {
 	t.Chdir(t.TempDir())
-	_, err := mustParse(t, "--mode=Default").Settings()
-	require.ErrorContains(t, err, `mode: "Default" is none of "default", "serverless" and "classic"`)
+	c := mustParse(t, "--mode=Default", "--hub-mode=a=Classic", "--upstream-unmatched=SILENT", "--upstream-rejection=Ignore",
+		"--log-level=INFO", "--log-format=JSON", "--admin-listen=OFF",
+		"--config", write(t, "c.yaml", "hubs: {b: {mode: Serverless}}"))
+	got, err := c.Settings()
+	require.NoError(t, err)
+	require.Equal(t, settings.DefaultMode, got.Mode)
+	require.Equal(t, map[string]settings.Hub{"a": {Mode: settings.Classic}, "b": {Mode: settings.Serverless}}, got.Hubs)
+	require.Equal(t, settings.UnmatchedSilent, got.Upstream.Unmatched)
+	require.Equal(t, settings.RejectionIgnore, got.Upstream.Rejection)
+	require.Equal(t, config.Log{Level: "info", Format: "json"}, c.Log)
+	admin, err := c.AdminAddresses()
+	require.NoError(t, err)
+	require.Empty(t, admin)
+}
+
+func TestSingleProxies(t *testing.T) {
+	c := mustParse(t, "--trusted-proxies=127.0.0.1,::1")
+	require.Equal(t, []netip.Prefix{netip.MustParsePrefix("127.0.0.1/32"), netip.MustParsePrefix("::1/128")}, c.Proxies())
+}
+
+func TestBasePath(t *testing.T) {
+	for url, want := range map[string]string{
+		"https://gw.example": "", "https://gw.example/": "", "https://gw.example/base": "/base", "https://gw.example/a/b/": "/a/b",
+	} {
+		require.Equal(t, want, mustParse(t, "--public-url", url).BasePath(), url)
+	}
+	require.Empty(t, mustParse(t).BasePath())
+}
+
+func TestOriginsAsBrowsersSendThem(t *testing.T) {
+	t.Chdir(t.TempDir())
+	got, err := mustParse(t, "--cors-allowed-origins=https://App.example:443/,http://localhost:3000").Settings()
+	require.NoError(t, err)
+	require.Equal(t, []string{"https://app.example", "http://localhost:3000"}, got.CORS.AllowedOrigins)
+	_, err = mustParse(t, "--cors-allowed-origins=https://*.app.example").Settings()
+	require.ErrorContains(t, err, "list each origin")
 }
 
 func TestTemplateSources(t *testing.T) {
@@ -299,6 +341,10 @@ func TestTemplateSources(t *testing.T) {
 			{URLTemplate: "http://file/2", HubPattern: webhook.PatternOf("chat"), EventPattern: webhook.PatternOf("")}}},
 		{"empty list in the file over settings.json", nil, "", noneInFile, emulators, nil},
 		{"environment over file", nil, "http://env/a,b", inFile, emulators, []settings.Template{{URLTemplate: "http://env/a,b"}}},
+		{"several in one variable", nil, "http://env/a, chat,news=https://env/b?x=1,2,HTTP://env/c", "", "", []settings.Template{
+			{URLTemplate: "http://env/a"}, {URLTemplate: "https://env/b?x=1,2", HubPattern: webhook.PatternOf("chat,news")}, {URLTemplate: "HTTP://env/c"}}},
+		{"several in one item of the file", nil, "", "upstream: {templates: ['http://file/a,chat=http://file/b']}", "", []settings.Template{
+			{URLTemplate: "http://file/a"}, {URLTemplate: "http://file/b", HubPattern: webhook.PatternOf("chat")}}},
 		{"flags over all", []string{"--upstream", "a, b=http://flag/?x=y", "--upstream", "http://flag/?x=y"},
 			"http://env/", inFile, emulators, []settings.Template{
 				{URLTemplate: "http://flag/?x=y", HubPattern: webhook.PatternOf("a, b")},
@@ -327,7 +373,7 @@ func TestTemplateSources(t *testing.T) {
 func TestTemplateErrorNamesItsSource(t *testing.T) {
 	t.Chdir(t.TempDir())
 	_, err := mustParse(t, "--upstream=http://ok/", "--upstream={hub}=1").Settings()
-	require.ErrorContains(t, err, "upstream.templates[1].urlTemplate: must be an absolute")
+	require.ErrorContains(t, err, "upstream.templates[1].urlTemplate: must begin with http://")
 	require.ErrorContains(t, err, "upstream.templates is what --upstream says")
 
 	require.NoError(t, os.WriteFile("settings.json", []byte(`{"UpstreamSettings":{"Templates":[{}]}}`), 0o600))

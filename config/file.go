@@ -2,11 +2,13 @@ package config
 
 import (
 	"bytes"
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"io"
 	"reflect"
 	"strings"
+	"unicode/utf16"
 
 	"go.yaml.in/yaml/v3"
 
@@ -38,8 +40,32 @@ func (f *file) has(key string) bool {
 	return f != nil && f.lines[key] != 0
 }
 
-// readFile reads a file of at most 1 MiB.
-func readFile(path string) ([]byte, error) { return regularfile.Read(path, maxFileBytes) }
+// readFile reads a file of at most 1 MiB as UTF-8. With a byte order mark it may
+// be UTF-16, which PowerShell writes.
+func readFile(path string) ([]byte, error) {
+	data, err := regularfile.Read(path, maxFileBytes)
+	if err != nil {
+		return nil, err
+	}
+	return utf8Text(data), nil
+}
+
+func utf8Text(data []byte) []byte {
+	var order binary.ByteOrder
+	switch {
+	case bytes.HasPrefix(data, []byte{0xff, 0xfe}):
+		order = binary.LittleEndian
+	case bytes.HasPrefix(data, []byte{0xfe, 0xff}):
+		order = binary.BigEndian
+	default:
+		return data
+	}
+	units := make([]uint16, 0, len(data)/2)
+	for rest := data[2:]; len(rest) >= 2; rest = rest[2:] {
+		units = append(units, order.Uint16(rest))
+	}
+	return []byte(string(utf16.Decode(units)))
+}
 
 // loadFile reads and parses a configuration file.
 func loadFile(path string) (*file, error) {
@@ -92,7 +118,11 @@ func (p *fileParser) fail(n *yaml.Node, format string, args ...any) {
 // pairs calls each with the keys and values of a map.
 func (p *fileParser) pairs(what string, n *yaml.Node, each func(key string, keyNode, value *yaml.Node)) {
 	if n.Kind != yaml.MappingNode {
-		p.fail(n, "%s must be a map of keys and values", what)
+		hint := ""
+		if hub, ok := strings.CutPrefix(what, hubsKey+"."); ok && n.Kind == yaml.ScalarNode {
+			hint = fmt.Sprintf(": write %s: {mode: %s}", hub, n.Value)
+		}
+		p.fail(n, "%s must be a map of keys and values%s", what, hint)
 		return
 	}
 	seen := make(map[string]bool, len(n.Content)/2)

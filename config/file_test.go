@@ -32,7 +32,7 @@ func TestConfigFileMistakes(t *testing.T) {
 		{"a list for the file", "[a]", "the file must be a map"},
 		{"templates are no list", "upstream: {templates: http://h}", "upstream.templates must be a list"},
 		{"hubs are no map", "hubs: [chat]", "c.yaml:1: hubs must be a map"},
-		{"a hub is no map", "hubs:\n  chat: default", "c.yaml:2: hubs.chat must be a map"},
+		{"a hub is no map", "hubs:\n  chat: default", "c.yaml:2: hubs.chat must be a map of keys and values: write chat: {mode: default}"},
 		{"key of a hub", "hubs: {chat: {mod: default}}", `hubs.chat: unknown key "mod"; did you mean "mode"?`},
 		{"no mode", "hubs: {chat: {mode: }}", "hubs.chat.mode has no value"},
 		{"hub given twice", "hubs: {chat: {mode: default}, Chat: {mode: classic}}", `hubs: "Chat" is given twice`},
@@ -42,9 +42,12 @@ func TestConfigFileMistakes(t *testing.T) {
 		{"tag", "accessKey: !!binary eA==", "accessKey: tags are not supported"},
 		{"two documents", "node: a\n---\nnode: b", "c.yaml: holds more than one document"},
 		{"no YAML", "a: b: c", "c.yaml: "},
-		{"kind of a value", "\nclients:\n  keepAlive: 15", `c.yaml:3: clients.keepAlive: expected duration but got "15"`},
+		{"kind of a value", "\nclients:\n  keepAlive: 15", `c.yaml:3: clients.keepAlive: expected a duration but got "15": write 15s`},
 		{"kind of a number", "limits: {hubs: many}", `limits.hubs: expected a valid 64 bit int but got "many"`},
-		{"kind in a list", "trustedProxies: [10.0.0.1]", "c.yaml:1: trustedProxies: "},
+		{"kind in a list", "trustedProxies: [proxy]", "c.yaml:1: trustedProxies: "},
+		{"unknown word", "mode: defalt", `c.yaml:1: mode: "defalt" is none of "default", "serverless" and "classic"`},
+		{"unknown word of a hub", "hubs:\n  chat: {mode: defalt}", `c.yaml:2: hubs.chat.mode: "defalt" is none of`},
+		{"URL of a template", "upstream: {templates: [{url: http://h}]}", `unknown key "url"; did you mean "urlTemplate"?`},
 		{"too large", "#" + strings.Repeat(" ", 1<<20), "is larger than 1048576 bytes"},
 	}
 	for _, tt := range tests {
@@ -73,6 +76,7 @@ func TestConfigFileForms(t *testing.T) {
 		{"JSON with tabs", "{\n\t\"node\": \"n1\",\n\t\"limits\": {\n\t\t\"hubs\": 5\n\t}\n}\n"},
 		{"JSON on one line", `{"node":"n1","limits":{"hubs":5}}`},
 		{"byte order mark", "\ufeffnode: n1\nlimits: {hubs: 5}"},
+		{"UTF-16 as PowerShell writes it", "\xff\xfen\x00o\x00d\x00e\x00:\x00 \x00n\x001\x00\n\x00l\x00i\x00m\x00i\x00t\x00s\x00.\x00h\x00u\x00b\x00s\x00:\x00 \x005\x00"},
 		{"comments and CRLF", "# x\r\nnode: n1 # y\r\nlimits:\r\n  hubs: 5\r\n"},
 	}
 	for _, tt := range tests {

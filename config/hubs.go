@@ -27,7 +27,9 @@ func (p *fileParser) hubs(n *yaml.Node) {
 			if key != "mode" {
 				p.fail(keyNode, "%s: %w", what, unknownKey(key, []string{"mode"}))
 			} else if text, ok := p.text(what+".mode", value); ok {
-				hub.Mode = settings.Mode(text)
+				if err := hub.Mode.UnmarshalText([]byte(text)); err != nil {
+					p.fail(value, "%s.mode: %w", what, err)
+				}
 			}
 		})
 		p.file.hubs[key] = hub
@@ -48,7 +50,7 @@ func (c *Config) hubs() (map[string]settings.Hub, error) {
 			return nil, fmt.Errorf("--hub-mode: hub %q is given twice", key)
 		}
 		named[key] = true
-		hubs[key] = settings.Hub{Mode: c.Service.HubMode[name]}
+		hubs[key] = settings.Hub{Mode: settings.Mode(c.Service.HubMode[name])}
 	}
 	if len(hubs) == 0 {
 		return nil, nil

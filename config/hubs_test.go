@@ -30,7 +30,6 @@ func TestModesOfHubs(t *testing.T) {
 		{name: "flags over environment", args: []string{"--hub-mode=chat=default"}, env: "chat=classic;news=classic", want: map[string]settings.Mode{
 			"chat": settings.DefaultMode, "news": settings.Serverless}},
 		{name: "unknown mode", args: []string{"--hub-mode=chat=clasic"}, err: `hubs.chat.mode: "clasic" is none of`},
-		{name: "unknown mode in the file", file: "hubs: {chat: {mode: clasic}}", err: `hubs.chat.mode: "clasic" is none of`},
 		{name: "no hub", args: []string{"--hub-mode", "=default"}, err: `hubs: "" is not the name of a hub`},
 		{name: "twice", args: []string{"--hub-mode=chat=default;Chat=classic"}, err: `--hub-mode: hub "chat" is given twice`},
 	}

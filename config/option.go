@@ -2,7 +2,6 @@ package config
 
 import (
 	"fmt"
-	"net/netip"
 	"reflect"
 	"slices"
 	"strings"
@@ -111,7 +110,7 @@ func kindOf(t reflect.Type) string {
 		return "size"
 	case reflect.TypeFor[secret.Text]():
 		return "secret"
-	case reflect.TypeFor[[]netip.Prefix]():
+	case reflect.TypeFor[[]Prefix]():
 		return "list of networks"
 	}
 	switch t.Kind() {

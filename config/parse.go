@@ -22,11 +22,11 @@ func Default() *Config {
 }
 
 // Options returns what kong.New needs to fill a command that embeds [Config]:
-// the names of the environment variables, in every command that has a flag of
+// how durations are read, and the names of the environment variables, in every command that has a flag of
 // the same name and type. The file needs no option: Config reads it when kong
 // has parsed the flags.
 func Options() []kong.Option {
-	return []kong.Option{kong.PostBuild(func(k *kong.Kong) error {
+	return []kong.Option{durations, kong.PostBuild(func(k *kong.Kong) error {
 		nameEnvironment(k.Model.Node)
 		return nil
 	})}

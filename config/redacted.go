@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"encoding"
 	"fmt"
-	"net/netip"
 	"strings"
 	"time"
 
@@ -18,9 +17,14 @@ import (
 // option, upstream templates and the modes of hubs included: keys are masked, and in URLs user info
 // and the values of the query. It reads settings.json as [Config.Settings] does.
 func (c *Config) Redacted() ([]byte, error) {
-	templates, _, err := c.templates()
+	templates, source, err := c.templates()
 	if err != nil {
 		return nil, err
+	}
+	if source == c.SettingsFile() { // read without having been named
+		shown := *c
+		shown.Files.Settings = source
+		c = &shown
 	}
 	hubs, err := c.hubs()
 	if err != nil {
@@ -78,8 +82,8 @@ func valueNode(value any) *yaml.Node {
 		return textNode(durationText(v))
 	case []string:
 		return listNode(v, textNode)
-	case []netip.Prefix:
-		return listNode(v, func(p netip.Prefix) *yaml.Node { return textNode(p.String()) })
+	case []Prefix:
+		return listNode(v, func(p Prefix) *yaml.Node { return textNode(p.String()) })
 	case encoding.TextMarshaler: // also secret.Text, which masks itself
 		text, err := v.MarshalText()
 		if err != nil {

@@ -50,7 +50,7 @@ func TestHotReload(t *testing.T) {
 
 	inForce := store.Current()
 	require.ErrorContains(t, put(`{"UpstreamSettings": `), "settings.json: line 1")
-	require.ErrorContains(t, put(`{"UpstreamSettings": {"Templates": [{"UrlTemplate": "ftp://a/"}]}}`), "must be an absolute http")
+	require.ErrorContains(t, put(`{"UpstreamSettings": {"Templates": [{"UrlTemplate": "ftp://a/"}]}}`), "must begin with http")
 	require.Same(t, inForce, store.Current())
 
 	require.NoError(t, put(`{}`))

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"github.com/hubgate/hubgate/settings"
@@ -31,8 +32,8 @@ func (c *Config) Settings() (settings.Settings, error) {
 		Mode:     c.Service.Mode,
 		Hubs:     hubs,
 		Keys:     settings.Keys{Primary: c.Service.AccessKey, Secondary: c.Service.SecondaryKey},
-		Upstream: c.Upstream.settings(templates),
-		CORS:     settings.CORS(c.CORS),
+		Upstream: c.Upstream.settings(templates, source),
+		CORS:     c.CORS.settings(),
 		Limits:   settings.Limits{Capacity: c.Capacity.settings(), Sizes: c.Sizes.settings()},
 		Clients:  settings.Clients(c.Clients),
 		Servers:  c.Servers.settings(),
@@ -47,9 +48,10 @@ func (c *Config) Settings() (settings.Settings, error) {
 	return s, nil
 }
 
-func (u Upstream) settings(templates []settings.Template) settings.Upstream {
+func (u Upstream) settings(templates []settings.Template, source string) settings.Upstream {
 	return settings.Upstream{
 		Templates:               templates,
+		Source:                  source,
 		Timeout:                 u.Timeout,
 		MaxResponseBytes:        int64(u.MaxResponseBytes),
 		Unmatched:               u.Unmatched,
@@ -62,6 +64,18 @@ func (u Upstream) settings(templates []settings.Template) settings.Upstream {
 		AllowedEnv:              u.AllowedEnv,
 		AllowedFiles:            u.AllowedFiles,
 	}
+}
+
+// settings has the origins as browsers send them. What is none stays for
+// Validate to refuse.
+func (c CORS) settings() settings.CORS {
+	origins := slices.Clone(c.AllowedOrigins)
+	for i, origin := range origins {
+		if sent, err := settings.NormalOrigin(origin); err == nil {
+			origins[i] = sent
+		}
+	}
+	return settings.CORS{AllowedOrigins: origins}
 }
 
 func (l Capacity) settings() settings.Capacity {
@@ -107,7 +121,7 @@ func (v Servers) settings() settings.Servers {
 func (c *Config) templates() (list []settings.Template, source string, err error) {
 	if len(c.Service.Upstream) > 0 {
 		for _, text := range c.Service.Upstream {
-			list = append(list, shorthand(text))
+			list = append(list, shorthands(text)...)
 		}
 		return list, "--upstream", nil
 	}
@@ -117,7 +131,7 @@ func (c *Config) templates() (list []settings.Template, source string, err error
 	source = c.SettingsFile()
 	list, err = ReadSettingsFile(source)
 	if c.Files.Settings == "" && errors.Is(err, os.ErrNotExist) {
-		return nil, source, nil
+		return nil, "", nil
 	}
 	return list, source, err
 }

@@ -1,17 +1,34 @@
 package config
 
 import (
+	"encoding/binary"
 	"encoding/json"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
+	"unicode/utf16"
 
 	"github.com/stretchr/testify/require"
 
 	"github.com/hubgate/hubgate/settings"
 	"github.com/hubgate/hubgate/webhook"
 )
+
+// Windows PowerShell writes UTF-16, and .NET reads it.
+func TestSettingsFileInUTF16(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "settings.json")
+	for name, order := range map[string]binary.AppendByteOrder{"little endian": binary.LittleEndian, "big endian": binary.BigEndian} {
+		data := order.AppendUint16(nil, 0xfeff)
+		for _, unit := range utf16.Encode([]rune(`{"UpstreamSettings":{"Templates":[{"UrlTemplate":"http://localhost:7071/\u00fc"}]}}`)) {
+			data = order.AppendUint16(data, unit)
+		}
+		require.NoError(t, os.WriteFile(file, data, 0o600))
+		got, err := ReadSettingsFile(file)
+		require.NoError(t, err, name)
+		require.Equal(t, []settings.Template{{URLTemplate: "http://localhost:7071/\u00fc"}}, got, name)
+	}
+}
 
 func TestSettingsFile(t *testing.T) {
 	one := func(url string) []settings.Template { return []settings.Template{{URLTemplate: url}} }

@@ -2,6 +2,7 @@ package config
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 )
 
@@ -47,11 +48,19 @@ func nearest(key string, known []string) []string {
 			found = append(found, candidate)
 		}
 	}
+	if found == nil && len(bare) >= minPart {
+		found = slices.DeleteFunc(slices.Clone(known), func(candidate string) bool { // urlTemplate for url
+			return !strings.Contains(withoutSeparators(candidate), bare)
+		})
+	}
 	if len(found) > 3 {
 		return nil // a guess among so many helps nobody
 	}
 	return found
 }
+
+// minPart is the least length of a key that is compared with parts of others.
+const minPart = 3
 
 func withoutSeparators(s string) string {
 	return strings.Map(func(r rune) rune {

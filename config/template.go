@@ -1,6 +1,7 @@
 package config
 
 import (
+	"regexp"
 	"strings"
 
 	"go.yaml.in/yaml/v3"
@@ -19,7 +20,7 @@ func (p *fileParser) templates(n *yaml.Node) {
 	for _, item := range n.Content {
 		if item.Kind == yaml.ScalarNode {
 			if text, ok := p.text(templatesKey, item); ok {
-				p.file.templates = append(p.file.templates, shorthand(text))
+				p.file.templates = append(p.file.templates, shorthands(text)...)
 			}
 			continue
 		}
@@ -51,9 +52,30 @@ func (p *fileParser) template(n *yaml.Node) settings.Template {
 	return t
 }
 
-// shorthand reads [HUBS=]URL, what --upstream takes: a template for all events,
-// or for those of the hubs. No hub's name holds what the beginning of every
-// URL template does, ":" or "{".
+// shorthands reads what --upstream takes: [HUBS=]URL, or several with commas
+// between them. A comma ends a URL only where another one begins: other commas
+// are part of the URL, or of the list of hubs.
+func shorthands(text string) (list []settings.Template) {
+	for text != "" {
+		end := len(text)
+		for i := strings.Index(text, "://"); i >= 0 && i < len(text); i++ {
+			if text[i] == ',' && nextShorthand.MatchString(text[i+1:]) {
+				end = i
+				break
+			}
+		}
+		list = append(list, shorthand(strings.TrimSpace(text[:end])))
+		text = text[min(end+1, len(text)):]
+	}
+	return list
+}
+
+// nextShorthand is how another entry begins.
+var nextShorthand = regexp.MustCompile(`^\s*([A-Za-z*!][^:/?={}&]*=)?(?i:https?://)`)
+
+// shorthand reads [HUBS=]URL: a template for all events, or for those of the
+// hubs. No hub's name holds what the beginning of every URL template does, ":"
+// or "{".
 func shorthand(text string) settings.Template {
 	hubs, url, found := strings.Cut(text, "=")
 	if !found || strings.ContainsAny(hubs, ":/?{") {

@@ -6,6 +6,7 @@ import (
 	"net"
 	"net/netip"
 	"net/url"
+	"path"
 	"slices"
 	"strconv"
 	"strings"
@@ -57,7 +58,29 @@ func checkPublicURL(text string) error {
 		u.RawQuery != "" || u.Fragment != "" || u.User != nil {
 		return errors.New("must be an http:// or https:// URL without user, query and fragment")
 	}
+	if p := strings.TrimSuffix(u.Path, "/"); p != "" && (u.EscapedPath() != u.Path || path.Clean(p) != p) {
+		return errors.New("has a path with escapes, empty segments or dots, which requests would not have")
+	}
 	return nil
+}
+
+// BasePath is the path of the public URL without a slash at the end: "" or, for
+// example, "/gateway". It expects what [Config.Validate] has accepted.
+func (c *Config) BasePath() string {
+	u, err := url.Parse(c.Network.PublicURL)
+	if err != nil {
+		return ""
+	}
+	return strings.TrimSuffix(u.Path, "/")
+}
+
+// Proxies are the networks whose X-Forwarded-* headers are believed.
+func (c *Config) Proxies() []netip.Prefix {
+	var all []netip.Prefix
+	for _, p := range c.Network.TrustedProxies {
+		all = append(all, p.Prefix)
+	}
+	return all
 }
 
 func checkNode(tag string) error {
@@ -94,7 +117,7 @@ func (c *Config) Addresses() ([]Address, error) {
 // AdminAddresses returns where metrics and health are served: none if that is
 // switched off.
 func (c *Config) AdminAddresses() ([]Address, error) {
-	if c.Network.AdminListen == "off" {
+	if strings.EqualFold(c.Network.AdminListen, "off") {
 		return nil, nil
 	}
 	return addresses(c.Network.AdminListen)
@@ -103,6 +126,9 @@ func (c *Config) AdminAddresses() ([]Address, error) {
 func addresses(listen string) ([]Address, error) {
 	host, port, err := net.SplitHostPort(listen)
 	if err != nil {
+		if _, number := strconv.ParseUint(listen, 10, 16); number == nil {
+			return nil, fmt.Errorf("%q is not HOST:PORT: write localhost:%s, or :%s for all addresses", listen, listen, listen)
+		}
 		return nil, fmt.Errorf("%q is not HOST:PORT", listen)
 	}
 	if n, err := strconv.ParseUint(port, 10, 16); err != nil {

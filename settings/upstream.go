@@ -12,6 +12,9 @@ type Upstream struct {
 	// Templates is searched in order: the first one that takes an event is
 	// called, later ones are not (R63).
 	Templates []Template
+	// Source says where the templates come from, for people: a flag or a file, or
+	// "" if there are none because nobody named any.
+	Source string
 	// Timeout bounds one webhook, from connecting to the last byte of its answer.
 	Timeout time.Duration
 	// MaxResponseBytes bounds the answer to an invocation (R72).

@@ -36,7 +36,7 @@ func CheckUpstreamURL(text string) error {
 		return errors.New("is not a valid URL")
 	}
 	if scheme := strings.ToLower(u.Scheme); scheme != "http" && scheme != "https" || u.Hostname() == "" {
-		return errors.New("must be an absolute http:// or https:// URL")
+		return errors.New("must begin with http:// or https:// and name a host")
 	}
 	return nil
 }

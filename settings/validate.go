@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"maps"
 	"net/netip"
-	"net/url"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -54,10 +53,15 @@ func (p *problems) add(name, format string, args ...any) {
 	*p = append(*p, fmt.Errorf(name+": "+format, args...))
 }
 
-func (p *problems) checkMode(name string, m Mode) {
-	if !slices.Contains(Modes(), m) {
-		p.add(name, "%q is none of %q, %q and %q", string(m), string(DefaultMode), string(Serverless), string(Classic))
+// wrap adds the error if there is one.
+func (p *problems) wrap(name string, err error) {
+	if err != nil {
+		*p = append(*p, fmt.Errorf("%s: %w", name, err))
 	}
+}
+
+func (p *problems) checkMode(name string, m Mode) {
+	p.wrap(name, checkWord(m, Modes()))
 }
 
 func (p *problems) checkHubs(hubs map[string]Hub) {
@@ -102,12 +106,8 @@ func (p *problems) checkKey(name string, key secret.Text) {
 func (p *problems) checkUpstream(u *Upstream) {
 	p.duration("upstream.timeout", u.Timeout, time.Millisecond, maxTimer)
 	p.size("upstream.maxResponseBytes", u.MaxResponseBytes)
-	if u.Unmatched != UnmatchedError && u.Unmatched != UnmatchedSilent {
-		p.add("upstream.unmatched", "%q is neither %q nor %q", string(u.Unmatched), string(UnmatchedError), string(UnmatchedSilent))
-	}
-	if u.Rejection != RejectionClose && u.Rejection != RejectionIgnore {
-		p.add("upstream.rejection", "%q is neither %q nor %q", string(u.Rejection), string(RejectionClose), string(RejectionIgnore))
-	}
+	p.wrap("upstream.unmatched", checkWord(u.Unmatched, unmatched))
+	p.wrap("upstream.rejection", checkWord(u.Rejection, rejections))
 	p.count("upstream.maxConcurrentPerOrigin", u.MaxConcurrentPerOrigin, 1)
 	p.count("upstream.queuePerConnection", u.QueuePerConnection, 1)
 	p.size("upstream.queueBytesPerConnection", u.QueueBytesPerConnection)
@@ -155,7 +155,7 @@ func (p *problems) checkTemplate(name string, t Template, u *Upstream) {
 		err = checkURL(parts)
 	}
 	if err != nil {
-		*p = append(*p, fmt.Errorf("%s: %w", name, err))
+		p.wrap(name, err)
 		return
 	}
 	for _, part := range parts {
@@ -171,12 +171,10 @@ func (p *problems) checkTemplate(name string, t Template, u *Upstream) {
 func (p *problems) checkOrigins(origins []string) {
 	p.entries("cors.allowedOrigins", len(origins))
 	for _, origin := range origins {
-		if origin == "*" {
-			continue
-		}
-		u, err := url.Parse(origin)
-		if err != nil || u.Scheme == "" || u.Host == "" || u.Scheme+"://"+u.Host != origin {
-			p.add("cors.allowedOrigins", "%q is neither \"*\" nor an origin such as \"https://app.example\"", origin)
+		if sent, err := NormalOrigin(origin); err != nil {
+			p.add("cors.allowedOrigins", "%q %w", origin, err)
+		} else if sent != origin {
+			p.add("cors.allowedOrigins", "%q is sent as %q", origin, sent)
 		}
 	}
 }
@@ -212,7 +210,20 @@ func (p *problems) checkSizes(s Sizes) {
 	p.size("limits.tokenBytes", s.TokenBytes)
 	p.size("limits.uriBytes", s.URIBytes)
 	p.size("limits.headerBytes", s.HeaderBytes)
+	for _, carrier := range []struct {
+		name  string
+		bytes int64
+	}{{"limits.headerBytes", s.HeaderBytes}, {"limits.uriBytes", s.URIBytes}} {
+		if carrier.bytes < s.TokenBytes+besideToken {
+			p.add("limits.tokenBytes", "a token of %d bytes travels in a header or in the URL: set %s to at least %d too",
+				s.TokenBytes, carrier.name, s.TokenBytes+besideToken)
+		}
+	}
 }
+
+// besideToken is what a request needs at least beside its token: the hub and the connection in
+// its URL, or the other headers.
+const besideToken = 1 * kib
 
 func (p *problems) checkClients(c Clients) {
 	const least, most = time.Second, 120 * time.Second // R84

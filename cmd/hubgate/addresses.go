@@ -3,26 +3,47 @@ package main
 import (
 	"errors"
 	"fmt"
+	"io/fs"
 	"net"
 	"syscall"
 
 	"github.com/hubgate/hubgate/config"
 )
 
+// The flags that say where to listen.
+const (
+	listenFlag = "--listen"
+	adminFlag  = "--admin-listen"
+)
+
 // listenAll binds every address or none. An optional one is left out where the
-// machine does not have it, for example ::1 without IPv6.
-func listenAll(addresses []config.Address) (listeners []net.Listener, err error) {
+// machine does not have it, for example ::1 without IPv6. The flag is where the
+// addresses come from, for errors.
+func listenAll(addresses []config.Address, flag string) (listeners []net.Listener, err error) {
 	for _, a := range addresses {
 		l, err := net.Listen("tcp", a.HostPort)
 		if err != nil && a.Optional && absent(err) {
 			continue
 		}
 		if err != nil {
-			return nil, errors.Join(fmt.Errorf("listen: %w", err), closeAll(listeners))
+			return nil, errors.Join(listenError(a.HostPort, flag, err), closeAll(listeners))
 		}
 		listeners = append(listeners, l)
 	}
 	return listeners, nil
+}
+
+// listenError says what to do about an address that cannot be had.
+func listenError(address, flag string, err error) error {
+	switch {
+	case errors.Is(err, errInUse) && flag == adminFlag:
+		return fmt.Errorf("%s, the address for metrics and health, is in use, perhaps by another hubgate: choose another with %s, or off", address, flag)
+	case errors.Is(err, errInUse):
+		return fmt.Errorf("%s is in use, perhaps by another hubgate: choose another with %s", address, flag)
+	case errors.Is(err, fs.ErrPermission):
+		return fmt.Errorf("%s %s: not permitted; ports below 1024 are for root or, on Linux, for processes with CAP_NET_BIND_SERVICE", flag, address)
+	}
+	return fmt.Errorf("%s %s: %w", flag, address, err)
 }
 
 // absent says that the machine does not have the address, as opposed to

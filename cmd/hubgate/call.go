@@ -29,7 +29,7 @@ const callID = "1"
 // error. An error of the hub is the command's.
 func (c *callCommand) Run(env *environment) error {
 	if c.Timeout <= 0 {
-		return errors.New("--timeout must be above 0")
+		return usage(errors.New("--timeout must be above 0"))
 	}
 	record, err := c.record()
 	if err != nil {

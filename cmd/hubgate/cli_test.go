@@ -100,7 +100,7 @@ func TestListenAndSendReportRefusals(t *testing.T) {
 		require.NotContains(t, stderr, "not-the-key")
 	}
 	code, _, stderr := command("send", "all", "chat", "m", "--connection-string", "nonsense with AccessKey=secret")
-	require.Equal(t, exitError, code)
+	require.Equal(t, exitUsage, code)
 	require.NotContains(t, stderr, "secret")
 }
 
@@ -134,7 +134,7 @@ func TestTokenOpensWhatItNames(t *testing.T) {
 		{"token", "rest", "/x", "--connection-string", "Endpoint=http://x;AuthType=azure"},
 	} {
 		code, _, _ = command(bad...)
-		require.Equal(t, exitError, code, bad)
+		require.Equal(t, exitUsage, code, bad)
 	}
 }
 
@@ -184,7 +184,7 @@ func TestUpstreamInitAndList(t *testing.T) {
 	require.Contains(t, out, "https://f.example/{event}?code=")
 	require.NotContains(t, out, "secret")
 	code, _, stderr = command("upstream", "init", "-o", dir, "--force", "--url", "ftp://nowhere")
-	require.Equal(t, exitError, code)
+	require.Equal(t, exitUsage, code)
 	require.Contains(t, stderr, "--url")
 }
 
@@ -249,7 +249,7 @@ func TestFileWithUnknownKeyIsRefused(t *testing.T) {
 }
 
 func TestLogsAreRedacted(t *testing.T) {
-	for _, format := range []string{"text", "json"} {
+	for _, format := range []config.Word{"text", "json"} {
 		out := newOutput()
 		log, err := newLogger(out, config.Log{Level: "info", Format: format})
 		require.NoError(t, err)

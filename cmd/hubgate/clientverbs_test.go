@@ -74,7 +74,11 @@ func TestRefusalsSayTheNextStep(t *testing.T) {
 			"Endpoint=http://x;AuthType=azure":                                               "Microsoft Entra (AuthType) is not supported",
 		} {
 			code, _, stderr := command(append(verb, "--connection-string", at)...)
-			require.Equal(t, exitError, code)
+			if strings.Contains(at, "AuthType") {
+				require.Equal(t, exitUsage, code)
+			} else {
+				require.Equal(t, exitError, code)
+			}
 			require.Contains(t, stderr, want, verb)
 			require.NotContains(t, stderr, "access_token")
 		}
@@ -87,7 +91,7 @@ func TestRefusalsSayTheNextStep(t *testing.T) {
 	require.Equal(t, exitError, code)
 	require.Contains(t, stderr, "is hubgate running?")
 	code, _, stderr = command("listen", "chat", "--connection-string", "nonsense")
-	require.Equal(t, exitError, code)
+	require.Equal(t, exitUsage, code)
 	require.Equal(t, 1, strings.Count(stderr, "connection string"), stderr)
 }
 
@@ -262,7 +266,7 @@ func TestSelfSignedCertificates(t *testing.T) {
 		code, _, stderr = command(append(verb, "--tls-insecure")...)
 		require.Zero(t, code, "%s: %s", name, stderr)
 		code, _, stderr = command(append(verb, "--ca-file", keyFile)...)
-		require.Equal(t, exitError, code)
+		require.Equal(t, exitUsage, code)
 		require.Contains(t, stderr, "holds no certificate")
 		code, _, stderr = command(verb...)
 		require.Equal(t, exitError, code)

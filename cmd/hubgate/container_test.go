@@ -88,7 +88,7 @@ func TestDockerfile(t *testing.T) {
 		t.Setenv(name, value)
 	}
 	code, out, stderr := commandInEmptyFolder(t, "config")
-	require.Equal(t, exitError, code, "the image does not start with a key that everybody knows: %s", out)
+	require.Equal(t, exitUsage, code, "the image does not start with a key that everybody knows: %s", out)
 	require.Contains(t, stderr, "HUBGATE_ACCESS_KEY")
 	t.Setenv("HUBGATE_ACCESS_KEY", strings.Repeat("k", 32))
 	code, out, stderr = commandInEmptyFolder(t, "config")

@@ -40,7 +40,7 @@ func (c *hooksCommand) Run(env *environment) error {
 		return err
 	}
 	if c.Status != 0 && (c.Status < 200 || c.Status > 599) {
-		return errors.New("--status must be from 200 to 599")
+		return usage(errors.New("--status must be from 200 to 599"))
 	}
 	listener, err := net.Listen("tcp", c.Address)
 	if err != nil {

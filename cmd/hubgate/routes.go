@@ -54,6 +54,22 @@ func (s *routes) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
+// below takes a base path off the requests that have it: some proxies do it
+// themselves, others hand requests on as they come.
+func below(base string, handler http.Handler) http.Handler {
+	if base == "" {
+		return handler
+	}
+	stripped := http.StripPrefix(base, handler)
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if strings.HasPrefix(r.URL.Path, base+"/") {
+			stripped.ServeHTTP(w, r)
+			return
+		}
+		handler.ServeHTTP(w, r)
+	})
+}
+
 func plain(w http.ResponseWriter, status int, body string) {
 	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
 	w.Header().Set("X-Content-Type-Options", "nosniff")

@@ -14,7 +14,7 @@ import (
 const (
 	exitOK    = 0
 	exitError = 1
-	exitUsage = 80 // kong's code for arguments that it does not understand
+	exitUsage = 80 // what the user gave makes no sense; kong's code for it
 )
 
 // terminal is where a command writes to: results to stdout, logs, progress and
@@ -64,9 +64,26 @@ func run(ctx context.Context, args []string, term terminal, ready func(endpoints
 	}
 	if err := command.Run(env); err != nil {
 		fmt.Fprintf(term.stderr, "hubgate: %v\n", err)
+		if _, ok := errors.AsType[usageError](err); ok {
+			return exitUsage
+		}
 		return exitError
 	}
 	return exitOK
+}
+
+// usageError is a mistake in what the user gave, whoever finds it: in an
+// argument, a variable or a configuration file.
+type usageError struct{ error }
+
+func (e usageError) Unwrap() error { return e.error }
+
+// usage marks an error as a usageError; nil stays nil.
+func usage(err error) error {
+	if err == nil {
+		return nil
+	}
+	return usageError{err}
 }
 
 // errHelp says that help was asked for and printed.

@@ -29,7 +29,7 @@ func (c *serveCommand) Run(env *environment) error {
 		return err
 	}
 	helpers := s.startHelpers(env.args)
-	log.Info("serving", "url", s.endpoints.URL, "admin", s.endpoints.Admin, "version", version(), "pid", os.Getpid())
+	log.Info("serving", "url", s.endpoints.URL, "admin", s.endpoints.Admin, "version", version(), "pid", os.Getpid(), "listen", s.endpoints.Address)
 	err = printBanner(env.stdout, s)
 	if env.ready != nil {
 		env.ready(s.endpoints)

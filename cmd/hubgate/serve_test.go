@@ -102,9 +102,31 @@ func TestChangedLimitOfTokensIsInForceAtOnce(t *testing.T) {
 func TestWellKnownKeyStaysOnLoopback(t *testing.T) {
 	for _, listen := range []string{":0", "0.0.0.0:0", "[::]:0"} {
 		code, out, stderr := command("serve", "--listen", listen, "--admin-listen", "off")
-		require.Equal(t, exitError, code)
+		require.Equal(t, exitUsage, code)
 		require.Empty(t, out)
 		require.Contains(t, stderr, "--unsafe-listen-with-well-known-key")
+	}
+}
+
+// Behind a proxy at a path: the gateway takes what it signs, whether the proxy
+// takes the path off or not.
+func TestPublicURLWithAPath(t *testing.T) {
+	p := start(t, "--public-url", "https://gw.example/base/")
+	require.Equal(t, "https://gw.example/base", p.URL)
+	local := "http://" + p.Address
+	sign := func(path string) string {
+		token, err := auth.SignREST(auth.EmulatorKey, p.URL+path, time.Minute)
+		require.NoError(t, err)
+		return "Bearer " + token
+	}
+	const generate, send = "/api/hubs/chat/:generateToken?userId=u&api-version=2022-11-01", "/api/hubs/chat/groups/a%2Fb/:send"
+	for _, base := range []string{"", "/base"} {
+		status, answer := p.request(http.MethodPost, local+base+generate, "", "Authorization", sign("/api/hubs/chat/:generateToken"))
+		require.Equal(t, http.StatusOK, status, answer)
+		status, answer = p.request(http.MethodPost, local+base+"/client/negotiate?hub=chat", "", "Authorization", "Bearer "+strings.Split(answer, `"`)[3])
+		require.Equal(t, http.StatusOK, status, answer)
+		status, answer = p.request(http.MethodPost, local+base+send, hello, "Authorization", sign(send), "Content-Type", "application/json")
+		require.Equal(t, http.StatusAccepted, status, answer)
 	}
 }
 
@@ -120,25 +142,28 @@ func TestTakenPortIsAnError(t *testing.T) {
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	require.NoError(t, err)
 	defer l.Close()
-	for _, args := range [][]string{
-		{"--listen", l.Addr().String(), "--admin-listen", "off"},
-		{"--listen", "127.0.0.1:0", "--admin-listen", l.Addr().String()},
+	taken := l.Addr().String()
+	for _, tt := range []struct {
+		listen, admin, want string
+	}{
+		{taken, "off", taken + " is in use, perhaps by another hubgate: choose another with --listen\n"},
+		{"127.0.0.1:0", taken, taken + ", the address for metrics and health, is in use, perhaps by another hubgate: choose another with --admin-listen, or off\n"},
 	} {
-		code, _, stderr := command(append([]string{"serve"}, args...)...)
+		code, _, stderr := command("serve", "--listen", tt.listen, "--admin-listen", tt.admin)
 		require.Equal(t, exitError, code)
-		require.Contains(t, stderr, "in use")
+		require.Contains(t, stderr, tt.want)
 	}
 }
 
 func TestOptionalAddressMayBeMissing(t *testing.T) {
 	const nobodys = "192.0.2.1:0" // reserved for documentation
-	listeners, err := listenAll([]config.Address{{HostPort: "127.0.0.1:0"}, {HostPort: nobodys, Optional: true}})
+	listeners, err := listenAll([]config.Address{{HostPort: "127.0.0.1:0"}, {HostPort: nobodys, Optional: true}}, listenFlag)
 	require.NoError(t, err)
 	require.Len(t, listeners, 1)
 	taken := listeners[0].Addr().String()
-	_, err = listenAll([]config.Address{{HostPort: "127.0.0.1:0"}, {HostPort: nobodys}})
+	_, err = listenAll([]config.Address{{HostPort: "127.0.0.1:0"}, {HostPort: nobodys}}, listenFlag)
 	require.Error(t, err)
-	_, err = listenAll([]config.Address{{HostPort: taken, Optional: true}})
+	_, err = listenAll([]config.Address{{HostPort: taken, Optional: true}}, listenFlag)
 	require.Error(t, err, "a port that is in use is not a missing address")
 	require.NoError(t, closeAll(listeners))
 	require.NoError(t, closeAll(listeners))
@@ -272,7 +297,7 @@ func TestCertificateIsLoggedOnlyWhenItChanges(t *testing.T) {
 
 func TestUnusableCertificateIsAnError(t *testing.T) {
 	code, _, stderr := command("serve", "--listen", "127.0.0.1:0", "--admin-listen", "off", "--tls-cert", "missing.crt", "--tls-key", "missing.key")
-	require.Equal(t, exitError, code)
+	require.Equal(t, exitUsage, code)
 	require.Contains(t, stderr, "TLS certificate")
 }
 

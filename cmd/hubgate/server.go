@@ -40,6 +40,8 @@ type endpoints struct {
 	// URL is what to put into a connection string, Admin where metrics are, ""
 	// if they are switched off.
 	URL, Admin string
+	// Address is the first that is listened on, as HOST:PORT.
+	Address string
 }
 
 // server is one running gateway.
@@ -74,20 +76,24 @@ func newServer(c *config.Config, log *slog.Logger) (s *server, err error) {
 	}()
 	current, err := c.Settings()
 	if err != nil {
-		return s, err
+		return s, usage(err)
 	}
 	if s.store, err = settings.NewStore(current); err != nil {
 		return s, err
 	}
 	s.built.add("settings", ignoreContext(s.live.follow(s.store)))
 	if s.cert, err = loadCertificate(c.TLS, log); err != nil {
-		return s, err
+		return s, usage(err)
 	}
-	listeners, err := s.listen(c.Addresses())
+	addresses, err := c.Addresses()
+	if err != nil {
+		return s, usage(err)
+	}
+	listeners, err := s.listen(addresses, listenFlag)
 	if err != nil {
 		return s, err
 	}
-	s.endpoints.URL = baseURL(c, listeners)
+	s.endpoints.URL, s.endpoints.Address = baseURL(c, listeners), listeners[0].Addr().String()
 	s.admin = admin.New(version())
 	s.admin.Expect(expected())
 	if err := s.serveAdmin(); err != nil {
@@ -99,11 +105,9 @@ func newServer(c *config.Config, log *slog.Logger) (s *server, err error) {
 	return s, nil
 }
 
-func (s *server) listen(addresses []config.Address, err error) ([]net.Listener, error) {
-	if err != nil {
-		return nil, err
-	}
-	listeners, err := listenAll(addresses)
+// listen binds the addresses of the flag.
+func (s *server) listen(addresses []config.Address, flag string) ([]net.Listener, error) {
+	listeners, err := listenAll(addresses, flag)
 	if err != nil {
 		return nil, err
 	}
@@ -112,7 +116,11 @@ func (s *server) listen(addresses []config.Address, err error) ([]net.Listener, 
 }
 
 func (s *server) serveAdmin() error {
-	listeners, err := s.listen(s.config.AdminAddresses())
+	addresses, err := s.config.AdminAddresses()
+	if err != nil {
+		return usage(err)
+	}
+	listeners, err := s.listen(addresses, adminFlag)
 	if err != nil || len(listeners) == 0 {
 		return err
 	}
@@ -160,6 +168,7 @@ func (s *server) buildGateway(listeners []net.Listener) error {
 		Leeway:         func() time.Duration { return s.live.load().source.Auth.Leeway },
 		StrictAudience: func() []string { return s.live.load().source.Auth.StrictAudience },
 		MaxTokenBytes:  func() int { return int(s.live.load().source.Limits.TokenBytes) },
+		BasePath:       s.config.BasePath(),
 	})
 	behind := s.newBackends(node, verifier)
 	s.built.add("upstream", behind.webhooks.Close)
@@ -191,10 +200,10 @@ func (s *server) buildGateway(listeners []net.Listener) error {
 		Limits: func() restapi.Limits { return s.live.load().rest },
 		Logger: s.log.With("part", partREST), Metrics: restMetrics{s.admin.Metrics},
 	})
-	s.handler = &routes{clients: clients, rest: rest, servers: behind.servers, limits: func() (uri, headers int64) {
+	s.handler = below(s.config.BasePath(), &routes{clients: clients, rest: rest, servers: behind.servers, limits: func() (uri, headers int64) {
 		l := &s.live.load().source.Limits
 		return l.URIBytes, l.HeaderBytes
-	}}
+	}})
 	s.admin.Watch(hub)
 	s.admin.WatchServers(serverStats{behind.servers, behind.modes})
 	s.admin.WatchModes(liveModes{&s.live})
@@ -229,7 +238,7 @@ func (s *server) newClients(hub *gateway.Gateway, verifier *auth.Verifier, seale
 		Origins:        func() []string { return s.live.load().source.CORS.AllowedOrigins },
 		Limits:         func() clientws.Limits { return s.live.load().clients },
 		KeepHeaders:    func(hub string) bool { return s.live.load().source.ModeOf(hub) != settings.Serverless },
-		TrustedProxies: s.config.Network.TrustedProxies,
+		TrustedProxies: s.config.Proxies(),
 		Logger:         s.log.With("part", partClients), Metrics: clientMetrics{s.admin.Metrics},
 	})
 }

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"io"
 	"net/url"
@@ -21,11 +22,12 @@ type target struct {
 	ConnectionString string `help:"The gateway: what an application would be given. Without it: the gateway that the HUBGATE_* variables describe, localhost:8888 with the emulator's key if there are none." env:"${connection_string_env}" placeholder:"STRING"`
 }
 
-func (t *target) parse() (auth.ConnectionString, error) {
+func (t *target) parse() (cs auth.ConnectionString, err error) {
+	defer func() { err = usage(err) }()
 	if t.ConnectionString == "" {
 		return ownGateway()
 	}
-	cs, err := auth.ParseConnectionString(t.ConnectionString)
+	cs, err = auth.ParseConnectionString(t.ConnectionString)
 	switch {
 	case err != nil:
 		return cs, err
@@ -53,7 +55,7 @@ func ownGateway() (cs auth.ConnectionString, err error) {
 func serveConfig() (*config.Config, error) {
 	var own commands
 	if _, err := parseInto(&own, []string{"serve"}, terminal{io.Discard, io.Discard}); err != nil {
-		return nil, fmt.Errorf("the gateway's configuration: %w", err)
+		return nil, usage(fmt.Errorf("the gateway's configuration: %w", err))
 	}
 	return &own.Serve.Config, nil
 }
@@ -100,7 +102,7 @@ type lifetime struct {
 
 func (l lifetime) check() error {
 	if l.Lifetime < time.Second {
-		return fmt.Errorf("--lifetime must be at least 1s")
+		return usage(errors.New("--lifetime must be at least 1s"))
 	}
 	return nil
 }

@@ -34,7 +34,7 @@ func (c *clientIdentity) spec(l lifetime) (auth.ClientTokenSpec, error) {
 	for _, text := range c.Claim {
 		name, value, ok := strings.Cut(text, "=")
 		if !ok || name == "" {
-			return spec, fmt.Errorf("--claim %q is not TYPE=VALUE", text)
+			return spec, usage(fmt.Errorf("--claim %q is not TYPE=VALUE", text))
 		}
 		spec.Claims = append(spec.Claims, auth.Claim{Type: name, Value: value})
 	}

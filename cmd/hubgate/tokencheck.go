@@ -63,6 +63,7 @@ func (c *tokenCheckCommand) Run(env *environment) error {
 		Leeway:         func() time.Duration { return own.Auth.Leeway },
 		StrictAudience: func() []string { return own.Auth.StrictAudience },
 		MaxTokenBytes:  func() int { return int(own.Sizes.TokenBytes) },
+		BasePath:       own.BasePath(),
 	})
 	claims := tokenClaims(token)
 	if claims != nil {
@@ -70,7 +71,7 @@ func (c *tokenCheckCommand) Run(env *environment) error {
 			return err
 		}
 	}
-	use := c.use(audiences(claims))
+	use := c.use(audiences(claims, own.BasePath()))
 	return reportChecks(env.stdout, use, use.verify(verifier, token), cs.Endpoint)
 }
 
@@ -185,8 +186,9 @@ func tokenClaims(token string) map[string]any {
 	return claims
 }
 
-// audiences are those of the claims that are URLs.
-func audiences(claims map[string]any) (all []*url.URL) {
+// audiences are those of the claims that are URLs, without the path that the
+// gateway's own URL has.
+func audiences(claims map[string]any, base string) (all []*url.URL) {
 	texts, _ := claims["aud"].([]any)
 	if one, ok := claims["aud"].(string); ok {
 		texts = []any{one}
@@ -194,6 +196,7 @@ func audiences(claims map[string]any) (all []*url.URL) {
 	for _, text := range texts {
 		s, _ := text.(string)
 		if u, err := url.Parse(s); err == nil && u.Host != "" {
+			u.Path, u.RawPath = strings.TrimPrefix(u.Path, base), strings.TrimPrefix(u.RawPath, base)
 			all = append(all, u)
 		}
 	}

@@ -23,13 +23,13 @@ func (t *trust) config() (*tls.Config, error) {
 	}
 	pem, err := os.ReadFile(t.CAFile)
 	if err != nil {
-		return nil, fmt.Errorf("--ca-file: %w", err)
+		return nil, usage(fmt.Errorf("--ca-file: %w", err))
 	}
 	if config.RootCAs, err = x509.SystemCertPool(); err != nil {
 		config.RootCAs = x509.NewCertPool()
 	}
 	if !config.RootCAs.AppendCertsFromPEM(pem) {
-		return nil, fmt.Errorf("--ca-file: %s holds no certificate in PEM", t.CAFile)
+		return nil, usage(fmt.Errorf("--ca-file: %s holds no certificate in PEM", t.CAFile))
 	}
 	return config, nil
 }

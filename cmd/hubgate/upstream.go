@@ -44,7 +44,7 @@ func (c *upstreamInitCommand) Run(env *environment) error {
 	check := settings.Default()
 	check.Upstream.Templates = []settings.Template{{URLTemplate: c.URL}}
 	if err := check.Validate(); err != nil {
-		return fmt.Errorf("--url: %w", err)
+		return usage(fmt.Errorf("--url: %w", err))
 	}
 	var file struct {
 		UpstreamSettings struct{ Templates []settingsTemplate }
@@ -82,7 +82,7 @@ type upstreamListCommand struct{ config.Config }
 func (c *upstreamListCommand) Run(env *environment) error {
 	current, err := c.Settings()
 	if err != nil {
-		return err
+		return usage(err)
 	}
 	if len(current.Upstream.Templates) == 0 {
 		_, err := fmt.Fprintln(env.stdout, "no upstream templates: what clients send has no webhook to go to")
@@ -101,7 +101,7 @@ type configCommand struct{ config.Config }
 
 func (c *configCommand) Run(env *environment) error {
 	if _, err := c.Settings(); err != nil {
-		return err
+		return usage(err)
 	}
 	text, err := c.Redacted()
 	if err != nil {
