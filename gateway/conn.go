@@ -68,8 +68,11 @@ func laneFor(protocol string, framing Framing) *lane {
 
 // placement is where fan-outs find a connection.
 type placement struct {
-	slot   int32 // position in hubShard.conns, -1 if not there
-	groups []*member
+	slot int32 // position in hubShard.conns, -1 if not there
+	// arrived: announceOp has run. noted are changes of memberships that came before.
+	arrived bool
+	noted   []notedVerb
+	groups  []*member
 	// byGroup finds members of groups by name; nil while there are few.
 	byGroup map[string]*member
 }

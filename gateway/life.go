@@ -166,13 +166,12 @@ func (c *Conn) Announce() {
 	}
 	var standing []pinnedGroup
 	if c.id.User != "" {
-		// In this order: a membership that is stored after it was listed finds
-		// the connection among the user's and reaches it behind announceOp.
+		// In this order: a change of memberships that the list does not show finds the
+		// connection among the user's, and is carried out behind announceOp.
 		c.hub.users.add(c)
 		standing = c.standingGroups()
 	}
 	c.shard.worker.queue.push(&announceOp{conn: c, standing: standing})
-	c.dropRevoked(standing)
 }
 
 // Open sends the handshake answer and lets multicast reach the client behind

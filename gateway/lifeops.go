@@ -25,12 +25,7 @@ func (o *announceOp) apply(w *worker) {
 		c.slot = int32(len(c.shard.conns))
 		c.shard.conns = append(c.shard.conns, c)
 	}
-	for _, s := range o.standing {
-		if hears {
-			w.join(c, s.group, s.membership)
-		}
-		c.hub.groups.unpin(s.group, w.index)
-	}
+	w.arrive(c, o.standing, hears)
 	if !hears {
 		// It ended on the way here: what removes it from the tables may have run
 		// before Announce put it there.

@@ -130,14 +130,15 @@ func (o *verbOp) apply(w *worker) {
 	switch o.cmd.Verb {
 	case VerbJoin:
 		part.Matched, failed = o.join(w)
+		part.Matched += o.note(w)
 	case VerbLeave:
-		part.Matched = o.leave()
+		part.Matched = o.leave() + o.note(w)
 	case VerbLeaveAll:
 		conns := o.to.snapshot()
 		for _, c := range conns {
 			c.leaveAll()
 		}
-		part.Matched = len(conns)
+		part.Matched = len(conns) + o.note(w)
 	case VerbClose:
 		conns := o.to.snapshot()
 		for _, c := range conns {

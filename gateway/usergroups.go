@@ -106,24 +106,6 @@ func (c *Conn) listStanding() []StandingGroup {
 	return list
 }
 
-// dropRevoked takes the connection out of memberships that were deleted
-// between being listed and being joined.
-func (c *Conn) dropRevoked(joined []pinnedGroup) {
-	if len(joined) == 0 {
-		return
-	}
-	still := make(map[string]bool)
-	for _, s := range c.listStanding() {
-		still[s.Group] = true
-	}
-	for _, j := range joined {
-		if !still[j.group.name] {
-			cmd := &Command{Hub: c.id.Hub, Verb: VerbLeave, Group: j.group.name}
-			c.shard.worker.queue.push(&verbOp{cmd: cmd, to: c.alone(), answer: newAnswer(Page{}, nil)})
-		}
-	}
-}
-
 // noUserGroups is a store that keeps nothing.
 type noUserGroups struct{}
 

@@ -1,0 +1,60 @@
+package gateway
+
+// A connection arrives between Announce, from which on commands for its user find it, and its
+// announceOp, from which on it is a receiver. In between the store of memberships is asked. What
+// happens to the user's memberships meanwhile is noted and carried out behind the store's answer,
+// which may be older.
+
+// notedVerb is a change of memberships that came while the connection arrived.
+type notedVerb struct {
+	verb Verb
+	name string
+	// group is pinned, for VerbJoin: what is sent to the group meanwhile comes behind the join.
+	group      *group
+	membership Membership
+}
+
+// note keeps the command for those of its connections that are arriving, and returns how many
+// they are. Called by the worker.
+func (o *verbOp) note(w *worker) (noted int) {
+	for _, c := range o.to.conns {
+		if c.arrived || !o.to.wants(c) {
+			continue
+		}
+		n := notedVerb{verb: o.cmd.Verb, name: o.cmd.Group, membership: o.cmd.Membership}
+		if n.verb == VerbJoin {
+			n.group = c.hub.groups.pin(n.name, w.index)
+		}
+		c.noted = append(c.noted, n)
+		noted++
+	}
+	return noted
+}
+
+// arrive gives a connection the groups it starts with, if it is a receiver, and carries out what
+// was noted for it. Called by the worker.
+func (w *worker) arrive(c *Conn, standing []pinnedGroup, hears bool) {
+	noted := c.noted
+	c.arrived, c.noted = true, nil
+	join := func(g *group, m Membership) {
+		if hears {
+			w.join(c, g, m)
+		}
+		c.hub.groups.unpin(g, w.index)
+	}
+	for _, s := range standing {
+		join(s.group, s.membership)
+	}
+	for _, n := range noted {
+		switch n.verb {
+		case VerbJoin:
+			join(n.group, n.membership)
+		case VerbLeave:
+			if m := c.membership(n.name); m != nil {
+				m.leave()
+			}
+		case VerbLeaveAll:
+			c.leaveAll()
+		}
+	}
+}
