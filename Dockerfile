@@ -3,7 +3,9 @@ WORKDIR /src
 COPY go.mod go.sum ./
 RUN go mod download
 COPY . .
-RUN CGO_ENABLED=0 go build -ldflags="-s -w" -o /out/hubgate ./cmd/hubgate
+# docker build --build-arg VERSION=v1.2.3: without .git the build knows none.
+ARG VERSION
+RUN CGO_ENABLED=0 go build -ldflags="-s -w -X main.release=$VERSION" -o /out/hubgate ./cmd/hubgate
 
 # Nothing but the program and the certificate authorities that webhooks are checked against.
 FROM scratch

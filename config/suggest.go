@@ -9,7 +9,7 @@ import (
 // unknownKey returns the error for a key that is none of known: with the one
 // that was probably meant, if there is one.
 func unknownKey(key string, known []string) error {
-	meant := nearest(key, known)
+	meant := Nearest(key, known)
 	if len(meant) == 0 {
 		return fmt.Errorf("unknown key %q", key)
 	}
@@ -24,11 +24,11 @@ func unknownKey(key string, known []string) error {
 // times that of every known key.
 const maxSuggestBytes = 100
 
-// nearest returns the known keys that differ least from key. Letter case and
+// Nearest returns the known keys that differ least from key. Letter case and
 // the separators "-", "_" and "." do not count, so that a flag's or a
 // variable's spelling finds its key; a key without its section finds all that
 // end in it.
-func nearest(key string, known []string) []string {
+func Nearest(key string, known []string) []string {
 	if len(key) > maxSuggestBytes {
 		return nil
 	}

@@ -155,15 +155,26 @@ func isLoopback(listen string) bool {
 	return strings.EqualFold(host, "localhost") || err == nil && ip.Unmap().IsLoopback()
 }
 
+// Exposed returns the addresses to listen on that other machines may reach.
+func (c *Config) Exposed() []string {
+	return slices.DeleteFunc(slices.Clone(c.Network.Listen), isLoopback)
+}
+
+// AdminExposed says whether other machines may reach metrics and profiles.
+func (c *Config) AdminExposed() bool {
+	addresses, err := c.AdminAddresses()
+	return err == nil && slices.ContainsFunc(addresses, func(a Address) bool { return !isLoopback(a.HostPort) })
+}
+
 // checkWellKnownKey refuses to hand the gateway to whoever reaches it.
 func (c *Config) checkWellKnownKey(hasEmulatorKey bool) error {
 	if !hasEmulatorKey || c.Network.UnsafeListenWithWellKnownKey {
 		return nil
 	}
-	i := slices.IndexFunc(c.Network.Listen, func(listen string) bool { return !isLoopback(listen) })
-	if i < 0 {
+	exposed := c.Exposed()
+	if len(exposed) == 0 {
 		return nil
 	}
 	return fmt.Errorf("listen: %s can be reached from other machines, and the access key is the emulator's, which everybody knows: "+
-		"set accessKey (--access-key, HUBGATE_ACCESS_KEY), or accept the risk with --unsafe-listen-with-well-known-key", c.Network.Listen[i])
+		"set accessKey (--access-key, HUBGATE_ACCESS_KEY), or accept the risk with --unsafe-listen-with-well-known-key", exposed[0])
 }

@@ -3,6 +3,7 @@ package webhook
 import (
 	"errors"
 	"fmt"
+	"regexp"
 	"strings"
 )
 
@@ -138,4 +139,23 @@ func IsEnvName(s string) bool {
 		}
 	}
 	return s != ""
+}
+
+// looksLikePlaceholder is what somebody may have meant as a placeholder.
+var looksLikePlaceholder = regexp.MustCompile(`\{[A-Za-z]{1,20}\}`)
+
+// UnknownPlaceholders returns what is literal in a template and looks like a
+// placeholder: {hubb}, {Event}.
+func UnknownPlaceholders(text string) []string {
+	parts, err := ParseURL(text)
+	if err != nil {
+		return nil
+	}
+	var unknown []string
+	for _, p := range parts {
+		if p.Kind == Literal {
+			unknown = append(unknown, looksLikePlaceholder.FindAllString(p.Text, -1)...)
+		}
+	}
+	return unknown
 }

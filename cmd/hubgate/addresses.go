@@ -94,9 +94,3 @@ func baseURL(c *config.Config, listeners []net.Listener) string {
 	}
 	return scheme + "://" + reachable(net.JoinHostPort(host, port))
 }
-
-// isLoopback says whether only this machine reaches the address.
-func isLoopback(addr net.Addr) bool {
-	tcp, ok := addr.(*net.TCPAddr)
-	return ok && tcp.IP.IsLoopback()
-}

@@ -1,11 +1,13 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"io"
 	"maps"
 	"net"
 	"net/url"
+	"os"
 	"slices"
 	"strconv"
 	"strings"
@@ -13,6 +15,7 @@ import (
 
 	"github.com/hubgate/hubgate/auth"
 	"github.com/hubgate/hubgate/settings"
+	"github.com/hubgate/hubgate/webhook"
 )
 
 const (
@@ -33,34 +36,113 @@ func printBanner(w io.Writer, s *server) error {
 		shown = auth.Secret("<your access key>")
 	}
 	text := connectionString(s.endpoints.URL, shown)
-	p.line("  connection string  %s", text)
-	p.line("  health             %s/api/health", s.endpoints.URL)
-	if s.endpoints.Admin != "" {
-		p.line("  metrics, readiness %s/metrics  %s/readyz", s.endpoints.Admin, s.endpoints.Admin)
+	p.entry("connection string", text)
+	if s.config.Files.Config != "" {
+		p.entry("configuration", s.config.Files.Config)
 	}
 	for _, hub := range slices.Sorted(maps.Keys(current.Hubs)) {
 		if mode := current.ModeOf(hub); mode != current.Mode {
-			p.line("  %-18s hub %s", modeName(mode)+" mode", hub)
+			p.entry(modeName(mode)+" mode", "hub "+hub)
 		}
 	}
-	p.line("  documentation      %s", documentation)
+	p.webhooks(current)
+	p.entry("health", s.endpoints.URL+"/api/health")
+	if s.endpoints.Admin != "" {
+		p.entry("metrics, readiness", s.endpoints.Admin+"/metrics  "+s.endpoints.Admin+"/readyz")
+	}
+	for _, open := range s.unsafe() {
+		p.entry("UNSAFE", open)
+	}
+	p.entry("documentation", documentation)
 	p.line("")
 	if current.HasMode(settings.DefaultMode) || current.HasMode(settings.Classic) {
 		p.hubServers(text)
 	}
-	line, err := curlLine(s.endpoints.URL, key)
+	p.firstMessage(s.endpoints.URL, text, key)
+	return p.err
+}
+
+// entry is a line of the list at the top.
+func (p *bannerPrinter) entry(name, value string) { p.line("  %-18s %s", name, value) }
+
+// maxBannerWebhooks bounds the templates that are shown.
+const maxBannerWebhooks = 8
+
+// webhooks says what is called for what clients send, and who says so.
+func (p *bannerPrinter) webhooks(current *settings.Settings) {
+	templates, source := current.Upstream.Templates, current.Upstream.Source
+	switch {
+	case !current.HasMode(settings.Serverless):
+		return
+	case len(templates) == 0 && source == "":
+		p.entry("webhooks", "none: a client that calls a method gets an error (--upstream URL)")
+		return
+	case len(templates) == 0:
+		p.entry("webhooks", "none, says "+source)
+		return
+	}
+	p.entry("webhooks", fmt.Sprintf("from %s, the first that matches:", source))
+	for i, t := range templates {
+		if i == maxBannerWebhooks {
+			p.line("    and %d more: hubgate upstream list", len(templates)-i)
+			return
+		}
+		only := ""
+		for _, pattern := range []struct {
+			what string
+			webhook.Pattern
+		}{{"hub", t.HubPattern}, {"category", t.CategoryPattern}, {"event", t.EventPattern}} {
+			if pattern.Pattern != (webhook.Pattern{}) {
+				only += "  " + pattern.what + " " + pattern.String()
+			}
+		}
+		p.line("    %s%s", webhook.RedactURL(t.URLTemplate), only)
+	}
+}
+
+// firstMessage shows how to hear and how to send, which work as pasted.
+func (p *bannerPrinter) firstMessage(url, connectionString string, key auth.Secret) {
+	self := programName()
+	if !isOwnGateway(url, key) {
+		p.line("Tell the commands below, and applications, where the gateway is:")
+		p.line("")
+		p.line("export %s='%s'", connectionStringEnv, connectionString)
+		p.line("")
+	}
+	p.line("Listen:  %s listen %s", self, bannerHub)
+	p.line("Send:    %s send all %s newMessage hello", self, bannerHub)
+	p.line("")
+	line, err := curlLine(self, url, key)
 	if err != nil {
-		return err
+		p.err = errors.Join(p.err, err)
+		return
 	}
 	if key == auth.EmulatorKey {
-		p.line("Send to all clients of the hub %s (the token is valid for %.0f hours; hubgate token rest signs others):", bannerHub, bannerTokenLifetime.Hours())
+		p.line("Send with curl (the token is valid for %.0f hours; %s token rest signs others):", bannerTokenLifetime.Hours(), self)
 	} else {
-		p.line("Send to all clients of the hub %s (with %s set):", bannerHub, connectionStringEnv)
+		p.line("Send with curl:")
 	}
 	p.line("")
 	p.line("%s", line)
 	p.line("")
-	return p.err
+}
+
+// isOwnGateway says whether the other verbs find the gateway at this URL without
+// being told, from the variables that they share with it.
+func isOwnGateway(url string, key auth.Secret) bool {
+	if os.Getenv(connectionStringEnv) != "" {
+		return false
+	}
+	own, err := ownGateway()
+	return err == nil && base(own.Endpoint) == url && own.AccessKey == key
+}
+
+// programName is how the user runs this program.
+func programName() string {
+	if path, err := os.Executable(); err == nil && strings.Contains(path, "go-build") && !strings.HasSuffix(path, ".test") {
+		return "go run ./cmd/hubgate"
+	}
+	return "hubgate"
 }
 
 // hubServers says how an ASP.NET Core application becomes a hub server.
@@ -99,10 +181,10 @@ func (p *bannerPrinter) line(format string, args ...any) {
 	}
 }
 
-// curlLine is a command that works as pasted into a shell.
-func curlLine(endpoint string, key auth.Secret) (string, error) {
+// curlLine is a command that works as pasted into a shell. Self is this program there.
+func curlLine(self, endpoint string, key auth.Secret) (string, error) {
 	resource := endpoint + restPath(bannerHub, ":send")
-	bearer := fmt.Sprintf(`"Authorization: Bearer $(hubgate token rest '%s')"`, resource)
+	bearer := fmt.Sprintf(`"Authorization: Bearer $(%s token rest '%s')"`, self, resource)
 	if key == auth.EmulatorKey {
 		token, err := auth.SignREST(key, resource, bannerTokenLifetime)
 		if err != nil {

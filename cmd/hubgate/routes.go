@@ -15,7 +15,7 @@ const (
 Clients connect at /client, hub servers at /server, applications send through /api.
 Documentation: ` + documentation + "\n"
 
-	documentation = "docs/ and README.md beside the source"
+	documentation = "https://github.com/hubgate/hubgate/tree/main/docs"
 )
 
 // routes hands each request to the part that serves its first path segment. It

@@ -1,10 +1,13 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"io"
+	"slices"
+	"strings"
 
 	"github.com/alecthomas/kong"
 
@@ -34,6 +37,8 @@ type commands struct {
 	Config   configCommand   `cmd:"" help:"Print the effective configuration without its secrets."`
 	Health   healthCommand   `cmd:"" help:"Ask a running gateway whether it takes clients; for container health checks."`
 	Version  versionCommand  `cmd:"" help:"Print the version."`
+
+	VersionFlag kong.VersionFlag `name:"version" help:"Print the version."`
 }
 
 // environment is what a command runs in.
@@ -102,15 +107,41 @@ func parseInto(into *commands, args []string, term terminal) (*kong.Context, err
 		kong.Writers(term.stdout, term.stderr),
 		kong.Exit(func(int) { helped = true }),
 		kong.ConfigureHelp(kong.HelpOptions{Compact: true, NoExpandSubcommands: true}),
-		kong.Vars{"connection_string_env": connectionStringEnv, "functions_url": functionsURL},
+		kong.Vars{"connection_string_env": connectionStringEnv, "functions_url": functionsURL, "version": versionLine()},
 	)
 	parser, err := kong.New(into, options...)
 	if err != nil {
 		return nil, err
 	}
+	if len(args) > 0 && args[0] == "help" { // hubgate help send
+		args = append(slices.Clone(args[1:]), "--help")
+	}
 	ctx, err := parser.Parse(args)
 	if helped {
 		return nil, errHelp
 	}
+	if err != nil {
+		err = cmp.Or(unknownVerb(parser.Model, args), err)
+	}
 	return ctx, err
+}
+
+// unknownVerb is the error of arguments whose first was meant to be a verb. kong
+// takes it for an argument of the default verb.
+func unknownVerb(model *kong.Application, args []string) error {
+	if len(args) == 0 || strings.HasPrefix(args[0], "-") {
+		return nil
+	}
+	var verbs []string
+	for _, verb := range model.Children {
+		if verb.Name == args[0] {
+			return nil
+		}
+		verbs = append(verbs, verb.Name)
+	}
+	text := fmt.Sprintf("unknown verb %q", args[0])
+	if meant := config.Nearest(args[0], verbs); len(meant) > 0 {
+		text += "; did you mean " + strings.Join(meant, " or ") + "?"
+	}
+	return errors.New(text + " hubgate --help lists the verbs")
 }

@@ -29,8 +29,13 @@ func (c *serveCommand) Run(env *environment) error {
 		return err
 	}
 	helpers := s.startHelpers(env.args)
+	u := &s.live.load().source.Upstream
+	log.Info("webhooks", "from", u.Source, "templates", templateList(u.Templates))
 	log.Info("serving", "url", s.endpoints.URL, "admin", s.endpoints.Admin, "version", version(), "pid", os.Getpid(), "listen", s.endpoints.Address)
-	err = printBanner(env.stdout, s)
+	s.warn()
+	if c.Log.Format == "text" { // else whoever reads this parses it
+		err = printBanner(env.stdout, s)
+	}
 	if env.ready != nil {
 		env.ready(s.endpoints)
 	}
@@ -169,6 +174,9 @@ func (s *server) apply(parsed *config.Config) error {
 	s.config = next
 	if len(changed) > 0 {
 		s.log.Info("settings changed", "changed", changed, "mode", after.Mode, "hubs", hubModes(after.Hubs), "templates", templateList(after.Upstream.Templates))
+		if !slices.Equal(before.Upstream.Templates, after.Upstream.Templates) {
+			s.warnTemplates(&after.Upstream)
+		}
 	}
 	return nil
 }

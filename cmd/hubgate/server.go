@@ -7,7 +7,6 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
-	"slices"
 	"sync"
 	"time"
 
@@ -126,7 +125,7 @@ func (s *server) serveAdmin() error {
 	}
 	s.endpoints.Admin = "http://" + reachable(listeners[0].Addr().String())
 	var pages http.Handler = s.admin
-	if !slices.ContainsFunc(listeners, func(l net.Listener) bool { return !isLoopback(l.Addr()) }) {
+	if !s.config.AdminExposed() {
 		pages = admin.LocalOnly(pages)
 	}
 	s.serve("admin server", pages, listeners, nil)

@@ -9,12 +9,24 @@ import (
 type versionCommand struct{}
 
 func (versionCommand) Run(env *environment) error {
-	_, err := fmt.Fprintf(env.stdout, "hubgate %s %s %s/%s\n", version(), runtime.Version(), runtime.GOOS, runtime.GOARCH)
+	_, err := fmt.Fprintln(env.stdout, versionLine())
 	return err
 }
 
-// version is the module's version or, for a build from a checkout, the commit.
+func versionLine() string {
+	return fmt.Sprintf("hubgate %s %s %s/%s", version(), runtime.Version(), runtime.GOOS, runtime.GOARCH)
+}
+
+// release is set by builds that know their version and not their commit:
+// -ldflags "-X main.release=v1.2.3".
+var release string
+
+// version is that of the release or of the module or, for a build from a
+// checkout, the commit.
 func version() string {
+	if release != "" {
+		return release
+	}
 	info, ok := debug.ReadBuildInfo()
 	if !ok {
 		return "unknown"
