@@ -6,7 +6,7 @@ import (
 	"github.com/hubgate/hubgate/serviceprotocol"
 )
 
-// dispatch handles a message of the gateway, which is only valid until it returns. It
+// dispatch handles a message from the gateway, which is only valid until it returns. It
 // must not wait: all clients of the connection would.
 func (l *link) dispatch(m serviceprotocol.Message) {
 	p := l.pool
@@ -41,7 +41,7 @@ func (l *link) dispatch(m serviceprotocol.Message) {
 	case *serviceprotocol.ServiceEvent:
 		l.log.Warn("notice of the gateway", "id", m.ID, "message", m.Message)
 	default:
-		l.log.Debug("message of the gateway ignored", "type", m.Type())
+		l.log.Debug("message from the gateway ignored", "type", m.Type())
 	}
 }
 

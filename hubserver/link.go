@@ -22,7 +22,7 @@ const (
 	// handshakeWait is how long the gateway may take to accept a connection.
 	handshakeWait = 15 * time.Second
 	// pingEvery is how much time has to pass between two pings. They are answers to bytes
-	// of the gateway's, never sent by a timer.
+	// from the gateway, never sent by a timer.
 	pingEvery = 5 * time.Second
 	// closeWait is how long the last bytes and the close handshake may take.
 	closeWait = 5 * time.Second
@@ -115,13 +115,13 @@ func (l *link) received(decoder *serviceprotocol.Decoder, body []byte) {
 	l.answerPing()
 	m, err := decoder.Decode(body)
 	if err != nil {
-		l.log.Warn("message of the gateway cannot be read", "error", err)
+		l.log.Warn("message from the gateway cannot be read", "error", err)
 		return
 	}
 	l.dispatch(m)
 }
 
-// answerPing keeps the connection alive: bytes of the gateway's ask for bytes.
+// answerPing keeps the connection alive: bytes from the gateway ask for bytes.
 func (l *link) answerPing() {
 	if now := time.Now(); now.Sub(l.lastPing) > pingEvery {
 		l.lastPing = now

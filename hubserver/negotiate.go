@@ -15,14 +15,15 @@ import (
 
 // Identity is who a client is, as its application knows.
 type Identity struct {
-	// User is the user id; empty makes the client anonymous.
+	// User is the client's user id. An empty one makes the client anonymous.
 	User string
-	// Claims are what methods find in Context.Claims. Types that begin with "asrs.s." are
-	// an error, and all of them have to fit into a token of 4096 characters.
+	// Claims are what Context.Claims returns to the hub's methods. Their types must not begin
+	// with "asrs.s.", and all claims together must fit into a token of 4096 characters.
 	Claims Claims
-	// Lifetime is how long the client may take to connect. 0 means an hour.
+	// Lifetime is how long the client's token is valid: the client must connect within this
+	// time. 0 means one hour.
 	Lifetime time.Duration
-	// CloseOnExpiry asks the gateway to close the client at the end of Lifetime.
+	// CloseOnExpiry makes the gateway close the client when its token expires.
 	CloseOnExpiry bool
 }
 
@@ -34,14 +35,16 @@ type negotiated struct {
 	Transports  []string `json:"availableTransports"`
 }
 
-// NegotiateHandler returns the handler for the negotiate requests of a hub's clients: the
-// path of the hub in the application, which clients are given as URL, and "/negotiate".
-// It sends the clients on to the gateway, with the items of the request's query.
+// NegotiateHandler returns the handler for the negotiate requests of a hub's clients. If clients
+// are given the URL "/chat", mount it at "POST /chat/negotiate". It sends the clients on to the
+// gateway and passes on the query of the request.
 //
-// identify says who a client is; nil makes all of them anonymous. Its error is answered
-// with status 401, and with the text of an Error. While the hub is being served and not
-// connected the status is 503. CORS, if needed, is a matter of the application's own
-// middleware. The server's fields are read at the first request.
+// identify says who a client is. If identify is nil, all clients are anonymous. If it returns an
+// error, the client gets status 401, and the text if the error is an Error. While the hub is
+// served but has no connection to the gateway, the client gets status 503.
+//
+// Pages of another origin need CORS headers, which the application adds around the handler. The
+// handler reads the server's fields at the first request.
 func (s *Server) NegotiateHandler(hub *Hub, identify func(*http.Request) (Identity, error)) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if r.Method != http.MethodPost {
@@ -84,14 +87,14 @@ func (s *Server) negotiate(w http.ResponseWriter, r *http.Request, hub *Hub, ide
 	_ = json.NewEncoder(w).Encode(negotiated{URL: answer.URL, AccessToken: answer.AccessToken, Transports: []string{}})
 }
 
-// Redirect is where a client finds its hub.
+// Redirect tells a client where its hub is, and with which token it gets in.
 type Redirect struct {
 	URL         string
 	AccessToken string
 }
 
-// Negotiate returns where the client of a negotiate request is to go, for applications
-// that answer by themselves. It fails if the connection string is wrong, or the identity.
+// Negotiate returns where the client of a negotiate request should go. It is for applications
+// that write the answer themselves. It fails if the connection string or the identity is wrong.
 func (s *Server) Negotiate(r *http.Request, hub *Hub, identity Identity) (Redirect, error) {
 	gateway, err := s.checkedGateway()
 	if err != nil {

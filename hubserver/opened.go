@@ -9,15 +9,15 @@ import (
 	"github.com/hubgate/hubgate/serviceprotocol"
 )
 
-// Claim is one claim of a client. Claims with several values are several of one type.
+// Claim is one claim of a client. A claim with several values appears once for each value.
 type Claim struct{ Type, Value string }
 
-// Claims are the claims of a client in the order of its token. The gateway repeats those that
-// .NET knows by a long name under that name, behind all others.
+// Claims are the claims of a client, in the order of its token. For claims that .NET knows by a
+// long name, the gateway adds a copy under that name at the end.
 type Claims []Claim
 
-// Get returns the value of the first claim of the type, empty if there is none. If there is none
-// of exactly this type, the .NET name of a claim of tokens (role, name, email, nameid …) is looked for.
+// Get returns the value of the first claim of a type, or "" if there is none. If no claim has
+// exactly this type, Get looks for the long name that .NET has for it (role, name, email …).
 func (c Claims) Get(claimType string) string {
 	if values := c.Values(claimType); len(values) > 0 {
 		return values[0]
@@ -25,7 +25,7 @@ func (c Claims) Get(claimType string) string {
 	return ""
 }
 
-// Values returns the values of all claims of the type, as Get finds them.
+// Values returns the values of all claims of a type, found as Get finds them.
 func (c Claims) Values(claimType string) []string {
 	if values := c.exactly(claimType); len(values) > 0 {
 		return values

@@ -17,7 +17,7 @@ import (
 const (
 	// DefaultConnections is how many connections a hub keeps to the gateway.
 	DefaultConnections = 5
-	// DefaultMaxFrame is the size in bytes of the largest message of the gateway.
+	// DefaultMaxFrame is the size in bytes of the largest message that is read from the gateway.
 	DefaultMaxFrame = 32 << 20
 )
 

@@ -72,7 +72,7 @@ func (s *session) speaks() string {
 	return s.protocol
 }
 
-// data takes bytes of the client's. It is called by the link's reader only.
+// data takes bytes from the client. It is called by the link's reader only.
 func (s *session) data(payload []byte) {
 	s.clock.received.Store(s.pool.now())
 	b := payload

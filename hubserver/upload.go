@@ -12,7 +12,7 @@ import (
 
 const dataInvocation = serviceprotocol.DataInvocation
 
-// upload is a stream of the client's, an argument of a call.
+// upload is a stream from the client, an argument of a call.
 type upload struct {
 	calls *calls
 	call  *call
