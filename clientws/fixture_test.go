@@ -10,6 +10,7 @@ import (
 	"os"
 	"runtime"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -112,7 +113,12 @@ func serveOn(t *testing.T, n network, change ...func(*fixture, *Options)) *fixtu
 	require.NoError(t, err)
 	options.Gateway = f.gw
 	f.h = New(options)
-	server := &http.Server{Handler: f.h, ErrorLog: slog.NewLogLogger(options.Logger.Handler(), slog.LevelWarn)}
+	var requests sync.WaitGroup
+	server := &http.Server{Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		requests.Add(1)
+		defer requests.Done()
+		f.h.ServeHTTP(w, r)
+	}), ErrorLog: slog.NewLogLogger(options.Logger.Handler(), slog.LevelWarn)}
 	served := make(chan error, 1)
 	listener := Listener(n, func() time.Duration { return f.limits.SendTimeout })
 	go func() { served <- server.Serve(listener) }()
@@ -125,6 +131,7 @@ func serveOn(t *testing.T, n network, change ...func(*fixture, *Options)) *fixtu
 		f.http.CloseIdleConnections()
 		_ = server.Close()
 		<-served
+		requests.Wait() // Close does not
 		f.h.Close()
 		f.gw.Close()
 		require.NoError(t, f.gw.Check())

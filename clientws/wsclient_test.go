@@ -51,6 +51,16 @@ func (f *fixture) open(user string) (*wsClient, string) {
 	return ws, n.ConnectionID
 }
 
+// drain reads until the end.
+func (ws *wsClient) drain() {
+	_ = ws.SetReadDeadline(time.Time{})
+	for {
+		if _, _, err := ws.ReadMessage(); err != nil {
+			return
+		}
+	}
+}
+
 func (ws *wsClient) say(text string) {
 	ws.t.Helper()
 	require.NoError(ws.t, ws.WriteMessage(websocket.TextMessage, []byte(text)))

@@ -67,6 +67,47 @@ func TestWebSocketClocks(t *testing.T) {
 		})
 	})
 
+	t.Run("a client that never pings", func(t *testing.T) {
+		for name, test := range map[string]struct {
+			peer  func(ws *wsClient)
+			every func(ws *wsClient) // 20 seconds
+			end   string
+		}{
+			"may be silent while its WebSocket answers": {func(ws *wsClient) { go ws.drain() }, nil, ""},
+			"is closed when its process has stopped": {func(ws *wsClient) {
+				require.NoError(ws.t, ws.SetReadDeadline(time.Time{}))
+				go func() { _, _ = io.Copy(io.Discard, ws.NetConn()) }() // which its kernel still takes
+			}, nil, "PingTimeout: Connection ping timeout."},
+			"is not asked while its WebSocket pings": {func(ws *wsClient) {
+				ws.SetPingHandler(func(string) error { ws.t.Error("it was asked"); return nil })
+				go ws.drain()
+			}, func(ws *wsClient) {
+				require.NoError(ws.t, ws.WriteControl(websocket.PingMessage, nil, time.Time{}))
+			}, ""},
+		} {
+			t.Run(name, func(t *testing.T) {
+				synctest.Test(t, func(t *testing.T) {
+					f := newPipeFixture(t)
+					ws, id := f.open("u")
+					test.peer(ws)
+					closed := func() bool { return strings.Contains(strings.Join(f.backend.Events(), "\n"), "closed "+id) }
+					for i := range 20 {
+						require.False(t, i < 3 && closed(), "it has the time of two keep-alives and one timeout")
+						if test.every != nil {
+							test.every(ws)
+						}
+						time.Sleep(20 * time.Second)
+						synctest.Wait()
+					}
+					require.Equal(t, test.end != "", closed())
+					if test.end != "" {
+						require.Contains(t, f.backend.Events(), "closed "+id+" "+test.end)
+					}
+				})
+			})
+		}
+	})
+
 	t.Run("C79 R52 asrs.s.coae closes at asrs.s.aeo", func(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			f := newPipeFixture(t)

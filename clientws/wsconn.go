@@ -101,6 +101,12 @@ func (t *wsConn) pumped() bool {
 	return !t.pumping
 }
 
+// Probe implements gateway.ProbingTransport.
+func (t *wsConn) Probe() { t.conn.SendFrame(pingFrame) }
+
+// pingFrame is shared by all connections.
+var pingFrame = appendFrameHeader(nil, opPing, 0)
+
 // Abort implements gateway.Transport.
 func (t *wsConn) Abort(cause gateway.Cause) { t.stop(cause) }
 

@@ -192,7 +192,10 @@ func (t *wsConn) takePieces(b *readBuffer) error {
 		case opText, opBinary:
 			t.feed(p.payload)
 		case opPing:
+			t.conn.Heard()
 			t.pong(p.payload)
+		case opPong:
+			t.conn.Heard()
 		}
 	}
 	return nil

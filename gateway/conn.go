@@ -83,7 +83,12 @@ type clocks struct {
 	lastRead  atomic.Int64
 	lastWrite atomic.Int64
 	detached  atomic.Int64 // since when nobody polls; 0 = somebody does
+	probed    atomic.Int64 // when the transport was last told to probe
+	heard     atomic.Int64 // when it last heard the peer, other than by Feed
 }
+
+// Heard says that the peer of a ProbingTransport gave a sign of life that is no data.
+func (c *Conn) Heard() { c.heard.Store(c.g.now()) }
 
 // Attach makes a connection on a transport. The client's handshake is expected
 // through Feed. Errors: ErrDraining, ErrTooManyConnections, ErrTooManyHubs,

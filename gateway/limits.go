@@ -33,7 +33,9 @@ type Queues struct {
 // Periods are the times of the client protocol.
 type Periods struct {
 	// KeepAlive is the silence after which the gateway pings, Timeout the
-	// silence after which a client that ever pinged is given up (C68).
+	// silence after which a client that ever pinged is given up (C68). Of a
+	// client that never pings, the WebSocket itself is asked after two silent
+	// KeepAlives, and must answer within Timeout.
 	KeepAlive, Timeout time.Duration
 	// Handshake is how long a client may take for its handshake request (C65).
 	Handshake time.Duration

@@ -61,7 +61,7 @@ type inspected struct {
 	asked      bool // an end was asked for
 	since      int64
 	slow       bool
-	deliveries int
+	queued     waiting
 	unfinished bool // and for too long
 	// kept: the gateway keeps it alive with pings, and ends it when it is silent.
 	kept bool
@@ -73,7 +73,7 @@ func (c *Conn) inspect(m *moment) inspected {
 	l := &c.life
 	return inspected{
 		state: l.state(), asked: l.cause != nil, since: l.since,
-		slow: c.out.tooSlow(m), deliveries: c.out.queued.deliveries,
+		slow: c.out.tooSlow(m), queued: c.out.queued,
 		unfinished: c.reader.unfinished.overdue(m),
 		kept:       l.session != nil && l.speaker != ApplicationSpeaks && !c.transport.Abilities().Polled,
 	}
@@ -108,8 +108,10 @@ func (c *Conn) sweep(m *moment) {
 		}
 	case !c.id.CloseAt.IsZero() && !m.wall.Before(c.id.CloseAt):
 		c.Close(Cause{Reason: CloseUnauthorized, Text: "The authentication of the connection has expired.", AllowReconnect: true})
+	case seen.state == open && c.silent(m, &seen):
+		c.Close(silentCause)
 	case seen.state == open && seen.kept:
-		c.keepAlive(m, seen.deliveries)
+		c.keepAlive(m, seen.queued.deliveries)
 	}
 }
 
@@ -122,12 +124,38 @@ func (c *Conn) handshakeTimeout(m *moment) time.Duration {
 
 var silentCause = Cause{Reason: ClosePingTimeout, Text: "Connection ping timeout.", AllowReconnect: true}
 
-// keepAlive watches the silence of both sides.
-func (c *Conn) keepAlive(m *moment, deliveries int) {
-	if c.pinged.Load() && m.passed(c.lastRead.Load(), m.limits.Timeout) {
-		c.Close(silentCause)
-		return
+// silent reports whether the client has to be taken for dead. One that ever pinged is when it stops
+// (C68). One that never pings may be silent for as long as it likes, if it is there at all: where
+// the transport can, its peer is asked.
+func (c *Conn) silent(m *moment, seen *inspected) bool {
+	if c.pinged.Load() {
+		return seen.kept && m.passed(c.lastRead.Load(), m.limits.Timeout)
 	}
+	t, ok := c.transport.(ProbingTransport)
+	if !ok {
+		return false
+	}
+	if seen.queued.bytes > 0 {
+		// It is slow, which has rules of its own: what it is asked would wait behind the rest.
+		c.heard.Store(m.now)
+		return false
+	}
+	heard, probed := max(c.lastRead.Load(), c.heard.Load()), c.probed.Load()
+	if probed > heard {
+		return m.passed(probed, m.limits.Timeout)
+	}
+	if m.passed(heard, silentKeepAlives*m.limits.KeepAlive) {
+		c.probed.Store(m.now)
+		t.Probe()
+	}
+	return false
+}
+
+// silentKeepAlives is how many keep-alives a client may be silent before its peer is asked.
+const silentKeepAlives = 2
+
+// keepAlive fills the gateway's own silence.
+func (c *Conn) keepAlive(m *moment, deliveries int) {
 	// The sweep after next might come late by its own interval. What waits will
 	// keep the client alive, or end it as slow.
 	if !m.passed(c.lastWrite.Load(), m.limits.KeepAlive-sweepInterval/2-1) || deliveries > 0 {

@@ -54,6 +54,14 @@ type DirectTransport interface {
 	Framing() Framing
 }
 
+// ProbingTransport is a Transport whose peer answers by itself, whatever the client above it does.
+type ProbingTransport interface {
+	Transport
+	// Probe asks the peer for a sign of life. When one comes, asked for or not, the transport
+	// calls Conn.Heard.
+	Probe()
+}
+
 // Framing turns hub protocol records into a transport's bytes. Implementations
 // are comparable.
 type Framing interface {
