@@ -121,6 +121,10 @@ func admission(err error) error {
 	return err
 }
 
+// LogRefused is the text of the line about a refused request. Whoever has the logger may sum
+// such lines up by their attribute reason.
+const LogRefused = "client request refused"
+
 // refuse is the one place that turns an error into an answer, a log line and a count.
 func (h *Handler) refuse(c *call, err error) {
 	var (
@@ -155,7 +159,7 @@ func (h *Handler) refuse(c *call, err error) {
 		// Clients that leave or come back late ask for dead ids all the time.
 		level = slog.LevelDebug
 	}
-	h.log.Log(c.r.Context(), level, "client request refused", "reason", string(reason), "status", status,
+	h.log.Log(c.r.Context(), level, LogRefused, "reason", string(reason), "status", status,
 		"method", c.r.Method, "path", c.r.URL.Path, "hub", c.query.hub, "remote", c.remote(), "detail", detail)
 	if c.w.started {
 		return

@@ -106,6 +106,10 @@ func (f *failure) level() slog.Level {
 	return slog.LevelWarn
 }
 
+// LogFailed is the text of the line about a failed request. Whoever has the logger
+// may sum such lines up by their attributes reason and operation.
+const LogFailed = "request failed"
+
 // maxLoggedPath bounds what a caller can put into one line.
 const maxLoggedPath = 256
 
@@ -125,5 +129,5 @@ func (c *call) log(ctx context.Context, logger *slog.Logger, r *http.Request) {
 	if c.stack != nil {
 		attributes = append(attributes, slog.String("stack", string(c.stack)))
 	}
-	logger.LogAttrs(ctx, level, "request failed", attributes...)
+	logger.LogAttrs(ctx, level, LogFailed, attributes...)
 }

@@ -80,6 +80,10 @@ func (b *Backend) authenticate(r *http.Request) (*serverConn, error) {
 	return sc, nil
 }
 
+// LogRefused is the text of the line about a refused server connection. Whoever has
+// the logger may sum such lines up by their attribute reason.
+const LogRefused = "server connection refused"
+
 // refuseRequest answers a request that does not become a server connection.
 func (b *Backend) refuseRequest(w http.ResponseWriter, r *http.Request, err error) {
 	status, refusal, text := http.StatusBadRequest, RefusedRequest, refusalTexts[RefusedRequest]
@@ -97,7 +101,7 @@ func (b *Backend) refuseRequest(w http.ResponseWriter, r *http.Request, err erro
 		w.Header().Set("Upgrade", "websocket")
 	}
 	b.counts.refuse(refusal)
-	b.log.Info("server connection refused", "reason", string(refusal), "err", err, "remote", r.RemoteAddr)
+	b.log.Info(LogRefused, "reason", string(refusal), "err", err, "remote", r.RemoteAddr)
 	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
 	w.Header().Set("Content-Length", strconv.Itoa(len(text)))
 	w.WriteHeader(status)

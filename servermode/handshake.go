@@ -80,7 +80,7 @@ func (sc *serverConn) refuse(r Refusal, err error) {
 	if err != nil {
 		about = append(about, "err", err)
 	}
-	sc.log.Info("server connection refused", about...)
+	sc.log.Info(LogRefused, about...)
 	response := serviceprotocol.HandshakeResponse{Error: refusalTexts[r]}
 	_ = sc.ws.SetWriteDeadline(time.Now().Add(time.Second))
 	_ = sc.ws.WriteMessage(websocket.BinaryMessage, response.Append(nil)) // it may be gone already

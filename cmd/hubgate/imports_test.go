@@ -54,7 +54,7 @@ var mayImport = map[string][]string{
 	"bench/soak":      nil,
 	"internal/compat": nil,
 	"gatewaytest":     {"gateway", "hubprotocol"},
-	"cmd/hubgate":     {"api", "hubprotocol", "auth", "hubname", "regularfile", "secret", "webhook", "settings", "config", "gateway", "clientws", "restapi", "upstream", "servermode", "modes", "store", "backplane", "admin", "bench"},
+	"cmd/hubgate":     {"api", "hubprotocol", "auth", "hubname", "regularfile", "secret", "webhook", "settings", "config", "gateway", "clientws", "restapi", "upstream", "servermode", "modes", "store", "backplane", "admin", "bench", "internal/logsum"},
 }
 
 // forTests are packages that every test may import: fakes, what implements the

@@ -24,6 +24,8 @@ func (c *serveCommand) Run(env *environment) error {
 	if err != nil {
 		return err
 	}
+	log, flush := sumRefusals(log)
+	defer flush()
 	s, err := newServer(&c.Config, log)
 	if err != nil {
 		return err
@@ -53,6 +55,7 @@ func (c *serveCommand) Run(env *environment) error {
 	if !helpers.wait(helperPatience) {
 		log.Warn("files cannot be read: not waiting for them")
 	}
+	flush()
 	if err != nil {
 		log.Error("stopped", "error", err)
 		return err

@@ -30,8 +30,8 @@ type line struct {
 	timer *time.Timer
 }
 
-// New returns Lines that call write for each line: with times 0 for the first of a kind, and
-// then with how often it happened since the line before. The zero key stands for all that do not
+// New returns Lines that call write for each line: with times 0 for the first of a kind that is
+// noted, and then with how often it happened since the line before. The zero key stands for all that do not
 // fit. Write is never called twice at a time and must not call back.
 func New[K comparable](write func(key K, times uint64)) *Lines[K] {
 	return &Lines[K]{write: write, lines: make(map[K]*line)}
@@ -42,8 +42,24 @@ func New[K comparable](write func(key K, times uint64)) *Lines[K] {
 func (l *Lines[K]) Note(key K) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	if counted, first := l.note(key); first {
+		l.write(counted, 0)
+	}
+}
+
+// First says that something happened, as Note does, but leaves the first line of its kind to the
+// caller, who knows more about this one time: true asks for it.
+func (l *Lines[K]) First(key K) bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	_, first := l.note(key)
+	return first
+}
+
+// note counts. It returns the key under which it did, and whether that is new.
+func (l *Lines[K]) note(key K) (counted K, first bool) {
 	if l.closed {
-		return
+		return key, false
 	}
 	known := l.lines[key]
 	if known == nil && len(l.lines) >= maxKeys {
@@ -53,12 +69,12 @@ func (l *Lines[K]) Note(key K) {
 	}
 	if known != nil {
 		known.times++
-		return
+		return key, false
 	}
-	l.write(key, 0)
 	one := new(line)
 	one.timer = time.AfterFunc(Every, func() { l.due(key, one) })
 	l.lines[key] = one
+	return key, true
 }
 
 // due writes what was summed up, or forgets what did not happen again.

@@ -2,6 +2,7 @@ package logsum
 
 import (
 	"fmt"
+	"slices"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -60,5 +61,21 @@ func TestKeysAreBounded(t *testing.T) {
 		require.EqualValues(t, 10_000-maxKeys, others)
 		require.Equal(t, maxKeys+2, lines)
 		require.Empty(t, l.lines)
+	})
+}
+
+// The caller writes the first line, and is told of no other.
+func TestFirst(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var got []string
+		l := New(func(key string, times uint64) { got = append(got, fmt.Sprint(key, " ", times)) })
+		require.True(t, l.First("a"))
+		require.False(t, l.First("a"))
+		require.True(t, l.First("b"))
+		l.Note("b")
+		l.Close()
+		require.False(t, l.First("c"))
+		slices.Sort(got)
+		require.Equal(t, []string{"a 1", "b 1"}, got)
 	})
 }

@@ -1,0 +1,68 @@
+package main
+
+import (
+	"errors"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/hubgate/hubgate/clientws"
+	"github.com/hubgate/hubgate/config"
+	"github.com/hubgate/hubgate/internal/logsum"
+	"github.com/hubgate/hubgate/restapi"
+)
+
+// Whoever floods the gateway with requests that it refuses does not flood its log.
+func TestRefusalsAreSummedUp(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		out := newOutput()
+		plain, err := newLogger(out, config.Log{Level: "info", Format: "text"})
+		require.NoError(t, err)
+		log, stop := sumRefusals(plain)
+		clients := log.With("part", "clients")
+		refuse := func(reason, remote string) { clients.Info(clientws.LogRefused, "reason", reason, "remote", remote) }
+		for range 1000 {
+			refuse("TokenMissing", "10.0.0.1")
+		}
+		refuse("TokenExpired", "10.0.0.2")
+		log.Warn(restapi.LogFailed, "operation", "Broadcast", "reason", "InvalidBody", "error", errors.New("no JSON"))
+		log.Warn(restapi.LogFailed, "operation", "Send", "reason", "InvalidBody")
+		for range 3 {
+			log.Error(restapi.LogFailed, "operation", "Send", "reason", "Panic") // a fault is told each time
+			log.Info("another line", "reason", "TokenMissing")
+		}
+		require.Equal(t, 1+1+2+3+3, strings.Count(out.String(), "\n"), out)
+		require.Contains(t, out.String(), "reason=TokenMissing remote=10.0.0.1")
+		time.Sleep(logsum.Every)
+		synctest.Wait()
+		require.Contains(t, out.String(), `msg="client request refused" part=clients reason=TokenMissing times=999`+"\n")
+		refuse("TokenMissing", "10.0.0.3")
+		stop()
+		require.Contains(t, out.String(), "reason=TokenMissing times=1\n", "the end loses nothing")
+	})
+}
+
+func TestEveryRefusalAtDebug(t *testing.T) {
+	p := start(t) // at debug
+	for range 2 {
+		_, _ = p.get(p.URL + "/client/?hub=chat")
+	}
+	require.Equal(t, 2, strings.Count(p.logs.String(), clientws.LogRefused))
+}
+
+func TestFloodOfRefusals(t *testing.T) {
+	p := start(t, "--log-level", "info")
+	for range 50 {
+		_, _ = p.get(p.URL + "/client/?hub=chat")
+		_, _ = p.get(p.URL + "/api/hubs/chat/users/u")
+		_, _ = p.get(p.URL + "/server/?hub=chat")
+	}
+	require.Zero(t, p.stop())
+	for _, text := range []string{clientws.LogRefused, restapi.LogFailed, "server connection refused"} {
+		require.Equal(t, 2, strings.Count(p.logs.String(), text), p.logs)
+	}
+	require.Equal(t, 3, strings.Count(p.logs.String(), "times=49"), p.logs)
+}
