@@ -53,7 +53,7 @@ func chat() gateway.HubStats {
 func TestMetricsShowTheBooks(t *testing.T) {
 	a := New("v1.2.3")
 	a.Watch(&fakeNode{stats: gateway.Stats{
-		Closed: map[gateway.CloseReason]uint64{gateway.CloseNormal: 2}, Backlog: 7, Panics: 1, Hubs: []gateway.HubStats{chat()},
+		Closed: map[gateway.CloseReason]uint64{gateway.CloseNormal: 2}, Backlog: 7, Unfinished: 8, Panics: 1, Hubs: []gateway.HubStats{chat()},
 		Total: gateway.Traffic{
 			Books:      gateway.Books{Attempted: 110, Written: 106, Dropped: map[gateway.DropReason]uint64{"SlowClient": 1}, Queued: 3},
 			MessagesIn: 104, BytesIn: 140, BytesOut: 700,
@@ -65,6 +65,7 @@ func TestMetricsShowTheBooks(t *testing.T) {
 		`hubgate_connections{hub="chat",transport="WebSockets"} 2`,
 		`hubgate_connections{hub="chat",transport="LongPolling"} 1`,
 		`hubgate_panics_total{part="gateway"} 1`,
+		`hubgate_unfinished_bytes 8`,
 		`hubgate_connections_closed_total{reason="Normal"} 2`,
 		`hubgate_deliveries_attempted_total{hub="chat"} 10`,
 		`hubgate_deliveries_written_total{hub="chat"} 6`,

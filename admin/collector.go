@@ -74,9 +74,10 @@ func desc(name, help string, labels ...string) *prometheus.Desc {
 }
 
 var (
-	descDraining = desc("draining", "1 while the node refuses new clients because it is shutting down.")
-	descClosed   = desc("connections_closed_total", "Client connections that ended, by reason.", "reason")
-	descBacklog  = desc("backlog_bytes", "Bytes of sends that wait for the fan-out workers.")
+	descDraining   = desc("draining", "1 while the node refuses new clients because it is shutting down.")
+	descClosed     = desc("connections_closed_total", "Client connections that ended, by reason.", "reason")
+	descBacklog    = desc("backlog_bytes", "Bytes of sends that wait for the fan-out workers.")
+	descUnfinished = desc("unfinished_bytes", "Bytes held of messages from clients that have not arrived whole.")
 
 	descPanics = desc(panicsName, panicsHelp, "part")
 
@@ -115,6 +116,7 @@ func (c *nodeCollector) Collect(ch chan<- prometheus.Metric) {
 		out.counter(descClosed, float64(count), string(reason))
 	}
 	out.gauge(descBacklog, float64(s.Backlog))
+	out.gauge(descUnfinished, float64(s.Unfinished))
 	out.counter(descPanics, float64(s.Panics), "gateway")
 	var servers ServerStats
 	if w.servers != nil {

@@ -102,6 +102,7 @@ type Capacity struct {
 	OutboxMaxBytes           Size `help:"Bytes that may wait for one client at any moment; over it the client is closed as SlowClient at once." default:"64MiB"`
 	HubQueuedBytes           Size `help:"Bytes that may wait for all clients of a hub; over it REST answers 503 with Retry-After." default:"256MiB"`
 	QueuedBytes              Size `help:"Bytes that may wait for all clients of this node; over it the clients that hold most are closed as SlowClient. 0 is a quarter of the memory the process may use." default:"0"`
+	UnfinishedBytes          Size `help:"Bytes that may be held of messages of all clients of this node that have not arrived whole; over it the clients that hold most are closed as Throttled. 0 is an eighth of the memory the process may use." default:"0"`
 }
 
 // Sizes bounds single inputs, see [settings.Sizes].

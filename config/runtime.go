@@ -89,6 +89,7 @@ func (l Capacity) settings() settings.Capacity {
 		OutboxMaxBytes:           int64(l.OutboxMaxBytes),
 		HubQueuedBytes:           int64(l.HubQueuedBytes),
 		QueuedBytes:              int64(l.QueuedBytes),
+		UnfinishedBytes:          int64(l.UnfinishedBytes),
 	}
 }
 

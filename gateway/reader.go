@@ -170,6 +170,8 @@ func (c *Conn) deliver(rec Record) error {
 // deliverLater waits until the session takes the record, or until an end of the
 // connection is asked for.
 func (c *Conn) deliverLater(rec Record) error {
+	defer c.stopUnfinished(false)
+	c.stopUnfinished(true)
 	for {
 		// Armed before it is tried again: a Resume in between is not missed.
 		resume, err := c.armResume()

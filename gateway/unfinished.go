@@ -17,10 +17,12 @@ const (
 type unfinished struct {
 	// size is the memory it takes, in bytes; since is when the record began.
 	size, since int64
+	// stopped: the reader waits for its session, and the client can send nothing.
+	stopped bool
 }
 
 func (u *unfinished) overdue(m *moment) bool {
-	return u.size > 0 && m.passed(u.since, unfinishedGrace+time.Duration(u.size)*time.Second/unfinishedRate)
+	return u.size > 0 && !u.stopped && m.passed(u.since, unfinishedGrace+time.Duration(u.size)*time.Second/unfinishedRate)
 }
 
 // account brings the books of unfinished records up to date with r.partial. anew
@@ -48,6 +50,14 @@ func (r *reader) account(c *Conn, anew bool) {
 		default:
 		}
 	}
+}
+
+// stopUnfinished stops the clock of the record that is arriving while the reader
+// waits for its session; it begins anew behind that.
+func (c *Conn) stopUnfinished(stopped bool) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.reader.unfinished.stopped, c.reader.unfinished.since = stopped, c.g.now()
 }
 
 // forget gives up what an ending connection holds of a record. A reader that is

@@ -18,6 +18,7 @@ type Capacity struct {
 	OutboxMaxBytes           int64 // queued for one connection; over it: closed SlowClient at once (D17)
 	HubQueuedBytes           int64 // queued for all connections of one hub; over it: 503 (D12)
 	QueuedBytes              int64 // queued for all connections of the node; over it the largest holders are closed (D17); 0 is a quarter of the memory
+	UnfinishedBytes          int64 // held of records of all clients of the node that have not ended; over it the largest holders are closed (D20); 0 is an eighth of the memory
 }
 
 // Sizes bounds single inputs, all in bytes.

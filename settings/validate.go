@@ -40,6 +40,7 @@ func (s Settings) Validate() error {
 	p.checkOrigins(s.CORS.AllowedOrigins)
 	p.checkCapacity(s.Limits.Capacity)
 	p.checkSizes(s.Limits.Sizes)
+	p.checkUnfinished(&s.Limits)
 	p.checkClients(s.Clients)
 	p.checkServers(s.Servers)
 	p.checkAuth(s.Auth)
@@ -199,6 +200,17 @@ func (p *problems) checkCapacity(c Capacity) {
 	p.size("limits.hubQueuedBytes", c.HubQueuedBytes)
 	if c.HubQueuedBytes < c.OutboxBytes {
 		p.add("limits.hubQueuedBytes", "must not be less than limits.outboxBytes")
+	}
+}
+
+// checkUnfinished sees to it that one client alone can send a message of the largest size.
+func (p *problems) checkUnfinished(l *Limits) {
+	if l.UnfinishedBytes == 0 {
+		return
+	}
+	p.size("limits.unfinishedBytes", l.UnfinishedBytes)
+	if l.MessageBytes <= maxByteBound && l.UnfinishedBytes < 2*l.MessageBytes {
+		p.add("limits.unfinishedBytes", "must be at least %d bytes, twice limits.messageBytes", 2*l.MessageBytes)
 	}
 }
 

@@ -10,12 +10,12 @@ import (
 )
 
 // shareOfMemory returns a bound of the node in bytes: the configured one, or, if
-// that is 0, a quarter of the memory that the process may use.
-func shareOfMemory(configured int64) int {
+// that is 0, one part in so many of the memory that the process may use.
+func shareOfMemory(configured, parts int64) int {
 	if configured > 0 {
 		return int(min(configured, math.MaxInt))
 	}
-	return int(min(memoryLimit()/4, math.MaxInt))
+	return int(min(memoryLimit()/parts, math.MaxInt))
 }
 
 // unknownMemory is what is assumed where nothing says how much memory there is.

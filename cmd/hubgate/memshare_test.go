@@ -9,8 +9,8 @@ import (
 )
 
 func TestShareOfMemory(t *testing.T) {
-	require.Equal(t, 12345, shareOfMemory(12345), "what is configured counts")
-	share := shareOfMemory(0)
+	require.Equal(t, 12345, shareOfMemory(12345, 4), "what is configured counts")
+	share := shareOfMemory(0, 4)
 	require.Greater(t, share, 1<<20)
 	require.EqualValues(t, memoryLimit()/4, share)
 }
