@@ -99,9 +99,12 @@ func TestDraining(t *testing.T) {
 func TestClose(t *testing.T) {
 	f := newFixture(t)
 	ws, _ := f.open("u")
+	over, end := context.WithCancel(t.Context())
+	end()
+	require.ErrorIs(t, f.h.Close(over), context.Canceled, "an end that lasts too long has a bound")
 	closed := make(chan struct{})
 	go func() {
-		f.h.Close()
+		_ = f.h.Close(context.Background())
 		close(closed)
 	}()
 	// New WebSockets are refused while the old one is waited for.

@@ -132,7 +132,7 @@ func serveOn(t *testing.T, n network, change ...func(*fixture, *Options)) *fixtu
 		_ = server.Close()
 		<-served
 		requests.Wait() // Close does not
-		f.h.Close()
+		require.NoError(t, f.h.Close(context.Background()))
 		f.gw.Close()
 		require.NoError(t, f.gw.Check())
 	})

@@ -1,6 +1,7 @@
 package clientws
 
 import (
+	"context"
 	"log/slog"
 	"net/http"
 	"net/netip"
@@ -118,16 +119,26 @@ func New(options Options) *Handler {
 	return &Handler{options: options, log: options.Logger, pending: pendingPosts{now: options.Now}}
 }
 
-// Close refuses further WebSockets and waits until the last one has ended. The
-// connections themselves are ended by the gateway's Drain, requests of the other
-// transports by the HTTP server's Shutdown: call both before, and the gateway's
-// Close after.
-func (h *Handler) Close() {
+// Close refuses further WebSockets and waits until the last one has ended, or
+// returns the context's error if that ends first. The connections themselves are
+// ended by the gateway's Drain, requests of the other transports by the HTTP
+// server's Shutdown: call both before, and the gateway's Close after.
+func (h *Handler) Close(ctx context.Context) error {
 	h.mu.Lock()
 	h.closed = true
 	h.mu.Unlock()
 	h.pending.close()
-	h.Wait()
+	ended := make(chan struct{})
+	go func() {
+		h.Wait()
+		close(ended)
+	}()
+	select {
+	case <-ended:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
 }
 
 // Wait returns when no goroutine of a WebSocket connection is left.

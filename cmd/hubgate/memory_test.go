@@ -9,26 +9,52 @@ import (
 
 func TestWorthGivingBack(t *testing.T) {
 	const mb = 1 << 20
-	before := memoryUse{allocated: 1000 * mb}
+	start := memoryUse{resident: 100 * mb, allocated: 1000 * mb, cycles: 5}
 	for name, c := range map[string]struct {
-		now  memoryUse
-		want bool
+		looks []memoryUse
+		want  []bool
 	}{
-		"quiet after a burst":           {memoryUse{100 * mb, 30 * mb, 1001 * mb}, true},
-		"busy":                          {memoryUse{100 * mb, 30 * mb, 1050 * mb}, false},
-		"little to gain":                {memoryUse{100 * mb, 10 * mb, 1001 * mb}, false},
-		"a small program is left alone": {memoryUse{12 * mb, 3 * mb, 1000 * mb}, false},
+		"quiet after a burst":           {[]memoryUse{{resident: 100 * mb, reusable: 30 * mb, allocated: 1001 * mb, cycles: 5}}, []bool{true}},
+		"busy":                          {[]memoryUse{{resident: 100 * mb, reusable: 30 * mb, allocated: 1050 * mb, cycles: 5}}, []bool{false}},
+		"little to gain":                {[]memoryUse{{resident: 100 * mb, reusable: 10 * mb, allocated: 1001 * mb, cycles: 5}}, []bool{false}},
+		"a small program is left alone": {[]memoryUse{{resident: 12 * mb, reusable: 3 * mb, allocated: 1000 * mb, cycles: 5}}, []bool{false}},
+		"clients that held much are gone": {[]memoryUse{
+			{resident: 900 * mb, allocated: 2000 * mb, cycles: 9, held: 800 * mb},
+			{resident: 900 * mb, allocated: 2001 * mb, cycles: 9, held: 800 * mb}, // looked through after the burst
+			{resident: 900 * mb, allocated: 2002 * mb, cycles: 10, held: 800 * mb},
+			{resident: 900 * mb, allocated: 2003 * mb, cycles: 10, held: 10 * mb},
+			{resident: 100 * mb, allocated: 2004 * mb, cycles: 11, held: 10 * mb},
+		}, []bool{false, true, false, true, false}},
+		"they have gone just when the runtime collected": {[]memoryUse{
+			{resident: 900 * mb, allocated: 1001 * mb, cycles: 9, held: 800 * mb},
+			{resident: 900 * mb, allocated: 1002 * mb, cycles: 10},
+			{resident: 100 * mb, allocated: 1003 * mb, cycles: 11},
+		}, []bool{false, true, false}},
+		"a burst that nobody saw": {[]memoryUse{
+			{resident: 900 * mb, allocated: 2000 * mb, cycles: 9},
+			{resident: 900 * mb, allocated: 2001 * mb, cycles: 9},
+			{resident: 100 * mb, allocated: 2002 * mb, cycles: 10},
+		}, []bool{false, true, false}},
 	} {
-		t.Run(name, func(t *testing.T) { require.Equal(t, c.want, c.now.worthGivingBack(before)) })
+		t.Run(name, func(t *testing.T) {
+			w := memoryWatch{before: start}
+			var got []bool
+			for _, now := range c.looks {
+				got = append(got, w.look(now))
+			}
+			require.Equal(t, c.want, got)
+		})
 	}
 }
 
 func TestReadMemory(t *testing.T) {
-	before := readMemory()
+	held := func() int64 { return 7 }
+	before := readMemory(held)
 	garbage := make([]byte, 8<<20)
-	after := readMemory()
+	after := readMemory(held)
 	runtime.KeepAlive(garbage)
 	require.GreaterOrEqual(t, after.allocated-before.allocated, uint64(8<<20))
 	require.Positive(t, after.resident)
 	require.Less(t, after.reusable, after.resident)
+	require.EqualValues(t, 7, after.held)
 }

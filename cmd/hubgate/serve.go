@@ -74,12 +74,11 @@ type helpers struct {
 	wg   sync.WaitGroup
 }
 
-// startHelpers follows files and signals and looks after memory.
+// startHelpers follows files and signals.
 func (s *server) startHelpers(args []string) *helpers {
 	ctx, stop := context.WithCancel(context.Background())
 	h := &helpers{stop: stop}
 	h.wg.Go(func() { s.watchSettings(ctx, args) })
-	h.wg.Go(func() { giveMemoryBack(ctx) })
 	if s.cert != nil {
 		h.wg.Go(func() { s.watchFiles(ctx, "certificate", s.cert.watched(), s.cert.reload) })
 	}

@@ -180,6 +180,7 @@ func (s *server) buildGateway(listeners []net.Listener) error {
 		return err
 	}
 	s.built.add("gateway", ignoreContext(hub.Close))
+	s.giveMemoryBack(hub.Held)
 	behind.servers.Use(hub)
 	behind.modes.Use(hub)
 	s.built.add("hub servers", behind.servers.Close)
@@ -193,7 +194,7 @@ func (s *server) buildGateway(listeners []net.Listener) error {
 		return err
 	}
 	clients := s.newClients(hub, verifier, sealer, node)
-	s.built.add("client endpoint", ignoreContext(clients.Close))
+	s.built.add("client endpoint", clients.Close)
 	rest := restapi.New(restapi.Options{
 		Hubs: hub, UserGroups: hub, Tokens: verifier, SignClient: s.signClient,
 		Limits: func() restapi.Limits { return s.live.load().rest },

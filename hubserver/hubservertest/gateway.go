@@ -73,7 +73,7 @@ func New(t testing.TB) *Gateway {
 		if failure := <-served; !errors.Is(failure, http.ErrServerClosed) {
 			err = errors.Join(err, failure)
 		}
-		clients.Close()
+		err = errors.Join(err, clients.Close(ctx))
 		core.Close()
 		if err != nil {
 			t.Errorf("hubservertest: end of the gateway: %v", err)
