@@ -65,7 +65,22 @@ type Command struct {
 	Membership Membership
 	// Page is what VerbList names.
 	Page Page
+	// By says who asks, for logs and those who watch.
+	By Sender
+	// Trace is the id under which logs and those who watch show the command; it may be empty.
+	Trace string
 }
+
+// Sender is who asks for a command. The list is closed. It is not told to other nodes: what comes
+// from one of them has none.
+type Sender string
+
+const (
+	// SenderREST: a request to the REST API.
+	SenderREST Sender = "rest"
+	// SenderServer: a hub server.
+	SenderServer Sender = "server"
+)
 
 // MaxPage is how many connections a page has at most, whatever is asked for.
 const MaxPage = 10_000

@@ -23,6 +23,7 @@ const (
 	wireByUser
 	wireUntil
 	wireFrames
+	wireTraced
 	wireFlags // the first that is none
 )
 
@@ -40,6 +41,7 @@ func AppendCommand(dst []byte, cmd *Command) []byte {
 	set(cmd.Membership.ByUser, wireByUser)
 	set(!cmd.Membership.Until.IsZero(), wireUntil)
 	set(cmd.Frames != nil, wireFrames)
+	set(cmd.Trace != "", wireTraced)
 	dst = append(dst, commandVersion, byte(cmd.Verb), byte(cmd.Target.Kind), flags)
 	for _, s := range []string{cmd.Hub, cmd.Group, string(cmd.Cause.Reason), cmd.Cause.Text, cmd.Page.After} {
 		dst = appendString(dst, s)
@@ -54,6 +56,9 @@ func AppendCommand(dst []byte, cmd *Command) []byte {
 	if flags&wireUntil != 0 {
 		// At least a nanosecond: what has ended meanwhile is ended there, not without an end.
 		dst = binary.AppendUvarint(dst, uint64(max(time.Until(cmd.Membership.Until), 1)))
+	}
+	if flags&wireTraced != 0 {
+		dst = appendString(dst, cmd.Trace)
 	}
 	if flags&wireFrames != 0 {
 		dst = cmd.Frames.Append(dst)
@@ -81,6 +86,9 @@ func ParseCommand(data []byte) (*Command, error) {
 	cmd.Membership.ByUser = flags&wireByUser != 0
 	if flags&wireUntil != 0 {
 		cmd.Membership.Until = time.Now().Add(time.Duration(r.uvarint(1<<63 - 1)))
+	}
+	if flags&wireTraced != 0 {
+		cmd.Trace = r.string()
 	}
 	if r.failed || flags >= wireFlags || !cmd.valid(flags&wireFrames != 0) {
 		return nil, errWire

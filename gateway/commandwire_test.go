@@ -13,7 +13,7 @@ import (
 
 func wireCommands(t testing.TB) []*gateway.Command {
 	return []*gateway.Command{
-		{Hub: "chat", Verb: gateway.VerbSend, Frames: message(t, "hello"),
+		{Hub: "chat", Verb: gateway.VerbSend, Frames: message(t, "hello"), Trace: "4bf92f",
 			Target: gateway.Target{Kind: gateway.TargetGroups, IDs: []string{"a", ""}, Except: []string{"x"}, ExceptUsers: []string{"ann", "bob"}}},
 		{Hub: "chat", Verb: gateway.VerbJoin, Target: users("ann"), Group: "g", Membership: gateway.Membership{ByUser: true}},
 		{Hub: "chat", Verb: gateway.VerbClose, Target: all(), Cause: gateway.Cause{Reason: gateway.CloseClosedByAppServer, Text: "bye", AllowReconnect: true, Told: true}},

@@ -157,18 +157,33 @@ func (g *Gateway) begin(cmd *Command, a *answer) {
 }
 
 func (g *Gateway) sendHere(cmd *Command) {
+	follows := g.follow(cmd)
+	defer follows.done(reach{})
 	h := g.hubs.get(cmd.Hub)
 	if h == nil {
+		g.unheard(cmd)
 		return
 	}
-	size := cmd.Frames.Size()
+	parts, size := 0, cmd.Frames.Size()
 	h.plan(cmd.Target, func(to *receivers) {
+		parts++
+		follows.add()
 		g.backlog.Add(int64(size))
-		op := &sendOp{to: *to, frames: cmd.Frames, size: size, backlog: &g.backlog}
+		op := &sendOp{to: *to, frames: cmd.Frames, size: size, backlog: &g.backlog, followed: follows}
 		if !to.shard.worker.queue.push(op) {
 			op.done()
 		}
 	})
+	if parts == 0 || cmd.Target.Kind == TargetAll && h.live.Load() == 0 {
+		g.unheard(cmd)
+	}
+}
+
+// unheard tells of a send without receivers; where there are other nodes they may have some.
+func (g *Gateway) unheard(cmd *Command) {
+	if g.opts.Backplane == nil {
+		g.opts.Observer.Unheard(cmd)
+	}
 }
 
 // closeUnopened closes named connections that are still before their

@@ -46,10 +46,18 @@ func (f *fanout) init(w *worker) {
 // that cannot be served ends alone. So the other sends and the other receivers of the pass miss
 // nothing and get nothing twice.
 func (f *fanout) deliver(ops []op) {
+	same := sameReceivers(ops)
+	if !same && followed(ops) {
+		for i := range ops { // outboxes that collect do not know whose records they write
+			f.deliver(ops[i : i+1])
+		}
+		return
+	}
 	f.pass.ops = ops
-	if sameReceivers(ops) {
+	if same {
 		f.resetWires()
 		f.visit(ops[0].(*sendOp), f.together)
+		f.tell(ops)
 	} else {
 		for _, o := range ops {
 			f.visit(o.(*sendOp), f.collected)
@@ -113,6 +121,7 @@ const writesPerBreath = 64
 func (f *fanout) toOne(c *Conn) {
 	defer f.guard(c)
 	wr := f.wireFor(c)
+	wr.reach.receivers++
 	f.tally.attempted += wr.deliveries + wr.missing + wr.faulty
 	f.tally.drop(DropNoPayloadForProtocol, wr.missing)
 	f.tally.drop(DropFault, wr.faulty)
@@ -121,17 +130,33 @@ func (f *fanout) toOne(c *Conn) {
 	}
 	f.pass.open = wr.deliveries
 	if c.raw == nil || !c.idle() {
-		f.queue(c, wr.records)
+		if f.queue(c, wr.records) {
+			wr.reach.queued++
+		}
 		return
 	}
 	f.breathe()
 	n, err := f.direct.write(c.raw, wr.bytes)
-	f.written(c, wr.bytes, n, err, wr.deliveries)
+	switch f.written(c, wr.bytes, n, err, wr.deliveries) {
+	case wroteAll:
+		wr.reach.written++
+	case wrotePart:
+		wr.reach.queued++
+	}
 }
+
+// writeOutcome is what a direct write came to.
+type writeOutcome uint8
+
+const (
+	wroteNone writeOutcome = iota // the connection has ended
+	wrotePart                     // the rest waits
+	wroteAll
+)
 
 // written enters the result of a direct write in the books and hands what the socket did not
 // take to the transport's pump.
-func (f *fanout) written(c *Conn, bytes []byte, n int, err error, deliveries int) {
+func (f *fanout) written(c *Conn, bytes []byte, n int, err error, deliveries int) writeOutcome {
 	f.pass.open = 0
 	switch {
 	case err != nil:
@@ -141,16 +166,20 @@ func (f *fanout) written(c *Conn, bytes []byte, n int, err error, deliveries int
 		f.tally.written += deliveries
 		f.tally.bytes += n
 		c.lastWrite.Store(f.w.now)
+		return wroteAll
 	case !c.leave(bytes[n:], deliveries):
 		f.tally.drop(DropConnectionClosed, deliveries)
 	default:
 		f.tally.queuedBytes += len(bytes) - n
 		c.transport.Wake()
+		return wrotePart
 	}
+	return wroteNone
 }
 
-// queue puts records into an outbox whose transport is busy or has a pump only.
-func (f *fanout) queue(c *Conn, records []OutRecord) {
+// queue puts records into an outbox whose transport is busy or has a pump only. It reports false
+// if the connection has ended, or is ended for that.
+func (f *fanout) queue(c *Conn, records []OutRecord) bool {
 	wake := false
 	for i, r := range records {
 		switch c.put(r, f.w, writerPump) {
@@ -158,11 +187,11 @@ func (f *fanout) queue(c *Conn, records []OutRecord) {
 			f.pass.open = 0
 			f.tally.drop(DropSlowClient, countDeliveries(records[i:]))
 			f.w.closeSlow(c)
-			return
+			return false
 		case putGone:
 			f.pass.open = 0
 			f.tally.drop(DropConnectionClosed, countDeliveries(records[i:]))
-			return
+			return false
 		case putClaimed:
 			wake = true
 		}
@@ -174,6 +203,7 @@ func (f *fanout) queue(c *Conn, records []OutRecord) {
 	if wake {
 		c.transport.Wake()
 	}
+	return true
 }
 
 // collect puts one op's record into one receiver's outbox.

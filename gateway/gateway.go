@@ -36,6 +36,8 @@ type Options struct {
 	// end say. Nil means time.Now. Every other time is measured from the start of
 	// the gateway, so that setting the clock ends nothing.
 	Now func() time.Time
+	// Observer is told what happens; nil tells nobody.
+	Observer Observer
 	// Workers is the number of fan-out workers; 0 means one per CPU.
 	Workers int
 }
@@ -91,6 +93,9 @@ func New(opts Options) (*Gateway, error) {
 	}
 	if opts.UserGroups == nil {
 		opts.UserGroups = noUserGroups{}
+	}
+	if opts.Observer == nil {
+		opts.Observer = blindObserver{}
 	}
 	g := &Gateway{opts: opts, stop: make(chan struct{}), crowded: make(chan struct{}, 1)}
 	g.began = time.Now().Add(-time.Second)

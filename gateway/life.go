@@ -184,6 +184,7 @@ func (c *Conn) Open(answer []byte) {
 	}
 	c.shard.worker.queue.push(&openOp{conn: c, answer: answer})
 	c.Logger().Info("connection opened", "transport", c.transport.Name(), "protocol", c.Protocol(), "remote", c.id.RemoteAddr)
+	c.g.opts.Observer.Opened(c)
 }
 
 // Close ends the connection: what is queued is delivered, then a Close record,
@@ -230,6 +231,7 @@ func (c *Conn) Ended(cause Cause) {
 	c.shard.worker.queue.push(&removeOp{conn: c})
 	c.g.closed.Add(cause.Reason, 1)
 	c.Logger().Info("connection closed", "reason", string(cause.Reason), "text", cause.Text, "transport", c.transport.Name())
+	c.g.opts.Observer.Closed(c, cause)
 	if tell {
 		session.Closed(cause)
 	}

@@ -19,6 +19,9 @@ type sendOp struct {
 	one OutRecord
 	// backlog is what the send counts for while it waits for the worker.
 	backlog *atomic.Int64
+	// followed, if not nil, is told whom the send reached.
+	followed *followedSend
+	reach    reach
 	// self is the receiver of an op that came from sendOps and goes back there.
 	self [1]*Conn
 }
@@ -45,6 +48,7 @@ func (s *sendOp) done() {
 	if s.backlog != nil {
 		s.backlog.Add(-int64(s.size))
 	}
+	s.followed.done(s.reach)
 	if s.self[0] != nil {
 		*s = sendOp{}
 		sendOps.Put(s)

@@ -10,6 +10,8 @@ type wire struct {
 	// deliveries are the records that count, missing the messages without a form in the
 	// protocol, faulty those that could not be framed.
 	deliveries, missing, faulty int
+	// reach is what became of the receivers of this wire.
+	reach reach
 }
 
 // wireFor returns the bytes of this pass for receivers like c.

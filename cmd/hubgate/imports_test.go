@@ -34,6 +34,7 @@ var mayImport = map[string][]string{
 	"config":          {"regularfile", "secret", "settings", "webhook"},
 	"internal/counts": nil,
 	"internal/logsum": nil,
+	"internal/live":   nil,
 	"gateway":         {"hubprotocol", "internal/counts"},
 	"clientws":        {"gateway", "hubprotocol", "auth", "hubname"},
 	"restapi":         {"gateway", "hubprotocol", "auth", "hubname", "api"},

@@ -1,0 +1,112 @@
+package gateway
+
+import "sync/atomic"
+
+// Observer is told what happens at a node. Its methods are called concurrently, on the path of
+// clients and messages: they must be cheap and must not block.
+type Observer interface {
+	// FollowSend is called for each send before it is queued. Came, if it is not nil, is called once,
+	// by any goroutine, when the fan-out of the send on this node is over. The command must not be changed.
+	FollowSend(cmd *Command) (came func(SendReport))
+	// Unheard says that nobody is there to hear a send: its hub has no client, or none of its
+	// connections, users or groups has one. It is not called where there are other nodes. A send whose
+	// exceptions leave nobody is heard.
+	Unheard(cmd *Command)
+	// Opened says that a client's handshake was accepted, Closed that its connection has ended. A
+	// connection that ends before its handshake is only closed.
+	Opened(c *Conn)
+	Closed(c *Conn, cause Cause)
+}
+
+// SendReport is what had become of a send on one node when its fan-out there was over, in
+// connections. Matched is Written, Queued and Dropped together. What is queued may be dropped later.
+type SendReport struct {
+	// Matched are the receivers.
+	Matched int
+	// Written were handed to the socket whole, Queued wait for it.
+	Written, Queued int
+	// Dropped got nothing: see DropReason.
+	Dropped int
+}
+
+// blindObserver is the Observer of a gateway that has none.
+type blindObserver struct{}
+
+func (blindObserver) FollowSend(*Command) func(SendReport) { return nil }
+func (blindObserver) Unheard(*Command)                     {}
+func (blindObserver) Opened(*Conn)                         {}
+func (blindObserver) Closed(*Conn, Cause)                  {}
+
+// followedSend sums what the workers report of one send.
+type followedSend struct {
+	came                     func(SendReport)
+	parts                    atomic.Int32 // that are missing, that of who plans included
+	matched, written, queued atomic.Int64
+}
+
+// follow returns nil for a send that nobody follows.
+func (g *Gateway) follow(cmd *Command) *followedSend {
+	came := g.opts.Observer.FollowSend(cmd)
+	if came == nil {
+		return nil
+	}
+	f := &followedSend{came: came}
+	f.parts.Store(1)
+	return f
+}
+
+// add expects one more part. A nil send expects nothing.
+func (f *followedSend) add() {
+	if f != nil {
+		f.parts.Add(1)
+	}
+}
+
+// done brings a part; the last one reports.
+func (f *followedSend) done(part reach) {
+	if f == nil {
+		return
+	}
+	f.matched.Add(int64(part.receivers))
+	f.written.Add(int64(part.written))
+	f.queued.Add(int64(part.queued))
+	if f.parts.Add(-1) > 0 {
+		return
+	}
+	r := SendReport{Matched: int(f.matched.Load()), Written: int(f.written.Load()), Queued: int(f.queued.Load())}
+	r.Dropped = r.Matched - r.Written - r.Queued
+	f.came(r)
+}
+
+// reach is how many receivers something had, and to how many of them it was written or queued.
+// The rest got nothing.
+type reach struct{ receivers, written, queued int }
+
+// followed reports whether somebody follows one of the sends.
+func followed(ops []op) bool {
+	for _, o := range ops {
+		if o.(*sendOp).followed != nil {
+			return true
+		}
+	}
+	return false
+}
+
+// tell enters in the sends of the pass whom they reached. The wires say it, since each receiver
+// gets all of its wire or nothing.
+func (f *fanout) tell(ops []op) {
+	for _, o := range ops {
+		s := o.(*sendOp)
+		if s.followed == nil {
+			continue
+		}
+		for i := range f.wires {
+			wr := &f.wires[i]
+			s.reach.receivers += wr.reach.receivers
+			if _, ok := s.record(f.w, wr.lane.protocol); ok && len(wr.records) > 0 {
+				s.reach.written += wr.reach.written
+				s.reach.queued += wr.reach.queued
+			}
+		}
+	}
+}
