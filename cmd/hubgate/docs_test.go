@@ -13,27 +13,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/hubgate/hubgate/auth"
-	"github.com/hubgate/hubgate/servermode"
 )
-
-// Whoever meets a reason in a log or a metric finds it explained.
-func TestReasonsOfHubServersAreDocumented(t *testing.T) {
-	page := func(name string) string {
-		text, err := os.ReadFile(filepath.Join(repository, "docs", name))
-		require.NoError(t, err)
-		return string(text)
-	}
-	operations, defaultMode := page("operations.md"), page("default.md")
-	for _, end := range servermode.Ends() {
-		require.Contains(t, operations, "`"+string(end)+"`")
-	}
-	for _, loss := range servermode.Losses() {
-		require.Contains(t, operations, "`"+string(loss)+"`")
-	}
-	for _, refusal := range servermode.Refusals() {
-		require.Contains(t, defaultMode, "`"+string(refusal)+"`")
-	}
-}
 
 // The program of the page on hubs in Go is what a reader pastes.
 func TestDocumentedHubInGo(t *testing.T) {

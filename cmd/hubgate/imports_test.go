@@ -46,16 +46,17 @@ var mayImport = map[string][]string{
 	"hubserver/internal/values": {"hubprotocol", "serviceprotocol"},
 	"hubserver/hubservertest":   {"auth", "clientws", "gateway", "hubprotocol", "hubserver", "hubserver/internal/values", "servermode", "store"},
 
-	"store":           {"gateway"},
-	"backplane":       {"gateway", "hubprotocol"},
-	"admin":           {"gateway"},
-	"bench":           nil,
-	"bench/floor":     nil,
-	"bench/compare":   {"bench", "hubserver"},
-	"bench/soak":      nil,
-	"internal/compat": nil,
-	"gatewaytest":     {"gateway", "hubprotocol"},
-	"cmd/hubgate":     {"api", "hubprotocol", "auth", "hubname", "regularfile", "secret", "webhook", "settings", "config", "gateway", "clientws", "restapi", "upstream", "servermode", "modes", "store", "backplane", "admin", "bench", "internal/logsum"},
+	"store":            {"gateway"},
+	"backplane":        {"gateway", "hubprotocol"},
+	"admin":            {"gateway"},
+	"bench":            nil,
+	"bench/floor":      nil,
+	"bench/compare":    {"bench", "hubserver"},
+	"bench/soak":       nil,
+	"internal/compat":  nil,
+	"internal/reasons": nil,
+	"gatewaytest":      {"gateway", "hubprotocol"},
+	"cmd/hubgate":      {"api", "hubprotocol", "auth", "hubname", "regularfile", "secret", "webhook", "settings", "config", "gateway", "clientws", "restapi", "upstream", "servermode", "modes", "store", "backplane", "admin", "bench", "internal/logsum", "internal/reasons"},
 }
 
 // forTests are packages that every test may import: fakes, what implements the

@@ -31,9 +31,9 @@ func newLogger(w io.Writer, c config.Log) (*slog.Logger, error) {
 	}
 	options := &slog.HandlerOptions{Level: level, ReplaceAttr: redactAttr}
 	if c.Format == "json" {
-		return slog.New(slog.NewJSONHandler(w, options)), nil
+		return slog.New(seeHandler{slog.NewJSONHandler(w, options)}), nil
 	}
-	return slog.New(slog.NewTextHandler(w, options)), nil
+	return slog.New(seeHandler{slog.NewTextHandler(w, options)}), nil
 }
 
 func redactAttr(_ []string, a slog.Attr) slog.Attr {

@@ -38,10 +38,10 @@ func TestRefusalsAreSummedUp(t *testing.T) {
 		require.Contains(t, out.String(), "reason=TokenMissing remote=10.0.0.1")
 		time.Sleep(logsum.Every)
 		synctest.Wait()
-		require.Contains(t, out.String(), `msg="client request refused" part=clients reason=TokenMissing times=999`+"\n")
+		require.Contains(t, out.String(), `msg="client request refused" part=clients reason=TokenMissing times=999 see=docs/errors.md#client-tokenmissing`+"\n")
 		refuse("TokenMissing", "10.0.0.3")
 		stop()
-		require.Contains(t, out.String(), "reason=TokenMissing times=1\n", "the end loses nothing")
+		require.Contains(t, out.String(), "reason=TokenMissing times=1 see=docs/errors.md#client-tokenmissing\n", "the end loses nothing")
 	})
 }
 

@@ -1,0 +1,114 @@
+package main
+
+import (
+	"go/ast"
+	"go/parser"
+	"go/token"
+	"net/http"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/hubgate/hubgate/internal/reasons"
+)
+
+// constantsOf returns the values of the constants of a type, "package.Name", that a package of the repository declares.
+func constantsOf(t *testing.T, typ string) (values []string) {
+	t.Helper()
+	dir, name, _ := strings.Cut(typ, ".")
+	files, err := filepath.Glob(filepath.Join(repository, dir, "*.go"))
+	require.NoError(t, err)
+	for _, file := range files {
+		tree, err := parser.ParseFile(token.NewFileSet(), file, nil, 0)
+		require.NoError(t, err)
+		ast.Inspect(tree, func(n ast.Node) bool {
+			spec, ok := n.(*ast.ValueSpec)
+			if !ok {
+				return true
+			}
+			if of, ok := spec.Type.(*ast.Ident); !ok || of.Name != name {
+				return true
+			}
+			for _, v := range spec.Values {
+				if literal, ok := v.(*ast.BasicLit); ok {
+					value, err := strconv.Unquote(literal.Value)
+					require.NoError(t, err)
+					values = append(values, value)
+				}
+			}
+			return true
+		})
+	}
+	require.NotEmpty(t, values, typ)
+	return values
+}
+
+// Each reason that the gateway can give has a cause and a cure, and the page explains no others.
+func TestEveryReasonIsExplained(t *testing.T) {
+	// What the closed list of the type leaves out.
+	besides := map[string][]string{
+		"clientws.Refusal": constantsOf(t, "auth.Failure"), // a refused token has its name
+		"servermode.Loss":  {"NoServer"},                   // counted by modes
+	}
+	for _, list := range reasons.Lists() {
+		t.Run(list.Type, func(t *testing.T) {
+			var explained []string
+			for _, r := range list.Reasons {
+				explained = append(explained, r.Name)
+			}
+			require.ElementsMatch(t, append(constantsOf(t, list.Type), besides[list.Type]...), explained,
+				"internal/reasons explains the reasons of %s", list.Type)
+		})
+	}
+}
+
+// A line about a refusal says where the reason is explained, in a page that has that anchor.
+func TestLogLinesPointToTheirReason(t *testing.T) {
+	p := start(t)
+	p.request(http.MethodPost, p.URL+"/client/negotiate?hub=chat", "")
+	p.logs.want(t, "reason=TokenMissing")
+	p.logs.want(t, "see=docs/errors.md#client-tokenmissing")
+	ann := p.connect("chat", "ann")
+	ann.leave()
+	p.logs.want(t, "reason=Normal")
+	require.Equal(t, 1, strings.Count(p.logs.String(), "see="), "an ordinary end needs no explanation")
+	have := anchors(pages(t)["docs/errors.md"])
+	for _, list := range reasons.Lists() {
+		for _, r := range list.Reasons {
+			require.True(t, have[list.Fragment(r.Name)], r.Name)
+		}
+	}
+}
+
+// The log lines and metrics that the page names are those of the program.
+func TestLinesOfReasonsExist(t *testing.T) {
+	metrics := exportEverything(t)
+	for _, list := range reasons.Lists() {
+		name, _, _ := strings.Cut(list.Metric, " ")
+		require.NotNil(t, metrics.family(name), name)
+		if list.Line == "" {
+			continue
+		}
+		dir, _, _ := strings.Cut(list.Type, ".")
+		require.True(t, containsLiteral(t, dir, list.Line), "%s logs %q", dir, list.Line)
+	}
+}
+
+func containsLiteral(t *testing.T, dir, text string) (found bool) {
+	t.Helper()
+	files, err := filepath.Glob(filepath.Join(repository, dir, "*.go"))
+	require.NoError(t, err)
+	for _, file := range files {
+		tree, err := parser.ParseFile(token.NewFileSet(), file, nil, 0)
+		require.NoError(t, err)
+		ast.Inspect(tree, func(n ast.Node) bool {
+			literal, ok := n.(*ast.BasicLit)
+			found = found || ok && literal.Value == strconv.Quote(text)
+			return true
+		})
+	}
+	return found
+}

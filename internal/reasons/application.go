@@ -1,0 +1,64 @@
+package reasons
+
+var restFailures = List{
+	Anchor: "rest", Title: "A REST request failed", Type: "restapi.FailureReason",
+	Line: "request failed", Attribute: "reason", Metric: "hubgate_rest_requests_total (by status)",
+	Intro: "The answer has a code and a sentence, see [REST](rest.md#errors). The log line has the operation, the status and the error.",
+	Reasons: []Reason{
+		{"UnknownRoute", "404 `Error.Request.NotExisted`. There is no such operation.", "Compare the path with [REST](rest.md#operations). A hub, group or user with special characters must be percent-encoded."},
+		{"MethodNotAllowed", "405 `Error.Request.Invalid`. The path has other methods.", "The header `Allow` of the answer lists them."},
+		{"URITooLong", "414 `Error.Request.Invalid`. Path and query are longer than `limits.uriBytes`.", "Shorten the list of `excluded` connections, or raise the option."},
+		{"PageRequest", "403 `Error.Request.Invalid`. A browser asks whether a page may use REST. It may not: it would need the access key.", "Let the page call your application, and your application call REST."},
+		{"TokenRefused", "401 without a body, or 413. There is no token, or it was refused. `WWW-Authenticate` and the log say why.", "Look the reason up in [the list of clients](#client-tokenmissing): the reasons of tokens are the same. The audience of a REST token is the URL of the request. `hubgate token check TOKEN --resource /api/…` checks it."},
+		{"InvalidParameter", "400 `Error.Request.Invalid`, or the code of a hub, group, user or connection. A name or a parameter is not valid.", "The answer's `message` says which. See [names](rest.md#names)."},
+		{"UnsupportedContentType", "415 `Error.Request.Invalid`. The body has another `Content-Type` than the three that exist.", "Send `application/json`, `application/x-msgpack` or `application/octet-stream`."},
+		{"UnsupportedContentEncoding", "415 `Error.Request.Invalid`. The body is compressed, but not with gzip.", "Use gzip, or do not compress."},
+		{"InvalidBody", "400 `Error.Request.Invalid`. There is no body, or it is no message.", "Send `{\"target\":\"method\",\"arguments\":[…]}`."},
+		{"BodyTooLarge", "413 `Error.Request.Invalid`. The body is larger than `limits.restBodyBytes`.", "Send less, or raise the option."},
+		{"BodyTooSlow", "408 `Error.Request.Invalid`. The body took longer than 30 s to arrive.", "The network between application and gateway is slow, or a proxy holds data back."},
+		{"NotExisted", "404 with the code of a connection, a user or a group. It does not exist, or is not connected.", "Nothing is wrong: SDKs read this as the answer \"does not exist\". It is logged at debug."},
+		{"TooManyGroups", "400 `Error.Connection.Invalid`. The connection is in as many groups as `limits.groupsPerConnection` allows.", "Leave groups that are no longer needed, or raise the option."},
+		{"HubBusy", "503 `Error.Request.Unknown`. Too many bytes wait for the clients of the hub (`limits.hubQueuedBytes`). Nothing was sent.", "Try again after the time in `Retry-After`. If it stays, you send more than your clients can read."},
+		{"StoreFull", "503 `Error.Request.Unknown`. There is no room for more memberships of users.", "Give memberships a `ttl`, or let users leave groups."},
+		{"Draining", "503. The health check says that the gateway is shutting down.", Nothing},
+		{"CallerGone", "The application closed its connection before the answer.", "Raise the timeout of the application's HTTP client."},
+		{"Panic", "500 `Error.Unknown.Unknown`. A fault of the gateway.", "Report it, with the stack in the log."},
+		{"InternalError", "500 `Error.Unknown.Unknown`. Another fault of the gateway.", "Report it, with the error in the log."},
+	},
+}
+
+var webhookResults = List{
+	Anchor: "webhook", Title: "A webhook was called", Type: "upstream.Result",
+	Line: "webhook called", Attribute: "result", Metric: "hubgate_upstream_requests_total",
+	Intro: "The log line has the event, the URL without secrets, the status, the time it took and the error.",
+	Reasons: []Reason{
+		{"ok", "The webhook answered 200 or 204, and the body of an answer to `invoke` was good.", Nothing},
+		{"status", "The webhook answered with another status. A client that waits gets \"Invocation failed, status code 404\".", "404: the application has no such route; compare `upstream` in the line with your routes. 500: see the application's log. 401: the application's signature check failed, so the keys differ."},
+		{"rejected", "The webhook answered `connected` with 401 or 403. The client is closed as [InvokeUpstreamFailed](#close-invokeupstreamfailed).", "If you did not mean to reject it: the application's key differs from the gateway's, so its signature check fails."},
+		{"too_large", "The answer is larger than `upstream.maxResponseBytes`.", "Answer with less, and send the rest through REST. Or raise the option."},
+		{"malformed", "The answer to an `invoke` is no completion of that call.", "Answer with `{\"type\":3,\"invocationId\":\"…\",\"result\":…}`, with the `invocationId` of the request. See [the answer](upstream.md#the-answer)."},
+		{"connect", "No connection to the application: its name was not found, nothing listens there, or TLS failed. A client that waits gets \"Invocation failed, status code 500\".", "Start the application. In a container `localhost` is the container: use the name of the other one. For a certificate of your own set `SSL_CERT_FILE`."},
+		{"guarded", "The URL leads to a link-local address or to a cloud's metadata service.", "If you mean it: `--upstream-allow-link-local`."},
+		{"broken", "The connection broke after the event may have arrived. It is not sent again.", "Look for a crash of the application, or a proxy with short timeouts."},
+		{"timeout", "There was no complete answer within `upstream.timeout`.", "Answer webhooks at once and do slow work afterwards."},
+		{"busy", "The event did not get its turn in time: `upstream.maxConcurrentPerOrigin` requests to this server were under way.", "Make the webhooks faster, or raise the option."},
+		{"shutdown", "The gateway ended before the answer.", "Raise `--drain-timeout` if webhooks need longer than that."},
+	},
+}
+
+var skips = List{
+	Anchor: "skipped", Title: "An event called no webhook", Type: "upstream.SkipReason",
+	Line: "webhook skipped", Attribute: "reason", Metric: "hubgate_upstream_skipped_total",
+	Intro: "Reasons other than `unmatched` and `url` are only counted: the client's error or the line about its end says the same.",
+	Reasons: []Reason{
+		{"unmatched", "No template takes the event. A client that waits gets \"No upstream endpoint matches …\".", "Start the gateway with `--upstream URL`, or widen the patterns. `hubgate upstream list` shows them. For hubs in application servers: `--mode default`."},
+		{"unsupported", "The client called `stream()`. In Serverless mode there are no streams.", "Send the items as messages, or use a hub in Default mode."},
+		{"target", "The method's name has control characters, or more than 4 KiB.", "Use another name."},
+		{"url", "The template makes no URL, mostly because a secret is missing: an environment variable or a file.", "The error in the log names it. See [secrets](upstream.md#secrets)."},
+		{"queue_full", "Too many events of the client wait for earlier ones. A `send` then closes the client as [Throttled](#close-throttled).", "Make the webhooks faster, or raise `upstream.queuePerConnection`."},
+		{"client_rejected", "The client was rejected by the webhook for `connected`. What it sent meanwhile is not delivered.", "See [rejected](#webhook-rejected)."},
+		{"panic", "A fault of the gateway while it handled the event. The connection ends.", "Report it, with the stack in the log."},
+		{"abandoned", "The event waited behind one with `panic`.", "See [panic](#skipped-panic)."},
+		{"shutdown", "The gateway ended before the event had its turn.", "Raise `--drain-timeout`."},
+	},
+}
