@@ -2,8 +2,6 @@ package gateway
 
 import (
 	"errors"
-	"slices"
-	"strings"
 	"time"
 
 	"github.com/hubgate/hubgate/hubprotocol"
@@ -82,20 +80,6 @@ const (
 	SenderServer Sender = "server"
 )
 
-// MaxPage is how many connections a page has at most, whatever is asked for.
-const MaxPage = 10_000
-
-// Page is a part of a list of connections, which are ordered by id.
-type Page struct {
-	// After is the last id of the page before; empty for the first page.
-	After string
-	// Max is how many connections the page has at most, MaxPage or less.
-	Max int
-}
-
-// Member is one connection of a list.
-type Member struct{ ID, User string }
-
 // Membership says on whose behalf a connection is in a group.
 type Membership struct {
 	// ByUser marks a membership that stands for the user, not the connection.
@@ -117,24 +101,6 @@ type Result struct {
 func (r *Result) Add(other Result) {
 	r.Matched += other.Matched
 	r.Members = append(r.Members, other.Members...)
-}
-
-// keep adds a member to those that may be on the page. It holds at most twice as many as the page
-// has, so that a page of a large group costs neither its memory nor a sort of all of it.
-func (p Page) keep(members []Member, m Member) []Member {
-	if len(members) > 0 && len(members) >= 2*min(p.Max, MaxPage) {
-		members = p.cut(members)
-	}
-	return append(members, m)
-}
-
-// cut orders the members and keeps those of the page.
-func (p Page) cut(members []Member) []Member {
-	if p.Max <= 0 || len(members) == 0 {
-		return nil
-	}
-	slices.SortFunc(members, func(a, b Member) int { return strings.Compare(a.ID, b.ID) })
-	return members[:min(len(members), p.Max, MaxPage)]
 }
 
 var (

@@ -182,17 +182,15 @@ func (o *verbOp) leave() int {
 
 // list finds this worker's members of the page.
 func (o *verbOp) list() (part Result) {
-	page := o.cmd.Page
+	page := pageOf{page: o.cmd.Page}
 	o.to.each(func(c *Conn) {
 		if o.cmd.Group != "" && c.membership(o.cmd.Group) == nil {
 			return
 		}
 		part.Matched++
-		if c.id.ID > page.After {
-			part.Members = page.keep(part.Members, Member{ID: c.id.ID, User: c.id.User})
-		}
+		page.add(Member{ID: c.id.ID, User: c.id.User})
 	})
-	part.Members = page.cut(part.Members)
+	part.Members = page.members // the answer orders them, with those of all workers
 	return part
 }
 
