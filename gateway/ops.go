@@ -204,12 +204,16 @@ func (o *verbOp) count() int {
 	return n
 }
 
+// LogNotJoined is the text of the line about a connection that is in too many groups. Whoever has
+// the logger may sum such lines up by their attribute reason.
+const LogNotJoined = "group not joined"
+
 // join adds a connection to a group and remembers when that ends. It reports
 // false if the connection is in too many groups.
 func (w *worker) join(c *Conn, g *group, m Membership) bool {
 	limit := c.g.opts.Limits().MaxGroups
 	if limit > 0 && len(c.groups) >= limit && c.membership(g.name) == nil {
-		c.Logger().Warn("group not joined", "reason", ErrTooManyGroups.Error())
+		c.Logger().Warn(LogNotJoined, "reason", ErrTooManyGroups.Error())
 		return false
 	}
 	have := g.join(c, m)

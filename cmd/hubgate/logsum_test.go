@@ -2,6 +2,7 @@ package main
 
 import (
 	"errors"
+	"strconv"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -11,6 +12,8 @@ import (
 
 	"github.com/hubgate/hubgate/clientws"
 	"github.com/hubgate/hubgate/config"
+	"github.com/hubgate/hubgate/gateway"
+	"github.com/hubgate/hubgate/gatewaytest"
 	"github.com/hubgate/hubgate/internal/logsum"
 	"github.com/hubgate/hubgate/restapi"
 )
@@ -43,6 +46,32 @@ func TestRefusalsAreSummedUp(t *testing.T) {
 		stop()
 		require.Contains(t, out.String(), "reason=TokenMissing times=1 see=docs/errors.md#client-tokenmissing\n", "the end loses nothing")
 	})
+}
+
+// An application that adds a connection to more groups than it may be in does so thousands of times.
+func TestGroupsThatAreNotJoinedAreSummedUp(t *testing.T) {
+	out := newOutput()
+	plain, err := newLogger(out, config.Log{Level: "info", Format: "text"})
+	require.NoError(t, err)
+	log, stop := sumRefusals(plain)
+	limits := gateway.DefaultLimits()
+	limits.MaxGroups = 1
+	g, err := gateway.New(gateway.Options{Backend: &gatewaytest.Backend{}, Logger: log, Limits: func() gateway.Limits { return limits }})
+	require.NoError(t, err)
+	defer g.Close()
+	gatewaytest.Connect(t, g, gatewaytest.Options{ID: "1", Hub: "chat"})
+	refused := 0
+	for i := range 1001 {
+		_, err := g.Do(t.Context(), &gateway.Command{Hub: "chat", Verb: gateway.VerbJoin, Group: strconv.Itoa(i),
+			Target: gateway.Target{Kind: gateway.TargetConnections, IDs: []string{"1"}}})
+		if errors.Is(err, gateway.ErrTooManyGroups) {
+			refused++
+		}
+	}
+	stop()
+	require.Equal(t, 1000, refused)
+	require.Equal(t, 2, strings.Count(out.String(), gateway.LogNotJoined), out)
+	require.Contains(t, out.String(), "times=999\n")
 }
 
 func TestEveryRefusalAtDebug(t *testing.T) {
