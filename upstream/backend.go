@@ -7,10 +7,9 @@
 // time, connected first, disconnected last; connections do not wait for each
 // other except for their turn at an origin.
 //
-// What clients and users are called travels in headers as UTF-8, with control
-// characters percent-encoded; X-ASRS-Event is ASCII, everything else in it
-// percent-encoded, while the body keeps the target as it is. A target with
-// control characters ends its connection (R61).
+// What users are called travels in a header as UTF-8, with control characters
+// percent-encoded. The name of an event is always its target as it is: a target
+// that no header can carry unaltered ends its connection (R61).
 package upstream
 
 import (

@@ -67,7 +67,7 @@ func TestInjectionThroughTheGateway(t *testing.T) {
 	_ = c.Conn.Feed([]byte(send(`x\r\nX-ASRS-User-Id: admin`) + "\x1e"))
 	t.Run("R61 target with line breaks ends the connection", func(t *testing.T) {
 		require.Equal(t, gateway.CloseBadRequest, c.WantEnd(patient(t)).Reason)
-		c.Want(patient(t), `"type":7,"error":"The target of an invocation must not contain control characters."`)
+		c.Want(patient(t), `"type":7,"error":"The target of an invocation must not contain control characters, or spaces at its ends."`)
 		got := want(t, h.posts)
 		require.Equal(t, "disconnected", got.event())
 		require.Contains(t, got.body, "control characters")

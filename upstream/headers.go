@@ -99,7 +99,7 @@ func (c *caller) header(e *event, at *endpoint, trace string) http.Header {
 		{headerConnection, c.connection},
 		{headerHub, c.hub},
 		{headerCategory, e.kind.category()},
-		{headerEvent, eventHeader(e.name())},
+		{headerEvent, e.name()},
 		{headerUser, c.user},
 		{headerClaims, c.claims},
 		{headerClaimsForm, c.claimsForm},
@@ -129,22 +129,13 @@ func (e *event) contentType() string {
 	return "application/json"
 }
 
-// checkTarget says whether a target may become an event: control characters
-// would have to be altered, and an altered name could pass for another (R61).
+// checkTarget says whether a target may become an event. Its name travels in X-ASRS-Event as it is,
+// as UTF-8: the Functions extension compares that with the names of its functions and with the
+// target in the body. What a header cannot carry would have to be altered, and an altered name could
+// pass for another: control characters, spaces that receivers trim off, bytes that are no UTF-8 (R61).
 func checkTarget(target string) bool {
-	return strings.IndexFunc(target, unicode.IsControl) < 0
-}
-
-// eventHeader returns the value of X-ASRS-Event for an event's name: like a user
-// id, as UTF-8, because the Functions extension compares it with the names of
-// its functions and with the target in the body. Hardly any needs a change.
-func eventHeader(name string) string {
-	for i := range len(name) {
-		if c := name[i]; c <= ' ' || c >= 0x7f {
-			return string(appendHeader(nil, name))
-		}
-	}
-	return name
+	start, end := edges(target)
+	return end-start == len(target) && utf8.ValidString(target) && strings.IndexFunc(target, unicode.IsControl) < 0
 }
 
 // edges returns where value begins and ends without the spaces around it,

@@ -88,7 +88,7 @@ func (s *session) message(r *gateway.Record) (taken bool) {
 		s.backend.metrics.Skipped(categoryMessages, SkipTarget)
 		s.conn.Close(gateway.Cause{
 			Reason: gateway.CloseBadRequest,
-			Text:   "The target of an invocation must not contain control characters.",
+			Text:   "The target of an invocation must not contain control characters, or spaces at its ends.",
 		})
 		return true
 	}

@@ -204,7 +204,7 @@ func TestFirstTemplateOnly(t *testing.T) {
 
 func TestTargets(t *testing.T) {
 	h := newHook(t, nil)
-	for _, target := range []string{`a\r\nX-Evil: 1`, `\u0000`, `a\u007f`, `a\u0085b`, `a\tb`} {
+	for _, target := range []string{`a\r\nX-Evil: 1`, `\u0000`, `a\u007f`, `a\u0085b`, `a\tb`, ` a`, `a `, ` `, `\u0020a`} {
 		t.Run(fmt.Sprintf("R61 %q closes the connection", target), func(t *testing.T) {
 			m := &books{}
 			client := newConn("abc")
@@ -213,7 +213,7 @@ func TestTargets(t *testing.T) {
 			got := want(t, client.closed)
 			require.Equal(t, gateway.CloseBadRequest, got.Reason)
 			require.False(t, got.AllowReconnect)
-			require.Contains(t, got.Text, "control characters")
+			require.Contains(t, got.Text, "control characters, or spaces at its ends")
 			require.Equal(t, []SkipReason{SkipTarget}, m.skips())
 		})
 	}
