@@ -1,6 +1,7 @@
 // What hub servers send to many: everybody, users, groups, exceptions; and what they ask clients.
 import assert from 'node:assert/strict';
 import { sleep, until } from '../lib/wait.mjs';
+import { firstQuestion } from './world.mjs';
 
 let names = 0;
 const fresh = (word) => `${word} ü+${++names}`;
@@ -120,6 +121,7 @@ async function results(world, combination) {
     });
     client.connection.on('never', () => new Promise(() => {}));
   }
+  await firstQuestion(a);
   for (const [index, client] of clients.entries()) {
     assert.equal(await a.invoke('Ask', client.id, 'question', 'ü 🚀'), `client ${index}: ü 🚀`);
   }
