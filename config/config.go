@@ -68,7 +68,7 @@ type Service struct {
 	HubMode      map[string]Word `help:"Service mode of one hub: chat=default; repeatable, or with semicolons. In the file it is hubs.chat.mode, which stays in force for hubs that are not named here." placeholder:"HUB=MODE" file:"-"`
 	AccessKey    secret.Text     `help:"Primary access key, 32 to 256 bytes. The default is the emulator's and serves loopback only." default:"ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789ABCDEFGH" placeholder:"KEY"`
 	SecondaryKey secret.Text     `help:"Second access key, so that one can be replaced while the other serves." placeholder:"KEY"`
-	Upstream     []string        `help:"Webhook for all events, or for those of some hubs: chat,news=https://example.com/hook; repeatable, or with commas; the first that matches is called. Replaces the templates of all files." placeholder:"[HUBS=]URL" sep:"none" file:"-"`
+	Upstream     []string        `help:"Webhook for all events, or for those of some hubs: chat,news=https://example.com/hook; repeatable, or with commas; the first that matches is called. The URL echo is a webhook that the gateway has itself: it answers calls with their arguments. Replaces the templates of all files." placeholder:"[HUBS=]URL" sep:"none" file:"-"`
 }
 
 // Upstream bounds webhooks, see [settings.Upstream].

@@ -370,6 +370,28 @@ func TestTemplateSources(t *testing.T) {
 	}
 }
 
+func TestTheGatewaysOwnWebhook(t *testing.T) {
+	t.Chdir(t.TempDir())
+	for _, args := range [][]string{
+		{"--upstream=news=http://a/,b,echo"},
+		{"--upstream=news=http://a/,b", "--upstream=echo"},
+		{"--config", write(t, "c.yaml", "upstream:\n  templates: ['news=http://a/,b', echo]\n")},
+	} {
+		got, err := mustParse(t, args...).Settings()
+		require.NoError(t, err)
+		require.Equal(t, []settings.Template{
+			{URLTemplate: "http://a/,b", HubPattern: webhook.PatternOf("news")}, {URLTemplate: webhook.Echo},
+		}, got.Upstream.Templates)
+	}
+	got, err := mustParse(t, "--upstream=http://a/,echo/b", "--upstream=chat,news=echo").Settings()
+	require.NoError(t, err)
+	require.Equal(t, []settings.Template{
+		{URLTemplate: "http://a/,echo/b"}, {URLTemplate: webhook.Echo, HubPattern: webhook.PatternOf("chat,news")},
+	}, got.Upstream.Templates)
+	_, err = mustParse(t, "--upstream=Echo").Settings()
+	require.ErrorContains(t, err, "or be echo")
+}
+
 func TestTemplateErrorNamesItsSource(t *testing.T) {
 	t.Chdir(t.TempDir())
 	_, err := mustParse(t, "--upstream=http://ok/", "--upstream={hub}=1").Settings()

@@ -54,7 +54,8 @@ func (p *fileParser) template(n *yaml.Node) settings.Template {
 
 // shorthands reads what --upstream takes: [HUBS=]URL, or several with commas
 // between them. A comma ends a URL only where another one begins: other commas
-// are part of the URL, or of the list of hubs.
+// are part of the URL, or of the list of hubs. [webhook.Echo] is such a URL; other entries follow
+// those with slashes only.
 func shorthands(text string) (list []settings.Template) {
 	for text != "" {
 		end := len(text)
@@ -71,7 +72,7 @@ func shorthands(text string) (list []settings.Template) {
 }
 
 // nextShorthand is how another entry begins.
-var nextShorthand = regexp.MustCompile(`^\s*([A-Za-z*!][^:/?={}&]*=)?(?i:https?://)`)
+var nextShorthand = regexp.MustCompile(`^\s*([A-Za-z*!][^:/?={}&]*=)?((?i:https?://)|` + webhook.Echo + `\s*(,|$))`)
 
 // shorthand reads [HUBS=]URL: a template for all events, or for those of the
 // hubs. No hub's name holds what the beginning of every URL template does, ":"

@@ -71,7 +71,7 @@ func defaultUpstream() Upstream {
 
 // Template is one webhook and the events that it takes.
 type Template struct {
-	URLTemplate     string // see [webhook.ParseURL]
+	URLTemplate     string // see [webhook.ParseURL], or [webhook.Echo]
 	HubPattern      webhook.Pattern
 	CategoryPattern webhook.Pattern
 	EventPattern    webhook.Pattern

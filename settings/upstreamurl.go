@@ -36,7 +36,7 @@ func CheckUpstreamURL(text string) error {
 		return errors.New("is not a valid URL")
 	}
 	if scheme := strings.ToLower(u.Scheme); scheme != "http" && scheme != "https" || u.Hostname() == "" {
-		return errors.New("must begin with http:// or https:// and name a host")
+		return errors.New("must begin with http:// or https:// and name a host, or be " + webhook.Echo)
 	}
 	return nil
 }

@@ -151,6 +151,9 @@ func (p *problems) checkTemplate(name string, t Template, u *Upstream) {
 		p.add(name, "is not set")
 		return
 	}
+	if webhook.IsEcho(t.URLTemplate) {
+		return
+	}
 	parts, err := webhook.ParseURL(t.URLTemplate)
 	if err == nil {
 		err = checkURL(parts)

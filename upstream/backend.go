@@ -42,6 +42,8 @@ type Options struct {
 	// takes are summed up: the first of each hub and event is a line, then one a
 	// minute with their number.
 	Logger *slog.Logger
+	// Watcher is told of events; nil tells nobody.
+	Watcher Watcher
 	// TLS is the client side's TLS configuration; nil trusts the system's roots.
 	TLS *tls.Config
 

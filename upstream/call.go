@@ -9,6 +9,8 @@ import (
 	"time"
 
 	"github.com/hashicorp/go-retryablehttp"
+
+	"github.com/hubgate/hubgate/internal/trace"
 )
 
 // textNoURL is what a client is told when the template of its invocation makes no URL.
@@ -17,24 +19,30 @@ const textNoURL = "Invocation failed, the upstream's URL is not available."
 // handle delivers one event and acts on the answer.
 func (s *session) handle(e *event) {
 	b, cfg := s.backend, s.backend.opts.Config()
-	trace, parent := newTrace()
+	id, parent := trace.New()
 	if b.ctx.Err() != nil {
-		b.metrics.Skipped(e.kind.category(), SkipShutdown)
+		s.skip(e, SkipShutdown)
 		s.answer(e, failure(ResultShutdown, ""))
 		return
 	}
 	at, err := e.template.endpoint(s.names(e.kind, e.target), &b.secrets)
 	if err != nil {
-		b.metrics.Skipped(e.kind.category(), SkipURL)
-		s.log(slog.LevelWarn, "webhook skipped", e, trace, slog.String("error", err.Error()))
+		s.skip(e, SkipURL)
+		s.log(slog.LevelWarn, "webhook skipped", e, id, slog.String("error", err.Error()))
 		s.answer(e, answer{text: textNoURL})
 		return
 	}
-	start := time.Now()
-	a := b.call(b.callers.get(s.conn.Identity(), cfg), e, at, parent)
+	start, kept := time.Now(), s.watches(id)
+	var a answer
+	if e.template.echo {
+		a = echo(e)
+	} else {
+		a = b.call(b.callers.get(s.conn.Identity(), cfg), e, at, parent, kept)
+	}
 	took := time.Since(start)
 	b.metrics.Called(e.template.index, e.kind.category(), a.result, took)
-	s.logCall(e, trace, &a, took)
+	s.logCall(e, id, &a, took)
+	s.happened(e, at, id, &a, took, kept)
 	s.answer(e, a)
 	if a.result == ResultRejected && !cfg.KeepRejected {
 		s.reject(a.reason)
@@ -48,9 +56,9 @@ func (s *session) answer(e *event, a answer) {
 	}
 }
 
-// call makes the POST of one event and judges the answer. It takes no longer
+// call makes the POST of one event and judges the answer, whose beginning is kept. It takes no longer
 // than the timeout.
-func (b *Backend) call(c *caller, e *event, at *endpoint, trace string) answer {
+func (b *Backend) call(c *caller, e *event, at *endpoint, parent string, kept *seen) answer {
 	cfg := c.cfg
 	ctx, cancel := context.WithTimeout(b.ctx, orDefault(cfg.Timeout, DefaultTimeout))
 	defer cancel()
@@ -59,11 +67,12 @@ func (b *Backend) call(c *caller, e *event, at *endpoint, trace string) answer {
 		return failure(b.ended(ResultBusy), "no turn at the origin in time")
 	}
 	defer leave()
-	response, err := b.client.Do(newRequest(ctx, c.header(e, at, trace), e, at))
+	response, err := b.client.Do(newRequest(ctx, c.header(e, at, parent), e, at))
 	if err != nil {
 		return failure(b.failed(ctx, err), errorText(err, at))
 	}
 	defer response.Body.Close()
+	response.Body = kept.over(response.Body)
 	a := judge(response, e, orDefault(cfg.MaxResponseBytes, DefaultMaxResponseBytes), at)
 	if a.result == ResultBroken && ctx.Err() != nil {
 		a = cutOff(b.ended(ResultTimeout))

@@ -2,10 +2,7 @@ package upstream
 
 import (
 	"bytes"
-	"encoding/binary"
-	"encoding/hex"
 	"encoding/json"
-	"math/rand/v2"
 
 	"github.com/hubgate/hubgate/gateway"
 )
@@ -84,22 +81,4 @@ func newMessage(t *template, protocol string, r *gateway.Record) event {
 		e.invocation = r.Message.InvocationID
 	}
 	return e
-}
-
-// newTrace returns the identifiers of one event: the id for log lines and the
-// W3C traceparent header, which says sampled: receivers that follow their
-// caller's decision would otherwise record nothing.
-func newTrace() (id, parent string) {
-	var raw [24]byte // 16 of the trace, 8 of the span; neither may be all zero
-	binary.BigEndian.PutUint64(raw[0:], rand.Uint64())
-	binary.BigEndian.PutUint64(raw[8:], rand.Uint64()|1)
-	binary.BigEndian.PutUint64(raw[16:], rand.Uint64()|1)
-	text := make([]byte, 0, len("00-")+2*len(raw)+len("--01"))
-	text = append(text, "00-"...)
-	text = hex.AppendEncode(text, raw[:16])
-	text = append(text, '-')
-	text = hex.AppendEncode(text, raw[16:])
-	text = append(text, "-01"...)
-	parent = string(text)
-	return parent[3 : 3+32], parent
 }

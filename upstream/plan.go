@@ -25,6 +25,7 @@ type template struct {
 	allowed *AllowedSecrets
 	parts   []webhook.Part
 	err     error // why parts is empty
+	echo    bool  // it is the webhook that the gateway has itself
 
 	mu        sync.Mutex
 	values    []string // of the secrets that endpoints was made with
@@ -47,7 +48,9 @@ func newPlan(cfg *Config) *plan {
 	p := &plan{cfg: cfg}
 	for i := range cfg.Templates {
 		t := &template{index: i, source: &cfg.Templates[i], allowed: &cfg.Secrets}
-		t.parts, t.err = webhook.ParseURL(t.source.URL)
+		if t.echo = webhook.IsEcho(t.source.URL); !t.echo {
+			t.parts, t.err = webhook.ParseURL(t.source.URL)
+		}
 		p.templates = append(p.templates, t)
 	}
 	return p
@@ -78,8 +81,11 @@ var errDots = errors.New(`"." and ".." cannot stand in a URL`)
 
 // endpoint returns the URL for an event. The error holds no secret.
 func (t *template) endpoint(n names, store *secretStore) (*endpoint, error) {
-	if t.err != nil {
+	switch {
+	case t.err != nil:
 		return nil, t.err
+	case t.echo:
+		return noEndpoint, nil
 	}
 	values, err := t.resolve(store)
 	if err != nil {
@@ -106,6 +112,9 @@ func (t *template) endpoint(n names, store *secretStore) (*endpoint, error) {
 	}
 	return e, nil
 }
+
+// noEndpoint is the endpoint of what goes nowhere.
+var noEndpoint = new(endpoint)
 
 // resolve returns the values of the template's references, in their order.
 func (t *template) resolve(store *secretStore) ([]string, error) {

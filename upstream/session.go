@@ -62,7 +62,7 @@ func (s *session) Received(r gateway.Record) (taken bool) {
 	case hubprotocol.Invocation:
 		return s.message(&r)
 	case hubprotocol.StreamInvocation:
-		s.refuse(r.Message, SkipUnsupported, "Streaming is not supported in Serverless mode.")
+		s.refuse(&r, SkipUnsupported, "Streaming is not supported in Serverless mode.")
 	}
 	return true
 }
@@ -85,7 +85,7 @@ func (s *session) Closed(cause gateway.Cause) {
 func (s *session) message(r *gateway.Record) (taken bool) {
 	target := r.Message.Target
 	if !checkTarget(target) {
-		s.backend.metrics.Skipped(categoryMessages, SkipTarget)
+		s.skip(s.untaken(r), SkipTarget)
 		s.conn.Close(gateway.Cause{
 			Reason: gateway.CloseBadRequest,
 			Text:   "The target of an invocation must not contain control characters, or spaces at its ends.",
@@ -95,10 +95,10 @@ func (s *session) message(r *gateway.Record) (taken bool) {
 	t := s.match(kindMessage, target)
 	switch {
 	case t == nil:
-		s.unmatched(r.Message)
+		s.unmatched(r)
 		return true
 	case len(target) > maxTargetBytes:
-		s.refuse(r.Message, SkipTarget, fmt.Sprintf("Invocation failed, the target is longer than %d bytes.", maxTargetBytes))
+		s.refuse(r, SkipTarget, fmt.Sprintf("Invocation failed, the target is longer than %d bytes.", maxTargetBytes))
 		return true
 	}
 	return s.put(newMessage(t, s.conn.Protocol(), r))
@@ -115,25 +115,31 @@ func (s *session) names(k kind, target string) names {
 }
 
 // unmatched answers an invocation that no template takes (D3, C89).
-func (s *session) unmatched(m *hubprotocol.Message) {
-	s.backend.unmatched.Note(message{hubName(s.conn.Identity()), clip(m.Target)})
-	if !answered(m) || s.backend.opts.Config().SilentUnmatched {
-		s.backend.metrics.Skipped(categoryMessages, SkipUnmatched)
+func (s *session) unmatched(r *gateway.Record) {
+	target := clip(r.Message.Target)
+	s.backend.unmatched.Note(message{hubName(s.conn.Identity()), target})
+	if !answered(r.Message) || s.backend.opts.Config().SilentUnmatched {
+		s.skip(s.untaken(r), SkipUnmatched)
 		return
 	}
-	s.refuse(m, SkipUnmatched, fmt.Sprintf("No upstream endpoint matches hub, category, event: %s, %s, %s.",
-		hubName(s.conn.Identity()), categoryMessages, clip(m.Target)))
+	s.refuse(r, SkipUnmatched, fmt.Sprintf("No upstream endpoint matches hub, category, event: %s, %s, %s.",
+		hubName(s.conn.Identity()), categoryMessages, target))
 }
 
 // answered says whether a client waits for an answer.
 func answered(m *hubprotocol.Message) bool { return m.HasID && m.InvocationID != "" }
 
 // refuse answers an invocation, if it wants an answer, without a webhook.
-func (s *session) refuse(m *hubprotocol.Message, reason SkipReason, text string) {
-	s.backend.metrics.Skipped(categoryMessages, reason)
-	if answered(m) {
+func (s *session) refuse(r *gateway.Record, reason SkipReason, text string) {
+	s.skip(s.untaken(r), reason)
+	if m := r.Message; answered(m) {
 		s.conn.Send(hubprotocol.AppendCompletionError(nil, s.conn.Protocol(), m.InvocationID, text))
 	}
+}
+
+// untaken is a message that does not become an event. It is only valid as long as the record is.
+func (s *session) untaken(r *gateway.Record) *event {
+	return &event{kind: kindMessage, target: r.Message.Target, protocol: s.conn.Protocol(), body: r.Body}
 }
 
 // put queues an event and sees to it that a goroutine delivers it. False means
@@ -143,14 +149,14 @@ func (s *session) put(e event) (taken bool) {
 	s.mu.Lock()
 	if s.rejected {
 		s.mu.Unlock()
-		s.backend.metrics.Skipped(e.kind.category(), SkipRejected)
+		s.skip(&e, SkipRejected)
 		return true
 	}
 	full := len(s.queue) >= orDefault(limit.Events, DefaultQueueEvents) ||
 		s.bytes+e.size() > orDefault(limit.Bytes, DefaultQueueBytes)
 	if full && len(s.queue) > 0 && e.kind == kindMessage {
 		s.mu.Unlock()
-		s.backend.metrics.Skipped(e.kind.category(), SkipFull)
+		s.skip(&e, SkipFull)
 		return false
 	}
 	s.queue = append(s.queue, e)
@@ -161,7 +167,7 @@ func (s *session) put(e event) (taken bool) {
 	s.mu.Unlock()
 	if idle && !s.backend.workers.start(s.work) {
 		for e, ok := s.next(); ok; e, ok = s.next() {
-			s.backend.metrics.Skipped(e.kind.category(), SkipShutdown)
+			s.skip(&e, SkipShutdown)
 		}
 	}
 	return true
@@ -185,6 +191,14 @@ func (s *session) next() (e event, ok bool) {
 
 // purge gives up the waiting events that drop selects.
 func (s *session) purge(reason SkipReason, drop func(*event) bool) {
+	for _, e := range s.takeOut(drop) {
+		s.backend.metrics.Queued(-1)
+		s.skip(&e, reason)
+	}
+}
+
+// takeOut takes the events that drop selects out of the queue.
+func (s *session) takeOut(drop func(*event) bool) (out []event) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	var kept []event
@@ -195,10 +209,10 @@ func (s *session) purge(reason SkipReason, drop func(*event) bool) {
 			continue
 		}
 		s.bytes -= e.size()
-		s.backend.metrics.Queued(-1)
-		s.backend.metrics.Skipped(e.kind.category(), reason)
+		out = append(out, *e)
 	}
 	s.queue = kept
+	return out
 }
 
 // work delivers events until none waits.
@@ -228,7 +242,7 @@ func (s *session) deliver() (again bool) {
 
 // fail ends the connection after a fault of the gateway in the handling of e.
 func (s *session) fail(e *event, fault any) {
-	s.backend.metrics.Skipped(e.kind.category(), SkipPanic)
+	s.skip(e, SkipPanic)
 	s.backend.log.Error("webhook worker panicked", "connection", s.conn.Identity().ID, "hub", s.conn.Identity().Hub,
 		"panic", fmt.Sprint(fault), "stack", string(debug.Stack()))
 	s.purge(SkipAbandoned, func(e *event) bool { return e.kind != kindDisconnected })

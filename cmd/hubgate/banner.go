@@ -96,7 +96,11 @@ func (p *bannerPrinter) webhooks(current *settings.Settings) {
 				only += "  " + pattern.what + " " + pattern.String()
 			}
 		}
-		p.line("    %s%s", webhook.RedactURL(t.URLTemplate), only)
+		what := webhook.RedactURL(t.URLTemplate)
+		if webhook.IsEcho(t.URLTemplate) {
+			what = "echo, built in: calls get their own arguments back"
+		}
+		p.line("    %s%s", what, only)
 	}
 }
 

@@ -14,6 +14,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/hubgate/hubgate/auth"
+	"github.com/hubgate/hubgate/upstream"
 )
 
 // Verbs find the gateway by the variables that the gateway itself reads.
@@ -194,7 +195,7 @@ func TestHooksAnswerMessagePack(t *testing.T) {
 	require.Equal(t, http.StatusOK, a.status)
 	require.Equal(t, "result [1,\"x\"]", a.shown)
 	require.Contains(t, string(a.body), "\x92\x01\xa1x")
-	require.Equal(t, `[1,{},"1","say",[1,"x"],[]]`, string(readable("messagepack", body)))
+	require.Equal(t, `[1,{},"1","say",[1,"x"],[]]`, string(upstream.Readable("messagepack", body)))
 }
 
 func TestTokenCheck(t *testing.T) {

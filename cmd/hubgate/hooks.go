@@ -16,6 +16,7 @@ import (
 
 	"github.com/hubgate/hubgate/auth"
 	"github.com/hubgate/hubgate/hubprotocol"
+	"github.com/hubgate/hubgate/upstream"
 )
 
 const (
@@ -108,7 +109,7 @@ func (h *hooks) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if why == "" {
 		a = h.answer(protocol, body)
 	}
-	h.print(r, readable(protocol, body), why, &a)
+	h.print(r, upstream.Readable(protocol, body), why, &a)
 	if len(a.body) > 0 {
 		w.Header().Set("Content-Type", r.Header.Get("Content-Type"))
 	}
@@ -148,45 +149,13 @@ func (h *hooks) answer(protocol string, body []byte) hookAnswer {
 	}
 	result := h.result
 	if result == nil {
-		result = echo(protocol, m.Arguments)
+		result = upstream.EchoResult(protocol, m.Arguments)
 	}
-	encoded := []byte(result)
-	if protocol == hubprotocol.MessagePack {
-		if encoded, err = hubprotocol.AppendJSONAsMessagePack(nil, result); err != nil {
-			return hookAnswer{status: http.StatusInternalServerError}
-		}
+	completion, err := upstream.AppendResult(nil, protocol, m.InvocationID, result)
+	if err != nil {
+		return hookAnswer{status: http.StatusInternalServerError}
 	}
-	return hookAnswer{
-		http.StatusOK, hubprotocol.AppendCompletionResult(nil, protocol, m.InvocationID, encoded),
-		"result " + string(result),
-	}
-}
-
-// echo is the only argument, or all of them.
-func echo(protocol string, arguments []byte) json.RawMessage {
-	all := arguments
-	if protocol == hubprotocol.MessagePack {
-		var err error
-		if all, err = hubprotocol.AppendMessagePackAsJSON(nil, arguments); err != nil {
-			return json.RawMessage("null")
-		}
-	}
-	var one []json.RawMessage
-	if json.Unmarshal(all, &one) == nil && len(one) == 1 {
-		return one[0]
-	}
-	return all
-}
-
-// readable is a body as JSON.
-func readable(protocol string, body []byte) []byte {
-	if protocol == hubprotocol.MessagePack {
-		if text, err := hubprotocol.AppendMessagePackAsJSON(nil, body); err == nil {
-			return text
-		}
-		return fmt.Appendf(nil, "%q", body)
-	}
-	return body
+	return hookAnswer{http.StatusOK, completion, "result " + string(result)}
 }
 
 func (h *hooks) print(r *http.Request, body []byte, why string, a *hookAnswer) {

@@ -35,10 +35,11 @@ var mayImport = map[string][]string{
 	"internal/counts": nil,
 	"internal/logsum": nil,
 	"internal/live":   nil,
+	"internal/trace":  nil,
 	"gateway":         {"hubprotocol", "internal/counts"},
 	"clientws":        {"gateway", "hubprotocol", "auth", "hubname"},
-	"restapi":         {"gateway", "hubprotocol", "auth", "hubname", "api"},
-	"upstream":        {"gateway", "hubprotocol", "auth", "regularfile", "secret", "webhook", "internal/logsum"},
+	"restapi":         {"gateway", "hubprotocol", "auth", "hubname", "api", "internal/trace"},
+	"upstream":        {"gateway", "hubprotocol", "auth", "regularfile", "secret", "webhook", "internal/logsum", "internal/trace"},
 	"modes":           {"gateway", "hubprotocol"},
 	"servermode":      {"gateway", "hubprotocol", "serviceprotocol", "auth", "hubname", "internal/counts"},
 	"hubserver":       {"hubprotocol", "serviceprotocol", "auth", "hubname", "hubserver/internal/values"},
@@ -48,7 +49,7 @@ var mayImport = map[string][]string{
 
 	"store":            {"gateway"},
 	"backplane":        {"gateway", "hubprotocol"},
-	"admin":            {"gateway"},
+	"admin":            {"gateway", "internal/live"},
 	"bench":            nil,
 	"bench/floor":      nil,
 	"bench/compare":    {"bench", "hubserver"},
@@ -56,7 +57,7 @@ var mayImport = map[string][]string{
 	"internal/compat":  nil,
 	"internal/reasons": nil,
 	"gatewaytest":      {"gateway", "hubprotocol"},
-	"cmd/hubgate":      {"api", "hubprotocol", "auth", "hubname", "regularfile", "secret", "webhook", "settings", "config", "gateway", "clientws", "restapi", "upstream", "servermode", "modes", "store", "backplane", "admin", "bench", "internal/logsum", "internal/reasons"},
+	"cmd/hubgate":      {"api", "hubprotocol", "auth", "hubname", "regularfile", "secret", "webhook", "settings", "config", "gateway", "clientws", "restapi", "upstream", "servermode", "modes", "store", "backplane", "admin", "bench", "internal/logsum", "internal/reasons", "internal/live", "internal/trace"},
 }
 
 // forTests are packages that every test may import: fakes, what implements the
