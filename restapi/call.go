@@ -7,6 +7,8 @@ import (
 	"time"
 
 	"github.com/go-chi/chi/v5"
+
+	"github.com/hubgate/hubgate/internal/trace"
 )
 
 // call is one request on its way through the handler. It is the
@@ -22,8 +24,7 @@ type call struct {
 	failed *failure
 	// stack is set by a panic.
 	stack []byte
-	// counts says that the caller asked how many connections a send matched.
-	counts bool
+	wants wants
 	// respelled is set when the path was that of the other version.
 	respelled bool
 	route     chi.Context
@@ -31,9 +32,18 @@ type call struct {
 	ctx       routed
 }
 
+// wants is what a caller asks for besides the operation.
+type wants struct {
+	// count: to be told how many connections a send matched.
+	count bool
+	// trace is the id of the request, the caller's or one of ours; "" if it has none.
+	trace string
+}
+
 func newCall(w http.ResponseWriter, r *http.Request) *call {
 	c := &call{ResponseWriter: w, began: time.Now(), operation: UnknownOperation}
 	c.ctx = routed{Context: r.Context(), call: c}
+	c.wants.trace = trace.Of(r.Header)
 	return c
 }
 
@@ -84,12 +94,23 @@ func (c *call) Write(b []byte) (int, error) {
 // Unwrap lets http.ResponseController find the connection.
 func (c *call) Unwrap() http.ResponseWriter { return c.ResponseWriter }
 
+// tellTrace tells the caller the id of the request, if it has one.
+func (c *call) tellTrace() {
+	if c.wants.trace != "" {
+		c.Header()[trace.Header] = []string{c.wants.trace}
+	}
+}
+
 // fail answers with the error, unless an answer has begun.
 func (c *call) fail(err error) {
 	c.failed = asFailure(err)
+	if c.wants.trace == "" {
+		c.wants.trace, _ = trace.New()
+	}
 	if c.status != 0 {
 		return
 	}
+	c.tellTrace()
 	c.failed.write(c)
 }
 
@@ -125,6 +146,7 @@ func (c *call) log(ctx context.Context, logger *slog.Logger, r *http.Request) {
 		slog.String("operation", c.operation), slog.Int("status", c.status),
 		slog.String("reason", string(c.failed.reason)), slog.String("method", r.Method),
 		slog.String("path", path[:min(len(path), maxLoggedPath)]), slog.String("error", c.failed.Error()),
+		slog.String("trace", c.wants.trace),
 	}
 	if c.stack != nil {
 		attributes = append(attributes, slog.String("stack", string(c.stack)))

@@ -15,6 +15,7 @@ import (
 
 	"github.com/hubgate/hubgate/api"
 	"github.com/hubgate/hubgate/auth"
+	"github.com/hubgate/hubgate/internal/trace"
 )
 
 // handler is what stands in front of the generated router: it canonicalises
@@ -22,6 +23,7 @@ import (
 type handler struct {
 	tokens  Tokens
 	limits  func() Limits
+	traced  func() bool
 	metrics Metrics
 	log     *slog.Logger
 	router  *chi.Mux
@@ -37,7 +39,7 @@ func newHandler(options Options) *handler {
 		panic(err) // The contract is part of the binary, and tests read it.
 	}
 	h := &handler{
-		tokens: options.Tokens, limits: options.Limits, metrics: options.Metrics, log: options.Logger,
+		tokens: options.Tokens, limits: options.Limits, traced: options.Traced, metrics: options.Metrics, log: options.Logger,
 		router:     chi.NewRouter(),
 		operations: make(map[operationKey]api.Operation, len(operations)),
 	}
@@ -62,6 +64,10 @@ func answerError(w http.ResponseWriter, _ *http.Request, err error) { w.(*call).
 func (h *handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	c := newCall(w, r)
 	defer h.finish(c, r)
+	if c.wants.trace == "" && h.traced() {
+		c.wants.trace, _ = trace.New()
+	}
+	c.tellTrace()
 	h.serve(c, r)
 }
 
@@ -81,7 +87,7 @@ func (h *handler) serve(c *call, r *http.Request) {
 		return
 	}
 	c.query = canonicalQuery(r.URL.RawQuery)
-	c.counts = r.Header.Get(countHeader) != ""
+	c.wants.count = r.Header.Get(countHeader) != ""
 	c.route.RoutePath = routePath(r.URL)
 	c.route.RouteMethod = r.Method
 	if r.Method == http.MethodHead {

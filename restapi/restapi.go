@@ -82,6 +82,9 @@ type Options struct {
 	SignClient func(hub, user string, lifetime time.Duration) (string, error)
 	// Limits returns the bounds in force; nil means the defaults.
 	Limits func() Limits
+	// Traced says whether requests that bring no id get one, because a log or somebody who watches
+	// shows them. Nil gives one only to those that fail.
+	Traced func() bool
 	// Logger gets one line for every failed request; nil discards them.
 	Logger *slog.Logger
 	// Metrics counts requests; nil counts nothing.
@@ -98,6 +101,9 @@ func New(options Options) http.Handler {
 	}
 	if options.Limits == nil {
 		options.Limits = func() Limits { return Limits{} }
+	}
+	if options.Traced == nil {
+		options.Traced = func() bool { return false }
 	}
 	if options.Logger == nil {
 		options.Logger = slog.New(slog.DiscardHandler)

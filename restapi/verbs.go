@@ -30,7 +30,11 @@ func (s *server) send(ctx context.Context, to address, contentType string, conte
 	if err := s.count(ctx, to); err != nil {
 		return err
 	}
-	_, err = s.Hubs.Do(ctx, &gateway.Command{Hub: to.hub, Verb: gateway.VerbSend, Target: to.target, Frames: frames})
+	cmd := &gateway.Command{Hub: to.hub, Verb: gateway.VerbSend, Target: to.target, Frames: frames, By: gateway.SenderREST}
+	if c, ok := ctx.Value(callKey{}).(*call); ok {
+		cmd.Trace = c.wants.trace
+	}
+	_, err = s.Hubs.Do(ctx, cmd)
 	return err
 }
 
@@ -45,7 +49,7 @@ const (
 // count answers the request's question for the number of receivers, if it has one.
 func (s *server) count(ctx context.Context, to address) error {
 	c, ok := ctx.Value(callKey{}).(*call)
-	if !ok || !c.counts {
+	if !ok || !c.wants.count {
 		return nil
 	}
 	n, err := s.command(ctx, to, gateway.Command{Verb: gateway.VerbCount})

@@ -43,6 +43,8 @@ type Options struct {
 	// Logger receives one line for each server connection that is opened,
 	// refused or closed, and one for each kind of bad input on it; nil discards.
 	Logger *slog.Logger
+	// Observer is told of the connections of hub servers; nil tells nobody.
+	Observer Observer
 }
 
 // Limits are the bounds and periods of server connections.
@@ -111,6 +113,9 @@ func New(opts Options) *Backend {
 	if opts.Limits == nil {
 		limits := DefaultLimits()
 		opts.Limits = func() Limits { return limits }
+	}
+	if opts.Observer == nil {
+		opts.Observer = blindObserver{}
 	}
 	if opts.Logger == nil {
 		opts.Logger = slog.New(slog.DiscardHandler)

@@ -45,6 +45,7 @@ func (sc *serverConn) establish() {
 	defer sc.out.flush()
 	sc.b.counts.opened.Add(1)
 	sc.log.Info("server connection opened", "kind", kindName(sc.peer.kind), "migration", sc.peer.level, "agent", clip(sc.peer.agent), "remote", sc.peer.remote)
+	sc.b.opts.Observer.Opened(sc.describe())
 	sc.clock.established.Store(true)
 	sc.b.hubs.add(sc)
 	// The mode may have changed since check, when this connection was not in the table.

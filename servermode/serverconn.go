@@ -162,6 +162,7 @@ func (sc *serverConn) close() {
 	sc.b.counts.end(reason)
 	sc.log.Info("server connection closed", "reason", string(reason), "err", err,
 		"clients", len(clients), "lasted", time.Since(sc.clock.opened).Round(time.Millisecond))
+	sc.b.opts.Observer.Closed(sc.describe(), reason, len(clients))
 	for _, s := range append(clients, former...) {
 		s.serverLost(sc, reason)
 	}

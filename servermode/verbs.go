@@ -72,7 +72,7 @@ func (sc *serverConn) send(t gateway.Target, payloads sp.Payloads, filter string
 		sc.lose(LossNoPayload)
 		return
 	}
-	sc.publish(&gateway.Command{Hub: sc.peer.hub, Verb: gateway.VerbSend, Target: t, Frames: frames})
+	sc.publish(&gateway.Command{Hub: sc.peer.hub, Verb: gateway.VerbSend, Target: t, Frames: frames, By: gateway.SenderServer})
 }
 
 // framesOf copies payloads out of the read buffer, nil if there are none.
