@@ -6,22 +6,9 @@
 // Needs `npm ci` in examples/chat, node, python3 and go. HUBGATE_BIN is the
 // gateway to use; without it one is built from this tree. Each case is a line
 // "ok NAME" or "FAIL NAME: why", the last line is "N passed, N failed".
-import { execFileSync, spawn } from 'node:child_process';
 import { createHmac } from 'node:crypto';
-import { mkdtempSync, rmSync } from 'node:fs';
-import { createRequire } from 'node:module';
-import { createServer } from 'node:net';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
-import { createInterface } from 'node:readline';
-import { fileURLToPath } from 'node:url';
 import { deepStrictEqual as same, match, rejects } from 'node:assert/strict';
-
-const chat = fileURLToPath(new URL('chat', import.meta.url));
-const root = fileURLToPath(new URL('..', import.meta.url));
-const signalR = createRequire(join(chat, 'package.json'))('@microsoft/signalr');
-const key = 'check-check-check-check-check-check-check-key';
-const patience = 20_000;
+import { build, client, connectionString, count, finish, freePort, gateway, key, signalR, start, stopAll } from './lab.mjs';
 
 const servers = {
   node: () => [process.execPath, ['server.mjs']],
@@ -29,79 +16,7 @@ const servers = {
   go: () => [build('chat', './examples/chat/go'), []],
 };
 
-const work = mkdtempSync(join(tmpdir(), 'hubgate-examples-'));
-const running = [];
-let passed = 0, failed = 0;
-
-function build(name, pkg) {
-  const binary = join(work, name + (process.platform === 'win32' ? '.exe' : ''));
-  execFileSync('go', ['build', '-o', binary, pkg], { cwd: root, stdio: ['ignore', 'inherit', 'inherit'] });
-  return binary;
-}
-
-// start runs a program until stopAll and returns what the pattern finds in its output.
-function start(command, args, { env, pattern }) {
-  const child = spawn(command, args, { cwd: chat, env: { ...process.env, ...env }, stdio: ['ignore', 'pipe', 'pipe'] });
-  const ended = new Promise(resolve => child.once('close', resolve));
-  running.push({ child, ended });
-  const seen = [];
-  return within(`${command} to start`, new Promise((resolve, reject) => {
-    for (const stream of [child.stdout, child.stderr]) {
-      createInterface({ input: stream }).on('line', line => {
-        seen.push(line);
-        const found = pattern.exec(line);
-        if (found) resolve(found[1]);
-      });
-    }
-    child.once('error', reject);
-    ended.then(code => reject(new Error(`${command} ended with ${code}: ${seen.join('\n')}`)));
-  }));
-}
-
-async function stopAll() {
-  for (const { child } of running) child.kill();
-  await Promise.all(running.splice(0).map(r => r.ended));
-}
-
-function within(what, promise) {
-  let timer;
-  const late = new Promise((_, reject) => { timer = setTimeout(() => reject(new Error(`waited too long for ${what}`)), patience); });
-  return Promise.race([promise, late]).finally(() => clearTimeout(timer));
-}
-
-function freePort() {
-  return new Promise((resolve, reject) => {
-    const probe = createServer().once('error', reject).listen(0, 'localhost', () => {
-      const { port } = probe.address();
-      probe.close(() => resolve(port));
-    });
-  });
-}
-
-// A client of the chat; got waits for a message of this method and these arguments.
-async function enter(app, user) {
-  const connection = new signalR.HubConnectionBuilder()
-    .withUrl(`${app}/chat?user=${encodeURIComponent(user)}`)
-    .configureLogging(signalR.LogLevel.None).build();
-  const arrived = [], waiting = new Set();
-  for (const method of ['message', 'note', 'newMessage']) {
-    connection.on(method, (...args) => {
-      arrived.push(JSON.stringify([method, ...args]));
-      for (const look of waiting) look();
-    });
-  }
-  await within('the connection', connection.start());
-  return {
-    invoke: (...args) => within('the answer', connection.invoke(...args)),
-    send: (...args) => connection.send(...args),
-    stop: () => connection.stop(),
-    got: (...what) => within(what.join(' '), new Promise(resolve => {
-      const look = () => arrived.includes(JSON.stringify(what)) && (waiting.delete(look), resolve());
-      waiting.add(look);
-      look();
-    })),
-  };
-}
+const enter = (app, user) => client(`${app}/chat?user=${encodeURIComponent(user)}`, ['message', 'note', 'newMessage']);
 
 const sign = (id, by) => 'sha256=' + createHmac('sha256', by).update(id).digest('hex').toUpperCase();
 
@@ -160,49 +75,29 @@ const cases = {
   },
 };
 
-async function check(name, gateway) {
+async function check(name) {
   const port = await freePort();
   const app = `http://localhost:${port}`;
-  const url = await start(gateway, ['--listen', '127.0.0.1:0', '--admin-listen', 'off', '--access-key', key,
-    '--upstream', app + '/hook/{category}/{event}'], { env: {}, pattern: /msg=serving url=(\S+)/ });
+  const url = await gateway('--upstream', app + '/hook/{category}/{event}');
   const [command, args] = servers[name]();
-  const env = { PORT: String(port), HUBGATE_CONNECTION_STRING: `Endpoint=${url};AccessKey=${key};Version=1.0;` };
-  await start(command, args, { env, pattern: /^chat: (\S+)/ });
+  await start(command, args, { env: { PORT: String(port), HUBGATE_CONNECTION_STRING: connectionString(url) }, pattern: /^chat: (\S+)/ });
   for (const [title, run] of Object.entries(cases)) {
     await count(`${name}: ${title}`, () => run({ app }));
   }
 }
 
-async function count(name, run) {
-  try {
-    await run();
-    passed++;
-    console.log(`ok ${name}`);
-  } catch (error) {
-    failed++;
-    console.log(`FAIL ${name}: ${error.message}`);
-  }
-}
+// docs/proxies.md says how long the client tries to reconnect.
+await count('the JavaScript client gives up after 42 s', async () => {
+  const connection = new signalR.HubConnectionBuilder().withUrl('http://localhost/').withAutomaticReconnect().build();
+  const delays = [0, 1, 2, 3, 4].map(previousRetryCount =>
+    connection._reconnectPolicy.nextRetryDelayInMilliseconds({ previousRetryCount, elapsedMilliseconds: 0 }));
+  same(delays, [0, 2000, 10000, 30000, null]);
+});
 
 const names = process.argv.length > 2 ? process.argv.slice(2) : Object.keys(servers);
-try {
-  const gateway = process.env.HUBGATE_BIN || build('hubgate', './cmd/hubgate');
-  for (const name of names) {
-    if (!servers[name]) throw new Error(`no example ${name}`);
-    try {
-      await check(name, gateway);
-    } catch (error) {
-      failed++;
-      console.log(`FAIL ${name}: ${error.message}`);
-    }
-    await stopAll();
-  }
-} catch (error) {
-  failed++;
-  console.log(`FAIL examples: ${error.message}`);
-} finally {
+for (const name of names) {
+  if (!servers[name]) throw new Error(`no example ${name}`);
+  await count(`${name}: runs`, () => check(name));
   await stopAll();
-  rmSync(work, { recursive: true, force: true });
 }
-console.log(`${passed} passed, ${failed} failed`);
-process.exit(failed > 0 || passed === 0 ? 1 : 0);
+await finish();

@@ -7,7 +7,7 @@ var closes = List{
 	Reasons: []Reason{
 		{"Normal", "The client closed its connection, or its network went away.", Nothing},
 		{"Throttled", "The client sent messages faster than your webhooks answered, or the gateway holds too many unfinished messages.", "Make the webhooks faster. Raise `upstream.queuePerConnection`. Let the client `invoke` and wait for the answer instead of `send`."},
-		{"PingTimeout", "Nothing came from the client for `clients.timeout`, or its WebSocket answered no ping.", "The client's process stopped or its network broke. If it happens to many clients, look for a proxy between them and the gateway that [holds data back](operations.md#behind-a-proxy)."},
+		{"PingTimeout", "Nothing came from the client for `clients.timeout`, or its WebSocket answered no ping.", "The client's process stopped or its network broke. If it happens to many clients, look for a proxy between them and the gateway that [holds data back](proxies.md)."},
 		{"InvokeUpstreamFailed", "Your webhook answered the `connected` event with 401 or 403. That rejects the client.", "If you did not mean to reject it: the webhook's signature check failed. The application's access key differs from the gateway's. See [rejecting a client](upstream.md#rejecting-a-client)."},
 		{"SlowClient", "Messages waited for the client, and it took nothing for 10 s, or too many waited. See [slow clients](serverless.md#slow-clients). A client in the middle of a write is not told.", "Send less to it, or raise `limits.outboxBytes` and `limits.outboxMaxBytes`. A browser tab in the background and a debugger at a breakpoint are slow clients too."},
 		{"HandshakeError", "The client's first record was no handshake, named a hub protocol that the hub does not have, or did not come in time (`clients.handshakeTimeout`).", "Use an official SignalR client. In Default mode the hub server must have the protocol that the client asks for, for example `AddMessagePackProtocol()`."},
@@ -55,7 +55,7 @@ var clientRefusals = List{
 		{"InvalidHub", "400. There is no hub in the query, or its name is not valid: a letter, then letters, digits and ``_`,.[]``; no hyphen.", "Rename the hub."},
 		{"InvalidVersion", "The negotiate version is no number, or it is negative. Negotiate answers 200 with an error in its body. There is no log line.", "Use an official SignalR client."},
 		{"OriginNotAllowed", "403. The page's origin is not in `cors.allowedOrigins`.", "Add the origin of the page, with scheme and port."},
-		{"InvalidUpgrade", "400 or another status. The WebSocket upgrade is not valid.", "A proxy removes the headers `Upgrade` and `Connection`. See [proxies](operations.md#behind-a-proxy)."},
+		{"InvalidUpgrade", "400 or another status. The WebSocket upgrade is not valid.", "A proxy removes the headers `Upgrade` and `Connection`. See [proxies](proxies.md)."},
 		{"NoConnectionId", "400. The request of a transport has no `id`.", "Use an official SignalR client."},
 		{"UnknownConnection", "404. The connection is not known: it ended, 15 s passed between negotiate and connect, or another gateway knows it.", "If it happens to every client: two gateways behind one name. Send all requests to one gateway. After a restart of the gateway it is normal."},
 		{"OtherUser", "403. The connection was negotiated by another user.", "Use the token that negotiate answered with for all requests of one connection."},

@@ -1,0 +1,107 @@
+// Runs the proxies of docs/proxies.md as the page configures them, with other ports and without TLS, in front of a
+// gateway, and talks through each.
+//
+//   node deploy/proxies.mjs [nginx|caddy|haproxy ...]     none: all of them
+//
+// Needs the proxies, and `npm ci` in examples/chat.
+import { createHmac } from 'node:crypto';
+import { deepStrictEqual as same, match } from 'node:assert/strict';
+import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { createServer } from 'node:http';
+import { join } from 'node:path';
+import { client, count, finish, freePort, gateway, hubgate, key, root, signalR, start, stopAll, WebSocket, within, work } from '../examples/lab.mjs';
+
+const page = readFileSync(join(root, 'docs/proxies.md'), 'utf8');
+const shown = language => new RegExp('```' + language + '\n([^]*?)```').exec(page)[1];
+
+// adapt changes what differs here: the gateway's address, and the proxy's own address instead of port 443 with TLS.
+function adapt(text, upstream, ...changes) {
+  for (const [from, to] of [['127.0.0.1:8888', upstream], ...changes]) {
+    if (!text.includes(from)) throw new Error(`the page has no ${from}`);
+    text = text.replaceAll(from, to);
+  }
+  return text;
+}
+
+const proxies = {
+  nginx: (port, upstream) => {
+    const server = adapt(shown('nginx'), upstream, ['listen 443 ssl', `listen 127.0.0.1:${port}`],
+      ['  ssl_certificate     fullchain.pem;\n  ssl_certificate_key privkey.pem;\n', '']);
+    const temporary = ['client_body', 'proxy', 'fastcgi', 'uwsgi', 'scgi'].map(name => `${name}_temp_path ${work}/nginx-${name};`).join('\n');
+    return ['nginx', 'nginx.conf', `daemon off;\nmaster_process off;\npid ${work}/nginx.pid;\nerror_log stderr notice;\n` +
+      `events {}\nhttp {\naccess_log off;\n${temporary}\n${server}}\n`, file => ['-p', work, '-c', file]];
+  },
+  caddy: (port, upstream) => ['caddy', 'Caddyfile', '{\n\tadmin off\n\tauto_https off\n}\n' +
+    adapt(shown('caddy'), upstream, ['gateway.example', `http://localhost:${port}`]), file => ['run', '--config', file, '--adapter', 'caddyfile']],
+  haproxy: (port, upstream) => ['haproxy', 'haproxy.cfg',
+    adapt(shown('haproxy'), upstream, ['bind :443 ssl crt /etc/haproxy/gateway.pem', `bind 127.0.0.1:${port}`]), file => ['-db', '-f', file]],
+};
+
+// listening waits until something accepts connections there.
+async function listening(url) {
+  for (;;) {
+    try {
+      return await fetch(url);
+    } catch {
+      await new Promise(resolve => setTimeout(resolve, 50));
+    }
+  }
+}
+
+const token = claims => {
+  const part = value => Buffer.from(JSON.stringify(value)).toString('base64url');
+  const body = part({ alg: 'HS256', typ: 'JWT' }) + '.' + part({ exp: Math.floor(Date.now() / 1000) + 60, ...claims });
+  return body + '.' + createHmac('sha256', key).update(body).digest('base64url');
+};
+
+// application is a negotiate endpoint that sends clients to the proxy.
+function application(url) {
+  const hub = `${url}/client/?hub=chat`;
+  const server = createServer((request, response) => response.setHeader('Content-Type', 'application/json')
+    .end(JSON.stringify({ url: hub, accessToken: token({ aud: hub, 'asrs.s.uid': 'ann' }) })));
+  return new Promise(resolve => server.listen(0, '127.0.0.1', () => resolve({ server, url: `http://127.0.0.1:${server.address().port}` })));
+}
+
+async function check(name, upstream) {
+  const port = await freePort(), url = `http://localhost:${port}`;
+  const [command, file, text, args] = proxies[name](port, upstream.replace('http://', ''));
+  const path = join(work, file);
+  writeFileSync(path, text);
+  mkdirSync(join(work, 'home'), { recursive: true });
+  start(command, args(path), { cwd: work, env: { HOME: join(work, 'home'), XDG_DATA_HOME: work, XDG_CONFIG_HOME: work }, pattern: /^never$/ }).catch(() => {});
+  same((await within(name, listening(url + '/api/health'))).status, 200);
+  const app = await application(url);
+  const { WebSockets, ServerSentEvents, LongPolling } = signalR.HttpTransportType;
+  for (const [transport, type] of Object.entries({ WebSockets, ServerSentEvents, LongPolling })) {
+    await count(`${name}: ${transport}`, async () => {
+      const ann = await client(app.url, ['newMessage'], type);
+      match(hubgate(url, 'send', 'user', 'chat', 'ann', 'newMessage', transport), /^accepted for 1 connection/);
+      await ann.got('newMessage', transport);
+      await ann.stop();
+    });
+  }
+  await count(`${name}: a path with an escaped slash`, async () => {
+    const path = '/api/hubs/chat/users/ann/groups/a%2Fb';
+    const headers = { authorization: 'Bearer ' + token({ aud: url + path }) };
+    same((await fetch(url + path, { method: 'PUT', headers })).status, 200);
+    same((await fetch(url + path, { headers })).status, 200);
+  });
+  await count(`${name}: the path of hub servers`, async () => {
+    const answer = await within('an upgrade', new Promise((resolve, reject) => {
+      const socket = new WebSocket(`${url.replace('http', 'ws')}/server/?hub=chat`,
+        { headers: { authorization: 'Bearer ' + token({ aud: `${url}/server/?hub=chat`, nameid: 's' }) } });
+      socket.onopen = () => { socket.close(); resolve('open'); };
+      socket.onerror = reject;
+    }));
+    same(answer, 'open');
+  });
+  app.server.close();
+}
+
+const names = process.argv.length > 2 ? process.argv.slice(2) : Object.keys(proxies);
+for (const name of names) {
+  const upstream = await gateway();
+  await count(`${name}: runs`, () => check(name, upstream));
+  await stopAll();
+}
+await finish();
