@@ -77,8 +77,10 @@ func (s *session) closeByServer(by hubServer) {
 // serverLost says that a server connection of the client has ended. The client
 // is closed (H46), or held for a grace period if there is one.
 func (s *session) serverLost(lost hubServer, why End) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
+	s.locked(func() { s.loseServer(lost, why) })
+}
+
+func (s *session) loseServer(lost hubServer, why End) {
 	switch {
 	case s.state == stateClosed:
 	case s.server != lost:

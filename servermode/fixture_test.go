@@ -41,6 +41,7 @@ type world struct {
 	core   gateway.Limits
 	log    *bytes.Buffer
 	lines  *lockedWriter // over log
+	trap   trap          // in the rules of hubs
 	listen *pipeListener
 	http   *http.Server
 }
@@ -64,6 +65,7 @@ func newWorld(t testing.TB) *world {
 	w.Backend = servermode.New(servermode.Options{
 		Verifier: auth.NewVerifier(auth.VerifierOptions{Keys: func() []auth.Secret { return []auth.Secret{"old", key} }}),
 		Node:     "node-a", Rules: func(string) servermode.Rules {
+			w.trap.step()
 			return servermode.Rules{Closed: w.mode == modes.Serverless, LastResort: w.mode == modes.Default}
 		},
 		Limits: func() servermode.Limits { return w.limits },
@@ -359,6 +361,8 @@ type pipeListener struct {
 	conns chan net.Conn
 	done  chan struct{}
 	once  sync.Once
+	// wrap, if set, is put around the gateway's end of a connection.
+	wrap func(net.Conn) net.Conn
 }
 
 func newPipeListener() *pipeListener {
@@ -380,6 +384,9 @@ func (l *pipeListener) Addr() net.Addr { return &net.UnixAddr{} }
 
 func (l *pipeListener) dial(ctx context.Context, _, _ string) (net.Conn, error) {
 	ours, theirs := net.Pipe()
+	if l.wrap != nil {
+		theirs = l.wrap(theirs)
+	}
 	select {
 	case l.conns <- theirs:
 		return ours, nil

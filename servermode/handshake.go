@@ -11,7 +11,8 @@ import (
 
 // handshake reads the hub server's first message: nothing is sent before, and a refusal says why
 // (H23, H29). True means that the connection may be established.
-func (sc *serverConn) handshake() bool {
+func (sc *serverConn) handshake() (ok bool) {
+	defer sc.surviveHandshake()
 	_ = sc.ws.SetReadDeadline(sc.clock.opened.Add(handshakeTimeout))
 	body, err := sc.reader.stream.Next()
 	if err != nil {
@@ -25,8 +26,8 @@ func (sc *serverConn) handshake() bool {
 	}
 	_ = sc.ws.SetReadDeadline(time.Time{})
 	m, err := sc.reader.decoder.Decode(body)
-	request, ok := m.(*serviceprotocol.HandshakeRequest)
-	if err != nil || !ok || len(body) > maxHandshake {
+	request, isRequest := m.(*serviceprotocol.HandshakeRequest)
+	if err != nil || !isRequest || len(body) > maxHandshake {
 		sc.refuse(RefusedHandshake, err)
 		return false
 	}

@@ -41,17 +41,16 @@ func (m *move) concerns(r *gateway.Record) bool {
 // sweepMove begins a move that its hub server has asked for, if it was not possible before, and
 // ends one that waits too long. True means that other hub servers have no room at the moment.
 func (s *session) sweepMove(now time.Duration) (later bool) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	switch {
-	case s.state != stateOpen || s.server == nil || !s.server.migrates():
-		return false
-	case s.move == nil || !s.move.waits():
-		return s.beginMove()
-	case s.calls.empty() || now > s.move.deadline:
-		return s.finishMove()
-	}
-	return false
+	s.locked(func() {
+		switch {
+		case s.state != stateOpen || s.server == nil || !s.server.migrates():
+		case s.move == nil || !s.move.waits():
+			later = s.beginMove()
+		case s.calls.empty() || now > s.move.deadline:
+			later = s.finishMove()
+		}
+	})
+	return later
 }
 
 // beginMove starts the client's way to another hub server, if there is one; see sweepMove. A

@@ -22,6 +22,7 @@ const (
 	RefusedTimeout   Refusal = "Timeout"   // no handshake request in time
 	RefusedTooMany   Refusal = "TooMany"   // over Limits.MaxConnections
 	RefusedShutdown  Refusal = "Shutdown"  // the gateway ends
+	RefusedPanic     Refusal = "Panic"     // a fault of the gateway
 )
 
 var refusalTexts = map[Refusal]string{
@@ -35,6 +36,7 @@ var refusalTexts = map[Refusal]string{
 	RefusedTimeout:   "The handshake request did not come in time.",
 	RefusedTooMany:   "The gateway has too many server connections.",
 	RefusedShutdown:  "The gateway is shutting down.",
+	RefusedPanic:     "The gateway failed; its log says more.",
 }
 
 // Refusals lists every Refusal, for metrics that start at zero.
@@ -42,7 +44,7 @@ func Refusals() []Refusal { return slices.Clone(refusalList) }
 
 var refusalList = []Refusal{
 	RefusedRequest, RefusedToken, RefusedMode, RefusedVersion, RefusedKind, RefusedTarget,
-	RefusedHandshake, RefusedTimeout, RefusedTooMany, RefusedShutdown,
+	RefusedHandshake, RefusedTimeout, RefusedTooMany, RefusedShutdown, RefusedPanic,
 }
 
 // End is why an established server connection ended. The list is closed.

@@ -4,7 +4,6 @@ import (
 	"errors"
 	"io"
 	"log/slog"
-	"runtime/debug"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -174,14 +173,6 @@ func (sc *serverConn) heard() { sc.clock.lastRead.Store(int64(sc.b.now())) }
 // silence is how long nothing has come from the hub server.
 func (sc *serverConn) silence() time.Duration {
 	return sc.b.now() - time.Duration(sc.clock.lastRead.Load())
-}
-
-// survive is deferred by the goroutines of the connection: a panic ends this connection only.
-func (sc *serverConn) survive() {
-	if p := recover(); p != nil {
-		sc.log.Error("panic", "panic", p, "stack", string(debug.Stack()))
-		sc.end(EndPanic, nil)
-	}
 }
 
 // read establishes the connection and handles messages until it ends.

@@ -22,13 +22,13 @@ func (b *Backend) sweep() {
 		case <-b.stop:
 			return
 		case <-b.roomy:
-			b.handOut()
-			b.moveClients()
+			b.surviving(b.handOut)
+			b.surviving(b.moveClients)
 		case now := <-ticker.C:
-			b.results.sendDelayed(now)
-			b.handOut()
+			b.surviving(func() { b.results.sendDelayed(now) })
+			b.surviving(b.handOut)
 			if n++; n%sweepTicks == 1 {
-				b.sweepAll(now)
+				b.surviving(func() { b.sweepAll(now) })
 			}
 		}
 	}

@@ -32,7 +32,7 @@ func (s *session) await(lost hubServer) {
 		s.finish(serverClosed, false)
 		return
 	}
-	if s.recover() == choseOne {
+	if s.findServer() == choseOne {
 		return
 	}
 	// A hub server that comes between the attempt and this line is noticed by handOut.
@@ -56,8 +56,8 @@ func (s *session) stopWaiting() {
 	s.b.hubs.update(s.hub(), func(h *hub) { delete(h.waiting, s) })
 }
 
-// recover gives a waiting client to a hub server, if there is one that has room.
-func (s *session) recover() choice {
+// findServer gives a waiting client to a hub server, if there is one that has room.
+func (s *session) findServer() choice {
 	if s.state == stateClosed || s.server != nil {
 		return choseOne // somebody was faster
 	}
@@ -99,9 +99,8 @@ const handful = 256
 // handSome gives some of the waiting clients away. True means that more may follow at once.
 func (h *hub) handSome(now time.Duration) (more bool) {
 	for _, s := range h.someWaiting(now) {
-		s.mu.Lock()
-		found := s.recover()
-		s.mu.Unlock()
+		found := choseNone
+		s.locked(func() { found = s.findServer() })
 		switch {
 		case found == choseOne:
 			more = true
@@ -135,11 +134,11 @@ func (b *Backend) giveUp() {
 	now := b.now()
 	for _, h := range b.hubs.all() {
 		for s, until := range h.waitingClients() {
-			s.mu.Lock()
-			if s.wait != nil && (now > until || now > s.wait.since+settle && s.hopeless()) {
-				s.finish(serverClosed, false)
-			}
-			s.mu.Unlock()
+			s.locked(func() {
+				if s.wait != nil && (now > until || now > s.wait.since+settle && s.hopeless()) {
+					s.finish(serverClosed, false)
+				}
+			})
 		}
 	}
 }
