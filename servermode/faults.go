@@ -1,6 +1,7 @@
 package servermode
 
 import (
+	"log/slog"
 	"runtime/debug"
 
 	"github.com/hubgate/hubgate/gateway"
@@ -16,7 +17,7 @@ func (s *session) locked(do func()) {
 	defer s.mu.Unlock()
 	defer func() {
 		if p := recover(); p != nil {
-			s.b.log.Error("panic", "hub", s.hub(), "connection", s.id(), "panic", p, "stack", string(debug.Stack()))
+			s.b.panicked(s.b.log.With("hub", s.hub(), "connection", s.id()), p)
 			s.finish(failed, true)
 		}
 	}()
@@ -27,7 +28,7 @@ func (s *session) locked(do func()) {
 func (b *Backend) surviving(do func()) {
 	defer func() {
 		if p := recover(); p != nil {
-			b.log.Error("panic", "panic", p, "stack", string(debug.Stack()))
+			b.panicked(b.log, p)
 		}
 	}()
 	do()
@@ -36,7 +37,7 @@ func (b *Backend) surviving(do func()) {
 // survive is deferred by the goroutines of the connection: a panic ends this connection only.
 func (sc *serverConn) survive() {
 	if p := recover(); p != nil {
-		sc.panicked(p)
+		sc.b.panicked(sc.log, p)
 		sc.end(EndPanic, nil)
 	}
 }
@@ -44,11 +45,12 @@ func (sc *serverConn) survive() {
 // surviveHandshake is survive for a connection that is not established yet.
 func (sc *serverConn) surviveHandshake() {
 	if p := recover(); p != nil {
-		sc.panicked(p)
+		sc.b.panicked(sc.log, p)
 		sc.refuse(RefusedPanic, nil)
 	}
 }
 
-func (sc *serverConn) panicked(p any) {
-	sc.log.Error("panic", "panic", p, "stack", string(debug.Stack()))
+func (b *Backend) panicked(log *slog.Logger, p any) {
+	b.counts.panics.Add(1)
+	log.Error("panic", "panic", p, "stack", string(debug.Stack()))
 }

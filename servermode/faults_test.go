@@ -34,6 +34,7 @@ func TestFaults(t *testing.T) {
 			require.True(t, websocket.IsCloseError(s.end(), websocket.CloseNormalClosure), "%v", s.end())
 			require.EqualValues(t, 1, w.Stats().Refused[servermode.RefusedPanic])
 			require.NoError(t, other.end())
+			require.EqualValues(t, 1, w.Stats().Panics)
 			w.server(dial{id: "lucky"})
 		})
 	})

@@ -121,6 +121,7 @@ type counters struct {
 	migrated, recovered atomic.Uint64
 	bytesIn, bytesOut   atomic.Uint64
 	messagesIn          atomic.Uint64
+	panics              atomic.Uint64
 	// lastTicks is what the last servers ping said.
 	lastTicks atomic.Int64
 }

@@ -15,6 +15,8 @@ type Stats struct {
 	Migrated, Recovered uint64
 	// BytesIn, MessagesIn and BytesOut are those of server connections.
 	BytesIn, MessagesIn, BytesOut uint64
+	// Panics counts the faults of the gateway that it survived. Each ended at most one connection.
+	Panics uint64
 	// Hubs are those with hub servers or with clients that wait for one.
 	Hubs []HubStats
 }
@@ -37,7 +39,7 @@ func (b *Backend) Stats() Stats {
 	s := Stats{
 		Opened: c.opened.Load(), Ended: c.ended.Map(), Refused: c.refused.Map(), Lost: c.lost.Map(),
 		Migrated: c.migrated.Load(), Recovered: c.recovered.Load(),
-		BytesIn: c.bytesIn.Load(), MessagesIn: c.messagesIn.Load(), BytesOut: c.bytesOut.Load(),
+		BytesIn: c.bytesIn.Load(), MessagesIn: c.messagesIn.Load(), BytesOut: c.bytesOut.Load(), Panics: c.panics.Load(),
 	}
 	for _, h := range b.hubs.all() {
 		s.Hubs = append(s.Hubs, h.stats())

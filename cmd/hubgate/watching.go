@@ -89,7 +89,7 @@ func (s serverStats) Stats() admin.ServerStats {
 		Opened: from.Opened, Closed: byName(from.Ended), Refused: byName(from.Refused), Lost: byName(from.Lost),
 		Migrated: from.Migrated, Recovered: from.Recovered,
 		BytesIn: from.BytesIn, MessagesIn: from.MessagesIn, BytesOut: from.BytesOut,
-		Panics: from.Ended[servermode.EndPanic],
+		Panics: from.Panics,
 	}
 	to.Lost["NoServer"] = s.modes.Unanswered()
 	for _, h := range from.Hubs {

@@ -15,6 +15,7 @@ var serverRefusals = List{
 		{"Timeout", "The handshake did not come in time.", "Look for a proxy that holds data back."},
 		{"TooMany", "There are as many server connections as `servers.maxConnections` allows.", "Raise the option. Each application server has five connections for each hub, unless its SDK says otherwise."},
 		{"Shutdown", "The gateway is shutting down.", Nothing},
+		{"Panic", "A fault of the gateway.", "Report it, with the stack in the log."},
 	},
 }
 
