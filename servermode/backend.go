@@ -5,13 +5,13 @@
 // client sends is appended straight to the writer's buffer; what a hub server
 // sends becomes commands of the gateway, or goes to one client.
 //
-// Locks are taken in this order: session.mu, hub.mu, clientTable.mu, outgoing.mu.
+// Locks are taken in this order: session.mu, hubTable.mu, hub.mu, resultTable.mu, clientTable.mu,
+// outgoing.mu. The other locks of this package are held alone.
 package servermode
 
 import (
 	"context"
 	"log/slog"
-	"sync"
 	"sync/atomic"
 	"time"
 
@@ -81,7 +81,6 @@ func DefaultLimits() Limits {
 // concurrently, but Use comes before everything else.
 type Backend struct {
 	opts    Options
-	log     *slog.Logger
 	gw      *gateway.Gateway
 	hubs    hubTable
 	results resultTable
@@ -94,12 +93,9 @@ type Backend struct {
 	held atomic.Int64
 	// roomy holds one signal: hub servers have room for clients that wait.
 	roomy chan struct{}
-
-	mu     sync.Mutex
-	closed bool
-	conns  map[*serverConn]struct{} // those before their handshake too
-	stop   chan struct{}
-	wg     sync.WaitGroup
+	// stop ends the sweeper, and whoever waits.
+	stop  chan struct{}
+	conns connTable
 }
 
 // New returns a Backend. It panics without a Verifier. Use makes it work, Close ends it.
@@ -120,8 +116,8 @@ func New(opts Options) *Backend {
 	if opts.Logger == nil {
 		opts.Logger = slog.New(slog.DiscardHandler)
 	}
-	b := &Backend{counts: newCounters(), opts: opts, log: opts.Logger, start: time.Now(), roomy: make(chan struct{}, 1),
-		conns: make(map[*serverConn]struct{}), stop: make(chan struct{})}
+	b := &Backend{counts: newCounters(), opts: opts, start: time.Now(),
+		roomy: make(chan struct{}, 1), stop: make(chan struct{})}
 	b.servers = &b.hubs
 	return b
 }
@@ -142,26 +138,23 @@ func (b *Backend) callRoomy() {
 // before the first client and the first hub server come.
 func (b *Backend) Use(g *gateway.Gateway) {
 	b.gw = g
-	b.wg.Go(b.sweep)
+	b.conns.wg.Go(b.sweep)
 }
 
 // Close refuses further hub servers, closes the connections of the others and
 // waits for their goroutines, or until ctx ends. Call it after gateway.Drain:
 // the ends of clients still have to be told.
 func (b *Backend) Close(ctx context.Context) error {
-	b.mu.Lock()
-	if !b.closed {
-		b.closed = true
+	if b.conns.close() {
 		close(b.stop)
 	}
-	b.mu.Unlock()
-	for _, sc := range b.serverConns() {
+	for _, sc := range b.conns.all() {
 		sc.end(EndShutdown, nil)
 	}
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
-		b.wg.Wait()
+		b.conns.wg.Wait()
 	}()
 	select {
 	case <-done:
@@ -189,28 +182,6 @@ func (b *Backend) RulesChanged() {
 	}
 }
 
-// begin counts a server connection in.
-func (b *Backend) begin(sc *serverConn) (Refusal, bool) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	switch limit := b.opts.Limits().MaxConnections; {
-	case b.closed:
-		return RefusedShutdown, false
-	case limit > 0 && len(b.conns) >= limit:
-		return RefusedTooMany, false
-	}
-	b.conns[sc] = struct{}{}
-	b.wg.Add(1)
-	return "", true
-}
-
-func (b *Backend) done(sc *serverConn) {
-	b.mu.Lock()
-	delete(b.conns, sc)
-	b.mu.Unlock()
-	b.wg.Done()
-}
-
 // ticks is the time as an ever growing number, for answers to servers pings.
 func (b *Backend) ticks() int64 {
 	for {
@@ -222,15 +193,4 @@ func (b *Backend) ticks() int64 {
 			return now
 		}
 	}
-}
-
-// serverConns returns the server connections at this moment.
-func (b *Backend) serverConns() []*serverConn {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	list := make([]*serverConn, 0, len(b.conns))
-	for sc := range b.conns {
-		list = append(list, sc)
-	}
-	return list
 }

@@ -3,6 +3,7 @@ package servermode_test
 import (
 	"testing"
 	"testing/synctest"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -70,5 +71,20 @@ func TestEcho(t *testing.T) {
 			synctest.Wait()
 			require.Equal(t, []string{"{}\x1e", call("7", "echo"), "{\"type\":6}\x1e"}, c.Got(), "H47 pings pass, H48 records come one by one")
 		})
+	})
+}
+
+func TestH47AnIdleClientIsTheHubServersAffair(t *testing.T) {
+	inWorld(t, func(t *testing.T, w *world) {
+		s := w.server(dial{})
+		s.setOn(func(sp.Message) { s.send(sp.ClientCountPing(1, 1)) })
+		c := w.connect("1", "")
+		require.NoError(t, c.Conn.Feed([]byte("{\"type\":6}\x1e")))
+		time.Sleep(70 * time.Second)
+		require.Nil(t, c.Conn.CloseRequested())
+		require.Equal(t, []string{"{}\x1e"}, c.Got(), "the gateway does not ping")
+		s.data("1", "{\"type\":6}\x1e")
+		synctest.Wait()
+		require.Equal(t, 1, count(c, `"type":6`))
 	})
 }

@@ -33,7 +33,7 @@ func (s *session) leave(tell bool) bool {
 	}
 	s.stopWaiting()
 	s.dropMove()
-	s.partial, s.calls = nil, openCalls{}
+	s.incoming.partial, s.calls = nil, openCalls{}
 	return true
 }
 
@@ -67,7 +67,7 @@ func (s *session) closeByServer(by hubServer) {
 	}
 	// What failed in a hub is for its log; the client hears of it in the hub's
 	// own Close record, if at all.
-	cause := gateway.Cause{Reason: gateway.CloseClosedByAppServer, Told: s.told}
+	cause := gateway.Cause{Reason: gateway.CloseClosedByAppServer, Told: s.incoming.closed}
 	if s.state == stateOpening {
 		cause.Text = "The hub server refused the connection."
 	}

@@ -34,9 +34,9 @@ func (b *Backend) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	// Whether there is room is only said after the upgrade, in words (D6).
-	refusal, ok := b.begin(sc)
+	refusal, ok := b.conns.add(sc, b.opts.Limits().MaxConnections)
 	if ok {
-		defer b.done(sc)
+		defer b.conns.remove(sc)
 	}
 	ws, err := upgrader.Upgrade(w, r, nil)
 	if err != nil {
@@ -76,7 +76,7 @@ func (b *Backend) authenticate(r *http.Request) (*serverConn, error) {
 	if sc.peer.serverID == "" {
 		sc.peer.serverID = r.Header.Get("X-ASRS-Server-Id")
 	}
-	sc.log = b.log.With("hub", sc.peer.hub, "server", clip(sc.peer.serverID), "cid", clip(sc.peer.cid))
+	sc.log = b.opts.Logger.With("hub", sc.peer.hub, "server", clip(sc.peer.serverID), "cid", clip(sc.peer.cid))
 	return sc, nil
 }
 
@@ -101,7 +101,7 @@ func (b *Backend) refuseRequest(w http.ResponseWriter, r *http.Request, err erro
 		w.Header().Set("Upgrade", "websocket")
 	}
 	b.counts.refuse(refusal)
-	b.log.Info(LogRefused, "reason", string(refusal), "err", err, "remote", r.RemoteAddr)
+	b.opts.Logger.Info(LogRefused, "reason", string(refusal), "err", err, "remote", r.RemoteAddr)
 	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
 	w.Header().Set("Content-Length", strconv.Itoa(len(text)))
 	w.WriteHeader(status)

@@ -17,7 +17,7 @@ func (s *session) locked(do func()) {
 	defer s.mu.Unlock()
 	defer func() {
 		if p := recover(); p != nil {
-			s.b.panicked(s.b.log.With("hub", s.hub(), "connection", s.id()), p)
+			s.b.panicked(s.b.opts.Logger.With("hub", s.hub(), "connection", s.id()), p)
 			s.finish(failed, true)
 		}
 	}()
@@ -28,7 +28,7 @@ func (s *session) locked(do func()) {
 func (b *Backend) surviving(do func()) {
 	defer func() {
 		if p := recover(); p != nil {
-			b.panicked(b.log, p)
+			b.panicked(b.opts.Logger, p)
 		}
 	}()
 	do()

@@ -105,8 +105,8 @@ func (s *session) changeServer(w wish) choice {
 	s.dropMove()
 	s.abandonCalls(LossMigration, "The hub server that was handling the invocation has shut down.")
 	old.moveAway(s, s.server.name())
-	s.move = &move{former: old, partial: s.partial}
-	s.partial, s.moved = nil, true
+	s.move = &move{former: old, partial: s.incoming.partial}
+	s.incoming.partial, s.incoming.repeats = nil, true
 	s.server.open(s, from)
 	s.release(records)
 	s.b.results.clientMoved(s.id(), from, s.server)
@@ -138,7 +138,7 @@ func (s *session) abandonCalls(why Loss, text string) {
 
 // moveClients lets the clients of hub servers that leave move on as far as others have room.
 func (b *Backend) moveClients() {
-	for _, sc := range b.serverConns() {
+	for _, sc := range b.conns.all() {
 		if sc.migrates() {
 			sc.moveClients()
 		}

@@ -22,8 +22,8 @@ func (s *session) deliver(from hubServer, m *serviceprotocol.ConnectionData) Los
 		return "" // a hub server that took the client over answers again (H75)
 	}
 	payload := m.Payload
-	if s.moved && !former {
-		s.moved = false
+	if s.incoming.repeats && !former {
+		s.incoming.repeats = false
 		// Older ones do not say so.
 		payload = bytes.TrimPrefix(payload, secondAnswer)
 	}
@@ -38,7 +38,7 @@ func (s *session) deliver(from hubServer, m *serviceprotocol.ConnectionData) Los
 		}
 		return ""
 	}
-	partial := &s.partial
+	partial := &s.incoming.partial
 	if former {
 		partial = &s.move.partial
 	}
@@ -61,11 +61,11 @@ var secondAnswer = []byte("{}\x1e")
 // opens the client, or refuses it (H35, H36). What follows is returned.
 func (s *session) answer(payload []byte) (rest []byte) {
 	limit := s.b.opts.Limits().MessageBytes
-	data := append(s.partial, payload...)
+	data := append(s.incoming.partial, payload...)
 	record, rest, err := hubprotocol.CutHandshake(data, limit)
-	s.partial = nil
+	s.incoming.partial = nil
 	if err == nil && record == nil {
-		s.partial = data
+		s.incoming.partial = data
 		return nil
 	}
 	var answer struct {
@@ -127,7 +127,7 @@ func (s *session) record(protocol string, frame, body []byte, former bool) Loss 
 	case hubprotocol.Ping:
 		s.conn.SendControl(frame)
 	case hubprotocol.Close:
-		s.told = true
+		s.incoming.closed = true
 		s.conn.SendControl(frame)
 	case hubprotocol.StreamItem, hubprotocol.Completion:
 		if former {

@@ -8,6 +8,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/hubgate/hubgate/gateway"
+	"github.com/hubgate/hubgate/gatewaytest"
 	sp "github.com/hubgate/hubgate/serviceprotocol"
 )
 
@@ -127,5 +128,28 @@ func TestClientResults(t *testing.T) {
 			require.Empty(t, asker.take(sp.TypeClientCompletion))
 			require.Empty(t, asker.take(sp.TypeErrorCompletion))
 		})
+	})
+}
+
+func TestAnInvocationIDThatIsInUse(t *testing.T) {
+	inWorld(t, func(t *testing.T, w *world) {
+		s := w.server(dial{})
+		w.connect("1", "")
+		for range 2 {
+			s.send(&sp.ClientInvocation{InvocationID: "i", ConnectionID: "1", CallerServerID: "s1", Payloads: question("i")})
+		}
+		time.Sleep(time.Second)
+		require.Contains(t, s.next(sp.TypeErrorCompletion).(*sp.ErrorCompletion).Error, "in use")
+	})
+}
+
+func TestQuestionsInAnotherProtocol(t *testing.T) {
+	inWorld(t, func(t *testing.T, w *world) {
+		s := w.server(dial{})
+		packed := w.connectAs(gatewaytest.Options{ID: "1", Protocol: "messagepack"})
+		s.send(&sp.ClientInvocation{InvocationID: "i", ConnectionID: "1", CallerServerID: "s1", Payloads: question("i")})
+		synctest.Wait()
+		require.Len(t, packed.Got(), 2)
+		require.Contains(t, packed.Got()[1], "\xa3ask")
 	})
 }

@@ -419,3 +419,12 @@ func TestHandshakeIsAnsweredWhenClientsCanCome(t *testing.T) {
 		require.Contains(t, strings.Join(ann.Got(), ""), "{}")
 	})
 }
+
+func TestARefusalWithoutAnErrorNamesNone(t *testing.T) {
+	inWorld(t, func(t *testing.T, w *world) {
+		w.mode = modes.Serverless
+		w.server(dial{refused: true})
+		require.Contains(t, w.log.String(), "server connection refused")
+		require.NotContains(t, w.log.String(), "err=")
+	})
+}

@@ -22,16 +22,21 @@ type session struct {
 	server hubServer
 	wait   *wait
 	// move is the way to another hub server, nil if there is none.
-	move *move
-	// partial is the beginning of a record from the hub server.
-	partial []byte
+	move     *move
+	incoming incoming
 	// calls are the client's invocations that have not been completed.
 	calls openCalls
-	// moved: the hub server has taken the client over from another one, whose
-	// answer to the handshake the client has.
-	moved bool
-	// told: the hub server's own Close record was forwarded.
-	told bool
+}
+
+// incoming is what a session knows of the records that come from its hub server.
+type incoming struct {
+	// partial is the beginning of a record.
+	partial []byte
+	// repeats: the hub server has taken the client over from another one, whose answer to the
+	// handshake the client has, and may answer again.
+	repeats bool
+	// closed: the hub server's own Close record was forwarded.
+	closed bool
 }
 
 type sessionState uint8

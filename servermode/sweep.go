@@ -35,7 +35,7 @@ func (b *Backend) sweep() {
 }
 
 func (b *Backend) sweepAll(now time.Time) {
-	for _, sc := range b.serverConns() {
+	for _, sc := range b.conns.all() {
 		sc.sweep()
 	}
 	b.moveClients()

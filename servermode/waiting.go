@@ -27,7 +27,7 @@ func (s *session) await(lost hubServer) {
 		w.held, s.move.held = s.move.held, held{}
 	}
 	s.dropMove()
-	s.partial, s.server, s.wait = nil, nil, w
+	s.incoming.partial, s.server, s.wait = nil, nil, w
 	if s.hopeless() {
 		s.finish(serverClosed, false)
 		return
@@ -74,7 +74,7 @@ func (s *session) findServer() choice {
 		from = "" // nobody has answered the client's handshake
 	}
 	s.server.open(s, from)
-	s.moved = s.state == stateOpen
+	s.incoming.repeats = s.state == stateOpen
 	records := s.wait.held.take(s.b)
 	s.stopWaiting()
 	s.release(records)

@@ -10,67 +10,9 @@ import (
 
 	"github.com/hubgate/hubgate/gateway"
 	"github.com/hubgate/hubgate/gatewaytest"
-	"github.com/hubgate/hubgate/modes"
 	"github.com/hubgate/hubgate/servermode"
 	sp "github.com/hubgate/hubgate/serviceprotocol"
 )
-
-func TestLostServerConnection(t *testing.T) {
-	t.Run("H46 its clients may reconnect, others stay", func(t *testing.T) {
-		inWorld(t, func(t *testing.T, w *world) {
-			first := w.server(dial{})
-			a := w.connect("1", "")
-			second := w.server(dial{id: "s2"})
-			b := w.connect("2", "")
-			require.NoError(t, first.ws.Close())
-			synctest.Wait()
-			cause := a.WantEnd(t.Context())
-			require.Equal(t, gateway.CloseServerConnectionClosed, cause.Reason, "H46")
-			require.True(t, cause.AllowReconnect, "H46")
-			require.Nil(t, b.Conn.CloseRequested(), "H46 others are untouched")
-			require.NoError(t, second.end())
-			require.EqualValues(t, 1, w.Stats().Ended[servermode.EndBroken])
-		})
-	})
-}
-
-func TestH32FiveConnectionsOfOneProcess(t *testing.T) {
-	inWorld(t, func(t *testing.T, w *world) {
-		var servers []*hubServer
-		for range 5 {
-			servers = append(servers, w.server(dial{}))
-		}
-		var clients []*gatewaytest.Client
-		for i := range 10 {
-			clients = append(clients, w.connect(fmt.Sprint(i), ""))
-		}
-		for i, s := range servers {
-			require.Len(t, s.clients(), 2)
-			s.send(&sp.BroadcastData{Payloads: message(fmt.Sprint("from", i))})
-		}
-		synctest.Wait()
-		for _, c := range clients {
-			for i := range servers {
-				require.Equal(t, 1, count(c, fmt.Sprint("from", i)))
-			}
-		}
-	})
-}
-
-func TestH47AnIdleClientIsTheHubServersAffair(t *testing.T) {
-	inWorld(t, func(t *testing.T, w *world) {
-		s := w.server(dial{})
-		s.setOn(func(sp.Message) { s.send(sp.ClientCountPing(1, 1)) })
-		c := w.connect("1", "")
-		require.NoError(t, c.Conn.Feed([]byte("{\"type\":6}\x1e")))
-		time.Sleep(70 * time.Second)
-		require.Nil(t, c.Conn.CloseRequested())
-		require.Equal(t, []string{"{}\x1e"}, c.Got(), "the gateway does not ping")
-		s.data("1", "{\"type\":6}\x1e")
-		synctest.Wait()
-		require.Equal(t, 1, count(c, `"type":6`))
-	})
-}
 
 func TestFin(t *testing.T) {
 	for _, fin := range []sp.Fin{sp.FinPlain, sp.FinKeep} {
@@ -291,130 +233,48 @@ func TestMigrationUnderLoad(t *testing.T) {
 	})
 }
 
-func TestGracePeriod(t *testing.T) {
-	t.Run("another hub server takes the client at once", func(t *testing.T) {
-		inWorld(t, func(t *testing.T, w *world) {
-			w.limits.Grace = 10 * time.Second
-			old, next, c := pair(w)
-			require.NoError(t, c.Conn.Feed([]byte(call("1", "slow"))))
-			synctest.Wait()
-			_ = old.ws.Close()
-			synctest.Wait()
-			require.Equal(t, 1, count(c, `"invocationId":"1","error"`))
-			require.Contains(t, next.payloads("1"), `"protocol":"json"`)
-			stats := w.Stats()
-			require.EqualValues(t, 1, stats.Lost[servermode.LossServerGone])
-			require.EqualValues(t, 1, stats.Recovered)
-			require.NoError(t, c.Conn.Feed([]byte(call("2", "x"))))
-			synctest.Wait()
-			require.Equal(t, call("2", "x"), next.payloads("1"))
-		})
-	})
-	t.Run("one that comes in time takes it, and what the client said meanwhile", func(t *testing.T) {
-		inWorld(t, func(t *testing.T, w *world) {
-			w.limits.Grace = 10 * time.Second
-			old := w.server(dial{id: "old"})
-			c := w.connect("1", "")
-			_ = old.ws.Close()
-			time.Sleep(5 * time.Second)
-			require.Equal(t, 1, w.Stats().Hubs[0].Waiting)
-			go func() { _ = c.Conn.Feed([]byte(call("1", "waiting"))) }()
-			synctest.Wait()
-			next := w.server(dial{id: "next"})
-			time.Sleep(time.Second)
-			require.Equal(t, "{\"protocol\":\"json\",\"version\":1}\x1e"+call("1", "waiting"), next.payloads("1"))
-			require.Nil(t, c.Conn.CloseRequested())
-		})
-	})
-	t.Run("none comes", func(t *testing.T) {
-		inWorld(t, func(t *testing.T, w *world) {
-			w.limits.Grace = 10 * time.Second
-			old := w.server(dial{id: "old"})
-			c := w.connect("1", "")
-			_ = old.ws.Close()
-			time.Sleep(12 * time.Second)
-			synctest.Wait()
-			cause := c.WantEnd(t.Context())
-			require.Equal(t, gateway.CloseServerConnectionClosed, cause.Reason)
-			require.True(t, cause.AllowReconnect)
-			require.Empty(t, w.Stats().Hubs)
-		})
-	})
-	t.Run("a client that leaves is forgotten", func(t *testing.T) {
-		inWorld(t, func(t *testing.T, w *world) {
-			w.limits.Grace = 10 * time.Second
-			old := w.server(dial{id: "old"})
-			c := w.connect("1", "")
-			_ = old.ws.Close()
-			synctest.Wait()
-			c.Conn.Ended(gateway.Cause{Reason: gateway.CloseNormal})
-			synctest.Wait()
-			require.Empty(t, w.Stats().Hubs)
-		})
+func TestARecordThatAMoveCutsInTwo(t *testing.T) {
+	inWorld(t, func(t *testing.T, w *world) {
+		old := w.server(dial{id: "old", level: 1})
+		c := w.connectAs(gatewaytest.Options{ID: "1", Protocol: "messagepack"})
+		next := w.server(dial{id: "next", level: 1})
+		record := "\x0b\x95\x01\x80\xc0\xa4mess\x90\x90"
+		old.data("1", record[:5])
+		old.send(sp.ShutdownPing(sp.FinMigrate))
+		synctest.Wait()
+		require.Len(t, next.take(sp.TypeOpenConnection), 1)
+		next.data("1", record)
+		old.data("1", record[5:])
+		synctest.Wait()
+		require.Nil(t, c.Conn.CloseRequested())
+		require.Equal(t, []string{"{}\x1e", record, record}, c.Got())
 	})
 }
 
-func TestModes(t *testing.T) {
-	t.Run("a Classic client without a hub server", func(t *testing.T) {
-		inWorld(t, func(t *testing.T, w *world) {
-			w.mode = modes.Classic
-			c := w.connect("1", "")
-			require.NoError(t, c.Conn.Feed([]byte(call("7", "x")+call("", "y"))))
-			s := w.server(dial{})
-			s.send(&sp.BroadcastData{Payloads: message("all")})
-			time.Sleep(20 * time.Second)
-			synctest.Wait()
-			require.Equal(t, "{}\x1e", c.Got()[0])
-			require.Equal(t, 1, count(c, `"invocationId":"7","error"`))
-			require.Equal(t, 1, count(c, `"type":6`), "the gateway pings")
-			require.Equal(t, 1, count(c, "all"))
-			require.Empty(t, s.take(sp.TypeOpenConnection), "it stays without one")
-			require.EqualValues(t, 1, w.modes.Unanswered())
-		})
-	})
-	switches := []struct {
-		from, to                modes.Mode
-		server, hubbed, without bool // what is closed: the hub server, its client, a client without
-	}{
-		{"default", "serverless", true, true, false},
-		{"classic", "serverless", true, true, true},
-		{"classic", "default", false, false, true},
-		{"serverless", "default", false, false, true},
-		{"serverless", "classic", false, false, false},
-		{"default", "classic", false, false, false},
-	}
-	for _, c := range switches {
-		t.Run(fmt.Sprintf("%s to %s", c.from, c.to), func(t *testing.T) {
+func TestManyClientsMoveAtThePaceOfTheirNextServer(t *testing.T) {
+	for _, busy := range []bool{false, true} {
+		t.Run(fmt.Sprint("busy ", busy), func(t *testing.T) {
 			inWorld(t, func(t *testing.T, w *world) {
-				w.mode = c.from
-				var without, hubbed *gatewaytest.Client
-				var s *hubServer
-				if c.from != modes.Default {
-					without = w.connect("1", "")
-				}
-				if c.from != modes.Serverless {
-					s = w.server(dial{})
-					hubbed = w.connect("2", "")
-				}
-				weak := w.server(dial{kind: sp.KindWeak, id: "m"})
-				w.mode = c.to
-				w.modes.Changed()
-				synctest.Wait()
-				for client, closed := range map[*gatewaytest.Client]bool{without: c.without, hubbed: c.hubbed} {
-					if client == nil {
-						continue
-					}
-					cause := client.Conn.CloseRequested()
-					require.Equal(t, closed, cause != nil)
-					if closed {
-						require.Equal(t, gateway.CloseServiceModeSwitched, cause.Reason)
-						require.True(t, cause.AllowReconnect)
+				const clients = 300
+				w.limits.QueueBytes = 64 << 10
+				old := w.server(dial{id: "old", level: 1})
+				old.setOn(func(sp.Message) { old.send(sp.ClientCountPing(1, 1)) })
+				conns := crowd(t, w, clients)
+				if busy { // each move waits until its deadline, which they have in common
+					for _, c := range conns {
+						require.NoError(t, c.Feed([]byte(call("1", "slow"))))
 					}
 				}
-				if s != nil {
-					require.Equal(t, c.server, s.end() != nil)
-				}
-				require.NoError(t, weak.end())
+				next := w.server(dial{id: "next", level: 1})
+				next.setOn(func(sp.Message) { next.send(sp.ClientCountPing(1, 1)) })
+				old.send(sp.ShutdownPing(sp.FinMigrate))
+				time.Sleep(10 * time.Second)
+				wantEachOnce(t, clients, next)
+				wantLive(t, conns)
+				stats := w.Stats()
+				require.Zero(t, stats.Ended[servermode.EndSlow])
+				require.EqualValues(t, clients, stats.Migrated)
+				require.Len(t, old.take(sp.TypeCloseConnection), clients)
 			})
 		})
 	}
