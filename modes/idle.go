@@ -5,9 +5,9 @@ import (
 	"github.com/hubgate/hubgate/hubprotocol"
 )
 
-// idleSession is a client in Classic mode that connected while there was no hub
-// server. It belongs to nobody for its whole life: it hears multicasts, and
-// what it invokes is answered with an error.
+// idleSession is a client of a Classic hub that connected while there was no hub server. It has no
+// application until it reconnects: it receives messages, and its invocations are answered with an
+// error.
 type idleSession struct {
 	b    *Backend
 	conn *gateway.Conn
@@ -19,7 +19,7 @@ func (s *idleSession) Speaker() gateway.Speaker { return gateway.NobodyListens }
 // Opened implements gateway.Session.
 func (s *idleSession) Opened() {}
 
-// Received answers invocations and takes no notice of anything else.
+// Received implements gateway.Session: it answers invocations and ignores everything else.
 func (s *idleSession) Received(r gateway.Record) (taken bool) {
 	if !r.HasID || r.Type != hubprotocol.Invocation && r.Type != hubprotocol.StreamInvocation {
 		return true

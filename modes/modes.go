@@ -1,5 +1,5 @@
-// Package modes chooses the application behind each hub by the hub's service mode: hub servers,
-// webhooks, or for a client of a Classic hub without a hub server nobody.
+// Package modes chooses the application of each client by the service mode of its hub: hub servers
+// or webhooks. A client of a Classic hub that has no hub server gets no application.
 package modes
 
 import (
@@ -14,42 +14,44 @@ import (
 type Mode string
 
 const (
-	// Default gives clients to hub servers and refuses them while there is none.
+	// Default gives clients to hub servers. While there is none, clients are refused.
 	Default Mode = "default"
-	// Serverless gives clients to webhooks and refuses hub servers.
+	// Serverless calls webhooks for clients. Hub servers are refused.
 	Serverless Mode = "serverless"
-	// Classic decides for each client when it connects: a hub server if one is there, else nobody,
-	// and then its invocations are answered with errors.
+	// Classic gives a client to a hub server if there is one when the client connects. Otherwise the
+	// client has no application, and its invocations are answered with errors.
 	Classic Mode = "classic"
 )
 
-// Servers are the hub servers of all hubs.
+// Servers is the Backend of hub servers, as the choice by mode needs it.
 type Servers interface {
 	gateway.Backend
-	// Owns reports whether the session is one of theirs.
+	// Owns reports whether this Backend has made the session.
 	Owns(s gateway.Session) bool
-	// RulesChanged ends the connections of hub servers that may not be there any more.
+	// RulesChanged closes the connections of hub servers that the mode of their hub no longer allows.
 	RulesChanged()
 }
 
-// Options are what a Backend is made of.
+// Options configure a Backend.
 type Options struct {
-	// Mode returns a hub's service mode by its key; it is asked for each client, concurrently. Call
-	// Changed when an answer changes.
+	// Mode returns the service mode of the hub with that key. It is required, and called for each
+	// client, concurrently. Call Changed when an answer changes.
 	Mode func(hub string) Mode
-	// Servers is required. Webhooks is the application of Serverless hubs; nil refuses their clients.
-	Servers  Servers
+	// Servers serves clients of Default and Classic hubs. It is required.
+	Servers Servers
+	// Webhooks serves clients of Serverless hubs. Nil refuses them.
 	Webhooks gateway.Backend
 }
 
-// Backend is a gateway.Backend. All methods may be called concurrently, but Use comes first.
+// Backend is the gateway.Backend that hands each client to the Backend of its hub's mode. Its methods
+// may be called concurrently, but Use has to be called first.
 type Backend struct {
 	opts       Options
 	gw         *gateway.Gateway
 	unanswered atomic.Uint64
 }
 
-// New returns a Backend. It panics without Servers or Mode.
+// New returns a Backend. It panics if Options have no Mode or no Servers.
 func New(opts Options) *Backend {
 	if opts.Servers == nil || opts.Mode == nil {
 		panic("modes: Options need Servers and Mode")
@@ -57,18 +59,20 @@ func New(opts Options) *Backend {
 	return &Backend{opts: opts}
 }
 
-// Use gives the Backend the gateway that was made with it.
+// Use tells the Backend its gateway.
 func (b *Backend) Use(g *gateway.Gateway) { b.gw = g }
 
-// Unanswered counts the invocations of Classic clients without a hub server, which got an error.
+// Unanswered returns how many invocations of Classic clients without a hub server were answered with
+// an error.
 func (b *Backend) Unanswered() uint64 { return b.unanswered.Load() }
 
-// Supports implements gateway.Backend. Accept looks closer: it knows the hub.
+// Supports implements gateway.Backend. It is true if any mode supports the protocol; Accept, which
+// knows the hub, decides.
 func (b *Backend) Supports(protocol string) bool {
 	return b.opts.Servers.Supports(protocol) || b.opts.Webhooks != nil && b.opts.Webhooks.Supports(protocol)
 }
 
-// Accept gives a client to the application that its hub's mode says.
+// Accept implements gateway.Backend: it gives the client to the Backend of its hub's mode.
 func (b *Backend) Accept(c *gateway.Conn, h gateway.Handshake) (gateway.Session, error) {
 	mode := b.opts.Mode(c.Identity().Hub)
 	if mode == Serverless {
@@ -96,11 +100,12 @@ func (b *Backend) acceptServerless(c *gateway.Conn, h gateway.Handshake) (gatewa
 	return b.opts.Webhooks.Accept(c, h)
 }
 
-// Accepted implements gateway.AcceptObserver: the mode may have changed since Accept.
+// Accepted implements gateway.AcceptObserver. The mode may have changed during Accept, when Changed
+// could not see the client.
 func (b *Backend) Accepted(c *gateway.Conn) { b.check(c) }
 
-// Changed closes the connections, of clients and of hub servers, that are of a kind their hub no
-// longer has. Clients may reconnect. Classic mode has all kinds.
+// Changed closes the connections of clients and hub servers that do not fit the mode of their hub.
+// The clients may reconnect. In Classic mode all fit.
 func (b *Backend) Changed() {
 	b.opts.Servers.RulesChanged()
 	b.gw.Each(b.check)

@@ -1,9 +1,10 @@
-// Package servermode is the application behind hubs whose code runs elsewhere: hub servers that connect to the gateway and are given its clients. It
-// implements gateway.Backend and serves the endpoint that hub servers connect to.
+// Package servermode serves hub servers: processes that run the code of hubs, connect to the
+// gateway and take its clients. The Backend here is the gateway.Backend of such hubs, and the
+// handler of the endpoint /server that hub servers connect to.
 //
-// A server connection has one goroutine that reads and one that writes. What a
-// client sends is appended straight to the writer's buffer; what a hub server
-// sends becomes commands of the gateway, or goes to one client.
+// A server connection has two goroutines. One reads: a message of the hub server becomes a command
+// of the gateway, or goes to one client. The other writes: the records of clients are appended
+// directly to its buffer.
 //
 // Locks are taken in this order: session.mu, hubTable.mu, hub.mu, resultTable.mu, clientTable.mu,
 // outgoing.mu. The other locks of this package are held alone.
@@ -20,56 +21,57 @@ import (
 	"github.com/hubgate/hubgate/serviceprotocol"
 )
 
-// Rules are what a hub lets hub servers do.
+// Rules say which hub servers may connect to a hub, and which of them get clients.
 type Rules struct {
-	// Closed hubs take no connections of hub servers, except Weak ones.
+	// Closed refuses hub servers. Only Weak connections, which send and have no clients, may connect.
 	Closed bool
-	// LastResort lets a Weak connection have clients if the hub has no other.
+	// LastResort gives clients to a Weak connection while the hub has no other that takes them.
 	LastResort bool
 }
 
-// Options are what a Backend is made of. The functions are asked anew each
-// time, concurrently, and must be cheap.
+// Options configure a Backend. Its functions are called often and concurrently: they must be cheap,
+// and their answers may change at any time.
 type Options struct {
 	// Verifier is required.
 	Verifier *auth.Verifier
-	// Node is this node's tag, the instance id that hub servers know it by.
+	// Node is the tag of this node. Hub servers know it as the instance id.
 	Node string
-	// Rules returns a hub's rules by its key; nil means LastResort for all. Call RulesChanged when
-	// an answer changes.
+	// Rules returns the rules of the hub with that key. Call RulesChanged when an answer changes. Nil
+	// means Rules{LastResort: true} for every hub.
 	Rules func(hub string) Rules
-	// Limits returns the bounds and periods; nil means DefaultLimits.
+	// Limits returns the limits that are in force; nil means DefaultLimits.
 	Limits func() Limits
-	// Logger receives one line for each server connection that is opened,
-	// refused or closed, and one for each kind of bad input on it; nil discards.
+	// Logger receives a line for each server connection that is opened, refused or closed, and for the
+	// first bad input of each kind on a connection. Nil means no log.
 	Logger *slog.Logger
 	// Observer is told of the connections of hub servers; nil tells nobody.
 	Observer Observer
 }
 
-// Limits are the bounds and periods of server connections.
+// Limits are the limits of server connections: sizes in bytes, and durations.
 type Limits struct {
-	// MessageBytes bounds one message of a hub server, payloads for all
-	// protocols included.
+	// MessageBytes is the size of the largest message of a hub server, with its payloads for all
+	// protocols. A larger one ends the connection.
 	MessageBytes int
-	// QueueBytes is how much may wait for a hub server before its clients are
-	// not read from any more (D14). Four times as much ends the connection.
+	// QueueBytes is how much may wait for a server connection. Above it, the connection's clients are
+	// not read until there is room (D14). Four times as much ends the connection.
 	QueueBytes int
-	// MaxConnections bounds the server connections of this node; 0 means no bound.
+	// MaxConnections is the largest number of server connections of this node; 0 means no limit.
 	MaxConnections int
-	// HeldBytes bounds what is held back of one client while it moves.
+	// HeldBytes is how much of one client's data is kept while the client has no hub server or moves
+	// to another. Above it, the client is not read.
 	HeldBytes int
-	// Migration is how long a client that moves to another hub server waits for
-	// its invocations to end (section 4.7).
+	// Migration is how long a client that moves to another hub server waits for its open invocations.
+	// Those that are still open then are answered with an error.
 	Migration time.Duration
-	// ClientResult is how long a hub server waits for a client's result.
+	// ClientResult is how long a client may take to answer an invocation of a hub server.
 	ClientResult time.Duration
-	// Grace is how long clients are held when their server connection is lost,
-	// for another hub server to take them; 0 closes them.
+	// Grace is how long clients wait for another hub server when their server connection is lost. 0
+	// closes them at once.
 	Grace time.Duration
 }
 
-// DefaultLimits are the defaults.
+// DefaultLimits returns the limits of a Backend without Options.Limits.
 func DefaultLimits() Limits {
 	return Limits{
 		MessageBytes: 32 << 20, QueueBytes: 4 << 20, HeldBytes: 256 << 10,
@@ -77,8 +79,8 @@ func DefaultLimits() Limits {
 	}
 }
 
-// Backend is the hub servers of all hubs. All methods may be called
-// concurrently, but Use comes before everything else.
+// Backend holds the hub servers of all hubs of this node. Its methods may be called concurrently,
+// but Use has to be called first.
 type Backend struct {
 	opts    Options
 	gw      *gateway.Gateway
@@ -86,19 +88,20 @@ type Backend struct {
 	results resultTable
 	counts  *counters
 
-	// servers chooses hub servers; it is hubs, as long as all of them are on this node.
+	// servers finds hub servers for clients. It is hubs while all hub servers are on this node.
 	servers directory
 	start   time.Time
-	// held is the bytes of records that are held back for the next hub server of their client.
+	// held counts the bytes of all clients that wait in sessions for a hub server.
 	held atomic.Int64
-	// roomy holds one signal: hub servers have room for clients that wait.
+	// roomy holds one signal for the sweeper: a hub server has room again for clients that wait.
 	roomy chan struct{}
-	// stop ends the sweeper, and whoever waits.
+	// stop is closed by Close. It ends the sweeper and the pauses of readers.
 	stop  chan struct{}
 	conns connTable
 }
 
-// New returns a Backend. It panics without a Verifier. Use makes it work, Close ends it.
+// New returns a Backend. It panics if Options have no Verifier. The Backend works from Use until
+// Close.
 func New(opts Options) *Backend {
 	if opts.Verifier == nil {
 		panic("servermode: Options need a Verifier")
@@ -122,11 +125,11 @@ func New(opts Options) *Backend {
 	return b
 }
 
-// now is the time since the Backend was made. All deadlines are in it: unlike the clock on the
-// wall it makes no steps.
+// now is the time since the Backend was made. All deadlines are given in it, because it never
+// jumps: the wall clock does.
 func (b *Backend) now() time.Duration { return time.Since(b.start) }
 
-// callRoomy makes the sweeper look at clients that wait for a hub server with room.
+// callRoomy makes the sweeper give waiting clients to hub servers that have room.
 func (b *Backend) callRoomy() {
 	select {
 	case b.roomy <- struct{}{}:
@@ -134,16 +137,15 @@ func (b *Backend) callRoomy() {
 	}
 }
 
-// Use gives the Backend the gateway that was made with it. It is called once,
-// before the first client and the first hub server come.
+// Use tells the Backend its gateway. Call it once, before the first client and the first hub server.
 func (b *Backend) Use(g *gateway.Gateway) {
 	b.gw = g
 	b.conns.wg.Go(b.sweep)
 }
 
-// Close refuses further hub servers, closes the connections of the others and
-// waits for their goroutines, or until ctx ends. Call it after gateway.Drain:
-// the ends of clients still have to be told.
+// Close closes all server connections and refuses further ones. It waits until their goroutines have
+// ended, and returns the error of ctx if that ends first. Call it after Gateway.Drain, so that hub
+// servers still hear which clients have gone.
 func (b *Backend) Close(ctx context.Context) error {
 	if b.conns.close() {
 		close(b.stop)
@@ -164,14 +166,14 @@ func (b *Backend) Close(ctx context.Context) error {
 	}
 }
 
-// Owns reports whether the session is one of this Backend.
+// Owns reports whether this Backend has made the session.
 func (b *Backend) Owns(s gateway.Session) bool {
 	_, ok := s.(*session)
 	return ok
 }
 
-// RulesChanged ends the connections of hub servers whose hub is closed to them now, and with them
-// their clients.
+// RulesChanged closes the server connections that the rules of their hub no longer allow. Their
+// clients are closed too, and may reconnect.
 func (b *Backend) RulesChanged() {
 	for _, h := range b.hubs.all() {
 		if b.opts.Rules(h.key).Closed {
@@ -182,7 +184,7 @@ func (b *Backend) RulesChanged() {
 	}
 }
 
-// ticks is the time as an ever growing number, for answers to servers pings.
+// ticks is the current time for a ServersPing. Each call returns a larger number.
 func (b *Backend) ticks() int64 {
 	for {
 		last, now := b.counts.lastTicks.Load(), serviceprotocol.Ticks(time.Now())

@@ -9,12 +9,12 @@ import (
 
 var errTextFrame = errors.New("a WebSocket message that is not binary")
 
-// byteStream is the content of the WebSocket messages, one after the other:
-// where they begin and end means nothing (H14, H15, H16).
+// byteStream reads the content of a WebSocket's messages as one stream. Where messages begin and end
+// does not matter (H14, H15, H16).
 type byteStream struct {
 	ws      *websocket.Conn
 	message io.Reader
-	// read is told of the bytes that have come.
+	// read is called with the number of bytes that have come.
 	read func(n int)
 }
 

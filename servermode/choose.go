@@ -8,28 +8,29 @@ import (
 	"github.com/hubgate/hubgate/serviceprotocol"
 )
 
-// wish is what a client asks of the server connection it is to get.
+// wish says which server connections fit a client.
 type wish struct {
-	// server is a server id, "" for any. If it is required, no other will do.
+	// server is the server id that the client prefers, "" for none. If it is required, no other
+	// fits.
 	server   string
 	required bool
-	// not is a server id that the client leaves.
+	// not is the server id that the client leaves. It does not fit.
 	not string
-	// level is the least migration level.
+	// level is the lowest migration level that fits.
 	level int32
-	// weak allows Weak connections as the last resort.
+	// weak allows a Weak connection if the hub has no other.
 	weak bool
-	// paced is for clients that many others come with: they wait until the hub server has taken
-	// what was sent to it before.
+	// paced is set for clients that come together with many others. Only a server connection whose
+	// queue is at most half full has room for them.
 	paced bool
 }
 
-// hubServerAgent is how the user agents of hub servers begin, as opposed to those of clients of
-// the management library (section 8.3).
+// hubServerAgent is the beginning of the user agent of hub servers in .NET. The management library,
+// which has no hubs, has another one.
 const hubServerAgent = "Microsoft.Azure.SignalR/"
 
-// quietLimit is the silence after which a server connection gets no new client while the hub has
-// others: the hub server has then missed two pings.
+// quietLimit is the silence after which a server connection gets no new clients, as long as the hub
+// has others. Its hub server has missed two pings by then.
 const quietLimit = 12 * time.Second
 
 // choose returns the server connection with the fewest clients that fits.
@@ -71,8 +72,8 @@ func (w wish) fits(sc *serverConn) bool {
 
 func (sc *serverConn) isWeak() bool { return sc.peer.kind == serviceprotocol.KindWeak }
 
-// least returns the fitting server connection with the fewest clients. Those that have been quiet
-// for too long only count if all that fit are quiet.
+// least returns the fitting server connection with the fewest clients. Quiet connections count only
+// if all that fit are quiet.
 func (h *hub) least(w wish, fits func(*serverConn) bool) (best *serverConn, found choice) {
 	for _, quiet := range []bool{false, true} {
 		for _, sc := range h.servers {

@@ -5,21 +5,22 @@ import (
 	"sync/atomic"
 )
 
-// clientTable finds the clients of one server connection.
+// clientTable holds the clients of one server connection.
 type clientTable struct {
 	n atomic.Int32 // len(live)
 
 	mu   sync.Mutex
 	live map[string]*session
-	// former have moved away; what was on its way from here is still theirs.
+	// former are clients that have moved away. What the hub server had sent to them is still
+	// delivered.
 	former map[string]*session
-	// gone: the connection has ended, and nobody is added any more.
+	// gone: the connection has ended. No more clients are added.
 	gone bool
 }
 
 func (t *clientTable) count() int { return int(t.n.Load()) }
 
-// add reports whether the connection still takes clients.
+// add adds a client. False means that the connection has ended.
 func (t *clientTable) add(id string, s *session) bool {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -45,7 +46,7 @@ func (t *clientTable) get(id string) *session {
 	return t.former[id]
 }
 
-// leave takes a client out; one that moves stays known as a former one.
+// leave removes a client. One that moves stays known as a former client.
 func (t *clientTable) leave(id string, moves bool) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -72,7 +73,7 @@ func (t *clientTable) all() []*session {
 	return list
 }
 
-// close ends the table and returns the clients and former clients that it had.
+// close ends the table. It returns the clients and the former clients.
 func (t *clientTable) close() (live, former []*session) {
 	t.mu.Lock()
 	t.gone = true

@@ -4,16 +4,16 @@ import "github.com/hubgate/hubgate/serviceprotocol"
 
 const (
 	finNone int32 = iota
-	// finStay: no new clients; those it has stay (fin:0, fin:2).
+	// finStay: it gets no new clients, and keeps those that it has (fin:0, fin:2).
 	finStay
-	// finMigrate: its clients move to other hub servers (fin:1).
+	// finMigrate: it gets no new clients, and those that it has move to other hub servers (fin:1).
 	finMigrate
 )
 
 // draining reports whether the connection gets no new clients.
 func (sc *serverConn) draining() bool { return sc.fin.Load() != finNone }
 
-// drain obeys a hub server that leaves, and says so each time (H74).
+// drain carries out what a hub server wants that leaves. Each request is acknowledged (H74).
 func (sc *serverConn) drain(fin serviceprotocol.Fin) {
 	leaving := finStay
 	if fin == serviceprotocol.FinMigrate {

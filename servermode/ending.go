@@ -12,8 +12,8 @@ var serverClosed = gateway.Cause{
 	Reason: gateway.CloseServerConnectionClosed, AllowReconnect: true, Text: "The connection to the hub server was lost.",
 }
 
-// finish ends the client, for whatever cause; only the first end counts. Every end of a session
-// comes through here or through Closed. The hub server is told unless it said so itself.
+// finish ends the client. Every end of a session passes through here or through Closed, and the
+// first one counts. tell is false if the hub server knows already.
 func (s *session) finish(cause gateway.Cause, tell bool) {
 	if !s.leave(tell) {
 		return
@@ -22,7 +22,7 @@ func (s *session) finish(cause gateway.Cause, tell bool) {
 	s.conn.Resume() // a reader that waits for the hub server waits no more
 }
 
-// leave takes the client from everything that knows it. False means that it was done before.
+// leave removes the client from everything that knows it. False means that this was done before.
 func (s *session) leave(tell bool) bool {
 	if s.state == stateClosed {
 		return false
@@ -37,7 +37,7 @@ func (s *session) leave(tell bool) bool {
 	return true
 }
 
-// Closed tells the hub server that its client is gone.
+// Closed implements gateway.Session: it tells the hub server that its client has gone.
 func (s *session) Closed(gateway.Cause) {
 	s.b.results.clientGone(s.id())
 	s.mu.Lock()
@@ -45,7 +45,7 @@ func (s *session) Closed(gateway.Cause) {
 	s.leave(true)
 }
 
-// end closes the client and takes it from its hub server.
+// end closes the client and tells its hub server.
 func (s *session) end(cause gateway.Cause) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -63,10 +63,10 @@ func (s *session) closeByServer(by hubServer) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.server != by {
-		return // it has moved away, or is gone
+		return // the client has moved, or has gone
 	}
-	// What failed in a hub is for its log; the client hears of it in the hub's
-	// own Close record, if at all.
+	// The error in the hub server's message is for logs. The text for the client is in the Close
+	// record that the hub has sent, if it has.
 	cause := gateway.Cause{Reason: gateway.CloseClosedByAppServer, Told: s.incoming.closed}
 	if s.state == stateOpening {
 		cause.Text = "The hub server refused the connection."
@@ -74,8 +74,8 @@ func (s *session) closeByServer(by hubServer) {
 	s.finish(cause, false)
 }
 
-// serverLost says that a server connection of the client has ended. The client
-// is closed (H46), or held for a grace period if there is one.
+// serverLost handles the end of a server connection that the client was on, or had been on before
+// it moved. The client is closed (H46), or waits if there is a grace period.
 func (s *session) serverLost(lost hubServer, why End) {
 	s.locked(func() { s.loseServer(lost, why) })
 }

@@ -22,7 +22,8 @@ var upgrader = websocket.Upgrader{
 	Error:            func(http.ResponseWriter, *http.Request, int, error) {},
 }
 
-// ServeHTTP serves /server and /server/. It returns when the server connection has ended.
+// ServeHTTP serves the requests of hub servers, at /server and /server/. It returns when the server
+// connection has ended.
 func (b *Backend) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	sc, err := b.authenticate(r)
 	if err != nil {
@@ -33,7 +34,7 @@ func (b *Backend) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		b.refuseRequest(w, r, errNoUpgrade)
 		return
 	}
-	// Whether there is room is only said after the upgrade, in words (D6).
+	// A refusal is sent after the upgrade, in the handshake: there the SDK logs its text (D6).
 	refusal, ok := b.conns.add(sc, b.opts.Limits().MaxConnections)
 	if ok {
 		defer b.conns.remove(sc)
@@ -43,7 +44,7 @@ func (b *Backend) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		b.refuseRequest(w, r, errNoUpgrade)
 		return
 	}
-	defer ws.Close() // also if something panics
+	defer ws.Close() // even if something panics
 	sc.attach(ws)
 	if !ok {
 		sc.refuse(refusal, nil)
@@ -57,7 +58,7 @@ var (
 	errNoUpgrade = errors.New("not a WebSocket upgrade")
 )
 
-// authenticate checks who is there. It looks at nothing of the body.
+// authenticate verifies the request's hub and token.
 func (b *Backend) authenticate(r *http.Request) (*serverConn, error) {
 	query := r.URL.Query()
 	name := query.Get("hub")
@@ -80,8 +81,8 @@ func (b *Backend) authenticate(r *http.Request) (*serverConn, error) {
 	return sc, nil
 }
 
-// LogRefused is the text of the line about a refused server connection. Whoever has
-// the logger may sum such lines up by their attribute reason.
+// LogRefused is the message of the log line about a refused server connection. Such lines may be
+// summed up by their attribute "reason".
 const LogRefused = "server connection refused"
 
 // refuseRequest answers a request that does not become a server connection.
@@ -108,7 +109,7 @@ func (b *Backend) refuseRequest(w http.ResponseWriter, r *http.Request, err erro
 	_, _ = w.Write([]byte(text))
 }
 
-// clip shortens what the other side calls itself, for logs.
+// clip shortens a text from the network for the log.
 func clip(s string) string {
 	const most = 128
 	if len(s) <= most {

@@ -9,8 +9,8 @@ import (
 	"github.com/hubgate/hubgate/serviceprotocol"
 )
 
-// handshake reads the hub server's first message: nothing is sent before, and a refusal says why
-// (H23, H29). True means that the connection may be established.
+// handshake reads the handshake request, before which the gateway sends nothing (H23, H29). False
+// means that the hub server was refused and knows why.
 func (sc *serverConn) handshake() (ok bool) {
 	defer sc.surviveHandshake()
 	_ = sc.ws.SetReadDeadline(sc.clock.opened.Add(handshakeTimeout))
@@ -39,28 +39,30 @@ func (sc *serverConn) handshake() (ok bool) {
 	return true
 }
 
-// establish lets the connection take part. The answer is the first that its writer has to send,
-// and leaves when the connection is in the table: a hub server that has the answer gets clients.
+// establish adds the connection to its hub and answers the handshake. The answer is the first
+// message of the connection, but it is sent only when the connection is in the table: a hub server
+// that has the answer gets the next client.
 func (sc *serverConn) establish() {
 	sc.out.prepare(&serviceprotocol.HandshakeResponse{ConnectionID: sc.peer.cid})
 	defer sc.out.flush()
 	sc.b.counts.opened.Add(1)
-	sc.log.Info("server connection opened", "kind", kindName(sc.peer.kind), "migration", sc.peer.level, "agent", clip(sc.peer.agent), "remote", sc.peer.remote)
+	sc.log.Info("server connection opened", "kind", kindName(sc.peer.kind), "migration", sc.peer.level,
+		"agent", clip(sc.peer.agent), "remote", sc.peer.remote)
 	sc.b.opts.Observer.Opened(sc.describe())
 	sc.clock.established.Store(true)
 	sc.b.hubs.add(sc)
-	// The mode may have changed since check, when this connection was not in the table.
+	// The rules may have changed since check. RulesChanged did not see this connection then.
 	if !sc.mayConnect(sc.peer.kind) {
 		sc.end(EndModeSwitched, nil)
 	}
 }
 
-// mayConnect reports whether the hub's mode allows connections of that kind.
+// mayConnect reports whether the hub's rules allow connections of that kind.
 func (sc *serverConn) mayConnect(kind serviceprotocol.ConnectionKind) bool {
 	return kind == serviceprotocol.KindWeak || !sc.b.opts.Rules(sc.peer.hub).Closed
 }
 
-// check says why the request is refused, "" if it is not.
+// check returns why the request is refused, "" if it is not.
 func (sc *serverConn) check(r *serviceprotocol.HandshakeRequest) Refusal {
 	switch {
 	case r.Version != serviceprotocol.Version:
@@ -75,7 +77,7 @@ func (sc *serverConn) check(r *serviceprotocol.HandshakeRequest) Refusal {
 	return ""
 }
 
-// refuse answers with an error and ends the connection, which was never established.
+// refuse answers the handshake with an error and closes the connection.
 func (sc *serverConn) refuse(r Refusal, err error) {
 	sc.b.counts.refuse(r)
 	about := []any{"reason", string(r), "remote", sc.peer.remote}
@@ -86,8 +88,9 @@ func (sc *serverConn) refuse(r Refusal, err error) {
 	response := serviceprotocol.HandshakeResponse{Error: refusalTexts[r]}
 	_ = sc.ws.SetWriteDeadline(time.Now().Add(time.Second))
 	_ = sc.ws.WriteMessage(websocket.BinaryMessage, response.Append(nil)) // it may be gone already
-	_ = sc.ws.WriteControl(websocket.CloseMessage, websocket.FormatCloseMessage(websocket.CloseNormalClosure, ""), time.Now().Add(time.Second))
-	// Closing a socket that has unread bytes would take the answer back.
+	bye := websocket.FormatCloseMessage(websocket.CloseNormalClosure, "")
+	_ = sc.ws.WriteControl(websocket.CloseMessage, bye, time.Now().Add(time.Second))
+	// Read what is still under way: closing a socket with unread bytes may discard the answer.
 	_ = sc.ws.SetReadDeadline(time.Now().Add(time.Second))
 	for err = nil; err == nil; {
 		_, _, err = sc.ws.NextReader()

@@ -7,23 +7,24 @@ import (
 	"github.com/hubgate/hubgate/hubprotocol"
 )
 
-// held are records of a client that wait for its next hub server.
+// held keeps records of a client for its next hub server.
 type held struct {
 	records []heldRecord
 	bytes   int
-	// ids are of held invocations and of the streams that they announce.
+	// ids are those of the held invocations, and of the streams that are their arguments.
 	ids map[string]struct{}
 }
 
 type heldRecord struct {
 	frame []byte
-	call  string // id of an invocation that will be completed
+	call  string // the id of an invocation that wants an answer, else ""
 }
 
-// maxHeld bounds the bytes of all held records of this node. Over it clients are not read from.
+// maxHeld is how many bytes of held records this node keeps. Above it, the clients concerned are not
+// read.
 const maxHeld = 64 << 20
 
-// hold keeps a record for the next hub server. False means that no more fits.
+// hold keeps a record for the next hub server. False means that there is no room.
 func (s *session) hold(h *held, r *gateway.Record) (taken bool) {
 	size := len(r.Frame)
 	if h.bytes > 0 && h.bytes+size > s.b.opts.Limits().HeldBytes {
@@ -45,7 +46,7 @@ func (s *session) hold(h *held, r *gateway.Record) (taken bool) {
 	return true
 }
 
-// note remembers the ids that later records may refer to, as they are written.
+// note remembers the ids that later records may refer to, as they are written in the record.
 func (h *held) note(protocol string, r *gateway.Record) {
 	if h.ids == nil {
 		h.ids = make(map[string]struct{})
@@ -60,7 +61,7 @@ func (h *held) note(protocol string, r *gateway.Record) {
 	}
 }
 
-// refersTo reports whether the record belongs to something that is held.
+// refersTo reports whether the record refers to a held invocation or to one of its streams.
 func (h *held) refersTo(r *gateway.Record) bool {
 	if len(h.ids) == 0 {
 		return false
@@ -69,7 +70,7 @@ func (h *held) refersTo(r *gateway.Record) bool {
 	return ok
 }
 
-// take empties it.
+// take removes and returns all records.
 func (h *held) take(b *Backend) []heldRecord {
 	records := h.records
 	b.held.Add(-int64(h.bytes))
@@ -77,7 +78,7 @@ func (h *held) take(b *Backend) []heldRecord {
 	return records
 }
 
-// release sends what was held back to the client's hub server, and lets the reader go on.
+// release sends held records to the client's hub server and resumes the client's reader.
 func (s *session) release(records []heldRecord) {
 	for _, r := range records {
 		s.server.forward(s, r.frame)

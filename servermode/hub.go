@@ -7,19 +7,21 @@ import (
 	"time"
 )
 
-// hub is one hub's established server connections.
+// hub holds the established server connections of one hub, and its clients that wait for one.
 type hub struct {
 	key string
 
 	mu      sync.Mutex
 	servers []*serverConn
-	// waiting are clients whose server connection was lost, and until when (Backend.now).
+	// waiting are clients whose server connection was lost. The value is the end of their grace
+	// period (Backend.now).
 	waiting map[*session]time.Duration
-	// protocols are those that hub servers have accepted clients with besides the known ones, and
-	// when they were last used (Backend.now).
+	// protocols are the hub protocols, other than the known ones, with which hub servers have
+	// accepted clients. The value is when one was last used (Backend.now).
 	protocols map[string]time.Duration
-	// settled is when waiting clients may be given to server connections: the first one that comes
-	// to a hub waits for others of its process, so that the clients are spread over them.
+	// settled is when waiting clients may be given to server connections (Backend.now). It is a
+	// moment after the first connection: the other connections of the process, which follow, then
+	// take their share.
 	settled time.Duration
 }
 
@@ -31,14 +33,14 @@ type hubTable struct {
 	waiting atomic.Int64
 }
 
-// get returns the hub, nil if it has neither.
+// get returns the hub, or nil if it has neither server connections nor waiting clients.
 func (t *hubTable) get(key string) *hub {
 	t.mu.RLock()
 	defer t.mu.RUnlock()
 	return t.hubs[key]
 }
 
-// update finds or makes the hub and changes it; it is forgotten if it is empty then.
+// update finds or makes the hub and changes it. A hub that is empty afterwards is forgotten.
 func (t *hubTable) update(key string, change func(*hub)) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -86,7 +88,7 @@ func (t *hubTable) remove(sc *serverConn) {
 	})
 }
 
-// byServerID returns a connection of the process with that server id, nil if there is none.
+// byServerID returns a connection of the hub server with that server id, or nil.
 func (t *hubTable) byServerID(key, id string) *serverConn {
 	h := t.get(key)
 	if h == nil {
@@ -105,7 +107,7 @@ func (t *hubTable) byServerID(key, id string) *serverConn {
 // knows implements directory.
 func (t *hubTable) knows(key, id string) bool { return t.byServerID(key, id) != nil }
 
-// serverIDs returns the ids of the hub's servers, each once, sorted.
+// serverIDs returns the server ids of the hub's hub servers, sorted, each once.
 func (t *hubTable) serverIDs(key string) []string {
 	h := t.get(key)
 	if h == nil {
@@ -121,7 +123,7 @@ func (t *hubTable) serverIDs(key string) []string {
 	return slices.Compact(ids)
 }
 
-// strong returns the server connections that may have clients.
+// strong returns the server connections that are not Weak.
 func (h *hub) strong() []*serverConn {
 	h.mu.Lock()
 	defer h.mu.Unlock()

@@ -4,50 +4,51 @@ import (
 	sp "github.com/hubgate/hubgate/serviceprotocol"
 )
 
-// hubServer is what a session needs of the hub server that has its client. A server connection of
-// this node is one. Its methods never block and may be called with the session's lock held.
+// hubServer is what a session needs of the hub server that has its client. Server connections of
+// this node implement it. The methods never block and may be called with the session's lock held.
 type hubServer interface {
-	// name returns the server id of the process.
+	// name returns the server id of the hub server's process.
 	name() string
-	// migrates reports whether the process has asked for its clients to move away (fin:1).
+	// migrates reports whether the hub server leaves and wants its clients to move (fin:1).
 	migrates() bool
-	// add gives it the client. False means that it has ended.
+	// add makes the client one of this hub server. False means that the hub server is gone.
 	add(s *session) bool
-	// open announces the client and forwards its handshake request. The server id from is where
-	// the client comes from, "" for a new client.
+	// open announces the client and sends its handshake request. from is the server id of the hub
+	// server that the client had before, "" for a new client.
 	open(s *session, from string)
-	// data forwards a record of the client. False means that there is no room: the client's
-	// connection is resumed when there is.
+	// data sends a record of the client. False means that there is no room. The client's connection
+	// is resumed as soon as there is.
 	data(s *session, payload []byte) (taken bool)
-	// forward is data for what was held back for this hub server: there is always room.
+	// forward is data for a record that the session has kept. There is always room.
 	forward(s *session, payload []byte)
-	// invoke announces a question to the client, so that the answer is recognised.
+	// invoke tells the hub server that another one invokes the client: the client's answer comes to
+	// this one, which must know it.
 	invoke(m *sp.ClientInvocation)
-	// remove takes the client back. The process is told unless it knows.
+	// remove ends the client at this hub server. tell is false if the hub server knows already.
 	remove(s *session, tell bool)
-	// moveAway takes the client back because it moves to the server id to. What is on its way from
-	// here is still delivered until removeFormer.
+	// moveAway ends the client at this hub server because it moves to the server id to. What this
+	// one has sent to the client is still delivered, until removeFormer.
 	moveAway(s *session, to string)
 	removeFormer(s *session)
 }
 
-// directory finds hub servers. The hubTable is the directory of this node.
+// directory finds hub servers for clients. hubTable is the one of this node.
 type directory interface {
-	// choose returns the hub server that fits a client best.
+	// choose returns the best hub server for a client, if it also returns choseOne.
 	choose(hub string, w wish) (hubServer, choice)
-	// knows reports whether a process with the server id is connected for the hub.
+	// knows reports whether a hub server with that server id is connected to the hub.
 	knows(hub, serverID string) bool
 }
 
-// choice is how a search for a hub server went.
+// choice is the outcome of a search for a hub server.
 type choice uint8
 
 const (
-	// choseNone: no hub server fits.
+	// choseNone: no hub server fits the client.
 	choseNone choice = iota
-	// choseLater: those that fit have to take what waits for them first.
+	// choseLater: some fit, but none of them has room at the moment.
 	choseLater
-	// choseOne: there is one.
+	// choseOne: one was found.
 	choseOne
 )
 

@@ -9,8 +9,7 @@ import (
 	sp "github.com/hubgate/hubgate/serviceprotocol"
 )
 
-// ackID is the id by which a request is acknowledged. The zero value is that of requests
-// which are not.
+// ackID is the id of an acknowledgement. The zero value stands for a message that wants none.
 type ackID struct {
 	id     int32
 	wanted bool
@@ -18,7 +17,7 @@ type ackID struct {
 
 func acked(id int32) ackID { return ackID{id, true} }
 
-// membership carries out joins, leaves and closes; false if m is none.
+// membership carries out joins, leaves and closes. False means that m is none of these.
 func (sc *serverConn) membership(m sp.Message) bool {
 	switch m := m.(type) {
 	case *sp.JoinGroup:
@@ -40,7 +39,8 @@ func (sc *serverConn) membership(m sp.Message) bool {
 	case *sp.CloseConnectionWithAck:
 		sc.closeClients(sc.connections(m.ConnectionID), m.Reason, acked(m.AckID))
 	case *sp.CloseConnections:
-		sc.closeClients(gateway.Target{Kind: gateway.TargetAll, Except: slices.Clone(m.Excluded)}, m.Reason, acked(m.AckID))
+		t := gateway.Target{Kind: gateway.TargetAll, Except: slices.Clone(m.Excluded)}
+		sc.closeClients(t, m.Reason, acked(m.AckID))
 	case *sp.CloseUserConnections:
 		t := users(m.User)
 		t.Except = slices.Clone(m.Excluded)
@@ -55,7 +55,7 @@ func (sc *serverConn) membership(m sp.Message) bool {
 	return true
 }
 
-// question answers what a hub server asks; false if m is none.
+// question answers questions of the hub server. False means that m is none.
 func (sc *serverConn) question(m sp.Message) bool {
 	count := func(t gateway.Target, ack int32) {
 		sc.start(&gateway.Command{Verb: gateway.VerbCount, Target: t}, acked(ack))
@@ -79,12 +79,12 @@ func (sc *serverConn) question(m sp.Message) bool {
 	return true
 }
 
-// maxMembers is the longest page of a list of members, as in the REST API of
-// Azure SignalR Service.
+// maxMembers is the length of the longest page of members, as in the REST API of Azure SignalR
+// Service.
 const maxMembers = 200
 
-// listMembers acknowledges with one page of a group's connections, ordered by
-// id; the token for the next page is the last id of this one.
+// listMembers answers with one page of a group's connections, ordered by id. The token for the next
+// page is the last id of this one.
 func (sc *serverConn) listMembers(m *sp.GroupMemberQuery) {
 	size := int(m.Max)
 	if size <= 0 || size > maxMembers {
@@ -109,8 +109,8 @@ func (sc *serverConn) listMembers(m *sp.GroupMemberQuery) {
 	sc.out.put(&sp.Ack{AckID: m.AckID, Status: sp.AckOK, Payload: page.Append(nil)})
 }
 
-// start carries out a command and acknowledges it when it has been applied:
-// what comes later, on whichever connection, finds it done (H61).
+// start carries out a command. It is acknowledged when it has been applied: messages that come
+// later, on any server connection, see its effect (H61).
 func (sc *serverConn) start(cmd *gateway.Command, ack ackID) {
 	cmd.Hub = sc.peer.hub
 	sc.b.gw.Start(context.Background(), cmd, func(r gateway.Result, err error) { sc.ack(ack, r.Matched > 0, err) })
@@ -149,7 +149,8 @@ func (sc *serverConn) leave(connection, group string, all bool, ack ackID) {
 // storeTimeout bounds how long the reader waits for the store of user groups.
 const storeTimeout = 5 * time.Second
 
-// await does what needs the store, in its place among the connection's messages.
+// await carries out a request that needs the store. The reader waits for it, so that the order of
+// messages is kept.
 func (sc *serverConn) await(ack ackID, do func(context.Context) (bool, error)) {
 	ctx, cancel := context.WithTimeout(context.Background(), storeTimeout)
 	defer cancel()
@@ -184,8 +185,9 @@ func (sc *serverConn) userLeave(user, group string, all bool, ack ackID) {
 	})
 }
 
-// closeClients closes clients of anybody's and tells them why (H66). Their ids
-// are dead before they can see it.
+// closeClients closes clients, whichever hub server has them, and tells them the reason (H66). When
+// a client learns of it, its id is dead already.
 func (sc *serverConn) closeClients(t gateway.Target, reason string, ack ackID) {
-	sc.start(&gateway.Command{Verb: gateway.VerbClose, Target: t, Cause: gateway.Cause{Reason: gateway.CloseClosedByAppServer, Text: reason}}, ack)
+	cause := gateway.Cause{Reason: gateway.CloseClosedByAppServer, Text: reason}
+	sc.start(&gateway.Command{Verb: gateway.VerbClose, Target: t, Cause: cause}, ack)
 }

@@ -6,8 +6,8 @@ import (
 	sp "github.com/hubgate/hubgate/serviceprotocol"
 )
 
-// handle carries out one message of an established connection. The message
-// may only be used until it returns.
+// handle carries out one message of an established connection. The message is valid until handle
+// returns.
 func (sc *serverConn) handle(m sp.Message) {
 	switch m := m.(type) {
 	case *sp.ConnectionData:
@@ -17,9 +17,10 @@ func (sc *serverConn) handle(m sp.Message) {
 	case *sp.CloseConnection:
 		sc.closeConnection(m)
 	case *sp.AccessKeyRequest:
-		sc.out.put(&sp.AccessKeyResponse{ErrorType: "NotSupported", Error: "The gateway has no identity provider: use the access key of its connection string."})
+		sc.out.put(&sp.AccessKeyResponse{ErrorType: "NotSupported",
+			Error: "The gateway has no identity provider: use the access key of its connection string."})
 	case *sp.ConnectionFlowControl:
-		// Only the answer to a pause comes this way, and the gateway never pauses anybody.
+		// Hub servers send it in answer to a pause only, and the gateway sends no pauses.
 	case *sp.ClientInvocation:
 		sc.b.results.invoke(sc, m)
 	case *sp.ClientCompletion:
@@ -53,8 +54,8 @@ func (sc *serverConn) connectionData(m *sp.ConnectionData) {
 	sc.waitFor(s.conn)
 }
 
-// hasLeft reports whether the id is of a client that has ended or is about to. What a hub server
-// still sends to it is nothing unusual (H45).
+// hasLeft reports whether the id belongs to a client that has ended or is about to end. Hub servers
+// ordinarily still send to such a client for a moment (H45).
 func (b *Backend) hasLeft(id string) bool {
 	c, ended := b.gw.Lookup(id)
 	if c == nil || ended {
@@ -64,7 +65,8 @@ func (b *Backend) hasLeft(id string) bool {
 	return ok && s.isClosed()
 }
 
-// closeConnection ends a client: the hub server's own, or by management one of anybody.
+// closeConnection ends a client: one of this connection, or for the management library one of any
+// hub server.
 func (sc *serverConn) closeConnection(m *sp.CloseConnection) {
 	if s := sc.clients.get(m.ConnectionID); s != nil {
 		s.closeByServer(sc)

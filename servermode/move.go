@@ -7,24 +7,26 @@ import (
 	"github.com/hubgate/hubgate/hubprotocol"
 )
 
-// move is a client's way from one hub server to another (section 4.7). First it
-// waits until the invocations that the old hub server has are completed, while
-// new ones are held back; then it has moved, and only what the former hub
-// server still had on its way is left of it.
+// move is a client's move from one hub server to another. It has two phases. In the first one the
+// client waits for the answers of the old hub server to its open invocations, and new invocations
+// are held. In the second one the client has moved, and what the former hub server had sent before
+// still arrives.
 type move struct {
-	deadline time.Duration // Backend.now
+	// deadline ends the first phase (Backend.now).
+	deadline time.Duration
 	held     held
-	// former is set when the client has moved. partial is the beginning of a record from there.
-	former  hubServer
+	// former is the old hub server in the second phase, nil in the first.
+	former hubServer
+	// partial is the beginning of a record from the former hub server.
 	partial []byte
 }
 
-// waits reports whether the client has not moved yet.
+// waits reports whether the move is in its first phase.
 func (m *move) waits() bool { return m.former == nil }
 
-// concerns reports whether a record must not go to the old hub server any
-// more: new invocations, and what refers to one of those. All else has to,
-// because invocations that are under way may wait for it.
+// concerns reports whether a record of the client is held for the next hub server: new invocations,
+// and records that refer to one of those. All other records go to the old hub server, whose open
+// invocations may wait for them.
 func (m *move) concerns(r *gateway.Record) bool {
 	if !m.waits() {
 		return false
@@ -38,8 +40,8 @@ func (m *move) concerns(r *gateway.Record) bool {
 	return false
 }
 
-// sweepMove begins a move that its hub server has asked for, if it was not possible before, and
-// ends one that waits too long. True means that other hub servers have no room at the moment.
+// sweepMove begins a move that was not possible before, and ends a first phase that takes too long.
+// True means that other hub servers have no room at the moment.
 func (s *session) sweepMove(now time.Duration) (later bool) {
 	s.locked(func() {
 		switch {
@@ -53,8 +55,8 @@ func (s *session) sweepMove(now time.Duration) (later bool) {
 	return later
 }
 
-// beginMove starts the client's way to another hub server, if there is one; see sweepMove. A
-// client with nothing under way moves at once.
+// beginMove begins the client's move, if there is another hub server. A client without open
+// invocations moves at once. The result is that of sweepMove.
 func (s *session) beginMove() (later bool) {
 	if isRequired(s.conn.Identity()) {
 		return false
@@ -70,8 +72,8 @@ func (s *session) beginMove() (later bool) {
 	return false
 }
 
-// finishMove ends the wait: the client moves, or stays if there is no other hub server any more.
-// True means that those that are there have no room at the moment, and that the wait goes on.
+// finishMove ends the first phase: the client moves, or stays if there is no other hub server. True
+// means that the others have no room at the moment, and that the phase goes on.
 func (s *session) finishMove() (later bool) {
 	w := s.elsewhere()
 	w.paced = true
@@ -88,11 +90,11 @@ func (s *session) finishMove() (later bool) {
 	return false
 }
 
-// elsewhere is what the client asks of its next server connection.
+// elsewhere is the wish of a client that leaves its hub server.
 func (s *session) elsewhere() wish { return wish{not: s.server.name(), level: 1} }
 
-// changeServer gives the client to another hub server, and what is held back for it. What is still
-// open at the old one is answered with an error.
+// changeServer gives the client, and what is held of it, to another hub server. Invocations that are
+// still open at the old one are answered with an error.
 func (s *session) changeServer(w wish) choice {
 	old, from := s.server, s.server.name()
 	if found := s.assign(w); found != choseOne {
@@ -115,7 +117,8 @@ func (s *session) changeServer(w wish) choice {
 	return choseOne
 }
 
-// dropMove forgets a move, what was held back for it, and the former hub server.
+// dropMove ends the move. What is held is dropped, and the former hub server no longer reaches the
+// client.
 func (s *session) dropMove() {
 	m := s.move
 	if m == nil {
@@ -136,7 +139,7 @@ func (s *session) abandonCalls(why Loss, text string) {
 	}
 }
 
-// moveClients lets the clients of hub servers that leave move on as far as others have room.
+// moveClients moves clients of hub servers that leave, as far as others have room.
 func (b *Backend) moveClients() {
 	for _, sc := range b.conns.all() {
 		if sc.migrates() {
@@ -149,7 +152,7 @@ func (sc *serverConn) moveClients() {
 	now := sc.b.now()
 	for _, s := range sc.clients.all() {
 		if s.sweepMove(now) {
-			return // the writers report when there is room
+			return // roomy is called when there is room
 		}
 	}
 }

@@ -11,7 +11,7 @@ import (
 	sp "github.com/hubgate/hubgate/serviceprotocol"
 )
 
-// multicast carries out the sends; false if m is none.
+// multicast carries out messages to clients. False means that m is none.
 func (sc *serverConn) multicast(m sp.Message) bool {
 	switch m := m.(type) {
 	case *sp.BroadcastData:
@@ -51,7 +51,7 @@ func groups(names ...string) gateway.Target {
 	return gateway.Target{Kind: gateway.TargetGroups, IDs: names}
 }
 
-// distinct returns each name once: a receiver that is named twice gets one message.
+// distinct returns a copy with each name once: a receiver that is named twice gets one message.
 func distinct(names []string) []string {
 	own := slices.Clone(names)
 	if len(own) > 1 {
@@ -61,7 +61,7 @@ func distinct(names []string) []string {
 	return own
 }
 
-// send queues a multicast for its receivers, on behalf of the whole hub.
+// send sends a multicast to its receivers.
 func (sc *serverConn) send(t gateway.Target, payloads sp.Payloads, filter string) {
 	if filter != "" {
 		sc.lose(LossFilter)
@@ -75,7 +75,7 @@ func (sc *serverConn) send(t gateway.Target, payloads sp.Payloads, filter string
 	sc.publish(&gateway.Command{Hub: sc.peer.hub, Verb: gateway.VerbSend, Target: t, Frames: frames, By: gateway.SenderServer})
 }
 
-// framesOf copies payloads out of the read buffer, nil if there are none.
+// framesOf returns a copy of the payloads, nil if there are none.
 func framesOf(payloads sp.Payloads) *hubprotocol.Frames {
 	size := 0
 	for _, p := range payloads {
@@ -96,15 +96,14 @@ func framesOf(payloads sp.Payloads) *hubprotocol.Frames {
 }
 
 const (
-	// publishPatience is how long a hub server is not read from while too many
-	// bytes wait for the hub's clients (D12); by then the gateway closes the
-	// clients that hold the most.
+	// publishPatience is how long a hub server is not read while too many bytes wait for clients
+	// (D12, D17). Then the gateway sends all the same, and closes the clients that hold the most.
 	publishPatience = 2 * time.Second
 	publishRetry    = 10 * time.Millisecond
 )
 
-// publish hands a send to the gateway. While the hub is over its bound the
-// connection is not read from, which does not count as its silence.
+// publish hands a multicast to the gateway. While the hub exceeds its bound, publish waits and the
+// connection is not read. That does not count as the hub server's silence.
 func (sc *serverConn) publish(cmd *gateway.Command) {
 	ctx := context.Background()
 	_, err := sc.b.gw.Do(ctx, cmd)
@@ -133,8 +132,8 @@ func (sc *serverConn) publish(cmd *gateway.Command) {
 	}
 }
 
-// pause says that the reader waits for the gateway, until the returned function is called. It does
-// not count as the silence of the hub server.
+// pause notes that the reader waits, until resume is called. The time does not count as the hub
+// server's silence.
 func (sc *serverConn) pause() (resume func()) {
 	sc.clock.paused.Store(true)
 	return func() {
@@ -143,8 +142,9 @@ func (sc *serverConn) pause() (resume func()) {
 	}
 }
 
-// waitFor waits for a client that more waits for than its soft bound allows: not being read from is
-// all that slows a hub server down (D17). All who share the connection wait with it.
+// waitFor waits while a client's queue exceeds its soft bound, for publishPatience at most. A hub
+// server that is not read slows down, and nothing else makes it (D17). Other clients of the
+// connection wait too.
 func (sc *serverConn) waitFor(c *gateway.Conn) {
 	if !c.Over() {
 		return

@@ -8,7 +8,7 @@ import (
 	"github.com/hubgate/hubgate/serviceprotocol"
 )
 
-// Claims that say which hub server a client belongs to (section 4.6).
+// Claims of a client's token that concern its hub server.
 const (
 	claimServer = "asrs.s.sn"
 	claimSticky = "asrs.s.ssticky"
@@ -38,8 +38,8 @@ func claimValue(id *gateway.Identity, name string) string {
 	return ""
 }
 
-// openMessage tells a hub server of a client. from is the server id it comes
-// from, "" for a new client.
+// openMessage returns the message that announces a client. from is the server id of the hub server
+// that the client had before, "" for a new client.
 func openMessage(c *gateway.Conn, node, from string) *serviceprotocol.OpenConnection {
 	id := c.Identity()
 	m := &serviceprotocol.OpenConnection{
@@ -51,7 +51,7 @@ func openMessage(c *gateway.Conn, node, from string) *serviceprotocol.OpenConnec
 	return m
 }
 
-// claimsOf are the token's claims under both of their names (H38).
+// claimsOf returns the claims of the client's token, under both of their names (H38).
 func claimsOf(id *gateway.Identity) []serviceprotocol.Claim {
 	source := id.TokenClaims
 	claims := make([]serviceprotocol.Claim, 0, 2*len(source)+1)
@@ -67,7 +67,8 @@ func claimsOf(id *gateway.Identity) []serviceprotocol.Claim {
 	return claims
 }
 
-// headersOf are the headers of section 4.3. There is always one.
+// headersOf returns the headers of the client's request and those that the gateway adds. There is
+// always one.
 func headersOf(id *gateway.Identity, node, from string) []serviceprotocol.Header {
 	headers := make([]serviceprotocol.Header, 0, len(id.Headers)+4)
 	add := func(name, value string) {

@@ -7,14 +7,14 @@ import (
 	"github.com/hubgate/hubgate/hubprotocol"
 )
 
-// openCalls are ids of invocations that wait for their completion. Few do at
-// one time, so a list is enough; a client that has very many gets a set.
+// openCalls are the ids of a client's open invocations. They are a list, because few are open at a
+// time; a client with very many gets a set.
 type openCalls struct {
 	few  []string
 	many map[string]struct{}
 }
 
-// manyCalls is from how many ids on a set is faster than comparing.
+// manyCalls is the number of ids from which on a set is faster than a list.
 const manyCalls = 64
 
 func (c *openCalls) add(id string) {
@@ -34,7 +34,7 @@ func (c *openCalls) add(id string) {
 
 func (c *openCalls) empty() bool { return len(c.few) == 0 && len(c.many) == 0 }
 
-// removeRaw removes an id as it stands in a record; false if it is not there.
+// removeRaw removes an id, given as it is written in a record. False means that it is not there.
 func (c *openCalls) removeRaw(protocol string, raw, body []byte) bool {
 	if c.empty() {
 		return false
@@ -62,7 +62,7 @@ func (c *openCalls) removeRaw(protocol string, raw, body []byte) bool {
 	return false
 }
 
-// take empties the list and returns what was in it.
+// take removes and returns all ids.
 func (c *openCalls) take() []string {
 	ids := slices.Clone(c.few)
 	for id := range c.many {
@@ -72,7 +72,7 @@ func (c *openCalls) take() []string {
 	return ids
 }
 
-// plainID is an invocation id as text, however it is written in its record.
+// plainID returns an invocation id without the escapes that it may have in its record.
 func plainID(protocol string, raw, body []byte) string {
 	if escaped(protocol, raw) {
 		if m, err := hubprotocol.Parse(protocol, body); err == nil {

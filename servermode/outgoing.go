@@ -7,37 +7,37 @@ import (
 	"github.com/hubgate/hubgate/serviceprotocol"
 )
 
-// outgoing is what waits for one hub server: bytes of the service protocol,
-// which its writer takes all at once.
+// outgoing is the queue of one server connection: encoded messages, which the writer takes all at
+// once.
 type outgoing struct {
-	// bound is Limits.QueueBytes, immutable.
+	// bound is Limits.QueueBytes. It does not change.
 	bound int
-	// wake holds one signal: there is something to take.
+	// wake holds one signal for the writer: there is something to take.
 	wake chan struct{}
 
 	mu  sync.Mutex
 	buf []byte
-	// announced is how much of buf the gateway itself has chosen the moment of: clients that are
-	// handed to the hub server. It is no sign that the hub server is slow.
+	// announced counts the bytes of buf that hand clients to the hub server. The gateway has chosen
+	// their moment, so they do not mean that the hub server is slow.
 	announced int
-	// writing is what the writer has taken and not written yet.
+	// writing counts the bytes that the writer has taken and not written yet.
 	writing int
-	// stopped are clients that are not read from until there is room.
+	// stopped are the clients that are not read until there is room.
 	stopped []*gateway.Conn
-	// wanted: a client waits until there is room for it, and roomy is called then.
+	// wanted: a client was refused for want of room. roomy is called when there is room.
 	wanted bool
 	roomy  func()
-	// over: the queue has passed the bound that ends the connection.
+	// over: the queue has exceeded the bound that ends the connection.
 	over bool
-	// closed: nobody takes anything any more.
+	// closed: the connection has ended, and nothing is taken from the queue.
 	closed bool
 }
 
 const (
-	// overflow is how many times the bound ends a connection: acks and other
-	// answers are not held back by it.
+	// overflow times the bound, the connection is ended. Data of clients stops at the bound, but acks
+	// and other answers do not.
 	overflow = 4
-	// crowded is how many times the bound may be announced before no client is added at all.
+	// crowded times the bound, the connection gets no client at all.
 	crowded = 16
 )
 
@@ -45,7 +45,7 @@ func (o *outgoing) init(bound int, roomy func()) {
 	o.bound, o.roomy, o.wake = bound, roomy, make(chan struct{}, 1)
 }
 
-// put appends a message of the gateway itself.
+// put appends a message that no client has sent, such as a ping or an ack.
 func (o *outgoing) put(m serviceprotocol.Message) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
@@ -56,7 +56,8 @@ func (o *outgoing) put(m serviceprotocol.Message) {
 	o.signal()
 }
 
-// prepare appends the first message; flush, or what is appended after it, sends it.
+// prepare appends the first message of the connection. It is sent by flush, or together with the
+// next message.
 func (o *outgoing) prepare(m serviceprotocol.Message) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
@@ -70,7 +71,7 @@ func (o *outgoing) flush() {
 	o.signal()
 }
 
-// announce appends messages that belong to a client whose turn the gateway has chosen.
+// announce appends messages that hand a client to the hub server.
 func (o *outgoing) announce(messages ...serviceprotocol.Message) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
@@ -85,8 +86,8 @@ func (o *outgoing) announce(messages ...serviceprotocol.Message) {
 	o.signal()
 }
 
-// takesClient reports whether a client may be announced. Paced ones keep half of the bound free
-// for what all others have to say; somebody asks again when roomy was called.
+// takesClient reports whether there is room for another client. A paced client leaves half of the
+// bound to the data of all others; if it is refused, roomy is called when it may be tried again.
 func (o *outgoing) takesClient(paced bool) bool {
 	o.mu.Lock()
 	defer o.mu.Unlock()
@@ -101,13 +102,13 @@ func (o *outgoing) takesClient(paced bool) bool {
 	return false
 }
 
-// data appends what a client sent. False means that there is no room; the
-// client is resumed when there is.
+// data appends a record of a client. False means that there is no room. The client is resumed when
+// there is.
 func (o *outgoing) data(c *gateway.Conn, id string, payload []byte) (taken bool) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	if o.closed {
-		return true // the end of the connection decides what becomes of the client
+		return true // serverLost decides about the client
 	}
 	if held := len(o.buf) + o.writing; held > 0 && held+len(payload) > o.bound {
 		o.stopped = append(o.stopped, c)
@@ -127,7 +128,8 @@ func (o *outgoing) signal() {
 	}
 }
 
-// take exchanges what waits for an empty buffer. False ends the writer.
+// take returns all bytes that wait and puts an empty buffer in their place. ok is false when the
+// writer has to end.
 func (o *outgoing) take(empty []byte) (buf []byte, over, ok bool) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
@@ -136,8 +138,8 @@ func (o *outgoing) take(empty []byte) (buf []byte, over, ok bool) {
 	return buf, o.over, !o.closed
 }
 
-// wrote says how much of what was taken has been written, and lets clients go
-// on if there is room again.
+// wrote tells that n of the taken bytes have been written. If there is room again, stopped clients
+// are resumed.
 func (o *outgoing) wrote(n int) {
 	o.mu.Lock()
 	o.writing -= n
@@ -159,7 +161,7 @@ func (o *outgoing) wrote(n int) {
 	}
 }
 
-// close gives up what waits; clients that were stopped try again and find the end.
+// close drops what waits and ends the writer. Stopped clients are resumed.
 func (o *outgoing) close() {
 	o.mu.Lock()
 	o.closed, o.buf = true, nil

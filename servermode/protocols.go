@@ -8,22 +8,22 @@ import (
 )
 
 const (
-	// maxProtocols is how many hub protocols besides the known ones a hub may have.
+	// maxProtocols is how many hub protocols a hub may have besides the known ones.
 	maxProtocols     = 64
 	maxProtocolBytes = 64
-	// protocolAge is how long one keeps its place after it was last used, if another needs it.
+	// protocolAge is how long a protocol that is not used keeps its place when a new one needs it.
 	protocolAge = time.Hour
 )
 
-// Supports says whether clients may speak the hub protocol. Which ones a hub speaks its hub servers
-// decide, so any short name will do.
+// Supports implements gateway.Backend. Hub servers decide which protocols a hub speaks, so every
+// name of at most 64 printable ASCII characters without spaces is supported.
 func (b *Backend) Supports(protocol string) bool {
 	return protocol != "" && len(protocol) <= maxProtocolBytes &&
 		!strings.ContainsFunc(protocol, func(r rune) bool { return r <= ' ' || r > '~' })
 }
 
-// admitsProtocol reports whether the hub has room for clients that speak the protocol. Only names
-// that a hub server has accepted a client with take up room.
+// admitsProtocol reports whether clients of the hub may speak the protocol. A protocol counts towards
+// maxProtocols only when a hub server has accepted a client with it.
 func (t *hubTable) admitsProtocol(key, name string, now time.Duration) bool {
 	h := t.get(key)
 	if h == nil || !isOpaque(name) {
@@ -38,7 +38,7 @@ func (t *hubTable) admitsProtocol(key, name string, now time.Duration) bool {
 	return now-h.protocols[oldest] > protocolAge
 }
 
-// useProtocol notes that a hub server has accepted a client with the protocol.
+// useProtocol counts a protocol: a hub server has accepted a client with it.
 func (t *hubTable) useProtocol(key, name string, now time.Duration) {
 	h := t.get(key)
 	if h == nil {
@@ -55,7 +55,7 @@ func (t *hubTable) useProtocol(key, name string, now time.Duration) {
 	h.protocols[name] = now
 }
 
-// oldestProtocol is the one that was used the longest ago.
+// oldestProtocol returns the protocol whose last use is the longest ago.
 func (h *hub) oldestProtocol() (oldest string) {
 	first := true
 	for name, used := range h.protocols {
@@ -66,7 +66,7 @@ func (h *hub) oldestProtocol() (oldest string) {
 	return oldest
 }
 
-// errProtocol refuses a client whose protocol the hub has no room for, as one that is not supported.
+// errProtocol is the error for a protocol that the hub has no room for: that it is not supported.
 func errProtocol(r hubprotocol.HandshakeRequest) error {
 	return r.Check(func(string) bool { return false })
 }

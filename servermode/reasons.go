@@ -7,8 +7,8 @@ import (
 	"github.com/hubgate/hubgate/internal/counts"
 )
 
-// Refusal is why a hub server was not let in. The list is closed: it is log
-// field, metric label and, by its text, what the hub server is told.
+// Refusal is why a hub server was refused. The list is closed: it appears in the log and as a metric
+// label, and the hub server gets a text for it.
 type Refusal string
 
 const (
@@ -26,9 +26,10 @@ const (
 )
 
 var refusalTexts = map[Refusal]string{
-	RefusedRequest:   "This endpoint is for WebSocket connections of hub servers.",
-	RefusedToken:     "The token is not valid.",
-	RefusedMode:      "The hub is in Serverless mode: hub servers cannot connect. Switch it to Default or Classic mode, or connect without hubs.",
+	RefusedRequest: "This endpoint is for WebSocket connections of hub servers.",
+	RefusedToken:   "The token is not valid.",
+	RefusedMode: "The hub is in Serverless mode: hub servers cannot connect. " +
+		"Switch it to Default or Classic mode, or connect without hubs.",
 	RefusedVersion:   "The version of the service protocol is not supported.",
 	RefusedKind:      "The kind of the server connection is not known.",
 	RefusedTarget:    "The gateway node that the connection asks for is not here.",
@@ -39,7 +40,7 @@ var refusalTexts = map[Refusal]string{
 	RefusedPanic:     "The gateway failed; its log says more.",
 }
 
-// Refusals lists every Refusal, for metrics that start at zero.
+// Refusals returns every Refusal, so that metrics start at zero.
 func Refusals() []Refusal { return slices.Clone(refusalList) }
 
 var refusalList = []Refusal{
@@ -47,7 +48,8 @@ var refusalList = []Refusal{
 	RefusedHandshake, RefusedTimeout, RefusedTooMany, RefusedShutdown, RefusedPanic,
 }
 
-// End is why an established server connection ended. The list is closed.
+// End is why an established server connection ended. The list is closed: it appears in the log and
+// as a metric label.
 type End string
 
 const (
@@ -63,7 +65,7 @@ const (
 	EndShutdown       End = "Shutdown"       // the gateway ends
 )
 
-// Ends lists every End, for metrics that start at zero.
+// Ends returns every End, so that metrics start at zero.
 func Ends() []End { return slices.Clone(endList) }
 
 var endList = []End{
@@ -71,40 +73,40 @@ var endList = []End{
 	EndSlow, EndModeSwitched, EndPanic, EndShutdown,
 }
 
-// Loss is why something was not carried out. The list is closed.
+// Loss is why a message or a record was not carried out. The list is closed: it appears in the log
+// and as a metric label.
 type Loss string
 
 const (
-	// LossMalformedMessage: a message with wrong contents; the connection goes on.
+	// LossMalformedMessage: a message whose content cannot be read. The connection goes on.
 	LossMalformedMessage Loss = "MalformedMessage"
-	// LossUnknownType: a message of a type that is not known (H19).
+	// LossUnknownType: a message of an unknown type (H19).
 	LossUnknownType Loss = "UnknownType"
-	// LossUnknownConnection: data for a client that was never the hub server's. Data for one
-	// that has just left is not counted (H45).
+	// LossUnknownConnection: data for a client that the hub server never had. Data for one that has
+	// just left is not counted (H45).
 	LossUnknownConnection Loss = "UnknownConnection"
-	// LossMalformedRecord: a record for a client that is none in its protocol.
+	// LossMalformedRecord: a record for a client that is not valid in the client's protocol.
 	LossMalformedRecord Loss = "MalformedRecord"
 	// LossNoPayload: a multicast without any payload.
 	LossNoPayload Loss = "NoPayload"
-	// LossFilter: a multicast with a filter, whose language is not known.
+	// LossFilter: a multicast with a filter. The language of filters is not known.
 	LossFilter Loss = "Filter"
-	// LossLateCompletion: it came from the former hub server of a client that
-	// has moved; the invocation has been answered.
+	// LossLateCompletion: an answer from the former hub server of a client that has moved. The client
+	// has got an error in its place.
 	LossLateCompletion Loss = "LateCompletion"
-	// LossMigration: an invocation that its client's move cut off; the client
-	// was answered with an error.
+	// LossMigration: an invocation that was open when the client moved. The client has got an error.
 	LossMigration Loss = "Migration"
-	// LossServerGone: an invocation that the loss of its server connection cut
-	// off; the client was answered with an error.
+	// LossServerGone: an invocation that was open when the server connection was lost. The client has
+	// got an error.
 	LossServerGone Loss = "ServerGone"
-	// LossClientResult: a hub server's question to a client that has no answer;
-	// the hub server was told.
+	// LossClientResult: an invocation of a client by a hub server that got no answer. The hub server
+	// has got an error.
 	LossClientResult Loss = "ClientResult"
-	// LossUnexpected: a message that only the gateway sends, or an answer to nothing.
+	// LossUnexpected: a message that only gateways send, or an answer that nobody waits for.
 	LossUnexpected Loss = "Unexpected"
 )
 
-// Losses lists every Loss, for metrics that start at zero.
+// Losses returns every Loss, so that metrics start at zero.
 func Losses() []Loss { return slices.Clone(lossList) }
 
 var lossList = []Loss{
@@ -112,7 +114,7 @@ var lossList = []Loss{
 	LossLateCompletion, LossMigration, LossServerGone, LossClientResult, LossUnexpected,
 }
 
-// counters are the books of a Backend.
+// counters count what a Backend has done since its start.
 type counters struct {
 	opened              atomic.Uint64
 	refused             *counts.Counts[Refusal]

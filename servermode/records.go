@@ -9,22 +9,22 @@ import (
 	"github.com/hubgate/hubgate/serviceprotocol"
 )
 
-// deliver brings what a hub server sent to the client: whole records, each by
-// itself, as they are. It reports what was not carried out, "" if all was.
+// deliver sends the data of a hub server to the client, cut into whole records. It returns what was
+// not carried out, "" if everything was.
 func (s *session) deliver(from hubServer, m *serviceprotocol.ConnectionData) Loss {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	former := s.move != nil && s.move.former == from
 	switch {
 	case s.state == stateClosed, s.server != from && !former:
-		return "" // it has just left or moved away
+		return "" // the client has just ended or moved
 	case s.state == stateOpen && m.Kind == serviceprotocol.DataHandshake:
-		return "" // a hub server that took the client over answers again (H75)
+		return "" // the hub server that the client has moved to answers again (H75)
 	}
 	payload := m.Payload
 	if s.incoming.repeats && !former {
 		s.incoming.repeats = false
-		// Older ones do not say so.
+		// Older hub servers do not mark the answer as one.
 		payload = bytes.TrimPrefix(payload, secondAnswer)
 	}
 	if s.state == stateOpening {
@@ -46,7 +46,7 @@ func (s *session) deliver(from hubServer, m *serviceprotocol.ConnectionData) Los
 	*partial = nil
 	rest, loss := s.records(data, former)
 	if s.state != stateClosed && len(rest) > 0 {
-		// The move may have begun with one of the records: what follows is the former's now.
+		// One of the records may have made the client move. The rest is then the former server's.
 		if s.server != from && s.move != nil && s.move.former == from {
 			partial = &s.move.partial
 		}
@@ -57,8 +57,8 @@ func (s *session) deliver(from hubServer, m *serviceprotocol.ConnectionData) Los
 
 var secondAnswer = []byte("{}\x1e")
 
-// answer takes the hub server's answer to the handshake off the payload and
-// opens the client, or refuses it (H35, H36). What follows is returned.
+// answer takes the hub server's answer to the handshake off the payload. It opens or refuses the
+// client (H35, H36), and returns what follows.
 func (s *session) answer(payload []byte) (rest []byte) {
 	limit := s.b.opts.Limits().MessageBytes
 	data := append(s.incoming.partial, payload...)
@@ -72,11 +72,12 @@ func (s *session) answer(payload []byte) (rest []byte) {
 		Error *string `json:"error"`
 	}
 	if err != nil || json.Unmarshal(record, &answer) != nil {
-		s.finish(gateway.Cause{Reason: gateway.CloseHandshakeError, Text: "The hub server's answer to the handshake is not valid."}, true)
+		s.finish(gateway.Cause{Reason: gateway.CloseHandshakeError,
+			Text: "The hub server's answer to the handshake is not valid."}, true)
 		return nil
 	}
 	if answer.Error != nil && *answer.Error != "" {
-		// The hub server closes the client itself.
+		// The hub server does not have to be told: it closes the client next.
 		s.finish(gateway.Cause{Reason: gateway.CloseHandshakeError, Text: *answer.Error}, false)
 		return nil
 	}
@@ -92,15 +93,16 @@ func (s *session) answer(payload []byte) (rest []byte) {
 	return rest
 }
 
-// records sends each whole record of data, which is the client's own from here on, and returns the
-// beginning of the one that has not ended.
+// records sends each whole record of data and returns what follows the last. The memory of data
+// belongs to the client's queue from here on.
 func (s *session) records(data []byte, former bool) (rest []byte, loss Loss) {
 	protocol := s.conn.Protocol()
 	limit := s.b.opts.Limits().MessageBytes
 	for len(data) > 0 {
 		frame, body, rest, err := hubprotocol.Cut(protocol, data, limit)
 		if err != nil {
-			s.finish(gateway.Cause{Reason: gateway.CloseClosedByAppServer, Text: "The hub server sent a malformed record."}, true)
+			s.finish(gateway.Cause{Reason: gateway.CloseClosedByAppServer,
+				Text: "The hub server sent a malformed record."}, true)
 			return nil, LossMalformedRecord
 		}
 		if frame == nil {
@@ -131,7 +133,7 @@ func (s *session) record(protocol string, frame, body []byte, former bool) Loss 
 		s.conn.SendControl(frame)
 	case hubprotocol.StreamItem, hubprotocol.Completion:
 		if former {
-			return LossLateCompletion // all that was open there has been answered
+			return LossLateCompletion // what was open there has been answered with an error
 		}
 		s.conn.Send(frame)
 		if p.Type == hubprotocol.Completion {
@@ -143,7 +145,7 @@ func (s *session) record(protocol string, frame, body []byte, former bool) Loss 
 	return ""
 }
 
-// completed notes that an invocation has its answer; a move may wait for it.
+// completed notes that an invocation was answered. A move may have waited for it.
 func (s *session) completed(protocol string, p *hubprotocol.Peeked, body []byte) {
 	if !p.HasID || !s.calls.removeRaw(protocol, p.InvocationID, body) {
 		return
@@ -153,7 +155,7 @@ func (s *session) completed(protocol string, p *hubprotocol.Peeked, body []byte)
 	}
 }
 
-// isOpaque reports whether nothing is known of the protocol's framing.
+// isOpaque reports whether the gateway does not know the framing of the protocol.
 func isOpaque(protocol string) bool {
 	return protocol != hubprotocol.JSON && protocol != hubprotocol.MessagePack && protocol != hubprotocol.BlazorPack
 }

@@ -10,8 +10,7 @@ import (
 	sp "github.com/hubgate/hubgate/serviceprotocol"
 )
 
-// resultTable are the questions of hub servers to clients that wait for an
-// answer (section 5.6).
+// resultTable holds the invocations of clients by hub servers that wait for the client's answer.
 type resultTable struct {
 	mu      sync.Mutex
 	calls   map[resultKey]*resultCall
@@ -21,18 +20,19 @@ type resultTable struct {
 
 type resultKey struct{ hub, id string }
 
-// resultCall is one question.
+// resultCall is one invocation of a client by a hub server.
 type resultCall struct {
 	key        resultKey
 	connection string
-	// caller asked, in the name of callerID; owner is the server id that has the client.
+	// caller is the server connection that asked, and callerID the server id that it asked for.
+	// owner is the server id of the hub server that has the client.
 	caller          *serverConn
 	callerID, owner string
 	until           time.Time
 }
 
-// delayedError is an error that waits a little: hub servers note a question
-// only after they have sent it, and an answer that is too fast is lost (H72).
+// delayedError is an error that is sent a little later. Hub servers note an invocation only after
+// they have sent it, and would not know one that is answered at once (H72).
 type delayedError struct {
 	at   time.Time
 	to   *serverConn
@@ -41,15 +41,15 @@ type delayedError struct {
 
 const (
 	errorDelay = 50 * time.Millisecond
-	// maxResultCalls bounds the questions that wait, over all hubs.
+	// maxResultCalls is how many invocations may wait, in all hubs together.
 	maxResultCalls = 1 << 17
 )
 
-// invoke asks a client in the name of a hub server.
+// invoke invokes a client for a hub server.
 func (t *resultTable) invoke(sc *serverConn, m *sp.ClientInvocation) {
 	call := &resultCall{
-		key: resultKey{sc.peer.hub, m.InvocationID}, connection: m.ConnectionID, caller: sc, callerID: m.CallerServerID,
-		until: time.Now().Add(sc.b.opts.Limits().ClientResult),
+		key: resultKey{sc.peer.hub, m.InvocationID}, connection: m.ConnectionID,
+		caller: sc, callerID: m.CallerServerID, until: time.Now().Add(sc.b.opts.Limits().ClientResult),
 	}
 	if call.callerID == "" {
 		call.callerID = sc.peer.serverID
@@ -59,7 +59,7 @@ func (t *resultTable) invoke(sc *serverConn, m *sp.ClientInvocation) {
 	}
 }
 
-// ask returns why the client cannot be asked, "" if it was.
+// ask sends the invocation to the client. It returns why it cannot, "" if it has.
 func (t *resultTable) ask(sc *serverConn, m *sp.ClientInvocation, call *resultCall) string {
 	c, dead := sc.b.gw.Lookup(m.ConnectionID)
 	if c == nil || dead || c.Identity().Hub != sc.peer.hub {
@@ -83,18 +83,18 @@ func (t *resultTable) ask(sc *serverConn, m *sp.ClientInvocation, call *resultCa
 		return text
 	}
 	if s.server.name() != sc.peer.serverID {
-		// Its own server has to recognise the completion before it comes.
+		// The hub server that has the client must know of the invocation before the answer comes.
 		s.server.invoke(m)
 		if sc.peer.kind != sp.KindWeak {
-			sc.out.put(&sp.ServiceMapping{InvocationID: m.InvocationID, ConnectionID: m.ConnectionID, InstanceID: sc.b.opts.Node})
+			sc.out.put(&sp.ServiceMapping{InvocationID: m.InvocationID, ConnectionID: m.ConnectionID,
+				InstanceID: sc.b.opts.Node})
 		}
 	}
 	c.Send(frame)
 	return ""
 }
 
-// frameFor copies what a client of the protocol gets of the payloads out of the read buffer, nil if
-// there is nothing for it.
+// frameFor returns a copy of the payload for a client of the protocol, nil if there is none.
 func frameFor(payloads sp.Payloads, protocol string) []byte {
 	for _, p := range payloads {
 		if len(p.Data) > 0 && strings.EqualFold(p.Protocol, protocol) {
@@ -116,7 +116,7 @@ func frameFor(payloads sp.Payloads, protocol string) []byte {
 	return nil
 }
 
-// add notes a question and returns why it cannot, "" if it can.
+// add adds an invocation. It returns why it cannot, "" if it has.
 func (t *resultTable) add(call *resultCall) string {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -146,7 +146,8 @@ func (t *resultTable) removeLocked(call *resultCall) {
 	}
 }
 
-// takeAnswered removes the question that a hub server answers, if it is its to answer.
+// takeAnswered removes the invocation that a hub server answers. It returns nil if there is none, or
+// if it is not for this hub server to answer.
 func (t *resultTable) takeAnswered(sc *serverConn, id string) *resultCall {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -158,14 +159,14 @@ func (t *resultTable) takeAnswered(sc *serverConn, id string) *resultCall {
 	return call
 }
 
-// complete brings a client's answer from its own hub server to the one that
-// asked. Without a payload the asker has it already (H70, H71).
+// complete forwards a client's answer to the hub server that has invoked it. An answer without a
+// payload says that this hub server has it already (H70, H71).
 func (t *resultTable) complete(sc *serverConn, m *sp.ClientCompletion) {
 	call := t.takeAnswered(sc, m.InvocationID)
 	switch {
 	case call == nil:
 		if len(m.Payload) > 0 {
-			sc.b.counts.lose(LossUnexpected) // its time was over, or nobody asked
+			sc.b.counts.lose(LossUnexpected) // too late, or nobody asked
 		}
 	case len(m.Payload) > 0:
 		m.CallerServerID = call.callerID
@@ -173,7 +174,7 @@ func (t *resultTable) complete(sc *serverConn, m *sp.ClientCompletion) {
 	}
 }
 
-// fail brings a refusal of the client's own hub server to the one that asked.
+// fail forwards an error of the hub server that has the client to the one that has invoked it.
 func (t *resultTable) fail(sc *serverConn, m *sp.ErrorCompletion) {
 	if call := t.takeAnswered(sc, m.InvocationID); call != nil && sc.peer.serverID != call.callerID {
 		m.CallerServerID = call.callerID
@@ -181,7 +182,7 @@ func (t *resultTable) fail(sc *serverConn, m *sp.ErrorCompletion) {
 	}
 }
 
-// answer goes to the connection that asked, or to another one of its process.
+// answer sends m to the connection that asked, or if that has ended to another one of its hub server.
 func (c *resultCall) answer(m sp.Message) {
 	to := c.caller
 	if reason, _ := to.endReason(); reason != "" {
@@ -192,7 +193,7 @@ func (c *resultCall) answer(m sp.Message) {
 	to.out.put(m)
 }
 
-// refuse tells the asker, a little later, that there will be no answer.
+// refuse tells the hub server that has asked, a little later, that there will be no answer.
 func (t *resultTable) refuse(call *resultCall, text string) {
 	call.caller.b.counts.lose(LossClientResult)
 	t.mu.Lock()
@@ -217,16 +218,16 @@ func (t *resultTable) sendDelayed(now time.Time) {
 	}
 }
 
-// clientGone ends the questions to a client that has left.
+// clientGone ends the invocations of a client that has left.
 func (t *resultTable) clientGone(id string) {
 	for _, call := range t.takeWhere(id, func(*resultCall) bool { return true }) {
 		t.refuse(call, "The connection was closed before it answered.")
 	}
 }
 
-// clientMoved follows a client to its new hub server.
+// clientMoved notes that a client has moved, and tells its new hub server which invocations are open.
 func (t *resultTable) clientMoved(id, from string, to hubServer) {
-	// The old hub server ends its own questions when it hears of the move.
+	// The old hub server ends its own invocations when it learns of the move.
 	for _, call := range t.takeWhere(id, func(c *resultCall) bool { return c.callerID == from }) {
 		t.refuse(call, "The connection has moved to another hub server.")
 	}
@@ -240,7 +241,7 @@ func (t *resultTable) clientMoved(id, from string, to hubServer) {
 	}
 }
 
-// serverGone forgets the questions of a process that has no connection left.
+// serverGone forgets the invocations of a hub server that has no connection left.
 func (t *resultTable) serverGone(sc *serverConn) {
 	if sc.b.hubs.byServerID(sc.peer.hub, sc.peer.serverID) != nil {
 		return
@@ -267,7 +268,7 @@ func (t *resultTable) takeWhere(connection string, want func(*resultCall) bool) 
 	return list
 }
 
-// expire ends questions that were never answered.
+// expire ends invocations that the client has not answered in time.
 func (t *resultTable) expire(now time.Time) {
 	t.mu.Lock()
 	var late []*resultCall

@@ -16,20 +16,20 @@ import (
 const (
 	// handshakeTimeout is how long a hub server may take for its handshake request.
 	handshakeTimeout = 15 * time.Second
-	// pingInterval keeps hub servers alive, which only ping in answer (section 3.3).
+	// pingInterval is how often a hub server is pinged. It pings in answer only.
 	pingInterval = 5 * time.Second
-	// silenceLimit is how long a hub server may send nothing (H28). Clients wait 30 s for
-	// a ping: there is time left to give them to another hub server.
+	// silenceLimit is how long a hub server may send nothing (H28). It is shorter than the 30 s after
+	// which clients give up, so that there is time to give them to another hub server.
 	silenceLimit = 20 * time.Second
-	// writeTimeout is how long a hub server may take no byte of a piece.
+	// writeTimeout is how long writing a piece of pieceBytes may take.
 	writeTimeout = 30 * time.Second
-	// pieceBytes is how much is written as one WebSocket message.
+	// pieceBytes is the size of the largest WebSocket message that is written.
 	pieceBytes = 64 << 10
-	// keptBuffer is the largest buffer that an idle writer keeps.
+	// keptBuffer is the size of the largest buffer that an idle writer keeps.
 	keptBuffer = 64 << 10
-	// lastWord is how long a Close frame may take.
+	// lastWord is how long writing a Close frame may take.
 	lastWord = time.Millisecond
-	// maxHandshake bounds the first message.
+	// maxHandshake is the size of the largest handshake request.
 	maxHandshake = 64 << 10
 )
 
@@ -43,16 +43,16 @@ type serverConn struct {
 	clients clientTable
 	clock   serverClock
 	ending  ending
-	// fin is what the hub server's fin ping asked for; see drain.go.
+	// fin is what the hub server has asked for when it leaves: see drain.go.
 	fin    atomic.Int32
 	reader messageReader
 }
 
-// peer is who is at the other end.
+// peer describes the hub server at the other end.
 type peer struct {
-	// immutable: what the request said
+	// Immutable, from the HTTP request.
 	hub, cid, target, serverID, agent, remote string
-	// immutable after the handshake
+	// Immutable after the handshake.
 	kind  serviceprotocol.ConnectionKind
 	level int32
 }
@@ -63,23 +63,23 @@ type serverClock struct {
 	// established: the handshake is done.
 	established atomic.Bool
 	lastRead    atomic.Int64 // Backend.now
-	// paused: the reader waits for the gateway, and silence does not count (D12).
+	// paused: the gateway does not read from the hub server, so that its silence means nothing (D12).
 	paused   atomic.Bool
 	nextPing time.Duration // Backend.now; the sweeper's own
 }
 
-// ending is why the connection ends, decided once.
+// ending is why the connection ends. It is decided once.
 type ending struct {
 	mu     sync.Mutex
 	reason End
 	err    error
 }
 
-// messageReader is the reader goroutine's own.
+// messageReader belongs to the reader goroutine.
 type messageReader struct {
 	stream  *serviceprotocol.Reader
 	decoder *serviceprotocol.Decoder
-	// logged are the losses that this connection's log has seen.
+	// logged are the kinds of losses that have been logged for this connection.
 	logged map[Loss]bool
 }
 
@@ -111,14 +111,13 @@ func (sc *serverConn) run() {
 	}
 	var writer sync.WaitGroup
 	writer.Go(sc.write)
-	sc.read() // establishes the connection first: whatever it is sent then is written
+	sc.read() // it establishes the connection, which the writer has to be there for
 	sc.close()
 	writer.Wait()
 }
 
-// end decides that the connection ends and cuts its socket; run does the rest.
-// The first reason counts. It may take a moment for a last word to the hub
-// server: no lock may be held.
+// end decides that the connection ends and closes its socket. The first reason counts; run cleans
+// up. It must not be called with a lock held: it may write a Close frame.
 func (sc *serverConn) end(reason End, err error) {
 	sc.ending.mu.Lock()
 	first, ws := sc.ending.reason == "", sc.ws
@@ -130,14 +129,15 @@ func (sc *serverConn) end(reason End, err error) {
 		return
 	}
 	if code, ok := closeCodes[reason]; ok {
-		// It waits for a write that is under way, but not long.
-		_ = ws.WriteControl(websocket.CloseMessage, websocket.FormatCloseMessage(code, string(reason)), time.Now().Add(lastWord))
+		// This waits for a write that is under way, for at most lastWord.
+		bye := websocket.FormatCloseMessage(code, string(reason))
+		_ = ws.WriteControl(websocket.CloseMessage, bye, time.Now().Add(lastWord))
 	}
 	_ = ws.Close()
 }
 
-// closeCodes are what the hub server is told; reasons that are not here find a
-// socket that takes nothing more.
+// closeCodes are the codes of the Close frame by reason. For other reasons none is sent, since the
+// socket is broken or the hub server does not read.
 var closeCodes = map[End]int{
 	EndShutdown: websocket.CloseGoingAway, EndModeSwitched: websocket.CloseNormalClosure,
 	EndMalformed: websocket.CloseInvalidFramePayloadData, EndTooLarge: websocket.CloseMessageTooBig,
@@ -151,7 +151,7 @@ func (sc *serverConn) endReason() (End, error) {
 	return sc.ending.reason, sc.ending.err
 }
 
-// close tells everybody that the connection is gone.
+// close ends everything that depends on the connection. Its clients go elsewhere or are closed.
 func (sc *serverConn) close() {
 	sc.b.hubs.remove(sc)
 	sc.out.close()
@@ -167,7 +167,7 @@ func (sc *serverConn) close() {
 	}
 }
 
-// heard notes that the hub server lives.
+// heard notes that the hub server has sent something.
 func (sc *serverConn) heard() { sc.clock.lastRead.Store(int64(sc.b.now())) }
 
 // silence is how long nothing has come from the hub server.
@@ -175,7 +175,7 @@ func (sc *serverConn) silence() time.Duration {
 	return sc.b.now() - time.Duration(sc.clock.lastRead.Load())
 }
 
-// read establishes the connection and handles messages until it ends.
+// read establishes the connection, and handles its messages until it ends.
 func (sc *serverConn) read() {
 	defer sc.survive()
 	sc.establish()
@@ -195,7 +195,7 @@ func (sc *serverConn) read() {
 	}
 }
 
-// endOf is the End that an error of the stream means.
+// endOf returns the reason that an error of the stream stands for.
 func endOf(err error) End {
 	var closed *websocket.CloseError
 	switch {
@@ -211,8 +211,8 @@ func endOf(err error) End {
 	return EndBroken
 }
 
-// lose counts something that is not carried out, and logs the first of its kind.
-// Only the reader calls it.
+// lose counts a message or record that is not carried out. The first of each kind is logged. Only
+// the reader calls it.
 func (sc *serverConn) lose(l Loss, about ...any) {
 	sc.b.counts.lose(l)
 	if !sc.reader.logged[l] {
@@ -222,7 +222,7 @@ func (sc *serverConn) lose(l Loss, about ...any) {
 	}
 }
 
-// write sends what waits until the connection ends.
+// write writes what waits in sc.out, until the connection ends.
 func (sc *serverConn) write() {
 	defer sc.survive()
 	var spare []byte

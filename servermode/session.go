@@ -8,47 +8,49 @@ import (
 	"github.com/hubgate/hubgate/hubprotocol"
 )
 
-// session is one client and its hub server. Which server connection that is
-// may change; the gateway's connection notices nothing of it.
+// session connects one client with its hub server. The hub server may change while the client
+// stays.
 type session struct {
 	b    *Backend
 	conn *gateway.Conn
-	// request is the handshake request as it came, shared by clients that sent the same.
+	// request is the client's handshake request. Clients with the same request share its memory.
 	request unique.Handle[string]
 
 	mu    sync.Mutex
 	state sessionState
-	// server is nil while the client waits for one; wait is there exactly then.
+	// server is nil while the client waits for one. wait is set exactly then.
 	server hubServer
 	wait   *wait
-	// move is the way to another hub server, nil if there is none.
+	// move is set while the client moves to another hub server, and after it for as long as the
+	// former one may still send.
 	move     *move
 	incoming incoming
-	// calls are the client's invocations that have not been completed.
+	// calls are the client's open invocations.
 	calls openCalls
 }
 
-// incoming is what a session knows of the records that come from its hub server.
+// incoming is the state of the byte stream from a hub server to its client.
 type incoming struct {
-	// partial is the beginning of a record.
+	// partial is the beginning of a record whose end has not come.
 	partial []byte
-	// repeats: the hub server has taken the client over from another one, whose answer to the
-	// handshake the client has, and may answer again.
+	// repeats: the client came from another hub server, which has answered its handshake. This one
+	// may answer again, and the client must not see that.
 	repeats bool
-	// closed: the hub server's own Close record was forwarded.
+	// closed: the hub server has sent a Close record to the client.
 	closed bool
 }
 
 type sessionState uint8
 
 const (
-	// stateOpening: the hub server has not answered the handshake.
+	// stateOpening: no hub server has answered the handshake yet.
 	stateOpening sessionState = iota
 	stateOpen
 	stateClosed
 )
 
-// Accept gives a client to a hub server.
+// Accept implements gateway.Backend. It gives the client to a hub server, or returns an error with
+// the reason CloseNoAvailableServerConnection.
 func (b *Backend) Accept(c *gateway.Conn, h gateway.Handshake) (gateway.Session, error) {
 	hub := c.Identity().Hub
 	if !b.hubs.admitsProtocol(hub, h.Protocol, b.now()) {
@@ -66,13 +68,13 @@ var noServer = gateway.Cause{
 	Text: "No hub server is connected that could take the client. Please try again later.",
 }
 
-// begin gives the new client to a hub server, if there is one.
+// begin gives a new client to a hub server. False means that there is none.
 func (s *session) begin(w wish) bool {
 	if _, found := s.b.servers.choose(s.hub(), w); found != choseOne {
 		return false
 	}
-	// Hub servers send before their answer to the handshake comes. This may read the memberships
-	// of the user from a store: no lock may be held.
+	// From here on multicasts reach the client, because hub servers send them even before they
+	// answer the handshake. Announce may read from a store, so no lock may be held.
 	s.conn.Announce()
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -83,7 +85,7 @@ func (s *session) begin(w wish) bool {
 	return true
 }
 
-// assign puts the client on a hub server that fits.
+// assign sets the session's server to one that fits, if there is one.
 func (s *session) assign(w wish) choice {
 	for {
 		server, found := s.b.servers.choose(s.hub(), w)
@@ -103,10 +105,10 @@ func (s *session) hub() string { return s.conn.Identity().Hub }
 // Speaker implements gateway.Session.
 func (s *session) Speaker() gateway.Speaker { return gateway.ApplicationSpeaks }
 
-// Opened implements gateway.Session: the hub server has known since Accept.
+// Opened implements gateway.Session. The hub server knows the client since Accept.
 func (s *session) Opened() {}
 
-// Received forwards a record to the hub server.
+// Received implements gateway.Session: it forwards a record to the hub server.
 func (s *session) Received(r gateway.Record) (taken bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -125,7 +127,7 @@ func (s *session) Received(r gateway.Record) (taken bool) {
 	return true
 }
 
-// sent remembers an invocation that the hub server will complete.
+// sent notes an invocation that the hub server has to answer.
 func (s *session) sent(t hubprotocol.Type, raw, body []byte) {
 	if len(raw) > 0 && (t == hubprotocol.Invocation || t == hubprotocol.StreamInvocation) {
 		s.calls.add(plainID(s.conn.Protocol(), raw, body))

@@ -4,32 +4,32 @@ import "github.com/hubgate/hubgate/serviceprotocol"
 
 // Stats are a Backend's counters at one moment.
 type Stats struct {
-	// Opened counts handshaken server connections since the start, Ended those
-	// that ended, Refused those that were not let in.
+	// Opened counts the server connections that were established, Ended those of them that have
+	// ended, and Refused those that were never established. Lost counts what was not carried out.
 	Opened  uint64
 	Ended   map[End]uint64
 	Refused map[Refusal]uint64
 	Lost    map[Loss]uint64
-	// Migrated counts clients that moved to another hub server when theirs asked
-	// for it, Recovered those that moved because it was lost.
+	// Migrated counts the moves of clients whose hub server left, Recovered those of clients whose hub
+	// server was lost.
 	Migrated, Recovered uint64
-	// BytesIn, MessagesIn and BytesOut are those of server connections.
+	// BytesIn and MessagesIn came from hub servers, BytesOut went to them.
 	BytesIn, MessagesIn, BytesOut uint64
 	// Panics counts the faults of the gateway that it survived. Each ended at most one connection.
 	Panics uint64
-	// Hubs are those with hub servers or with clients that wait for one.
+	// Hubs are the hubs with server connections or with clients that wait for one.
 	Hubs []HubStats
 }
 
 // HubStats are one hub's server connections.
 type HubStats struct {
 	Hub string
-	// Default, OnDemand and Weak count server connections by kind, Draining
-	// those of them that get no new clients.
+	// Default, OnDemand and Weak count server connections by kind. Draining counts those that get no
+	// new clients because their hub server leaves.
 	Default, OnDemand, Weak, Draining int
-	// Clients are those on server connections, Waiting those that wait for one.
+	// Clients counts the clients on server connections, Waiting those that wait for one.
 	Clients, Waiting int
-	// QueuedBytes wait for hub servers.
+	// QueuedBytes is how many bytes wait for the hub's server connections.
 	QueuedBytes int
 }
 

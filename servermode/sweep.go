@@ -6,14 +6,13 @@ import (
 	"github.com/hubgate/hubgate/serviceprotocol"
 )
 
-// tick is how often deadlines are looked at that are shorter than a second,
-// sweepTicks how many of them pass between two looks at the others.
+// Deadlines of less than a second are checked every tick, all others every sweepTicks ticks.
 const (
 	tick       = 50 * time.Millisecond
 	sweepTicks = 20
 )
 
-// sweep watches the deadlines of all server connections until the Backend is closed.
+// sweep checks deadlines until the Backend is closed.
 func (b *Backend) sweep() {
 	ticker := time.NewTicker(tick)
 	defer ticker.Stop()
@@ -45,7 +44,8 @@ func (b *Backend) sweepAll(now time.Time) {
 
 var plainPing = &serviceprotocol.Ping{}
 
-// sweep pings and notices silence. Connections before their handshake have no such deadlines.
+// sweep pings the hub server, and ends the connection after too long a silence. The handshake has
+// its own deadline.
 func (sc *serverConn) sweep() {
 	if !sc.clock.established.Load() {
 		return
@@ -55,7 +55,7 @@ func (sc *serverConn) sweep() {
 		return
 	}
 	if now := sc.b.now(); now >= sc.clock.nextPing {
-		// The next sweep may come late: never more than five seconds apart (H24).
+		// Pings must not be more than five seconds apart (H24), and the next sweep may be late.
 		sc.clock.nextPing = now + pingInterval - sweepTicks*tick
 		sc.out.put(plainPing)
 	}

@@ -5,21 +5,22 @@ import (
 	"time"
 )
 
-// wait is what a client without a hub server has instead of one.
+// wait is the state of a client that has lost its hub server and waits for another one.
 type wait struct {
-	// lost is the server id that the client comes from, since when it waits (Backend.now).
-	lost  string
+	// lost is the server id of the hub server that was lost.
+	lost string
+	// since is when the wait began (Backend.now).
 	since time.Duration
-	// held is what the client has said meanwhile.
+	// held is what the client has sent meanwhile.
 	held held
 }
 
-// settle is how long clients of a lost server connection do not go to other connections of the
-// same process, which are often about to end as well, and how long the first connection that
-// comes waits for others to share the clients with.
+// settle is two periods. When a server connection is lost, the others of the same process often
+// follow: for this time its clients do not go there. And when the first connection comes to a hub
+// whose clients wait, it gets none for this time, so that the connections that follow take a share.
 const settle = 200 * time.Millisecond
 
-// await holds the client until another hub server takes it.
+// await makes the client wait for another hub server, for the grace period.
 func (s *session) await(lost hubServer) {
 	s.abandonCalls(LossServerGone, "The connection to the hub server that was handling the invocation was lost.")
 	w := &wait{lost: lost.name(), since: s.b.now()}
@@ -35,18 +36,18 @@ func (s *session) await(lost hubServer) {
 	if s.findServer() == choseOne {
 		return
 	}
-	// A hub server that comes between the attempt and this line is noticed by handOut.
+	// A hub server that has come since findServer is noticed by handOut.
 	until := w.since + s.b.opts.Limits().Grace
 	s.b.hubs.update(s.hub(), func(h *hub) { h.waiting[s] = until })
 }
 
-// hopeless reports whether the client may only be on a hub server that is not there any more.
+// hopeless reports whether the client is tied to a hub server that has no connection left.
 func (s *session) hopeless() bool {
 	w := wishOf(s.conn.Identity(), Rules{})
 	return w.required && !s.b.servers.knows(s.hub(), w.server)
 }
 
-// stopWaiting forgets that the client waits.
+// stopWaiting ends the wait, if the client waits.
 func (s *session) stopWaiting() {
 	if s.wait == nil {
 		return
@@ -56,10 +57,10 @@ func (s *session) stopWaiting() {
 	s.b.hubs.update(s.hub(), func(h *hub) { delete(h.waiting, s) })
 }
 
-// findServer gives a waiting client to a hub server, if there is one that has room.
+// findServer gives a waiting client to a hub server, if one fits and has room.
 func (s *session) findServer() choice {
 	if s.state == stateClosed || s.server != nil {
-		return choseOne // somebody was faster
+		return choseOne // the wait has ended meanwhile
 	}
 	w := wishOf(s.conn.Identity(), s.b.opts.Rules(s.hub()))
 	w.paced = true
@@ -93,10 +94,11 @@ func (b *Backend) handOut() {
 	}
 }
 
-// handful is how many clients are looked at before the hub servers are asked for room again.
+// handful is how many waiting clients are taken from a hub at a time.
 const handful = 256
 
-// handSome gives some of the waiting clients away. True means that more may follow at once.
+// handSome gives some of the waiting clients to hub servers. True means that there may be room for
+// more.
 func (h *hub) handSome(now time.Duration) (more bool) {
 	for _, s := range h.someWaiting(now) {
 		found := choseNone
@@ -105,7 +107,7 @@ func (h *hub) handSome(now time.Duration) (more bool) {
 		case found == choseOne:
 			more = true
 		case found == choseLater && wishOf(s.conn.Identity(), Rules{}).server == "":
-			return false // the writers report when there is room
+			return false // roomy is called when there is room
 		}
 	}
 	return more
@@ -126,7 +128,7 @@ func (h *hub) someWaiting(now time.Duration) []*session {
 	return some
 }
 
-// giveUp ends the waiting clients whose grace period is over, and those whose only hub server is gone.
+// giveUp closes the waiting clients whose grace period is over, and those that are hopeless.
 func (b *Backend) giveUp() {
 	if b.hubs.waiting.Load() == 0 {
 		return
