@@ -2,7 +2,6 @@ package hubserver
 
 import (
 	"fmt"
-	"log/slog"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -14,7 +13,7 @@ import (
 func BenchmarkEcho(b *testing.B) {
 	hub := NewHub("chat")
 	hub.Handle("echo", func(_ *Context, text string) string { return text })
-	p := newPool(newTestServer(hub), hub, dialer{hub: "chat"}, "here", slog.New(slog.DiscardHandler))
+	p := newPool(newTestServer(hub), hub, dialer{hub: "chat", serverID: "here"})
 	l := newLink(p, "cid", serviceprotocol.KindDefault)
 	decoder := serviceprotocol.NewDecoder()
 	give := func(m serviceprotocol.Message) {
@@ -43,7 +42,7 @@ func BenchmarkLeave(b *testing.B) {
 	for _, others := range []int{0, maxForwarded} {
 		b.Run(fmt.Sprint(others), func(b *testing.B) {
 			hub := NewHub("chat")
-			p := newPool(newTestServer(hub), hub, dialer{hub: "chat"}, "here", slog.New(slog.DiscardHandler))
+			p := newPool(newTestServer(hub), hub, dialer{hub: "chat", serverID: "here"})
 			l := newLink(p, "cid", serviceprotocol.KindDefault)
 			p.open(l, &serviceprotocol.OpenConnection{ConnectionID: "other"})
 			for i := range others {

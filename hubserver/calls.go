@@ -57,10 +57,10 @@ func (c *calls) connect() {
 	s := c.session
 	hub := s.pool.hub
 	err := hub.around(newContext(s.ctx, s), Event{Kind: EventConnected}, func(ctx *Context) error {
-		if hub.connected == nil {
+		if hub.handlers.connected == nil {
 			return nil
 		}
-		return hub.connected(ctx)
+		return hub.handlers.connected(ctx)
 	})
 	if err != nil {
 		s.pool.log.Warn("client refused", "connection", s.id, "error", err)
@@ -88,8 +88,8 @@ func (c *calls) finish(cause error) {
 	defer cancel()
 	hub := s.pool.hub
 	err := hub.around(newContext(ctx, s), Event{Kind: EventDisconnected, Cause: cause}, func(ctx *Context) error {
-		if hub.disconnected != nil {
-			hub.disconnected(ctx, cause)
+		if hub.handlers.disconnected != nil {
+			hub.handlers.disconnected(ctx, cause)
 		}
 		return nil
 	})

@@ -55,7 +55,7 @@ func (c Clients) InGroupExcept(group string, connectionIDs ...string) Receivers 
 	})
 }
 
-// InGroups addresses the clients in several groups. A client that is in two of them gets a
+// InGroups addresses the clients in several groups. A client that is in two of them gets each
 // message twice.
 func (c Clients) InGroups(groups ...string) Receivers {
 	r := c.receivers("", func(p serviceprotocol.Payloads) serviceprotocol.Message {
@@ -81,11 +81,12 @@ func (c Clients) OfUsers(users ...string) Receivers {
 	return r
 }
 
-// Send sends a message, in order with the other messages that are sent with the same Context:
-// within a call, pass the call's. The clients run their handler for target with the arguments.
+// Send sends a message. Messages that are sent with the same Context arrive in the order of
+// sending: within a call, pass the call's Context. The clients run their handler for target with
+// the arguments.
 //
-// Send returns when the message is queued for the gateway; it does not wait for clients. It
-// blocks only while the gateway does not read. That nobody receives the message is no error.
+// Send returns when the message is queued for the gateway. It does not wait for clients, and
+// blocks only while the gateway does not read. It is no error if nobody receives the message.
 // The arguments are encoded once for all receivers.
 func (r Receivers) Send(ctx context.Context, target string, arguments ...any) error {
 	return r.send(ctx, protocols[:], nil, target, arguments)
@@ -126,8 +127,8 @@ type Client struct {
 // ConnectionID returns the id of the client's connection.
 func (c Client) ConnectionID() string { return c.id }
 
-// Send sends a message to the client, in order as Receivers.Send says. That there is no such
-// client is no error.
+// Send sends a message to the client. Messages that are sent with the same Context arrive in the
+// order of sending. It is no error if there is no such client.
 func (c Client) Send(ctx context.Context, target string, arguments ...any) error {
 	r := c.hub.Clients().receivers(c.id, func(p serviceprotocol.Payloads) serviceprotocol.Message {
 		return &serviceprotocol.MultiConnectionData{Connections: []string{c.id}, Payloads: p}

@@ -23,17 +23,16 @@ var (
 	// ErrNotConnected means that the hub has no connection to the gateway. It is not being
 	// served, or the gateway cannot be reached.
 	ErrNotConnected = errors.New("hub is not connected to the gateway")
-	// ErrTimeout means that the gateway has not acknowledged in time. Whether it did what it
-	// was asked is not known.
+	// ErrTimeout means that the gateway has not acknowledged a request in time. It may have
+	// carried the request out or not.
 	ErrTimeout = errors.New("gateway has not acknowledged in time")
-	// ErrGateway means that the gateway could not do what it was asked, because of an error of
-	// its own.
+	// ErrGateway means that the gateway has failed to carry out a request, and has said so.
 	ErrGateway = errors.New("gateway failed to carry out the request")
 	// ErrNoClient means that there is no such connection, or no longer.
 	ErrNoClient = errors.New("no such client connection")
 
-	// The errors below are why a client has gone: OnDisconnected gets them, and they are the
-	// causes of the contexts that end.
+	// The errors below say why a client has gone. OnDisconnected gets them, and they are the causes
+	// of the contexts of the client's calls.
 
 	// ErrMigrated: the gateway has moved the client to another hub server. The client has not
 	// noticed.

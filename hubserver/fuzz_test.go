@@ -3,7 +3,6 @@ package hubserver
 import (
 	"bytes"
 	"context"
-	"log/slog"
 	"testing"
 
 	"github.com/hubgate/hubgate/serviceprotocol"
@@ -30,10 +29,9 @@ func FuzzGateway(f *testing.F) {
 	seed((&serviceprotocol.Ack{AckID: 1, Status: 1}).Append(nil), (&serviceprotocol.ServiceError{Message: "x"}).Append(nil))
 	seed((&serviceprotocol.ClientCompletion{InvocationID: "i", ConnectionID: "D", Protocol: "messagepack", Payload: []byte{1, 0xc0}}).Append(nil))
 	hub := methods()
-	log := slog.New(slog.DiscardHandler)
 	f.Fuzz(func(t *testing.T, data []byte) {
 		server := newTestServer(hub)
-		p := newPool(server, hub, dialer{hub: "chat"}, "here", log)
+		p := newPool(server, hub, dialer{hub: "chat", serverID: "here"})
 		p.books.joined = func() {}
 		l := newLink(p, "cid", serviceprotocol.KindDefault)
 		p.join(l)

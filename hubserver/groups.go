@@ -10,9 +10,10 @@ import (
 
 // Groups manages the groups of a hub. A group exists as long as it has members.
 //
-// Each method waits until the gateway has acknowledged, for ten seconds at most (ErrTimeout).
-// What is sent after it has returned, from any server, sees the change. Groups may be used
-// concurrently. To send to a group use Clients.InGroup.
+// Each method waits until the gateway has acknowledged the change, for ten seconds at most.
+// ErrTimeout means that it has not, ErrGateway that it has failed. Messages that are sent after the
+// method has returned, from any server, respect the change. Groups may be used concurrently. To
+// send to a group use Clients.InGroup.
 type Groups struct{ hub *Hub }
 
 // Add adds a connection to a group. It stays a member until it is removed or ends. ErrNoClient
@@ -23,15 +24,16 @@ func (g Groups) Add(ctx context.Context, connectionID, group string) error {
 	})
 }
 
-// Remove removes a connection from a group. That it is not a member is no error. ErrNoClient
-// means that there is no such connection.
+// Remove removes a connection from a group. It is no error if the connection is not a member.
+// ErrNoClient means that there is no such connection.
 func (g Groups) Remove(ctx context.Context, connectionID, group string) error {
 	return g.change(ctx, group, func(ackID int32) serviceprotocol.Message {
 		return &serviceprotocol.LeaveGroupWithAck{ConnectionID: connectionID, Group: group, AckID: ackID}
 	})
 }
 
-// RemoveFromAll removes a connection from all its groups.
+// RemoveFromAll removes a connection from all its groups. ErrNoClient means that there is no such
+// connection.
 func (g Groups) RemoveFromAll(ctx context.Context, connectionID string) error {
 	return g.change(ctx, connectionID, func(ackID int32) serviceprotocol.Message {
 		return &serviceprotocol.LeaveGroupWithAck{ConnectionID: connectionID, All: true, AckID: ackID}
@@ -53,8 +55,8 @@ func (g Groups) Exists(ctx context.Context, group string) (bool, error) {
 	})
 }
 
-// AddUser adds a user to a group, with all present and future connections. The membership
-// ends after ttl, which is rounded up to whole seconds; 0 means that it does not end.
+// AddUser adds a user to a group: all connections of the user, present and future ones. The
+// membership ends after ttl, which is rounded up to whole seconds. 0 means that it does not end.
 func (g Groups) AddUser(ctx context.Context, user, group string, ttl time.Duration) error {
 	_, err := g.hub.ask(ctx, group, func(ackID int32) serviceprotocol.Message {
 		return &serviceprotocol.UserJoinGroupWithAck{User: user, Group: group, AckID: ackID,
@@ -68,7 +70,7 @@ func wholeSeconds(d time.Duration) int32 {
 	return int32(min((d+time.Second-1)/time.Second, math.MaxInt32))
 }
 
-// RemoveUser removes a user from a group. That the user is not a member is no error.
+// RemoveUser removes a user from a group. It is no error if the user is not a member.
 func (g Groups) RemoveUser(ctx context.Context, user, group string) error {
 	_, err := g.hub.ask(ctx, group, func(ackID int32) serviceprotocol.Message {
 		return &serviceprotocol.UserLeaveGroupWithAck{User: user, Group: group, AckID: ackID}

@@ -18,8 +18,8 @@ const (
 	DefaultMaxPending       = 4 << 20
 )
 
-// Hub is a set of methods that clients call, and the way to send to those clients. It is made
-// by NewHub. Its fields, handlers and middleware must be set before Server.Serve and not changed
+// Hub is a set of methods that clients call. It also sends to those clients. It is made by
+// NewHub. Its fields, handlers and middleware must be set before Server.Serve and not changed
 // afterwards; its other methods may be called concurrently. A Hub belongs to one Server.
 type Hub struct {
 	// KeepAlive is the silence after which a client is pinged. Clients give up after 30 s of
@@ -41,12 +41,17 @@ type Hub struct {
 	// turn. A client that exceeds it is closed. 0 means DefaultMaxPending.
 	MaxPending int
 
-	name         string
+	name     string
+	handlers hubHandlers
+	pool     atomic.Pointer[pool]
+}
+
+// hubHandlers is what an application has registered.
+type hubHandlers struct {
 	methods      map[string]*method // by name in lower case
 	middleware   []Middleware       // the outermost first
 	connected    func(*Context) error
 	disconnected func(*Context, error)
-	pool         atomic.Pointer[pool]
 }
 
 // NewHub returns a hub without methods. The name is the one that the gateway uses for it; its
@@ -55,21 +60,21 @@ func NewHub(name string) *Hub {
 	if name == "" {
 		panic("hubserver: a hub needs a name")
 	}
-	return &Hub{name: name, methods: make(map[string]*method)}
+	return &Hub{name: name, handlers: hubHandlers{methods: make(map[string]*method)}}
 }
 
 // Name returns the hub's name.
 func (h *Hub) Name() string { return h.name }
 
-// Handle registers a function as a method of the hub. Clients call it by the name, in any
-// letter case. Handle panics if the name is taken, or if the function has none of these types:
+// Handle registers a function as a method of the hub. Clients may write the name in any letter
+// case. Handle panics if the name is taken, or if the function has none of these types:
 //
 //	func(ctx *Context, arguments...) [T] [error]
 //	func(ctx *Context, arguments...) (iter.Seq2[T, error] [, error])
 //	func(ctx *Context, arguments...) (<-chan T [, error])
 //
-// The latter two return a stream, whose items the client gets one by one. A stream must end
-// when ctx ends.
+// The last two return a stream, whose items the client gets one by one. A stream must end when
+// ctx ends.
 //
 // An argument of type <-chan T is a stream from the client. The channel is closed when the
 // client ends its stream, or when ctx ends. If the client ends its stream with an error, ctx
@@ -80,26 +85,28 @@ func (h *Hub) Name() string { return h.name }
 // and nothing about any other. A panic is logged and counts as such an error.
 func (h *Hub) Handle(name string, function any) {
 	key := strings.ToLower(name)
-	if name == "" || h.methods[key] != nil {
+	if name == "" || h.handlers.methods[key] != nil {
 		panic(fmt.Sprintf("hubserver: method %q has no name or has one already taken", name))
 	}
 	m, err := newMethod(name, function)
 	if err != nil {
 		panic(fmt.Sprintf("hubserver: method %q: %v", name, err))
 	}
-	h.methods[key] = m
+	h.handlers.methods[key] = m
 }
 
 // OnConnected sets the function that is called for each new client, before any of its
 // methods. If it returns an error, the client is closed and does not reconnect automatically.
 // The client is told the text of an Error, and nothing about any other.
-func (h *Hub) OnConnected(function func(ctx *Context) error) { h.connected = function }
+func (h *Hub) OnConnected(function func(ctx *Context) error) { h.handlers.connected = function }
 
 // OnDisconnected sets the function that is called when a client has gone and all its calls
-// have ended. It is only called if OnConnected has succeeded. The error says why the client has
-// gone: it is nil if the client left by itself, one of the errors of this package, or one that
-// tells what the client did wrong. The context ends after ten seconds.
-func (h *Hub) OnDisconnected(function func(ctx *Context, err error)) { h.disconnected = function }
+// have ended. It is called only if OnConnected has succeeded. The error says why the client has
+// gone: it is nil if the client left by itself. Otherwise it is one of the errors of this package,
+// or says what the client did wrong. The context ends after ten seconds.
+func (h *Hub) OnDisconnected(function func(ctx *Context, err error)) {
+	h.handlers.disconnected = function
+}
 
 // Clients addresses the hub's clients, to send to them.
 func (h *Hub) Clients() Clients { return Clients{h} }
@@ -107,8 +114,8 @@ func (h *Hub) Clients() Clients { return Clients{h} }
 // Groups manages who is in the hub's groups. To send to a group use Clients.
 func (h *Hub) Groups() Groups { return Groups{h} }
 
-// Active reports whether the hub has clients, on any server. The gateway is asked every ten
-// seconds; this is its last answer.
+// Active reports whether the hub has clients on any server. It returns the gateway's last answer;
+// the gateway is asked every ten seconds.
 func (h *Hub) Active() bool {
 	p := h.pool.Load()
 	return p != nil && p.active.Load()
@@ -116,10 +123,10 @@ func (h *Hub) Active() bool {
 
 // method returns the method of that name, nil for none.
 func (h *Hub) method(name string) *method {
-	if m := h.methods[name]; m != nil {
+	if m := h.handlers.methods[name]; m != nil {
 		return m
 	}
-	return h.methods[strings.ToLower(name)]
+	return h.handlers.methods[strings.ToLower(name)]
 }
 
 // served returns the hub's pool.

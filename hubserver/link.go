@@ -59,7 +59,7 @@ func (l *link) run(ctx context.Context, socket *websocket.Conn, ready func()) er
 	writer.Go(l.write)
 	stop := context.AfterFunc(ctx, l.out.close)
 	defer stop()
-	reader := serviceprotocol.NewReader(&messages{socket: socket}, l.pool.maxFrame)
+	reader := serviceprotocol.NewReader(&messages{socket: socket}, l.pool.server.maxFrame())
 	err := l.handshake(reader)
 	if err == nil {
 		l.pool.join(l)

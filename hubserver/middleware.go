@@ -42,13 +42,15 @@ type Event struct {
 type Middleware func(ctx *Context, event Event, next func(*Context) error) error
 
 // Use adds middleware. The first one added is the outermost.
-func (h *Hub) Use(middleware ...Middleware) { h.middleware = append(h.middleware, middleware...) }
+func (h *Hub) Use(middleware ...Middleware) {
+	h.handlers.middleware = append(h.handlers.middleware, middleware...)
+}
 
 // around runs a handler inside of the middleware. A panic of either is an error.
 func (h *Hub) around(ctx *Context, event Event, handler func(*Context) error) error {
 	next := func(ctx *Context) error { return guard(func() error { return handler(ctx) }) }
-	for i := len(h.middleware) - 1; i >= 0; i-- {
-		middleware, inner := h.middleware[i], next
+	for i := len(h.handlers.middleware) - 1; i >= 0; i-- {
+		middleware, inner := h.handlers.middleware[i], next
 		next = func(ctx *Context) error {
 			return guard(func() error { return middleware(ctx, event, inner) })
 		}

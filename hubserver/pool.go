@@ -26,13 +26,11 @@ const (
 // pool is a hub that is being served: its connections to the gateway and the clients that
 // have come over them.
 type pool struct {
-	hub      *Hub
-	server   *Server
-	serverID string
-	dialer   dialer
-	maxFrame int
-	log      *slog.Logger
-	began    time.Time
+	hub    *Hub
+	server *Server
+	dialer dialer
+	log    *slog.Logger
+	began  time.Time
 
 	acks     acks
 	results  *results
@@ -59,9 +57,8 @@ const maxDemands = 64
 // linkSeed makes one key choose the same link as long as there are as many.
 var linkSeed = maphash.MakeSeed()
 
-func newPool(s *Server, h *Hub, d dialer, serverID string, log *slog.Logger) *pool {
-	p := &pool{hub: h, server: s, serverID: serverID, dialer: d, maxFrame: s.maxFrame(),
-		log: log.With("hub", d.hub), began: time.Now()}
+func newPool(s *Server, h *Hub, d dialer) *pool {
+	p := &pool{hub: h, server: s, dialer: d, log: s.logger().With("hub", d.hub), began: time.Now()}
 	p.results = newResults(p)
 	p.books.sessions = make(map[string]*session)
 	p.books.demanded = make(map[string]bool)

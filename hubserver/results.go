@@ -108,7 +108,7 @@ func (r *results) invoke(ctx context.Context, connection, target string, argumen
 		return answer{}, err
 	}
 	if !one.link.out.put(&serviceprotocol.ClientInvocation{InvocationID: id, ConnectionID: connection,
-		CallerServerID: r.pool.serverID, Payloads: payloads}) {
+		CallerServerID: r.pool.dialer.serverID, Payloads: payloads}) {
 		return answer{}, ErrNotConnected
 	}
 	select {
@@ -177,7 +177,7 @@ func (r *results) settle(id string, a answer, accepts func(*pendingResult) bool)
 // completed takes a completion from a client of this hub server.
 func (r *results) completed(s *session, protocol string, body []byte, m *hubprotocol.Message) {
 	completion := &serviceprotocol.ClientCompletion{InvocationID: m.InvocationID, ConnectionID: s.id,
-		CallerServerID: r.pool.serverID, Protocol: protocol, ExtensionProtocol: protocol}
+		CallerServerID: r.pool.dialer.serverID, Protocol: protocol, ExtensionProtocol: protocol}
 	own := func(one *pendingResult) bool { return one.session == s }
 	if r.settle(m.InvocationID, completionAnswer(protocol, m), own) {
 		// Without a payload it only lets the gateway forget the call.
@@ -222,7 +222,7 @@ func (r *results) expect(l *link, m *serviceprotocol.ClientInvocation) {
 	r.mu.Unlock()
 	if full {
 		l.out.put(&serviceprotocol.ErrorCompletion{InvocationID: m.InvocationID, ConnectionID: m.ConnectionID,
-			CallerServerID: r.pool.serverID, Error: "Too many results are awaited."})
+			CallerServerID: r.pool.dialer.serverID, Error: "Too many results are awaited."})
 	}
 }
 

@@ -2,11 +2,13 @@ package hubserver
 
 import (
 	"context"
+	"fmt"
 	"testing"
 	"testing/synctest"
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/hubgate/hubgate/hubprotocol"
 	"github.com/hubgate/hubgate/serviceprotocol"
 )
 
@@ -210,5 +212,26 @@ func TestResultsOfAClientThatLeaves(t *testing.T) {
 		synctest.Wait()
 		require.Empty(t, r.forwarded)
 		require.Empty(t, r.waiting)
+	})
+}
+
+func TestForwardedResultsAreForgotten(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		hub := NewHub("chat")
+		g, _ := serve(t, hub)
+		p := g.peer()
+		c, m := p.open("C1"), p.opening("C2", "messagepack")
+		require.Equal(t, "{}\x1e", m.record())
+		for i := range 3 {
+			p.send(&serviceprotocol.ClientInvocation{InvocationID: fmt.Sprint(i), ConnectionID: []string{"C1", "C2", "C9"}[i]})
+		}
+		record := packed(t, `[3,{},"1",3,"x"]`)
+		m.raw(record)
+		completion := want[*serviceprotocol.ClientCompletion](p)
+		require.Equal(t, record, completion.Payload)
+		require.Equal(t, hubprotocol.MessagePack, completion.Protocol)
+		c.leave()
+		synctest.Wait()
+		require.Empty(t, hub.pool.Load().results.forwarded)
 	})
 }

@@ -180,7 +180,7 @@ func (s *Server) newServing() (*serving, error) {
 	ready := s.readyLocked()
 	waiting := len(s.hubs)
 	for _, hub := range s.hubs {
-		p := newPool(s, hub, dialer{server: s, gateway: gateway, hub: s.hubKey(hub), serverID: serverID}, serverID, s.logger())
+		p := newPool(s, hub, dialer{server: s, gateway: gateway, hub: s.hubKey(hub), serverID: serverID})
 		p.books.joined = sync.OnceFunc(func() {
 			s.life.mu.Lock()
 			defer s.life.mu.Unlock()

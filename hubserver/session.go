@@ -26,7 +26,6 @@ type session struct {
 	id     string
 	opened opened
 	ctx    context.Context // ends with the client, the cause says why
-	cancel context.CancelCauseFunc
 
 	partial []byte // owned by the link's reader: a record that is not complete
 	clock   sessionClock
@@ -34,10 +33,15 @@ type session struct {
 
 	values   sync.Map       // of the application, by its keys
 	awaiting awaitedResults // guarded by results.mu
+	state    sessionState
+}
 
+// sessionState is what changes twice: at the handshake and at the end.
+type sessionState struct {
 	mu       sync.Mutex
 	protocol string // empty before the handshake
 	ended    bool
+	cancel   context.CancelCauseFunc // of the session's context
 }
 
 // sessionClock is what the sweeper looks at, in nanoseconds of the pool's time.
@@ -60,16 +64,16 @@ type ending struct {
 
 func newSession(p *pool, l *link, m *serviceprotocol.OpenConnection) *session {
 	s := &session{pool: p, link: l, id: m.ConnectionID, opened: readOpened(m)}
-	s.ctx, s.cancel = context.WithCancelCause(context.Background())
+	s.ctx, s.state.cancel = context.WithCancelCause(context.Background())
 	s.calls.session = s
 	s.clock.opened = p.now()
 	return s
 }
 
 func (s *session) speaks() string {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.protocol
+	s.state.mu.Lock()
+	defer s.state.mu.Unlock()
+	return s.state.protocol
 }
 
 // data takes bytes from the client. It is called by the link's reader only.
@@ -140,9 +144,9 @@ func (s *session) handshake(record []byte) string {
 	if s.opened.migratedFrom == "" {
 		s.deliver(hubprotocol.AppendHandshakeResponse(nil, ""), serviceprotocol.DataHandshake)
 	}
-	s.mu.Lock()
-	s.protocol = request.Protocol
-	s.mu.Unlock()
+	s.state.mu.Lock()
+	s.state.protocol = request.Protocol
+	s.state.mu.Unlock()
 	s.calls.begin()
 	return request.Protocol
 }
@@ -181,9 +185,9 @@ func (s *session) send(ctx context.Context, record []byte) error {
 
 // deliver is send without waiting. It reports whether the client was still there.
 func (s *session) deliver(record []byte, kind serviceprotocol.DataKind) bool {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.ended {
+	s.state.mu.Lock()
+	defer s.state.mu.Unlock()
+	if s.state.ended {
 		return false
 	}
 	s.deliverLocked(record, kind)
@@ -197,25 +201,25 @@ func (s *session) deliverLocked(record []byte, kind serviceprotocol.DataKind) {
 
 // end ends the client. The first ending counts. It does not wait.
 func (s *session) end(e ending) {
-	s.mu.Lock()
-	if s.ended {
-		s.mu.Unlock()
+	s.state.mu.Lock()
+	if s.state.ended {
+		s.state.mu.Unlock()
 		return
 	}
 	if !e.silent {
-		if s.protocol != "" {
-			s.deliverLocked(hubprotocol.AppendClose(nil, s.protocol, e.text, e.reconnect), serviceprotocol.DataClose)
+		if s.state.protocol != "" {
+			s.deliverLocked(hubprotocol.AppendClose(nil, s.state.protocol, e.text, e.reconnect), serviceprotocol.DataClose)
 		}
 		s.link.out.put(&serviceprotocol.CloseConnection{ConnectionID: s.id, Error: e.text})
 	}
-	s.ended = true
-	s.mu.Unlock()
+	s.state.ended = true
+	s.state.mu.Unlock()
 
 	cause := e.cause
 	if cause == nil {
 		cause = errClientLeft
 	}
-	s.cancel(cause)
+	s.state.cancel(cause)
 	// It stays in the books until its handlers have ended: Shutdown waits for those.
 	s.pool.left(s, e.cause)
 	s.pool.handlers.Go(func() {

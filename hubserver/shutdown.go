@@ -11,29 +11,31 @@ import (
 // ShutdownOption changes what Server.Shutdown does with the clients.
 type ShutdownOption func(*shutdown)
 
-// shutdown is what a hub server wants for its clients when it leaves.
+// shutdown says what becomes of the clients of a hub server that leaves.
 type shutdown struct{ fin serviceprotocol.Fin }
 
-// AwaitClients makes Shutdown wait until the clients leave by themselves. No new ones come.
+// AwaitClients makes Shutdown wait until the clients leave by themselves. New clients go to other
+// servers.
 func AwaitClients() ShutdownOption {
 	return func(s *shutdown) { s.fin = serviceprotocol.FinKeep }
 }
 
-// MigrateClients makes Shutdown have the gateway move the clients to other servers of the hub.
-// The clients do not notice. Here OnDisconnected gets ErrMigrated; there OnConnected is
-// called, and Context.MigratedFrom names this server. Clients for which there is no other
-// server stay until they leave.
+// MigrateClients makes the gateway move the clients to other servers of the hub. The clients do
+// not notice. On this server OnDisconnected gets ErrMigrated. On the other one OnConnected is
+// called, and Context.MigratedFrom names this server. Clients for which there is no other server
+// stay until they leave.
 func MigrateClients() ShutdownOption {
 	return func(s *shutdown) { s.fin = serviceprotocol.FinMigrate }
 }
 
-// Shutdown ends Serve gracefully. No new clients come. Those that are connected are closed,
-// and may reconnect to another hub server; the contexts of their calls end, and Shutdown waits
-// for the handlers. With AwaitClients or MigrateClients it waits for the clients instead. Of
-// several such options the last counts.
+// Shutdown ends Serve gracefully. The server gets no new clients. Its clients are closed, and may
+// reconnect to another hub server. The contexts of their calls end, and Shutdown waits for the
+// handlers. With AwaitClients or MigrateClients it waits for the clients instead. If both are
+// given, the last one counts.
 //
 // If ctx ends first, the remaining clients are closed and Shutdown returns the error of ctx.
-// After a second call, or before Serve, it has nothing to do.
+// Before Serve, Shutdown only makes Serve return ErrServerClosed. After Serve has returned, it does
+// nothing.
 func (s *Server) Shutdown(ctx context.Context, options ...ShutdownOption) error {
 	state := s.close()
 	if state == nil {

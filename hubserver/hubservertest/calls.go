@@ -118,15 +118,15 @@ func Stream[T any](ctx context.Context, c *Client, method string, arguments ...a
 // item waits for the next item of a stream. It is not ok when the stream has ended.
 func (c *Client) item(ctx context.Context, one *call) (raw []byte, ok bool, err error) {
 	for {
-		c.mu.Lock()
+		c.state.mu.Lock()
 		if len(one.items) > 0 {
 			raw = one.items[0]
 			one.items = one.items[1:]
-			c.mu.Unlock()
+			c.state.mu.Unlock()
 			return raw, true, nil
 		}
 		ended, err := one.ended, one.err
-		c.mu.Unlock()
+		c.state.mu.Unlock()
 		if ended {
 			return nil, false, err
 		}
@@ -177,11 +177,11 @@ func (c *Client) begin(ctx context.Context, kind hubprotocol.Type, method string
 	if err != nil {
 		return nil, err
 	}
-	c.mu.Lock()
-	if err = c.err; err == nil {
-		c.calls[one.id] = one
+	c.state.mu.Lock()
+	if err = c.state.err; err == nil {
+		c.state.calls[one.id] = one
 	}
-	c.mu.Unlock()
+	c.state.mu.Unlock()
 	if err == nil {
 		err = c.write(ctx, record)
 	}
@@ -196,34 +196,34 @@ func (c *Client) begin(ctx context.Context, kind hubprotocol.Type, method string
 }
 
 func (c *Client) newID() string {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.lastID++
-	return strconv.Itoa(c.lastID)
+	c.state.mu.Lock()
+	defer c.state.mu.Unlock()
+	c.state.lastID++
+	return strconv.Itoa(c.state.lastID)
 }
 
 // forget drops a call and reports whether it was still to be answered.
 func (c *Client) forget(one *call) bool {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	_, open := c.calls[one.id]
-	delete(c.calls, one.id)
+	c.state.mu.Lock()
+	defer c.state.mu.Unlock()
+	_, open := c.state.calls[one.id]
+	delete(c.state.calls, one.id)
 	one.finish(nil, nil)
 	return open
 }
 
 // answered takes an item or the end of a call. Answers to forgotten calls are dropped.
 func (c *Client) answered(m *hubprotocol.Message) error {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	one := c.calls[m.InvocationID]
+	c.state.mu.Lock()
+	defer c.state.mu.Unlock()
+	one := c.state.calls[m.InvocationID]
 	switch {
 	case one == nil:
 	case m.Type == hubprotocol.StreamItem:
 		one.items = append(one.items, bytes.Clone(m.Result))
 		one.wake()
 	default:
-		delete(c.calls, one.id)
+		delete(c.state.calls, one.id)
 		var err error
 		if m.HasError {
 			err = &CallError{m.Error}

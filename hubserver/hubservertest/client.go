@@ -45,19 +45,24 @@ type Client struct {
 	done         chan struct{}  // closed at the end of the connection
 	ready        chan struct{}  // closed after the handshake
 	tasks        sync.WaitGroup // what reads and what pings
+	received     []byte         // owned by the reader: a record that is not complete
+	state        clientState
+}
 
-	mu       sync.Mutex
-	told     error // by the hub or by Close: why the connection will end
-	err      error // why it has ended
-	calls    map[string]*call
-	lastID   int
-	inbox    inbox
-	received []byte // owned by the reader: a record that is not complete
+// clientState is what changes while a client is connected.
+type clientState struct {
+	mu     sync.Mutex
+	told   error // by the hub or by Close: why the connection will end
+	err    error // why it has ended
+	calls  map[string]*call
+	lastID int
+	inbox  inbox
 }
 
 func newClient(t testing.TB, socket *websocket.Conn, id, protocol string) *Client {
 	return &Client{t: t, id: id, protocol: protocol, socket: socket, writing: make(chan struct{}, 1),
-		done: make(chan struct{}), ready: make(chan struct{}), calls: make(map[string]*call), inbox: newInbox()}
+		done: make(chan struct{}), ready: make(chan struct{}),
+		state: clientState{calls: make(map[string]*call), inbox: newInbox()}}
 }
 
 // start begins to read and makes the handshake.
@@ -89,9 +94,9 @@ func (c *Client) Done() <-chan struct{} { return c.done }
 // client a reason, ErrClosed after Close, another error if the connection was lost. It returns nil
 // before the end.
 func (c *Client) Err() error {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	return c.err
+	c.state.mu.Lock()
+	defer c.state.mu.Unlock()
+	return c.state.err
 }
 
 // Close leaves the hub as clients do, and returns when the connection has ended. The hub's
@@ -121,10 +126,10 @@ func (c *Client) Cut() {
 
 // tell notes why the connection will end. The first reason counts.
 func (c *Client) tell(why error) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if c.told == nil {
-		c.told = why
+	c.state.mu.Lock()
+	defer c.state.mu.Unlock()
+	if c.state.told == nil {
+		c.state.told = why
 	}
 }
 
@@ -140,14 +145,14 @@ func (c *Client) read() {
 	}
 	_ = c.socket.NetConn().Close() // what is left of it
 	c.tell(fmt.Errorf("the connection was lost: %w", err))
-	c.mu.Lock()
-	c.err = c.told
+	c.state.mu.Lock()
+	c.state.err = c.state.told
 	close(c.done)
-	for _, one := range c.calls {
-		one.finish(nil, c.err)
+	for _, one := range c.state.calls {
+		one.finish(nil, c.state.err)
 	}
-	clear(c.calls)
-	c.mu.Unlock()
+	clear(c.state.calls)
+	c.state.mu.Unlock()
 }
 
 // records handles all whole records and returns what follows.

@@ -84,19 +84,19 @@ func (c *Client) On(target string, function any) {
 	if err != nil {
 		panic(fmt.Sprintf("hubservertest: handler of %q: %v", target, err))
 	}
-	c.mu.Lock()
-	defer c.mu.Unlock()
+	c.state.mu.Lock()
+	defer c.state.mu.Unlock()
 	key := strings.ToLower(target)
-	c.inbox.handlers[key] = h
-	kept := c.inbox.messages[:0]
-	for _, m := range c.inbox.messages {
+	c.state.inbox.handlers[key] = h
+	kept := c.state.inbox.messages[:0]
+	for _, m := range c.state.inbox.messages {
 		if strings.ToLower(m.Target) == key {
 			c.deliverLocked(delivery{h, m, ""})
 		} else {
 			kept = append(kept, m)
 		}
 	}
-	c.inbox.messages = kept
+	c.state.inbox.messages = kept
 }
 
 // invoked takes a message of the hub.
@@ -106,19 +106,19 @@ func (c *Client) invoked(record *hubprotocol.Message) error {
 		return err
 	}
 	m := Message{record.Target, cloned(arguments)}
-	c.mu.Lock()
-	h := c.inbox.handlers[strings.ToLower(m.Target)]
+	c.state.mu.Lock()
+	h := c.state.inbox.handlers[strings.ToLower(m.Target)]
 	switch {
 	case h != nil:
 		c.deliverLocked(delivery{h, m, record.InvocationID})
 	case record.HasID:
 		go c.answer(record.InvocationID, nil, errors.New(noResult))
 	default:
-		c.inbox.messages = append(c.inbox.messages, m)
-		close(c.inbox.more)
-		c.inbox.more = make(chan struct{})
+		c.state.inbox.messages = append(c.state.inbox.messages, m)
+		close(c.state.inbox.more)
+		c.state.inbox.more = make(chan struct{})
 	}
-	c.mu.Unlock()
+	c.state.mu.Unlock()
 	return nil
 }
 
@@ -132,9 +132,9 @@ func cloned(values []json.RawMessage) []json.RawMessage {
 
 // deliverLocked queues a message for its handler.
 func (c *Client) deliverLocked(d delivery) {
-	c.inbox.queue = append(c.inbox.queue, d)
-	if !c.inbox.busy {
-		c.inbox.busy = true
+	c.state.inbox.queue = append(c.state.inbox.queue, d)
+	if !c.state.inbox.busy {
+		c.state.inbox.busy = true
 		go c.handle()
 	}
 }
@@ -142,15 +142,15 @@ func (c *Client) deliverLocked(d delivery) {
 // handle runs handlers until nothing waits for them.
 func (c *Client) handle() {
 	for {
-		c.mu.Lock()
-		if len(c.inbox.queue) == 0 {
-			c.inbox.busy = false
-			c.mu.Unlock()
+		c.state.mu.Lock()
+		if len(c.state.inbox.queue) == 0 {
+			c.state.inbox.busy = false
+			c.state.mu.Unlock()
 			return
 		}
-		d := c.inbox.queue[0]
-		c.inbox.queue = c.inbox.queue[1:]
-		c.mu.Unlock()
+		d := c.state.inbox.queue[0]
+		c.state.inbox.queue = c.state.inbox.queue[1:]
+		c.state.mu.Unlock()
 		result, err := d.handler.call(d.message)
 		var unfit *unfitError
 		if errors.As(err, &unfit) {
@@ -180,15 +180,15 @@ func (c *Client) answer(id string, result any, err error) {
 // messages were received it returns the error that Err returns; if ctx ends, the cause of ctx.
 func (c *Client) Receive(ctx context.Context) (Message, error) {
 	for {
-		c.mu.Lock()
-		if len(c.inbox.messages) > 0 {
-			m := c.inbox.messages[0]
-			c.inbox.messages = c.inbox.messages[1:]
-			c.mu.Unlock()
+		c.state.mu.Lock()
+		if len(c.state.inbox.messages) > 0 {
+			m := c.state.inbox.messages[0]
+			c.state.inbox.messages = c.state.inbox.messages[1:]
+			c.state.mu.Unlock()
 			return m, nil
 		}
-		more, err := c.inbox.more, c.err
-		c.mu.Unlock()
+		more, err := c.state.inbox.more, c.state.err
+		c.state.mu.Unlock()
 		if err != nil {
 			return Message{}, err
 		}
@@ -204,10 +204,10 @@ func (c *Client) Receive(ctx context.Context) (Message, error) {
 // Messages returns the messages without a handler that have come and were not received, without
 // waiting. In a bubble of testing/synctest call synctest.Wait before it.
 func (c *Client) Messages() []Message {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	messages := c.inbox.messages
-	c.inbox.messages = nil
+	c.state.mu.Lock()
+	defer c.state.mu.Unlock()
+	messages := c.state.inbox.messages
+	c.state.inbox.messages = nil
 	return messages
 }
 
