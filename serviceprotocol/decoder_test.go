@@ -107,8 +107,8 @@ func TestDecoderLetsGo(t *testing.T) {
 	require.Equal(t, large, got)
 	_, err = decoder.Decode(cut(t, (&Ping{}).Append(nil)))
 	require.NoError(t, err)
-	require.Nil(t, decoder.reuse.names, "a long list is not kept")
-	for _, payload := range decoder.reuse.payloads[:cap(decoder.reuse.payloads)] {
+	require.Nil(t, decoder.reuse.lists.names, "a long list is not kept")
+	for _, payload := range decoder.reuse.lists.payloads[:cap(decoder.reuse.lists.payloads)] {
 		require.Nil(t, payload.Data, "no payload is kept")
 	}
 	require.Nil(t, decoder.codec.r.b)

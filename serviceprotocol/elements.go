@@ -75,7 +75,7 @@ func (r *reader) namesOf(field string, n int) []string {
 	}
 	var list []string
 	if r.reuse != nil {
-		list = r.reuse.names
+		list = r.reuse.lists.names
 	}
 	// The lists of one message share memory. Where it is too small the earlier ones keep the
 	// old, and the new has room for all of them: the next message like this fits.
@@ -87,7 +87,7 @@ func (r *reader) namesOf(field string, n int) []string {
 		list = append(list, r.known(r.value(field)))
 	}
 	if r.reuse != nil {
-		r.reuse.names = list
+		r.reuse.lists.names = list
 	}
 	return list[start:len(list):len(list)]
 }
@@ -103,7 +103,7 @@ func (r *reader) payloads() Payloads {
 	}
 	var list Payloads
 	if r.reuse != nil {
-		list = r.reuse.payloads
+		list = r.reuse.lists.payloads
 	}
 	if cap(list) < n {
 		list = make(Payloads, 0, n)
@@ -112,7 +112,7 @@ func (r *reader) payloads() Payloads {
 		list = append(list, Payload{Protocol: r.known(r.value(field)), Data: r.bytes(field)})
 	}
 	if r.reuse != nil {
-		r.reuse.payloads = list
+		r.reuse.lists.payloads = list
 	}
 	return list
 }

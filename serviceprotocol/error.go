@@ -1,6 +1,9 @@
 package serviceprotocol
 
-import "errors"
+import (
+	"errors"
+	"slices"
+)
 
 var (
 	// ErrTooLarge is returned for a frame that is larger than the reader allows.
@@ -31,7 +34,7 @@ const (
 )
 
 // Reasons returns every Reason, for metrics that start at zero.
-func Reasons() []Reason { return reasons[:] }
+func Reasons() []Reason { return slices.Clone(reasons[:]) }
 
 var reasons = [...]Reason{
 	ReasonTruncated, ReasonWrongType, ReasonOutOfRange, ReasonTooFew, ReasonTooMany, ReasonTooDeep, ReasonTrailing,

@@ -80,9 +80,8 @@ const maxKept = 4096
 
 // reuse is what a decoder keeps from one message to the next.
 type reuse struct {
-	texts    texts
-	names    []string
-	payloads Payloads
+	texts texts
+	lists reusedLists
 
 	ping            Ping
 	ack             Ack
@@ -95,14 +94,21 @@ type reuse struct {
 	multiGroup      MultiGroupBroadcastData
 }
 
+// reusedLists are the lists of the last message.
+type reusedLists struct {
+	names    []string
+	payloads Payloads
+}
+
 // reset lets go of the last message's memory, which may be that of a large frame.
 func (u *reuse) reset() {
-	if cap(u.names) > maxKept {
-		u.names = nil
+	lists := &u.lists
+	if cap(lists.names) > maxKept {
+		lists.names = nil
 	}
-	clear(u.names)
-	clear(u.payloads)
-	u.names, u.payloads = u.names[:0], u.payloads[:0]
+	clear(lists.names)
+	clear(lists.payloads)
+	lists.names, lists.payloads = lists.names[:0], lists.payloads[:0]
 	u.ack.Payload, u.connectionData.Payload = nil, nil
 }
 
