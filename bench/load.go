@@ -2,6 +2,7 @@ package bench
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"sync/atomic"
 	"time"
@@ -35,7 +36,7 @@ func (r *run) load(ctx context.Context) (*LoadReport, error) {
 		return nil, err
 	}
 	report := &LoadReport{
-		Load: r.o.Load, Messages: messages, Deliveries: r.tracker.delivered.Load() - delivered,
+		Load: r.o.Load, Messages: messages, Refused: int(r.refused.Load()), Deliveries: r.tracker.delivered.Load() - delivered,
 		Seconds: elapsed.Seconds(), ReceivedBytes: r.received.Load() - received,
 		Latency: r.tracker.latency.Load().latency(),
 	}
@@ -69,18 +70,12 @@ func (r *run) sending() (send func(ctx context.Context, count int, duration time
 // and waits until all have arrived. The senders work at the same time: with one
 // connection for all, messages would wait for each other's answers.
 func (r *run) send(ctx context.Context, senders []*sender, count int, duration time.Duration) (sent int, err error) {
-	var taken, done atomic.Int64
-	start := time.Now()
-	more := func() bool {
-		if duration > 0 {
-			return time.Since(start) < duration
-		}
-		return taken.Add(1) <= int64(count)
-	}
+	var done atomic.Int64
+	p := pace{start: time.Now(), count: int64(count), duration: duration, rate: r.o.Load.Rate}
 	group, sending := errgroup.WithContext(ctx)
 	for _, s := range senders {
 		group.Go(func() error {
-			for more() {
+			for p.more(sending) {
 				if err := r.sendOne(sending, s); err != nil {
 					return err
 				}
@@ -95,7 +90,31 @@ func (r *run) send(ctx context.Context, senders []*sender, count int, duration t
 	return int(done.Load()), r.tracker.drain(ctx, r.o.Clients.Timeout)
 }
 
-// sendOne sends one message when a slot for it is free.
+// pace says when the next message may be sent, and for how long there is one.
+type pace struct {
+	start    time.Time
+	count    int64         // of messages, unless
+	duration time.Duration // is positive: then as many as fit into it
+	rate     float64       // a second; 0 is no bound
+	taken    atomic.Int64
+}
+
+// more waits for the time of the next message and reports whether there is one.
+func (p *pace) more(ctx context.Context) bool {
+	n := p.taken.Add(1)
+	if p.duration <= 0 && n > p.count {
+		return false
+	}
+	if p.rate > 0 {
+		due := p.start.Add(time.Duration(float64(n-1) / p.rate * float64(time.Second)))
+		if wait(ctx, time.Until(due)) != nil {
+			return true // whoever sends finds ctx ended
+		}
+	}
+	return p.duration <= 0 || time.Since(p.start) < p.duration
+}
+
+// sendOne sends one message when a slot for it is free, again and again while the server is busy.
 func (r *run) sendOne(ctx context.Context, s *sender) error {
 	slot, err := r.tracker.acquire(ctx, r.o.Clients.Timeout)
 	if err != nil {
@@ -106,8 +125,21 @@ func (r *run) sendOne(ctx context.Context, s *sender) error {
 		user, receivers = randomUser(len(r.clients)), 1
 	}
 	r.tracker.expect(slot, receivers)
-	return s.send(ctx, r.stamps, slot, user)
+	for begun := time.Now(); ; {
+		err := s.send(ctx, r.stamps, slot, user)
+		if !errors.Is(err, errBusy) || time.Since(begun) > r.o.Clients.Timeout {
+			return err
+		}
+		r.refused.Add(1)
+		if err := wait(ctx, busyPause); err != nil {
+			return err
+		}
+	}
 }
+
+// busyPause is how long a sender waits after a refusal. The server asks for more; but this is to
+// find out when it takes messages again.
+const busyPause = 50 * time.Millisecond
 
 // verify compares what each client counted with what was sent.
 func (r *run) verify(messages int) error {

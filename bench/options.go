@@ -104,6 +104,9 @@ type Load struct {
 	// Count messages are sent, or as many as fit into Duration if that is not zero.
 	Count    int           `json:"count"`
 	Duration time.Duration `json:"duration_ns"`
+	// Rate bounds the messages of a second, evenly spread; 0 is as many as InFlight allows.
+	// Not with Echo.
+	Rate float64 `json:"rate"`
 	// Warmup messages go first and are not measured.
 	Warmup int `json:"warmup"`
 	// Idle is how long the clients then stay connected before memory is read.
@@ -131,6 +134,7 @@ func (o *Options) validate() error {
 		check(o.Load.Kind != Echo || o.Clients.Count <= MaxCallers, "clients that call: 1 to %d", MaxCallers)
 		check(o.Load.Payload >= MinPayload && o.Load.Payload <= MaxPayload, "payload: %d to %d bytes", MinPayload, MaxPayload)
 		check(o.Load.InFlight > 0 && o.Load.InFlight <= MaxInFlight, "in flight: 1 to %d", MaxInFlight)
+		check(o.Load.Rate >= 0, "the rate must not be negative")
 		check(o.Load.Count > 0 || o.Load.Duration > 0, "a count or a duration is needed")
 	}
 	return errors.Join(errs...)

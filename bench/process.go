@@ -8,4 +8,6 @@ type Sample struct {
 	CPU time.Duration `json:"cpu_ns"`
 	// Resident is its memory in RAM, in bytes.
 	Resident uint64 `json:"resident_bytes"`
+	// Peak is the most that Resident has been since the process began.
+	Peak uint64 `json:"peak_bytes"`
 }

@@ -30,7 +30,26 @@ func sampleProcess(pid int) (Sample, error) {
 		return Sample{}, fmt.Errorf("statm of process %d has %d fields", pid, len(fields))
 	}
 	pages, err := strconv.ParseUint(string(fields[1]), 10, 64)
-	return Sample{CPU: cpu, Resident: pages * uint64(os.Getpagesize())}, err
+	if err != nil {
+		return Sample{}, err
+	}
+	peak, err := peakResident(pid)
+	return Sample{CPU: cpu, Resident: pages * uint64(os.Getpagesize()), Peak: peak}, err
+}
+
+// peakResident is 0 on kernels that do not keep the highest value.
+func peakResident(pid int) (uint64, error) {
+	status, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
+	if err != nil {
+		return 0, err
+	}
+	_, rest, ok := bytes.Cut(status, []byte("\nVmHWM:"))
+	value, _, _ := bytes.Cut(rest, []byte(" kB"))
+	if !ok {
+		return 0, nil
+	}
+	kilo, err := strconv.ParseUint(string(bytes.TrimSpace(value)), 10, 64)
+	return kilo << 10, err
 }
 
 // schedCPU sums the scheduler's nanoseconds of all threads: a thread's first

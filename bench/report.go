@@ -30,8 +30,10 @@ type ConnectReport struct {
 
 // LoadReport is how the messages went out.
 type LoadReport struct {
-	Load          Load          `json:"load"`
-	Messages      int           `json:"messages"`
+	Load     Load `json:"load"`
+	Messages int  `json:"messages"`
+	// Refused is how often a message was sent anew because the server said that it was busy.
+	Refused       int           `json:"refused"`
 	Deliveries    uint64        `json:"deliveries"`
 	Seconds       float64       `json:"seconds"`
 	PerSecond     float64       `json:"deliveries_per_second"`
@@ -45,9 +47,11 @@ type MemoryReport struct {
 	Before    uint64 `json:"before_bytes"`
 	Connected uint64 `json:"connected_bytes"`
 	After     uint64 `json:"after_bytes"`
-	// PerConnection is After divided by the connections, PerConnectionAdded
-	// only what came since Before; 0 if memory went down, as it may with few
-	// connections.
+	// Peak is the most since the server began.
+	Peak uint64 `json:"peak_bytes"`
+	// PerConnectionAdded is what one connection takes: what came since Before, divided by the
+	// connections; 0 if memory went down, as it may with few of them. PerConnection is the whole
+	// process divided by the connections, which means little while they are few.
 	PerConnection      float64 `json:"per_connection_bytes"`
 	PerConnectionAdded float64 `json:"per_connection_added_bytes"`
 }
@@ -58,19 +62,21 @@ type StalledReport struct {
 	Closed int `json:"closed"`
 }
 
-func (m *MemoryReport) finish(after uint64, connections int) {
-	m.After = after
+func (m *MemoryReport) finish(end Sample, connections int) {
+	after := end.Resident
+	m.After, m.Peak = after, end.Peak
 	m.PerConnection = float64(after) / float64(connections)
 	m.PerConnectionAdded = max(0, float64(after)-float64(m.Before)) / float64(connections)
 }
 
 // share says what one connection takes. What few connections added is lost in
 // what the process takes and gives back meanwhile.
-func (m *MemoryReport) share() string {
+func (m *MemoryReport) share(connections int) string {
 	if m.PerConnectionAdded <= 0 {
 		return "not more than before, too few connections to tell what one takes"
 	}
-	return fmt.Sprintf("%.1f KB per connection, %.1f KB of it added by connections", m.PerConnection/1024, m.PerConnectionAdded/1024)
+	return fmt.Sprintf("each of %d connections added %.1f KB (the whole process, shared out among them: %.1f KB)",
+		connections, m.PerConnectionAdded/1024, m.PerConnection/1024)
 }
 
 // WriteText writes the report for people.
@@ -86,13 +92,16 @@ func (r *Report) WriteText(w io.Writer) error {
 		p.line("delivered    %d (%.0f/s), each counted where it arrived", l.Deliveries, l.PerSecond)
 		p.line("latency      p50 %s  p90 %s  p99 %s  p99.9 %s  max %s", short(l.Latency.P50), short(l.Latency.P90),
 			short(l.Latency.P99), short(l.Latency.P999), short(l.Latency.Max))
+		if l.Refused > 0 {
+			p.line("refused      %d times, because the server was busy; sent anew each time", l.Refused)
+		}
 		if l.ServerCPU > 0 {
 			p.line("server CPU   %s per delivery", short(l.ServerCPU))
 		}
 	}
 	if r.Memory.After > 0 {
 		p.line("memory       %.1f MB before, %.1f MB connected, %.1f MB at the end: %s",
-			mega(r.Memory.Before), mega(r.Memory.Connected), mega(r.Memory.After), r.Memory.share())
+			mega(r.Memory.Before), mega(r.Memory.Connected), mega(r.Memory.After), r.Memory.share(r.Clients.Count+r.Clients.Stalled))
 	}
 	if r.Stalled.Count > 0 {
 		p.line("stalled      %d clients, %d of them closed by the server", r.Stalled.Count, r.Stalled.Closed)

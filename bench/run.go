@@ -28,6 +28,7 @@ type run struct {
 	clients  []*client
 	stalled  []*client
 	received atomic.Uint64
+	refused  atomic.Int64
 	echoes   *echoes // nil unless that is the load
 	phase    atomic.Pointer[string]
 	opened   atomic.Int64
@@ -94,7 +95,7 @@ func (r *run) phases(ctx context.Context, fail context.CancelCauseFunc, ending c
 	if memory, err = r.sample(); err != nil {
 		return nil, err
 	}
-	report.Memory.finish(memory.Resident, r.o.Clients.Count+r.o.Clients.Stalled)
+	report.Memory.finish(memory, r.o.Clients.Count+r.o.Clients.Stalled)
 	r.setPhase("ending")
 	r.ending.Store(true)
 	report.Stalled = r.inspectStalled()

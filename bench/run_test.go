@@ -14,7 +14,9 @@ import (
 	"runtime"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/gorilla/websocket"
@@ -239,6 +241,43 @@ func TestIdleClientsAndDuration(t *testing.T) {
 	require.Positive(t, report.Load.Messages)
 }
 
+func TestRateBoundsTheMessages(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := pace{start: time.Now(), count: 5, rate: 100}
+		for n := range 5 {
+			require.True(t, p.more(t.Context()))
+			require.Equal(t, time.Duration(n)*10*time.Millisecond, time.Since(p.start))
+		}
+		require.False(t, p.more(t.Context()))
+
+		p = pace{start: time.Now(), duration: 95 * time.Millisecond, rate: 100}
+		n := 0
+		for p.more(t.Context()) {
+			n++
+		}
+		require.Equal(t, 10, n)
+	})
+}
+
+func TestMessagesAreSentAnewWhileTheServerIsBusy(t *testing.T) {
+	g := &fakeGateway{}
+	var busy atomic.Int64
+	busy.Store(3)
+	o := options(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if strings.HasSuffix(r.URL.Path, "/:send") && busy.Add(-1) >= 0 {
+			http.Error(w, "busy", http.StatusServiceUnavailable)
+			return
+		}
+		g.ServeHTTP(w, r)
+	}))
+	report, err := Run(t.Context(), o)
+	require.NoError(t, err)
+	require.Equal(t, 3, report.Load.Refused)
+	var text bytes.Buffer
+	require.NoError(t, report.WriteText(&text))
+	require.Contains(t, text.String(), "refused      3 times")
+}
+
 func TestOwnProcessIsMeasured(t *testing.T) {
 	o := options(t, &fakeGateway{})
 	o.PID = os.Getpid()
@@ -249,6 +288,7 @@ func TestOwnProcessIsMeasured(t *testing.T) {
 	}
 	require.NoError(t, err)
 	require.Positive(t, report.Memory.PerConnection)
+	require.GreaterOrEqual(t, report.Memory.Peak, report.Memory.After)
 	require.GreaterOrEqual(t, report.Load.ServerCPU, time.Duration(0), "some kernels count in hundredths of a second")
 	var text bytes.Buffer
 	require.NoError(t, report.WriteText(&text))
@@ -261,12 +301,12 @@ func TestMemoryThatWentDownIsNotCalledAdded(t *testing.T) {
 		after uint64
 		want  string
 	}{
-		{"more than before", 30 << 20, "at the end: 1536.0 KB per connection, 512.0 KB of it added by connections\n"},
+		{"more than before", 30 << 20, "at the end: each of 20 connections added 512.0 KB (the whole process, shared out among them: 1536.0 KB)\n"},
 		{"less than before", 10 << 20, "at the end: not more than before, too few connections to tell what one takes\n"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			report := Report{Memory: MemoryReport{Before: 20 << 20, Connected: 20 << 20}}
-			report.Memory.finish(tt.after, 20)
+			report := Report{Clients: Clients{Count: 15, Stalled: 5}, Memory: MemoryReport{Before: 20 << 20, Connected: 20 << 20}}
+			report.Memory.finish(Sample{Resident: tt.after}, 20)
 			require.GreaterOrEqual(t, report.Memory.PerConnectionAdded, 0.0)
 			var text bytes.Buffer
 			require.NoError(t, report.WriteText(&text))

@@ -3,6 +3,7 @@ package bench
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"math/rand/v2"
@@ -61,11 +62,17 @@ func (s *sender) send(ctx context.Context, stamps *stamper, slot int, user strin
 	}
 	defer resp.Body.Close()
 	text, _ := io.ReadAll(io.LimitReader(resp.Body, 512))
-	if resp.StatusCode != http.StatusAccepted {
-		return fmt.Errorf("send: %s: %s", resp.Status, printable(text))
+	switch resp.StatusCode {
+	case http.StatusAccepted:
+		return nil
+	case http.StatusServiceUnavailable:
+		return fmt.Errorf("%w: %s", errBusy, printable(text))
 	}
-	return nil
+	return fmt.Errorf("send: %s: %s", resp.Status, printable(text))
 }
+
+// errBusy is a refusal that means later: too much waits for the clients.
+var errBusy = errors.New("send: the server is busy")
 
 func (s *sender) resource(user string) (u, token string, err error) {
 	base := strings.TrimSuffix(s.target.Endpoint.String(), "/")

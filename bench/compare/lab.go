@@ -44,20 +44,24 @@ func newLab(ctx context.Context, dir string, progress io.Writer) (*lab, error) {
 }
 
 // run starts a server, puts the scenario's load on it and ends it.
-func (l *lab) run(ctx context.Context, s scenario, v server) (*bench.Report, error) {
-	process, url, err := l.start(ctx, v)
+func (l *lab) run(ctx context.Context, s scenario, v server) (r result, err error) {
+	process, at, err := l.start(ctx, v)
 	if err != nil {
-		return nil, err
+		return r, err
 	}
-	var report *bench.Report
 	end := func() error { return nil }
 	if v.hub {
-		end, err = l.serveHub(ctx, url)
+		end, err = l.serveHub(ctx, at.url)
 	}
 	if err == nil {
-		report, err = l.load(ctx, s, v, url, process.Process.Pid)
+		stopWatching := func() watched { return watched{} }
+		if s.watched {
+			stopWatching = watch(ctx, at.metrics)
+		}
+		r.Report, err = l.load(ctx, s, v, at.url, process.Process.Pid)
+		r.watched = stopWatching()
 	}
-	return report, errors.Join(err, end(), stop(process))
+	return r, errors.Join(err, end(), stop(process))
 }
 
 // serveHub serves the hub of the load, from this process: what it takes is not the gateway's.
@@ -78,38 +82,58 @@ func (l *lab) serveHub(ctx context.Context, url string) (end func() error, err e
 	return end, server.Ready(ctx)
 }
 
-func (l *lab) start(ctx context.Context, v server) (cmd *exec.Cmd, url string, err error) {
-	if v.floor {
-		cmd = exec.CommandContext(ctx, filepath.Join(l.dir, "floor"), v.serve...)
-	} else {
-		args := []string{"serve", "--listen", "127.0.0.1:0", "--admin-listen", "off", "--log-level", "warn"}
-		args = append(args, v.serve...)
-		if v.tls {
-			args = append(args, "--tls-cert", filepath.Join(l.dir, certFile), "--tls-key", filepath.Join(l.dir, keyFile))
-		}
-		cmd = exec.CommandContext(ctx, filepath.Join(l.dir, "hubgate"), args...)
+// addresses are where a server is: metrics is empty for the floor.
+type addresses struct{ url, metrics string }
+
+func (l *lab) start(ctx context.Context, v server) (cmd *exec.Cmd, at addresses, err error) {
+	program, args := filepath.Join(l.dir, "floor"), []string(nil)
+	if !v.floor {
+		program = filepath.Join(l.dir, "hubgate")
+		args = []string{"serve", "--listen", "127.0.0.1:0", "--admin-listen", "127.0.0.1:0", "--log-level", "error"}
 	}
-	cmd.Dir = l.dir
+	if v.program != "" {
+		program = v.program
+	}
+	args = append(args, v.serve...)
+	if v.tls {
+		args = append(args, "--tls-cert", filepath.Join(l.dir, certFile), "--tls-key", filepath.Join(l.dir, keyFile))
+	}
+	cmd = exec.CommandContext(ctx, program, args...)
+	cmd.Dir, cmd.Env = l.dir, append(os.Environ(), v.env...)
 	cmd.Stderr = l.progress
 	cmd.Cancel = func() error { return cmd.Process.Signal(os.Interrupt) }
 	out, err := cmd.StdoutPipe()
 	if err != nil {
-		return nil, "", err
+		return nil, at, err
 	}
 	if err := cmd.Start(); err != nil {
-		return nil, "", err
+		return nil, at, err
 	}
-	lines := bufio.NewReader(out)
-	first, err := lines.ReadString('\n')
-	if err != nil {
-		return nil, "", errors.Join(err, stop(cmd))
+	if at, err = readAddresses(bufio.NewReader(out), v.floor); err != nil {
+		return nil, at, errors.Join(err, stop(cmd))
 	}
-	// Nobody reads on; the rest of the output is short and fits into the pipe.
-	_, url, _ = strings.Cut(strings.TrimSpace(first), " on ")
-	if v.floor {
-		url = "http://" + url
+	return cmd, at, nil
+}
+
+// readAddresses reads the first lines that a server prints. Nobody reads on; the rest of the
+// output is short and fits into the pipe.
+func readAddresses(lines *bufio.Reader, floor bool) (at addresses, err error) {
+	for at.url == "" || !floor && at.metrics == "" {
+		line, err := lines.ReadString('\n')
+		if err != nil {
+			return at, err
+		}
+		words := strings.Fields(line)
+		if _, url, ok := strings.Cut(strings.TrimSpace(line), " on "); ok && at.url == "" {
+			at.url = url
+		}
+		for _, word := range words {
+			if strings.HasSuffix(word, "/metrics") {
+				at.metrics = word
+			}
+		}
 	}
-	return cmd, url, nil
+	return at, nil
 }
 
 // stop asks a server to end and waits.

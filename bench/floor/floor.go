@@ -35,7 +35,7 @@ type shard struct {
 	members []*member
 }
 
-// member is one client. Its descriptor stays valid while it is in a shard.
+// member is one client. Its descriptor stays valid while it is in a shard; over TLS it is 0.
 type member struct {
 	conn  net.Conn
 	fd    uintptr
@@ -62,7 +62,7 @@ func (f *floor) close() {
 		s.mu.Unlock()
 		for _, m := range members {
 			// Wakes the member's reader, which closes the connection.
-			_ = m.conn.(*net.TCPConn).CloseRead()
+			_ = socketOf(m.conn).CloseRead()
 		}
 	}
 	f.wg.Wait()
@@ -131,6 +131,10 @@ func (s *shard) work() {
 // write is the delivery: one write(2). A socket without room is the exception
 // and is waited for, so that every receiver gets every frame.
 func (m *member) write(frame []byte) {
+	if m.fd == 0 {
+		_, _ = m.conn.Write(frame) // the reader notices an error and removes the member
+		return
+	}
 	n, err := writeBare(m.fd, frame)
 	if err == nil && n == len(frame) {
 		return

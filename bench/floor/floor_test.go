@@ -91,11 +91,11 @@ func TestRunSaysWhereItListensAndEnds(t *testing.T) {
 	var out addressWriter
 	out.got = make(chan string, 1)
 	done := make(chan error, 1)
-	go func() { done <- run(ctx, "127.0.0.1:0", false, &out) }()
+	go func() { done <- run(ctx, options{listen: "127.0.0.1:0"}, &out) }()
 	line := <-out.got
-	addr, ok := strings.CutPrefix(strings.TrimSpace(line), "listening on ")
+	url, ok := strings.CutPrefix(strings.TrimSpace(line), "listening on ")
 	require.True(t, ok, line)
-	require.Equal(t, http.StatusAccepted, post(t, "http://"+addr+"/send", `{"target":"m","arguments":[]}`))
+	require.Equal(t, http.StatusAccepted, post(t, url+"/send", `{"target":"m","arguments":[]}`))
 	cancel()
 	require.NoError(t, <-done)
 }

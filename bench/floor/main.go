@@ -11,10 +11,15 @@
 //
 // With -echo it is another least: a loop around gorilla/websocket that sends each
 // client what it says, to compare a call through a gateway and a hub with.
+//
+// With -tls-cert and -tls-key clients come over TLS. A delivery is then one Write of
+// crypto/tls, and an idle client is a goroutine that waits in one Read.
 package main
 
 import (
 	"context"
+	"crypto/tls"
+	"errors"
 	"flag"
 	"fmt"
 	"io"
@@ -30,30 +35,47 @@ import (
 func main() {
 	listen := flag.String("listen", "127.0.0.1:0", "address to listen on, host:port")
 	echoes := flag.Bool("echo", false, "send clients what they say")
+	cert := flag.String("tls-cert", "", "PEM file of a certificate, to serve over TLS")
+	key := flag.String("tls-key", "", "PEM file of its key")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
-	if err := run(ctx, *listen, *echoes, os.Stdout); err != nil {
+	err := run(ctx, options{*listen, *echoes, *cert, *key}, os.Stdout)
+	if err != nil {
 		fmt.Fprintln(os.Stderr, "floor:", err)
 		os.Exit(1)
 	}
 }
 
+type options struct {
+	listen    string
+	echoes    bool
+	cert, key string // files; empty without TLS
+}
+
 // run serves until ctx ends. Its first line of output is the address.
-func run(ctx context.Context, listen string, echoes bool, out io.Writer) error {
-	l, err := net.Listen("tcp", listen)
+func run(ctx context.Context, o options, out io.Writer) error {
+	l, err := net.Listen("tcp", o.listen)
 	if err != nil {
 		return err
+	}
+	scheme := "http"
+	if o.cert != "" {
+		pair, err := tls.LoadX509KeyPair(o.cert, o.key)
+		if err != nil {
+			return errors.Join(err, l.Close())
+		}
+		scheme, l = "https", tls.NewListener(l, &tls.Config{Certificates: []tls.Certificate{pair}})
 	}
 	f := newFloor(runtime.GOMAXPROCS(0))
 	defer f.close()
 	srv := &http.Server{Handler: f, ReadHeaderTimeout: 10 * time.Second}
-	if echoes {
+	if o.echoes {
 		srv.Handler = http.HandlerFunc(echo)
 	}
 	served := make(chan error, 1)
 	go func() { served <- srv.Serve(l) }()
-	fmt.Fprintf(out, "listening on %s\n", l.Addr())
+	fmt.Fprintf(out, "listening on %s://%s\n", scheme, l.Addr())
 	select {
 	case err = <-served:
 		return err

@@ -2,6 +2,7 @@ package main
 
 import (
 	"crypto/sha1"
+	"crypto/tls"
 	"encoding/base64"
 	"encoding/binary"
 	"net"
@@ -57,9 +58,11 @@ func (f *floor) serveClient(w http.ResponseWriter, r *http.Request) {
 // throws away what the client sends, until it leaves.
 func (f *floor) drain(conn net.Conn) {
 	defer conn.Close()
-	fd, ok := descriptor(conn)
-	if !ok {
-		return
+	var fd uintptr
+	if tcp, ok := conn.(*net.TCPConn); ok {
+		if fd, ok = descriptor(tcp); !ok {
+			return
+		}
 	}
 	var buf [64]byte
 	var m *member
@@ -76,13 +79,17 @@ func (f *floor) drain(conn net.Conn) {
 	}
 }
 
-// descriptor returns the socket's number, which stays valid until conn is closed.
-func descriptor(conn net.Conn) (fd uintptr, ok bool) {
-	tcp, ok := conn.(*net.TCPConn)
-	if !ok {
-		return 0, false
+// socketOf returns the TCP socket of a client, with TLS or without.
+func socketOf(conn net.Conn) *net.TCPConn {
+	if over, ok := conn.(*tls.Conn); ok {
+		conn = over.NetConn()
 	}
-	raw, err := tcp.SyscallConn()
+	return conn.(*net.TCPConn)
+}
+
+// descriptor returns the socket's number, which stays valid until conn is closed.
+func descriptor(conn *net.TCPConn) (fd uintptr, ok bool) {
+	raw, err := conn.SyscallConn()
 	if err != nil {
 		return 0, false
 	}
