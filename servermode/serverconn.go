@@ -4,6 +4,7 @@ import (
 	"errors"
 	"io"
 	"log/slog"
+	"runtime"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -227,6 +228,9 @@ func (sc *serverConn) write() {
 	defer sc.survive()
 	var spare []byte
 	for range sc.out.wake {
+		// Whoever reads from other clients at this moment goes first, so that what they bring
+		// leaves in the same write.
+		runtime.Gosched()
 		buf, over, ok := sc.out.take(spare[:0])
 		if !ok {
 			return
