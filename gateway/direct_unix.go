@@ -11,14 +11,13 @@ type directWriter struct {
 	buf []byte
 	n   int
 	err error
-	fn  func(fd uintptr) bool
+	fn  func(fd uintptr)
 }
 
 func (d *directWriter) init() { d.fn = d.once }
 
-// once is one write(2). It never asks to be called again: what the socket does
-// not take is the pump's.
-func (d *directWriter) once(fd uintptr) bool {
+// once is one write(2). What the socket does not take is the pump's.
+func (d *directWriter) once(fd uintptr) {
 	for {
 		n, err := writeNow(fd, d.buf)
 		switch err {
@@ -31,14 +30,16 @@ func (d *directWriter) once(fd uintptr) bool {
 		default:
 			d.n, d.err = 0, err
 		}
-		return true
+		return
 	}
 }
 
-// write returns how many bytes the socket took.
+// write returns how many bytes the socket took. The socket cannot be closed meanwhile. Control
+// does that without the lock for writers and the poller's state, which RawConn.Write visits: the
+// outbox has only one writer in any case, and this one never waits.
 func (d *directWriter) write(raw syscall.RawConn, b []byte) (int, error) {
 	d.buf = b
-	err := raw.Write(d.fn)
+	err := raw.Control(d.fn)
 	d.buf = nil
 	if err != nil {
 		return 0, err
