@@ -47,7 +47,8 @@ type DirectTransport interface {
 	Transport
 	// Raw is the socket, nil if this connection cannot be written to directly
 	// (TLS, an operating system without it). It is asked once, from Feed, when
-	// the protocol is known.
+	// the protocol is known. Workers write under its Control, one at a time, and
+	// never while the pump writes.
 	Raw() syscall.RawConn
 	// Framing turns records into the bytes of the socket. Equal values produce
 	// equal bytes, which is what lets receivers share them.

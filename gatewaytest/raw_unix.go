@@ -52,6 +52,11 @@ func (s *rawSocket) drain() string {
 
 // Write implements syscall.RawConn.
 func (s *rawSocket) Write(f func(fd uintptr) (done bool)) error {
+	return s.Control(func(fd uintptr) { f(fd) })
+}
+
+// Control implements syscall.RawConn. Workers write under it.
+func (s *rawSocket) Control(f func(fd uintptr)) error {
 	s.client.enterRaw()
 	defer s.client.leaveRaw()
 	select {
@@ -62,9 +67,6 @@ func (s *rawSocket) Write(f func(fd uintptr) (done bool)) error {
 	f(uintptr(s.fds[0]))
 	return nil
 }
-
-// Control implements syscall.RawConn.
-func (s *rawSocket) Control(f func(fd uintptr)) error { f(uintptr(s.fds[0])); return nil }
 
 // Read implements syscall.RawConn: the gateway's side reads nothing from it.
 func (s *rawSocket) Read(func(fd uintptr) (done bool)) error { return errGone }
