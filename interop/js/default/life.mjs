@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { sleep, until } from '../lib/wait.mjs';
 import { Traffic } from './traffic.mjs';
-import { firstQuestion, World } from './world.mjs';
+import { answers, World } from './world.mjs';
 
 const patiently = [0, 20, 100, 300, ...Array(60).fill(500)];
 
@@ -32,9 +32,8 @@ async function twoServers(world, combinations) {
   await two.control('PUT', `group/late/${a.id}`);
   await two.control('POST', 'group/late', { method: 'news', message: 'joined by the other server' });
   assert.deepEqual(await a.inbox('news').next(), ['joined by the other server']);
-  for (const client of [a, b]) await firstQuestion(client);
   for (const [from, to] of [[a, b], [b, a]]) {
-    to.connection.on('question', (word) => `answer to ${word}`);
+    answers(to, 'question', (word) => `answer to ${word}`);
     assert.equal(await from.invoke('Ask', to.id, 'question', 'ü'), 'answer to ü');
   }
   for (const client of clients) assert.deepEqual(client.inbox('news').values, [], 'nothing twice');

@@ -1,7 +1,7 @@
 // What hub servers send to many: everybody, users, groups, exceptions; and what they ask clients.
 import assert from 'node:assert/strict';
 import { sleep, until } from '../lib/wait.mjs';
-import { firstQuestion } from './world.mjs';
+import { answers } from './world.mjs';
 
 let names = 0;
 const fresh = (word) => `${word} ü+${++names}`;
@@ -115,13 +115,12 @@ async function results(world, combination) {
   const { clients, stop } = await quartet(world, combination);
   const [a, b, c, d] = clients;
   for (const [index, client] of clients.entries()) {
-    client.connection.on('question', (word) => `client ${index}: ${word}`);
-    client.connection.on('refuses', () => {
+    answers(client, 'question', (word) => `client ${index}: ${word}`);
+    answers(client, 'refuses', () => {
       throw new Error('no comment');
     });
     client.connection.on('never', () => new Promise(() => {}));
   }
-  await firstQuestion(a);
   for (const [index, client] of clients.entries()) {
     assert.equal(await a.invoke('Ask', client.id, 'question', 'ü 🚀'), `client ${index}: ü 🚀`);
   }
