@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { patience, until, within } from '../lib/wait.mjs';
 
-const command = JSON.parse(process.env.HUBGATE_HUBSERVER);
+const standard = () => JSON.parse(process.env.HUBGATE_HUBSERVER);
 const running = new Set();
 process.on('exit', () => {
   for (const child of running) child.kill('SIGKILL');
@@ -14,8 +14,8 @@ process.on('exit', () => {
 let servers = 0;
 
 export class HubServer {
-  /** `options`: application, connections, shutdown ("off", "wait" or "migrate"). Resolves when it is connected. */
-  static async start(gateway, { application, connections = 5, shutdown = 'off' } = {}) {
+  /** `options`: application, connections, shutdown ("off", "wait" or "migrate"), and another command. Resolves when it is connected. */
+  static async start(gateway, { application, connections = 5, shutdown = 'off', command = standard() } = {}) {
     const server = new HubServer();
     server.name = `server${++servers}`;
     server.hub = application === undefined ? 'testhub' : `${application}_testhub`;

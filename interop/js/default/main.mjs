@@ -1,5 +1,5 @@
 // The official JavaScript clients, versions 8, 9 and 10, with hub servers behind hubgate (HUBGATE_BIN) in Default mode.
-// HUBGATE_CASES, a regular expression, chooses among the cases.
+// HUBGATE_CASES, a regular expression, chooses among the cases; HUBGATE_SUITE is another name for the suite.
 import assert from 'node:assert/strict';
 import { combinations } from '../lib/clients.mjs';
 import { Report } from '../lib/report.mjs';
@@ -9,7 +9,7 @@ import { modeCases } from './modes.mjs';
 import { broadcastCase, sendCases } from './sends.mjs';
 import { World } from './world.mjs';
 
-const report = new Report('default');
+const report = new Report(process.env.HUBGATE_SUITE ?? 'default');
 const only = process.env.HUBGATE_CASES ? new RegExp(process.env.HUBGATE_CASES) : /./;
 const chosen = (cases) => cases.filter(([name]) => only.test(name));
 
