@@ -61,7 +61,7 @@ func (h *Handler) servePoll(c *call) error {
 		l.serve(c, t.conn)
 		return nil
 	case t.dead:
-		return errUnknownID
+		return errEnded
 	}
 	return errChange
 }
@@ -228,7 +228,7 @@ func (h *Handler) serveDelete(c *call) error {
 	l, ok := t.conn.Transport().(*longPoll)
 	switch {
 	case !ok && t.dead:
-		return errUnknownID
+		return errEnded
 	case !ok:
 		return errDelete
 	}

@@ -120,6 +120,7 @@ func TestLongPolling(t *testing.T) {
 	t.Run("C57 DELETE ends a held poll with 204, later requests get 404", func(t *testing.T) {
 		c := f.openPoll(token)
 		c.shake()
+		ended, unknown := f.counts.refusals(RefusedEnded), f.counts.refusals(RefusedUnknownID)
 		held := c.hold()
 		res := c.delete()
 		require.Equal(t, 202, res.status)
@@ -128,6 +129,8 @@ func TestLongPolling(t *testing.T) {
 		requireDead(t, c.post(`{"type":7}`+"\x1e"))
 		requireDead(t, c.delete())
 		requireDead(t, c.poll())
+		require.Equal(t, ended+3, f.counts.refusals(RefusedEnded))
+		require.Equal(t, unknown, f.counts.refusals(RefusedUnknownID), "a client that leaves is no stranger")
 		f.waitFor(t, "closed "+c.n.ConnectionID+" Normal")
 		require.NotContains(t, f.log.String(), "level=ERROR")
 		require.NotContains(t, f.log.String(), "level=WARN")

@@ -35,7 +35,7 @@ func (h *Handler) servePost(c *call) error {
 	case err != nil:
 		return err
 	case t.dead:
-		return errUnknownID
+		return errEnded
 	case t.conn == nil:
 		return h.postEarly(c, t)
 	}
@@ -64,7 +64,7 @@ func (x *exchange) post(c *call, conn *gateway.Conn) error {
 	case x.feeding <- struct{}{}:
 		defer func() { <-x.feeding }()
 	case <-x.gone:
-		return errUnknownID
+		return errEnded
 	case <-c.r.Context().Done():
 		return errBodyRead
 	}
@@ -74,7 +74,7 @@ func (x *exchange) post(c *call, conn *gateway.Conn) error {
 		return err
 	}
 	if x.isGone() {
-		return errUnknownID
+		return errEnded
 	}
 	c.end = conn.Close
 	x.feed(conn, body.Bytes())

@@ -27,6 +27,7 @@ const (
 	RefusedUpgrade     Refusal = "InvalidUpgrade"
 	RefusedNoID        Refusal = "NoConnectionId"
 	RefusedUnknownID   Refusal = "UnknownConnection"
+	RefusedEnded       Refusal = "ConnectionEnded"
 	RefusedUser        Refusal = "OtherUser"
 	RefusedTransport   Refusal = "TransportNotAllowed"
 	RefusedChange      Refusal = "TransportChange"
@@ -45,7 +46,7 @@ const (
 func Refusals() []Refusal {
 	list := []Refusal{
 		RefusedPath, RefusedMethod, RefusedURI, RefusedHeaders, RefusedHub, RefusedVersion, RefusedOrigin, RefusedUpgrade,
-		RefusedNoID, RefusedUnknownID, RefusedUser, RefusedTransport, RefusedChange, RefusedBusy,
+		RefusedNoID, RefusedUnknownID, RefusedEnded, RefusedUser, RefusedTransport, RefusedChange, RefusedBusy,
 		RefusedBodySize, RefusedBodyRead, RefusedBodySlow,
 		RefusedConnections, RefusedHubs, RefusedPending, RefusedDraining, RefusedInternal,
 	}
@@ -81,6 +82,7 @@ var (
 	errOrigin     = &refused{reason: RefusedOrigin, status: http.StatusForbidden, text: "The origin is not allowed."}
 	errNoID       = &refused{reason: RefusedNoID, status: http.StatusBadRequest, text: "Connection ID required"}
 	errUnknownID  = &refused{reason: RefusedUnknownID, status: http.StatusNotFound, text: "No Connection with that ID"}
+	errEnded      = &refused{reason: RefusedEnded, status: http.StatusNotFound, text: "No Connection with that ID"}
 	errUser       = &refused{reason: RefusedUser, status: http.StatusForbidden, text: "The connection belongs to another user."}
 	errChange     = &refused{reason: RefusedChange, status: http.StatusBadRequest, text: "Cannot change transports mid-connection"}
 	errBusy       = &refused{reason: RefusedBusy, status: http.StatusConflict, text: "The connection has a transport already."}
@@ -116,7 +118,7 @@ func admission(err error) error {
 	case errors.Is(err, gateway.ErrConnectionExists):
 		return errBusy
 	case errors.Is(err, gateway.ErrConnectionEnded):
-		return errUnknownID
+		return errEnded
 	}
 	return err
 }
@@ -155,7 +157,7 @@ func (h *Handler) refuse(c *call, err error) {
 	}
 	h.options.Metrics.Refused(reason)
 	level := slog.LevelInfo
-	if reason == RefusedUnknownID || reason == RefusedDraining {
+	if reason == RefusedUnknownID || reason == RefusedEnded || reason == RefusedDraining {
 		// Clients that leave or come back late ask for dead ids all the time.
 		level = slog.LevelDebug
 	}

@@ -48,7 +48,7 @@ func (h *Handler) serveEvents(c *call) error {
 	case err != nil:
 		return err
 	case t.dead:
-		return errUnknownID
+		return errEnded
 	case t.conn != nil:
 		if t.conn.Transport().Name() == gateway.ServerSentEvents {
 			return errBusy

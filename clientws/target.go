@@ -23,8 +23,8 @@ type target struct {
 type version0 interface{ negotiatedV0() bool }
 
 // find returns what the request's id names. Errors: errUnknownID for ids that
-// were never given out, have expired unused or have ended; errUser for another
-// user's connection, as far as one can tell.
+// were never given out or have expired unused; errEnded for those of connections
+// that have ended; errUser for another user's connection, as far as one can tell.
 func (h *Handler) find(c *call) (target, error) {
 	if conn := h.posted.get(c.query.id); conn != nil {
 		return c.live(conn)
@@ -37,7 +37,9 @@ func (h *Handler) find(c *call) (target, error) {
 	switch {
 	case conn != nil:
 		return c.live(conn)
-	case ended, h.options.Now().After(expires):
+	case ended:
+		return target{}, errEnded
+	case h.options.Now().After(expires):
 		return target{}, errUnknownID
 	}
 	return target{id: id, expires: expires}, nil
@@ -54,7 +56,10 @@ func (h *Handler) findV0(c *call) (target, error) {
 		return target{}, errUnknownID
 	}
 	expires, err := h.options.Sealer.OpenMarked(c.query.id, c.hub, c.claims.UserID)
-	if err != nil || ended || h.options.Now().After(expires) {
+	switch {
+	case err == nil && ended:
+		return target{}, errEnded
+	case err != nil, h.options.Now().After(expires):
 		return target{}, errUnknownID
 	}
 	return target{id: c.query.id, expires: expires, version0: true}, nil

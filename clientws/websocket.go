@@ -90,7 +90,7 @@ func (h *Handler) webSocketTarget(c *call) (target, error) {
 	case err != nil:
 		return target{}, err
 	case t.dead:
-		return target{}, errUnknownID
+		return target{}, errEnded
 	case t.conn == nil:
 		return t, nil
 	case t.conn.Transport().Name() == gateway.WebSockets:
