@@ -2,7 +2,10 @@ package servermode_test
 
 import (
 	"context"
+	"crypto/rand"
+	"crypto/rsa"
 	"fmt"
+	"io"
 	"maps"
 	"net/http"
 	"strings"
@@ -67,6 +70,24 @@ func TestTokens(t *testing.T) {
 			})
 		})
 	}
+}
+
+// A server that signs in with Microsoft Entra is told what it needs instead.
+func TestAnEntraTokenIsRefusedInWords(t *testing.T) {
+	inWorld(t, func(t *testing.T, w *world) {
+		key, err := rsa.GenerateKey(rand.Reader, 2048)
+		require.NoError(t, err)
+		claims := jwt.MapClaims{"aud": "https://signalr.azure.com", "exp": time.Now().Add(time.Hour).Unix()}
+		token, err := jwt.NewWithClaims(jwt.SigningMethodRS256, claims).SignedString(key)
+		require.NoError(t, err)
+		_, response, err := w.dial(dial{}, token)
+		require.Error(t, err)
+		require.Equal(t, 401, response.StatusCode)
+		text, err := io.ReadAll(response.Body)
+		require.NoError(t, err)
+		require.Contains(t, string(text), "Microsoft Entra tokens are not supported, use a connection string with AccessKey")
+		require.Contains(t, response.Header.Get("WWW-Authenticate"), "Entra")
+	})
 }
 
 func TestRequestsThatAreNoServerConnection(t *testing.T) {
