@@ -16,30 +16,6 @@ import (
 )
 
 func TestConnections(t *testing.T) {
-	t.Run("request and handshake", func(t *testing.T) {
-		synctest.Test(t, func(t *testing.T) {
-			g, server := serve(t, NewHub("Chat"), func(s *Server) { s.Connections, s.ApplicationName = 0, "App" })
-			require.NoError(t, server.Ready(t.Context()))
-			cids := map[string]bool{}
-			verifier := auth.NewVerifier(auth.VerifierOptions{Keys: func() []auth.Secret {
-				return []auth.Secret{"0123456789012345678901234567890123456789"}
-			}})
-			for range DefaultConnections {
-				p := g.peer()
-				require.Equal(t, "/server/", p.request.URL.Path)
-				require.Equal(t, "app_chat", p.request.URL.Query().Get("hub"))
-				cids[p.request.URL.Query().Get("cid")] = true
-				token, ok := auth.BearerToken(p.request.Header)
-				require.True(t, ok)
-				claims, err := verifier.Server(token, "app_chat")
-				require.NoError(t, err)
-				require.Equal(t, "here", claims.ServerID)
-				require.Equal(t, "here", p.request.Header.Get("X-ASRS-Server-Id"))
-				require.Equal(t, "0796010100a00180", hex.EncodeToString(p.hello))
-			}
-			require.Len(t, cids, DefaultConnections)
-		})
-	})
 	t.Run("a lost connection is replaced at once", func(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			g, _ := serve(t, NewHub("chat"))
@@ -111,6 +87,33 @@ func TestConnections(t *testing.T) {
 			further.socket.Close()
 			synctest.Wait()
 			require.Empty(t, g.peers, "it is not replaced, and was asked for once")
+		})
+	})
+}
+
+func TestTheRequestOfAConnection(t *testing.T) {
+	t.Run("request and handshake", func(t *testing.T) {
+		synctest.Test(t, func(t *testing.T) {
+			g, server := serve(t, NewHub("Chat"), func(s *Server) { s.Connections, s.ApplicationName = 0, "App" })
+			require.NoError(t, server.Ready(t.Context()))
+			cids := map[string]bool{}
+			verifier := auth.NewVerifier(auth.VerifierOptions{Keys: func() []auth.Secret {
+				return []auth.Secret{"0123456789012345678901234567890123456789"}
+			}})
+			for range DefaultConnections {
+				p := g.peer()
+				require.Equal(t, "/server/", p.request.URL.Path)
+				require.Equal(t, "app_chat", p.request.URL.Query().Get("hub"))
+				cids[p.request.URL.Query().Get("cid")] = true
+				token, ok := auth.BearerToken(p.request.Header)
+				require.True(t, ok)
+				claims, err := verifier.Server(token, "app_chat")
+				require.NoError(t, err)
+				require.Equal(t, "here", claims.ServerID)
+				require.Equal(t, "here", p.request.Header.Get("X-ASRS-Server-Id"))
+				require.Equal(t, "0796010100a00180", hex.EncodeToString(p.hello))
+			}
+			require.Len(t, cids, DefaultConnections)
 		})
 	})
 	t.Run("wrong fields", func(t *testing.T) {

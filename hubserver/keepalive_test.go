@@ -68,6 +68,9 @@ func TestKeepAlive(t *testing.T) {
 			require.Equal(t, []string{"echo", "x", "more", "y"}, ping.Values)
 		})
 	})
+}
+
+func TestSilentClients(t *testing.T) {
 	t.Run("clients are pinged after 15 seconds", func(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			g, _ := serve(t, NewHub("chat"))

@@ -84,21 +84,6 @@ func TestSends(t *testing.T) {
 			require.Equal(t, []string{"C9"}, m.Connections)
 		})
 	})
-	t.Run("what cannot be sent", func(t *testing.T) {
-		synctest.Test(t, func(t *testing.T) {
-			hub := NewHub("chat")
-			require.ErrorIs(t, hub.Clients().All().Send(t.Context(), "note"), ErrNotConnected)
-			g, _ := serve(t, hub)
-			p := g.peer()
-			synctest.Wait()
-			require.Error(t, hub.Clients().All().Send(t.Context(), ""))
-			require.ErrorContains(t, hub.Clients().All().Send(t.Context(), "note", make(chan int)), "note")
-			g.refuse(500, "")
-			p.socket.Close()
-			synctest.Wait()
-			require.ErrorIs(t, hub.Clients().All().Send(t.Context(), "note"), ErrNotConnected)
-		})
-	})
 	t.Run("a call writes to the connection of its client", func(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			hub := NewHub("chat")
@@ -119,6 +104,24 @@ func TestSends(t *testing.T) {
 				require.Equal(t, []string{c.id}, want[*serviceprotocol.GroupBroadcastData](p).Excluded)
 				c.hears(`{"type":3,"invocationId":"1"}`)
 			}
+		})
+	})
+}
+
+func TestSendsThatFailOrWait(t *testing.T) {
+	t.Run("what cannot be sent", func(t *testing.T) {
+		synctest.Test(t, func(t *testing.T) {
+			hub := NewHub("chat")
+			require.ErrorIs(t, hub.Clients().All().Send(t.Context(), "note"), ErrNotConnected)
+			g, _ := serve(t, hub)
+			p := g.peer()
+			synctest.Wait()
+			require.Error(t, hub.Clients().All().Send(t.Context(), ""))
+			require.ErrorContains(t, hub.Clients().All().Send(t.Context(), "note", make(chan int)), "note")
+			g.refuse(500, "")
+			p.socket.Close()
+			synctest.Wait()
+			require.ErrorIs(t, hub.Clients().All().Send(t.Context(), "note"), ErrNotConnected)
 		})
 	})
 	t.Run("senders wait while the gateway does not read", func(t *testing.T) {

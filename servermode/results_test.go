@@ -102,6 +102,9 @@ func TestClientResults(t *testing.T) {
 			require.Empty(t, owner.take(sp.TypeErrorCompletion))
 		})
 	})
+}
+
+func TestClientResultsThatNeverCome(t *testing.T) {
 	t.Run("nobody answers for ten minutes", func(t *testing.T) {
 		inWorld(t, func(t *testing.T, w *world) {
 			w.limits.ClientResult = 10 * time.Second
