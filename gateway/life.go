@@ -205,7 +205,7 @@ func (c *Conn) cutOff(cause Cause) {
 	c.life.step(cut, c.g.now())
 	c.life.ask(cause)
 	cause = *c.life.cause
-	c.out.tellDrained()
+	c.out.release()
 	c.mu.Unlock()
 	c.transport.Abort(cause)
 }
@@ -221,7 +221,7 @@ func (c *Conn) Ended(cause Cause) {
 	}
 	c.life.ask(cause)
 	cause = *c.life.cause
-	c.out.tellDrained()
+	c.out.release()
 	c.g.unfinished.Add(-c.reader.unfinished.size)
 	c.reader.unfinished.size = 0
 	session, tell := c.life.session, c.life.tellEnd()

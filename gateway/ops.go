@@ -49,7 +49,8 @@ func (s *sendOp) done() {
 		s.backlog.Add(-int64(s.size))
 	}
 	s.followed.done(s.reach)
-	if s.self[0] != nil {
+	if c := s.self[0]; c != nil {
+		c.coming(-s.size)
 		*s = sendOp{}
 		sendOps.Put(s)
 	}

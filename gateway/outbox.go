@@ -13,6 +13,8 @@ type outbox struct {
 	tail []byte
 	// queued counts records, tail and what a writer has taken and not reported yet.
 	queued waiting
+	// coming counts the bytes of Conn.Send that wait for the worker. They are not in the books.
+	coming int
 	// over is since when more bytes wait than the soft bound, 0 if fewer do, in the
 	// gateway's nanoseconds.
 	over int64
@@ -113,10 +115,30 @@ func (o *outbox) sub(w waiting) {
 	o.queued.deliveries -= w.deliveries
 }
 
-func (o *outbox) tellDrained() {
+// isOver reports whether more waits than the soft bound allows, for whoever waits for less.
+func (o *outbox) isOver(bound int) bool { return o.queued.bytes+o.coming > bound }
+
+// tellDrained tells those who wait for the outbox that it is below the bound, if it is.
+func (o *outbox) tellDrained(bound int) {
+	if !o.isOver(bound) {
+		o.release()
+	}
+}
+
+// release ends the wait of those who wait for the outbox.
+func (o *outbox) release() {
 	if o.drained != nil {
 		close(o.drained)
 		o.drained = nil
+	}
+}
+
+// coming counts bytes that have been handed to the worker, or with a negative n that have arrived.
+func (c *Conn) coming(n int) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.out.coming += n; n < 0 && c.out.drained != nil {
+		c.out.tellDrained(c.g.opts.Limits().OutboxBytes)
 	}
 }
 
@@ -263,11 +285,11 @@ func (c *Conn) Wrote(b *Batch, err error) {
 	bound := c.g.opts.Limits().OutboxBytes
 	c.mu.Lock()
 	c.out.sub(b.taken)
+	c.out.tellDrained(bound)
 	if c.out.queued.bytes <= bound {
 		// Whoever waited for that fills the outbox again at once, so that the
 		// sweeper may never see it below: it is noted here that the client reads.
 		c.out.over = 0
-		c.out.tellDrained()
 	}
 	c.mu.Unlock()
 	books := &c.shard.books
@@ -282,10 +304,15 @@ func (c *Conn) Wrote(b *Batch, err error) {
 }
 
 // Over reports whether more bytes wait for the client than its soft bound allows
-// (Limits.OutboxBytes). Whoever produces for one client and can be slowed down
+// (Limits.OutboxBytes), with those of Send that have not reached its outbox yet. Whoever produces for one client and can be slowed down
 // waits for Drained before it goes on, for a time that it bounds itself: a
 // client that stays over its bound is closed (D17).
-func (c *Conn) Over() bool { return c.held().bytes > c.g.opts.Limits().OutboxBytes }
+func (c *Conn) Over() bool {
+	bound := c.g.opts.Limits().OutboxBytes
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.out.isOver(bound)
+}
 
 // Drained returns a channel that is closed as soon as the client is not over its
 // soft bound, or has ended. For a client that is not over it is closed already.
@@ -293,7 +320,7 @@ func (c *Conn) Drained() <-chan struct{} {
 	bound := c.g.opts.Limits().OutboxBytes
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.life.state() >= cut || c.out.queued.bytes <= bound {
+	if c.life.state() >= cut || !c.out.isOver(bound) {
 		return alreadyDrained
 	}
 	if c.out.drained == nil {

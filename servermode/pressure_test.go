@@ -206,6 +206,40 @@ func (s *steady) Wake() {
 	}
 }
 
+// occupyWorkers keeps every worker of the gateway busy until release is called.
+func (w *world) occupyWorkers(s *hubServer) (release func()) {
+	gate := make(chan struct{})
+	var ids []string
+	for i := range 16 {
+		b := &busy{gate: gate}
+		b.got = &tally{done: make(chan struct{}, 1)}
+		ids = append(ids, fmt.Sprint("busy ", i))
+		conn, err := w.gw.Attach(gateway.Identity{ID: ids[i], Hub: "chat"}, b)
+		require.NoError(w.t, err)
+		b.conn = conn
+		require.NoError(w.t, conn.Feed([]byte("{\"protocol\":\"json\",\"version\":1}\x1e")))
+		synctest.Wait()
+		b.on.Store(true)
+	}
+	s.send(&sp.MultiConnectionData{Connections: ids, Payloads: message("x")})
+	synctest.Wait()
+	return sync.OnceFunc(func() { close(gate) })
+}
+
+// busy is a client whose Wake, which workers call, takes as long as the gate is closed.
+type busy struct {
+	sink
+	on   atomic.Bool
+	gate chan struct{}
+}
+
+func (b *busy) Wake() {
+	if b.on.Load() {
+		<-b.gate
+	}
+	b.sink.Wake()
+}
+
 func TestD17AStreamingHubIsSlowedDownByItsClient(t *testing.T) {
 	const chunks, size = 200, 100_000
 	// stream sends records for one client in the same way as a hub that streams, with step after each.
@@ -254,6 +288,27 @@ func TestD17AStreamingHubIsSlowedDownByItsClient(t *testing.T) {
 			})
 		})
 	}
+	t.Run("what waits for a busy worker counts too", func(t *testing.T) {
+		inWorld(t, func(t *testing.T, w *world) {
+			s := w.server(dial{})
+			c := w.connect("1", "")
+			release := w.occupyWorkers(s)
+			defer release()
+			var sent atomic.Int32
+			streamed := make(chan struct{})
+			go func() {
+				defer close(streamed)
+				stream(s, "data", func() { sent.Add(1) })
+			}()
+			synctest.Wait()
+			require.Less(t, sent.Load(), int32(15), "the reader is not ahead of the outbox by more than its soft bound")
+			release()
+			<-streamed
+			time.Sleep(3 * time.Second)
+			require.Nil(t, c.Conn.CloseRequested())
+			require.Len(t, c.Got(), chunks+1)
+		})
+	})
 	t.Run("one that takes nothing holds up the others for two seconds at a time", func(t *testing.T) {
 		inWorld(t, func(t *testing.T, w *world) {
 			s := w.server(dial{})
