@@ -195,7 +195,7 @@ func (c *Conn) send(r OutRecord) {
 	s.self[0] = c
 	s.to = receivers{kind: TargetConnections, shard: c.shard, conns: s.self[:]}
 	s.one, s.size = r, len(r.Bytes)
-	c.coming(s.size)
+	s.comes()
 	c.shard.worker.queue.push(s)
 }
 

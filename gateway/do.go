@@ -170,6 +170,7 @@ func (g *Gateway) sendHere(cmd *Command) {
 		follows.add()
 		g.backlog.Add(int64(size))
 		op := &sendOp{to: *to, frames: cmd.Frames, size: size, backlog: &g.backlog, followed: follows}
+		op.comes()
 		if !to.shard.worker.queue.push(op) {
 			op.done()
 		}

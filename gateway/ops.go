@@ -44,13 +44,30 @@ func (s *sendOp) record(w *worker, protocol string) (r OutRecord, ok bool) {
 	return OutRecord{Bytes: b}, ok
 }
 
+// only returns the connection that the send is for, nil if there are several.
+func (s *sendOp) only() *Conn {
+	if len(s.to.conns) != 1 {
+		return nil
+	}
+	return s.to.conns[0]
+}
+
+// comes counts a send for one connection among what waits for that.
+func (s *sendOp) comes() {
+	if c := s.only(); c != nil {
+		c.coming(s.size)
+	}
+}
+
 func (s *sendOp) done() {
 	if s.backlog != nil {
 		s.backlog.Add(-int64(s.size))
 	}
 	s.followed.done(s.reach)
-	if c := s.self[0]; c != nil {
+	if c := s.only(); c != nil {
 		c.coming(-s.size)
+	}
+	if s.self[0] != nil {
 		*s = sendOp{}
 		sendOps.Put(s)
 	}

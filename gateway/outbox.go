@@ -13,7 +13,8 @@ type outbox struct {
 	tail []byte
 	// queued counts records, tail and what a writer has taken and not reported yet.
 	queued waiting
-	// coming counts the bytes of Conn.Send that wait for the worker. They are not in the books.
+	// coming counts the bytes of sends for this client alone that wait for the worker. They are not
+	// in the books.
 	coming int
 	// over is since when more bytes wait than the soft bound, 0 if fewer do, in the
 	// gateway's nanoseconds.
@@ -304,7 +305,7 @@ func (c *Conn) Wrote(b *Batch, err error) {
 }
 
 // Over reports whether more bytes wait for the client than its soft bound allows
-// (Limits.OutboxBytes), with those of Send that have not reached its outbox yet. Whoever produces for one client and can be slowed down
+// (Limits.OutboxBytes). Sends for this client alone count before they reach its outbox. Whoever produces for one client and can be slowed down
 // waits for Drained before it goes on, for a time that it bounds itself: a
 // client that stays over its bound is closed (D17).
 func (c *Conn) Over() bool {

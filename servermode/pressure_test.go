@@ -288,27 +288,29 @@ func TestD17AStreamingHubIsSlowedDownByItsClient(t *testing.T) {
 			})
 		})
 	}
-	t.Run("what waits for a busy worker counts too", func(t *testing.T) {
-		inWorld(t, func(t *testing.T, w *world) {
-			s := w.server(dial{})
-			c := w.connect("1", "")
-			release := w.occupyWorkers(s)
-			defer release()
-			var sent atomic.Int32
-			streamed := make(chan struct{})
-			go func() {
-				defer close(streamed)
-				stream(s, "data", func() { sent.Add(1) })
-			}()
-			synctest.Wait()
-			require.Less(t, sent.Load(), int32(15), "the reader is not ahead of the outbox by more than its soft bound")
-			release()
-			<-streamed
-			time.Sleep(3 * time.Second)
-			require.Nil(t, c.Conn.CloseRequested())
-			require.Len(t, c.Got(), chunks+1)
+	for _, kind := range []string{"data", "by connection id"} {
+		t.Run(kind+", what waits for a busy worker counts too", func(t *testing.T) {
+			inWorld(t, func(t *testing.T, w *world) {
+				s := w.server(dial{})
+				c := w.connect("1", "")
+				release := w.occupyWorkers(s)
+				defer release()
+				var sent atomic.Int32
+				streamed := make(chan struct{})
+				go func() {
+					defer close(streamed)
+					stream(s, kind, func() { sent.Add(1) })
+				}()
+				synctest.Wait()
+				require.Less(t, sent.Load(), int32(15), "the reader is not ahead of the outbox by more than its soft bound")
+				release()
+				<-streamed
+				time.Sleep(3 * time.Second)
+				require.Nil(t, c.Conn.CloseRequested())
+				require.Len(t, c.Got(), chunks+1)
+			})
 		})
-	})
+	}
 	t.Run("one that takes nothing holds up the others for two seconds at a time", func(t *testing.T) {
 		inWorld(t, func(t *testing.T, w *world) {
 			s := w.server(dial{})
