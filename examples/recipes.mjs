@@ -1,0 +1,92 @@
+// Runs the applications of docs/recipes behind a gateway, and talks to each as a browser would.
+//
+//   node examples/recipes.mjs [express|lambda|fastapi ...]     none: all of them
+//
+// Needs `npm ci` in examples/chat and examples/node, and a Python with examples/fastapi/requirements.txt (PYTHON names it).
+import { createHmac } from 'node:crypto';
+import { deepStrictEqual as same, rejects } from 'node:assert/strict';
+import { createServer } from 'node:http';
+import { join } from 'node:path';
+import { client, connectionString, count, finish, freePort, gateway, hubgate, key, root, start, stopAll } from './lab.mjs';
+
+const node = join(root, 'examples/node'), fastapi = join(root, 'examples/fastapi');
+
+// Each application starts at a port, with a connection string.
+const applications = {
+  express: (port, string) => start(process.execPath, ['express.mjs'],
+    { cwd: node, env: { PORT: String(port), HUBGATE_CONNECTION_STRING: string }, pattern: /^ready: (\S+)/ }),
+  fastapi: (port, string) => start(process.env.PYTHON ?? 'python3', ['-B', '-m', 'uvicorn', 'main:app', '--port', String(port)],
+    { cwd: fastapi, env: { HUBGATE_CONNECTION_STRING: string }, pattern: /Uvicorn running on (\S+)/ }),
+  lambda: async (port, string) => {
+    process.env.HUBGATE_CONNECTION_STRING = string;
+    const { handler } = await import('./node/lambda.mjs');
+    const server = createServer((request, response) => serve(handler, request, response));
+    await new Promise(resolve => server.listen(port, 'localhost', resolve));
+    return () => server.close();
+  },
+};
+
+// serve calls a function as a cloud's HTTP endpoint does: payload version 2.0, with the body in base64 now and then.
+let calls = 0;
+async function serve(handler, request, response) {
+  const { pathname, searchParams, search } = new URL(request.url, 'http://localhost');
+  const bytes = Buffer.concat(await request.toArray()), isBase64Encoded = ++calls % 2 === 0;
+  const answer = await handler({
+    version: '2.0', rawPath: pathname, rawQueryString: search.slice(1), queryStringParameters: Object.fromEntries(searchParams),
+    headers: request.headers, requestContext: { http: { method: request.method, path: pathname } },
+    body: bytes.length > 0 ? bytes.toString(isBase64Encoded ? 'base64' : 'utf8') : undefined, isBase64Encoded,
+  }).catch(error => (console.error(error), { statusCode: 500 }));
+  response.writeHead(answer.statusCode, answer.headers).end(answer.body);
+}
+
+const enter = (app, user) => client(`${app}/chat?user=${encodeURIComponent(user)}`, ['message', 'joined', 'left', 'note']);
+
+const hook = (app, signature) => fetch(`${app}/hook/messages/say`, {
+  method: 'POST', headers: { 'content-type': 'application/json', 'x-asrs-connection-id': 'abc', ...signature && { 'x-asrs-signature': signature } },
+  body: JSON.stringify({ type: 1, target: 'say', arguments: ['lobby', 'forged'] }),
+});
+const sign = by => 'sha256=' + createHmac('sha256', by).update('abc').digest('hex').toUpperCase();
+
+const cases = {
+  'nobody without a name gets a token': async ({ app }) => {
+    same((await fetch(app + '/chat/negotiate?negotiateVersion=1', { method: 'POST' })).status, 401);
+  },
+  'a webhook puts the connection into a group': async ({ app, url }) => {
+    const [ann, bob] = [await enter(app, 'ann'), await enter(app, 'Zoë')];
+    same(await ann.invoke('join', 'red/blue'), 'red/blue');
+    same(await bob.invoke('join', 'red/blue'), 'red/blue');
+    await ann.got('joined', 'Zoë', 'red/blue');
+    await bob.invoke('say', 'red/blue', 'hello');
+    await Promise.all([ann, bob].map(one => one.got('message', 'Zoë', 'hello')));
+    hubgate(url, 'send', 'group', 'chat', 'lobby', 'note', 'to the lobby');
+    await ann.got('note', 'to the lobby');
+    await bob.stop();
+    await ann.got('left', 'Zoë');
+    await ann.stop();
+  },
+  'an unknown method is an error': async ({ app }) => {
+    const ann = await enter(app, 'ann');
+    await rejects(ann.invoke('nothing'), /status code 404/);
+    await ann.stop();
+  },
+  'a webhook without a good signature gets 401': async ({ app }) => {
+    same((await hook(app)).status, 401);
+    same((await hook(app, sign('another-key-another-key-another-key-another'))).status, 401);
+    same((await hook(app, sign('another-key-another-key-another-key-another') + ',' + sign(key))).status, 204);
+  },
+};
+
+async function check(name) {
+  const port = await freePort(), app = `http://localhost:${port}`;
+  const url = await gateway('--upstream', app + '/hook/{category}/{event}');
+  const stop = await applications[name](port, connectionString(url));
+  for (const [title, run] of Object.entries(cases)) await count(`${name}: ${title}`, () => run({ app, url }));
+  if (typeof stop === 'function') stop();
+}
+
+const names = process.argv.length > 2 ? process.argv.slice(2) : Object.keys(applications);
+for (const name of names) {
+  await count(`${name}: runs`, () => check(name));
+  await stopAll();
+}
+await finish();
