@@ -5,9 +5,12 @@ import (
 	"errors"
 	"net"
 	"os"
+	"sync"
 	"sync/atomic"
 	"syscall"
 	"time"
+
+	"github.com/hubgate/hubgate/internal/directwrite"
 )
 
 // Listener wraps a listener so that on its connections a write never waits for
@@ -52,7 +55,7 @@ const cutOff = -1
 
 func newPatientConn(conn net.Conn, timeout func() time.Duration) *patientConn {
 	c := &patientConn{Conn: conn, timeout: timeout}
-	if tcp, ok := conn.(*net.TCPConn); ok && directWrites {
+	if tcp, ok := conn.(*net.TCPConn); ok && directwrite.Possible {
 		c.raw, _ = tcp.SyscallConn() // an error here is the next write's error too
 	}
 	return c
@@ -71,6 +74,20 @@ func (c *patientConn) Read(b []byte) (int, error) {
 		return n, err
 	}
 	return c.Conn.Read(b)
+}
+
+// writers are for writes without waiting.
+var writers = sync.Pool{New: func() any { return directwrite.New() }}
+
+// writeNow writes what the socket takes without waiting; the common case is
+// all of it, and then no deadline has to be set and removed.
+func (c *patientConn) writeNow(b []byte) (int, error) {
+	if c.raw == nil || len(b) == 0 {
+		return 0, nil
+	}
+	w := writers.Get().(*directwrite.Writer)
+	defer writers.Put(w)
+	return w.Write(c.raw, b)
 }
 
 // patience is a quarter of the time that the peer may take no byte. Waiting in

@@ -1,6 +1,10 @@
 package gateway
 
-import "runtime"
+import (
+	"runtime"
+
+	"github.com/hubgate/hubgate/internal/directwrite"
+)
 
 // maxJoin is how many bytes of records are joined before they are written.
 const maxJoin = 64 << 10
@@ -16,7 +20,7 @@ type fanout struct {
 	// claimed are the connections whose outbox this pass found idle.
 	claimed []*Conn
 	spares  spareRecords
-	direct  directWriter
+	direct  *directwrite.Writer
 	writes  uint // since the start; see breathe
 
 	together  func(*Conn) // toOne, bound once
@@ -35,7 +39,7 @@ type fanoutPass struct {
 func (f *fanout) init(w *worker) {
 	f.w = w
 	f.together, f.collected, f.spare = f.toOne, f.collect, f.spares.get
-	f.direct.init()
+	f.direct = directwrite.New()
 }
 
 // deliver carries out sends. If they all have the same receivers, each connection is visited
@@ -136,7 +140,7 @@ func (f *fanout) toOne(c *Conn) {
 		return
 	}
 	f.breathe()
-	n, err := f.direct.write(c.raw, wr.bytes)
+	n, err := f.direct.Write(c.raw, wr.bytes)
 	switch f.written(c, wr.bytes, n, err, wr.deliveries) {
 	case wroteAll:
 		wr.reach.written++
@@ -278,6 +282,6 @@ func (f *fanout) writeTaken(c *Conn, records []OutRecord) (bytes []byte, deliver
 	}
 	deliveries = f.pass.open
 	f.breathe()
-	n, err = f.direct.write(c.raw, bytes)
+	n, err = f.direct.Write(c.raw, bytes)
 	return bytes, deliveries, n, err
 }

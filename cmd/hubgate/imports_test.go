@@ -36,8 +36,8 @@ var mayImport = map[string][]string{
 	"internal/logsum": nil,
 	"internal/live":   nil,
 	"internal/trace":  nil,
-	"gateway":         {"hubprotocol", "internal/counts"},
-	"clientws":        {"gateway", "hubprotocol", "auth", "hubname"},
+	"gateway":         {"hubprotocol", "internal/counts", "internal/directwrite"},
+	"clientws":        {"gateway", "hubprotocol", "auth", "hubname", "internal/directwrite"},
 	"restapi":         {"gateway", "hubprotocol", "auth", "hubname", "api", "internal/trace"},
 	"upstream":        {"gateway", "hubprotocol", "auth", "regularfile", "secret", "webhook", "internal/logsum", "internal/trace"},
 	"modes":           {"gateway", "hubprotocol"},
@@ -45,6 +45,7 @@ var mayImport = map[string][]string{
 	"hubserver":       {"hubprotocol", "serviceprotocol", "auth", "hubname", "hubserver/internal/values"},
 
 	"hubserver/internal/values": {"hubprotocol", "serviceprotocol"},
+	"internal/directwrite":      nil,
 	"hubserver/hubservertest":   {"auth", "clientws", "gateway", "hubprotocol", "hubserver", "hubserver/internal/values", "servermode", "store"},
 
 	"store":            {"gateway"},
