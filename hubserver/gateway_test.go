@@ -124,7 +124,7 @@ func (g *fakeGateway) upgrade(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	defer socket.Close()
-	reader := serviceprotocol.NewReader(&messages{socket: socket}, 32<<20)
+	reader := serviceprotocol.NewReader(newPatientStream(socket), 32<<20)
 	hello, err := reader.Next()
 	if err != nil {
 		return

@@ -2,9 +2,7 @@ package hubserver
 
 import (
 	"context"
-	"errors"
 	"fmt"
-	"io"
 	"log/slog"
 	"sync"
 	"sync/atomic"
@@ -59,7 +57,7 @@ func (l *link) run(ctx context.Context, socket *websocket.Conn, ready func()) er
 	writer.Go(l.write)
 	stop := context.AfterFunc(ctx, l.out.close)
 	defer stop()
-	reader := serviceprotocol.NewReader(&messages{socket: socket}, l.pool.server.maxFrame())
+	reader := serviceprotocol.NewReader(newPatientStream(socket), l.pool.server.maxFrame())
 	err := l.handshake(reader)
 	if err == nil {
 		l.pool.join(l)
@@ -164,37 +162,21 @@ func (l *link) write() {
 	}
 }
 
-// messages is the byte stream in the binary messages of a WebSocket.
-type messages struct {
+// patientStream is what the gateway sends, if the gateway is not silent for too long. Only data
+// ends a silence: control frames do not.
+type patientStream struct {
 	socket  *websocket.Conn
-	message io.Reader
+	content *serviceprotocol.Content
 }
 
-// Read reads on, from one message into the next. Only data ends a silence: control frames
-// do not.
-func (m *messages) Read(b []byte) (int, error) {
-	if err := m.socket.SetReadDeadline(time.Now().Add(silence)); err != nil {
+func newPatientStream(socket *websocket.Conn) *patientStream {
+	return &patientStream{socket: socket, content: serviceprotocol.NewContent(socket)}
+}
+
+// Read implements io.Reader.
+func (s *patientStream) Read(b []byte) (int, error) {
+	if err := s.socket.SetReadDeadline(time.Now().Add(silence)); err != nil {
 		return 0, err
 	}
-	for {
-		if m.message == nil {
-			kind, message, err := m.socket.NextReader()
-			if err != nil {
-				return 0, err
-			}
-			if kind != websocket.BinaryMessage {
-				return 0, errNotBinary
-			}
-			m.message = message
-		}
-		n, err := m.message.Read(b)
-		if errors.Is(err, io.EOF) {
-			m.message, err = nil, nil
-		}
-		if n > 0 || err != nil {
-			return n, err
-		}
-	}
+	return s.content.Read(b)
 }
-
-var errNotBinary = errors.New("the gateway sent a text message")

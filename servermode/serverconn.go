@@ -95,7 +95,7 @@ func (sc *serverConn) attach(ws *websocket.Conn) {
 	sc.ending.mu.Unlock()
 	sc.heard()
 	sc.out.init(limits.QueueBytes, sc.b.callRoomy)
-	stream := &byteStream{ws: ws, read: func(n int) {
+	stream := &heardStream{content: serviceprotocol.NewContent(ws), heard: func(n int) {
 		sc.heard()
 		sc.b.counts.bytesIn.Add(uint64(n))
 	}}
@@ -204,7 +204,7 @@ func endOf(err error) End {
 		return EndTooLarge
 	case errors.Is(err, serviceprotocol.ErrMalformed):
 		return EndMalformed
-	case errors.Is(err, errTextFrame):
+	case errors.Is(err, serviceprotocol.ErrTextMessage):
 		return EndTextFrame
 	case errors.As(err, &closed) && closed.Code != websocket.CloseAbnormalClosure, errors.Is(err, io.EOF):
 		return EndClosedByServer
