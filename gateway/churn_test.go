@@ -13,45 +13,60 @@ import (
 
 	"github.com/hubgate/hubgate/gateway"
 	"github.com/hubgate/hubgate/gatewaytest"
+	"github.com/hubgate/hubgate/hubprotocol"
 )
 
-// Clients come, go, stall and are closed while everything is sent to them. At
-// rest the books and the tables must agree, and nobody is left.
+// Clients of all transports and protocols come, go, stall and are closed while senders of all
+// protocols send everything to them. At rest the books and the tables agree, and nobody is left.
 func TestBooksBalanceAfterChurn(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		n := start(t, func(_ *gateway.Options, n *node) { n.limits.OutboxMaxBytes = 2000 })
+		n := start(t, func(_ *gateway.Options, n *node) { n.limits.OutboxBytes, n.limits.OutboxMaxBytes = 1500, 2000 })
 		var wg sync.WaitGroup
 		for worker := range 6 {
-			wg.Go(func() { n.churn(t, worker) })
+			c := churn{node: n, worker: worker, random: rand.New(rand.NewPCG(1, uint64(worker)))}
+			wg.Go(func() {
+				for i := range 400 {
+					c.step(i)
+				}
+			})
 		}
 		wg.Wait()
 		n.balanced()
+		require.Zero(t, n.Stats().Backlog, "bytes wait for workers that have nothing to do")
 		ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 		defer cancel()
 		_ = n.Drain(ctx) // stalled clients are aborted at the end
 		n.balanced()
-		s := n.Stats()
-		closed := uint64(0)
-		for _, k := range s.Closed {
-			closed += k
-		}
-		require.Equal(t, s.Opened, closed)
-		require.Zero(t, s.Hubs[0].Connections)
-		require.Zero(t, s.Hubs[0].QueuedBytes)
-		require.Zero(t, s.Backlog)
-		require.Zero(t, n.count(all(), ""))
-		require.Zero(t, n.count(groups("g0", "g1", "g2"), ""))
-		opened, told := 0, 0
-		for _, e := range n.backend.Events() {
-			switch e[0] {
-			case 'o':
-				opened++
-			case 'c':
-				told++
-			}
-		}
-		require.Equal(t, opened, told, "every session that was opened was told of its end")
+		n.nobodyIsLeft()
 	})
+}
+
+// nobodyIsLeft checks the tables and the books of a node that was drained.
+func (n *node) nobodyIsLeft() {
+	t := n.t
+	s := n.Stats()
+	require.Equal(t, s.Opened, sum(s.Closed))
+	require.Zero(t, s.Hubs[0].Connections)
+	require.Zero(t, s.Hubs[0].QueuedBytes)
+	require.Zero(t, s.Backlog)
+	require.Zero(t, s.Unfinished)
+	require.Zero(t, s.Panics)
+	require.Zero(t, n.count(all(), ""))
+	require.Zero(t, n.count(groups("g0", "g1", "g2"), ""))
+	for _, why := range []gateway.DropReason{gateway.DropSlowClient, gateway.DropConnectionClosed, gateway.DropNoPayloadForProtocol} {
+		require.NotZero(t, s.Total.Dropped[why], "the test is to meet %s", why)
+	}
+	require.NotZero(t, s.Total.Written)
+	opened, told := 0, 0
+	for _, e := range n.backend.Events() {
+		switch e[0] {
+		case 'o':
+			opened++
+		case 'c':
+			told++
+		}
+	}
+	require.Equal(t, opened, told, "every session that was opened was told of its end")
 }
 
 func TestTotalsKeepWhatForgottenHubsCounted(t *testing.T) {
@@ -87,32 +102,82 @@ func TestTotalsKeepWhatForgottenHubsCounted(t *testing.T) {
 	})
 }
 
-func (n *node) churn(t *testing.T, worker int) {
-	r := rand.New(rand.NewPCG(1, uint64(worker)))
-	var mine []*gatewaytest.Client
-	for i := range 400 {
-		user, group := fmt.Sprint("u", r.IntN(5)), fmt.Sprint("g", r.IntN(3))
-		switch op := r.IntN(10); {
-		case op < 3 || len(mine) == 0:
-			mine = append(mine, gatewaytest.Connect(t, n.Gateway, gatewaytest.Options{
-				ID: fmt.Sprintf("%d-%d", worker, i), Hub: "chat", User: user, Stalled: r.IntN(10) == 0}))
-		case op == 3:
-			k := r.IntN(len(mine))
-			mine[k].Conn.Ended(gateway.Cause{Reason: gateway.CloseNormal})
-			mine = append(mine[:k], mine[k+1:]...)
-		case op == 4:
-			n.do(gateway.Command{Verb: gateway.VerbClose, Target: users(user), Cause: gateway.Cause{Reason: gateway.CloseClosedByAppServer}})
-		case op == 5:
-			n.join(group, mine[r.IntN(len(mine))].Conn.Identity().ID)
-		case op == 6:
-			n.do(gateway.Command{Verb: gateway.VerbLeave, Target: users(user), Group: group})
-		case op == 7:
-			n.send("to a group", groups(group))
-		case op == 8:
-			n.send("to a user", users(user))
-		default:
-			n.send("to all", all())
-			_ = mine[r.IntN(len(mine))].Feed([]byte("{\"type\":1,\"target\":\"x\",\"arguments\":[]}\x1e"))
+// churn is one of those who connect clients and send to all.
+type churn struct {
+	*node
+	worker int
+	random *rand.Rand
+	mine   []*gatewaytest.Client
+}
+
+func (c *churn) one() *gatewaytest.Client { return c.mine[c.random.IntN(len(c.mine))] }
+
+// connects adds a client of any transport and protocol. Some can be written to directly, some take
+// nothing.
+func (c *churn) connects(id, user string) {
+	r := c.random
+	o := gatewaytest.Options{ID: id, Hub: "chat", User: user, Stalled: r.IntN(10) == 0}
+	switch r.IntN(6) {
+	case 0:
+		o.Transport = gateway.ServerSentEvents
+	case 1:
+		o.Transport, o.Protocol = gateway.LongPolling, hubprotocol.MessagePack
+	case 2:
+		o.Protocol = hubprotocol.MessagePack
+	case 3:
+		o.Raw = true
+	case 4:
+		o.Raw, o.Protocol = true, hubprotocol.MessagePack
+	}
+	c.mine = append(c.mine, gatewaytest.Connect(c.t, c.Gateway, o))
+}
+
+// sends sends a message in one of the protocols, or in JSON without any other form.
+func (c *churn) sends(to gateway.Target) {
+	size := c.random.IntN(300)
+	if c.random.IntN(20) == 0 {
+		size = 40_000 // more than an outbox may hold, and than some sockets take
+	}
+	var frames *hubprotocol.Frames
+	switch c.random.IntN(4) {
+	case 0:
+		frames = either(c.t, hubprotocol.MessagePack, size)
+	case 1:
+		var err error
+		frames, err = hubprotocol.NewFrames(map[string][]byte{"json": []byte("no record that could be converted\x1e")})
+		require.NoError(c.t, err)
+	default:
+		frames = either(c.t, hubprotocol.JSON, size)
+	}
+	c.do(gateway.Command{Verb: gateway.VerbSend, Target: to, Frames: frames})
+}
+
+func (c *churn) step(i int) {
+	r := c.random
+	user, group := fmt.Sprint("u", r.IntN(5)), fmt.Sprint("g", r.IntN(3))
+	switch op := r.IntN(12); {
+	case op < 3 || len(c.mine) == 0:
+		c.connects(fmt.Sprintf("%d-%d", c.worker, i), user)
+	case op == 3:
+		k := r.IntN(len(c.mine))
+		c.mine[k].Leave()
+		c.mine = append(c.mine[:k], c.mine[k+1:]...)
+	case op == 4:
+		if r.IntN(4) == 0 {
+			c.do(gateway.Command{Verb: gateway.VerbClose, Target: users(user), Cause: gateway.Cause{Reason: gateway.CloseClosedByAppServer}})
 		}
+	case op == 5, op == 6:
+		c.join(group, c.one().Conn.Identity().ID)
+	case op == 7:
+		c.do(gateway.Command{Verb: gateway.VerbLeave, Target: users(user), Group: group})
+	case op == 8:
+		c.sends(groups(group))
+	case op == 9:
+		c.sends(users(user))
+	case op == 10:
+		c.one().Unstall()
+	default:
+		c.sends(all())
+		_ = c.one().Feed([]byte("{\"type\":1,\"target\":\"x\",\"arguments\":[]}\x1e"))
 	}
 }
