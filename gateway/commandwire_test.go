@@ -2,6 +2,8 @@ package gateway_test
 
 import (
 	"errors"
+	"reflect"
+	"slices"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -47,6 +49,44 @@ func TestCommandsBetweenNodes(t *testing.T) {
 	}
 	_, err := gateway.ParseCommand(gateway.AppendCommand(nil, &gateway.Command{Verb: gateway.VerbClose, Target: all(), Cause: gateway.Cause{Reason: "Invented"}}))
 	require.Error(t, err, "a reason that is not in the list")
+}
+
+// Every field of a command is carried, those too that are added some day.
+func TestNoFieldOfACommandIsForgotten(t *testing.T) {
+	stays := []string{"Command.By", "Command.Trace"} // only for those who watch the node that was asked
+	cmd := &gateway.Command{Verb: gateway.VerbSend, Frames: message(t, "hello"), Cause: gateway.Cause{Reason: gateway.CloseNormal}}
+	cmd.Target.Kind = gateway.TargetUsers
+	fill(reflect.ValueOf(cmd).Elem(), stays)
+	got, err := gateway.ParseCommand(gateway.AppendCommand(nil, cmd))
+	require.NoError(t, err)
+	require.WithinDuration(t, cmd.Membership.Until, got.Membership.Until, time.Minute)
+	got.Membership.Until, got.Frames = cmd.Membership.Until, cmd.Frames
+	require.Equal(t, cmd, got)
+}
+
+// fill gives every field a value that is still zero.
+func fill(v reflect.Value, except []string) {
+	for i := range v.NumField() {
+		f := v.Field(i)
+		switch {
+		case slices.Contains(except, v.Type().Name()+"."+v.Type().Field(i).Name):
+		case f.Type() == reflect.TypeFor[time.Time]():
+			f.Set(reflect.ValueOf(time.Now().Add(time.Hour)))
+		case f.Kind() == reflect.Struct:
+			fill(f, except)
+		case !f.IsZero():
+		case f.Kind() == reflect.String:
+			f.SetString("text of " + v.Type().Field(i).Name)
+		case f.Kind() == reflect.Bool:
+			f.SetBool(true)
+		case f.CanInt():
+			f.SetInt(7)
+		case f.Kind() == reflect.Slice:
+			f.Set(reflect.ValueOf([]string{"one", v.Type().Field(i).Name}))
+		default:
+			panic("fill does not know " + f.Type().String())
+		}
+	}
 }
 
 // The end of a membership is carried as what remains, so that clocks need not agree.
