@@ -2,6 +2,7 @@ package gateway_test
 
 import (
 	"fmt"
+	"runtime"
 	"testing"
 	"time"
 
@@ -28,10 +29,11 @@ func BenchmarkVeryManyGroups(b *testing.B) {
 		require.NoError(b, err)
 		return time.Since(began)
 	}
-	longest, leaving, round := time.Duration(0), time.Duration(0), 0
+	longest, leaving, taken, round := time.Duration(0), time.Duration(0), int64(0), 0
 	for b.Loop() {
 		round++
 		id := fmt.Sprint("many", round)
+		before := heap()
 		many := gatewaytest.Connect(b, g, gatewaytest.Options{ID: id, Hub: "chat"})
 		done := make(chan struct{})
 		go func() {
@@ -49,9 +51,19 @@ func BenchmarkVeryManyGroups(b *testing.B) {
 			}
 			longest = max(longest, other())
 		}
+		taken = heap() - before
 		many.Conn.Ended(gateway.Cause{Reason: gateway.CloseNormal})
 		leaving = max(leaving, other())
 	}
 	b.ReportMetric(longest.Seconds()*1000, "ms-waited-beside-joins")
+	b.ReportMetric(float64(taken)/joins, "bytes-per-group")
 	b.ReportMetric(leaving.Seconds()*1000, "ms-waited-beside-the-end")
+}
+
+// heap returns the bytes in use.
+func heap() int64 {
+	runtime.GC()
+	var stats runtime.MemStats
+	runtime.ReadMemStats(&stats)
+	return int64(stats.HeapAlloc)
 }

@@ -7,9 +7,9 @@ import "time"
 type Limits struct {
 	// MaxConnections and MaxDiagnostic bound connections of this node; 0 means no bound.
 	MaxConnections, MaxDiagnostic int
-	// MaxHubs bounds the hubs that tokens can create.
+	// MaxHubs bounds the hubs with clients: one without makes room for a new one. 0 means no bound.
 	MaxHubs int
-	// MaxGroups bounds the groups of one connection; 0 means no bound. Each takes about 300 bytes.
+	// MaxGroups bounds the groups of one connection; 0 means no bound. Each takes about 300 bytes (BenchmarkVeryManyGroups).
 	MaxGroups int
 	// HandshakeBytes and MessageBytes bound what one record of a client may take.
 	HandshakeBytes, MessageBytes int

@@ -16,7 +16,8 @@ type receivers struct {
 	exceptUserSet map[string]struct{}
 }
 
-// longExcept is from how many exclusions on a set is faster than comparing.
+// longExcept is from how many exclusions on a set is faster than comparing, although it has to be
+// made for each command (BenchmarkExclusions).
 const longExcept = 8
 
 // each visits the open connections, on the worker that owns them.

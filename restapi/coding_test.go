@@ -160,3 +160,30 @@ func TestUnknownTypesAreToldTheKnownOnes(t *testing.T) {
 		}
 	}
 }
+
+// BenchmarkUnzipper compares decoders that are used again with new ones.
+func BenchmarkUnzipper(b *testing.B) {
+	var zipped bytes.Buffer
+	w := gzip.NewWriter(&zipped)
+	_, _ = w.Write([]byte(`{"target":"hello","arguments":[1]}`))
+	_ = w.Close()
+	read := func(z *gzip.Reader) {
+		if z.Reset(bytes.NewReader(zipped.Bytes())) != nil {
+			b.Fatal("no gzip")
+		}
+		_, _ = io.Copy(io.Discard, z)
+	}
+	b.Run("used again", func(b *testing.B) {
+		b.ReportAllocs()
+		z := new(gzip.Reader)
+		for b.Loop() {
+			read(z)
+		}
+	})
+	b.Run("new", func(b *testing.B) {
+		b.ReportAllocs()
+		for b.Loop() {
+			read(new(gzip.Reader))
+		}
+	})
+}

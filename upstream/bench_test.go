@@ -94,3 +94,16 @@ func (c *benchConn) Identity() *gateway.Identity { return &c.id }
 func (c *benchConn) Protocol() string            { return hubprotocol.JSON }
 func (c *benchConn) Send([]byte)                 { c.done <- struct{}{} }
 func (c *benchConn) Close(gateway.Cause)         {}
+
+// BenchmarkCaller computes the headers that all events of a connection share.
+func BenchmarkCaller(b *testing.B) {
+	cfg := &Config{Keys: []auth.Secret{auth.EmulatorKey, auth.EmulatorKey}}
+	id := &gateway.Identity{
+		ID: "abcdefghijklmnopqrstuv01", Hub: "chat", HubName: "chat", User: "user-1", Query: "?hub=chat",
+		Claims: []gateway.Claim{{Type: "role", Value: "admin"}, {Type: "a", Value: "1"}, {Type: "b", Value: "2"}, {Type: "c", Value: "3"}, {Type: "d", Value: "4"}},
+	}
+	b.ReportAllocs()
+	for b.Loop() {
+		newCaller(id, cfg)
+	}
+}
