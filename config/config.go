@@ -97,7 +97,7 @@ type Capacity struct {
 	MaxDiagnosticConnections int  `help:"Diagnostic client connections; 0 is no limit. Over it they get 429." default:"100"`
 	GroupsPerConnection      int  `help:"Groups that one connection may be in, about 300 bytes each; 0 is no limit." default:"50000"`
 	GroupsPerUser            int  `help:"Standing groups without expiry of one user; over it the oldest goes. 0 is no limit." default:"100"`
-	Hubs                     int  `help:"Hubs that clients and requests may bring into being; 0 is no limit." default:"10000"`
+	Hubs                     int  `help:"Hubs that may have clients; one that has none makes room for another. 0 is no limit." default:"10000"`
 	OutboxBytes              Size `help:"Bytes that may wait for one client; over it for 30 seconds the client is closed as SlowClient." default:"1MiB"`
 	OutboxMaxBytes           Size `help:"Bytes that may wait for one client at any moment; over it the client is closed as SlowClient at once." default:"64MiB"`
 	HubQueuedBytes           Size `help:"Bytes that may wait for all clients of a hub; over it REST answers 503 with Retry-After." default:"256MiB"`

@@ -13,7 +13,7 @@ type Capacity struct {
 	MaxDiagnosticConnections int   // clients with the diagnostic claim; over it: 429 (R51)
 	GroupsPerConnection      int   // groups that one connection may be in
 	GroupsPerUser            int   // standing groups without expiry per user; the oldest goes (R34)
-	Hubs                     int   // hubs that tokens may bring into being
+	Hubs                     int   // hubs that may have clients
 	OutboxBytes              int64 // queued for one connection; over it for 30 s: closed SlowClient (D17)
 	OutboxMaxBytes           int64 // queued for one connection; over it: closed SlowClient at once (D17)
 	HubQueuedBytes           int64 // queued for all connections of one hub; over it: 503 (D12)

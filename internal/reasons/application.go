@@ -53,7 +53,7 @@ var skips = List{
 	Reasons: []Reason{
 		{"unmatched", "No template takes the event. A client that waits gets \"No upstream endpoint matches …\".", "Start the gateway with `--upstream URL`, or widen the patterns. `hubgate upstream list` shows them. For hubs in application servers: `--mode default`."},
 		{"unsupported", "The client called `stream()`. In Serverless mode there are no streams.", "Send the items as messages, or use a hub in Default mode."},
-		{"target", "The method's name has control characters, or more than 4 KiB.", "Use another name."},
+		{"target", "The method's name has control characters, spaces at its ends, or more than 4 KiB.", "Use another name."},
 		{"url", "The template makes no URL, mostly because a secret is missing: an environment variable or a file.", "The error in the log names it. See [secrets](upstream.md#secrets)."},
 		{"queue_full", "Too many events of the client wait for earlier ones. A `send` then closes the client as [Throttled](#close-throttled).", "Make the webhooks faster, or raise `upstream.queuePerConnection`."},
 		{"client_rejected", "The client was rejected by the webhook for `connected`. What it sent meanwhile is not delivered.", "See [rejected](#webhook-rejected)."},
