@@ -105,7 +105,9 @@ func TestMetricsCountWhatHappens(t *testing.T) {
 	m.RESTAnswered("broadcast", http.StatusBadRequest, time.Millisecond)
 	m.Negotiated()
 	m.ClientOpened("WebSockets")
-	m.ClientRefused("QuotaReached")
+	a.WatchReasons("client_requests_refused_total", "Requests of clients that were refused, by reason.", func() map[string]uint64 {
+		return map[string]uint64{"QuotaReached": 1, "Draining": 0}
+	})
 	m.Panicked("clientws")
 	a.Watch(&fakeNode{stats: gateway.Stats{Panics: 2}})
 	_, body := get(t, a, "/metrics")
@@ -124,6 +126,7 @@ func TestMetricsCountWhatHappens(t *testing.T) {
 		`hubgate_negotiations_total 1`,
 		`hubgate_connections_opened_total{transport="WebSockets"} 1`,
 		`hubgate_client_requests_refused_total{reason="QuotaReached"} 1`,
+		`hubgate_client_requests_refused_total{reason="Draining"} 0`,
 		`hubgate_panics_total{part="clientws"} 1`,
 		`hubgate_panics_total{part="gateway"} 2`,
 	} {
@@ -137,13 +140,12 @@ func TestMetricsCountWhatHappens(t *testing.T) {
 func TestExpectedSeriesStartAtZero(t *testing.T) {
 	a := New("test")
 	a.Expect(Labels{
-		Transports: []string{"WebSockets"}, Refusals: []string{"Draining"}, Parts: []string{"rest"},
+		Transports: []string{"WebSockets"}, Parts: []string{"rest"},
 		Categories: []string{"messages"}, Skips: []string{"url"},
 	})
 	_, body := get(t, a, "/metrics")
 	for _, line := range []string{
 		`hubgate_connections_opened_total{transport="WebSockets"} 0`,
-		`hubgate_client_requests_refused_total{reason="Draining"} 0`,
 		`hubgate_panics_total{part="rest"} 0`,
 		`hubgate_upstream_skipped_total{category="messages",reason="url"} 0`,
 	} {

@@ -27,7 +27,6 @@ type Metrics struct {
 	restTook       *prometheus.HistogramVec
 	negotiations   prometheus.Counter
 	opened         *prometheus.CounterVec
-	refused        *prometheus.CounterVec
 	panics         *prometheus.CounterVec
 }
 
@@ -61,18 +60,17 @@ func newMetrics(registry *prometheus.Registry) *Metrics {
 		negotiations: prometheus.NewCounter(prometheus.CounterOpts{
 			Name: "hubgate_negotiations_total", Help: "Negotiate requests of clients that were granted.",
 		}),
-		opened:  counter("connections_opened_total", "Client connections since the start, by transport.", "transport"),
-		refused: counter("client_requests_refused_total", "Requests of clients that were refused, by reason.", "reason"),
-		panics:  counter(panicsName, panicsHelp, "part"),
+		opened: counter("connections_opened_total", "Client connections since the start, by transport.", "transport"),
+		panics: counter(panicsName, panicsHelp, "part"),
 	}
 	registry.MustRegister(m.upstreamCalls, m.upstreamTook, m.upstreamSkips, m.upstreamQueued,
-		m.restRequests, m.restTook, m.negotiations, m.opened, m.refused, m.panics)
+		m.restRequests, m.restTook, m.negotiations, m.opened, m.panics)
 	return m
 }
 
 // Labels are values that are known before anything has happened.
 type Labels struct {
-	Transports, Refusals []string
+	Transports []string
 	// Categories and Skips are those of upstream events.
 	Categories, Skips []string
 	Parts             []string
@@ -94,7 +92,6 @@ func (m *Metrics) expect(l Labels) {
 		}
 	}
 	expect(m.opened, l.Transports)
-	expect(m.refused, l.Refusals)
 	expect(m.panics, l.Parts)
 	for _, category := range l.Categories {
 		for _, skip := range l.Skips {
@@ -135,9 +132,6 @@ func (m *Metrics) Negotiated() { m.negotiations.Inc() }
 
 // ClientOpened counts a connection; the transport must come from a closed list.
 func (m *Metrics) ClientOpened(transport string) { m.opened.WithLabelValues(transport).Inc() }
-
-// ClientRefused counts a refused request; the reason must come from a closed list.
-func (m *Metrics) ClientRefused(reason string) { m.refused.WithLabelValues(reason).Inc() }
 
 // Panicked counts a fault that was contained. The part is a package's name.
 func (m *Metrics) Panicked(part string) { m.panics.WithLabelValues(part).Inc() }

@@ -75,7 +75,7 @@ func TestCORS(t *testing.T) {
 		}
 		_, res = f.tryDial("hub=chat&access_token="+token, http.Header{"Origin": {page}})
 		require.Equal(t, 403, res.status)
-		require.Equal(t, 1, f.counts.refusals(RefusedOrigin))
+		require.EqualValues(t, 1, f.h.Refused()[RefusedOrigin])
 		ws, _ := f.tryDial("hub=chat&access_token="+token, http.Header{"Origin": {"http://b.example"}})
 		require.NotNil(t, ws)
 		require.NoError(t, ws.WriteControl(websocket.CloseMessage, nil, deadline()))

@@ -156,9 +156,8 @@ func TestAbortBeforeTheUpgradeIsAnswered(t *testing.T) {
 }
 
 func TestRefusalsAreListed(t *testing.T) {
-	list := Refusals()
 	seen := make(map[Refusal]bool)
-	for _, r := range list {
+	for _, r := range refusalList {
 		require.False(t, seen[r], r)
 		seen[r] = true
 	}

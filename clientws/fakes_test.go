@@ -8,18 +8,17 @@ import (
 	"sync"
 )
 
-// counts is a Metrics that remembers.
-type counts struct {
+// counted is a Metrics that remembers.
+type counted struct {
 	mu         sync.Mutex
 	negotiated int
 	opened     map[string]int
-	refused    map[Refusal]int
 	panics     int
 }
 
-func (c *counts) Negotiated() { c.change(func() { c.negotiated++ }) }
-func (c *counts) Panicked()   { c.change(func() { c.panics++ }) }
-func (c *counts) Opened(transport string) {
+func (c *counted) Negotiated() { c.change(func() { c.negotiated++ }) }
+func (c *counted) Panicked()   { c.change(func() { c.panics++ }) }
+func (c *counted) Opened(transport string) {
 	c.change(func() {
 		if c.opened == nil {
 			c.opened = make(map[string]int)
@@ -27,24 +26,11 @@ func (c *counts) Opened(transport string) {
 		c.opened[transport]++
 	})
 }
-func (c *counts) Refused(reason Refusal) {
-	c.change(func() {
-		if c.refused == nil {
-			c.refused = make(map[Refusal]int)
-		}
-		c.refused[reason]++
-	})
-}
 
-func (c *counts) change(f func()) {
+func (c *counted) change(f func()) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	f()
-}
-
-func (c *counts) refusals(reason Refusal) (n int) {
-	c.change(func() { n = c.refused[reason] })
-	return n
 }
 
 // logBuffer is a log that several goroutines write to.

@@ -61,7 +61,7 @@ type fixture struct {
 	backend *gatewaytest.Backend
 	h       *Handler
 	limits  Limits
-	counts  counts
+	counts  counted
 	log     logBuffer
 	network network
 	url     string

@@ -11,6 +11,7 @@ import (
 
 	"github.com/hubgate/hubgate/auth"
 	"github.com/hubgate/hubgate/gateway"
+	"github.com/hubgate/hubgate/internal/counts"
 )
 
 // Options are what a Handler is made of. The functions are asked anew for each
@@ -79,10 +80,11 @@ func DefaultLimits() Limits {
 // Handler serves Options.Path, with and without a slash, and negotiate below it. It may be called
 // concurrently.
 type Handler struct {
-	options Options
-	log     *slog.Logger
-	pending pendingPosts
-	posted  exchanges
+	options  Options
+	log      *slog.Logger
+	refusals *counts.Counts[Refusal]
+	pending  pendingPosts
+	posted   exchanges
 
 	mu sync.Mutex
 	// closed: no further WebSocket is accepted.
@@ -116,7 +118,7 @@ func New(options Options) *Handler {
 	if options.Now == nil {
 		options.Now = time.Now
 	}
-	return &Handler{options: options, log: options.Logger, pending: pendingPosts{now: options.Now}}
+	return &Handler{options: options, log: options.Logger, refusals: counts.New(refusalList), pending: pendingPosts{now: options.Now}}
 }
 
 // Close refuses further WebSockets and waits until the last one has ended, or

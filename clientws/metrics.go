@@ -1,14 +1,12 @@
 package clientws
 
 // Metrics counts what happens on the client endpoint. Connections, closes and
-// bytes are the core's to count. Calls are concurrent and must not block.
+// bytes are the core's to count, refusals Handler.Refused. Calls are concurrent and must not block.
 type Metrics interface {
 	// Negotiated counts successful negotiate answers.
 	Negotiated()
 	// Opened counts connections by transport: WebSockets, ServerSentEvents or LongPolling.
 	Opened(transport string)
-	// Refused counts refused requests.
-	Refused(reason Refusal)
 	// Panicked counts panics, each of which ended one connection or request.
 	Panicked()
 }
@@ -16,7 +14,6 @@ type Metrics interface {
 // noMetrics counts nothing.
 type noMetrics struct{}
 
-func (noMetrics) Negotiated()     {}
-func (noMetrics) Opened(string)   {}
-func (noMetrics) Refused(Refusal) {}
-func (noMetrics) Panicked()       {}
+func (noMetrics) Negotiated()   {}
+func (noMetrics) Opened(string) {}
+func (noMetrics) Panicked()     {}

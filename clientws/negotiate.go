@@ -18,7 +18,7 @@ func (h *Handler) negotiate(c *call) error {
 	}
 	version, problem := negotiateVersion(&c.query)
 	if problem != "" {
-		h.options.Metrics.Refused(RefusedVersion)
+		h.refusals.Add(RefusedVersion, 1)
 		writeJSON(c.w, appendNegotiateError(nil, problem))
 		return nil
 	}

@@ -216,7 +216,7 @@ func TestNegotiateTokens(t *testing.T) {
 			require.Equal(t, c.status, res.status)
 		})
 	}
-	require.Equal(t, 6, f.counts.refusals(Refusal(auth.TokenExpired)))
+	require.EqualValues(t, 6, f.h.Refused()[Refusal(auth.TokenExpired)])
 
 	t.Run("C12 the header wins over the query", func(t *testing.T) {
 		good := f.user("u")
@@ -405,7 +405,7 @@ func TestQuota(t *testing.T) {
 			require.Equal(t, "10", res.header.Get("Retry-After"), name)
 			require.Equal(t, "Connection count reaches limit.", res.body, name)
 		}
-		require.Equal(t, 3, f.counts.refusals(RefusedConnections))
+		require.EqualValues(t, 3, f.h.Refused()[RefusedConnections])
 	})
 
 	t.Run("R51 diagnostic clients have a quota of their own", func(t *testing.T) {

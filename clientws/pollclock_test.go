@@ -123,7 +123,7 @@ func TestPollClocks(t *testing.T) {
 			require.InDelta(t, 15, time.Since(began).Seconds(), 1.5)
 			_ = slow.Close()
 			<-held
-			require.Equal(t, 1, f.counts.refusals(RefusedBodySlow))
+			require.EqualValues(t, 1, f.h.Refused()[RefusedBodySlow])
 		})
 	})
 }

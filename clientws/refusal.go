@@ -42,8 +42,13 @@ const (
 	RefusedInternal    Refusal = "InternalError"
 )
 
-// Refusals returns the whole list, for metrics that start at zero.
-func Refusals() []Refusal {
+// Refused returns how many requests were refused since the start, by reason.
+func (h *Handler) Refused() map[Refusal]uint64 { return h.refusals.Map() }
+
+// refusalList is every Refusal: each is counted from zero.
+var refusalList = allRefusals()
+
+func allRefusals() []Refusal {
 	list := []Refusal{
 		RefusedPath, RefusedMethod, RefusedURI, RefusedHeaders, RefusedHub, RefusedVersion, RefusedOrigin, RefusedUpgrade,
 		RefusedNoID, RefusedUnknownID, RefusedEnded, RefusedUser, RefusedTransport, RefusedChange, RefusedBusy,
@@ -155,7 +160,7 @@ func (h *Handler) refuse(c *call, err error) {
 	default:
 		status, reason, text, detail = errInternal.status, errInternal.reason, errInternal.text, err.Error()
 	}
-	h.options.Metrics.Refused(reason)
+	h.refusals.Add(reason, 1)
 	level := slog.LevelInfo
 	if reason == RefusedUnknownID || reason == RefusedEnded || reason == RefusedDraining {
 		// Clients that leave or come back late ask for dead ids all the time.

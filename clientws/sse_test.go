@@ -140,7 +140,7 @@ func TestEvents(t *testing.T) {
 				res := f.do(request{method: method, query: c.n.query(), token: f.user("v"), body: jsonHandshake})
 				require.Equal(t, 403, res.status, method)
 			}
-			require.Equal(t, 3, f.counts.refusals(RefusedUser))
+			require.EqualValues(t, 3, f.h.Refused()[RefusedUser])
 			require.Empty(t, eventsOf(f.backend.Events(), c.n.ConnectionID))
 		})
 		c.close()

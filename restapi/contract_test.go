@@ -37,7 +37,7 @@ func TestEveryOperationIsRouted(t *testing.T) {
 
 func TestEveryRouteIsInTheContract(t *testing.T) {
 	f := newFixture(t)
-	h := f.handler.(*handler)
+	h := f.handler.(*Endpoint)
 	routed := 0
 	require.NoError(t, chi.Walk(h.router, func(method, route string, _ http.Handler, _ ...func(http.Handler) http.Handler) error {
 		routed++

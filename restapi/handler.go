@@ -15,16 +15,19 @@ import (
 
 	"github.com/hubgate/hubgate/api"
 	"github.com/hubgate/hubgate/auth"
+	"github.com/hubgate/hubgate/internal/counts"
 	"github.com/hubgate/hubgate/internal/trace"
 )
 
-// handler is what stands in front of the generated router: it canonicalises
-// path and query, bounds the body, and counts and logs what came of it.
-type handler struct {
+// Endpoint is what stands in front of the generated router: it canonicalises
+// path and query, bounds the body, and counts and logs what came of it. Make one
+// with New. It may be called concurrently.
+type Endpoint struct {
 	tokens  Tokens
 	limits  func() Limits
 	traced  func() bool
 	metrics Metrics
+	failed  *counts.Counts[FailureReason]
 	log     *slog.Logger
 	router  *chi.Mux
 	// operations are those of the contract by method and path. Immutable.
@@ -33,14 +36,14 @@ type handler struct {
 
 type operationKey struct{ method, path string }
 
-func newHandler(options Options) *handler {
+func newHandler(options Options) *Endpoint {
 	operations, err := api.Operations()
 	if err != nil {
 		panic(err) // The contract is part of the binary, and tests read it.
 	}
-	h := &handler{
+	h := &Endpoint{
 		tokens: options.Tokens, limits: options.Limits, traced: options.Traced, metrics: options.Metrics, log: options.Logger,
-		router:     chi.NewRouter(),
+		failed: counts.New(failureList), router: chi.NewRouter(),
 		operations: make(map[operationKey]api.Operation, len(operations)),
 	}
 	for _, operation := range operations {
@@ -61,7 +64,7 @@ func newHandler(options Options) *handler {
 func answerError(w http.ResponseWriter, _ *http.Request, err error) { w.(*call).fail(err) }
 
 // ServeHTTP answers one request.
-func (h *handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+func (h *Endpoint) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	c := newCall(w, r)
 	defer h.finish(c, r)
 	if c.wants.trace == "" && h.traced() {
@@ -71,7 +74,7 @@ func (h *handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	h.serve(c, r)
 }
 
-func (h *handler) serve(c *call, r *http.Request) {
+func (h *Endpoint) serve(c *call, r *http.Request) {
 	limits := h.limits().orDefaults()
 	hasBody := r.Body != nil && r.Body != http.NoBody
 	if hasBody {
@@ -107,7 +110,7 @@ func (h *handler) serve(c *call, r *http.Request) {
 }
 
 // finish counts and logs. A panic ends the request alone.
-func (h *handler) finish(c *call, r *http.Request) {
+func (h *Endpoint) finish(c *call, r *http.Request) {
 	if value := recover(); value != nil {
 		if err, ok := value.(error); ok && errors.Is(err, http.ErrAbortHandler) {
 			panic(value)
@@ -126,13 +129,14 @@ func (h *handler) finish(c *call, r *http.Request) {
 		h.metrics.Request(c.operation, c.status, time.Since(c.began))
 	}
 	if c.failed != nil {
+		h.failed.Add(c.failed.reason, 1)
 		c.log(r.Context(), h.log, r)
 	}
 }
 
 // admit stands between the router and the generated code: it names the
 // operation, and lets nobody without a token look at parameters.
-func (h *handler) admit(next http.Handler) http.Handler {
+func (h *Endpoint) admit(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		c := w.(*call)
 		operation := h.operations[operationKey{r.Method, r.Pattern}]
@@ -145,7 +149,7 @@ func (h *handler) admit(next http.Handler) http.Handler {
 	})
 }
 
-func (h *handler) check(c *call, r *http.Request, operation *api.Operation) error {
+func (h *Endpoint) check(c *call, r *http.Request, operation *api.Operation) error {
 	if operation.Public {
 		return nil
 	}
@@ -180,7 +184,7 @@ func isPreflight(r *http.Request) bool {
 	return r.Method == http.MethodOptions && r.Header.Get("Origin") != "" && r.Header.Get("Access-Control-Request-Method") != ""
 }
 
-func (h *handler) notFound(w http.ResponseWriter, r *http.Request) {
+func (h *Endpoint) notFound(w http.ResponseWriter, r *http.Request) {
 	c := w.(*call)
 	if h.otherwise(c, r) {
 		return
@@ -192,7 +196,7 @@ func (h *handler) notFound(w http.ResponseWriter, r *http.Request) {
 
 // otherwise serves a request whose path is that of the other version, and
 // reports whether it is.
-func (h *handler) otherwise(c *call, r *http.Request) bool {
+func (h *Endpoint) otherwise(c *call, r *http.Request) bool {
 	other := otherSpelling(c.route.RoutePath)
 	if c.respelled || other == "" || !h.router.Match(chi.NewRouteContext(), c.route.RouteMethod, other) {
 		return false
@@ -207,7 +211,7 @@ var methods = []string{
 	http.MethodDelete, http.MethodGet, http.MethodHead, http.MethodPost, http.MethodPut,
 }
 
-func (h *handler) methodNotAllowed(w http.ResponseWriter, r *http.Request) {
+func (h *Endpoint) methodNotAllowed(w http.ResponseWriter, r *http.Request) {
 	c := w.(*call)
 	if h.otherwise(c, r) {
 		return

@@ -1,7 +1,7 @@
 package restapi
 
 // FailureReason is why a request failed. The list is closed: it is the field "reason"
-// of the log line.
+// of the log line and the label of the metric.
 type FailureReason string
 
 const (
@@ -44,3 +44,14 @@ const (
 	// ReasonInternal: any other error.
 	ReasonInternal FailureReason = "InternalError"
 )
+
+// failureList is every FailureReason: each is counted from zero.
+var failureList = []FailureReason{
+	ReasonUnknownRoute, ReasonMethod, ReasonURITooLong, ReasonPage, ReasonToken, ReasonParameter,
+	ReasonContentType, ReasonContentEncoding, ReasonBody, ReasonBodyTooLarge, ReasonBodyTooSlow,
+	ReasonNotExisted, ReasonTooManyGroups, ReasonHubBusy, ReasonFull, ReasonDraining, ReasonCallerGone,
+	ReasonPanic, ReasonInternal,
+}
+
+// Failed returns how many requests failed since the start, by reason.
+func (h *Endpoint) Failed() map[FailureReason]uint64 { return h.failed.Map() }

@@ -10,7 +10,6 @@ package restapi
 import (
 	"context"
 	"log/slog"
-	"net/http"
 	"strings"
 	"time"
 
@@ -95,7 +94,7 @@ type Options struct {
 // request's URL as it came in, with the prefix /api and with its escapes: no
 // handler that cleans or cuts paths (http.ServeMux among them) may stand in
 // front of it. It panics if a required option is missing.
-func New(options Options) http.Handler {
+func New(options Options) *Endpoint {
 	if options.Hubs == nil || options.UserGroups == nil || options.Tokens == nil || options.SignClient == nil {
 		panic("restapi: Hubs, UserGroups, Tokens and SignClient are required")
 	}

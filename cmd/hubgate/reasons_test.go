@@ -65,6 +65,20 @@ func TestEveryReasonIsExplained(t *testing.T) {
 	}
 }
 
+// What never happened is a zero, so that the first time is seen as an increase.
+func TestReasonsAreSeriesFromTheStart(t *testing.T) {
+	p := start(t)
+	_, metrics := p.get(p.Admin + "/metrics")
+	for _, list := range reasons.Lists() {
+		if strings.HasPrefix(list.Metric, "hubgate_upstream_requests") || list.Metric == "hubgate_deliveries_dropped_total" {
+			continue // they have other labels too, of which nothing is known at the start
+		}
+		for _, r := range list.Reasons {
+			require.Regexp(t, list.Metric+`\{[^}]*reason="`+r.Name+`"\} 0`, metrics)
+		}
+	}
+}
+
 // A line about a refusal says where the reason is explained, in a page that has that anchor.
 func TestLogLinesPointToTheirReason(t *testing.T) {
 	p := start(t)

@@ -207,6 +207,7 @@ func (s *server) buildGateway(listeners []net.Listener) error {
 	s.admin.Watch(hub)
 	s.admin.WatchServers(serverStats{behind.servers, behind.modes})
 	s.admin.WatchModes(liveModes{&s.live})
+	s.watchReasons(clients, rest)
 	s.open(listeners)
 	// From here on there can be clients, hub servers and webhooks. Clients end
 	// first: they are told to reconnect elsewhere. Then hub servers, which have

@@ -8,6 +8,7 @@ import (
 	"github.com/hubgate/hubgate/admin"
 	"github.com/hubgate/hubgate/clientws"
 	"github.com/hubgate/hubgate/modes"
+	"github.com/hubgate/hubgate/restapi"
 	"github.com/hubgate/hubgate/servermode"
 	"github.com/hubgate/hubgate/settings"
 	"github.com/hubgate/hubgate/upstream"
@@ -24,9 +25,6 @@ func expected() admin.Labels {
 		Parts:      []string{partClients, partUpstream},
 
 		ServerKinds: []string{kindDefault, kindOnDemand, kindWeak},
-	}
-	for _, r := range clientws.Refusals() {
-		l.Refusals = append(l.Refusals, string(r))
 	}
 	for _, r := range upstream.SkipReasons {
 		l.Skips = append(l.Skips, string(r))
@@ -52,9 +50,16 @@ const (
 
 type clientMetrics struct{ *admin.Metrics }
 
-func (m clientMetrics) Opened(transport string)         { m.ClientOpened(transport) }
-func (m clientMetrics) Refused(reason clientws.Refusal) { m.ClientRefused(string(reason)) }
-func (m clientMetrics) Panicked()                       { m.Metrics.Panicked(partClients) }
+func (m clientMetrics) Opened(transport string) { m.ClientOpened(transport) }
+func (m clientMetrics) Panicked()               { m.Metrics.Panicked(partClients) }
+
+// watchReasons shows why requests were refused or failed.
+func (s *server) watchReasons(clients *clientws.Handler, rest *restapi.Endpoint) {
+	s.admin.WatchReasons("client_requests_refused_total", "Requests of clients that were refused, by reason.",
+		func() map[string]uint64 { return byName(clients.Refused()) })
+	s.admin.WatchReasons("rest_requests_failed_total", "REST requests that failed, by reason.",
+		func() map[string]uint64 { return byName(rest.Failed()) })
+}
 
 type restMetrics struct{ *admin.Metrics }
 

@@ -2,7 +2,7 @@ package reasons
 
 var restFailures = List{
 	Anchor: "rest", Title: "A REST request failed", Type: "restapi.FailureReason",
-	Line: "request failed", Attribute: "reason", Metric: "hubgate_rest_requests_total (by status)",
+	Line: "request failed", Attribute: "reason", Metric: "hubgate_rest_requests_failed_total",
 	Intro: "The answer has a code and a sentence, see [REST](rest.md#errors). The log line has the operation, the status and the error.",
 	Reasons: []Reason{
 		{"UnknownRoute", "404 `Error.Request.NotExisted`. There is no such operation.", "Compare the path with [REST](rest.md#operations). A hub, group or user with special characters must be percent-encoded."},
