@@ -1,8 +1,10 @@
 package gateway_test
 
 import (
+	"encoding/binary"
 	"errors"
 	"reflect"
+	"runtime"
 	"slices"
 	"testing"
 	"testing/synctest"
@@ -62,6 +64,26 @@ func TestNoFieldOfACommandIsForgotten(t *testing.T) {
 	require.WithinDuration(t, cmd.Membership.Until, got.Membership.Until, time.Minute)
 	got.Membership.Until, got.Frames = cmd.Membership.Until, cmd.Frames
 	require.Equal(t, cmd, got)
+}
+
+// Numbers that other nodes claim are compared with what there is before anything is made for them.
+func TestClaimsOfOtherNodesAllocateNothing(t *testing.T) {
+	cmd := gateway.AppendCommand(nil, &gateway.Command{Verb: gateway.VerbCount, Target: all()})
+	require.Equal(t, []byte{0, 0, 0}, cmd[len(cmd)-3:], "three empty lists")
+	result := gateway.AppendResult(nil, gateway.Result{}, nil)
+	require.Equal(t, byte(0), result[len(result)-1], "no members")
+	for _, claim := range []uint64{4, 9999, 1 << 30, 1 << 40, 1<<64 - 1} {
+		lists := binary.AppendUvarint(cmd[:len(cmd)-3:len(cmd)-3], claim)
+		members := binary.AppendUvarint(result[:len(result)-1:len(result)-1], claim)
+		var before, after runtime.MemStats
+		runtime.ReadMemStats(&before)
+		_, err := gateway.ParseCommand(append(lists, 1, 'a', 0))
+		_, resultErr := gateway.ParseResult(append(members, 1, 'a', 0))
+		runtime.ReadMemStats(&after)
+		require.Error(t, err)
+		require.Error(t, resultErr)
+		require.Less(t, after.TotalAlloc-before.TotalAlloc, uint64(64<<10), "a claim of %d", claim)
+	}
 }
 
 // fill gives every field a value that is still zero.
