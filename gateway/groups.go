@@ -8,9 +8,14 @@ import (
 
 // group is one group's members on this node, by worker.
 type group struct {
-	name   string
-	shards []groupShard
+	name string
+	// shards are those of workers that the group has had members of; nil elsewhere, for most
+	// groups are small and there may be many workers.
+	shards []atomic.Pointer[groupShard]
 }
+
+// shard returns the worker's members, nil if it has never had one.
+func (g *group) shard(worker int) *groupShard { return g.shards[worker].Load() }
 
 type groupShard struct {
 	// members are owned by the worker.
@@ -61,10 +66,15 @@ func (t *groupTable) pin(name string, worker int) *group {
 	defer t.mu.Unlock()
 	g := t.groups[name]
 	if g == nil {
-		g = &group{name: name, shards: make([]groupShard, t.workers)}
+		g = &group{name: name, shards: make([]atomic.Pointer[groupShard], t.workers)}
 		t.groups[name] = g
 	}
-	g.shards[worker].pins++
+	s := g.shard(worker)
+	if s == nil {
+		s = new(groupShard)
+		g.shards[worker].Store(s)
+	}
+	s.pins++
 	return g
 }
 
@@ -72,7 +82,7 @@ func (t *groupTable) pin(name string, worker int) *group {
 func (t *groupTable) unpin(g *group, worker int) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	g.shards[worker].pins--
+	g.shard(worker).pins--
 	t.dropIfEmpty(g)
 }
 
@@ -85,7 +95,7 @@ func (t *groupTable) emptied(g *group) {
 
 func (t *groupTable) dropIfEmpty(g *group) {
 	for i := range g.shards {
-		if g.shards[i].pins > 0 || g.shards[i].size.Load() > 0 {
+		if s := g.shard(i); s != nil && (s.pins > 0 || s.size.Load() > 0) {
 			return
 		}
 	}
@@ -97,23 +107,27 @@ func (t *groupTable) dropIfEmpty(g *group) {
 // reaches reports whether the worker has members of the group, or will have
 // when it has come to what is queued for it now.
 func (t *groupTable) reaches(g *group, worker int) bool {
-	if g.shards[worker].size.Load() > 0 {
+	s := g.shard(worker)
+	switch {
+	case s == nil:
+		return false
+	case s.size.Load() > 0:
 		return true
 	}
 	t.mu.RLock()
 	defer t.mu.RUnlock()
 	// A join that is done moved its pin into size in between: size is set
 	// before the pin is taken back, so one of the two is always seen.
-	return g.shards[worker].pins > 0 || g.shards[worker].size.Load() > 0
+	return s.pins > 0 || s.size.Load() > 0
 }
 
-// join adds the connection or extends what it has. Called by the worker.
+// join adds the connection or extends what it has. The group is pinned. Called by the worker.
 func (g *group) join(c *Conn, m Membership) *member {
 	if have := c.membership(g.name); have != nil {
 		have.grant(m)
 		return have
 	}
-	s := &g.shards[c.shard.worker.index]
+	s := g.shard(c.shard.worker.index)
 	n := &member{group: g, conn: c, inGroup: int32(len(s.members)), inConn: int32(len(c.groups))}
 	n.grant(m)
 	s.members = append(s.members, n)
@@ -151,7 +165,7 @@ func (m *member) grant(by Membership) {
 // leave ends the membership. Called by the worker.
 func (m *member) leave() {
 	m.left = true
-	s := &m.group.shards[m.conn.shard.worker.index]
+	s := m.group.shard(m.conn.shard.worker.index)
 	last := s.members[len(s.members)-1]
 	s.members[m.inGroup], last.inGroup = last, m.inGroup
 	s.members[len(s.members)-1] = nil

@@ -9,7 +9,8 @@ type Limits struct {
 	MaxConnections, MaxDiagnostic int
 	// MaxHubs bounds the hubs with clients: one without makes room for a new one. 0 means no bound.
 	MaxHubs int
-	// MaxGroups bounds the groups of one connection; 0 means no bound. Each takes about 300 bytes (BenchmarkVeryManyGroups).
+	// MaxGroups bounds the groups of one connection; 0 means no bound. Each takes about 300
+	// bytes, and 8 more for each worker (BenchmarkVeryManyGroups).
 	MaxGroups int
 	// HandshakeBytes and MessageBytes bound what one record of a client may take.
 	HandshakeBytes, MessageBytes int

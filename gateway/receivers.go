@@ -31,7 +31,11 @@ func (r *receivers) each(visit func(*Conn)) {
 		}
 	case TargetGroups:
 		for _, g := range r.groups {
-			for _, m := range g.shards[r.shard.worker.index].members {
+			s := g.shard(r.shard.worker.index)
+			if s == nil {
+				continue // another of the groups has members here
+			}
+			for _, m := range s.members {
 				if r.wants(m.conn) {
 					visit(m.conn)
 				}
