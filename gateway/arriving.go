@@ -18,7 +18,7 @@ type notedVerb struct {
 // they are. Called by the worker.
 func (o *verbOp) note(w *worker) (noted int) {
 	for _, c := range o.to.conns {
-		if c.arrived || !o.to.wants(c) {
+		if c.arrived || !o.to.wants(c) || c.life.state() == gone {
 			continue
 		}
 		n := notedVerb{verb: o.cmd.Verb, name: o.cmd.Group, membership: o.cmd.Membership}
@@ -57,4 +57,14 @@ func (w *worker) arrive(c *Conn, standing []pinnedGroup, hears bool) {
 			c.leaveAll()
 		}
 	}
+}
+
+// forgetNoted gives back what was noted for a connection that will not arrive. Called by the worker.
+func (w *worker) forgetNoted(c *Conn) {
+	for _, n := range c.noted {
+		if n.verb == VerbJoin {
+			c.hub.groups.unpin(n.group, w.index)
+		}
+	}
+	c.noted = nil
 }

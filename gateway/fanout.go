@@ -272,7 +272,7 @@ func (f *fanout) flushOne(c *Conn) {
 func (f *fanout) writeTaken(c *Conn, records []OutRecord) (bytes []byte, deliveries, n int, err error) {
 	took := sumOf(records)
 	defer func() {
-		c.settle(took)
+		c.settle(took, f.w)
 		f.tally.queuedBytes -= took.bytes
 	}()
 	bytes, faulty := f.join(c.lane.framing, records)

@@ -75,6 +75,27 @@ type counters struct {
 
 // New starts a node's workers and joins its backplane. Close ends them.
 func New(opts Options) (*Gateway, error) {
+	g, err := build(opts)
+	if err != nil {
+		return nil, err
+	}
+	for _, w := range g.workers {
+		g.wg.Go(w.run)
+	}
+	if opts.Backplane != nil {
+		leave, err := opts.Backplane.Join(g)
+		if err != nil {
+			g.stopWorkers()
+			return nil, err
+		}
+		g.leave = leave
+	}
+	g.wg.Go(g.sweep)
+	return g, nil
+}
+
+// build makes a node in which nothing happens by itself.
+func build(opts Options) (*Gateway, error) {
 	if opts.Backend == nil {
 		return nil, errors.New("gateway: no backend")
 	}
@@ -103,19 +124,8 @@ func New(opts Options) (*Gateway, error) {
 	g.conns.init()
 	g.hubs.init(g)
 	for i := range opts.Workers {
-		w := newWorker(i, g)
-		g.workers = append(g.workers, w)
-		g.wg.Go(w.run)
+		g.workers = append(g.workers, newWorker(i, g))
 	}
-	if opts.Backplane != nil {
-		leave, err := opts.Backplane.Join(g)
-		if err != nil {
-			g.stopWorkers()
-			return nil, err
-		}
-		g.leave = leave
-	}
-	g.wg.Go(g.sweep)
 	return g, nil
 }
 

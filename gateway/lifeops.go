@@ -109,7 +109,7 @@ func (w *worker) beginClose(c *Conn) {
 	answered := c.life.state() == open
 	if c.life.state().may(holds) {
 		// Nothing may come before a handshake error, and nothing makes sense behind it.
-		lost = c.out.dropHeld()
+		lost = c.out.dropHeld(w.soft)
 	}
 	if !c.life.step(closing, w.now) {
 		c.mu.Unlock()
@@ -162,6 +162,7 @@ type removeOp struct{ conn *Conn }
 func (o *removeOp) apply(w *worker) {
 	c := o.conn
 	w.leaveHub(c)
+	w.forgetNoted(c)
 	c.mu.Lock()
 	lost, why := c.out.giveUp(), c.life.cause.dropped()
 	c.mu.Unlock()

@@ -87,12 +87,14 @@ func (o *outbox) framed() int {
 	return n
 }
 
-// dropHeld gives up what was held for the handshake answer.
-func (o *outbox) dropHeld() (lost waiting) {
+// dropHeld gives up what was held for the handshake answer. soft is the soft bound.
+func (o *outbox) dropHeld(soft int) (lost waiting) {
 	keep := o.framed()
 	lost = sumOf(o.records[keep:])
-	o.records = slices.Delete(o.records, keep, len(o.records))
-	o.sub(lost)
+	if o.records = slices.Delete(o.records, keep, len(o.records)); keep == 0 {
+		o.records = nil
+	}
+	o.sub(lost, soft)
 	return lost
 }
 
@@ -107,13 +109,20 @@ func (o *outbox) giveUp() (lost waiting) {
 		lost.deliveries = o.queued.deliveries
 	}
 	o.records, o.tail = nil, nil
-	o.sub(lost)
+	o.sub(lost, 0) // whoever waited was told of the end
 	return lost
 }
 
-func (o *outbox) sub(w waiting) {
+// sub takes out what has left. Below the soft bound, whoever waited for that is told and fills the
+// outbox again at once, so that the sweeper may never see it below: it is noted here that the client
+// reads.
+func (o *outbox) sub(w waiting, soft int) {
 	o.queued.bytes -= w.bytes
 	o.queued.deliveries -= w.deliveries
+	if o.queued.bytes <= soft {
+		o.over = 0
+	}
+	o.tellDrained(soft)
 }
 
 // isOver reports whether more waits than the soft bound allows, for whoever waits for less.
@@ -209,10 +218,10 @@ func (c *Conn) collected() []OutRecord {
 }
 
 // settle ends the worker's turn: what it took has left the outbox.
-func (c *Conn) settle(took waiting) {
+func (c *Conn) settle(took waiting, w *worker) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.out.sub(took)
+	c.out.sub(took, w.soft)
 	c.out.writer = writerNone
 }
 
@@ -283,15 +292,9 @@ func (o *outbox) fill(b *Batch, ready, limit int) {
 
 // Wrote reports that the batch was written, or with an error that it was not.
 func (c *Conn) Wrote(b *Batch, err error) {
-	bound := c.g.opts.Limits().OutboxBytes
+	soft := c.g.opts.Limits().OutboxBytes
 	c.mu.Lock()
-	c.out.sub(b.taken)
-	c.out.tellDrained(bound)
-	if c.out.queued.bytes <= bound {
-		// Whoever waited for that fills the outbox again at once, so that the
-		// sweeper may never see it below: it is noted here that the client reads.
-		c.out.over = 0
-	}
+	c.out.sub(b.taken, soft)
 	c.mu.Unlock()
 	books := &c.shard.books
 	books.queuedBytes.Add(-int64(b.taken.bytes))

@@ -85,6 +85,9 @@ func (c *Conn) consume(data []byte) ([]byte, error) {
 		if data, err = c.handshake(data); err != nil || c.life.session == nil {
 			return data, err
 		}
+		if cause := c.CloseRequested(); cause != nil {
+			return nil, *cause // it was closed while the application accepted it
+		}
 	}
 	if c.opaque() {
 		return nil, c.pass(data)

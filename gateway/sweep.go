@@ -102,10 +102,8 @@ func (c *Conn) sweep(m *moment) {
 	case seen.unfinished:
 		c.Close(Cause{Reason: CloseBadRequest, Text: "A message took too long to arrive.", AllowReconnect: true})
 		c.reader.forget(c)
-	case seen.state == attached, seen.state == announced:
-		if m.passed(seen.since, c.handshakeTimeout(m)) {
-			c.Close(Cause{Reason: CloseHandshakeError, Text: "Handshake was canceled."})
-		}
+	case seen.state <= announced && m.passed(seen.since, c.handshakeTimeout(m)):
+		c.Close(Cause{Reason: CloseHandshakeError, Text: "Handshake was canceled."})
 	case !c.id.CloseAt.IsZero() && !m.wall.Before(c.id.CloseAt):
 		c.Close(Cause{Reason: CloseUnauthorized, Text: "The authentication of the connection has expired.", AllowReconnect: true})
 	case seen.state == open && c.silent(m, &seen):

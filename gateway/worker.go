@@ -14,8 +14,10 @@ type worker struct {
 	queue opQueue
 	g     *Gateway
 	now   int64 // the gateway's nanoseconds when the queue was last drained
-	bound int   // of an outbox, at the same moment
-	fan   fanout
+	// bound and soft are what may wait for a client, at the same moment: Queues.OutboxMaxBytes and
+	// OutboxBytes.
+	bound, soft int
+	fan         fanout
 	// early are closes that wait for their time, earlyCount their number for the sweeper.
 	early      []*closeOp
 	earlyCount atomic.Int32
@@ -44,12 +46,18 @@ func (w *worker) run() {
 		if ops, ok = w.queue.take(ops[:0]); !ok {
 			return
 		}
-		w.now, w.bound = w.g.now(), w.g.opts.Limits().OutboxMaxBytes
+		w.look()
 		for rest := ops; len(rest) > 0; {
 			rest = rest[w.pass(rest):]
 		}
 		clear(ops)
 	}
+}
+
+// look brings up to date what the worker knows of the time and of the bounds.
+func (w *worker) look() {
+	limits := w.g.opts.Limits()
+	w.now, w.bound, w.soft = w.g.now(), limits.OutboxMaxBytes, limits.OutboxBytes
 }
 
 // pass carries out one op, or a run of sends together, and says how many.
