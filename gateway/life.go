@@ -161,9 +161,14 @@ func (l *life) tellEnd() bool {
 // client earlier than the client knows of it calls it first (H37). Calls after
 // the first do nothing.
 func (c *Conn) Announce() {
-	if !c.step(announced) {
-		return
+	if c.step(announced) {
+		c.introduce()
 	}
+}
+
+// introduce puts an announced connection where commands find it. It may have
+// ended meanwhile; announceOp, which comes behind all that removes it, sees to that.
+func (c *Conn) introduce() {
 	var standing []pinnedGroup
 	if c.id.User != "" {
 		// In this order: a change of memberships that the list does not show finds the

@@ -266,6 +266,7 @@ func (m *model) end() {
 		for c.reader.feeding {
 			c.session.full = false
 			c.conn.Close(Cause{Reason: CloseNormal})
+			c.conn.Resume()
 			c.unpark(parkGo)
 			synctest.Wait()
 			c.fed()

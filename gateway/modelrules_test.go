@@ -257,7 +257,9 @@ func (c *modelConn) checkSwept(at *moment) {
 
 // checkComplete: a client that was not ended has got everything, and was heard.
 func (c *modelConn) checkComplete() {
-	if c.conn.life.cause != nil || c.conn.life.state() != open {
+	if s := c.conn.life.state(); c.conn.life.cause != nil && s < closing && len(c.conn.shard.worker.early) == 0 {
+		c.m.breaks("%d: its end was asked for and nobody is at it", c.index)
+	} else if c.conn.life.cause != nil || s != open {
 		return
 	}
 	c.m.seen["everything was delivered"]++

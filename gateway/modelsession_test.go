@@ -67,7 +67,10 @@ func (b modelBackend) Accept(conn *Conn, _ Handshake) (Session, error) {
 	}
 	c.park()
 	if s.announces {
-		conn.Announce()
+		if conn.step(announced) { // Announce in two halves, since other goroutines may come between
+			c.park()
+			conn.introduce()
+		}
 		c.park()
 	}
 	if s.refuses {
