@@ -11,6 +11,7 @@ import (
 	"sync"
 	"syscall"
 	"testing"
+	"testing/synctest"
 
 	"github.com/stretchr/testify/require"
 
@@ -178,6 +179,36 @@ func BenchmarkFanOut(b *testing.B) {
 				_, _ = g.Do(b.Context(), cmd)
 				_, _ = g.Do(b.Context(), barrier)
 			}
+		})
+	}
+}
+
+// What a pass collects for a client that reads may be more than its hard bound.
+func TestABurstClosesNoClientThatReads(t *testing.T) {
+	for _, protocol := range []string{hubprotocol.JSON, hubprotocol.MessagePack} {
+		t.Run(protocol, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				n := start(t, func(o *gateway.Options, n *node) {
+					o.Workers = 1
+					n.limits.OutboxBytes, n.limits.OutboxMaxBytes = 8<<10, 8<<10
+				})
+				c := gatewaytest.Connect(t, n.Gateway, gatewaytest.Options{ID: "1", Hub: "chat", Raw: true, Protocol: protocol})
+				n.join("g", "1")
+				held := &gate{reached: make(chan struct{}), open: make(chan struct{})}
+				conn, err := n.Attach(gateway.Identity{ID: "gate", Hub: "other"}, held)
+				require.NoError(t, err)
+				defer conn.Ended(gateway.Cause{Reason: gateway.CloseNormal})
+				conn.SendFrame([]byte("x"))
+				<-held.reached
+				for i := range 100 { // one pass
+					n.send(strings.Repeat("x", 1000), []gateway.Target{all(), groups("g")}[i%2])
+				}
+				close(held.open)
+				synctest.Wait()
+				require.Nil(t, c.Conn.CloseRequested())
+				require.Equal(t, 100, strings.Count(strings.Join(c.Got(), ""), strings.Repeat("x", 1000)))
+				n.balanced()
+			})
 		})
 	}
 }

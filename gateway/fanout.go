@@ -225,7 +225,13 @@ func (f *fanout) collect(c *Conn) {
 	if c.raw == nil {
 		as = writerPump // flush wakes it
 	}
-	switch c.put(r, f.w, as) {
+	result := c.put(r, f.w, as)
+	if result == putOver && c.raw != nil {
+		// It may be this pass alone that has filled the outbox: the socket is asked first.
+		f.flushOne(c)
+		result = c.put(r, f.w, as)
+	}
+	switch result {
 	case putOver:
 		f.tally.dropRecord(r, DropSlowClient)
 		f.w.closeSlow(c)

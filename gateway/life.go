@@ -169,14 +169,14 @@ func (c *Conn) Announce() {
 // introduce puts an announced connection where commands find it. It may have
 // ended meanwhile; announceOp, which comes behind all that removes it, sees to that.
 func (c *Conn) introduce() {
-	var standing []pinnedGroup
+	op := &announceOp{conn: c}
+	defer c.shard.worker.queue.push(op) // whatever becomes of what the store does
 	if c.id.User != "" {
 		// In this order: a change of memberships that the list does not show finds the
 		// connection among the user's, and is carried out behind announceOp.
 		c.hub.users.add(c)
-		standing = c.standingGroups()
+		op.standing = c.standingGroups()
 	}
-	c.shard.worker.queue.push(&announceOp{conn: c, standing: standing})
 }
 
 // Open sends the handshake answer and lets multicast reach the client behind

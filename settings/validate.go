@@ -183,6 +183,10 @@ func (p *problems) checkOrigins(origins []string) {
 	}
 }
 
+// minOutboxMax is twice what the gateway joins before it writes, since the forms of a message
+// differ in size.
+const minOutboxMax = 128 * kib
+
 func (p *problems) checkCapacity(c Capacity) {
 	p.count("limits.maxConnections", c.MaxConnections, 0)
 	p.count("limits.maxDiagnosticConnections", c.MaxDiagnosticConnections, 0)
@@ -191,6 +195,9 @@ func (p *problems) checkCapacity(c Capacity) {
 	p.count("limits.hubs", c.Hubs, 0)
 	p.size("limits.outboxBytes", c.OutboxBytes)
 	p.size("limits.outboxMaxBytes", c.OutboxMaxBytes)
+	if c.OutboxMaxBytes < minOutboxMax {
+		p.add("limits.outboxMaxBytes", "must be at least %d bytes: messages that are sent together would close clients that read", minOutboxMax)
+	}
 	if c.OutboxMaxBytes < c.OutboxBytes {
 		p.add("limits.outboxMaxBytes", "must not be less than limits.outboxBytes")
 	}

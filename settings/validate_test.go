@@ -105,6 +105,8 @@ func TestValidate(t *testing.T) {
 
 		{"bound of unfinished messages below one message", func(s *settings.Settings) { s.Limits.UnfinishedBytes = 20 << 20 }, "limits.unfinishedBytes: must be at least 33554432 bytes, twice limits.messageBytes"},
 		{"bound of unfinished messages", func(s *settings.Settings) { s.Limits.UnfinishedBytes = 32 << 20 }, ""},
+		{"hard bound below what is sent together", func(s *settings.Settings) { s.Limits.OutboxBytes, s.Limits.OutboxMaxBytes = 1000, 100<<10 }, "limits.outboxMaxBytes: must be at least 131072 bytes"},
+		{"smallest hard bound", func(s *settings.Settings) { s.Limits.OutboxBytes, s.Limits.OutboxMaxBytes = 1000, 128<<10 }, ""},
 		{"keep-alive of 1 s", func(s *settings.Settings) { s.Clients.KeepAlive = time.Second }, ""},
 		{"keep-alive of 0 s", func(s *settings.Settings) { s.Clients.KeepAlive = 0 }, "clients.keepAlive: must be between 1s and 2m0s, not 0s"},
 		{"timeout of 120 s", func(s *settings.Settings) { s.Clients.Timeout = 120 * time.Second }, ""},
