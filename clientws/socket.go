@@ -5,6 +5,7 @@ import (
 	"errors"
 	"net"
 	"syscall"
+	"time"
 )
 
 // socket is the connection of a WebSocket. It can be watched from below: where the TCP socket is at
@@ -30,7 +31,7 @@ type reading struct {
 	heard bool
 	// streak counts turns that followed each other closely; lastTurn is when the last one was.
 	streak   uint8
-	lastTurn int64
+	lastTurn time.Duration
 	// buffer is what is being handled; nil while nothing is.
 	buffer *readBuffer
 	// failed is why nothing more can be read.

@@ -26,7 +26,7 @@ const (
 // reads.
 func (t *wsConn) readFrom(early, unread []byte) {
 	defer t.recover()
-	t.sock.lastTurn = time.Now().UnixNano()
+	t.sock.lastTurn = ticks()
 	t.feed(early)
 	if len(unread) > 0 {
 		t.sock.buffer = &readBuffer{rest: unread}
@@ -77,6 +77,12 @@ func (t *wsConn) read() {
 	go t.parked()
 }
 
+// began is when ticks begin.
+var began = time.Now()
+
+// ticks is a clock that nobody sets.
+func ticks() time.Duration { return time.Since(began) }
+
 // stay decides after a turn that ended with err whether this goroutine goes on reading.
 func (t *wsConn) stay(err error) bool {
 	s := &t.sock
@@ -86,14 +92,14 @@ func (t *wsConn) stay(err error) bool {
 	if s.failed != nil {
 		return false
 	}
-	now := time.Now()
-	since := now.UnixNano() - s.lastTurn
-	s.lastTurn = now.UnixNano()
-	if since > int64(stayFor) {
+	now := ticks()
+	since := now - s.lastTurn
+	s.lastTurn = now
+	if since > stayFor {
 		s.streak = 0
 		return false
 	}
-	if s.streak++; s.streak < stayAfter || !t.setStay(now.Add(stayFor)) {
+	if s.streak++; s.streak < stayAfter || !t.setStay(time.Now().Add(stayFor)) {
 		return false
 	}
 	s.mode, s.heard = staying, false

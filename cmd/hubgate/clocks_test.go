@@ -1,0 +1,85 @@
+package main
+
+import (
+	"go/ast"
+	"go/parser"
+	"go/token"
+	"io/fs"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+)
+
+// wallClock are the places that may look at the clock on the wall, and for what. A time that was
+// made with time.Now and is kept as a time.Time carries a reading of the clock that nobody sets;
+// what is listed here loses it, or asks for the wall clock by name.
+var wallClock = map[string]string{
+	"gateway/gateway.go Now":    "the default",
+	"gateway/sweep.go Now":      "ends that tokens name, and ids that live as long as their token",
+	"gateway/slow.go Now":       "memberships with an end",
+	"clientws/handler.go Now":   "the default, and connection tokens",
+	"clientws/negotiate.go Now": "connection tokens",
+	"clientws/websocket.go Now": "connection tokens",
+	"clientws/target.go Now":    "connection tokens",
+	"clientws/exchange.go Unix": "a deadline that has passed",
+	"hubserver/dial.go Unix":    "tokens",
+
+	"hubserver/internal/values/packed.go Unix": "a time that an application sends",
+
+	"servermode/backend.go Ticks": "the answer to a ping that asks for the time",
+}
+
+// timed are the packages in which something has a deadline.
+var timed = []string{"gateway", "servermode", "clientws", "modes", "upstream", "restapi", "admin", "store", "hubserver", "internal", "cmd/hubgate"}
+
+// losesMonotonic are the methods after which two times are compared by the wall clock.
+var losesMonotonic = []string{"Unix", "UnixNano", "UnixMilli", "UnixMicro", "UTC", "Local", "Now", "Ticks"}
+
+// Clocks are set: by hand, by NTP, when a machine wakes up. No deadline may go by them.
+func TestDeadlinesDoNotGoByTheWallClock(t *testing.T) {
+	var found []string
+	for _, name := range timed {
+		root := filepath.Join("..", "..", name)
+		require.NoError(t, filepath.WalkDir(root, func(path string, d fs.DirEntry, err error) error {
+			if err != nil || d.IsDir() || !strings.HasSuffix(path, ".go") || strings.HasSuffix(path, "_test.go") {
+				return err
+			}
+			file, err := parser.ParseFile(token.NewFileSet(), path, nil, 0)
+			if err != nil {
+				return err
+			}
+			relative, err := filepath.Rel(filepath.Join("..", ".."), path)
+			for _, call := range wallCalls(file) {
+				found = append(found, filepath.ToSlash(relative)+" "+call)
+			}
+			return err
+		}))
+	}
+	require.NotEmpty(t, found)
+	for _, place := range found {
+		require.Contains(t, wallClock, place, "a use of the wall clock")
+	}
+	for place := range wallClock {
+		require.Contains(t, found, place, "listed and not there")
+	}
+}
+
+// wallCalls names the uses of the wall clock in a file. time.Now itself is none: what it returns
+// carries both clocks.
+func wallCalls(file *ast.File) (calls []string) {
+	ast.Inspect(file, func(n ast.Node) bool {
+		s, ok := n.(*ast.SelectorExpr)
+		if !ok || !slices.Contains(losesMonotonic, s.Sel.Name) {
+			return true
+		}
+		if x, ok := s.X.(*ast.Ident); ok && x.Name == "time" && s.Sel.Name == "Now" {
+			return true
+		}
+		calls = append(calls, s.Sel.Name)
+		return true
+	})
+	return calls
+}
