@@ -328,7 +328,15 @@ func (m *model) readers() {
 // expect notes who has to get what the ops send.
 func (m *model) expect(ops []op) {
 	queued := map[*modelConn]int{}
+	count := func(c *modelConn, size int) {
+		if queued[c] += size; c.conn.held().bytes+queued[c] > modelLimits.OutboxMaxBytes-500 {
+			c.why[CloseSlowClient] = true
+		}
+	}
 	for _, o := range ops {
+		if f, ok := o.(*frameOp); ok {
+			count(f.conn.transport.(interface{ self() *modelConn }).self(), len(f.frame.Bytes))
+		}
 		s, ok := o.(*sendOp)
 		if !ok {
 			continue
@@ -343,9 +351,7 @@ func (m *model) expect(ops []op) {
 		s.to.each(func(to *Conn) {
 			c := to.transport.(interface{ self() *modelConn }).self()
 			c.client.expected = append(c.client.expected, key)
-			if queued[c] += s.size; c.conn.held().bytes+queued[c] > modelLimits.OutboxMaxBytes-500 {
-				c.why[CloseSlowClient] = true
-			}
+			count(c, s.size)
 		})
 	}
 }
