@@ -112,8 +112,8 @@ type Sizes struct {
 	HandshakeBytes Size `help:"The handshake request of a client." default:"16KiB"`
 	RESTBodyBytes  Size `help:"One REST body; over it 413." default:"1MiB"`
 	TokenBytes     Size `help:"One access token." default:"4KiB"`
-	URIBytes       Size `help:"Path and query of a request; over it 414." default:"12KiB"`
-	HeaderBytes    Size `help:"All headers of a request; over it 431." default:"16KiB"`
+	URIBytes       Size `help:"Path and query of a request, up to 64KiB; over it 414." default:"12KiB"`
+	HeaderBytes    Size `help:"All headers of a request, up to 128KiB; over it 431." default:"16KiB"`
 }
 
 // Clients holds the timers of client connections, see [settings.Clients].

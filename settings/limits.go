@@ -32,6 +32,13 @@ type Sizes struct {
 	HeaderBytes    int64 // all request headers; over it: 431
 }
 
+// MaxURIBytes and MaxHeaderBytes are the most that URIBytes and HeaderBytes may
+// be. Whoever serves reads as much before it can ask for the bound in force.
+const (
+	MaxURIBytes    = 64 * kib
+	MaxHeaderBytes = 128 * kib
+)
+
 const (
 	kib = 1 << 10
 	mib = 1 << 20

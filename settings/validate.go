@@ -25,7 +25,13 @@ const (
 	maxGrace        = 5 * time.Minute
 	maxHubs         = 1000
 	maxByteBound    = 1 << 40
-	maxCount        = 100_000_000
+	// minInput is less than any message of the protocols has: under it nothing works.
+	minInput = 64
+	// minOutbox and minHardBytes are so little that nobody who reads is cut off for it.
+	minOutbox    = 1 * kib
+	minHardBytes = 64 * kib
+	minServerMsg = 1 * kib // a hub server's handshake, and a client's claims
+	maxCount     = 100_000_000
 )
 
 // Validate returns nil or all that is wrong, joined. Each error begins with
@@ -106,12 +112,12 @@ func (p *problems) checkKey(name string, key secret.Text) {
 
 func (p *problems) checkUpstream(u *Upstream) {
 	p.duration("upstream.timeout", u.Timeout, time.Millisecond, maxTimer)
-	p.size("upstream.maxResponseBytes", u.MaxResponseBytes)
+	p.size("upstream.maxResponseBytes", u.MaxResponseBytes, minInput, maxByteBound)
 	p.wrap("upstream.unmatched", checkWord(u.Unmatched, unmatched))
 	p.wrap("upstream.rejection", checkWord(u.Rejection, rejections))
 	p.count("upstream.maxConcurrentPerOrigin", u.MaxConcurrentPerOrigin, 1)
 	p.count("upstream.queuePerConnection", u.QueuePerConnection, 1)
-	p.size("upstream.queueBytesPerConnection", u.QueueBytesPerConnection)
+	p.size("upstream.queueBytesPerConnection", u.QueueBytesPerConnection, 1, maxByteBound)
 	p.checkAllowLists(u)
 	if n := len(u.Templates); n > maxTemplates {
 		p.add("upstream.templates", "has %d entries, more than %d", n, maxTemplates)
@@ -193,8 +199,8 @@ func (p *problems) checkCapacity(c Capacity) {
 	p.count("limits.groupsPerConnection", c.GroupsPerConnection, 0)
 	p.count("limits.groupsPerUser", c.GroupsPerUser, 0)
 	p.count("limits.hubs", c.Hubs, 0)
-	p.size("limits.outboxBytes", c.OutboxBytes)
-	p.size("limits.outboxMaxBytes", c.OutboxMaxBytes)
+	p.size("limits.outboxBytes", c.OutboxBytes, minOutbox, maxByteBound)
+	p.size("limits.outboxMaxBytes", c.OutboxMaxBytes, minOutbox, maxByteBound)
 	if c.OutboxMaxBytes < minOutboxMax {
 		p.add("limits.outboxMaxBytes", "must be at least %d bytes: messages that are sent together would close clients that read", minOutboxMax)
 	}
@@ -202,12 +208,12 @@ func (p *problems) checkCapacity(c Capacity) {
 		p.add("limits.outboxMaxBytes", "must not be less than limits.outboxBytes")
 	}
 	if c.QueuedBytes != 0 {
-		p.size("limits.queuedBytes", c.QueuedBytes)
+		p.size("limits.queuedBytes", c.QueuedBytes, 1, maxByteBound)
 		if c.QueuedBytes < c.OutboxBytes {
 			p.add("limits.queuedBytes", "must not be less than limits.outboxBytes")
 		}
 	}
-	p.size("limits.hubQueuedBytes", c.HubQueuedBytes)
+	p.size("limits.hubQueuedBytes", c.HubQueuedBytes, 1, maxByteBound)
 	if c.HubQueuedBytes < c.OutboxBytes {
 		p.add("limits.hubQueuedBytes", "must not be less than limits.outboxBytes")
 	}
@@ -225,13 +231,13 @@ func (p *problems) checkUnfinished(l *Limits) {
 }
 
 func (p *problems) checkSizes(s Sizes) {
-	p.size("limits.messageBytes", s.MessageBytes)
-	p.size("limits.postBytes", s.PostBytes)
-	p.size("limits.handshakeBytes", s.HandshakeBytes)
-	p.size("limits.restBodyBytes", s.RESTBodyBytes)
-	p.size("limits.tokenBytes", s.TokenBytes)
-	p.size("limits.uriBytes", s.URIBytes)
-	p.size("limits.headerBytes", s.HeaderBytes)
+	p.size("limits.messageBytes", s.MessageBytes, minInput, maxByteBound)
+	p.size("limits.postBytes", s.PostBytes, minInput, maxByteBound)
+	p.size("limits.handshakeBytes", s.HandshakeBytes, minInput, maxByteBound)
+	p.size("limits.restBodyBytes", s.RESTBodyBytes, minInput, maxByteBound)
+	p.size("limits.tokenBytes", s.TokenBytes, minInput, MaxURIBytes-besideToken)
+	p.size("limits.uriBytes", s.URIBytes, minInput, MaxURIBytes)
+	p.size("limits.headerBytes", s.HeaderBytes, minInput, MaxHeaderBytes)
 	for _, carrier := range []struct {
 		name  string
 		bytes int64
@@ -263,9 +269,9 @@ func (p *problems) checkServers(s Servers) {
 	p.duration("servers.migrationTimeout", s.MigrationTimeout, 0, maxTimer)
 	p.duration("servers.resultTimeout", s.ResultTimeout, time.Second, maxTimer)
 	p.count("servers.maxConnections", s.MaxConnections, 0)
-	p.size("servers.messageBytes", s.MessageBytes)
-	p.size("servers.queueBytes", s.QueueBytes)
-	p.size("servers.heldBytes", s.HeldBytes)
+	p.size("servers.messageBytes", s.MessageBytes, minServerMsg, maxByteBound)
+	p.size("servers.queueBytes", s.QueueBytes, minHardBytes, maxByteBound)
+	p.size("servers.heldBytes", s.HeldBytes, 1, maxByteBound)
 }
 
 func (p *problems) checkAuth(a Auth) {
@@ -285,9 +291,9 @@ func (p *problems) duration(name string, d, least, most time.Duration) {
 	}
 }
 
-func (p *problems) size(name string, n int64) {
-	if n < 1 || n > maxByteBound {
-		p.add(name, "must be between 1 byte and %d bytes, not %d", int64(maxByteBound), n)
+func (p *problems) size(name string, n, least, most int64) {
+	if n < least || n > most {
+		p.add(name, "must be between %d and %d bytes, not %d", least, most, n)
 	}
 }
 

@@ -94,8 +94,18 @@ func TestValidate(t *testing.T) {
 
 		{"unlimited connections", func(s *settings.Settings) { s.Limits.MaxConnections = 0 }, ""},
 		{"negative count", func(s *settings.Settings) { s.Limits.MaxConnections = -1 }, "limits.maxConnections: must be between 0 and"},
-		{"no size", func(s *settings.Settings) { s.Limits.RESTBodyBytes = 0 }, "limits.restBodyBytes: must be between 1 byte and"},
-		{"huge size", func(s *settings.Settings) { s.Limits.MessageBytes = 1 << 62 }, "limits.messageBytes: must be between 1 byte and"},
+		{"no size", func(s *settings.Settings) { s.Limits.RESTBodyBytes = 0 }, "limits.restBodyBytes: must be between"},
+		{"handshakes that do not fit", func(s *settings.Settings) { s.Limits.HandshakeBytes = 63 }, "limits.handshakeBytes: must be between 64 and"},
+		{"a hard bound that cuts off who reads", func(s *settings.Settings) {
+			s.Limits.OutboxBytes, s.Limits.OutboxMaxBytes = 1<<10, 64<<10-1
+		}, "limits.outboxMaxBytes: must be between 65536 and"},
+		{"a soft bound of nothing", func(s *settings.Settings) { s.Limits.OutboxBytes = 1 }, "limits.outboxBytes: must be between 1024 and"},
+		{"more headers than are read", func(s *settings.Settings) { s.Limits.HeaderBytes = 129 << 10 }, "limits.headerBytes: must be between 64 and 131072 bytes"},
+		{"a longer URL than is read", func(s *settings.Settings) { s.Limits.URIBytes = 65 << 10 }, "limits.uriBytes: must be between 64 and 65536 bytes"},
+		{"a token that no URL may hold", func(s *settings.Settings) {
+			s.Limits.TokenBytes, s.Limits.URIBytes, s.Limits.HeaderBytes = 64<<10, 64<<10, 128<<10
+		}, "limits.tokenBytes: must be between 64 and 64512 bytes"},
+		{"huge size", func(s *settings.Settings) { s.Limits.MessageBytes = 1 << 62 }, "limits.messageBytes: must be between"},
 		{"token that fits no header", func(s *settings.Settings) { s.Limits.TokenBytes, s.Limits.URIBytes = 32<<10, 64<<10 }, "limits.tokenBytes: a token of 32768 bytes travels in a header or in the URL: set limits.headerBytes to at least 33792"},
 		{"token that fits no URL", func(s *settings.Settings) { s.Limits.URIBytes = 4 << 10 }, "limits.tokenBytes: a token of 4096 bytes travels in a header or in the URL: set limits.uriBytes to at least 5120"},
 		{"large tokens", func(s *settings.Settings) {
@@ -115,9 +125,9 @@ func TestValidate(t *testing.T) {
 		{"endless grace period", func(s *settings.Settings) { s.Servers.GracePeriod = time.Hour }, "servers.gracePeriod: must be between 0s and 5m0s"},
 		{"migration without waiting", func(s *settings.Settings) { s.Servers.MigrationTimeout = 0 }, ""},
 		{"no time for results", func(s *settings.Settings) { s.Servers.ResultTimeout = 0 }, "servers.resultTimeout: must be between 1s and"},
-		{"no message of a hub server", func(s *settings.Settings) { s.Servers.MessageBytes = 0 }, "servers.messageBytes: must be between 1 byte and"},
-		{"no queue to a hub server", func(s *settings.Settings) { s.Servers.QueueBytes = 0 }, "servers.queueBytes: must be between 1 byte and"},
-		{"nothing held", func(s *settings.Settings) { s.Servers.HeldBytes = -1 }, "servers.heldBytes: must be between 1 byte and"},
+		{"no message of a hub server", func(s *settings.Settings) { s.Servers.MessageBytes = 0 }, "servers.messageBytes: must be between"},
+		{"no queue to a hub server", func(s *settings.Settings) { s.Servers.QueueBytes = 0 }, "servers.queueBytes: must be between"},
+		{"nothing held", func(s *settings.Settings) { s.Servers.HeldBytes = -1 }, "servers.heldBytes: must be between"},
 		{"negative count of server connections", func(s *settings.Settings) { s.Servers.MaxConnections = -1 }, "servers.maxConnections: must be between 0 and"},
 		{"no leeway", func(s *settings.Settings) { s.Auth.Leeway = 0 }, ""},
 		{"negative leeway", func(s *settings.Settings) { s.Auth.Leeway = -1 }, "auth.leeway: must be between 0s and"},

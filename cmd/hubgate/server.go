@@ -26,12 +26,11 @@ import (
 const (
 	readHeaderTimeout = 10 * time.Second
 	idleTimeout       = 2 * time.Minute
-	// minHeaderBytes and headerSlack are what net/http lets through beyond the
-	// bounds of the settings, which may change while it does not ask again; the
-	// handlers enforce the exact ones. Their refusals can be read by a page of
-	// another origin, the one that net/http makes cannot.
-	minHeaderBytes = 256 << 10
-	headerSlack    = 16 << 10
+	// maxHeaderBytes is what net/http lets through: more than the settings may
+	// ever allow, since they change while it does not ask again. The handlers
+	// enforce the exact bounds. Their refusals can be read by a page of another
+	// origin, the one that net/http makes cannot.
+	maxHeaderBytes = settings.MaxURIBytes + settings.MaxHeaderBytes + 64<<10
 )
 
 // endpoints are where a gateway can be reached.
@@ -260,10 +259,9 @@ func (s *server) signClient(hub, user string, lifetime time.Duration) (string, e
 
 // serve starts an HTTP server on listeners that are bound already.
 func (s *server) serve(name string, handler http.Handler, listeners []net.Listener, cert *certificate) {
-	limits := s.live.load().source.Limits
 	srv := &http.Server{
 		Handler: handler, ReadHeaderTimeout: readHeaderTimeout, IdleTimeout: idleTimeout,
-		MaxHeaderBytes: max(minHeaderBytes, int(limits.HeaderBytes+limits.URIBytes)+headerSlack),
+		MaxHeaderBytes: maxHeaderBytes,
 		ErrorLog:       slog.NewLogLogger(s.log.With("part", name).Handler(), slog.LevelDebug),
 	}
 	if cert != nil {
