@@ -20,9 +20,10 @@ var clientEffects = map[string]func(*testing.T) effect{
 		}}
 	},
 	"clients-timeout": func(*testing.T) effect {
-		return effect{usual: "2m", unusual: "1s", before: never, after: "PingTimeout", see: func(_ *testing.T, p *program) string {
-			p.connect("chat", "ann").send(`{"type":6}`)
-			return p.whyClosed()
+		return effect{usual: "2m", unusual: "1s", before: never, after: "ping timeout", see: func(_ *testing.T, p *program) string {
+			c := p.connect("chat", "ann")
+			c.send(`{"type":6}`)
+			return firstMatch(`(ping timeout)`, c.anything())
 		}}
 	},
 	"clients-handshake-timeout": func(*testing.T) effect {
