@@ -28,6 +28,7 @@ type Metrics struct {
 	negotiations   prometheus.Counter
 	opened         *prometheus.CounterVec
 	panics         *prometheus.CounterVec
+	notAccepted    prometheus.Counter
 }
 
 // upstreamBuckets are seconds. Webhooks may take as long as their timeout, 100 s
@@ -62,9 +63,12 @@ func newMetrics(registry *prometheus.Registry) *Metrics {
 		}),
 		opened: counter("connections_opened_total", "Client connections since the start, by transport.", "transport"),
 		panics: counter(panicsName, panicsHelp, "part"),
+		notAccepted: prometheus.NewCounter(prometheus.CounterOpts{
+			Name: "hubgate_accept_failures_total", Help: "Times that a connection could not be accepted, for example for want of file descriptors.",
+		}),
 	}
 	registry.MustRegister(m.upstreamCalls, m.upstreamTook, m.upstreamSkips, m.upstreamQueued,
-		m.restRequests, m.restTook, m.negotiations, m.opened, m.panics)
+		m.restRequests, m.restTook, m.negotiations, m.opened, m.panics, m.notAccepted)
 	return m
 }
 
@@ -132,6 +136,9 @@ func (m *Metrics) Negotiated() { m.negotiations.Inc() }
 
 // ClientOpened counts a connection; the transport must come from a closed list.
 func (m *Metrics) ClientOpened(transport string) { m.opened.WithLabelValues(transport).Inc() }
+
+// AcceptFailed counts a connection that could not be accepted.
+func (m *Metrics) AcceptFailed() { m.notAccepted.Inc() }
 
 // Panicked counts a fault that was contained. The part is a package's name.
 func (m *Metrics) Panicked(part string) { m.panics.WithLabelValues(part).Inc() }

@@ -224,7 +224,7 @@ func (p *problems) checkUnfinished(l *Limits) {
 	if l.UnfinishedBytes == 0 {
 		return
 	}
-	p.size("limits.unfinishedBytes", l.UnfinishedBytes)
+	p.size("limits.unfinishedBytes", l.UnfinishedBytes, 1, maxByteBound)
 	if l.MessageBytes <= maxByteBound && l.UnfinishedBytes < 2*l.MessageBytes {
 		p.add("limits.unfinishedBytes", "must be at least %d bytes, twice limits.messageBytes", 2*l.MessageBytes)
 	}

@@ -5,6 +5,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/gorilla/websocket"
 	"github.com/stretchr/testify/require"
 
 	"github.com/hubgate/hubgate/auth"
@@ -48,6 +49,14 @@ var capacityEffects = map[string]func(*testing.T) effect{
 		return effect{unusual: "1", before: "connected", after: "429", see: func(_ *testing.T, p *program) string {
 			p.connect("chat", "ann")
 			return p.enter("news", auth.ClientTokenSpec{})
+		}}
+	},
+	"limits-unfinished-bytes": func(*testing.T) effect {
+		return effect{unusual: "2KiB", with: []string{"--limits-message-bytes", "1KiB"}, before: never, after: "Throttled", see: func(t *testing.T, p *program) string {
+			for range 3 {
+				require.NoError(t, p.connect("chat", "ann").conn.WriteMessage(websocket.TextMessage, []byte(invocation("1", 900))))
+			}
+			return p.whyClosed()
 		}}
 	},
 	"limits-outbox-bytes": func(*testing.T) effect {

@@ -52,6 +52,7 @@ type server struct {
 	admin     *admin.Admin
 	handler   http.Handler
 	cert      *certificate // nil without TLS
+	accepts   *acceptWatch
 	endpoints endpoints
 	// built ends what exists, serving what goes on in it. They are two since ends
 	// have an order of their own: first clients, hub servers and webhooks, while
@@ -94,6 +95,8 @@ func newServer(c *config.Config, log *slog.Logger) (s *server, err error) {
 	s.endpoints.URL, s.endpoints.Address = baseURL(c, listeners), listeners[0].Addr().String()
 	s.admin = admin.New(version())
 	s.admin.Expect(expected())
+	s.accepts = newAcceptWatch(log, s.admin.Metrics.AcceptFailed)
+	s.built.add("watch of accepting", ignoreContext(s.accepts.lines.Close))
 	if err := s.serveAdmin(); err != nil {
 		return s, err
 	}
@@ -268,6 +271,7 @@ func (s *server) serve(name string, handler http.Handler, listeners []net.Listen
 		srv.TLSConfig = cert.tlsConfig()
 	}
 	for _, l := range listeners {
+		l = s.accepts.listener(l)
 		s.wg.Go(func() {
 			if err := serveOn(srv, l, cert != nil); !errors.Is(err, http.ErrServerClosed) {
 				select {

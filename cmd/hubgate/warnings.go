@@ -31,6 +31,9 @@ func (s *server) warn() {
 	for _, open := range s.unsafe() {
 		s.log.Warn("unsafe", "what", open)
 	}
+	if text := descriptorWarning(descriptorLimit(), s.live.load().source.Limits.MaxConnections); text != "" {
+		s.log.Warn("few file descriptors", "what", text)
+	}
 	for _, text := range config.UnknownVariables(os.Environ(), connectionStringEnv) {
 		s.log.Warn("a variable that is none of hubgate's", "variable", text)
 	}
