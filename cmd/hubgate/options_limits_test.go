@@ -68,11 +68,19 @@ var capacityEffects = map[string]func(*testing.T) effect{
 	},
 	"limits-outbox-max-bytes": func(*testing.T) effect {
 		return effect{unusual: "64KiB", with: append([]string{"--limits-outbox-bytes", "1KiB"}, patientPollers...), before: "2 messages", after: "closed", see: func(t *testing.T, p *program) string {
-			c := p.poller("chat")
+			p.poller("chat")
 			for range 2 {
 				require.Equal(t, "202", p.restStatus(http.MethodPost, "/api/hubs/chat/:send", text(40<<10)))
 			}
-			return c.seeMessages(2)
+			return eventually(t, func() string {
+				switch {
+				case p.metric(`hubgate_deliveries_dropped_total{hub="chat",reason="SlowClient"}`) > 0:
+					return "closed"
+				case p.metric(`hubgate_deliveries_queued{hub="chat"}`) == 2:
+					return "2 messages"
+				}
+				return ""
+			})
 		}}
 	},
 	"limits-hub-queued-bytes": func(*testing.T) effect {
@@ -93,20 +101,6 @@ var capacityEffects = map[string]func(*testing.T) effect{
 			return p.whyClosed()
 		}}
 	},
-}
-
-// seeMessages polls until so many messages have come or the gateway ends it.
-func (c *poller) seeMessages(n int) string {
-	got := 0
-	for {
-		status, answer := c.poll()
-		if status != http.StatusOK || strings.Contains(answer, `{"type":7`) {
-			return "closed"
-		}
-		if got += strings.Count(answer, `"target":"m"`); got == n {
-			return "2 messages"
-		}
-	}
 }
 
 // Effects of the bounds of single inputs.

@@ -203,6 +203,16 @@ func TestDrainTimeoutCutsOff(t *testing.T) {
 	require.Contains(t, p.logs.String(), "deadline exceeded")
 }
 
+// What waits for a client that takes nothing is lost at the end, and the exit code says so.
+func TestDrainSaysWhatWasCutOff(t *testing.T) {
+	p := start(t, "--drain-timeout", "200ms")
+	p.poller("chat")
+	require.Equal(t, "202", p.restStatus(http.MethodPost, "/api/hubs/chat/:send", hello))
+	p.wantMetrics(`hubgate_deliveries_queued{hub="chat"} 1`)
+	require.Equal(t, exitError, p.stop())
+	require.Contains(t, p.logs.String(), "1 messages were cut off that waited for clients")
+}
+
 // keyPair writes a self-signed certificate for 127.0.0.1 and returns it.
 func keyPair(t *testing.T, dir, name string) (certFile, keyFile string, pool *x509.CertPool) {
 	t.Helper()
