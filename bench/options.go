@@ -137,8 +137,16 @@ func (o *Options) validate() error {
 		check(o.Load.Rate >= 0, "the rate must not be negative")
 		check(o.Load.Count > 0 || o.Load.Duration > 0, "a count or a duration is needed")
 	}
-	return errors.Join(errs...)
+	if len(errs) > 0 {
+		return OptionsError{errors.Join(errs...)}
+	}
+	return nil
 }
+
+// OptionsError is what is wrong with the options of a run.
+type OptionsError struct{ error }
+
+func (e OptionsError) Unwrap() error { return e.error }
 
 // slots is how many messages may be under way.
 func (o *Options) slots() int {

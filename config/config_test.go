@@ -395,13 +395,18 @@ func TestTheGatewaysOwnWebhook(t *testing.T) {
 func TestTemplateErrorNamesItsSource(t *testing.T) {
 	t.Chdir(t.TempDir())
 	_, err := mustParse(t, "--upstream=http://ok/", "--upstream={hub}=1").Settings()
-	require.ErrorContains(t, err, "upstream.templates[1].urlTemplate: must begin with http://")
-	require.ErrorContains(t, err, "upstream.templates is what --upstream says")
+	require.ErrorContains(t, err, `--upstream "{hub}=1": must begin with http://`)
+	_, err = mustParse(t, "--upstream=localhost:7071/hook?code=hidden").Settings()
+	require.ErrorContains(t, err, `--upstream "localhost:7071/hook?code=`)
+	require.NotContains(t, err.Error(), "hidden")
 
 	require.NoError(t, os.WriteFile("settings.json", []byte(`{"UpstreamSettings":{"Templates":[{}]}}`), 0o600))
 	_, err = mustParse(t).Settings()
-	require.ErrorContains(t, err, "upstream.templates[0].urlTemplate: is not set")
-	require.ErrorContains(t, err, "upstream.templates is what settings.json says")
+	require.ErrorContains(t, err, "settings.json: UpstreamSettings:Templates:0:UrlTemplate: is not set")
+
+	path := write(t, "gateway.yaml", "upstream: {templates: ['http://a/', 'ftp://b/']}\n")
+	_, err = mustParse(t, "--config", path).Settings()
+	require.ErrorContains(t, err, path+": upstream.templates[1].urlTemplate: must begin with http://")
 }
 
 func TestSettingsFileFlag(t *testing.T) {

@@ -71,7 +71,7 @@ func utf8Text(data []byte) []byte {
 func loadFile(path string) (*file, error) {
 	data, err := readFile(path)
 	if err != nil {
-		return nil, err
+		return nil, fmt.Errorf("config: %w", err)
 	}
 	return parseFile(path, data)
 }

@@ -69,6 +69,8 @@ func TestReferenceExamples(t *testing.T) {
 // container beside a service named hubgate.
 func TestNamesAgree(t *testing.T) {
 	seen := make(map[string]bool)
+	separators := strings.NewReplacer("-", "", "_", "", ".", "")
+	withoutSeparators := func(name string) string { return strings.ToLower(separators.Replace(name)) }
 	for _, o := range options() {
 		for _, name := range []string{"--" + o.flag, o.env, o.key} {
 			require.False(t, name != "" && seen[name], "%s is taken twice", name)

@@ -4,12 +4,16 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
+	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/hubgate/hubgate/settings"
+	"github.com/hubgate/hubgate/webhook"
 )
 
 // defaultSettingsFile is read when it exists and nothing else is named.
@@ -40,12 +44,29 @@ func (c *Config) Settings() (settings.Settings, error) {
 		Auth:     settings.Auth(c.Auth),
 	}
 	if err := errors.Join(s.Validate(), c.checkWellKnownKey(s.Keys.HasEmulatorKey())); err != nil {
-		if strings.Contains(err.Error(), templatesKey+"[") {
-			err = fmt.Errorf("%w\n%s is what %s says", err, templatesKey, source)
-		}
-		return settings.Settings{}, err
+		return settings.Settings{}, nameTemplates(err, templates, source)
 	}
 	return s, nil
+}
+
+var templateField = regexp.MustCompile(`upstream\.templates\[(\d+)\]\.(\w+)`)
+
+// nameTemplates has an error name templates as their source does.
+func nameTemplates(err error, templates []settings.Template, source string) error {
+	text := templateField.ReplaceAllStringFunc(err.Error(), func(name string) string {
+		parts := templateField.FindStringSubmatch(name)
+		i, field := parts[1], parts[2]
+		switch n, err := strconv.Atoi(i); {
+		case err != nil || n >= len(templates):
+			return name
+		case source == upstreamSource:
+			return fmt.Sprintf("%s %q", source, webhook.RedactURL(templates[n].URLTemplate))
+		case strings.HasSuffix(source, ".json"):
+			return fmt.Sprintf("%s: UpstreamSettings:Templates:%s:%s", source, i, strings.ToUpper(field[:1])+field[1:])
+		}
+		return source + ": " + name
+	})
+	return errors.New(text)
 }
 
 func (u Upstream) settings(templates []settings.Template, source string) settings.Upstream {
@@ -117,6 +138,9 @@ func (v Servers) settings() settings.Servers {
 	}
 }
 
+// upstreamSource is where templates come from that a flag or a variable names.
+const upstreamSource = "--upstream"
+
 // templates returns the upstream templates of the first source that has any
 // say: --upstream, upstream.templates in the file, settings.json.
 func (c *Config) templates() (list []settings.Template, source string, err error) {
@@ -124,7 +148,7 @@ func (c *Config) templates() (list []settings.Template, source string, err error
 		for _, text := range c.Service.Upstream {
 			list = append(list, shorthands(text)...)
 		}
-		return list, "--upstream", nil
+		return list, upstreamSource, nil
 	}
 	if c.file.has(templatesKey) {
 		return c.file.templates, c.file.name, nil
@@ -133,6 +157,9 @@ func (c *Config) templates() (list []settings.Template, source string, err error
 	list, err = ReadSettingsFile(source)
 	if c.Files.Settings == "" && errors.Is(err, os.ErrNotExist) {
 		return nil, "", nil
+	}
+	if _, ok := errors.AsType[*fs.PathError](err); ok {
+		err = fmt.Errorf("settings: %w", err)
 	}
 	return list, source, err
 }

@@ -5,6 +5,8 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+
+	"github.com/hubgate/hubgate/internal/nearest"
 )
 
 const variablePrefix = "HUBGATE_"
@@ -27,7 +29,7 @@ func UnknownVariables(environ []string, others ...string) []string {
 		if !strings.HasPrefix(name, variablePrefix) || slices.Contains(known, name) || injected.MatchString(name) {
 			continue
 		}
-		if meant := Nearest(name, known); len(meant) > 0 {
+		if meant := nearest.To(name, known); len(meant) > 0 {
 			name += fmt.Sprintf("; did you mean %s?", strings.Join(meant, " or "))
 		}
 		unknown = append(unknown, name)

@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+
+	"github.com/hubgate/hubgate/internal/nearest"
 )
 
 // Words are options that have one of a few values. In files, flags and variables their letter
@@ -36,9 +38,9 @@ func checkWord[W ~string](word W, known []W) error {
 	if slices.Contains(known, word) {
 		return nil
 	}
-	quoted := make([]string, len(known))
+	plain, quoted := make([]string, len(known)), make([]string, len(known))
 	for i, k := range known {
-		quoted[i] = fmt.Sprintf("%q", string(k))
+		plain[i], quoted[i] = string(k), fmt.Sprintf("%q", string(k))
 	}
 	last := len(quoted) - 1
 	none := "none of"
@@ -46,5 +48,5 @@ func checkWord[W ~string](word W, known []W) error {
 		none = "neither"
 	}
 	joint := map[bool]string{true: " nor ", false: " and "}[last == 1]
-	return fmt.Errorf("%q is %s %s%s%s", string(word), none, strings.Join(quoted[:last], ", "), joint, quoted[last])
+	return fmt.Errorf("%q is %s %s%s%s%s", string(word), none, strings.Join(quoted[:last], ", "), joint, quoted[last], nearest.Hint(string(word), plain))
 }

@@ -90,7 +90,7 @@ func TestFirstWords(t *testing.T) {
 		require.Contains(t, strings.Join(strings.Fields(out), " "), strings.TrimSpace(want), args)
 	}
 	for args, want := range map[string]string{
-		"serv":         `unknown verb "serv"; did you mean serve?`,
+		"serv":         `unknown verb "serv"; did you mean "serve"?`,
 		"frobnicate x": `unknown verb "frobnicate"`,
 		"send":         "expected ",
 	} {

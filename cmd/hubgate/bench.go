@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"net/url"
 	"strings"
@@ -56,6 +57,9 @@ func (c *benchCommand) Run(env *environment) error {
 		options.Progress = env.stderr
 	}
 	report, err := bench.Run(env.ctx, options)
+	if _, ok := errors.AsType[bench.OptionsError](err); ok {
+		return usage(err)
+	}
 	if err != nil {
 		return err
 	}
@@ -98,6 +102,9 @@ func (c *benchCommand) aim(t *bench.Target) (err error) {
 	if c.Floor != "" {
 		t.Floor = true
 		t.Endpoint, err = url.Parse(c.Floor)
+		return usage(err)
+	}
+	if err := checkHub(c.Clients.Hub); err != nil {
 		return err
 	}
 	cs, err := c.parse()

@@ -23,11 +23,11 @@ type healthCommand struct {
 func (c *healthCommand) Run(env *environment) error {
 	u, err := c.url()
 	if err != nil {
-		return err
+		return usage(err)
 	}
 	at, err := url.Parse(u)
-	if err != nil {
-		return err
+	if err != nil || at.Host == "" || at.Scheme != "http" && at.Scheme != "https" {
+		return usage(fmt.Errorf("%q is no http:// or https:// URL", u))
 	}
 	client, err := c.http()
 	if err != nil {
@@ -60,7 +60,7 @@ func (c *healthCommand) url() (string, error) {
 	}
 	addresses, err := (&config.Config{Network: config.Network{AdminListen: c.AdminListen}}).AdminAddresses()
 	if err != nil {
-		return "", err
+		return "", fmt.Errorf("--admin-listen: %w", err)
 	}
 	if len(addresses) == 0 {
 		own, err := serveConfig()

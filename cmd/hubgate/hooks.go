@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"github.com/hubgate/hubgate/auth"
+	"github.com/hubgate/hubgate/config"
 	"github.com/hubgate/hubgate/hubprotocol"
 	"github.com/hubgate/hubgate/upstream"
 )
@@ -43,18 +44,20 @@ func (c *hooksCommand) Run(env *environment) error {
 	if c.Status != 0 && (c.Status < 200 || c.Status > 599) {
 		return usage(errors.New("--status must be from 200 to 599"))
 	}
-	listener, err := net.Listen("tcp", c.Address)
+	listeners, err := c.listen()
 	if err != nil {
-		return fmt.Errorf("--listen: %w", err)
+		return err
 	}
 	h := &hooks{command: c, key: cs.AccessKey, out: env.stdout}
 	if c.Result != nil {
 		h.result = asJSON(*c.Result)
 	}
 	server := &http.Server{Handler: h, ReadTimeout: hookReadTimeout}
-	ended := make(chan error, 1)
-	go func() { ended <- server.Serve(listener) }()
-	at := "http://" + reachable(listener.Addr().String())
+	ended := make(chan error, len(listeners))
+	for _, l := range listeners {
+		go func() { ended <- server.Serve(l) }()
+	}
+	at := "http://" + reachable(listeners[0].Addr().String())
 	fmt.Fprintf(env.stderr, "webhooks at %s, to be stopped with Ctrl-C; start the gateway with\n\n  hubgate --upstream '%s/{category}/{event}'\n\n", at, at)
 	if env.ready != nil {
 		env.ready(endpoints{URL: at})
@@ -67,6 +70,14 @@ func (c *hooksCommand) Run(env *environment) error {
 	case err = <-ended:
 	}
 	return errors.Join(err, server.Close())
+}
+
+func (c *hooksCommand) listen() ([]net.Listener, error) {
+	addresses, err := (&config.Config{Network: config.Network{Listen: []string{c.Address}}}).Addresses()
+	if err != nil {
+		return nil, usage(fmt.Errorf("--listen: %w", err))
+	}
+	return listenAll(addresses, listenFlag)
 }
 
 // asJSON is text that is JSON as it is, and any other as a string.

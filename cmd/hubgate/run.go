@@ -12,6 +12,7 @@ import (
 	"github.com/alecthomas/kong"
 
 	"github.com/hubgate/hubgate/config"
+	"github.com/hubgate/hubgate/internal/nearest"
 )
 
 const (
@@ -64,7 +65,8 @@ func run(ctx context.Context, args []string, term terminal, ready func(endpoints
 		return exitOK
 	}
 	if err != nil {
-		fmt.Fprintf(term.stderr, "hubgate: %v\n", err)
+		// kong puts the verb in front of what Validate says of an option.
+		fmt.Fprintf(term.stderr, "hubgate: %s\n", strings.TrimPrefix(err.Error(), "serve: "))
 		return exitUsage
 	}
 	if err := command.Run(env); err != nil {
@@ -139,9 +141,5 @@ func unknownVerb(model *kong.Application, args []string) error {
 		}
 		verbs = append(verbs, verb.Name)
 	}
-	text := fmt.Sprintf("unknown verb %q", args[0])
-	if meant := config.Nearest(args[0], verbs); len(meant) > 0 {
-		text += "; did you mean " + strings.Join(meant, " or ") + "?"
-	}
-	return errors.New(text + " hubgate --help lists the verbs")
+	return fmt.Errorf("unknown verb %q%s hubgate --help lists the verbs", args[0], cmp.Or(nearest.Hint(args[0], verbs), "."))
 }

@@ -92,6 +92,9 @@ func (c *sendConnectionCommand) Run(env *environment) error {
 // send posts the message to the resource that the path segments name, the hub
 // first. Whom is how receivers are connected, "" for everybody.
 func (m *message) send(env *environment, d *destination, except []string, whom string, segments ...string) error {
+	if err := checkHub(segments[0]); err != nil {
+		return err
+	}
 	cs, err := d.parse()
 	if err != nil {
 		return err

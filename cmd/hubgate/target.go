@@ -10,6 +10,7 @@ import (
 
 	"github.com/hubgate/hubgate/auth"
 	"github.com/hubgate/hubgate/config"
+	"github.com/hubgate/hubgate/hubname"
 )
 
 const (
@@ -74,6 +75,14 @@ func ownURL(c *config.Config) string {
 
 // base returns a URL as text to append paths to.
 func base(u *url.URL) string { return strings.TrimSuffix(u.String(), "/") }
+
+// checkHub refuses a name that no gateway would take.
+func checkHub(name string) error {
+	if err := hubname.Check(name); err != nil {
+		return usage(fmt.Errorf("hub %q is %w", name, err))
+	}
+	return nil
+}
 
 // restPath returns the path of a REST resource, each segment escaped.
 func restPath(segments ...string) string {

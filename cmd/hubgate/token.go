@@ -46,6 +46,9 @@ func (c *clientIdentity) sign(t target, l lifetime) (cs auth.ConnectionString, t
 	if cs, err = t.parse(); err != nil {
 		return cs, "", err
 	}
+	if err = checkHub(c.Hub); err != nil {
+		return cs, "", err
+	}
 	spec, err := c.spec(l)
 	if err != nil {
 		return cs, "", err
@@ -91,7 +94,7 @@ func (c *restTokenCommand) Run(env *environment) error {
 	}
 	token, err := auth.SignREST(cs.AccessKey, resource, c.Lifetime)
 	if err != nil {
-		return err
+		return usage(fmt.Errorf("%q is no resource: %w", c.Resource, err))
 	}
 	_, err = fmt.Fprintln(env.stdout, token)
 	return err
