@@ -6,10 +6,11 @@ import (
 	"strings"
 )
 
-// clientPath and serverPath are the paths of the audiences of clients and of hub servers.
+// ClientPath and ServerPath are where clients and hub servers connect, below the URL of the
+// gateway, and the paths of the audiences of their tokens.
 const (
-	clientPath = "/client"
-	serverPath = "/server"
+	ClientPath = "/client"
+	ServerPath = "/server"
 )
 
 // audience is one value of an aud claim, taken apart as D7 compares it. Senders
@@ -89,7 +90,7 @@ func (a audience) below(base string) audience {
 	return a
 }
 
-// forEndpoint reports whether the audience is the hub at an endpoint, clientPath or serverPath.
+// forEndpoint reports whether the audience is the hub at an endpoint, ClientPath or ServerPath.
 func (a audience) forEndpoint(path, hub string) bool {
 	return EqualFoldASCII(a.path, path) && a.hubs == 1 && a.hub != "" && EqualFoldASCII(a.hub, hub)
 }
@@ -100,7 +101,7 @@ func (a audience) forEndpoint(path, hub string) bool {
 // like the path of another resource, a group of a user for instance. The client
 // endpoint is no resource, whatever the request's path is (R7).
 func (a audience) forPath(escaped string) bool {
-	if a.host == "" || EqualFoldASCII(a.path, clientPath) || EqualFoldASCII(a.path, serverPath) {
+	if a.host == "" || EqualFoldASCII(a.path, ClientPath) || EqualFoldASCII(a.path, ServerPath) {
 		return false
 	}
 	escaped = strings.TrimSuffix(escaped, "/")

@@ -53,7 +53,7 @@ func SignClient(key Secret, endpoint, hub string, spec ClientTokenSpec) (string,
 		return "", fmt.Errorf("sign client token: %w", err)
 	}
 	var m memberList
-	expires := m.addLifetime(base+"/client/?hub="+url.QueryEscape(hub), spec.Lifetime)
+	expires := m.addLifetime(base+ClientPath+"/?hub="+url.QueryEscape(hub), spec.Lifetime)
 	m.addSystem(spec, expires)
 	for _, claim := range spec.Claims {
 		if err := m.addClaim(claim); err != nil {

@@ -95,8 +95,8 @@ func (v *Verifier) Client(token, hub, application string) (*Claims, error) {
 	if err != nil {
 		return nil, err
 	}
-	accept := func(a audience) bool { return a.forEndpoint(clientPath, hub) && a.forApplication(application) }
-	if err := v.checkAudience(t, accept, "/client/?hub="+hub, application); err != nil {
+	accept := func(a audience) bool { return a.forEndpoint(ClientPath, hub) && a.forApplication(application) }
+	if err := v.checkAudience(t, accept, ClientPath+"/?hub="+hub, application); err != nil {
 		return nil, err
 	}
 	return &t.claims, nil
@@ -136,8 +136,8 @@ func (v *Verifier) Server(token, hub string) (*ServerClaims, error) {
 	if err != nil {
 		return nil, err
 	}
-	accept := func(a audience) bool { return a.forEndpoint(serverPath, hub) }
-	if err := v.checkAudience(t, accept, "/server/?hub="+hub, ""); err != nil {
+	accept := func(a audience) bool { return a.forEndpoint(ServerPath, hub) }
+	if err := v.checkAudience(t, accept, ServerPath+"/?hub="+hub, ""); err != nil {
 		return nil, err
 	}
 	return &ServerClaims{ServerID: t.nameID, Expires: t.claims.Expires}, nil

@@ -99,7 +99,7 @@ func New(options Options) *Handler {
 		panic("clientws: Options need Gateway, Verifier and Sealer")
 	}
 	if options.Path == "" {
-		options.Path = "/client"
+		options.Path = auth.ClientPath
 	}
 	options.Path = strings.ToLower(options.Path)
 	if options.Origins == nil {

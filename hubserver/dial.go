@@ -62,7 +62,7 @@ func (d *dialer) dial(ctx context.Context, cid, target string) (*websocket.Conn,
 	if d.server.DialContext != nil {
 		client.Proxy = nil
 	}
-	socket, response, err := client.DialContext(ctx, address.String()+"/server/?"+query, header)
+	socket, response, err := client.DialContext(ctx, address.String()+auth.ServerPath+"/?"+query, header)
 	if err != nil && response != nil {
 		return nil, fmt.Errorf("dial gateway: %w: %s", err, response.Status)
 	}
@@ -77,7 +77,7 @@ func (d *dialer) dial(ctx context.Context, cid, target string) (*websocket.Conn,
 func signServer(gateway auth.ConnectionString, hub, serverID string) (string, error) {
 	now := time.Now()
 	token, err := jwt.NewWithClaims(jwt.SigningMethodHS256, jwt.MapClaims{
-		"aud":    audienceBase(gateway) + "/server/?hub=" + hub,
+		"aud":    audienceBase(gateway) + auth.ServerPath + "/?hub=" + hub,
 		"nameid": serverID,
 		"nbf":    now.Unix(),
 		"iat":    now.Unix(),

@@ -110,7 +110,7 @@ func (s *Server) Negotiate(r *http.Request, hub *Hub, identity Identity) (Redire
 		return Redirect{}, err
 	}
 	var address strings.Builder
-	address.WriteString(gateway.Client().String() + "/client/?hub=" + url.QueryEscape(key))
+	address.WriteString(gateway.Client().String() + auth.ClientPath + "/?hub=" + url.QueryEscape(key))
 	if path, ok := strings.CutSuffix(r.URL.Path, "/negotiate"); ok && path != "" {
 		address.WriteString("&asrs.op=" + url.QueryEscape(path))
 	}

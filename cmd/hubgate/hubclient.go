@@ -71,7 +71,7 @@ func (d *destination) negotiate(ctx context.Context, cs auth.ConnectionString, h
 	if err != nil {
 		return "", "", err
 	}
-	u := base(cs.Client()) + "/client/negotiate?negotiateVersion=1&hub=" + url.QueryEscape(hub)
+	u := base(cs.Client()) + auth.ClientPath + "/negotiate?negotiateVersion=1&hub=" + url.QueryEscape(hub)
 	ctx, cancel := context.WithTimeout(ctx, requestTimeout)
 	defer cancel()
 	req, err := http.NewRequestWithContext(ctx, http.MethodPost, u, nil)

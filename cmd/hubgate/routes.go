@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"strings"
 
+	"github.com/hubgate/hubgate/auth"
 	"github.com/hubgate/hubgate/clientws"
 	"github.com/hubgate/hubgate/restapi"
 )
@@ -29,7 +30,8 @@ type routes struct {
 func (s *routes) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	maxURI, maxHeaders := s.limits()
 	first, _, _ := strings.Cut(strings.TrimPrefix(r.URL.Path, "/"), "/")
-	if strings.EqualFold(first, "client") {
+	first = "/" + first
+	if strings.EqualFold(first, auth.ClientPath) {
 		s.clients.ServeHTTP(w, r) // its refusals have CORS headers
 		return
 	}
@@ -45,7 +47,7 @@ func (s *routes) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	switch {
 	case isREST:
 		s.rest.ServeHTTP(w, r)
-	case strings.EqualFold(first, "server"):
+	case strings.EqualFold(first, auth.ServerPath):
 		s.servers.ServeHTTP(w, r)
 	case r.URL.Path == "/" && (r.Method == http.MethodGet || r.Method == http.MethodHead):
 		plain(w, http.StatusOK, frontPage)

@@ -71,7 +71,7 @@ func (c *clientTokenCommand) Run(env *environment) error {
 
 // clientURL is what a client is told to connect to.
 func clientURL(cs auth.ConnectionString, hub string) string {
-	return base(cs.Client()) + "/client/?hub=" + url.QueryEscape(hub)
+	return base(cs.Client()) + auth.ClientPath + "/?hub=" + url.QueryEscape(hub)
 }
 
 type restTokenCommand struct {

@@ -86,14 +86,14 @@ func (c *tokenCheckCommand) use(audiences []*url.URL) tokenUse {
 	}
 	hub := c.Hub
 	for _, a := range audiences {
-		path := strings.Trim(strings.ToLower(a.Path), "/")
-		if path != "client" && path != "server" {
+		path := strings.TrimSuffix(strings.ToLower(a.Path), "/")
+		if path != auth.ClientPath && path != auth.ServerPath {
 			continue
 		}
 		if hub == "" {
 			hub = a.Query().Get("hub")
 		}
-		if path == "server" {
+		if path == auth.ServerPath {
 			return tokenUse{"a server of hub " + hub, func(v *auth.Verifier, token string) error {
 				_, err := v.Server(token, hub)
 				return err

@@ -60,8 +60,8 @@ func New(t testing.TB) *Gateway {
 	clients := clientws.New(clientws.Options{Gateway: core, Verifier: verifier, Sealer: sealer, Node: node, Logger: g.log,
 		KeepHeaders: func(string) bool { return true }})
 	mux := http.NewServeMux()
-	mux.Handle("/client/", clients)
-	mux.Handle("/server/", servers)
+	mux.Handle(auth.ClientPath+"/", clients)
+	mux.Handle(auth.ServerPath+"/", servers)
 	web := &http.Server{Handler: mux, ErrorLog: slog.NewLogLogger(g.log.Handler(), slog.LevelWarn)}
 	served := make(chan error, 1)
 	go func() { served <- web.Serve(g.network) }()
