@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/promauto"
 )
 
 // maxTemplateLabels bounds the upstream templates with series of their own.
@@ -23,12 +24,12 @@ type Metrics struct {
 	upstreamTook   *prometheus.HistogramVec
 	upstreamSkips  *prometheus.CounterVec
 	upstreamQueued prometheus.Gauge
+	notAccepted    prometheus.Counter
 	restRequests   *prometheus.CounterVec
 	restTook       *prometheus.HistogramVec
 	negotiations   prometheus.Counter
 	opened         *prometheus.CounterVec
 	panics         *prometheus.CounterVec
-	notAccepted    prometheus.Counter
 }
 
 // upstreamBuckets are seconds. Webhooks may take as long as their timeout, 100 s
@@ -53,6 +54,9 @@ func newMetrics(registry *prometheus.Registry) *Metrics {
 		upstreamQueued: prometheus.NewGauge(prometheus.GaugeOpts{
 			Name: "hubgate_upstream_queued_events", Help: "Events that wait for earlier ones of their connection.",
 		}),
+		notAccepted: promauto.With(registry).NewCounter(prometheus.CounterOpts{
+			Name: "hubgate_accept_failures_total", Help: "Times that a connection could not be accepted, for example for want of file descriptors.",
+		}),
 		restRequests: counter("rest_requests_total", "REST requests, by operation and status.", "operation", "status"),
 		restTook: prometheus.NewHistogramVec(prometheus.HistogramOpts{
 			Name: "hubgate_rest_request_duration_seconds", Buckets: restBuckets,
@@ -63,12 +67,9 @@ func newMetrics(registry *prometheus.Registry) *Metrics {
 		}),
 		opened: counter("connections_opened_total", "Client connections since the start, by transport.", "transport"),
 		panics: counter(panicsName, panicsHelp, "part"),
-		notAccepted: prometheus.NewCounter(prometheus.CounterOpts{
-			Name: "hubgate_accept_failures_total", Help: "Times that a connection could not be accepted, for example for want of file descriptors.",
-		}),
 	}
 	registry.MustRegister(m.upstreamCalls, m.upstreamTook, m.upstreamSkips, m.upstreamQueued,
-		m.restRequests, m.restTook, m.negotiations, m.opened, m.panics, m.notAccepted)
+		m.restRequests, m.restTook, m.negotiations, m.opened, m.panics)
 	return m
 }
 
@@ -124,6 +125,9 @@ func (m *Metrics) UpstreamSkipped(category, reason string) {
 // UpstreamQueued changes the number of events that wait.
 func (m *Metrics) UpstreamQueued(delta int) { m.upstreamQueued.Add(float64(delta)) }
 
+// AcceptFailed counts a connection that could not be accepted.
+func (m *Metrics) AcceptFailed() { m.notAccepted.Inc() }
+
 // RESTAnswered counts a REST request. The operation must be one of the
 // contract's, or one name for all others.
 func (m *Metrics) RESTAnswered(operation string, status int, took time.Duration) {
@@ -137,8 +141,6 @@ func (m *Metrics) Negotiated() { m.negotiations.Inc() }
 // ClientOpened counts a connection; the transport must come from a closed list.
 func (m *Metrics) ClientOpened(transport string) { m.opened.WithLabelValues(transport).Inc() }
 
-// AcceptFailed counts a connection that could not be accepted.
-func (m *Metrics) AcceptFailed() { m.notAccepted.Inc() }
 
 // Panicked counts a fault that was contained. The part is a package's name.
 func (m *Metrics) Panicked(part string) { m.panics.WithLabelValues(part).Inc() }
