@@ -9,7 +9,9 @@ var errUnfinishedComment = errors.New("a comment that begins with /* has no end"
 
 // plainJSON returns data with what .NET's configuration accepts beyond JSON
 // overwritten by spaces: a byte order mark, comments, and commas before a
-// closing bracket. Line breaks and offsets stay.
+// closing bracket. Line breaks and offsets stay. It does not recurse, however
+// deep the brackets are nested: parsers that do end the process by a stack that
+// overflows.
 func plainJSON(data []byte) ([]byte, error) {
 	out := bytes.Clone(data)
 	if bytes.HasPrefix(out, []byte("\ufeff")) {

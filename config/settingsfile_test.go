@@ -77,6 +77,8 @@ func TestSettingsFile(t *testing.T) {
 		{"templates are a text", `{"UpstreamSettings": {"Templates": "http://a"}}`, nil, "UpstreamSettings:Templates is not a list"},
 		{"too deep by colons", `{"` + strings.Repeat(":", 64) + `": 1}`, nil, "nested deeper than 64 levels"},
 		{"too deep", strings.Repeat(`{"a":`, 65) + "1" + strings.Repeat("}", 65), nil, "nested deeper than 64 levels"},
+		{"nothing but brackets", strings.Repeat("[", maxFileBytes), nil, "must be a JSON object"},
+		{"nothing but members", "{" + strings.Repeat(`"a":{`, maxFileBytes/5-1), nil, "nested deeper than 64 levels"},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
