@@ -200,10 +200,14 @@ func (c *Conn) armResume() (<-chan struct{}, error) {
 	return c.life.resume, nil
 }
 
+// LogRecordRefused is the text of the line about a record that the application has no room for.
+// A client causes as many of them as it likes.
+const LogRecordRefused = "record refused"
+
 // refuse answers a record that the application has no room for.
 func (c *Conn) refuse(rec Record) error {
 	const text = "The invocation was refused: too many invocations of this connection are waiting."
-	c.Logger().Warn("record refused", "reason", string(CloseThrottled), "type", int(rec.Type))
+	c.Logger().Warn(LogRecordRefused, "reason", string(CloseThrottled), "type", int(rec.Type))
 	if rec.HasID && (rec.Type == hubprotocol.Invocation || rec.Type == hubprotocol.StreamInvocation) {
 		c.Send(hubprotocol.AppendCompletionError(nil, c.Protocol(), rec.Message.InvocationID, text))
 		return nil

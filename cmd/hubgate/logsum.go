@@ -14,7 +14,7 @@ import (
 // summedLines are the lines that anybody can cause as often as the network
 // carries requests, and those about each of many groups of a connection.
 var summedLines = map[string]bool{
-	clientws.LogRefused: true, restapi.LogFailed: true, servermode.LogRefused: true, gateway.LogNotJoined: true,
+	clientws.LogRefused: true, restapi.LogFailed: true, servermode.LogRefused: true, gateway.LogNotJoined: true, gateway.LogRecordRefused: true,
 }
 
 // lineKind names lines that are alike. It holds nothing that callers choose. The

@@ -74,6 +74,21 @@ func TestGroupsThatAreNotJoinedAreSummedUp(t *testing.T) {
 	require.Contains(t, out.String(), "times=999\n")
 }
 
+// A client that sends faster than its webhooks answer does not flood the log.
+func TestRefusedRecordsAreSummedUp(t *testing.T) {
+	h := newHook(t, hangs)
+	p := start(t, append(h.upstream("--log-level", "info", "--drain-timeout", "50ms"), "--upstream-queue-per-connection", "1")...)
+	c := p.connect("chat", "ann")
+	<-h.calls // connected
+	c.send(many(200, 1))
+	for refused := range 198 { // one waits; the first may be under way
+		require.Contains(t, c.next(), "too many invocations", refused)
+	}
+	p.stop()
+	require.Equal(t, 2, strings.Count(p.logs.String(), gateway.LogRecordRefused), p.logs)
+	require.Regexp(t, `times=19[78]\n`, p.logs.String())
+}
+
 func TestEveryRefusalAtDebug(t *testing.T) {
 	p := start(t) // at debug
 	for range 2 {
