@@ -1,6 +1,6 @@
 // Package admin is what operators see of a running gateway: Prometheus
-// metrics, liveness and readiness, profiles and the gateway's own check of its
-// books. It belongs on an address that clients cannot reach, since profiles
+// metrics, liveness and readiness, the live view of what happens, profiles and
+// the gateway's own check of its books. It belongs on an address that clients cannot reach, since profiles
 // show what the process has in memory.
 package admin
 
@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"net/http/pprof"
 	"runtime"
+	"sync/atomic"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
@@ -35,6 +36,7 @@ type Admin struct {
 	registry *prometheus.Registry
 	node     *nodeCollector
 	pages    *http.ServeMux
+	view     atomic.Pointer[View] // nil before WatchLive
 }
 
 // New returns an Admin with metrics of its own registry. The version is a
@@ -59,6 +61,8 @@ func (a *Admin) ServeHTTP(w http.ResponseWriter, r *http.Request) { a.pages.Serv
 
 const index = `hubgate, for operators
 
+/inspector      the live view, for browsers
+/watch          the live view as Server-Sent Events; ?hub= &user= &connection= &trace= &kind=
 /metrics        Prometheus metrics
 /livez          200 while the process serves
 /readyz         200 while clients are taken, 503 before and while draining
@@ -67,7 +71,11 @@ const index = `hubgate, for operators
 `
 
 func (a *Admin) route() {
-	a.pages.HandleFunc("GET /{$}", func(w http.ResponseWriter, _ *http.Request) { text(w, http.StatusOK, index) })
+	a.pages.HandleFunc("GET /{$}", serveIndex)
+	a.pages.HandleFunc("GET /inspector", servePage)
+	a.pages.HandleFunc("GET /inspector/{file}", servePage)
+	a.pages.HandleFunc("POST /inspector/send", a.live(serveSend))
+	a.pages.HandleFunc("GET /watch", a.live(serveEvents))
 	a.pages.Handle("GET /metrics", promhttp.HandlerFor(a.registry, promhttp.HandlerOpts{Registry: a.registry}))
 	a.pages.HandleFunc("GET /livez", func(w http.ResponseWriter, _ *http.Request) { text(w, http.StatusOK, "alive\n") })
 	a.pages.HandleFunc("GET /readyz", a.serveReady)

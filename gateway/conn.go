@@ -161,6 +161,12 @@ func (g *Gateway) Lookup(id string) (c *Conn, ended bool) { return g.conns.looku
 // Identity returns who the connection belongs to; the result must not be changed.
 func (c *Conn) Identity() *Identity { return &c.id }
 
+// IsOpen reports whether the client's handshake was accepted and the connection is not ending.
+func (c *Conn) IsOpen() bool {
+	s := c.life.state()
+	return s == answering || s == open
+}
+
 // Transport returns the transport the connection was attached with.
 func (c *Conn) Transport() Transport { return c.transport }
 

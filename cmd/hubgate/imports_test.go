@@ -35,7 +35,7 @@ var mayImport = map[string][]string{
 	"internal/counts":  nil,
 	"internal/logsum":  nil,
 	"internal/nearest": nil,
-	"internal/live":    nil,
+	"internal/watch":   nil,
 	"internal/trace":   nil,
 	"gateway":          {"hubprotocol", "internal/counts", "internal/directwrite"},
 	"clientws":         {"gateway", "hubprotocol", "auth", "hubname", "internal/counts", "internal/directwrite"},
@@ -51,7 +51,7 @@ var mayImport = map[string][]string{
 
 	"store":            {"gateway"},
 	"backplane":        {"gateway", "hubprotocol"},
-	"admin":            {"gateway", "internal/live"},
+	"admin":            {"gateway", "internal/watch"},
 	"bench":            nil,
 	"bench/floor":      nil,
 	"bench/compare":    {"bench", "hubserver"},
@@ -59,7 +59,7 @@ var mayImport = map[string][]string{
 	"internal/compat":  nil,
 	"internal/reasons": nil,
 	"gatewaytest":      {"gateway", "hubprotocol"},
-	"cmd/hubgate":      {"api", "hubprotocol", "auth", "hubname", "regularfile", "secret", "webhook", "settings", "config", "gateway", "clientws", "restapi", "upstream", "servermode", "modes", "store", "backplane", "admin", "bench", "internal/logsum", "internal/nearest", "internal/reasons", "internal/live", "internal/trace"},
+	"cmd/hubgate":      {"api", "hubprotocol", "auth", "hubname", "regularfile", "secret", "webhook", "settings", "config", "gateway", "clientws", "restapi", "upstream", "servermode", "modes", "store", "backplane", "admin", "bench", "internal/logsum", "internal/nearest", "internal/reasons", "internal/watch", "internal/trace"},
 }
 
 // forTests are packages that every test may import: fakes, what implements the

@@ -33,6 +33,7 @@ type commands struct {
 	Listen   listenCommand   `cmd:"" help:"Connect as a client and print what arrives."`
 	Call     callCommand     `cmd:"" help:"Connect as a client, call a method of a hub and print the result."`
 	Hooks    hooksCommand    `cmd:"" help:"Serve webhooks on this machine: print each event, and answer."`
+	Watch    watchCommand    `cmd:"" help:"Print what happens at a running gateway: connections, sends, webhooks."`
 	Bench    benchCommand    `cmd:"" help:"Connect many clients, send and measure."`
 	Upstream upstreamCommand `cmd:"" help:"Make or show upstream webhook templates."`
 	Config   configCommand   `cmd:"" help:"Print the effective configuration without its secrets."`

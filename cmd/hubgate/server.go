@@ -50,6 +50,7 @@ type server struct {
 	store     *settings.Store
 	live      liveSettings
 	admin     *admin.Admin
+	seen      *observer
 	handler   http.Handler
 	cert      *certificate // nil without TLS
 	accepts   *acceptWatch
@@ -93,6 +94,8 @@ func newServer(c *config.Config, log *slog.Logger) (s *server, err error) {
 		return s, err
 	}
 	s.endpoints.URL, s.endpoints.Address = baseURL(c, listeners), listeners[0].Addr().String()
+	s.seen = newObserver(s.log.With("part", partGateway))
+	s.built.add("summed up sends", ignoreContext(s.seen.unheard.Close))
 	s.admin = admin.New(version())
 	s.admin.Expect(expected())
 	s.accepts = newAcceptWatch(log, s.admin.Metrics.AcceptFailed)
@@ -131,6 +134,7 @@ func (s *server) serveAdmin() error {
 		pages = admin.LocalOnly(pages)
 	}
 	s.serve("admin server", pages, listeners, nil)
+	s.built.add("watchers", ignoreContext(s.seen.stream.Close)) // else its Shutdown would wait for them
 	return nil
 }
 
@@ -146,6 +150,7 @@ func (s *server) newBackends(node string, verifier *auth.Verifier) backends {
 	b.webhooks = upstream.New(upstream.Options{
 		Config:  func() *upstream.Config { return s.live.load().upstream },
 		Metrics: upstreamMetrics{s.admin.Metrics}, Logger: s.log.With("part", partUpstream),
+		Watcher: watchedWebhooks{s.seen},
 	})
 	modeOf := func(hub string) modes.Mode { return modes.Mode(s.live.load().source.ModeOf(hub)) }
 	b.servers = servermode.New(servermode.Options{
@@ -155,7 +160,7 @@ func (s *server) newBackends(node string, verifier *auth.Verifier) backends {
 			return servermode.Rules{Closed: mode == modes.Serverless, LastResort: mode == modes.Default}
 		},
 		Limits: func() servermode.Limits { return s.live.load().servers },
-		Logger: s.log.With("part", partServers),
+		Logger: s.log.With("part", partServers), Observer: watchedServers{s.seen},
 	})
 	b.modes = modes.New(modes.Options{Mode: modeOf, Servers: b.servers, Webhooks: b.webhooks})
 	return b
@@ -174,7 +179,7 @@ func (s *server) buildGateway(listeners []net.Listener) error {
 	behind := s.newBackends(node, verifier)
 	s.built.add("upstream", behind.webhooks.Close)
 	hub, err := gateway.New(gateway.Options{
-		Node: node, NodeOf: auth.NodeOf, Backend: behind.modes, Logger: s.log.With("part", partGateway),
+		Node: node, NodeOf: auth.NodeOf, Backend: behind.modes, Logger: s.log.With("part", partGateway), Observer: s.seen,
 		Limits:     func() gateway.Limits { return s.live.load().gateway },
 		UserGroups: store.NewMemory(store.MemoryOptions{PerUser: func() int { return s.live.load().groupsPerUser }}),
 	})
@@ -182,6 +187,7 @@ func (s *server) buildGateway(listeners []net.Listener) error {
 		return err
 	}
 	s.built.add("gateway", ignoreContext(hub.Close))
+	s.seen.gateway = hub
 	s.giveMemoryBack(hub.Held)
 	behind.servers.Use(hub)
 	behind.modes.Use(hub)
@@ -199,7 +205,7 @@ func (s *server) buildGateway(listeners []net.Listener) error {
 	s.built.add("client endpoint", clients.Close)
 	rest := restapi.New(restapi.Options{
 		Hubs: hub, UserGroups: hub, Tokens: verifier, SignClient: s.signClient,
-		Limits: func() restapi.Limits { return s.live.load().rest },
+		Limits: func() restapi.Limits { return s.live.load().rest }, Traced: s.seen.traced,
 		Logger: s.log.With("part", partREST), Metrics: restMetrics{s.admin.Metrics},
 	})
 	s.handler = below(s.config.BasePath(), &routes{clients: clients, rest: rest, servers: behind.servers, limits: func() (uri, headers int64) {
@@ -210,6 +216,7 @@ func (s *server) buildGateway(listeners []net.Listener) error {
 	s.admin.WatchServers(serverStats{behind.servers, behind.modes})
 	s.admin.WatchModes(liveModes{&s.live})
 	s.watchReasons(clients, rest)
+	s.admin.WatchLive(s.liveView(hub, behind.servers, rest, verifier))
 	s.open(listeners)
 	// From here on there can be clients, hub servers and webhooks. Clients end
 	// first: they are told to reconnect elsewhere. Then hub servers, which have

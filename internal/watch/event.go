@@ -1,7 +1,7 @@
-// Package live is what happens at a gateway, as it happens, for those who watch: events, filters
+// Package watch is what happens at a gateway, as it happens, for those who watch: events, filters
 // of them, and a stream that whoever produces an event never waits for. It knows no part of the
 // gateway; the program fills the stream from its parts.
-package live
+package watch
 
 import (
 	"encoding/json"
@@ -102,7 +102,7 @@ type Connection struct {
 // Send is a message to clients, and what had become of it on this node at the end of its fan-out:
 // Matched is Written, Queued and Dropped together.
 type Send struct {
-	// By is who sent it: rest, server, inspector or node.
+	// By is who sent it: rest, server or node.
 	By string `json:"by"`
 	// To is the kind of target: all, connections, users or groups.
 	To string `json:"to"`

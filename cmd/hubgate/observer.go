@@ -1,0 +1,203 @@
+package main
+
+import (
+	"cmp"
+	"context"
+	"log/slog"
+	"strings"
+
+	"github.com/hubgate/hubgate/gateway"
+	"github.com/hubgate/hubgate/internal/logsum"
+	"github.com/hubgate/hubgate/internal/watch"
+	"github.com/hubgate/hubgate/secret"
+	"github.com/hubgate/hubgate/servermode"
+	"github.com/hubgate/hubgate/upstream"
+)
+
+// observer tells the log and those who watch what happens. It is an Observer of the gateway; see
+// watchedWebhooks and watchedServers for its other sides.
+type observer struct {
+	stream watch.Stream
+	log    *slog.Logger
+	// debug: the log wants a line for each send.
+	debug   bool
+	unheard *logsum.Lines[unheardSends]
+	// gateway is set before there are clients.
+	gateway *gateway.Gateway
+}
+
+// unheardSends are sends without receivers that are alike for the log. The zero ones are various.
+type unheardSends struct{ hub, to string }
+
+func newObserver(log *slog.Logger) *observer {
+	o := &observer{log: log, debug: log.Enabled(context.Background(), slog.LevelDebug)}
+	o.unheard = logsum.New(func(of unheardSends, times uint64) {
+		log.Warn("messages for nobody", "hub", cmp.Or(of.hub, "(various)"), "to", cmp.Or(of.to, "(various)"), "times", times)
+	})
+	return o
+}
+
+// traced says whether somebody can see the ids of requests.
+func (o *observer) traced() bool { return o.debug || o.stream.Watched() }
+
+// FollowSend implements gateway.Observer. Where nobody looks it costs an atomic load.
+func (o *observer) FollowSend(cmd *gateway.Command) func(gateway.SendReport) {
+	if !o.traced() {
+		return nil
+	}
+	return o.followSend(cmd)
+}
+
+func (o *observer) followSend(cmd *gateway.Command) func(gateway.SendReport) {
+	about := o.subject(cmd)
+	watched := o.stream.Wants(watch.KindSend, &about)
+	if !watched && !o.debug {
+		return nil
+	}
+	s := sendOf(cmd)
+	return func(r gateway.SendReport) {
+		s.Fate = watch.Fate{Matched: r.Matched, Written: r.Written, Queued: r.Queued, Dropped: r.Dropped}
+		if o.debug {
+			o.log.LogAttrs(context.Background(), slog.LevelDebug, "message sent", append(sendAttrs(cmd),
+				slog.String("method", s.Method), slog.Int("matched", r.Matched), slog.Int("written", r.Written),
+				slog.Int("queued", r.Queued), slog.Int("dropped", r.Dropped))...)
+		}
+		if watched {
+			o.stream.Publish(&watch.Event{Kind: watch.KindSend, What: watch.WhatSent, Subject: about, Send: s})
+		}
+	}
+}
+
+// Unheard implements gateway.Observer.
+func (o *observer) Unheard(cmd *gateway.Command) {
+	if o.unheard.First(unheardSends{cmd.Hub, targetName(cmd.Target.Kind)}) {
+		o.log.LogAttrs(context.Background(), slog.LevelWarn, "message for nobody", append(sendAttrs(cmd),
+			slog.String("advice", "nobody is connected that it names; hubgate watch shows who is"))...)
+	}
+}
+
+// Opened implements gateway.Observer.
+func (o *observer) Opened(c *gateway.Conn) { o.connection(watch.WhatOpened, c, gateway.Cause{}) }
+
+// Closed implements gateway.Observer.
+func (o *observer) Closed(c *gateway.Conn, cause gateway.Cause) {
+	o.connection(watch.WhatClosed, c, cause)
+}
+
+func (o *observer) connection(what watch.What, c *gateway.Conn, cause gateway.Cause) {
+	if !o.stream.Watched() {
+		return
+	}
+	if e := connectionEvent(what, c, cause); o.stream.Wants(e.Kind, &e.Subject) {
+		o.stream.Publish(e)
+	}
+}
+
+func connectionEvent(what watch.What, c *gateway.Conn, cause gateway.Cause) *watch.Event {
+	id := c.Identity()
+	return &watch.Event{Kind: watch.KindConnection, What: what, Subject: clientSubject(id, ""), Connection: &watch.Connection{
+		Transport: c.Transport().Name(), Protocol: c.Protocol(), Remote: id.RemoteAddr,
+		Reason: string(cause.Reason), Text: secret.Mask(cause.Text),
+	}}
+}
+
+func clientSubject(id *gateway.Identity, trace string) watch.Subject {
+	return watch.Subject{Hub: id.Hub, User: id.User, ConnectionID: id.ID, Trace: trace}
+}
+
+// subject is whom a send is about: the one connection or user that it names.
+func (o *observer) subject(cmd *gateway.Command) watch.Subject {
+	about := watch.Subject{Hub: cmd.Hub, Trace: cmd.Trace}
+	if len(cmd.Target.IDs) != 1 {
+		return about
+	}
+	switch one := cmd.Target.IDs[0]; cmd.Target.Kind {
+	case gateway.TargetUsers:
+		about.User = one
+	case gateway.TargetConnections:
+		about.ConnectionID = one
+		if c, _ := o.gateway.Lookup(one); c != nil && c.Identity().Hub == cmd.Hub {
+			about.User = c.Identity().User
+		}
+	}
+	return about
+}
+
+// maxLoggedNames bounds the names of receivers in one line, in bytes.
+const maxLoggedNames = 256
+
+// sendAttrs says where a send came from and whom it is for.
+func sendAttrs(cmd *gateway.Command) []slog.Attr {
+	attrs := []slog.Attr{
+		slog.String("by", string(cmp.Or(cmd.By, "node"))), slog.String("hub", cmd.Hub), slog.String("to", targetName(cmd.Target.Kind)),
+	}
+	if len(cmd.Target.IDs) > 0 {
+		names := strings.Join(cmd.Target.IDs[:min(len(cmd.Target.IDs), watch.MaxNames)], ",")
+		attrs = append(attrs, slog.String("names", names[:min(len(names), maxLoggedNames)]))
+	}
+	if cmd.Trace != "" {
+		attrs = append(attrs, slog.String("trace", cmd.Trace))
+	}
+	return attrs
+}
+
+// targetName is a kind of target in log lines and events.
+func targetName(kind gateway.TargetKind) string {
+	switch kind {
+	case gateway.TargetConnections:
+		return "connections"
+	case gateway.TargetUsers:
+		return "users"
+	case gateway.TargetGroups:
+		return "groups"
+	}
+	return "all"
+}
+
+// watchedWebhooks is the observer as the upstream's Watcher.
+type watchedWebhooks struct{ *observer }
+
+func (w watchedWebhooks) Watches(client *gateway.Identity, trace string) bool {
+	if !w.stream.Watched() {
+		return false
+	}
+	about := clientSubject(client, trace)
+	return w.stream.Wants(watch.KindWebhook, &about)
+}
+
+func (w watchedWebhooks) Happened(h *upstream.Happening) {
+	e := &watch.Event{Kind: watch.KindWebhook, What: watch.WhatCalled, Subject: clientSubject(h.Client, h.Trace), Webhook: &watch.Webhook{
+		Category: h.Category, Event: h.Event, URL: secret.Mask(h.URL), Result: string(h.Result), Status: h.Status,
+		Error: secret.Mask(h.Detail), Took: h.Took,
+		Request: secret.Mask(watch.Body(h.Request, false)), Answer: secret.Mask(watch.Body(h.Answer, false)),
+	}}
+	if h.Skip != "" {
+		e.What, e.Webhook.Result = watch.WhatSkipped, string(h.Skip)
+	}
+	w.stream.Publish(e)
+}
+
+// watchedServers is the observer as the Observer of hub servers.
+type watchedServers struct{ *observer }
+
+func (w watchedServers) Opened(s servermode.ServerConnection) {
+	w.publish(serverEvent(watch.WhatOpened, s))
+}
+
+func (w watchedServers) Closed(s servermode.ServerConnection, why servermode.End, clients int) {
+	e := serverEvent(watch.WhatClosed, s)
+	e.Server.Reason, e.Server.Clients = string(why), clients
+	w.publish(e)
+}
+
+func (w watchedServers) publish(e *watch.Event) {
+	if w.stream.Wants(e.Kind, &e.Subject) {
+		w.stream.Publish(e)
+	}
+}
+
+func serverEvent(what watch.What, s servermode.ServerConnection) *watch.Event {
+	return &watch.Event{Kind: watch.KindServer, What: what, Subject: watch.Subject{Hub: s.Hub}, Server: &watch.Server{
+		ID: s.ID, Kind: s.Kind, Agent: secret.Mask(s.Agent), Remote: s.Remote,
+	}}
+}

@@ -1,0 +1,49 @@
+package main
+
+import (
+	"bytes"
+	"cmp"
+
+	"github.com/hubgate/hubgate/gateway"
+	"github.com/hubgate/hubgate/hubprotocol"
+	"github.com/hubgate/hubgate/internal/watch"
+	"github.com/hubgate/hubgate/secret"
+)
+
+// maxReadMessage is the largest message that is read for those who watch; of larger ones they see the size.
+const maxReadMessage = 256 << 10
+
+// sendOf describes a send before it is carried out.
+func sendOf(cmd *gateway.Command) *watch.Send {
+	t := &cmd.Target
+	s := &watch.Send{
+		By: string(cmp.Or(cmd.By, "node")), To: targetName(t.Kind), Names: t.IDs, Except: len(t.Except) + len(t.ExceptUsers),
+		Message: messageOf(cmd.Frames),
+	}
+	if len(t.IDs) > watch.MaxNames {
+		s.Names, s.More = t.IDs[:watch.MaxNames], len(t.IDs)-watch.MaxNames
+	}
+	return s
+}
+
+// messageOf reads what is sent, if it is an invocation in a protocol that the gateway knows.
+func messageOf(frames *hubprotocol.Frames) watch.Message {
+	m := watch.Message{Bytes: frames.Size()}
+	if m.Bytes > maxReadMessage {
+		return m
+	}
+	frame, ok := frames.For(hubprotocol.JSON)
+	if !ok {
+		return m
+	}
+	_, body, rest, err := hubprotocol.Cut(hubprotocol.JSON, frame, maxReadMessage*4)
+	if err != nil || body == nil {
+		return m
+	}
+	record, err := hubprotocol.Parse(hubprotocol.JSON, body)
+	if err != nil || record.Type != hubprotocol.Invocation {
+		return m
+	}
+	m.Method, m.Arguments = record.Target, secret.Mask(watch.Body(bytes.Clone(record.Arguments), len(rest) > 0))
+	return m
+}
