@@ -116,16 +116,32 @@ func TestDirectWritesAndPumpKeepOrder(t *testing.T) {
 
 // What a broadcast allocates does not depend on how many receivers it has.
 func TestFanOutAllocatesNothingPerReceiver(t *testing.T) {
-	single, burst := broadcastAllocations(t, 100)
-	single2, burst2 := broadcastAllocations(t, 200)
+	single, burst := broadcastAllocations(t, 100, nil)
+	single2, burst2 := broadcastAllocations(t, 200, nil)
 	require.InDelta(t, single, single2, 1, "allocations of one broadcast to 100 and to 200 receivers")
 	require.InDelta(t, burst, burst2, 4, "allocations of 16 broadcasts to 100 and to 200 receivers")
 	require.Less(t, single, 20.0, "allocations of one broadcast")
+
+	followed, followedBurst := broadcastAllocations(t, 100, follower{})
+	followed2, followedBurst2 := broadcastAllocations(t, 200, follower{})
+	require.InDelta(t, followed, followed2, 1, "also of one that somebody follows")
+	require.InDelta(t, followedBurst, followedBurst2, 4, "also of 16 of them")
+	require.Less(t, followed, single+4, "a report costs as much, whoever the receivers are")
 }
 
+// follower follows all sends.
+type follower struct{}
+
+func (follower) FollowSend(*gateway.Command) func(gateway.SendReport) {
+	return func(gateway.SendReport) {}
+}
+func (follower) Unheard(*gateway.Command)            {}
+func (follower) Opened(*gateway.Conn)                {}
+func (follower) Closed(*gateway.Conn, gateway.Cause) {}
+
 // broadcastAllocations counts what one broadcast and what 16 together allocate.
-func broadcastAllocations(t *testing.T, receivers int) (single, burst float64) {
-	n := start(t, nil)
+func broadcastAllocations(t *testing.T, receivers int, observer gateway.Observer) (single, burst float64) {
+	n := start(t, func(o *gateway.Options, _ *node) { o.Observer = observer })
 	l := listen(t)
 	for i := range receivers {
 		client, _ := dial(t, n.Gateway, l, fmt.Sprint(receivers, "-", i))

@@ -1,0 +1,81 @@
+package main
+
+import (
+	"log/slog"
+	"os"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/hubgate/hubgate/gateway"
+	"github.com/hubgate/hubgate/hubprotocol"
+	"github.com/hubgate/hubgate/internal/watch"
+	"github.com/hubgate/hubgate/upstream"
+)
+
+// What nobody looks at costs nothing: neither a send, nor one for nobody, nor a webhook.
+func TestObserverCostsNothingWhileNobodyLooks(t *testing.T) {
+	o := newObserver(slog.New(slog.NewTextHandler(newOutput(), &slog.HandlerOptions{Level: slog.LevelInfo})))
+	defer o.unheard.Close()
+	frames, err := hubprotocol.NewInvocation(hubprotocol.JSON, "news", []byte(`["hello"]`))
+	require.NoError(t, err)
+	cmd := &gateway.Command{Hub: "chat", Verb: gateway.VerbSend, Frames: frames, Target: gateway.Target{Kind: gateway.TargetUsers, IDs: []string{"ann"}}}
+	client := &gateway.Identity{ID: "1", Hub: "chat"}
+	var hooks upstream.Watcher = watchedWebhooks{o}
+	look := func() {
+		o.FollowSend(cmd)
+		o.Unheard(cmd)
+		hooks.Watches(client, "trace")
+	}
+	require.Zero(t, testing.AllocsPerRun(100, look))
+	require.Nil(t, o.FollowSend(cmd))
+
+	w, err := o.stream.Watch(watch.Filter{Kinds: []watch.Kind{watch.KindSend}})
+	require.NoError(t, err)
+	came := o.FollowSend(cmd)
+	require.NotNil(t, came)
+	require.False(t, hooks.Watches(client, "trace"), "nobody asks for webhooks")
+	came(gateway.SendReport{Matched: 3, Written: 1, Queued: 1, Dropped: 1})
+	events, err := w.Next(t.Context(), time.Minute, nil)
+	require.NoError(t, err)
+	require.Len(t, events, 1)
+	require.Equal(t, watch.Subject{Hub: "chat", User: "ann"}, events[0].Subject)
+	require.Equal(t, watch.Fate{Matched: 3, Written: 1, Queued: 1, Dropped: 1}, events[0].Send.Fate)
+	require.Equal(t, watch.Message{Method: "news", Arguments: `["hello"]`, Bytes: frames.Size()}, events[0].Send.Message)
+	w.Stop()
+	require.Nil(t, o.FollowSend(cmd))
+}
+
+// Messages are read for those who watch if they can be, and never at a high price.
+func TestMessagesForThoseWhoWatch(t *testing.T) {
+	packed, err := hubprotocol.AppendJSONAsMessagePack(nil, []byte(`[1,"two"]`))
+	require.NoError(t, err)
+	frames, err := hubprotocol.NewInvocation(hubprotocol.MessagePack, "news", packed)
+	require.NoError(t, err)
+	require.Equal(t, watch.Message{Method: "news", Arguments: `[1,"two"]`, Bytes: frames.Size()}, messageOf(frames))
+
+	for name, frame := range map[string]string{
+		"no record": "x\x1e", "not framed": `{"type":1}`, "another record": `{"type":6}` + "\x1e", "nothing": "\x1e",
+	} {
+		frames, err := hubprotocol.NewFrames(map[string][]byte{hubprotocol.JSON: []byte(frame)})
+		require.NoError(t, err)
+		require.Equal(t, watch.Message{Bytes: len(frame)}, messageOf(frames), name)
+	}
+	own, err := hubprotocol.NewFrames(map[string][]byte{"own": []byte("12345")})
+	require.NoError(t, err)
+	require.Equal(t, watch.Message{Bytes: 5}, messageOf(own))
+	large, err := hubprotocol.NewFrames(map[string][]byte{hubprotocol.JSON: make([]byte, maxReadMessage+1)})
+	require.NoError(t, err)
+	require.Equal(t, watch.Message{Bytes: maxReadMessage + 1}, messageOf(large))
+}
+
+// Whoever is told of events that are missing finds out why.
+func TestLossesOfWatchersAreDocumented(t *testing.T) {
+	page, err := os.ReadFile(filepath.Join(repository, "docs", "inspect.md"))
+	require.NoError(t, err)
+	for _, loss := range watch.Losses {
+		require.Contains(t, string(page), "| `"+string(loss)+"` |")
+	}
+}
