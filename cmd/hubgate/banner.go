@@ -48,6 +48,7 @@ func printBanner(w io.Writer, s *server) error {
 	p.webhooks(current)
 	p.entry("health", s.endpoints.URL+"/api/health")
 	if s.endpoints.Admin != "" {
+		p.entry("what happens", s.endpoints.Admin+"/inspector")
 		p.entry("metrics, readiness", s.endpoints.Admin+"/metrics  "+s.endpoints.Admin+"/readyz")
 	}
 	for _, open := range s.unsafe() {

@@ -210,6 +210,15 @@ func TestSendFromThePage(t *testing.T) {
 		require.NoError(t, json.Unmarshal([]byte(text), &sent))
 		return sent
 	}
+	for _, path := range []string{"/watch", "/inspector"} {
+		req, err := http.NewRequest(http.MethodGet, p.Admin+path, nil)
+		require.NoError(t, err)
+		req.Host = "rebound.example"
+		resp, err := http.DefaultClient.Do(req)
+		require.NoError(t, err)
+		resp.Body.Close()
+		require.Equal(t, http.StatusForbidden, resp.StatusCode, "a name that a page made lead here")
+	}
 	ann := p.connect("chat", "a/b c")
 	for _, to := range []string{`"to":"all"`, `"to":"user","name":"a/b c"`, `"to":"connection","name":"` + ann.id + `"`} {
 		sent := send(`{"hub":"chat",` + to + `,"method":"say","arguments":["hi",{"a":1}]}`)

@@ -52,8 +52,8 @@ type Loss string
 const (
 	// LossSlow: the watcher takes them more slowly than they come.
 	LossSlow Loss = "SlowWatcher"
-	// LossRate: more than MaxRate happened in one second. Those beyond were not looked at: some
-	// of them might not have passed the watcher's filter.
+	// LossRate: more than MaxRate events were made within one second, for all watchers together.
+	// Those beyond are only counted.
 	LossRate Loss = "TooMany"
 	// LossTooManyPresent: more connections were there at the beginning than are listed.
 	LossTooManyPresent Loss = "TooManyPresent"
