@@ -3,14 +3,17 @@ import { el, plural, short } from './dom.js';
 
 const clock = new Intl.DateTimeFormat('en-GB', { hour: '2-digit', minute: '2-digit', second: '2-digit', fractionalSecondDigits: 3 });
 
-/** The row of an event. find is called with a value that was clicked. */
+/** The row of an event; its body is made when it is opened. find is called with a value that was clicked. */
 export function row(event, find) {
   const about = shape[event.kind]?.(event) ?? { title: event.kind };
   const facts = [
     ['hub', event.hub], ['user', event.user], ['connection', event.connection], ['trace', event.trace],
   ].filter(([, value]) => value);
+  const open = ({ target }) => {
+    if (target.open && target.childElementCount === 1) target.append(body(about, facts, find));
+  };
   return el('li', { class: 'event', 'data-kind': event.kind, 'data-tone': about.tone },
-    el('details', {},
+    el('details', { ontoggle: open },
       el('summary', {},
         el('time', { datetime: event.time }, clock.format(new Date(event.time))),
         el('span', { class: 'kind' }, names[event.kind] ?? event.kind),
@@ -18,7 +21,6 @@ export function row(event, find) {
         about.result ? el('span', { class: 'result' }, about.result) : null,
         el('span', { class: 'facts' }, ...inShort(event).map(([name, value]) => el('span', { title: `${name} ${value}` }, short(value)))),
       ),
-      body(about, facts, find),
     ));
 }
 

@@ -7,7 +7,9 @@ const list = byId('events');
 const find = byId('find');
 const kinds = [...document.querySelectorAll('.chip')];
 const counts = new Map();
-const texts = new WeakMap(); // of a row: what the search looks at
+const events = new WeakMap(); // of rows
+const pause = 100; // between two times that rows are added, in ms
+const maxAdded = 300; // rows at a time: more than anybody reads, and few enough to keep the page quick
 let paused = false;
 let waiting = []; // while paused
 let arrived = []; // until the next frame
@@ -21,15 +23,17 @@ export function add(event) {
     return;
   }
   arrived.push(event);
-  if (arrived.length === 1) requestAnimationFrame(show);
+  if (arrived.length === 1) setTimeout(() => requestAnimationFrame(show), pause);
 }
 
-/** Adds all that came since the last frame at once. */
+/** Adds what came since the last time, the newest of it if that is much. */
 function show() {
   const rows = document.createDocumentFragment();
-  for (const event of arrived.slice(-maxEvents).reverse()) {
+  miss(arrived.length - maxAdded);
+  for (const event of arrived.slice(-maxAdded).reverse()) {
+    if (event.lost) miss(event.lost.events);
     const item = row(event, search);
-    texts.set(item, JSON.stringify(event).toLowerCase());
+    events.set(item, event);
     count(event.kind, 1);
     item.hidden = !matches(item);
     rows.append(item);
@@ -43,6 +47,16 @@ function show() {
   showEmpty();
 }
 
+let missed = 0;
+
+/** Counts events that are not shown. */
+function miss(more) {
+  if (more <= 0) return;
+  missed += more;
+  byId('total-missed').parentElement.hidden = false;
+  byId('total-missed').textContent = missed.toLocaleString('en');
+}
+
 function count(kind, change) {
   counts.set(kind, (counts.get(kind) ?? 0) + change);
   const chip = kinds.find((one) => one.dataset.kind === kind);
@@ -53,7 +67,9 @@ function matches(item) {
   const chip = kinds.find((one) => one.dataset.kind === item.dataset.kind);
   if (chip && !chip.querySelector('input').checked) return false;
   const words = find.value.toLowerCase().split(/\s+/).filter(Boolean);
-  return words.every((word) => texts.get(item).includes(word));
+  if (words.length === 0) return true;
+  const text = JSON.stringify(events.get(item)).toLowerCase();
+  return words.every((word) => text.includes(word));
 }
 
 function filter() {
@@ -63,7 +79,7 @@ function filter() {
 
 function showEmpty() {
   const any = list.childElementCount > 0;
-  const shown = [...list.children].some((item) => !item.hidden);
+  const shown = list.querySelector(':scope > :not([hidden])') !== null;
   byId('empty').hidden = shown;
   byId('empty').textContent = any
     ? 'Nothing passes the filter.'

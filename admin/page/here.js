@@ -1,4 +1,5 @@
 // Who is connected now.
+import { again } from './stream.js';
 import { byId, el, plural, short } from './dom.js';
 
 const maxShown = 100;
@@ -6,6 +7,8 @@ const clients = new Map(); // by hub and connection id
 const servers = new Map(); // by hub and id
 let unlisted = 0; // that the gateway did not name
 let drawing = false;
+let late = 0; // the timer until who is connected is read again
+const patience = 3000;
 
 const keyOf = (event) => `${event.hub} ${event.connection ?? event.server?.id}`;
 
@@ -19,6 +22,7 @@ export function forget() {
 
 export function take(event) {
   const table = { connection: clients, server: servers }[event.kind];
+  if (event.lost?.reason === 'SlowWatcher') late ||= setTimeout(() => ((late = 0), again()), patience); // somebody may have come or gone
   if (event.lost?.reason === 'TooManyPresent') unlisted = event.lost.events;
   else if (!table) return;
   else if (event.what === 'closed') table.delete(keyOf(event));

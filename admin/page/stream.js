@@ -4,6 +4,11 @@ const minPause = 500;
 const maxPause = 15_000;
 const silence = 45_000; // three signs of life
 
+let current = null; // the stream that is read
+
+/** Reads the stream anew: it begins with all who are connected. */
+export const again = () => current?.abort('again');
+
 let token = sessionStorage.getItem('token') ?? '';
 
 export function setToken(text) {
@@ -37,6 +42,7 @@ export async function follow(on) {
 
 async function once(on, begun) {
   const abort = new AbortController();
+  current = abort;
   let timer = setTimeout(() => abort.abort(), silence);
   try {
     const response = await fetch('/watch' + location.search, { headers: credentials(), signal: abort.signal });
@@ -52,6 +58,7 @@ async function once(on, begun) {
     }
     throw new Error('the connection is lost');
   } catch (error) {
+    if (error === 'again') throw new Error('reading again who is connected');
     if (error.name === 'AbortError') throw new Error('the gateway is silent');
     if (error instanceof TypeError) throw new Error('no connection to the gateway');
     throw error;

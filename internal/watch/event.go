@@ -52,7 +52,7 @@ type Loss string
 const (
 	// LossSlow: the watcher takes them more slowly than they come.
 	LossSlow Loss = "SlowWatcher"
-	// LossRate: more than MaxRate events were made within one second, for all watchers together.
+	// LossRate: more than MaxRate sends and webhooks came within one second, for all watchers together.
 	// Those beyond are only counted.
 	LossRate Loss = "TooMany"
 	// LossTooManyPresent: more connections were there at the beginning than are listed.

@@ -11,8 +11,9 @@ import (
 const (
 	// MaxWatchers is how many may watch at a time.
 	MaxWatchers = 16
-	// MaxRate is how many events a second are made at most. Each costs who makes it some
-	// microseconds, which many watchers share.
+	// MaxRate is how many events about sends and webhooks a second are made at most. Each costs
+	// who makes it some microseconds. Clients and hub servers come and go more rarely, and whoever
+	// missed one would show a wrong list of them.
 	MaxRate = 2000
 	// maxWaiting is how many events wait for one watcher at most.
 	maxWaiting = 1024
@@ -70,8 +71,8 @@ func (s *Stream) Wants(kind Kind, about *Subject) bool {
 	for _, w := range s.watchers {
 		wanted = wanted || w.filter.Takes(kind, about)
 	}
-	if !wanted {
-		return false
+	if !wanted || kind == KindConnection || kind == KindServer {
+		return wanted
 	}
 	if now := time.Now(); now.Sub(s.rate.second) >= time.Second {
 		s.rate = rate{second: now}
