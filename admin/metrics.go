@@ -29,6 +29,7 @@ type Metrics struct {
 	restTook       *prometheus.HistogramVec
 	negotiations   prometheus.Counter
 	opened         *prometheus.CounterVec
+	unheard        *prometheus.CounterVec
 	panics         *prometheus.CounterVec
 }
 
@@ -65,11 +66,12 @@ func newMetrics(registry *prometheus.Registry) *Metrics {
 		negotiations: prometheus.NewCounter(prometheus.CounterOpts{
 			Name: "hubgate_negotiations_total", Help: "Negotiate requests of clients that were granted.",
 		}),
-		opened: counter("connections_opened_total", "Client connections since the start, by transport.", "transport"),
-		panics: counter(panicsName, panicsHelp, "part"),
+		opened:  counter("connections_opened_total", "Client connections since the start, by transport.", "transport"),
+		unheard: counter("sends_unheard_total", "Sends for which nobody was connected, by the kind of their receivers.", "to"),
+		panics:  counter(panicsName, panicsHelp, "part"),
 	}
 	registry.MustRegister(m.upstreamCalls, m.upstreamTook, m.upstreamSkips, m.upstreamQueued,
-		m.restRequests, m.restTook, m.negotiations, m.opened, m.panics)
+		m.restRequests, m.restTook, m.negotiations, m.opened, m.unheard, m.panics)
 	return m
 }
 
@@ -79,6 +81,8 @@ type Labels struct {
 	// Categories and Skips are those of upstream events.
 	Categories, Skips []string
 	Parts             []string
+	// Targets are the kinds of receivers of sends.
+	Targets []string
 	// ServerKinds are the kinds of server connections.
 	ServerKinds []string
 }
@@ -97,6 +101,7 @@ func (m *Metrics) expect(l Labels) {
 		}
 	}
 	expect(m.opened, l.Transports)
+	expect(m.unheard, l.Targets)
 	expect(m.panics, l.Parts)
 	for _, category := range l.Categories {
 		for _, skip := range l.Skips {
@@ -141,6 +146,9 @@ func (m *Metrics) Negotiated() { m.negotiations.Inc() }
 // ClientOpened counts a connection; the transport must come from a closed list.
 func (m *Metrics) ClientOpened(transport string) { m.opened.WithLabelValues(transport).Inc() }
 
+// SendUnheard counts a send for which nobody was connected. What it was sent to must come from a
+// closed list.
+func (m *Metrics) SendUnheard(to string) { m.unheard.WithLabelValues(to).Inc() }
 
 // Panicked counts a fault that was contained. The part is a package's name.
 func (m *Metrics) Panicked(part string) { m.panics.WithLabelValues(part).Inc() }

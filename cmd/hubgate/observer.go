@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"strings"
 
+	"github.com/hubgate/hubgate/admin"
 	"github.com/hubgate/hubgate/gateway"
 	"github.com/hubgate/hubgate/internal/logsum"
 	"github.com/hubgate/hubgate/internal/watch"
@@ -19,6 +20,7 @@ import (
 type observer struct {
 	stream watch.Stream
 	log    *slog.Logger
+	counts *admin.Metrics
 	// debug: the log wants a line for each send.
 	debug   bool
 	unheard *logsum.Lines[unheardSends]
@@ -29,8 +31,8 @@ type observer struct {
 // unheardSends are sends without receivers that are alike for the log. The zero ones are various.
 type unheardSends struct{ hub, to string }
 
-func newObserver(log *slog.Logger) *observer {
-	o := &observer{log: log, debug: log.Enabled(context.Background(), slog.LevelDebug)}
+func newObserver(log *slog.Logger, counts *admin.Metrics) *observer {
+	o := &observer{log: log, counts: counts, debug: log.Enabled(context.Background(), slog.LevelDebug)}
 	o.unheard = logsum.New(func(of unheardSends, times uint64) {
 		log.Warn("messages for nobody", "hub", cmp.Or(of.hub, "(various)"), "to", cmp.Or(of.to, "(various)"), "times", times)
 	})
@@ -70,6 +72,7 @@ func (o *observer) followSend(cmd *gateway.Command) func(gateway.SendReport) {
 
 // Unheard implements gateway.Observer.
 func (o *observer) Unheard(cmd *gateway.Command) {
+	o.counts.SendUnheard(targetName(cmd.Target.Kind))
 	if o.unheard.First(unheardSends{cmd.Hub, targetName(cmd.Target.Kind)}) {
 		o.log.LogAttrs(context.Background(), slog.LevelWarn, "message for nobody", append(sendAttrs(cmd),
 			slog.String("advice", "nobody is connected that it names; hubgate watch shows who is"))...)
@@ -141,17 +144,24 @@ func sendAttrs(cmd *gateway.Command) []slog.Attr {
 	return attrs
 }
 
-// targetName is a kind of target in log lines and events.
+// The kinds of targets in log lines, metrics and events.
+const (
+	toAll         = "all"
+	toConnections = "connections"
+	toUsers       = "users"
+	toGroups      = "groups"
+)
+
 func targetName(kind gateway.TargetKind) string {
 	switch kind {
 	case gateway.TargetConnections:
-		return "connections"
+		return toConnections
 	case gateway.TargetUsers:
-		return "users"
+		return toUsers
 	case gateway.TargetGroups:
-		return "groups"
+		return toGroups
 	}
-	return "all"
+	return toAll
 }
 
 // watchedWebhooks is the observer as the upstream's Watcher.

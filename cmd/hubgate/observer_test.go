@@ -9,6 +9,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/hubgate/hubgate/admin"
 	"github.com/hubgate/hubgate/gateway"
 	"github.com/hubgate/hubgate/hubprotocol"
 	"github.com/hubgate/hubgate/internal/watch"
@@ -17,7 +18,7 @@ import (
 
 // What nobody looks at costs nothing: neither a send, nor one for nobody, nor a webhook.
 func TestObserverCostsNothingWhileNobodyLooks(t *testing.T) {
-	o := newObserver(slog.New(slog.NewTextHandler(newOutput(), &slog.HandlerOptions{Level: slog.LevelInfo})))
+	o := newObserver(slog.New(slog.NewTextHandler(newOutput(), &slog.HandlerOptions{Level: slog.LevelInfo})), admin.New("test").Metrics)
 	defer o.unheard.Close()
 	frames, err := hubprotocol.NewInvocation(hubprotocol.JSON, "news", []byte(`["hello"]`))
 	require.NoError(t, err)

@@ -94,9 +94,9 @@ func newServer(c *config.Config, log *slog.Logger) (s *server, err error) {
 		return s, err
 	}
 	s.endpoints.URL, s.endpoints.Address = baseURL(c, listeners), listeners[0].Addr().String()
-	s.seen = newObserver(s.log.With("part", partGateway))
-	s.built.add("summed up sends", ignoreContext(s.seen.unheard.Close))
 	s.admin = admin.New(version())
+	s.seen = newObserver(s.log.With("part", partGateway), s.admin.Metrics)
+	s.built.add("summed up sends", ignoreContext(s.seen.unheard.Close))
 	s.admin.Expect(expected())
 	s.accepts = newAcceptWatch(log, s.admin.Metrics.AcceptFailed)
 	s.built.add("watch of accepting", ignoreContext(s.accepts.lines.Close))

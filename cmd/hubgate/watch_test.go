@@ -262,6 +262,7 @@ func TestLogOfSends(t *testing.T) {
 	}
 	status, _ = quiet.rest(http.MethodPost, "/api/hubs/chat/groups/g/:send", `{"target":"news","arguments":[]}`)
 	require.Equal(t, http.StatusAccepted, status)
+	quiet.wantMetrics(`hubgate_sends_unheard_total{to="users"} 3`, `hubgate_sends_unheard_total{to="groups"} 1`, `hubgate_sends_unheard_total{to="all"} 0`)
 	require.Zero(t, quiet.stop())
 	logs := quiet.logs.String()
 	require.Equal(t, 1, strings.Count(logs, `level=WARN msg="message for nobody" part=gateway by=rest hub=chat to=users names=bob advice=`), logs)

@@ -23,6 +23,7 @@ func expected() admin.Labels {
 		Transports: []string{"WebSockets", "ServerSentEvents", "LongPolling"},
 		Categories: []string{"connections", "messages"},
 		Parts:      []string{partClients, partUpstream},
+		Targets:    []string{toAll, toConnections, toUsers, toGroups},
 
 		ServerKinds: []string{kindDefault, kindOnDemand, kindWeak},
 	}
