@@ -8,14 +8,18 @@ import { follow, setToken } from './stream.js';
 feed.begin();
 form.begin();
 
+let tried = false;
+
 function state(name, text, again) {
   byId('status').dataset.state = name;
   byId('status-text').textContent = name === 'token' ? 'needs a token' : text;
   byId('key').hidden = name !== 'token';
   if (name !== 'token') return;
+  byId('key-error').textContent = tried ? `The token was refused: ${text}` : '';
   byId('token').focus();
   byId('key').onsubmit = (submit) => {
     submit.preventDefault();
+    tried = true;
     setToken(byId('token').value);
     byId('token').value = '';
     again();
