@@ -41,7 +41,11 @@ func authorizeLive(verifier *auth.Verifier, r *http.Request) error {
 	if !ok {
 		return errors.New("the admin address can be reached from other machines, so the live view needs a token: hubgate token rest " + admin.LiveResource)
 	}
-	return verifier.REST(token, admin.LiveResource, "")
+	err := verifier.REST(token, admin.LiveResource, "")
+	if refused, ok := errors.AsType[*auth.TokenError](err); ok {
+		return errors.New(refused.Description())
+	}
+	return err
 }
 
 // present are the connections at this moment.
