@@ -42,8 +42,8 @@ func (s *session) handle(e *event) {
 	took := time.Since(start)
 	b.metrics.Called(e.template.index, e.kind.category(), a.result, took)
 	s.logCall(e, id, &a, took)
-	s.happened(e, at, id, &a, took, kept)
 	s.answer(e, a)
+	s.happened(e, at, id, &a, took, kept)
 	if a.result == ResultRejected && !cfg.KeepRejected {
 		s.reject(a.reason)
 	}
