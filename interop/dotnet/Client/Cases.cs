@@ -88,10 +88,10 @@ static class Cases
         SameList(["a", "b", "!"], got);
         Same(true, error.Message.Contains("the stream failed"), "the stream's error is told:");
         using var cancel = new CancellationTokenSource();
-        var last = 0;
-        try { await foreach (var n in client.StreamAsync<int>("Count", [1_000_000, 5], cancel.Token)) if ((last = n) == 3) cancel.Cancel(); }
+        // Without the cancellation this stream takes hours. Items that were under way may still come.
+        try { await foreach (var n in client.StreamAsync<int>("Count", [1_000_000, 5], cancel.Token)) if (n == 3) cancel.Cancel(); }
         catch (OperationCanceledException) { }
-        Same(3, last);
+        Same(true, cancel.IsCancellationRequested, "the stream came to its fourth item:");
         Same("after the end", await client.InvokeAsync<string>("Echo", "after the end"));
     }
 
