@@ -18,7 +18,7 @@ type Conn struct {
 	hub       *hub
 	shard     *hubShard
 	id        Identity
-	transport Transport
+	transport Transport // with channel, what a replaced transport would change: see ARCHITECTURE.md
 
 	channel   // set by the reader before the connection opens, then immutable
 	placement // owned by the worker
