@@ -29,6 +29,8 @@ var wallClock = map[string]string{
 
 	"hubserver/internal/values/packed.go Unix": "a time that an application sends",
 
+	"cmd/hubgate/eventline.go Local": "a time that somebody reads",
+
 	"servermode/backend.go Ticks": "the answer to a ping that asks for the time",
 }
 
