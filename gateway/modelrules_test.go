@@ -48,7 +48,7 @@ func (m *model) check() {
 	if n := int64(h.queuedBytes()); n != bytes {
 		m.breaks("rule 5: %d bytes counted as queued, %d in outboxes", n, bytes)
 	}
-	if n := m.g.unfinished.Load(); n != unfinished {
+	if n := m.g.counts.unfinished.Load(); n != unfinished {
 		m.breaks("%d bytes counted of unfinished records, %d held", n, unfinished)
 	}
 }
@@ -149,7 +149,7 @@ func (c *modelConn) checkOutbox() {
 	case c.checked.over == 0:
 		c.checked.over = now
 	}
-	if c.checked.drained != nil && (o.queued.bytes <= modelLimits.OutboxBytes || c.conn.life.state() >= cut) {
+	if c.checked.drained != nil && (!o.isOver(modelLimits.OutboxBytes) || c.conn.life.state() >= cut) {
 		select {
 		case <-c.checked.drained:
 			c.checked.drained = nil
@@ -217,7 +217,7 @@ func (c *modelConn) expectSweep(at *moment) {
 		CloseHandshakeError: c.conn.life.state() <= announced && passed(c.checked.since, at.limits.Handshake),
 		ClosePingTimeout: c.checked.mayPing && passed(c.reader.at, at.limits.Timeout) ||
 			c.kind == kindSocket && passed(max(c.reader.at, c.reader.heard), at.limits.Timeout+2*at.limits.KeepAlive) ||
-			c.kind == kindPolling && !c.pump.polling && passed(c.conn.detached.Load(), at.limits.Detached),
+			c.kind == kindPolling && !c.pump.polling && passed(c.conn.clocks.detached.Load(), at.limits.Detached),
 		CloseSlowClient:   c.checked.over != 0 && passed(c.checked.over, OverPatience-2),
 		CloseBadRequest:   c.conn.reader.unfinished.size > 0 && passed(c.reader.at, 0),
 		CloseUnauthorized: !c.conn.id.CloseAt.IsZero() && !at.wall.Before(c.conn.id.CloseAt),
@@ -247,7 +247,7 @@ func (c *modelConn) checkSwept(at *moment) {
 		missed = "the handshake"
 	case !c.conn.id.CloseAt.IsZero() && !at.wall.Before(c.conn.id.CloseAt):
 		missed = "the end of the authentication"
-	case c.conn.pinged.Load() && l.state() == open && l.speaker != ApplicationSpeaks && c.kind != kindPolling && passed(c.reader.at, at.limits.Timeout):
+	case c.conn.clocks.pinged.Load() && l.state() == open && l.speaker != ApplicationSpeaks && c.kind != kindPolling && passed(c.reader.at, at.limits.Timeout):
 		missed = "silence"
 	}
 	if missed != "" {
@@ -278,11 +278,14 @@ func (c *modelConn) checkComplete() {
 // checkGone: in the end nothing is left of a connection.
 func (c *modelConn) checkGone() {
 	conn := c.conn
-	if !c.ended || conn.slot >= 0 || len(conn.groups) > 0 || conn.inUsers {
-		c.m.breaks("%d: something is left of it: ended %v, slot %d, %d groups, among its user's %v", c.index, c.ended, conn.slot, len(conn.groups), conn.inUsers)
+	if !c.ended || conn.place.slot >= 0 || len(conn.place.groups) > 0 || conn.link.inUsers {
+		c.m.breaks("%d: something is left of it: ended %v, slot %d, %d groups, among its user's %v", c.index, c.ended, conn.place.slot, len(conn.place.groups), conn.link.inUsers)
 	}
 	if c.reader.feeding {
 		c.m.breaks("%d: its reader is still there", c.index)
+	}
+	if conn.out.coming != 0 {
+		c.m.breaks("%d: %d bytes are still on their way to it", c.index, conn.out.coming)
 	}
 	if c.session.accepted != (len(c.session.closed) == 1) {
 		c.m.breaks("%d: accepted %v, told %v", c.index, c.session.accepted, c.session.closed)
