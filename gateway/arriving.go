@@ -18,14 +18,14 @@ type notedVerb struct {
 // they are. Called by the worker.
 func (o *verbOp) note(w *worker) (noted int) {
 	for _, c := range o.to.conns {
-		if c.arrived || !o.to.wants(c) || c.life.state() == gone {
+		if c.place.arrived || !o.to.wants(c) || c.life.state() == gone {
 			continue
 		}
 		n := notedVerb{verb: o.cmd.Verb, name: o.cmd.Group, membership: o.cmd.Membership}
 		if n.verb == VerbJoin {
 			n.group = c.hub.groups.pin(n.name, w.index)
 		}
-		c.noted = append(c.noted, n)
+		c.place.noted = append(c.place.noted, n)
 		noted++
 	}
 	return noted
@@ -34,8 +34,8 @@ func (o *verbOp) note(w *worker) (noted int) {
 // arrive gives a connection the groups it starts with, if it is a receiver, and carries out what
 // was noted for it. Called by the worker.
 func (w *worker) arrive(c *Conn, standing []pinnedGroup, hears bool) {
-	noted := c.noted
-	c.arrived, c.noted = true, nil
+	noted := c.place.noted
+	c.place.arrived, c.place.noted = true, nil
 	join := func(g *group, m Membership) {
 		if hears {
 			w.join(c, g, m)
@@ -61,10 +61,10 @@ func (w *worker) arrive(c *Conn, standing []pinnedGroup, hears bool) {
 
 // forgetNoted gives back what was noted for a connection that will not arrive. Called by the worker.
 func (w *worker) forgetNoted(c *Conn) {
-	for _, n := range c.noted {
+	for _, n := range c.place.noted {
 		if n.verb == VerbJoin {
 			c.hub.groups.unpin(n.group, w.index)
 		}
 	}
-	c.noted = nil
+	c.place.noted = nil
 }

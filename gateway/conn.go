@@ -20,10 +20,10 @@ type Conn struct {
 	id        Identity
 	transport Transport // with channel, what a replaced transport would change: see ARCHITECTURE.md
 
-	channel   // set by the reader before the connection opens, then immutable
-	placement // owned by the worker
-	userLink  // guarded by its stripe of hub.users
-	clocks    // atomic
+	channel channel   // set by the reader before the connection opens, then immutable
+	place   placement // owned by the worker
+	link    userLink  // guarded by its stripe of hub.users
+	clocks  clocks    // atomic
 
 	reader reader
 
@@ -88,7 +88,7 @@ type clocks struct {
 }
 
 // Heard says that the peer of a ProbingTransport gave a sign of life that is no data.
-func (c *Conn) Heard() { c.heard.Store(c.g.now()) }
+func (c *Conn) Heard() { c.clocks.heard.Store(c.g.now()) }
 
 // Attach makes a connection on a transport. The client's handshake is expected
 // through Feed. Errors: ErrDraining, ErrTooManyConnections, ErrTooManyHubs,
@@ -107,17 +107,17 @@ func (g *Gateway) Attach(id Identity, t Transport) (*Conn, error) {
 		return nil, err
 	}
 	now := g.now()
-	c := &Conn{g: g, hub: h, id: id, transport: t, placement: placement{slot: -1}}
+	c := &Conn{g: g, hub: h, id: id, transport: t, place: placement{slot: -1}}
 	c.life.since = now
 	c.shard = &h.shards[int(g.next.Add(1))%len(h.shards)]
-	c.lastRead.Store(now)
-	c.lastWrite.Store(now)
+	c.clocks.lastRead.Store(now)
+	c.clocks.lastWrite.Store(now)
 	if err := g.conns.add(c); err != nil {
 		g.conns.unreserve(id.Diagnostic)
 		g.hubs.release(h)
 		return nil, err
 	}
-	g.opened.Add(1)
+	g.counts.opened.Add(1)
 	if g.Draining() {
 		// Drain may have listed the connections before this one was among them.
 		c.Ended(reloadCause)
@@ -172,10 +172,10 @@ func (c *Conn) Transport() Transport { return c.transport }
 
 // Protocol returns the hub protocol's name, empty before the handshake.
 func (c *Conn) Protocol() string {
-	if c.lane == nil {
+	if c.channel.lane == nil {
 		return ""
 	}
-	return c.lane.protocol
+	return c.channel.lane.protocol
 }
 
 // Logger returns a logger that names the connection, its hub and its user.
@@ -211,17 +211,17 @@ func (c *Conn) alone() receivers {
 
 // Attached and Detached say whether a client of a polled transport has a request
 // waiting; one that has none for Limits.Detached is ended (C58).
-func (c *Conn) Attached() { c.detached.Store(0) }
+func (c *Conn) Attached() { c.clocks.detached.Store(0) }
 
 // Detached starts the clock that Attached stops.
-func (c *Conn) Detached() { c.detached.Store(c.g.now()) }
+func (c *Conn) Detached() { c.clocks.detached.Store(c.g.now()) }
 
 // setProtocol is called by the reader before the connection opens.
 func (c *Conn) setProtocol(name string) {
-	c.lane = laneFor(name, nil)
+	c.channel.lane = laneFor(name, nil)
 	if t, ok := c.transport.(DirectTransport); ok {
 		if raw := t.Raw(); raw != nil {
-			c.raw, c.lane = raw, laneFor(name, t.Framing())
+			c.channel.raw, c.channel.lane = raw, laneFor(name, t.Framing())
 		}
 	}
 }

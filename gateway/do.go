@@ -124,7 +124,7 @@ const maxBacklog = 64 << 20
 var errBacklog = fmt.Errorf("%w: the workers are behind", ErrHubBusy)
 
 func (g *Gateway) admitSend(cmd *Command) error {
-	if g.backlog.Load() > maxBacklog {
+	if g.counts.backlog.Load() > maxBacklog {
 		return errBacklog
 	}
 	h := g.hubs.get(cmd.Hub)
@@ -168,8 +168,8 @@ func (g *Gateway) sendHere(cmd *Command) {
 	h.plan(cmd.Target, func(to *receivers) {
 		parts++
 		follows.add()
-		g.backlog.Add(int64(size))
-		op := &sendOp{to: *to, frames: cmd.Frames, size: size, backlog: &g.backlog, followed: follows}
+		g.counts.backlog.Add(int64(size))
+		op := &sendOp{to: *to, frames: cmd.Frames, size: size, backlog: &g.counts.backlog, followed: follows}
 		op.comes()
 		if !to.shard.worker.queue.push(op) {
 			op.done()

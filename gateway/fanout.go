@@ -133,14 +133,14 @@ func (f *fanout) toOne(c *Conn) {
 		return
 	}
 	f.pass.open = wr.deliveries
-	if c.raw == nil || !c.idle() {
+	if c.channel.raw == nil || !c.idle() {
 		if f.queue(c, wr.records) {
 			wr.reach.queued++
 		}
 		return
 	}
 	f.breathe()
-	n, err := f.direct.Write(c.raw, wr.bytes)
+	n, err := f.direct.Write(c.channel.raw, wr.bytes)
 	switch f.written(c, wr.bytes, n, err, wr.deliveries) {
 	case wroteAll:
 		wr.reach.written++
@@ -169,7 +169,7 @@ func (f *fanout) written(c *Conn, bytes []byte, n int, err error, deliveries int
 	case n == len(bytes):
 		f.tally.written += deliveries
 		f.tally.bytes += n
-		c.lastWrite.Store(f.w.now)
+		c.clocks.lastWrite.Store(f.w.now)
 		return wroteAll
 	case !c.leave(bytes[n:], deliveries):
 		f.tally.drop(DropConnectionClosed, deliveries)
@@ -213,7 +213,7 @@ func (f *fanout) queue(c *Conn, records []OutRecord) bool {
 // collect puts one op's record into one receiver's outbox.
 func (f *fanout) collect(c *Conn) {
 	defer f.guard(c)
-	r, ok := f.pass.op.record(f.w, c.lane.protocol)
+	r, ok := f.pass.op.record(f.w, c.channel.lane.protocol)
 	if !r.control {
 		f.tally.attempted++
 	}
@@ -222,11 +222,11 @@ func (f *fanout) collect(c *Conn) {
 		return
 	}
 	as := writerWorker
-	if c.raw == nil {
+	if c.channel.raw == nil {
 		as = writerPump // flush wakes it
 	}
 	result := c.put(r, f.w, as)
-	if result == putOver && c.raw != nil {
+	if result == putOver && c.channel.raw != nil {
 		// It may be this pass alone that has filled the outbox: the socket is asked first.
 		f.flushOne(c)
 		result = c.put(r, f.w, as)
@@ -259,7 +259,7 @@ func (f *fanout) flush() {
 
 func (f *fanout) flushOne(c *Conn) {
 	defer f.guard(c)
-	if c.raw == nil {
+	if c.channel.raw == nil {
 		c.transport.Wake()
 		return
 	}
@@ -281,13 +281,13 @@ func (f *fanout) writeTaken(c *Conn, records []OutRecord) (bytes []byte, deliver
 		c.settle(took, f.w)
 		f.tally.queuedBytes -= took.bytes
 	}()
-	bytes, faulty := f.join(c.lane.framing, records)
+	bytes, faulty := f.join(c.channel.lane.framing, records)
 	if faulty > 0 {
 		f.tally.drop(DropFault, faulty)
 		f.pass.open -= faulty
 	}
 	deliveries = f.pass.open
 	f.breathe()
-	n, err = f.direct.Write(c.raw, bytes)
+	n, err = f.direct.Write(c.channel.raw, bytes)
 	return bytes, deliveries, n, err
 }

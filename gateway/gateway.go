@@ -49,7 +49,7 @@ type Gateway struct {
 	conns   registry
 	workers []*worker
 	next    atomic.Uint32 // spreads connections over workers
-	counters
+	counts  counters
 
 	// began is a second before the start; see now.
 	began time.Time
@@ -120,7 +120,7 @@ func build(opts Options) (*Gateway, error) {
 	}
 	g := &Gateway{opts: opts, stop: make(chan struct{}), crowded: make(chan struct{}, 1)}
 	g.began = time.Now().Add(-time.Second)
-	g.closed = counts.New(closeReasonList)
+	g.counts.closed = counts.New(closeReasonList)
 	g.conns.init()
 	g.hubs.init(g)
 	for i := range opts.Workers {

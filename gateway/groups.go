@@ -128,10 +128,10 @@ func (g *group) join(c *Conn, m Membership) *member {
 		return have
 	}
 	s := g.shard(c.shard.worker.index)
-	n := &member{group: g, conn: c, inGroup: int32(len(s.members)), inConn: int32(len(c.groups))}
+	n := &member{group: g, conn: c, inGroup: int32(len(s.members)), inConn: int32(len(c.place.groups))}
 	n.grant(m)
 	s.members = append(s.members, n)
-	c.groups = append(c.groups, n)
+	c.place.groups = append(c.place.groups, n)
 	c.indexGroups(n)
 	s.size.Store(int32(len(s.members)))
 	return n
@@ -144,12 +144,12 @@ const manyGroups = 16
 // indexGroups enters a new membership in the connection's map, which is made when there are many.
 func (c *Conn) indexGroups(n *member) {
 	switch {
-	case c.byGroup != nil:
-		c.byGroup[n.group.name] = n
-	case len(c.groups) > manyGroups:
-		c.byGroup = make(map[string]*member, 2*len(c.groups))
-		for _, m := range c.groups {
-			c.byGroup[m.group.name] = m
+	case c.place.byGroup != nil:
+		c.place.byGroup[n.group.name] = n
+	case len(c.place.groups) > manyGroups:
+		c.place.byGroup = make(map[string]*member, 2*len(c.place.groups))
+		for _, m := range c.place.groups {
+			c.place.byGroup[m.group.name] = m
 		}
 	}
 }
@@ -173,13 +173,13 @@ func (m *member) leave() {
 	s.size.Store(int32(len(s.members)))
 
 	c := m.conn
-	lastOfConn := c.groups[len(c.groups)-1]
-	c.groups[m.inConn], lastOfConn.inConn = lastOfConn, m.inConn
-	c.groups[len(c.groups)-1] = nil
-	c.groups = c.groups[:len(c.groups)-1]
-	delete(c.byGroup, m.group.name)
-	if len(c.groups) == 0 {
-		c.groups, c.byGroup = nil, nil
+	lastOfConn := c.place.groups[len(c.place.groups)-1]
+	c.place.groups[m.inConn], lastOfConn.inConn = lastOfConn, m.inConn
+	c.place.groups[len(c.place.groups)-1] = nil
+	c.place.groups = c.place.groups[:len(c.place.groups)-1]
+	delete(c.place.byGroup, m.group.name)
+	if len(c.place.groups) == 0 {
+		c.place.groups, c.place.byGroup = nil, nil
 	}
 	if len(s.members) == 0 {
 		c.hub.groups.emptied(m.group)
@@ -188,17 +188,17 @@ func (m *member) leave() {
 
 // leaveAll ends every membership of the connection.
 func (c *Conn) leaveAll() {
-	for len(c.groups) > 0 {
-		c.groups[len(c.groups)-1].leave()
+	for len(c.place.groups) > 0 {
+		c.place.groups[len(c.place.groups)-1].leave()
 	}
 }
 
 // membership returns the connection's membership in the group, nil if it has none.
 func (c *Conn) membership(name string) *member {
-	if c.byGroup != nil {
-		return c.byGroup[name]
+	if c.place.byGroup != nil {
+		return c.place.byGroup[name]
 	}
-	for _, m := range c.groups {
+	for _, m := range c.place.groups {
 		if m.group.name == name {
 			return m
 		}

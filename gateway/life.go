@@ -227,14 +227,14 @@ func (c *Conn) Ended(cause Cause) {
 	c.life.ask(cause)
 	cause = *c.life.cause
 	c.out.release()
-	c.g.unfinished.Add(-c.reader.unfinished.size)
+	c.g.counts.unfinished.Add(-c.reader.unfinished.size)
 	c.reader.unfinished.size = 0
 	session, tell := c.life.session, c.life.tellEnd()
 	c.mu.Unlock()
 
 	c.g.conns.remove(c)
 	c.shard.worker.queue.push(&removeOp{conn: c})
-	c.g.closed.Add(cause.Reason, 1)
+	c.g.counts.closed.Add(cause.Reason, 1)
 	c.Logger().Info("connection closed", "reason", string(cause.Reason), "text", cause.Text, "transport", c.transport.Name())
 	c.g.opts.Observer.Closed(c, cause)
 	if tell {

@@ -22,7 +22,7 @@ func (o *announceOp) apply(w *worker) {
 	c := o.conn
 	hears := c.life.state().may(mayHear)
 	if hears {
-		c.slot = int32(len(c.shard.conns))
+		c.place.slot = int32(len(c.shard.conns))
 		c.shard.conns = append(c.shard.conns, c)
 	}
 	w.arrive(c, o.standing, hears)
@@ -137,7 +137,7 @@ func (c *Conn) closeRecord(cause *Cause, answered bool) []byte {
 	case cause.Told:
 		return nil
 	case answered:
-		return hubprotocol.AppendClose(nil, c.lane.protocol, cause.Text, cause.AllowReconnect)
+		return hubprotocol.AppendClose(nil, c.channel.lane.protocol, cause.Text, cause.AllowReconnect)
 	case cause.Text == "":
 		return nil // the client itself is leaving
 	}
@@ -172,12 +172,12 @@ func (o *removeOp) apply(w *worker) {
 
 // leaveHub takes the connection out of everything that finds receivers.
 func (w *worker) leaveHub(c *Conn) {
-	if c.slot >= 0 {
+	if c.place.slot >= 0 {
 		conns := c.shard.conns
 		last := conns[len(conns)-1]
-		conns[c.slot], last.slot = last, c.slot
+		conns[c.place.slot], last.place.slot = last, c.place.slot
 		conns[len(conns)-1] = nil
-		c.shard.conns, c.slot = conns[:len(conns)-1], -1
+		c.shard.conns, c.place.slot = conns[:len(conns)-1], -1
 	}
 	c.leaveAll()
 	if c.id.User != "" {

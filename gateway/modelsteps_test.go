@@ -124,7 +124,7 @@ var modelServerSteps = []modelStep{
 	}},
 	{name: "a membership", weight: 10, alone: func(m *model) bool {
 		for _, c := range m.conns {
-			if !c.conn.arrived && c.conn.life.state() == announced {
+			if !c.conn.place.arrived && c.conn.life.state() == announced {
 				m.seen["a membership while arriving"]++
 			}
 		}
@@ -156,7 +156,7 @@ var modelServerSteps = []modelStep{
 		return true
 	}},
 	{name: "readers hold too much", weight: 5, alone: func(m *model) bool {
-		if m.g.unfinished.Load() > int64(modelLimits.UnfinishedBytes) {
+		if m.g.counts.unfinished.Load() > int64(modelLimits.UnfinishedBytes) {
 			m.permit(CloseThrottled)
 		}
 		m.g.relieveReaders()

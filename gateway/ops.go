@@ -230,7 +230,7 @@ const LogNotJoined = "group not joined"
 // false if the connection is in too many groups.
 func (w *worker) join(c *Conn, g *group, m Membership) bool {
 	limit := c.g.opts.Limits().MaxGroups
-	if limit > 0 && len(c.groups) >= limit && c.membership(g.name) == nil {
+	if limit > 0 && len(c.place.groups) >= limit && c.membership(g.name) == nil {
 		c.Logger().Warn(LogNotJoined, "reason", ErrTooManyGroups.Error())
 		return false
 	}

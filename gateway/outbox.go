@@ -304,7 +304,7 @@ func (c *Conn) Wrote(b *Batch, err error) {
 	}
 	books.written.Add(uint64(b.taken.deliveries))
 	books.bytesOut.Add(uint64(b.taken.bytes))
-	c.lastWrite.Store(c.g.now())
+	c.clocks.lastWrite.Store(c.g.now())
 }
 
 // Over reports whether more bytes wait for the client than its soft bound allows

@@ -28,7 +28,7 @@ func (c *Conn) Feed(data []byte) error {
 	r := &c.reader
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	c.lastRead.Store(c.g.now())
+	c.clocks.lastRead.Store(c.g.now())
 	c.shard.books.bytesIn.Add(uint64(len(data)))
 	if len(r.partial) > 0 {
 		r.partial = append(r.partial, data...)
@@ -137,7 +137,7 @@ func (c *Conn) record(frame, body []byte) error {
 	}
 	rec := Record{Type: peeked.Type, InvocationID: peeked.InvocationID, HasID: peeked.HasID, Frame: frame, Body: body}
 	if peeked.Type == hubprotocol.Ping {
-		c.pinged.Store(true)
+		c.clocks.pinged.Store(true)
 		if c.life.speaker != ApplicationSpeaks {
 			return nil
 		}

@@ -43,7 +43,7 @@ func (r *receivers) each(visit func(*Conn)) {
 		}
 	default:
 		for _, c := range r.conns {
-			if c.slot >= 0 && r.wants(c) {
+			if c.place.slot >= 0 && r.wants(c) {
 				visit(c)
 			}
 		}

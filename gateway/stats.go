@@ -75,7 +75,7 @@ func (b Books) Balanced() bool {
 
 // Stats takes a snapshot. Hubs are in no particular order.
 func (g *Gateway) Stats() Stats {
-	s := Stats{Opened: g.opened.Load(), Closed: g.closed.Map(), Backlog: g.backlog.Load(), Unfinished: g.unfinished.Load(), Panics: g.panics.Load()}
+	s := Stats{Opened: g.counts.opened.Load(), Closed: g.counts.closed.Map(), Backlog: g.counts.backlog.Load(), Unfinished: g.counts.unfinished.Load(), Panics: g.counts.panics.Load()}
 	walked := g.walk()
 	hubs, forgotten := g.hubs.withForgotten()
 	s.Total = forgotten
@@ -94,7 +94,7 @@ func (g *Gateway) Stats() Stats {
 // waits for them and for the workers, and what has come of records that have not
 // ended. Unlike Stats it costs next to nothing.
 func (g *Gateway) Held() int64 {
-	held := g.backlog.Load() + g.unfinished.Load()
+	held := g.counts.backlog.Load() + g.counts.unfinished.Load()
 	for _, h := range g.hubs.all() {
 		held += int64(h.queuedBytes())
 	}

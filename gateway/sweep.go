@@ -91,7 +91,7 @@ func (c *Conn) sweep(m *moment) {
 	case gone:
 		return
 	}
-	if d := c.detached.Load(); d != 0 && m.passed(d, m.limits.Detached) {
+	if d := c.clocks.detached.Load(); d != 0 && m.passed(d, m.limits.Detached) {
 		c.cutOff(silentCause)
 		return
 	}
@@ -126,8 +126,8 @@ var silentCause = Cause{Reason: ClosePingTimeout, Text: "Connection ping timeout
 // (C68). One that never pings may be silent for as long as it likes, if it is there at all: where
 // the transport can, its peer is asked.
 func (c *Conn) silent(m *moment, seen *inspected) bool {
-	if c.pinged.Load() {
-		return seen.kept && m.passed(c.lastRead.Load(), m.limits.Timeout)
+	if c.clocks.pinged.Load() {
+		return seen.kept && m.passed(c.clocks.lastRead.Load(), m.limits.Timeout)
 	}
 	t, ok := c.transport.(ProbingTransport)
 	if !ok {
@@ -135,15 +135,15 @@ func (c *Conn) silent(m *moment, seen *inspected) bool {
 	}
 	if seen.queued.bytes > 0 {
 		// It is slow, which has rules of its own: what it is asked would wait behind the rest.
-		c.heard.Store(m.now)
+		c.clocks.heard.Store(m.now)
 		return false
 	}
-	heard, probed := max(c.lastRead.Load(), c.heard.Load()), c.probed.Load()
+	heard, probed := max(c.clocks.lastRead.Load(), c.clocks.heard.Load()), c.clocks.probed.Load()
 	if probed > heard {
 		return m.passed(probed, m.limits.Timeout)
 	}
 	if m.passed(heard, silentKeepAlives*m.limits.KeepAlive) {
-		c.probed.Store(m.now)
+		c.clocks.probed.Store(m.now)
 		t.Probe()
 	}
 	return false
@@ -156,12 +156,12 @@ const silentKeepAlives = 2
 func (c *Conn) keepAlive(m *moment, deliveries int) {
 	// The sweep after next might come late by its own interval. What waits will
 	// keep the client alive, or end it as slow.
-	if !m.passed(c.lastWrite.Load(), m.limits.KeepAlive-sweepInterval/2-1) || deliveries > 0 {
+	if !m.passed(c.clocks.lastWrite.Load(), m.limits.KeepAlive-sweepInterval/2-1) || deliveries > 0 {
 		return
 	}
 	// A ping counts as sent when it is queued: while the socket is full there
 	// must be one, not one each second.
-	c.lastWrite.Store(m.now)
+	c.clocks.lastWrite.Store(m.now)
 	record, ok := pingRecords[c.Protocol()]
 	if !ok {
 		record = hubprotocol.AppendPing(nil, c.Protocol())

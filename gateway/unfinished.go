@@ -38,7 +38,7 @@ func (r *reader) account(c *Conn, anew bool) {
 		r.partial, r.accounted = nil, 0 // nobody will read it
 	}
 	size := int64(r.accounted)
-	sum := c.g.unfinished.Add(size - r.unfinished.size)
+	sum := c.g.counts.unfinished.Add(size - r.unfinished.size)
 	if anew || r.unfinished.size == 0 {
 		r.unfinished.since = c.g.now()
 	}
@@ -74,7 +74,7 @@ func (r *reader) forget(c *Conn) {
 // while the node holds too much.
 func (g *Gateway) relieveReaders() {
 	bound := int64(g.opts.Limits().UnfinishedBytes)
-	excess := g.unfinished.Load() - bound
+	excess := g.counts.unfinished.Load() - bound
 	if bound <= 0 || excess <= 0 {
 		return
 	}

@@ -40,34 +40,34 @@ func (t *userTable) add(c *Conn) {
 		s.heads = make(map[string]*Conn)
 	}
 	head := s.heads[c.id.User]
-	c.userNext = head
+	c.link.userNext = head
 	if head != nil {
-		head.userPrev = c
+		head.link.userPrev = c
 	}
 	s.heads[c.id.User] = c
-	c.inUsers = true
+	c.link.inUsers = true
 }
 
 func (t *userTable) remove(c *Conn) {
 	s := t.stripe(c.id.User)
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if !c.inUsers {
+	if !c.link.inUsers {
 		return
 	}
-	c.inUsers = false
-	if c.userNext != nil {
-		c.userNext.userPrev = c.userPrev
+	c.link.inUsers = false
+	if c.link.userNext != nil {
+		c.link.userNext.link.userPrev = c.link.userPrev
 	}
 	switch {
-	case c.userPrev != nil:
-		c.userPrev.userNext = c.userNext
-	case c.userNext != nil:
-		s.heads[c.id.User] = c.userNext
+	case c.link.userPrev != nil:
+		c.link.userPrev.link.userNext = c.link.userNext
+	case c.link.userNext != nil:
+		s.heads[c.id.User] = c.link.userNext
 	default:
 		delete(s.heads, c.id.User)
 	}
-	c.userNext, c.userPrev = nil, nil
+	c.link.userNext, c.link.userPrev = nil, nil
 }
 
 // appendConns appends the user's connections.
@@ -75,7 +75,7 @@ func (t *userTable) appendConns(dst []*Conn, user string) []*Conn {
 	s := t.stripe(user)
 	s.mu.RLock()
 	defer s.mu.RUnlock()
-	for c := s.heads[user]; c != nil; c = c.userNext {
+	for c := s.heads[user]; c != nil; c = c.link.userNext {
 		dst = append(dst, c)
 	}
 	return dst
@@ -87,7 +87,7 @@ func (t *userTable) ended() (n int) {
 		s := &t.stripes[i]
 		s.mu.RLock()
 		for _, c := range s.heads {
-			for ; c != nil; c = c.userNext {
+			for ; c != nil; c = c.link.userNext {
 				if c.life.state() == gone {
 					n++
 				}

@@ -17,7 +17,7 @@ type wire struct {
 // wireFor returns the bytes of this pass for receivers like c.
 func (f *fanout) wireFor(c *Conn) *wire {
 	for i := range f.wires {
-		if wr := &f.wires[i]; wr.lane == c.lane {
+		if wr := &f.wires[i]; wr.lane == c.channel.lane {
 			return wr
 		}
 	}
@@ -27,9 +27,9 @@ func (f *fanout) wireFor(c *Conn) *wire {
 		f.wires = append(f.wires, wire{})
 	}
 	wr := &f.wires[len(f.wires)-1]
-	*wr = wire{lane: c.lane, bytes: wr.bytes[:0], records: wr.records[:0]}
+	*wr = wire{lane: c.channel.lane, bytes: wr.bytes[:0], records: wr.records[:0]}
 	for _, o := range f.pass.ops {
-		r, ok := o.(*sendOp).record(f.w, c.lane.protocol)
+		r, ok := o.(*sendOp).record(f.w, c.channel.lane.protocol)
 		if !ok {
 			wr.missing++
 			continue
@@ -37,8 +37,8 @@ func (f *fanout) wireFor(c *Conn) *wire {
 		wr.records = append(wr.records, r)
 	}
 	wr.deliveries = countDeliveries(wr.records)
-	if c.raw != nil {
-		wr.bytes, wr.records = f.frame(wr.bytes, c.lane.framing, wr.records)
+	if c.channel.raw != nil {
+		wr.bytes, wr.records = f.frame(wr.bytes, c.channel.lane.framing, wr.records)
 		wr.faulty = wr.deliveries - countDeliveries(wr.records)
 		wr.deliveries -= wr.faulty
 	}

@@ -103,7 +103,7 @@ func (w *worker) survive() {
 
 // fault counts and logs a panic. It is called while the panic is being recovered.
 func (w *worker) fault(p any) {
-	w.g.panics.Add(1)
+	w.g.counts.panics.Add(1)
 	w.g.opts.Logger.Error("a fan-out pass panicked", "panic", p, "stack", string(debug.Stack()))
 }
 
