@@ -200,10 +200,7 @@ func (p *problems) checkCapacity(c Capacity) {
 	p.count("limits.groupsPerUser", c.GroupsPerUser, 0)
 	p.count("limits.hubs", c.Hubs, 0)
 	p.size("limits.outboxBytes", c.OutboxBytes, minOutbox, maxByteBound)
-	p.size("limits.outboxMaxBytes", c.OutboxMaxBytes, minOutbox, maxByteBound)
-	if c.OutboxMaxBytes < minOutboxMax {
-		p.add("limits.outboxMaxBytes", "must be at least %d bytes: messages that are sent together would close clients that read", minOutboxMax)
-	}
+	p.size("limits.outboxMaxBytes", c.OutboxMaxBytes, minOutboxMax, maxByteBound)
 	if c.OutboxMaxBytes < c.OutboxBytes {
 		p.add("limits.outboxMaxBytes", "must not be less than limits.outboxBytes")
 	}

@@ -97,8 +97,8 @@ func TestValidate(t *testing.T) {
 		{"no size", func(s *settings.Settings) { s.Limits.RESTBodyBytes = 0 }, "limits.restBodyBytes: must be between"},
 		{"handshakes that do not fit", func(s *settings.Settings) { s.Limits.HandshakeBytes = 63 }, "limits.handshakeBytes: must be between 64 and"},
 		{"a hard bound that cuts off who reads", func(s *settings.Settings) {
-			s.Limits.OutboxBytes, s.Limits.OutboxMaxBytes = 1<<10, 64<<10-1
-		}, "limits.outboxMaxBytes: must be between 65536 and"},
+			s.Limits.OutboxBytes, s.Limits.OutboxMaxBytes = 1<<10, 128<<10-1
+		}, "limits.outboxMaxBytes: must be between 131072 and"},
 		{"a soft bound of nothing", func(s *settings.Settings) { s.Limits.OutboxBytes = 1 }, "limits.outboxBytes: must be between 1024 and"},
 		{"more headers than are read", func(s *settings.Settings) { s.Limits.HeaderBytes = 129 << 10 }, "limits.headerBytes: must be between 64 and 131072 bytes"},
 		{"a longer URL than is read", func(s *settings.Settings) { s.Limits.URIBytes = 65 << 10 }, "limits.uriBytes: must be between 64 and 65536 bytes"},
@@ -115,8 +115,7 @@ func TestValidate(t *testing.T) {
 
 		{"bound of unfinished messages below one message", func(s *settings.Settings) { s.Limits.UnfinishedBytes = 20 << 20 }, "limits.unfinishedBytes: must be at least 33554432 bytes, twice limits.messageBytes"},
 		{"bound of unfinished messages", func(s *settings.Settings) { s.Limits.UnfinishedBytes = 32 << 20 }, ""},
-		{"hard bound below what is sent together", func(s *settings.Settings) { s.Limits.OutboxBytes, s.Limits.OutboxMaxBytes = 1000, 100<<10 }, "limits.outboxMaxBytes: must be at least 131072 bytes"},
-		{"smallest hard bound", func(s *settings.Settings) { s.Limits.OutboxBytes, s.Limits.OutboxMaxBytes = 1000, 128<<10 }, ""},
+		{"smallest hard bound", func(s *settings.Settings) { s.Limits.OutboxBytes, s.Limits.OutboxMaxBytes = 1<<10, 128<<10 }, ""},
 		{"keep-alive of 1 s", func(s *settings.Settings) { s.Clients.KeepAlive = time.Second }, ""},
 		{"keep-alive of 0 s", func(s *settings.Settings) { s.Clients.KeepAlive = 0 }, "clients.keepAlive: must be between 1s and 2m0s, not 0s"},
 		{"timeout of 120 s", func(s *settings.Settings) { s.Clients.Timeout = 120 * time.Second }, ""},
