@@ -23,7 +23,7 @@ func (o *verbOp) note(w *worker) (noted int) {
 		}
 		n := notedVerb{verb: o.cmd.Verb, name: o.cmd.Group, membership: o.cmd.Membership}
 		if n.verb == VerbJoin {
-			n.group = c.hub.groups.pin(n.name, w.index)
+			n.group = c.shard.hub.groups.pin(n.name, w.index)
 		}
 		c.place.noted = append(c.place.noted, n)
 		noted++
@@ -40,7 +40,7 @@ func (w *worker) arrive(c *Conn, standing []pinnedGroup, hears bool) {
 		if hears {
 			w.join(c, g, m)
 		}
-		c.hub.groups.unpin(g, w.index)
+		c.shard.hub.groups.unpin(g, w.index)
 	}
 	for _, s := range standing {
 		join(s.group, s.membership)
@@ -63,7 +63,7 @@ func (w *worker) arrive(c *Conn, standing []pinnedGroup, hears bool) {
 func (w *worker) forgetNoted(c *Conn) {
 	for _, n := range c.place.noted {
 		if n.verb == VerbJoin {
-			c.hub.groups.unpin(n.group, w.index)
+			c.shard.hub.groups.unpin(n.group, w.index)
 		}
 	}
 	c.place.noted = nil

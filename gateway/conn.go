@@ -15,8 +15,7 @@ import (
 type Conn struct {
 	// immutable
 	g         *Gateway
-	hub       *hub
-	shard     *hubShard
+	shard     *hubShard // of its hub
 	id        Identity
 	transport Transport // with channel, what a replaced transport would change: see ARCHITECTURE.md
 
@@ -107,7 +106,7 @@ func (g *Gateway) Attach(id Identity, t Transport) (*Conn, error) {
 		return nil, err
 	}
 	now := g.now()
-	c := &Conn{g: g, hub: h, id: id, transport: t, place: placement{slot: -1}}
+	c := &Conn{g: g, id: id, transport: t, place: placement{slot: -1}}
 	c.life.since = now
 	c.shard = &h.shards[int(g.next.Add(1))%len(h.shards)]
 	c.clocks.lastRead.Store(now)

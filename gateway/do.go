@@ -194,7 +194,7 @@ func (g *Gateway) closeUnopened(h *hub, cmd *Command) (closed int) {
 		return 0
 	}
 	for _, id := range cmd.Target.IDs {
-		if c, dead := g.conns.lookup(id); c != nil && !dead && c.hub == h && c.life.state() == attached {
+		if c, dead := g.conns.lookup(id); c != nil && !dead && c.shard.hub == h && c.life.state() == attached {
 			c.Close(cmd.Cause)
 			closed++
 		}

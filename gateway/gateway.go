@@ -4,11 +4,9 @@
 package gateway
 
 import (
-	"context"
 	"errors"
 	"log/slog"
 	"runtime"
-	"sync"
 	"sync/atomic"
 	"time"
 
@@ -54,12 +52,8 @@ type Gateway struct {
 	// began is a second before the start; see now.
 	began time.Time
 	// crowded wakes the sweeper when readers hold too much.
-	crowded  chan struct{}
-	draining atomic.Bool
-	closing  sync.Once
-	stop     chan struct{}
-	wg       sync.WaitGroup
-	leave    func()
+	crowded chan struct{}
+	ending  ending
 }
 
 // counters are a node's own, beside those of its hubs.
@@ -80,7 +74,7 @@ func New(opts Options) (*Gateway, error) {
 		return nil, err
 	}
 	for _, w := range g.workers {
-		g.wg.Go(w.run)
+		g.ending.wg.Go(w.run)
 	}
 	if opts.Backplane != nil {
 		leave, err := opts.Backplane.Join(g)
@@ -88,9 +82,9 @@ func New(opts Options) (*Gateway, error) {
 			g.stopWorkers()
 			return nil, err
 		}
-		g.leave = leave
+		g.ending.leave = leave
 	}
-	g.wg.Go(g.sweep)
+	g.ending.wg.Go(g.sweep)
 	return g, nil
 }
 
@@ -118,7 +112,8 @@ func build(opts Options) (*Gateway, error) {
 	if opts.Observer == nil {
 		opts.Observer = blindObserver{}
 	}
-	g := &Gateway{opts: opts, stop: make(chan struct{}), crowded: make(chan struct{}, 1)}
+	g := &Gateway{opts: opts, crowded: make(chan struct{}, 1)}
+	g.ending.stop = make(chan struct{})
 	g.began = time.Now().Add(-time.Second)
 	g.counts.closed = counts.New(closeReasonList)
 	g.conns.init()
@@ -135,75 +130,3 @@ func (g *Gateway) now() int64 { return int64(time.Since(g.began)) }
 
 // Name returns the node's tag.
 func (g *Gateway) Name() string { return g.opts.Node }
-
-// Close ends the node's goroutines and waits for them. Connections that still
-// live are aborted first; call Drain before to end them politely. Calls after the
-// first do nothing.
-func (g *Gateway) Close() { g.closing.Do(g.end) }
-
-func (g *Gateway) end() {
-	g.draining.Store(true)
-	if g.leave != nil {
-		g.leave()
-	}
-	g.conns.each(func(c *Conn) { c.cutOff(Cause{Reason: CloseServiceReload, AllowReconnect: true}) })
-	close(g.stop)
-	g.stopWorkers()
-}
-
-func (g *Gateway) stopWorkers() {
-	for _, w := range g.workers {
-		w.queue.close()
-	}
-	g.wg.Wait()
-}
-
-// Draining reports whether the node refuses new clients.
-func (g *Gateway) Draining() bool { return g.draining.Load() }
-
-// drainStep is the pause between two portions of connections that are closed
-// while draining: clients that all reconnect at once would only move the load.
-const drainStep = 100 * time.Millisecond
-
-var reloadCause = Cause{Reason: CloseServiceReload, Text: "Service reloading, try reconnecting.", AllowReconnect: true}
-
-// Drain refuses new clients and closes the others with ServiceReload and
-// allowReconnect, spread over at most half of the time ctx leaves (ten seconds
-// if it has no deadline). A client that the application still has to answer
-// (see Pending) is closed when it has its answers, or at the end of that time.
-// Drain returns when no connection is left, or with the context's error after
-// aborting those that are.
-func (g *Gateway) Drain(ctx context.Context) error {
-	g.draining.Store(true)
-	spread := 10 * time.Second
-	if deadline, ok := ctx.Deadline(); ok {
-		spread = min(spread, time.Until(deadline)/2)
-	}
-	var all []*Conn
-	g.conns.each(func(c *Conn) { all = append(all, c) })
-	portion := max(50, len(all)/max(1, int(spread/drainStep)))
-	tick := time.NewTicker(drainStep)
-	defer tick.Stop()
-	patience := time.Now().Add(spread)
-	for {
-		n := min(portion, len(all))
-		var waiting []*Conn
-		for _, c := range all[:n] {
-			if c.pending() && time.Now().Before(patience) {
-				waiting = append(waiting, c)
-				continue
-			}
-			c.Close(reloadCause)
-		}
-		all = append(all[n:], waiting...)
-		if len(all) == 0 && g.conns.count() == 0 {
-			return nil
-		}
-		select {
-		case <-tick.C:
-		case <-ctx.Done():
-			g.conns.each(func(c *Conn) { c.cutOff(reloadCause) })
-			return ctx.Err()
-		}
-	}
-}

@@ -182,7 +182,7 @@ func (m *member) leave() {
 		c.place.groups, c.place.byGroup = nil, nil
 	}
 	if len(s.members) == 0 {
-		c.hub.groups.emptied(m.group)
+		c.shard.hub.groups.emptied(m.group)
 	}
 }
 

@@ -174,7 +174,7 @@ func (c *Conn) introduce() {
 	if c.id.User != "" {
 		// In this order: a change of memberships that the list does not show finds the
 		// connection among the user's, and is carried out behind announceOp.
-		c.hub.users.add(c)
+		c.shard.hub.users.add(c)
 		op.standing = c.standingGroups()
 	}
 }

@@ -84,66 +84,54 @@ func TestHandshakeTimeout(t *testing.T) {
 
 func TestKeepAlive(t *testing.T) {
 	pings := func(c *gatewaytest.Client) int { return strings.Count(strings.Join(c.Got(), ""), `{"type":6}`) }
-	t.Run("C68 a ping after each 15 s of silence", func(t *testing.T) {
-		synctest.Test(t, func(t *testing.T) {
-			n := start(t, nil)
-			c := n.connect("1", "")
-			time.Sleep(64 * time.Second)
-			synctest.Wait()
-			require.InDelta(t, 4, pings(c), 0.1)
-		})
+	bubble(t, "C68 a ping after each 15 s of silence", func(t *testing.T) {
+		n := start(t, nil)
+		c := n.connect("1", "")
+		time.Sleep(64 * time.Second)
+		synctest.Wait()
+		require.InDelta(t, 4, pings(c), 0.1)
 	})
-	t.Run("C68 a client that never pings is not closed", func(t *testing.T) {
-		synctest.Test(t, func(t *testing.T) {
-			n := start(t, nil)
-			c := n.connect("1", "")
-			time.Sleep(5 * time.Minute)
-			require.Nil(t, c.Conn.CloseRequested())
-		})
+	bubble(t, "C68 a client that never pings is not closed", func(t *testing.T) {
+		n := start(t, nil)
+		c := n.connect("1", "")
+		time.Sleep(5 * time.Minute)
+		require.Nil(t, c.Conn.CloseRequested())
 	})
-	t.Run("C68 a client silent for 30 s after its ping is closed", func(t *testing.T) {
-		synctest.Test(t, func(t *testing.T) {
-			n := start(t, nil)
-			c := n.connect("1", "")
-			require.NoError(t, c.Feed([]byte("{\"type\":6}\x1e")))
-			time.Sleep(29 * time.Second)
-			require.Nil(t, c.Conn.CloseRequested())
-			time.Sleep(4 * time.Second)
-			require.Equal(t, gateway.ClosePingTimeout, c.WantEnd(t.Context()).Reason)
-		})
+	bubble(t, "C68 a client silent for 30 s after its ping is closed", func(t *testing.T) {
+		n := start(t, nil)
+		c := n.connect("1", "")
+		require.NoError(t, c.Feed([]byte("{\"type\":6}\x1e")))
+		time.Sleep(29 * time.Second)
+		require.Nil(t, c.Conn.CloseRequested())
+		time.Sleep(4 * time.Second)
+		require.Equal(t, gateway.ClosePingTimeout, c.WantEnd(t.Context()).Reason)
 	})
-	t.Run("C62 no pings on long polling", func(t *testing.T) {
-		synctest.Test(t, func(t *testing.T) {
-			n := start(t, nil)
-			c := gatewaytest.Connect(t, n.Gateway, gatewaytest.Options{ID: "1", Hub: "chat", Transport: gateway.LongPolling})
-			time.Sleep(time.Minute)
-			synctest.Wait()
-			require.Zero(t, pings(c))
-		})
+	bubble(t, "C62 no pings on long polling", func(t *testing.T) {
+		n := start(t, nil)
+		c := gatewaytest.Connect(t, n.Gateway, gatewaytest.Options{ID: "1", Hub: "chat", Transport: gateway.LongPolling})
+		time.Sleep(time.Minute)
+		synctest.Wait()
+		require.Zero(t, pings(c))
 	})
-	t.Run("C58 no poll for 15 s", func(t *testing.T) {
-		synctest.Test(t, func(t *testing.T) {
-			n := start(t, nil)
-			c := gatewaytest.Connect(t, n.Gateway, gatewaytest.Options{ID: "1", Hub: "chat", Transport: gateway.LongPolling})
-			c.Conn.Detached()
-			time.Sleep(10 * time.Second)
-			c.Conn.Attached()
-			time.Sleep(time.Minute)
-			require.Nil(t, c.Conn.CloseRequested())
-			c.Conn.Detached()
-			time.Sleep(17 * time.Second)
-			require.NotNil(t, c.Conn.CloseRequested())
-		})
+	bubble(t, "C58 no poll for 15 s", func(t *testing.T) {
+		n := start(t, nil)
+		c := gatewaytest.Connect(t, n.Gateway, gatewaytest.Options{ID: "1", Hub: "chat", Transport: gateway.LongPolling})
+		c.Conn.Detached()
+		time.Sleep(10 * time.Second)
+		c.Conn.Attached()
+		time.Sleep(time.Minute)
+		require.Nil(t, c.Conn.CloseRequested())
+		c.Conn.Detached()
+		time.Sleep(17 * time.Second)
+		require.NotNil(t, c.Conn.CloseRequested())
 	})
-	t.Run("C79 R52 closed when the authentication expires", func(t *testing.T) {
-		synctest.Test(t, func(t *testing.T) {
-			n := start(t, nil)
-			c := gatewaytest.Connect(t, n.Gateway, gatewaytest.Options{ID: "1", Hub: "chat",
-				Identity: gateway.Identity{CloseAt: time.Now().Add(5 * time.Second)}})
-			time.Sleep(7 * time.Second)
-			require.Equal(t, gateway.CloseUnauthorized, c.WantEnd(t.Context()).Reason)
-			require.Contains(t, c.Got()[len(c.Got())-1], `"allowReconnect":true`)
-		})
+	bubble(t, "C79 R52 closed when the authentication expires", func(t *testing.T) {
+		n := start(t, nil)
+		c := gatewaytest.Connect(t, n.Gateway, gatewaytest.Options{ID: "1", Hub: "chat",
+			Identity: gateway.Identity{CloseAt: time.Now().Add(5 * time.Second)}})
+		time.Sleep(7 * time.Second)
+		require.Equal(t, gateway.CloseUnauthorized, c.WantEnd(t.Context()).Reason)
+		require.Contains(t, c.Got()[len(c.Got())-1], `"allowReconnect":true`)
 	})
 }
 

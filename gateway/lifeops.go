@@ -167,7 +167,7 @@ func (o *removeOp) apply(w *worker) {
 	lost, why := c.out.giveUp(), c.life.cause.dropped()
 	c.mu.Unlock()
 	c.shard.lose(why, lost)
-	w.g.hubs.release(c.hub)
+	w.g.hubs.release(c.shard.hub)
 }
 
 // leaveHub takes the connection out of everything that finds receivers.
@@ -181,6 +181,6 @@ func (w *worker) leaveHub(c *Conn) {
 	}
 	c.leaveAll()
 	if c.id.User != "" {
-		c.hub.users.remove(c)
+		c.shard.hub.users.remove(c)
 	}
 }

@@ -74,6 +74,12 @@ func (n *node) balanced() {
 	require.NoError(n.t, n.Check())
 }
 
+// bubble is a subtest with time of its own.
+func bubble(t *testing.T, name string, f func(t *testing.T)) {
+	t.Helper()
+	t.Run(name, func(t *testing.T) { synctest.Test(t, f) })
+}
+
 // step names a part of a test where subtests cannot be used: inside a bubble.
 func step(t *testing.T, name string, f func()) {
 	t.Helper()
@@ -220,68 +226,56 @@ func TestUserGroups(t *testing.T) {
 		synctest.Wait()
 		return strings.Contains(strings.Join(c.Got(), ""), text)
 	}
-	t.Run("R32 a user added while offline", func(t *testing.T) {
-		synctest.Test(t, func(t *testing.T) {
-			n := start(t, nil)
-			require.NoError(t, n.AddUserToGroup(ctx, "chat", "ann", "g", nil))
-			require.True(t, heard(n, n.connect("1", "ann")))
-			in, err := n.UserInGroup(ctx, "chat", "ann", "g")
-			require.NoError(t, err)
-			require.True(t, in)
-			n.balanced()
-		})
+	bubble(t, "R32 a user added while offline", func(t *testing.T) {
+		n := start(t, nil)
+		require.NoError(t, n.AddUserToGroup(ctx, "chat", "ann", "g", nil))
+		require.True(t, heard(n, n.connect("1", "ann")))
+		in, err := n.UserInGroup(ctx, "chat", "ann", "g")
+		require.NoError(t, err)
+		require.True(t, in)
+		n.balanced()
 	})
-	t.Run("R33 ttl 0 is for the connections online now", func(t *testing.T) {
-		synctest.Test(t, func(t *testing.T) {
-			n := start(t, nil)
-			now := n.connect("1", "ann")
-			require.NoError(t, n.AddUserToGroup(ctx, "chat", "ann", "g", ttl(0)))
-			require.True(t, heard(n, now))
-			require.False(t, heard(n, n.connect("2", "ann")))
-		})
+	bubble(t, "R33 ttl 0 is for the connections online now", func(t *testing.T) {
+		n := start(t, nil)
+		now := n.connect("1", "ann")
+		require.NoError(t, n.AddUserToGroup(ctx, "chat", "ann", "g", ttl(0)))
+		require.True(t, heard(n, now))
+		require.False(t, heard(n, n.connect("2", "ann")))
 	})
-	t.Run("R33 ttl ends for live and later connections", func(t *testing.T) {
-		synctest.Test(t, func(t *testing.T) {
-			n := start(t, nil)
-			live := n.connect("1", "ann")
-			require.NoError(t, n.AddUserToGroup(ctx, "chat", "ann", "g", ttl(2*time.Second)))
-			require.True(t, heard(n, live))
-			time.Sleep(3500 * time.Millisecond)
-			require.False(t, heard(n, live))
-			require.False(t, heard(n, n.connect("2", "ann")))
-		})
+	bubble(t, "R33 ttl ends for live and later connections", func(t *testing.T) {
+		n := start(t, nil)
+		live := n.connect("1", "ann")
+		require.NoError(t, n.AddUserToGroup(ctx, "chat", "ann", "g", ttl(2*time.Second)))
+		require.True(t, heard(n, live))
+		time.Sleep(3500 * time.Millisecond)
+		require.False(t, heard(n, live))
+		require.False(t, heard(n, n.connect("2", "ann")))
 	})
-	t.Run("a connection that joined itself stays when the user's time ends", func(t *testing.T) {
-		synctest.Test(t, func(t *testing.T) {
-			n := start(t, nil)
-			c := n.connect("1", "ann")
-			n.join("g", "1")
-			require.NoError(t, n.AddUserToGroup(ctx, "chat", "ann", "g", ttl(time.Second)))
-			time.Sleep(3 * time.Second)
-			require.True(t, heard(n, c))
-		})
+	bubble(t, "a connection that joined itself stays when the user's time ends", func(t *testing.T) {
+		n := start(t, nil)
+		c := n.connect("1", "ann")
+		n.join("g", "1")
+		require.NoError(t, n.AddUserToGroup(ctx, "chat", "ann", "g", ttl(time.Second)))
+		time.Sleep(3 * time.Second)
+		require.True(t, heard(n, c))
 	})
-	t.Run("R35 leaving all groups ends live and standing memberships", func(t *testing.T) {
-		synctest.Test(t, func(t *testing.T) {
-			n := start(t, nil)
-			c := n.connect("1", "ann")
-			require.NoError(t, n.AddUserToGroup(ctx, "chat", "ann", "g", nil))
-			require.NoError(t, n.RemoveUserFromAllGroups(ctx, "chat", "ann"))
-			require.False(t, heard(n, c))
-			require.False(t, heard(n, n.connect("2", "ann")))
-		})
+	bubble(t, "R35 leaving all groups ends live and standing memberships", func(t *testing.T) {
+		n := start(t, nil)
+		c := n.connect("1", "ann")
+		require.NoError(t, n.AddUserToGroup(ctx, "chat", "ann", "g", nil))
+		require.NoError(t, n.RemoveUserFromAllGroups(ctx, "chat", "ann"))
+		require.False(t, heard(n, c))
+		require.False(t, heard(n, n.connect("2", "ann")))
 	})
-	t.Run("removing a user from one group", func(t *testing.T) {
-		synctest.Test(t, func(t *testing.T) {
-			n := start(t, nil)
-			c := n.connect("1", "ann")
-			require.NoError(t, n.AddUserToGroup(ctx, "chat", "ann", "g", nil))
-			require.NoError(t, n.RemoveUserFromGroup(ctx, "chat", "ann", "g"))
-			require.False(t, heard(n, c))
-			in, err := n.UserInGroup(ctx, "chat", "ann", "g")
-			require.NoError(t, err)
-			require.False(t, in)
-		})
+	bubble(t, "removing a user from one group", func(t *testing.T) {
+		n := start(t, nil)
+		c := n.connect("1", "ann")
+		require.NoError(t, n.AddUserToGroup(ctx, "chat", "ann", "g", nil))
+		require.NoError(t, n.RemoveUserFromGroup(ctx, "chat", "ann", "g"))
+		require.False(t, heard(n, c))
+		in, err := n.UserInGroup(ctx, "chat", "ann", "g")
+		require.NoError(t, err)
+		require.False(t, in)
 	})
 }
 
@@ -345,64 +339,56 @@ func TestQuotas(t *testing.T) {
 }
 
 func TestDrain(t *testing.T) {
-	t.Run("C78 every client gets what was sent before and allowReconnect", func(t *testing.T) {
-		synctest.Test(t, func(t *testing.T) {
-			n := start(t, nil)
-			var clients []*gatewaytest.Client
-			for i := range 200 {
-				clients = append(clients, n.connect(fmt.Sprint(i), ""))
-			}
-			n.send("last words", all())
-			ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
-			defer cancel()
-			require.NoError(t, n.Drain(ctx))
-			for _, c := range clients {
-				got := c.Got()
-				require.Contains(t, got[len(got)-2], "last words")
-				require.Contains(t, got[len(got)-1], `"allowReconnect":true`)
-			}
-			_, err := gatewaytest.TryConnect(t, n.Gateway, gatewaytest.Options{ID: "late", Hub: "chat"})
-			require.ErrorIs(t, err, gateway.ErrDraining)
-			require.Zero(t, n.Stats().Hubs[0].Connections)
-			n.balanced()
-		})
+	bubble(t, "C78 every client gets what was sent before and allowReconnect", func(t *testing.T) {
+		n := start(t, nil)
+		var clients []*gatewaytest.Client
+		for i := range 200 {
+			clients = append(clients, n.connect(fmt.Sprint(i), ""))
+		}
+		n.send("last words", all())
+		ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+		defer cancel()
+		require.NoError(t, n.Drain(ctx))
+		for _, c := range clients {
+			got := c.Got()
+			require.Contains(t, got[len(got)-2], "last words")
+			require.Contains(t, got[len(got)-1], `"allowReconnect":true`)
+		}
+		_, err := gatewaytest.TryConnect(t, n.Gateway, gatewaytest.Options{ID: "late", Hub: "chat"})
+		require.ErrorIs(t, err, gateway.ErrDraining)
+		require.Zero(t, n.Stats().Hubs[0].Connections)
+		n.balanced()
 	})
-	t.Run("a client is closed behind the answers it waits for", func(t *testing.T) {
-		synctest.Test(t, func(t *testing.T) {
-			var pending atomic.Bool
-			pending.Store(true)
-			n := start(t, func(_ *gateway.Options, n *node) { n.backend.Pending = pending.Load })
-			c := n.connect("1", "")
-			go func() {
-				<-time.After(time.Second)
-				c.Conn.Send([]byte("{\"type\":3,\"invocationId\":\"1\"}\x1e"))
-				pending.Store(false)
-			}()
-			ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
-			defer cancel()
-			require.NoError(t, n.Drain(ctx))
-			require.Len(t, c.Got(), 3)
-			require.Contains(t, c.Got()[1], `"type":3`)
-		})
+	bubble(t, "a client is closed behind the answers it waits for", func(t *testing.T) {
+		var pending atomic.Bool
+		pending.Store(true)
+		n := start(t, func(_ *gateway.Options, n *node) { n.backend.Pending = pending.Load })
+		c := n.connect("1", "")
+		go func() {
+			<-time.After(time.Second)
+			c.Conn.Send([]byte("{\"type\":3,\"invocationId\":\"1\"}\x1e"))
+			pending.Store(false)
+		}()
+		ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+		defer cancel()
+		require.NoError(t, n.Drain(ctx))
+		require.Len(t, c.Got(), 3)
+		require.Contains(t, c.Got()[1], `"type":3`)
 	})
-	t.Run("an application that never answers holds nobody for ever", func(t *testing.T) {
-		synctest.Test(t, func(t *testing.T) {
-			n := start(t, func(_ *gateway.Options, n *node) { n.backend.Pending = func() bool { return true } })
-			c := n.connect("1", "")
-			ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
-			defer cancel()
-			require.NoError(t, n.Drain(ctx))
-			require.Equal(t, gateway.CloseServiceReload, c.WantEnd(t.Context()).Reason)
-		})
+	bubble(t, "an application that never answers holds nobody for ever", func(t *testing.T) {
+		n := start(t, func(_ *gateway.Options, n *node) { n.backend.Pending = func() bool { return true } })
+		c := n.connect("1", "")
+		ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+		defer cancel()
+		require.NoError(t, n.Drain(ctx))
+		require.Equal(t, gateway.CloseServiceReload, c.WantEnd(t.Context()).Reason)
 	})
-	t.Run("a client that takes nothing is aborted at the bound", func(t *testing.T) {
-		synctest.Test(t, func(t *testing.T) {
-			n := start(t, nil)
-			c := gatewaytest.Connect(t, n.Gateway, gatewaytest.Options{ID: "1", Hub: "chat", Stalled: true})
-			ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
-			defer cancel()
-			require.True(t, errors.Is(n.Drain(ctx), context.DeadlineExceeded))
-			require.True(t, c.Aborted())
-		})
+	bubble(t, "a client that takes nothing is aborted at the bound", func(t *testing.T) {
+		n := start(t, nil)
+		c := gatewaytest.Connect(t, n.Gateway, gatewaytest.Options{ID: "1", Hub: "chat", Stalled: true})
+		ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
+		defer cancel()
+		require.True(t, errors.Is(n.Drain(ctx), context.DeadlineExceeded))
+		require.True(t, c.Aborted())
 	})
 }

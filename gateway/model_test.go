@@ -221,7 +221,7 @@ func (m *model) endAll() {
 	case 0:
 		m.note("the gateway closes")
 		m.permit(CloseServiceReload)
-		m.g.draining.Store(true)
+		m.g.ending.draining.Store(true)
 		m.g.conns.each(func(c *Conn) { c.cutOff(Cause{Reason: CloseServiceReload, AllowReconnect: true}) })
 	case 1:
 		m.note("drain")
@@ -253,7 +253,7 @@ func (m *model) verb(cmd *Command) {
 func (m *model) drain() {
 	m.seen["a drain"]++
 	m.permit(CloseServiceReload)
-	m.g.draining.Store(true)
+	m.g.ending.draining.Store(true)
 	for _, c := range m.conns {
 		c.conn.Close(reloadCause)
 	}

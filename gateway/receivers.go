@@ -157,7 +157,7 @@ func (h *hub) resolve(t Target) []*Conn {
 // connection returns an open connection of this hub by id.
 func (h *hub) connection(id string) *Conn {
 	c, dead := h.shards[0].worker.g.conns.lookup(id)
-	if c == nil || dead || c.hub != h || !c.life.state().may(mayHear) {
+	if c == nil || dead || c.shard.hub != h || !c.life.state().may(mayHear) {
 		return nil
 	}
 	return c

@@ -56,7 +56,7 @@ func (g *Gateway) sweepHubs() {
 // queuedIn measures what waits for clients of the hub, or of any hub if it is nil.
 func queuedIn(h *hub) func(*Conn) int {
 	return func(c *Conn) int {
-		if h != nil && c.hub != h {
+		if h != nil && c.shard.hub != h {
 			return 0
 		}
 		return c.held().bytes

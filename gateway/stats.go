@@ -137,10 +137,10 @@ type seen struct {
 func (g *Gateway) walk() map[*hub]*seen {
 	found := make(map[*hub]*seen)
 	g.conns.each(func(c *Conn) {
-		s := found[c.hub]
+		s := found[c.shard.hub]
 		if s == nil {
 			s = &seen{byTransport: make(map[string]int)}
-			found[c.hub] = s
+			found[c.shard.hub] = s
 		}
 		held := c.held()
 		s.conns++

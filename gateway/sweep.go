@@ -19,7 +19,7 @@ func (g *Gateway) sweep() {
 	defer tick.Stop()
 	for {
 		select {
-		case <-g.stop:
+		case <-g.ending.stop:
 			return
 		case <-g.crowded:
 			g.relieveReaders()
@@ -35,7 +35,7 @@ func (g *Gateway) sweep() {
 
 func (g *Gateway) sweepConns() {
 	at := moment{now: g.now(), wall: g.opts.Now(), limits: g.opts.Limits()}
-	g.conns.stroll(g.stop, func(c *Conn) { c.sweep(&at) })
+	g.conns.stroll(g.ending.stop, func(c *Conn) { c.sweep(&at) })
 	for _, w := range g.workers {
 		if w.earlyCount.Load() > 0 {
 			w.queue.push(earlyOp{})

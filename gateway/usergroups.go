@@ -89,7 +89,7 @@ func (c *Conn) standingGroups() []pinnedGroup {
 	var pinned []pinnedGroup
 	for _, s := range c.listStanding() {
 		pinned = append(pinned, pinnedGroup{
-			group:      c.hub.groups.pin(s.Group, c.shard.worker.index),
+			group:      c.shard.hub.groups.pin(s.Group, c.shard.worker.index),
 			membership: Membership{ByUser: true, Until: s.Until},
 		})
 	}

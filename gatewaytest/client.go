@@ -30,15 +30,25 @@ type Client struct {
 
 	mu      sync.Mutex
 	changed chan struct{} // closed and replaced when something arrives or changes
+	heard   heard
+	pumping pumping
+	broken  []string
+}
+
+// heard is what has come from the gateway.
+type heard struct {
 	got     []string
+	partial bool // the last of got is not whole
 	end     *gateway.Cause
 	aborted *gateway.Cause
+}
+
+// pumping is what the pump does.
+type pumping struct {
 	stalled bool
 	paused  bool // it was stalled once, and then the pump looks without being woken
-	hold    bool // the pump stays between Take and Wrote
-	inside  bool // the pump is there
-	partial bool // the last of got is not whole
-	broken  []string
+	hold    bool // it stays between Take and Wrote
+	inside  bool // it is there
 }
 
 // Options say what is special about a client.
@@ -67,7 +77,7 @@ func Connect(tb testing.TB, g *gateway.Gateway, o Options) *Client {
 
 // TryConnect is Connect for clients that may be refused.
 func TryConnect(tb testing.TB, g *gateway.Gateway, o Options) (*Client, error) {
-	c := &Client{tb: tb, name: o.Transport, wake: make(chan struct{}, 1), changed: make(chan struct{}), stalled: o.Stalled, paused: o.Stalled}
+	c := &Client{tb: tb, name: o.Transport, wake: make(chan struct{}, 1), changed: make(chan struct{}), pumping: pumping{stalled: o.Stalled, paused: o.Stalled}}
 	if c.name == "" {
 		c.name = gateway.WebSockets
 	}
@@ -111,13 +121,13 @@ func (c *Client) cleanUp() {
 func (c *Client) Stall() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.stalled, c.paused = true, true
+	c.pumping.stalled, c.pumping.paused = true, true
 }
 
 // Unstall lets a stalled client read again.
 func (c *Client) Unstall() {
 	c.mu.Lock()
-	c.stalled = false
+	c.pumping.stalled = false
 	c.mu.Unlock()
 	c.signal()
 }
@@ -127,14 +137,14 @@ func (c *Client) Unstall() {
 func (c *Client) Hold() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.hold = true
+	c.pumping.hold = true
 }
 
 // Release lets a pump go on that is held.
 func (c *Client) Release() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.hold = false
+	c.pumping.hold = false
 	c.notifyLocked()
 }
 
@@ -142,24 +152,24 @@ func (c *Client) Release() {
 func (c *Client) Inside() bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	return c.inside
+	return c.pumping.inside
 }
 
 // Got returns the records so far, with their framing.
 func (c *Client) Got() []string {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if !c.stalled && !c.inside {
+	if !c.pumping.stalled && !c.pumping.inside {
 		c.takeRawLocked()
 	}
-	return append([]string(nil), c.got...)
+	return append([]string(nil), c.heard.got...)
 }
 
 // Want waits until a record contains the text and fails the test if ctx ends first.
 func (c *Client) Want(ctx context.Context, text string) {
 	c.tb.Helper()
 	require.NoError(c.tb, c.until(ctx, func() bool {
-		for _, r := range c.got {
+		for _, r := range c.heard.got {
 			if strings.Contains(r, text) {
 				return true
 			}
@@ -171,20 +181,20 @@ func (c *Client) Want(ctx context.Context, text string) {
 // WantEnd waits for the end and returns its cause.
 func (c *Client) WantEnd(ctx context.Context) gateway.Cause {
 	c.tb.Helper()
-	require.NoError(c.tb, c.until(ctx, func() bool { return c.end != nil || c.aborted != nil }), "the connection did not end")
+	require.NoError(c.tb, c.until(ctx, func() bool { return c.heard.end != nil || c.heard.aborted != nil }), "the connection did not end")
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.end != nil {
-		return *c.end
+	if c.heard.end != nil {
+		return *c.heard.end
 	}
-	return *c.aborted
+	return *c.heard.aborted
 }
 
 // Aborted reports whether the transport was ended without its queue.
 func (c *Client) Aborted() bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	return c.aborted != nil
+	return c.heard.aborted != nil
 }
 
 // WantNone fails if a record contains the text. Call it when nothing is under way.

@@ -129,7 +129,7 @@ func (c *Client) Abilities() gateway.Abilities {
 // Wake implements gateway.Transport.
 func (c *Client) Wake() {
 	c.mu.Lock()
-	if c.inside && !c.paused {
+	if c.pumping.inside && !c.pumping.paused {
 		c.broken = append(c.broken, "the pump was woken while it was writing: another would have been started")
 	}
 	c.mu.Unlock()
@@ -146,8 +146,8 @@ func (c *Client) signal() {
 // Abort implements gateway.Transport.
 func (c *Client) Abort(cause gateway.Cause) {
 	c.mu.Lock()
-	if c.aborted == nil {
-		c.aborted = &cause
+	if c.heard.aborted == nil {
+		c.heard.aborted = &cause
 	}
 	c.notifyLocked()
 	c.mu.Unlock()
@@ -181,7 +181,7 @@ func (c *Client) awake() bool {
 		case <-c.wake:
 		}
 		c.mu.Lock()
-		stalled := c.stalled
+		stalled := c.pumping.stalled
 		c.mu.Unlock()
 		if !stalled {
 			return true
@@ -193,27 +193,27 @@ func (c *Client) awake() bool {
 func (c *Client) write(b *gateway.Batch) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.inside = true
-	for c.hold {
+	c.pumping.inside = true
+	for c.pumping.hold {
 		changed := c.changed
 		c.mu.Unlock()
 		select {
 		case <-changed:
 		case <-c.life.closed:
 			c.mu.Lock()
-			c.inside = false
+			c.pumping.inside = false
 			return errGone
 		}
 		c.mu.Lock()
 	}
-	c.inside = false
+	c.pumping.inside = false
 	c.takeRawLocked()
 	c.streamLocked(string(b.Tail))
 	for _, r := range b.Records {
-		c.got = append(c.got, string(r.Bytes))
+		c.heard.got = append(c.heard.got, string(r.Bytes))
 	}
 	if b.End != nil {
-		c.end = b.End
+		c.heard.end = b.End
 	}
 	c.notifyLocked()
 	return nil
@@ -227,11 +227,11 @@ func (c *Client) streamLocked(text string) {
 		if !whole {
 			n = len(text)
 		}
-		if c.partial {
-			c.got[len(c.got)-1] += text[:n]
+		if c.heard.partial {
+			c.heard.got[len(c.heard.got)-1] += text[:n]
 		} else {
-			c.got = append(c.got, text[:n])
+			c.heard.got = append(c.heard.got, text[:n])
 		}
-		c.partial, text = !whole, text[n:]
+		c.heard.partial, text = !whole, text[n:]
 	}
 }

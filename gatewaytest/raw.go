@@ -39,13 +39,13 @@ func (c *Client) takeRawLocked() {
 // would keep it waiting while the pump is in it: that is the core's mistake.
 func (c *Client) enterRaw() {
 	c.mu.Lock()
-	if c.inside {
+	if c.pumping.inside {
 		c.broken = append(c.broken, "a worker wrote to the socket while the pump was in it")
 	}
 }
 
 func (c *Client) leaveRaw() {
-	if !c.stalled {
+	if !c.pumping.stalled {
 		c.takeRawLocked()
 	}
 	c.notifyLocked()

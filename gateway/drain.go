@@ -1,0 +1,89 @@
+package gateway
+
+import (
+	"context"
+	"sync"
+	"sync/atomic"
+	"time"
+)
+
+// ending is what a node needs for its end.
+type ending struct {
+	draining atomic.Bool
+	once     sync.Once
+	stop     chan struct{} // closed when the sweeper has to end
+	wg       sync.WaitGroup
+	leave    func() // the backplane; nil without one
+}
+
+// Close ends the node's goroutines and waits for them. Connections that still
+// live are aborted first; call Drain before to end them politely. Calls after the
+// first do nothing.
+func (g *Gateway) Close() { g.ending.once.Do(g.end) }
+
+func (g *Gateway) end() {
+	g.ending.draining.Store(true)
+	if g.ending.leave != nil {
+		g.ending.leave()
+	}
+	g.conns.each(func(c *Conn) { c.cutOff(Cause{Reason: CloseServiceReload, AllowReconnect: true}) })
+	close(g.ending.stop)
+	g.stopWorkers()
+}
+
+func (g *Gateway) stopWorkers() {
+	for _, w := range g.workers {
+		w.queue.close()
+	}
+	g.ending.wg.Wait()
+}
+
+// Draining reports whether the node refuses new clients.
+func (g *Gateway) Draining() bool { return g.ending.draining.Load() }
+
+// drainStep is the pause between two portions of connections that are closed
+// while draining: clients that all reconnect at once would only move the load.
+const drainStep = 100 * time.Millisecond
+
+var reloadCause = Cause{Reason: CloseServiceReload, Text: "Service reloading, try reconnecting.", AllowReconnect: true}
+
+// Drain refuses new clients and closes the others with ServiceReload and
+// allowReconnect, spread over at most half of the time ctx leaves (ten seconds
+// if it has no deadline). A client that the application still has to answer
+// (see Pending) is closed when it has its answers, or at the end of that time.
+// Drain returns when no connection is left, or with the context's error after
+// aborting those that are.
+func (g *Gateway) Drain(ctx context.Context) error {
+	g.ending.draining.Store(true)
+	spread := 10 * time.Second
+	if deadline, ok := ctx.Deadline(); ok {
+		spread = min(spread, time.Until(deadline)/2)
+	}
+	var all []*Conn
+	g.conns.each(func(c *Conn) { all = append(all, c) })
+	portion := max(50, len(all)/max(1, int(spread/drainStep)))
+	tick := time.NewTicker(drainStep)
+	defer tick.Stop()
+	patience := time.Now().Add(spread)
+	for {
+		n := min(portion, len(all))
+		var waiting []*Conn
+		for _, c := range all[:n] {
+			if c.pending() && time.Now().Before(patience) {
+				waiting = append(waiting, c)
+				continue
+			}
+			c.Close(reloadCause)
+		}
+		all = append(all[n:], waiting...)
+		if len(all) == 0 && g.conns.count() == 0 {
+			return nil
+		}
+		select {
+		case <-tick.C:
+		case <-ctx.Done():
+			g.conns.each(func(c *Conn) { c.cutOff(reloadCause) })
+			return ctx.Err()
+		}
+	}
+}
