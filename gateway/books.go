@@ -48,6 +48,9 @@ func (t *tally) end() {
 	if t.queuedBytes != 0 {
 		b.queuedBytes.Add(int64(t.queuedBytes))
 	}
+	if t.queuedBytes > 0 {
+		t.shard.hub.crowd(t.shard.worker.g)
+	}
 	b.bytesOut.Add(uint64(t.bytes))
 }
 

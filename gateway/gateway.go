@@ -51,7 +51,7 @@ type Gateway struct {
 
 	// began is a second before the start; see now.
 	began time.Time
-	// crowded wakes the sweeper when readers hold too much.
+	// crowded wakes the sweeper when readers hold too much, or too much waits for clients.
 	crowded chan struct{}
 	ending  ending
 }

@@ -30,16 +30,14 @@ func (o *outbox) tooSlow(m *moment) bool {
 const hubPatience = 2 * time.Second
 
 func (g *Gateway) sweepHubs() {
-	limits, now, all := g.opts.Limits(), g.now(), 0
+	limits, now := g.opts.Limits(), g.now()
 	for _, h := range g.hubs.all() {
 		for i := range h.shards {
 			if s := &h.shards[i]; s.expires.Load() > 0 {
 				s.worker.queue.push(&expireOp{shard: s, now: g.opts.Now()})
 			}
 		}
-		queued := h.queuedBytes()
-		all += queued
-		switch excess := queued - limits.HubQueuedBytes; {
+		switch excess := h.queuedBytes() - limits.HubQueuedBytes; {
 		case excess <= 0:
 			h.overSince = 0
 		case h.overSince == 0:
@@ -48,8 +46,29 @@ func (g *Gateway) sweepHubs() {
 			g.relieve(excess, queuedIn(h), func(c *Conn) { c.cutOff(slowCause) })
 		}
 	}
-	if excess := all - limits.QueuedBytes; limits.QueuedBytes > 0 && excess > 0 {
+}
+
+// relieveNode closes the clients for whom the most waits while that is more than the node's bound.
+func (g *Gateway) relieveNode() {
+	bound, all := g.opts.Limits().QueuedBytes, 0
+	for _, h := range g.hubs.all() {
+		all += h.queuedBytes()
+	}
+	if excess := all - bound; bound > 0 && excess > 0 {
 		g.relieve(excess, queuedIn(nil), func(c *Conn) { c.cutOff(slowCause) })
+	}
+}
+
+// crowd wakes the sweeper when more waits for one hub's clients than the node may hold. The sum of
+// several hubs is left to the next sweep.
+func (h *hub) crowd(g *Gateway) {
+	bound := g.opts.Limits().QueuedBytes
+	if bound <= 0 || h.queuedBytes() <= bound {
+		return
+	}
+	select {
+	case g.crowded <- struct{}{}:
+	default:
 	}
 }
 

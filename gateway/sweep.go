@@ -22,10 +22,12 @@ func (g *Gateway) sweep() {
 		case <-g.ending.stop:
 			return
 		case <-g.crowded:
+			g.relieveNode()
 			g.relieveReaders()
 		case <-tick.C:
 			g.sweepConns()
 			g.sweepHubs()
+			g.relieveNode()
 			g.relieveReaders()
 			g.conns.forget(g.opts.Now())
 			g.hubs.forgetEmpty(g.now())
