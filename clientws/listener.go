@@ -90,9 +90,9 @@ func (c *patientConn) writeNow(b []byte) (int, error) {
 	return w.Write(c.raw, b)
 }
 
-// patience is a quarter of the time that the peer may take no byte. Waiting in
-// quarters bounds by how much the end of that time can be missed.
-const quarters = 4
+// waits is in how many parts the time is waited for that the peer may take no byte. When in a
+// part it took one is not known, so that time may be longer by one part.
+const waits = 20
 
 // Write implements net.Conn. Only one Write may be under way.
 func (c *patientConn) Write(b []byte) (int, error) {
@@ -108,7 +108,7 @@ func (c *patientConn) Write(b []byte) (int, error) {
 		if wait == cutOff {
 			return written, os.ErrDeadlineExceeded
 		}
-		parts := quarters
+		parts := waits
 		if _, ok := c.Conn.(*tls.Conn); ok {
 			parts = 1 // a TLS connection does not survive a deadline
 		}

@@ -79,7 +79,7 @@ func TestPatientWrites(t *testing.T) {
 		require.NoError(t, err)
 		began := time.Now()
 		require.True(t, isSlow(<-done))
-		require.InDelta(t, 10, time.Since(began).Seconds(), 2.5)
+		require.InDelta(t, 10.25, time.Since(began).Seconds(), 0.25)
 	})
 
 	run("a deadline is how long no byte may be taken", func(t *testing.T, server *patientConn, client net.Conn) {
