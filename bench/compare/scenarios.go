@@ -67,9 +67,9 @@ var (
 	cpuPerCall     = figure{"CPU per call", "µs", cpuPerDelivery.of, true}
 	calls          = figure{"calls per second", "/s", deliveries.of, false}
 	slowClosed     = figure{"closed as SlowClient", "clients", func(r result) float64 { return r.watched.slow }, false}
-	closedAfter    = figure{"the first of them after waiting", "s", func(r result) float64 { return r.watched.closedAfter.Seconds() }, false}
-	peakQueued     = figure{"most bytes that waited", "MB", func(r result) float64 { return r.watched.peakQueued / mega }, false}
-	peakMemory     = figure{"memory added at its highest", "MB", func(r result) float64 {
+	closedAfter    = figure{"the first of them, after bytes waited for", "s", func(r result) float64 { return r.watched.closedAfter.Seconds() }, false}
+	peakQueued     = figure{"most that waited, summed up over clients", "MB", func(r result) float64 { return r.watched.peakQueued / mega }, false}
+	peakMemory     = figure{"most memory that the load added", "MB", func(r result) float64 {
 		return max(0, float64(r.Memory.Peak)-float64(r.Memory.Connected)) / mega
 	}, false}
 	refused = figure{"messages refused meanwhile (503)", "times", func(r result) float64 { return float64(r.Load.Refused) }, false}
@@ -131,19 +131,19 @@ var scenarios = []scenario{
 		args:    []string{"--broadcast", "--payload", "8192", "--in-flight", "4", "--rate", "100", "--duration", "30s", "--warmup", "20", "--no-negotiate"},
 		watched: true,
 		servers: []server{
-			{name: "floor, none stalls", floor: true},
 			{name: "hubgate, none stalls"},
+			{name: "floor, none stalls", floor: true},
 			{name: "hubgate, one stalls", args: []string{"--stall", "1"}},
 		},
-		figures: []figure{cpuPerDelivery, p50, p99, slowClosed, closedAfter},
+		figures: []figure{p50, p99, slowClosed, closedAfter},
 	},
 	{
 		name: "stall-500", title: "20 broadcasts of 16 KB a second to 200 clients for 30 s, without and with 500 that do not read; at most " + nodeBound + " may wait", clients: 200,
 		args:    []string{"--broadcast", "--payload", "16384", "--in-flight", "4", "--rate", "20", "--duration", "30s", "--warmup", "20", "--no-negotiate"},
 		watched: true,
 		servers: []server{
-			{name: "floor, none stalls", floor: true},
 			{name: "hubgate, none stall"},
+			{name: "floor, none stall", floor: true},
 			{name: "hubgate, 500 stall", args: []string{"--stall", "500"}, env: []string{"HUBGATE_LIMITS_QUEUED_BYTES=" + nodeBound}},
 		},
 		figures: []figure{received, refused, peakQueued, peakMemory, slowClosed, p50, p99},

@@ -112,3 +112,22 @@ func (w *addressWriter) Write(p []byte) (int, error) {
 	}
 	return n, err
 }
+
+func TestFloorOverTLS(t *testing.T) {
+	f := newFloor(2)
+	srv := httptest.NewTLSServer(f)
+	t.Cleanup(func() {
+		srv.Close()
+		f.close()
+	})
+	dialer := websocket.Dialer{TLSClientConfig: srv.Client().Transport.(*http.Transport).TLSClientConfig}
+	c, _, err := dialer.Dial("wss"+strings.TrimPrefix(srv.URL, "https")+"/client/?hub=bench", nil)
+	require.NoError(t, err)
+	defer c.Close()
+	require.NoError(t, c.WriteMessage(websocket.TextMessage, []byte("{\"protocol\":\"json\",\"version\":1}\x1e")))
+	require.Equal(t, "{}\x1e", read(t, c))
+	resp, err := srv.Client().Post(srv.URL+"/send", "application/json", strings.NewReader(`{"target":"m","arguments":[]}`))
+	require.NoError(t, err)
+	require.NoError(t, resp.Body.Close())
+	require.Equal(t, "{\"type\":1,\"target\":\"m\",\"arguments\":[]}\x1e", read(t, c))
+}
