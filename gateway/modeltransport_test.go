@@ -399,8 +399,8 @@ func (s *modelSocket) drain() (all []byte) {
 
 var errModelGone = errors.New("the socket is closed")
 
-// Write implements syscall.RawConn.
-func (s *modelSocket) Write(f func(fd uintptr) (done bool)) error {
+// Control implements syscall.RawConn. Workers write under it.
+func (s *modelSocket) Control(f func(fd uintptr)) error {
 	s.c.unlocked("a write")
 	if s.c.pump.inside {
 		s.c.m.breaks("%d: a worker wrote while the pump was in the socket", s.c.index)
@@ -412,8 +412,8 @@ func (s *modelSocket) Write(f func(fd uintptr) (done bool)) error {
 	return nil
 }
 
-func (s *modelSocket) Control(func(fd uintptr)) error          { return nil }
-func (s *modelSocket) Read(func(fd uintptr) (done bool)) error { return errModelGone }
+func (s *modelSocket) Write(func(fd uintptr) (done bool)) error { return errModelGone }
+func (s *modelSocket) Read(func(fd uintptr) (done bool)) error  { return errModelGone }
 
 // modelClient is what the client says and hears.
 type modelClient struct {
