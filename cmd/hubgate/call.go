@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"time"
 
 	"github.com/hubgate/hubgate/hubprotocol"
@@ -16,6 +17,7 @@ type callCommand struct {
 	lifetime
 	clientIdentity
 	message
+	way
 	Stream  bool          `help:"Call a method that streams: print each item as one line."`
 	NoWait  bool          `help:"Do not ask for a result, as send of a client does."`
 	Timeout time.Duration `help:"How long to wait for the result, or for the next item of a stream." default:"30s"`
@@ -39,7 +41,7 @@ func (c *callCommand) Run(env *environment) error {
 	if err != nil {
 		return err
 	}
-	client, err := c.connect(env.ctx, cs, c.Hub, token)
+	client, err := c.connect(env.ctx, cs, c.Hub, token, c.way)
 	if err != nil {
 		return err
 	}
@@ -55,6 +57,9 @@ func (c *callCommand) Run(env *environment) error {
 	for {
 		record, err := client.next()
 		done := false
+		if errors.Is(err, io.EOF) {
+			err = closedByGateway("without a reason")
+		}
 		if err == nil {
 			timer.Reset(c.Timeout)
 			done, err = c.take(env, record)

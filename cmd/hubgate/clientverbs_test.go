@@ -184,6 +184,46 @@ func TestCallAndHooks(t *testing.T) {
 	})
 }
 
+// Clients of all transports and both hub protocols call, listen and are told the same.
+func TestCallAndListenOnEveryTransport(t *testing.T) {
+	p, _ := startHooks(t)
+	for _, how := range [][]string{
+		{"--transport", "websockets"}, {"--transport", "sse"}, {"--transport", "longpolling"},
+		{"--protocol", "messagepack"}, {"--transport", "longpolling", "--protocol", "messagepack"},
+	} {
+		t.Run(strings.Join(how, " "), func(t *testing.T) {
+			more := append(how, "--connection-string", p.connectionString())
+			code, answer, stderr := command(append([]string{"call", "chat", "say", `{"n":[1,"x"]}`}, more...)...)
+			require.Zero(t, code, stderr)
+			require.Equal(t, "{\"n\":[1,\"x\"]}\n", answer)
+
+			ctx, cancel := context.WithCancel(t.Context())
+			out, errs, ended := newOutput(), newOutput(), make(chan int, 1)
+			go func() { ended <- run(ctx, append([]string{"listen", "news"}, more...), terminal{out, errs}, nil) }()
+			errs.want(t, "connected to hub news as connection")
+			status, _ := p.rest(http.MethodPost, "/api/hubs/news/:send", hello)
+			require.Equal(t, http.StatusAccepted, status)
+			out.want(t, helloRecord+"\n")
+			cancel()
+			require.Zero(t, <-ended, errs)
+		})
+	}
+	code, _, stderr := command("listen", "chat", "--transport", "sse", "--protocol", "messagepack", "--connection-string", p.connectionString())
+	require.Equal(t, exitUsage, code)
+	require.Contains(t, stderr, "carries text only")
+	for _, transport := range []string{"websockets", "sse", "longpolling"} {
+		q := start(t)
+		errs, ended := newOutput(), make(chan int, 1)
+		go func() {
+			ended <- run(t.Context(), []string{"listen", "chat", "--transport", transport, "--connection-string", q.connectionString()}, terminal{newOutput(), errs}, nil)
+		}()
+		errs.want(t, "connected to hub")
+		q.stop()
+		require.Equal(t, exitError, <-ended)
+		require.Contains(t, errs.String(), "closed by the gateway: ", transport)
+	}
+}
+
 func TestHooksAnswerMessagePack(t *testing.T) {
 	h := &hooks{command: new(hooksCommand)}
 	body := []byte("\x96\x01\x80\xa1\x31\xa3say\x92\x01\xa1x\x90")

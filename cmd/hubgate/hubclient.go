@@ -1,7 +1,6 @@
 package main
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -9,11 +8,8 @@ import (
 	"io"
 	"net/http"
 	"net/url"
-	"strings"
 	"sync"
 	"time"
-
-	"github.com/gorilla/websocket"
 
 	"github.com/hubgate/hubgate/auth"
 	"github.com/hubgate/hubgate/hubprotocol"
@@ -21,48 +17,89 @@ import (
 
 const (
 	maxNegotiateBytes = 64 << 10
+	maxRecordBytes    = 256 << 20
 	clientPing        = 15 * time.Second
 	clientSilence     = 30 * time.Second
+	farewell          = time.Second
 )
 
-// hubClient is a client of a hub: JSON over a WebSocket. Its reader is whoever
-// calls next; the context with which it was connected ends it.
+// way are the flags of commands that say how a client speaks to the gateway.
+type way struct {
+	Transport string `help:"How the client connects: websockets, sse or longpolling." enum:"websockets,sse,longpolling" default:"websockets"`
+	Protocol  string `help:"Hub protocol of the client: json or messagepack. Records are printed as JSON." enum:"json,messagepack" default:"json"`
+}
+
+const (
+	eventsTransport = "sse"
+	pollTransport   = "longpolling"
+)
+
+func (w way) check() error {
+	if w.Transport == eventsTransport && w.Protocol != hubprotocol.JSON {
+		return usage(errors.New("--transport sse carries text only: it needs --protocol json"))
+	}
+	return nil
+}
+
+// hubClient is a client of a hub. Its reader is whoever calls next; the context
+// with which it was connected ends it.
 type hubClient struct {
-	id      string
-	conn    *websocket.Conn
-	waiting [][]byte // records of the last message that next has not returned
-	ctx     context.Context
-	stop    context.CancelFunc
-	pings   sync.WaitGroup
+	id       string
+	protocol string
+	wire     clientWire
+	unread   []byte // what has come and next has not returned
+	ctx      context.Context
+	stop     context.CancelFunc
+	pings    sync.WaitGroup
+}
+
+// clientWire carries the bytes of one client. Read belongs to one goroutine;
+// write may be called by another one at the same time. Reading ends with io.EOF
+// when the gateway has ended the connection in order.
+type clientWire interface {
+	read() ([]byte, error)
+	write(ctx context.Context, data []byte) error
+	close() error
 }
 
 // connect negotiates, connects and shakes hands. The client must be closed.
-func (d *destination) connect(ctx context.Context, cs auth.ConnectionString, hub, token string) (*hubClient, error) {
+func (d *destination) connect(ctx context.Context, cs auth.ConnectionString, hub, token string, how way) (*hubClient, error) {
+	if err := how.check(); err != nil {
+		return nil, err
+	}
 	id, connectionToken, err := d.negotiate(ctx, cs, hub, token)
 	if err != nil {
 		return nil, err
 	}
-	dialer, err := d.websocket()
-	if err != nil {
+	c := &hubClient{id: id, protocol: how.Protocol}
+	c.ctx, c.stop = context.WithCancel(ctx)
+	at := clientURL(cs, hub) + "&id=" + url.QueryEscape(connectionToken)
+	if c.wire, err = d.open(c.ctx, cs, at, token, how); err != nil {
+		c.stop()
 		return nil, err
 	}
-	u := "ws" + strings.TrimPrefix(clientURL(cs, hub), "http") + "&id=" + url.QueryEscape(connectionToken)
-	conn, resp, err := dialer.DialContext(ctx, u, http.Header{"Authorization": {"Bearer " + token}})
-	if err != nil {
-		if resp != nil {
-			body, _ := io.ReadAll(io.LimitReader(resp.Body, maxErrorBody))
-			return nil, fmt.Errorf("connect: %w", refusal(resp, body, cs.Client()))
-		}
-		return nil, unreachable(err, cs.Client())
-	}
-	c := &hubClient{id: id, conn: conn}
-	c.ctx, c.stop = context.WithCancel(ctx)
 	if err := c.shakeHands(); err != nil {
 		c.stop()
-		return nil, errors.Join(err, conn.Close())
+		return nil, errors.Join(err, c.wire.close())
 	}
 	c.pings.Go(c.keepAlive)
 	return c, nil
+}
+
+// open opens the transport at the URL.
+func (d *destination) open(ctx context.Context, cs auth.ConnectionString, at, token string, how way) (clientWire, error) {
+	if how.Transport != eventsTransport && how.Transport != pollTransport {
+		return d.openWebSocket(ctx, cs, at, token, hubprotocol.Binary(how.Protocol))
+	}
+	client, err := d.http()
+	if err != nil {
+		return nil, err
+	}
+	x := exchangeWire{ctx: ctx, client: client, url: at, token: token, gateway: cs.Client()}
+	if how.Transport == eventsTransport {
+		return openEvents(x)
+	}
+	return openPolling(x)
 }
 
 // negotiate asks for a connection; the token stays in a header.
@@ -103,16 +140,27 @@ func (d *destination) negotiate(ctx context.Context, cs auth.ConnectionString, h
 
 // shakeHands is done when the gateway, or the hub server, has accepted the client.
 func (c *hubClient) shakeHands() error {
-	if err := c.write(`{"protocol":"json","version":1}`); err != nil {
+	request := fmt.Sprintf(`{"protocol":%q,"version":1}`, c.protocol)
+	if err := c.wire.write(c.ctx, append([]byte(request), hubprotocol.RecordSeparator)); err != nil {
 		return err
 	}
-	record, err := c.next()
-	if err != nil {
-		return fmt.Errorf("handshake: %w", err)
-	}
 	var answer struct{ Error string }
-	if err := json.Unmarshal(record, &answer); err != nil {
-		return fmt.Errorf("handshake: not a record: %w", err)
+	for {
+		record, rest, err := hubprotocol.CutHandshake(c.unread, maxNegotiateBytes)
+		if err == nil && record == nil {
+			err = c.fill()
+		}
+		if err != nil {
+			return fmt.Errorf("handshake: %w", err)
+		}
+		if record == nil {
+			continue
+		}
+		c.unread = rest
+		if err := json.Unmarshal(record, &answer); err != nil {
+			return fmt.Errorf("handshake: not a record: %w", err)
+		}
+		break
 	}
 	if answer.Error != "" {
 		return fmt.Errorf("handshake refused: %s", answer.Error)
@@ -120,28 +168,60 @@ func (c *hubClient) shakeHands() error {
 	return nil
 }
 
-func (c *hubClient) write(record string) error {
-	return c.conn.WriteMessage(websocket.TextMessage, append([]byte(record), hubprotocol.RecordSeparator))
+// write sends a record, given as JSON without its framing.
+func (c *hubClient) write(record string) error { return c.writeUntil(c.ctx, record) }
+
+func (c *hubClient) writeUntil(ctx context.Context, record string) error {
+	frame, err := converted(hubprotocol.JSON, c.protocol, append([]byte(record), hubprotocol.RecordSeparator))
+	if err != nil {
+		return err
+	}
+	return c.wire.write(ctx, frame)
 }
 
-// next returns the next record, which is valid until the next call.
+// next returns the next record as JSON without its framing.
 func (c *hubClient) next() ([]byte, error) {
-	for len(c.waiting) == 0 {
-		if err := c.conn.SetReadDeadline(time.Now().Add(clientSilence)); err != nil {
-			return nil, err
-		}
-		_, data, err := c.conn.ReadMessage()
+	for {
+		frame, _, rest, err := hubprotocol.Cut(c.protocol, c.unread, maxRecordBytes)
 		if err != nil {
 			return nil, err
 		}
-		separator := []byte{hubprotocol.RecordSeparator}
-		if data = bytes.TrimSuffix(data, separator); len(data) > 0 {
-			c.waiting = bytes.Split(data, separator)
+		if frame == nil {
+			if err := c.fill(); err != nil {
+				return nil, err
+			}
+			continue
 		}
+		c.unread = rest
+		record, err := converted(c.protocol, hubprotocol.JSON, frame)
+		if err != nil {
+			return nil, err
+		}
+		return record[:len(record)-1], nil
 	}
-	record := c.waiting[0]
-	c.waiting = c.waiting[1:]
-	return record, nil
+}
+
+// fill reads more bytes.
+func (c *hubClient) fill() error {
+	data, err := c.wire.read()
+	c.unread = append(c.unread[:len(c.unread):len(c.unread)], data...)
+	return err
+}
+
+// converted is a frame of one hub protocol in another.
+func converted(from, to string, frame []byte) ([]byte, error) {
+	if from == to {
+		return frame, nil
+	}
+	frames, err := hubprotocol.NewFrames(map[string][]byte{from: frame})
+	if err != nil {
+		return nil, err
+	}
+	other, ok := frames.For(to)
+	if !ok {
+		return nil, fmt.Errorf("a record of %s that cannot be written as %s", from, to)
+	}
+	return other, nil
 }
 
 // keepAlive pings. When the context ends it says goodbye, which ends the reader.
@@ -151,9 +231,10 @@ func (c *hubClient) keepAlive() {
 	for {
 		select {
 		case <-c.ctx.Done():
-			_ = c.conn.SetWriteDeadline(time.Now().Add(time.Second))
-			_ = c.write(`{"type":7}`)
-			_ = c.conn.Close()
+			ctx, cancel := context.WithTimeout(context.WithoutCancel(c.ctx), farewell)
+			defer cancel()
+			_ = c.writeUntil(ctx, `{"type":7}`)
+			_ = c.wire.close()
 			return
 		case <-ticker.C:
 			if c.write(`{"type":6}`) != nil {

@@ -2,9 +2,9 @@ package main
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
-
-	"github.com/gorilla/websocket"
+	"io"
 
 	"github.com/hubgate/hubgate/hubprotocol"
 )
@@ -14,6 +14,7 @@ type listenCommand struct {
 	destination
 	lifetime
 	clientIdentity
+	way
 	Pings bool `help:"Print the gateway's pings too."`
 }
 
@@ -24,7 +25,7 @@ func (c *listenCommand) Run(env *environment) error {
 	if err != nil {
 		return err
 	}
-	client, err := c.connect(env.ctx, cs, c.Hub, token)
+	client, err := c.connect(env.ctx, cs, c.Hub, token, c.way)
 	if err != nil {
 		return err
 	}
@@ -36,7 +37,7 @@ func (c *listenCommand) Run(env *environment) error {
 			err = c.print(env, record)
 		}
 		switch {
-		case env.ctx.Err() != nil, websocket.IsCloseError(err, websocket.CloseNormalClosure):
+		case env.ctx.Err() != nil, errors.Is(err, io.EOF):
 			return nil
 		case err != nil:
 			return err
