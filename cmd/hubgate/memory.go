@@ -22,7 +22,7 @@ type memoryUse struct {
 // giveMemoryBack looks after the memory of the program while the server lives.
 func (s *server) giveMemoryBack(held func() int64) {
 	ctx, stop := context.WithCancel(context.Background())
-	s.wg.Go(func() { giveMemoryBack(ctx, held) })
+	s.web.wg.Go(func() { giveMemoryBack(ctx, held) })
 	s.built.add("memory", ignoreContext(stop))
 }
 

@@ -45,7 +45,7 @@ func (c *serveCommand) Run(env *environment) error {
 		select {
 		case <-env.ctx.Done():
 			log.Info("draining", "timeout", c.Network.DrainTimeout)
-		case err = <-s.failed:
+		case err = <-s.web.failed:
 		}
 	}
 	helpers.stop()
@@ -79,8 +79,8 @@ func (s *server) startHelpers(args []string) *helpers {
 	ctx, stop := context.WithCancel(context.Background())
 	h := &helpers{stop: stop}
 	h.wg.Go(func() { s.watchSettings(ctx, args) })
-	if s.cert != nil {
-		h.wg.Go(func() { s.watchFiles(ctx, "certificate", s.cert.watched(), s.cert.reload) })
+	if s.web.cert != nil {
+		h.wg.Go(func() { s.watchFiles(ctx, "certificate", s.web.cert.watched(), s.web.cert.reload) })
 	}
 	hangups := make(chan os.Signal, 1)
 	signal.Notify(hangups, syscall.SIGHUP)
@@ -115,8 +115,8 @@ func (s *server) followHangups(ctx context.Context, hangups <-chan os.Signal, ar
 		}
 		s.log.Info("reading configuration and certificates again")
 		s.reload(args, false)
-		if s.cert != nil {
-			s.cert.reload()
+		if s.web.cert != nil {
+			s.web.cert.reload()
 		}
 	}
 }

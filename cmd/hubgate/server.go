@@ -52,13 +52,18 @@ type server struct {
 	admin     *admin.Admin
 	seen      *observer
 	handler   http.Handler
-	cert      *certificate // nil without TLS
-	accepts   *acceptWatch
+	web       web
 	endpoints endpoints
 	// built ends what exists, serving what goes on in it. They are two since ends
 	// have an order of their own: first clients, hub servers and webhooks, while
 	// everything still works, then the parts.
 	built, serving teardowns
+}
+
+// web is what the HTTP servers of the gateway share.
+type web struct {
+	cert    *certificate // nil without TLS
+	accepts *acceptWatch
 	// failed gets the first error of a listener that stopped serving.
 	failed chan error
 	wg     sync.WaitGroup
@@ -66,7 +71,7 @@ type server struct {
 
 // newServer builds everything and serves. After an error nothing is left.
 func newServer(c *config.Config, log *slog.Logger) (s *server, err error) {
-	s = &server{config: c, log: log, failed: make(chan error, 1), built: teardowns{log: log}, serving: teardowns{log: log}}
+	s = &server{config: c, log: log, web: web{failed: make(chan error, 1)}, built: teardowns{log: log}, serving: teardowns{log: log}}
 	defer func() {
 		if err != nil {
 			ctx, cancel := context.WithTimeout(context.Background(), c.Network.DrainTimeout)
@@ -82,7 +87,7 @@ func newServer(c *config.Config, log *slog.Logger) (s *server, err error) {
 		return s, err
 	}
 	s.built.add("settings", ignoreContext(s.live.follow(s.store)))
-	if s.cert, err = loadCertificate(c.TLS, log); err != nil {
+	if s.web.cert, err = loadCertificate(c.TLS, log); err != nil {
 		return s, usage(err)
 	}
 	addresses, err := c.Addresses()
@@ -98,8 +103,8 @@ func newServer(c *config.Config, log *slog.Logger) (s *server, err error) {
 	s.seen = newObserver(s.log.With("part", partGateway), s.admin.Metrics)
 	s.built.add("summed up sends", ignoreContext(s.seen.unheard.Close))
 	s.admin.Expect(expected())
-	s.accepts = newAcceptWatch(log, s.admin.Metrics.AcceptFailed)
-	s.built.add("watch of accepting", ignoreContext(s.accepts.lines.Close))
+	s.web.accepts = newAcceptWatch(log, s.admin.Metrics.AcceptFailed)
+	s.built.add("watch of accepting", ignoreContext(s.web.accepts.lines.Close))
 	if err := s.serveAdmin(); err != nil {
 		return s, err
 	}
@@ -166,16 +171,20 @@ func (s *server) newBackends(node string, verifier *auth.Verifier) backends {
 	return b
 }
 
-// buildGateway makes the gateway from its parts and opens it to clients.
-func (s *server) buildGateway(listeners []net.Listener) error {
-	node := auth.NodeTag(s.config.Network.Node)
-	verifier := auth.NewVerifier(auth.VerifierOptions{
+func (s *server) newVerifier() *auth.Verifier {
+	return auth.NewVerifier(auth.VerifierOptions{
 		Keys:           func() []auth.Secret { return s.live.load().keys },
 		Leeway:         func() time.Duration { return s.live.load().source.Auth.Leeway },
 		StrictAudience: func() []string { return s.live.load().source.Auth.StrictAudience },
 		MaxTokenBytes:  func() int { return int(s.live.load().source.Limits.TokenBytes) },
 		BasePath:       s.config.BasePath(),
 	})
+}
+
+// buildGateway makes the gateway from its parts and opens it to clients.
+func (s *server) buildGateway(listeners []net.Listener) error {
+	node := auth.NodeTag(s.config.Network.Node)
+	verifier := s.newVerifier()
 	behind := s.newBackends(node, verifier)
 	s.built.add("upstream", behind.webhooks.Close)
 	hub, err := gateway.New(gateway.Options{
@@ -259,7 +268,7 @@ func (s *server) open(listeners []net.Listener) {
 	for _, l := range listeners {
 		patient = append(patient, clientws.Listener(l, func() time.Duration { return s.live.load().clients.SendTimeout }))
 	}
-	s.serve("server", s.handler, patient, s.cert)
+	s.serve("server", s.handler, patient, s.web.cert)
 }
 
 // signClient makes a token for REST's :generateToken (R39).
@@ -278,11 +287,11 @@ func (s *server) serve(name string, handler http.Handler, listeners []net.Listen
 		srv.TLSConfig = cert.tlsConfig()
 	}
 	for _, l := range listeners {
-		l = s.accepts.listener(l)
-		s.wg.Go(func() {
+		l = s.web.accepts.listener(l)
+		s.web.wg.Go(func() {
 			if err := serveOn(srv, l, cert != nil); !errors.Is(err, http.ErrServerClosed) {
 				select {
-				case s.failed <- fmt.Errorf("%s on %s: %w", name, l.Addr(), err):
+				case s.web.failed <- fmt.Errorf("%s on %s: %w", name, l.Addr(), err):
 				default: // one failure ends the gateway
 				}
 			}
@@ -306,7 +315,7 @@ func serveOn(srv *http.Server, l net.Listener, secure bool) error {
 // stop ends what goes on and then everything that was built, within ctx.
 func (s *server) stop(ctx context.Context) error {
 	err := errors.Join(s.serving.run(ctx), s.built.run(ctx))
-	s.wg.Wait()
+	s.web.wg.Wait()
 	return err
 }
 
