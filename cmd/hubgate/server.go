@@ -195,6 +195,8 @@ func (s *server) buildGateway(listeners []net.Listener) error {
 	if err != nil {
 		return err
 	}
+	cutOff := &losses{hub: hub}
+	s.built.add("messages of clients", cutOff.check) // when the last client has ended
 	s.built.add("gateway", ignoreContext(hub.Close))
 	s.seen.gateway = hub
 	s.giveMemoryBack(hub.Held)
@@ -232,23 +234,11 @@ func (s *server) buildGateway(listeners []net.Listener) error {
 	// heard of those ends, then webhooks, which may still call REST.
 	s.serving.add("webhooks", behind.webhooks.Close)
 	s.serving.add("hub servers", behind.servers.Close)
-	s.serving.add("clients", func(ctx context.Context) error { return drain(ctx, hub) })
+	s.serving.add("clients", func(ctx context.Context) error {
+		cutOff.begin()
+		return hub.Drain(ctx)
+	})
 	return nil
-}
-
-// drain ends all clients. Those that took nothing any more have lost what waited
-// for them, which is an error too.
-func drain(ctx context.Context, hub *gateway.Gateway) error {
-	lost := func() uint64 {
-		dropped := hub.Stats().Total.Dropped
-		return dropped[gateway.DropConnectionClosed] + dropped[gateway.DropSlowClient]
-	}
-	before := lost()
-	err := hub.Drain(ctx)
-	if n := lost() - before; n > 0 {
-		err = errors.Join(err, fmt.Errorf("%d messages were cut off that waited for clients", n))
-	}
-	return err
 }
 
 func (s *server) newClients(hub *gateway.Gateway, verifier *auth.Verifier, sealer *auth.Sealer, node string) *clientws.Handler {
