@@ -4,10 +4,12 @@ import (
 	"crypto/tls"
 	"encoding/base64"
 	"encoding/json"
+	"net"
 	"net/http"
 	"net/url"
 	"path/filepath"
 	"regexp"
+	"runtime"
 	"strings"
 	"testing"
 	"time"
@@ -30,12 +32,12 @@ var networkEffects = map[string]func(*testing.T) effect{
 		return effect{unusual: dir, see: seeWebhook, before: unmatchedError, after: "result hook"}
 	},
 	"listen": func(*testing.T) effect {
-		return effect{usual: "127.0.0.1:0", unusual: "127.0.0.2:0", before: "127.0.0.1", after: "127.0.0.2", see: func(t *testing.T, p *program) string {
+		return effect{usual: "127.0.0.1:0", unusual: net.JoinHostPort(otherLoopback(), "0"), before: "127.0.0.1", after: otherLoopback(), see: func(t *testing.T, p *program) string {
 			return seeHost(t, p, p.URL+"/api/health")
 		}}
 	},
 	"admin-listen": func(*testing.T) effect {
-		return effect{usual: "127.0.0.1:0", unusual: "127.0.0.2:0", before: "127.0.0.1", after: "127.0.0.2", see: func(t *testing.T, p *program) string {
+		return effect{usual: "127.0.0.1:0", unusual: net.JoinHostPort(otherLoopback(), "0"), before: "127.0.0.1", after: otherLoopback(), see: func(t *testing.T, p *program) string {
 			return seeHost(t, p, p.Admin+"/livez")
 		}}
 	},
@@ -93,6 +95,14 @@ var networkEffects = map[string]func(*testing.T) effect{
 			return "text"
 		}}
 	},
+}
+
+// otherLoopback is another address of this machine than 127.0.0.1.
+func otherLoopback() string {
+	if runtime.GOOS == "linux" {
+		return "127.0.0.2"
+	}
+	return "::1"
 }
 
 // seeMode says whether clients need a hub server.
