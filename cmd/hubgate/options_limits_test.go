@@ -67,10 +67,10 @@ var capacityEffects = map[string]func(*testing.T) effect{
 		}}
 	},
 	"limits-outbox-max-bytes": func(*testing.T) effect {
-		return effect{unusual: "64KiB", with: append([]string{"--limits-outbox-bytes", "1KiB"}, patientPollers...), before: "2 messages", after: "closed", see: func(t *testing.T, p *program) string {
+		return effect{unusual: "128KiB", with: append([]string{"--limits-outbox-bytes", "1KiB"}, patientPollers...), before: "2 messages", after: "closed", see: func(t *testing.T, p *program) string {
 			p.poller("chat")
 			for range 2 {
-				require.Equal(t, "202", p.restStatus(http.MethodPost, "/api/hubs/chat/:send", text(40<<10)))
+				require.Equal(t, "202", p.restStatus(http.MethodPost, "/api/hubs/chat/:send", text(80<<10)))
 			}
 			return eventually(t, func() string {
 				switch {
