@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"math/rand/v2"
+	"strings"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -180,4 +181,16 @@ func (c *churn) step(i int) {
 		c.sends(all())
 		_ = c.one().Feed([]byte("{\"type\":1,\"target\":\"x\",\"arguments\":[]}\x1e"))
 	}
+}
+
+// either makes a message that came in one of the protocols.
+func either(t *testing.T, protocol string, size int) *hubprotocol.Frames {
+	text := strings.Repeat("x", size)
+	arguments := []byte(`["` + text + `"]`)
+	if protocol == hubprotocol.MessagePack {
+		arguments = append([]byte{0x91, 0xda, byte(size >> 8), byte(size)}, text...)
+	}
+	frames, err := hubprotocol.NewInvocation(protocol, "m", arguments)
+	require.NoError(t, err)
+	return frames
 }

@@ -8,7 +8,6 @@ import (
 	"io"
 	"math/rand/v2"
 	"net"
-	"strings"
 	"sync"
 	"testing"
 
@@ -179,16 +178,4 @@ func TestBooksAreExactWithBothProtocols(t *testing.T) {
 	require.Zero(t, s.Hubs[0].QueuedBytes)
 	require.Zero(t, s.Panics)
 	require.NotZero(t, s.Total.Written)
-}
-
-// either makes a message that came in one of the protocols.
-func either(t *testing.T, protocol string, size int) *hubprotocol.Frames {
-	text := strings.Repeat("x", size)
-	arguments := []byte(`["` + text + `"]`)
-	if protocol == hubprotocol.MessagePack {
-		arguments = append([]byte{0x91, 0xda, byte(size >> 8), byte(size)}, text...)
-	}
-	frames, err := hubprotocol.NewInvocation(protocol, "m", arguments)
-	require.NoError(t, err)
-	return frames
 }
