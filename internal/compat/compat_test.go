@@ -3,6 +3,7 @@ package main
 import (
 	"os"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
 
@@ -106,4 +107,40 @@ func TestCheckComparesWithThePage(t *testing.T) {
 	require.NoError(t, os.WriteFile(page, []byte(strings.Replace(string(text), "clientws.TestA", "clientws.TestZ", 1)), 0o600))
 	require.ErrorContains(t, generate(page, "", true, []string{results}), "is not what the tests say")
 	require.Error(t, generate(page, "", true, nil))
+}
+
+// The page begins with the versions that the interop suites install.
+func TestVersionsOfTheSummary(t *testing.T) {
+	read := func(path string) string {
+		text, err := os.ReadFile(filepath.Join("..", "..", "interop", filepath.FromSlash(path)))
+		require.NoError(t, err)
+		return string(text)
+	}
+	row := func(name string) string {
+		_, rest, found := strings.Cut(intro, "\n| `"+name+"`")
+		require.True(t, found, name)
+		line, _, _ := strings.Cut(rest, "\n")
+		return line
+	}
+	installed := 0
+	for name, row := range map[string]string{"signalr": row("@microsoft/signalr"), "signalr-protocol-msgpack": row("@microsoft/signalr-protocol-msgpack")} {
+		for _, m := range regexp.MustCompile(`"npm:@microsoft/`+name+`@([\d.]+)"`).FindAllStringSubmatch(read("js/package.json"), -1) {
+			require.Contains(t, row, m[1])
+			installed++
+		}
+	}
+	require.Equal(t, 6, installed)
+	m := regexp.MustCompile(`<artifactId>signalr</artifactId>\s*<version>([\d.]+)<`).FindStringSubmatch(read("java/pom.xml"))
+	require.NotNil(t, m)
+	require.Contains(t, row("com.microsoft.signalr"), m[1])
+	m = regexp.MustCompile(`pysignalr==([\d.]+)`).FindStringSubmatch(read("python/requirements.txt"))
+	require.NotNil(t, m)
+	require.Contains(t, row("pysignalr"), m[1])
+}
+
+// The page that is committed begins as the next one would.
+func TestSummaryIsCurrent(t *testing.T) {
+	page, err := os.ReadFile(filepath.Join("..", "..", "docs", "compatibility.md"))
+	require.NoError(t, err)
+	require.True(t, strings.HasPrefix(string(page), intro), "write internal/compat/intro.md into docs/compatibility.md, or .ci/run race interop page")
 }

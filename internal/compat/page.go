@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	_ "embed"
 	"fmt"
 	"strings"
 )
@@ -9,15 +10,8 @@ import (
 // maxTests is how many tests of a row are named.
 const maxTests = 4
 
-const intro = `# Compatibility
-
-What hubgate does as Azure SignalR Service and ASP.NET Core SignalR do, statement by statement, and which tests show it.
-This page is made from the names of passed tests by ` + "`go run ./internal/compat`" + `; .ci/run fails if it is not true.
-
-C are rows about clients, R about REST, webhooks and management, H about hub servers, D decisions where sources differ or say nothing.
-"interop" are unmodified official clients against the built program.
-
-`
+//go:embed intro.md
+var intro string
 
 // page writes the whole page.
 func (t *table) page() []byte {
