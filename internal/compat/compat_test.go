@@ -136,6 +136,11 @@ func TestVersionsOfTheSummary(t *testing.T) {
 	m = regexp.MustCompile(`pysignalr==([\d.]+)`).FindStringSubmatch(read("python/requirements.txt"))
 	require.NotNil(t, m)
 	require.Contains(t, row("pysignalr"), m[1])
+	for name, property := range map[string]string{"Microsoft.Azure.SignalR": "AzureSignalRVersion", "Microsoft.Azure.SignalR.Management": "AzureSignalRVersion", "Microsoft.AspNetCore.SignalR.Client": "SignalRClientVersion"} {
+		m = regexp.MustCompile(`<` + property + `[^>]*>([\d.]+)<`).FindStringSubmatch(read("dotnet/Directory.Build.props"))
+		require.NotNil(t, m)
+		require.Contains(t, row(name), m[1])
+	}
 }
 
 // The page that is committed begins as the next one would.
