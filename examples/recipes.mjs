@@ -1,13 +1,16 @@
-// Runs the applications of docs/recipes behind a gateway, and talks to each as a browser would.
+// Runs the applications of docs/recipes behind a gateway, and talks to each as a browser would. Then the programs that
+// docs/serverless.md and docs/rest.md show.
 //
-//   node examples/recipes.mjs [express|lambda|fastapi ...]     none: all of them
+//   node examples/recipes.mjs [express|lambda|fastapi|pages ...]     none: all of them
 //
 // Needs `npm ci` in examples/chat and examples/node, and a Python with examples/fastapi/requirements.txt (PYTHON names it).
+import { execFileSync } from 'node:child_process';
 import { createHmac } from 'node:crypto';
+import { readFileSync } from 'node:fs';
 import { deepStrictEqual as same, rejects } from 'node:assert/strict';
 import { createServer } from 'node:http';
 import { join } from 'node:path';
-import { client, connectionString, count, finish, freePort, gateway, hubgate, key, root, start, stopAll } from './lab.mjs';
+import { client, connectionString, count, finish, freePort, gateway, hubgate, key, root, start, stopAll, within } from './lab.mjs';
 
 const node = join(root, 'examples/node'), fastapi = join(root, 'examples/fastapi');
 
@@ -84,9 +87,56 @@ async function check(name) {
   if (typeof stop === 'function') stop();
 }
 
-const names = process.argv.length > 2 ? process.argv.slice(2) : Object.keys(applications);
+// code is the first block of code in this language on a page that contains the text, with the gateway's key and with
+// these replaced.
+function code(page, language, containing, replaced) {
+  const blocks = [...readFileSync(join(root, page), 'utf8').matchAll(new RegExp('^```' + language + '\n([^]*?)^```', 'gm'))];
+  let text = blocks.map(([, block]) => block).find(block => block.includes(containing));
+  for (const [from, to] of [...replaced, ['ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789ABCDEFGH', key]]) {
+    if (!text.includes(from)) throw new Error(`${page} has no ${from}`);
+    text = text.replaceAll(from, to);
+  }
+  return text;
+}
+
+const languages = {
+  js: text => [process.execPath, ['--input-type=module', '--eval', text]],
+  python: text => ['python3', ['-B', '-c', text]],
+};
+
+// pages negotiates with the programs of docs/serverless.md, and sends with those of docs/rest.md.
+async function pages() {
+  const url = await gateway();
+  for (const [language, run] of Object.entries(languages)) {
+    await count(`pages: negotiate and send in ${language}`, async () => {
+      const port = await freePort();
+      const [command, args] = run(code('docs/serverless.md', language, '7071', [['http://localhost:8888', url], ['7071', String(port)]]));
+      start(command, args, { pattern: /^never$/ }).catch(() => {});
+      const app = `http://localhost:${port}`;
+      await within('the program', listening(app));
+      const ann = await client(app + '/chat', ['message']);
+      const [sender, rest] = run(code('docs/rest.md', language, 'send(', [['http://localhost:8888', url]]));
+      execFileSync(sender, rest, { stdio: 'inherit' });
+      await ann.got('message', 'hello ann');
+      await ann.stop();
+    });
+  }
+}
+
+// listening waits until something accepts connections there.
+async function listening(url) {
+  for (;;) {
+    try {
+      return await fetch(url, { method: 'POST' });
+    } catch {
+      await new Promise(resolve => setTimeout(resolve, 50));
+    }
+  }
+}
+
+const names = process.argv.length > 2 ? process.argv.slice(2) : [...Object.keys(applications), 'pages'];
 for (const name of names) {
-  await count(`${name}: runs`, () => check(name));
+  await count(`${name}: runs`, () => name === 'pages' ? pages() : check(name));
   await stopAll();
 }
 await finish();
