@@ -51,7 +51,7 @@ var clientRefusals = List{
 		{"UnknownPath", "404. The gateway has no such path. The gateway is not your application.", "Give clients the URL of your application's hub (`/chat`). Its negotiate endpoint sends them to the gateway."},
 		{"MethodNotAllowed", "405, or 400 for DELETE. The path does not have the HTTP method.", "Use an official SignalR client."},
 		{"UriTooLong", "414. Path and query are longer than `limits.uriBytes`.", "Shorten the query, or the claims in the token, which is part of the query."},
-		{"HeadersTooLarge", "431. The headers are larger than `limits.headerBytes`.", "Look for large cookies on the gateway's host name. Give the gateway a name of its own, or raise the option."},
+		{"HeadersTooLarge", "431. The headers are larger than `limits.headerBytes`.", "Look for large cookies on the gateway's host name. Give the gateway its own host name, or raise the option."},
 		{"InvalidHub", "400. There is no hub in the query, or its name is not valid: a letter, then letters, digits and ``_`,.[]``; no hyphen.", "Rename the hub."},
 		{"InvalidVersion", "The negotiate version is no number, or it is negative. Negotiate answers 200 with an error in its body. There is no log line.", "Use an official SignalR client."},
 		{"OriginNotAllowed", "403. The page's origin is not in `cors.allowedOrigins`.", "Add the origin of the page, with scheme and port."},
