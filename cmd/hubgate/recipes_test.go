@@ -97,3 +97,23 @@ func TestOptionsOfPagesExist(t *testing.T) {
 	}
 	require.Greater(t, checked, 50)
 }
+
+// The page of limits names the defaults of the options.
+func TestLimitsOfThePageAreTheDefaults(t *testing.T) {
+	all := pages(t)
+	defaults := map[string]string{}
+	for _, m := range regexp.MustCompile("(?m)\\| `(\\w+\\.\\w+)` \\| [a-z ]+ \\| `([^`]*)` \\|").FindAllStringSubmatch(all["docs/configuration.md"], -1) {
+		defaults[m[1]] = m[2]
+	}
+	spelled := strings.NewReplacer(" MiB", "MiB", " KiB", "KiB", " min", "m", " s", "s", ",", "", "none", "0")
+	checked := 0
+	for _, m := range regexp.MustCompile("(?m)^\\| [^|]+ \\| ([^|]+) \\| `([a-z]+\\.[a-zA-Z]+)` \\|").FindAllStringSubmatch(all["docs/limits.md"], -1) {
+		limit, _, _ := strings.Cut(spelled.Replace(m[1]), " ")
+		if defaults[m[2]] == "0" && limit != "0" { // a share of the memory
+			continue
+		}
+		require.Equal(t, defaults[m[2]], strings.TrimSuffix(limit, ";"), "%s: %s", m[2], m[1])
+		checked++
+	}
+	require.Greater(t, checked, 20)
+}
