@@ -83,7 +83,45 @@ func (g *Gateway) Drain(ctx context.Context) error {
 		case <-tick.C:
 		case <-ctx.Done():
 			g.conns.each(func(c *Conn) { c.cutOff(reloadCause) })
+			g.catchUp()
 			return ctx.Err()
 		}
 	}
 }
+
+// catchUpTime bounds how long the end of a drain waits for what it has cut off.
+const catchUpTime = 100 * time.Millisecond
+
+// catchUp waits a moment for connections that were cut off, so that the books show
+// what was lost with them.
+func (g *Gateway) catchUp() {
+	over := time.NewTimer(catchUpTime)
+	defer over.Stop()
+	tick := time.NewTicker(time.Millisecond)
+	defer tick.Stop()
+	for g.conns.count() > 0 {
+		select {
+		case <-tick.C:
+		case <-over.C:
+			return
+		}
+	}
+	passed := make(chan struct{}, len(g.workers))
+	for _, w := range g.workers {
+		if !w.queue.push(passedOp{passed}) {
+			passed <- struct{}{}
+		}
+	}
+	for range g.workers {
+		select {
+		case <-passed:
+		case <-over.C:
+			return
+		}
+	}
+}
+
+// passedOp says that the worker has carried out everything before it.
+type passedOp struct{ passed chan<- struct{} }
+
+func (o passedOp) apply(*worker) { o.passed <- struct{}{} }

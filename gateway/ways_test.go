@@ -255,3 +255,22 @@ func sum(closed map[gateway.CloseReason]uint64) (n uint64) {
 	}
 	return n
 }
+
+// Whoever drains is told at its end what was lost.
+func TestTheBooksOfADrainThatCutOff(t *testing.T) {
+	for _, transport := range []string{gateway.WebSockets, gateway.ServerSentEvents, gateway.LongPolling} {
+		t.Run(transport, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				n := start(t, nil)
+				gatewaytest.Connect(t, n.Gateway, gatewaytest.Options{ID: "1", Hub: "chat", Transport: transport, Stalled: true})
+				n.send("lost", all())
+				synctest.Wait()
+				over, end := context.WithCancel(t.Context())
+				end()
+				require.ErrorIs(t, n.Drain(over), context.Canceled)
+				require.EqualValues(t, 1, n.Stats().Total.Dropped[gateway.DropConnectionClosed])
+				require.NoError(t, n.Check())
+			})
+		})
+	}
+}
