@@ -303,6 +303,24 @@ func TestWebSocketEnds(t *testing.T) {
 		}
 	})
 
+	t.Run("text that is not UTF-8 gets 1007", func(t *testing.T) {
+		for name, frames := range map[string][]byte{
+			"at once":                    masked(finalBit|opText, "\xff"),
+			"half a character, the end":  append(masked(opText, "\xe2\x82"), masked(finalBit|opContinuation, "")...),
+			"a surrogate behind a ping":  append(masked(finalBit|opPing, "p"), masked(finalBit|opText, "\xed\xa0\x80")...),
+			"a reason in a Close frame":  masked(finalBit|opClose, "\x03\xe8\xff"),
+			"ping between the fragments": bytes.Join([][]byte{masked(opText, "\xf0\x9f"), masked(finalBit|opPing, "p"), masked(finalBit|opContinuation, "x")}, nil),
+		} {
+			t.Run(name, func(t *testing.T) {
+				ws, id := f.open("u")
+				_, err := ws.NetConn().Write(frames)
+				require.NoError(t, err)
+				ws.wantClose(websocket.CloseInvalidFramePayloadData)
+				f.waitFor(t, "closed "+id+" BadRequest")
+			})
+		}
+	})
+
 	t.Run("C64 a refused handshake is an error record, then 1000", func(t *testing.T) {
 		token := f.user("u")
 		for handshake, want := range map[string]string{
