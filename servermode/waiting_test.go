@@ -1,6 +1,7 @@
 package servermode_test
 
 import (
+	"os"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -126,9 +127,11 @@ func TestManyClientsOfALostServerFindAnother(t *testing.T) {
 	})
 }
 
+// TestManyClientsOfALostServerFindAnother with the figures of a large gateway. BenchmarkRecovery is
+// the same over sockets.
 func TestFiftyThousandClientsOfALostServer(t *testing.T) {
-	if testing.Short() {
-		t.Skip("takes some seconds")
+	if os.Getenv("HUBGATE_LARGE_TESTS") == "" {
+		t.Skip("takes some seconds, under the race detector many: set HUBGATE_LARGE_TESTS")
 	}
 	inWorld(t, func(t *testing.T, w *world) {
 		const clients = 50_000
