@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -134,6 +135,8 @@ type dial struct {
 	refused bool   // it wants to be
 	silent  bool   // it does not answer handshakes of clients
 	tcp     string // address, if not by pipe
+	// on is hubServer.on from the first message on.
+	on func(s *hubServer, m sp.Message)
 }
 
 // server connects a hub server and waits until it is established.
@@ -142,6 +145,9 @@ func (w *world) server(d dial) *hubServer {
 	ws, _, err := w.dial(d, serverToken(w.t, d))
 	require.NoError(w.t, err)
 	s := &hubServer{t: w.t, ws: ws, silent: d.silent, answered: make(map[string]bool), changed: make(chan struct{})}
+	if d.on != nil {
+		s.on = func(m sp.Message) { d.on(s, m) }
+	}
 	s.wg.Go(s.read)
 	w.t.Cleanup(func() { _ = ws.Close(); s.wg.Wait() })
 	raw := d.raw
@@ -303,6 +309,13 @@ func (s *hubServer) send(messages ...sp.Message) {
 
 func (s *hubServer) data(id, payload string) {
 	s.send(&sp.ConnectionData{ConnectionID: id, Payload: []byte(payload)})
+}
+
+// forget forgets all that has come but the answer to the handshake, which server waits for.
+func (s *hubServer) forget() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.got = slices.DeleteFunc(s.got, func(m sp.Message) bool { return m.Type() != sp.TypeHandshakeResponse })
 }
 
 // take returns what has come of that type, and forgets it.
