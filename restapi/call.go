@@ -116,11 +116,14 @@ func (c *call) fail(err error) {
 
 // level of the line about a failed request. That something does not exist is
 // an answer more than a failure: applications ask for just that. So is the health of
-// a node that shuts down, which every probe asks for.
+// a node that shuts down, which every probe asks for. A full hub or store is no fault of
+// the gateway: callers ask for more than there is room for, as often as they like.
 func (f *failure) level() slog.Level {
 	switch {
 	case f.reason == ReasonNotExisted, f.reason == ReasonCallerGone, f.reason == ReasonDraining:
 		return slog.LevelDebug
+	case f.reason == ReasonHubBusy, f.reason == ReasonFull:
+		return slog.LevelWarn
 	case f.status >= http.StatusInternalServerError:
 		return slog.LevelError
 	}

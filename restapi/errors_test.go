@@ -39,11 +39,12 @@ func TestErrorsOfTheGateway(t *testing.T) {
 		code       string
 		retryAfter string
 		reason     FailureReason
+		level      string
 	}{
-		"D12 hub busy":     {fmt.Errorf("with detail: %w", gateway.ErrHubBusy), 503, codeRequestUnknown, "1", ReasonHubBusy},
-		"unknown error":    {errors.New("secret detail"), 500, codeUnknown, "", ReasonInternal},
-		"caller gone":      {context.Canceled, 500, codeUnknown, "", ReasonCallerGone},
-		"a node's silence": {context.DeadlineExceeded, 500, codeUnknown, "", ReasonInternal},
+		"D12 hub busy":     {fmt.Errorf("with detail: %w", gateway.ErrHubBusy), 503, codeRequestUnknown, "1", ReasonHubBusy, "WARN"},
+		"unknown error":    {errors.New("secret detail"), 500, codeUnknown, "", ReasonInternal, "ERROR"},
+		"caller gone":      {context.Canceled, 500, codeUnknown, "", ReasonCallerGone, "DEBUG"},
+		"a node's silence": {context.DeadlineExceeded, 500, codeUnknown, "", ReasonInternal, "ERROR"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			f, _ := broken(t, tc.err)
@@ -51,7 +52,9 @@ func TestErrorsOfTheGateway(t *testing.T) {
 			a.wantError(tc.status, tc.code)
 			require.Equal(t, tc.retryAfter, a.header.Get("Retry-After"))
 			require.NotContains(t, a.body, "detail")
-			require.Equal(t, string(tc.reason), f.logged.take(t)[0]["reason"])
+			line := f.logged.take(t)[0]
+			require.Equal(t, string(tc.reason), line["reason"])
+			require.Equal(t, tc.level, line["level"], "what callers can cause is summed up, faults are not")
 		})
 	}
 	t.Run("the store is full", func(t *testing.T) {
