@@ -42,7 +42,7 @@ func TestPanicsStayLocal(t *testing.T) {
 		f.waitFor(t, "closed "+id+" ServiceTransientError")
 		f.send("on")
 		other.want(messageRecord("on"))
-		require.Equal(t, 1, f.counts.panics)
+		require.Equal(t, 1, f.counts.panicked())
 		require.Contains(t, f.log.String(), "the test asked for it")
 		require.Contains(t, f.log.String(), "(*wsConn).take", "with its stack")
 	})
@@ -54,7 +54,7 @@ func TestPanicsStayLocal(t *testing.T) {
 		require.Equal(t, 500, c.post(boom).status)
 		c.wantEvent(record)
 		c.wantEnd()
-		require.Equal(t, 1, f.counts.panics)
+		require.Equal(t, 1, f.counts.panicked())
 	})
 
 	t.Run("POST before the transport", func(t *testing.T) {

@@ -27,6 +27,11 @@ func (c *counted) Opened(transport string) {
 	})
 }
 
+func (c *counted) panicked() (n int) {
+	c.change(func() { n = c.panics })
+	return n
+}
+
 func (c *counted) change(f func()) {
 	c.mu.Lock()
 	defer c.mu.Unlock()

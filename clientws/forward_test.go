@@ -45,11 +45,15 @@ func twoNodes(t *testing.T, keys func() []auth.Secret) (one, two *fixture, betwe
 }
 
 func TestForwarding(t *testing.T) {
-	key := []auth.Secret{testKey}
-	one, two, between := twoNodes(t, func() []auth.Secret { return key })
-	alone := func(t *testing.T) {
-		require.Equal(t, []int{1, 0}, []int{one.gw.Connections("chat"), two.gw.Connections("chat")},
-			"the connection lives on the node of its id, and only there")
+	var key atomic.Pointer[auth.Secret]
+	good, another := testKey, auth.Secret("another key of more than thirty-two bytes")
+	key.Store(&good)
+	one, two, between := twoNodes(t, func() []auth.Secret { return []auth.Secret{*key.Load()} })
+	alone := func(t *testing.T, id string) {
+		here, _ := one.gw.Lookup(id)
+		there, _ := two.gw.Lookup(id)
+		require.NotNil(t, here, "the connection lives on the node of its id")
+		require.Nil(t, there, "and only there")
 	}
 	t.Run("polls, posts and the end, also when the token is good no more", func(t *testing.T) {
 		for _, query := range []string{"negotiateVersion=1", ""} {
@@ -57,18 +61,18 @@ func TestForwarding(t *testing.T) {
 			n := one.negotiateVersion(token, query)
 			here, there := &pollClient{f: one, n: n, token: token}, &pollClient{f: two, n: n, token: token}
 			require.Equal(t, 200, there.poll().status, "the first poll comes to the wrong node")
-			alone(t)
+			alone(t, n.ConnectionID)
 			held := one.async(here.get())
 			require.Equal(t, 200, there.post(jsonHandshake).status)
 			require.Equal(t, "{}\x1e", (<-held).body)
 			one.send("hello")
 			require.Equal(t, messageRecord("hello"), there.poll().body)
-			alone(t)
-			key = []auth.Secret{"another key of more than thirty-two bytes"}
+			alone(t, n.ConnectionID)
+			key.Store(&another)
 			require.Equal(t, 200, there.post(`{"type":6}`+"\x1e").status)
 			require.Equal(t, 202, there.delete().status)
 			require.Equal(t, 401, there.poll().status)
-			key = []auth.Secret{testKey}
+			key.Store(&good)
 			require.Equal(t, 404, there.poll().status)
 			require.Zero(t, two.gw.Connections("chat"))
 		}
@@ -80,7 +84,7 @@ func TestForwarding(t *testing.T) {
 		require.Equal(t, 200, early.post(jsonHandshake).status)
 		s := two.openEventsOf(n, token, map[string]string{"Origin": "http://page.example"})
 		require.Equal(t, []string{"http://page.example"}, s.header.Values("Access-Control-Allow-Origin"), "once")
-		alone(t)
+		alone(t, n.ConnectionID)
 		s.wantEvent("{}\x1e")
 		one.send("hello")
 		s.wantEvent(messageRecord("hello"))
@@ -94,7 +98,7 @@ func TestForwarding(t *testing.T) {
 		ws := two.dial(n.query() + "&access_token=" + token)
 		ws.say(jsonHandshake)
 		ws.want("{}\x1e")
-		alone(t)
+		alone(t, n.ConnectionID)
 		require.NoError(t, ws.Close())
 		one.waitFor(t, "closed "+n.ConnectionID)
 	})
