@@ -426,3 +426,16 @@ func TestQuota(t *testing.T) {
 		require.Equal(t, "Hub count reaches limit.", res.body)
 	})
 }
+
+// A client without a name may post from two addresses: what waits stays in the share of the first.
+func TestPendingOwnerStays(t *testing.T) {
+	p := pendingPosts{now: time.Now}
+	defer p.close()
+	until := time.Now().Add(time.Hour)
+	home, away := pendingOwner{hub: "chat", address: "192.0.2.1"}, pendingOwner{hub: "chat", address: "192.0.2.2"}
+	require.NoError(t, p.hold("a", home, until, []byte("xyz"), 10))
+	require.NoError(t, p.hold("a", away, until, []byte("xyz"), 10))
+	require.Equal(t, map[pendingOwner]share{home: {ids: 1, bytes: 6}}, p.owners)
+	require.Len(t, p.take("a"), 6)
+	require.Empty(t, p.owners)
+}

@@ -54,8 +54,12 @@ func (p *pendingPosts) hold(id string, owner pendingOwner, until time.Time, data
 	defer p.mu.Unlock()
 	p.expireLocked()
 	element := p.byID[id]
-	if element != nil && int64(len(element.Value.(*earlyPost).posted)+len(data)) > limit {
-		return errEarlyBytes
+	if element != nil {
+		entry := element.Value.(*earlyPost)
+		if int64(len(entry.posted)+len(data)) > limit {
+			return errEarlyBytes
+		}
+		owner = entry.owner // an anonymous client may post from another address than before
 	}
 	// A share has room for one full body at least.
 	have := p.owners[owner]
@@ -73,7 +77,7 @@ func (p *pendingPosts) hold(id string, owner pendingOwner, until time.Time, data
 	entry.posted = append(entry.posted, data...)
 	p.bytes += len(data)
 	have.bytes += len(data)
-	p.owners[entry.owner] = have
+	p.owners[owner] = have
 	return nil
 }
 
