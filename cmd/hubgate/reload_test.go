@@ -1,6 +1,8 @@
 package main
 
 import (
+	"io"
+	"log/slog"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -45,4 +47,23 @@ func TestHalfWrittenConfigurationChangesNothing(t *testing.T) {
 	require.Equal(t, http.StatusAccepted, status(own))
 	require.Equal(t, 1, strings.Count(p.logs.String(), "settings changed"))
 	require.NotContains(t, p.logs.String(), string(other))
+}
+
+// The files are read again as soon as they are followed, while the gateway still says what it serves.
+func TestReloadRacesWithNothing(t *testing.T) {
+	var parsed commands
+	args := []string{"serve", "--listen", "127.0.0.1:0", "--admin-listen", "127.0.0.1:0"}
+	_, err := parseInto(&parsed, args, terminal{io.Discard, io.Discard})
+	require.NoError(t, err)
+	s, err := newServer(&parsed.Serve.Config, slog.New(slog.DiscardHandler))
+	require.NoError(t, err)
+	reloaded := make(chan struct{})
+	go func() {
+		defer close(reloaded)
+		s.reload(args, true)
+	}()
+	require.NoError(t, printBanner(io.Discard, s))
+	s.warn()
+	<-reloaded
+	require.NoError(t, s.stop(t.Context()))
 }

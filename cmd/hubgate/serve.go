@@ -152,7 +152,7 @@ func (s *server) reload(args []string, first bool) {
 		s.log.Error("the configuration has errors: the old settings stay in force", "error", err)
 		return
 	}
-	if names := s.config.NeedsRestart(parsed); len(names) > 0 && !first {
+	if names := s.reloading.config.NeedsRestart(parsed); len(names) > 0 && !first {
 		s.log.Warn("changed, but only read when hubgate starts", "options", names)
 	}
 }
@@ -160,7 +160,7 @@ func (s *server) reload(args []string, first bool) {
 // apply judges what was parsed with the options in force that are read only at
 // the start, and puts the rest in force.
 func (s *server) apply(parsed *config.Config) error {
-	next, err := s.config.Reload(parsed)
+	next, err := s.reloading.config.Reload(parsed)
 	if err != nil {
 		return err
 	}
@@ -172,8 +172,8 @@ func (s *server) apply(parsed *config.Config) error {
 	if err := s.store.Swap(after); err != nil {
 		return err
 	}
-	changed := s.config.Changed(next, before, &after)
-	s.config = next
+	changed := s.reloading.config.Changed(next, before, &after)
+	s.reloading.config = next
 	if len(changed) > 0 {
 		s.log.Info("settings changed", "changed", changed, "mode", after.Mode, "hubs", hubModes(after.Hubs), "templates", templateList(after.Upstream.Templates))
 		if !slices.Equal(before.Upstream.Templates, after.Upstream.Templates) {

@@ -44,8 +44,8 @@ type endpoints struct {
 
 // server is one running gateway.
 type server struct {
-	config    *config.Config // in force; changed by reload, under reloading
-	reloading sync.Mutex
+	config    *config.Config // of the start, which stays: its options that are read once are in force
+	reloading reloading
 	log       *slog.Logger
 	store     *settings.Store
 	live      liveSettings
@@ -60,6 +60,12 @@ type server struct {
 	built, serving teardowns
 }
 
+// reloading is guarded by its mutex, which is held while the files are read again.
+type reloading struct {
+	sync.Mutex
+	config *config.Config // in force
+}
+
 // web is what the HTTP servers of the gateway share.
 type web struct {
 	cert    *certificate // nil without TLS
@@ -71,7 +77,7 @@ type web struct {
 
 // newServer builds everything and serves. After an error nothing is left.
 func newServer(c *config.Config, log *slog.Logger) (s *server, err error) {
-	s = &server{config: c, log: log, web: web{failed: make(chan error, 1)}, built: teardowns{log: log}, serving: teardowns{log: log}}
+	s = &server{config: c, reloading: reloading{config: c}, log: log, web: web{failed: make(chan error, 1)}, built: teardowns{log: log}, serving: teardowns{log: log}}
 	defer func() {
 		if err != nil {
 			ctx, cancel := context.WithTimeout(context.Background(), c.Network.DrainTimeout)
