@@ -88,7 +88,7 @@ func (s *server) sendForPage(ctx context.Context, rest http.Handler, m admin.Mes
 		return refused("The arguments are no JSON.")
 	}
 	path := restPath(segments...)
-	token, err := auth.SignREST(s.live.load().keys[0], s.endpoints.URL+path, pageTokenLifetime)
+	token, err := auth.SignREST(s.live.load().keys[0], s.audience()+path, pageTokenLifetime)
 	if err != nil {
 		return refused(err.Error())
 	}

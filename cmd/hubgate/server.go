@@ -7,6 +7,9 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"net/url"
+	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -269,7 +272,22 @@ func (s *server) open(listeners []net.Listener) {
 
 // signClient makes a token for REST's :generateToken (R39).
 func (s *server) signClient(hub, user string, lifetime time.Duration) (string, error) {
-	return auth.SignClient(s.live.load().keys[0], s.endpoints.URL, hub, auth.ClientTokenSpec{UserID: user, Lifetime: lifetime})
+	return auth.SignClient(s.live.load().keys[0], s.audience(), hub, auth.ClientTokenSpec{UserID: user, Lifetime: lifetime})
+}
+
+// audience is the URL for tokens that the gateway signs for itself: its own, but with a host that it
+// accepts, if only some may be named.
+func (s *server) audience() string {
+	accepted := s.live.load().source.Auth.StrictAudience
+	u, err := url.Parse(s.endpoints.URL)
+	if err != nil || len(accepted) == 0 || slices.ContainsFunc(accepted, func(host string) bool { return strings.EqualFold(host, u.Hostname()) }) {
+		return s.endpoints.URL
+	}
+	u.Host = accepted[0]
+	if strings.Contains(u.Host, ":") {
+		u.Host = "[" + u.Host + "]"
+	}
+	return u.String()
 }
 
 // serve starts an HTTP server on listeners that are bound already.

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"encoding/json"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
@@ -288,5 +289,25 @@ func TestEventsHoldNoSecrets(t *testing.T) {
 	b.out.want(t, `"event":"disconnected"`)
 	for _, secret := range []string{"pass-word", "code-value", "open-sesame", "of-news", token} {
 		require.NotContains(t, b.out.String(), secret)
+	}
+}
+
+// What the gateway signs for itself it accepts, whatever hosts audiences may name.
+func TestOwnTokensWithStrictAudience(t *testing.T) {
+	for _, host := range []string{"gw.example", "2001:db8::1"} {
+		p := start(t, "--auth-strict-audience", host)
+		status, text := p.request(http.MethodPost, p.Admin+"/inspector/send", `{"hub":"chat","to":"all","method":"m","arguments":[]}`,
+			"Content-Type", "application/json", "X-Hubgate-Inspector", "1")
+		require.Equal(t, http.StatusOK, status)
+		require.Contains(t, text, `"status":202`)
+
+		const path = "/api/hubs/chat/:generateToken"
+		rest, err := auth.SignREST(auth.EmulatorKey, "http://"+net.JoinHostPort(host, "80")+path, time.Minute)
+		require.NoError(t, err)
+		status, text = p.request(http.MethodPost, p.URL+path, "", "Authorization", "Bearer "+rest)
+		require.Equal(t, http.StatusOK, status, text)
+		var answer struct{ Token string }
+		require.NoError(t, json.Unmarshal([]byte(text), &answer))
+		require.Equal(t, "200", p.status(http.MethodPost, p.URL+"/client/negotiate?hub=chat", "", "Authorization", "Bearer "+answer.Token))
 	}
 }
