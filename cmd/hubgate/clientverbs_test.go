@@ -234,6 +234,18 @@ func TestHooksAnswerMessagePack(t *testing.T) {
 	require.Equal(t, `[1,{},"1","say",[1,"x"],[]]`, string(upstream.Readable("messagepack", body)))
 }
 
+// Whoever reaches the port can send anything, and clients choose what is in arguments.
+func TestHooksPrintNothingThatMovesACursor(t *testing.T) {
+	out := newOutput()
+	h := &hooks{command: new(hooksCommand), out: out}
+	for _, body := range []string{"\x1b[2J\rgone", "{\n\t\"type\": \"\u009b2J\"\n}"} {
+		h.ServeHTTP(httptest.NewRecorder(), httptest.NewRequest(http.MethodPost, "/", strings.NewReader(body)))
+	}
+	require.Contains(t, out.String(), "\uFFFD[2J\uFFFDgone\n")
+	require.Contains(t, out.String(), "{\n\t\"type\": \"\uFFFD2J\"\n}")
+	require.NotContains(t, out.String(), "\x1b")
+}
+
 func TestTokenCheck(t *testing.T) {
 	const key = "a-key-of-its-own-of-more-than-32-bytes"
 	t.Setenv("HUBGATE_ACCESS_KEY", key)

@@ -145,15 +145,18 @@ func arguments(array string) string {
 	if len(text) > maxArguments {
 		text = strings.ToValidUTF8(text[:maxArguments], "") + "…"
 	}
-	if strings.ContainsFunc(text, isUnsafe) {
-		text = strings.Map(func(r rune) rune {
-			if isUnsafe(r) {
-				return '\uFFFD'
-			}
-			return r
-		}, text)
-	}
+	text = defused(text, "")
 	return "(" + text + ")"
+}
+
+// defused is text with whatever is unsafe replaced by U+FFFD, but for the characters to keep.
+func defused(text, keep string) string {
+	return strings.Map(func(r rune) rune {
+		if isUnsafe(r) && !strings.ContainsRune(keep, r) {
+			return unicode.ReplacementChar
+		}
+		return r
+	}, text)
 }
 
 // plainText is text as it is, or quoted if it has spaces or what a terminal does not print.

@@ -189,5 +189,5 @@ func (h *hooks) print(r *http.Request, body []byte, why string, a *hookAnswer) {
 	fmt.Fprintf(&b, "→ %d %s\n\n", a.status, strings.TrimRight(http.StatusText(a.status)+" "+a.shown, " "))
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	_, _ = h.out.Write(b.Bytes()) // A terminal that is gone does not stop the answers.
+	_, _ = io.WriteString(h.out, defused(b.String(), "\n\t")) // A terminal that is gone does not stop the answers.
 }
