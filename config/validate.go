@@ -74,7 +74,7 @@ func (c *Config) BasePath() string {
 	return strings.TrimSuffix(u.Path, "/")
 }
 
-// Proxies are the networks whose X-Forwarded-* headers are believed.
+// Proxies are the networks whose X-Forwarded-For is believed.
 func (c *Config) Proxies() []netip.Prefix {
 	var all []netip.Prefix
 	for _, p := range c.Network.TrustedProxies {
