@@ -3,7 +3,7 @@ package gateway
 // A connection arrives between Announce, from which on commands for its user find it, and its
 // announceOp, from which on it is a receiver. In between the store of memberships is asked. What
 // happens to the user's memberships meanwhile is noted and carried out behind the store's answer,
-// which may be older.
+// which may be older. A close is carried out at once.
 
 // notedVerb is a change of memberships that came while the connection arrived.
 type notedVerb struct {
@@ -16,19 +16,27 @@ type notedVerb struct {
 
 // note keeps the command for those of its connections that are arriving, and returns how many
 // they are. Called by the worker.
-func (o *verbOp) note(w *worker) (noted int) {
-	for _, c := range o.to.conns {
-		if c.place.arrived || !o.to.wants(c) || c.life.state() == gone {
-			continue
-		}
+func (o *verbOp) note(w *worker) int {
+	arriving := o.arriving()
+	for _, c := range arriving {
 		n := notedVerb{verb: o.cmd.Verb, name: o.cmd.Group, membership: o.cmd.Membership}
 		if n.verb == VerbJoin {
 			n.group = c.shard.hub.groups.pin(n.name, w.index)
 		}
 		c.place.noted = append(c.place.noted, n)
-		noted++
 	}
-	return noted
+	return len(arriving)
+}
+
+// arriving lists those of the command's connections that are arriving, which are no receivers yet.
+// Called by the worker.
+func (o *verbOp) arriving() (list []*Conn) {
+	for _, c := range o.to.conns {
+		if !c.place.arrived && o.to.wants(c) && c.life.state() != gone {
+			list = append(list, c)
+		}
+	}
+	return list
 }
 
 // arrive gives a connection the groups it starts with, if it is a receiver, and carries out what

@@ -104,3 +104,31 @@ func TestAClientThatEndsWhileTheStoreIsAsked(t *testing.T) {
 		n.balanced()
 	})
 }
+
+// A close of named connections or users does not miss a client for which the store is asked.
+func TestACloseWhileTheStoreIsAsked(t *testing.T) {
+	for name, target := range map[string]gateway.Target{
+		"by connection": {Kind: gateway.TargetConnections, IDs: []string{"1"}},
+		"by user":       users("ann"),
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				shelf := &slowShelf{Memory: store.NewMemory(store.MemoryOptions{})}
+				n := start(t, func(o *gateway.Options, _ *node) { o.UserGroups = shelf })
+				n.connect("other", "bob") // so that the hub is there
+				c := gatewaytest.Connect(t, n.Gateway, gatewaytest.Options{ID: "1", Hub: "chat", User: "ann", Protocol: "-"})
+				shelf.meanwhile = func() {
+					r, err := n.Do(t.Context(), &gateway.Command{Hub: "chat", Verb: gateway.VerbClose, Target: target,
+						Cause: gateway.Cause{Reason: gateway.CloseClosedByAppServer, Text: "bye"}})
+					require.NoError(t, err)
+					require.Equal(t, 1, r.Matched)
+				}
+				_ = c.Conn.Feed([]byte(jsonHandshake))
+				synctest.Wait()
+				require.Equal(t, gateway.CloseClosedByAppServer, c.WantEnd(t.Context()).Reason)
+				require.Zero(t, n.count(users("ann"), ""))
+				n.balanced()
+			})
+		})
+	}
+}

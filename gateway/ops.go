@@ -162,7 +162,7 @@ func (o *verbOp) apply(w *worker) {
 		}
 		part.Matched = len(conns) + o.note(w)
 	case VerbClose:
-		conns := o.to.snapshot()
+		conns := append(o.to.snapshot(), o.arriving()...)
 		for _, c := range conns {
 			(&closeOp{conn: c, cause: o.cmd.Cause}).apply(w)
 		}
