@@ -39,7 +39,7 @@ func (s *session) leave(tell bool) bool {
 
 // Closed implements gateway.Session: it tells the hub server that its client has gone.
 func (s *session) Closed(gateway.Cause) {
-	s.b.results.clientGone(s.id())
+	defer s.b.results.clientGone(s.id()) // when nobody asks the client any more
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.leave(true)

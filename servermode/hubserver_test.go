@@ -142,3 +142,23 @@ func TestASessionNeedsNoConnectionOfThisNode(t *testing.T) {
 		require.Equal(t, []string{"remove"}, third.take())
 	})
 }
+
+// askedAtTheEnd is a hub server whose client is asked at the moment at which it leaves.
+type askedAtTheEnd struct{ *farServer }
+
+func (f *askedAtTheEnd) remove(s *session, _ bool) {
+	s.b.results.add(&resultCall{key: resultKey{"chat", "i"}, connection: s.id(), caller: &serverConn{b: s.b}})
+}
+
+// A client that leaves owes no answer: not to one either who asks it at that very moment.
+func TestAClientThatLeavesOwesNoAnswer(t *testing.T) {
+	b := New(Options{Verifier: auth.NewVerifier(auth.VerifierOptions{Keys: func() []auth.Secret { return nil }})})
+	gw, err := gateway.New(gateway.Options{Backend: b, Workers: 1})
+	require.NoError(t, err)
+	defer gw.Close()
+	c := gatewaytest.Connect(t, gw, gatewaytest.Options{ID: "1", Hub: "chat", Protocol: "-"})
+	s := &session{b: b, conn: c.Conn, server: &askedAtTheEnd{&farServer{}}}
+	s.Closed(gateway.Cause{})
+	require.Empty(t, b.results.calls)
+	require.Len(t, b.results.delayed, 1, "who asked is told")
+}

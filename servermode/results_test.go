@@ -134,6 +134,38 @@ func TestClientResultsThatNeverCome(t *testing.T) {
 	})
 }
 
+// A client that is asked and then goes to another hub server still answers: its new hub server
+// knows of the question.
+func TestAQuestionOutlivesTheHubServerOfTheClient(t *testing.T) {
+	for name, leave := range map[string]func(old *hubServer){
+		"it leaves":  func(old *hubServer) { old.send(sp.ShutdownPing(sp.FinMigrate)) },
+		"it is lost": func(old *hubServer) { _ = old.ws.Close() },
+	} {
+		t.Run(name, func(t *testing.T) {
+			inWorld(t, func(t *testing.T, w *world) {
+				w.limits.Grace = 10 * time.Second
+				old, next, c := pair(w)
+				asker := w.server(dial{id: "asker", kind: sp.KindWeak})
+				asker.send(&sp.ClientInvocation{InvocationID: "i", ConnectionID: "1", CallerServerID: "asker", Payloads: question("i")})
+				synctest.Wait()
+				leave(old)
+				time.Sleep(time.Second)
+				synctest.Wait()
+				told := next.next(sp.TypeClientInvocation).(*sp.ClientInvocation)
+				require.Equal(t, "i", told.InvocationID)
+				require.Equal(t, "asker", told.CallerServerID)
+				next.take(sp.TypeConnectionData)
+				require.NoError(t, c.Conn.Feed([]byte(completion("i", "5"))))
+				synctest.Wait()
+				require.Equal(t, completion("i", "5"), next.payloads("1"))
+				next.send(&sp.ClientCompletion{InvocationID: "i", ConnectionID: "1", CallerServerID: "next", Protocol: "json", Payload: []byte(completion("i", "5"))})
+				synctest.Wait()
+				require.Equal(t, "asker", asker.next(sp.TypeClientCompletion).(*sp.ClientCompletion).CallerServerID)
+			})
+		})
+	}
+}
+
 func TestAnInvocationIDThatIsInUse(t *testing.T) {
 	inWorld(t, func(t *testing.T, w *world) {
 		s := w.server(dial{})

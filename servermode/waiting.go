@@ -76,6 +76,8 @@ func (s *session) findServer() choice {
 	}
 	s.server.open(s, from)
 	s.incoming.repeats = s.state == stateOpen
+	// Before what the client has sent meanwhile: that may hold an answer.
+	s.b.results.clientMoved(s.id(), s.wait.lost, s.server)
 	records := s.wait.held.take(s.b)
 	s.stopWaiting()
 	s.release(records)
