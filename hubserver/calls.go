@@ -283,7 +283,11 @@ func (c *calls) stream(ctx *Context, one *call, stream reflect.Value) error {
 }
 
 func (c *calls) result(one *call, value any) {
-	raw, err := values.Append(nil, one.protocol, value)
+	var raw []byte
+	err := guard(func() (err error) {
+		raw, err = values.Append(nil, one.protocol, value)
+		return err
+	})
 	if err != nil {
 		c.failed(one, fmt.Errorf("result: %w", err))
 		return
@@ -344,7 +348,7 @@ func (c *calls) forget(one *call) {
 	one.cancel(nil)
 }
 
-// cancelled ends the context of a call, and the call itself if it waits for its turn.
+// cancelled ends the context of a call. One that waits for its turn still gets it.
 func (c *calls) cancelled(id string) {
 	c.mu.Lock()
 	one := c.active[id]
@@ -358,7 +362,8 @@ func (c *calls) flooded() {
 	c.session.end(ending{cause: ErrClientFlood, reconnect: true, text: "Connection closed with an error. The client sends faster than the hub can handle."})
 }
 
-// guard turns a panic of the application into an error.
+// guard turns a panic of the application into an error. Its code also runs where its values are
+// written and read.
 func guard(function func() error) (err error) {
 	defer func() {
 		if r := recover(); r != nil {

@@ -242,6 +242,36 @@ func TestAnIDIsFreeBeforeItsCallIsAnswered(t *testing.T) {
 	})
 }
 
+// bomb is a value that can neither be written nor read.
+type bomb struct{}
+
+func (bomb) MarshalJSON() ([]byte, error) { panic("secret") }
+func (*bomb) UnmarshalJSON([]byte) error  { panic("secret") }
+
+// Code of the application's runs when values are written and read, and its panic is an error too.
+func TestValuesThatPanic(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		hub := methods()
+		hub.Handle("give", func(*Context) bomb { return bomb{} })
+		hub.Handle("take", func(*Context, bomb) {})
+		hub.Handle("read", func(ctx *Context, items <-chan bomb) error {
+			for range items {
+			}
+			return ctx.Err()
+		})
+		g, _ := serve(t, hub)
+		c := g.peer().open("C1")
+		c.say(`{"type":1,"invocationId":"1","target":"give","arguments":[]}`)
+		c.hears(`{"type":3,"invocationId":"1","error":"An unexpected error occurred invoking 'give' on the server."}`)
+		c.say(`{"type":1,"invocationId":"2","target":"take","arguments":[{}]}`)
+		c.hears(`{"type":3,"invocationId":"2","error":"An unexpected error occurred invoking 'take' on the server."}`)
+		c.say(`{"type":1,"invocationId":"3","target":"read","streamIds":["a"],"arguments":[]}`, `{"type":2,"invocationId":"a","item":{}}`)
+		c.hears(`{"type":3,"invocationId":"3","error":"An unexpected error occurred invoking 'read' on the server."}`)
+		c.say(`{"type":1,"invocationId":"4","target":"add","arguments":[1,2]}`)
+		c.hears(`{"type":3,"invocationId":"4","result":3}`)
+	})
+}
+
 func TestFlood(t *testing.T) {
 	for name, says := range map[string]string{
 		"calls":        `{"type":1,"target":"text","arguments":["` + strings.Repeat("x", 300) + `"]}`,

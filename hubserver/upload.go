@@ -125,7 +125,7 @@ func (u *upload) pump(channel reflect.Value) {
 // give reports whether the channel has taken the item.
 func (u *upload) give(channel reflect.Value, item []byte, done reflect.Value) bool {
 	value := reflect.New(channel.Type().Elem())
-	if err := values.Decode(u.call.protocol, item, value.Interface()); err != nil {
+	if err := guard(func() error { return values.Decode(u.call.protocol, item, value.Interface()) }); err != nil {
 		u.call.cancel(fmt.Errorf("item of %q: %w", u.call.method.name, err))
 		return false
 	}
