@@ -63,6 +63,8 @@ func (l *link) run(ctx context.Context, socket *websocket.Conn, ready func()) er
 		l.pool.join(l)
 		ready()
 		err = l.read(reader)
+		// Closed first: what is asked over it from now on fails by itself, and part answers the rest.
+		l.out.close()
 		l.pool.part(l)
 	}
 	l.out.close()

@@ -241,3 +241,22 @@ func TestAcks(t *testing.T) {
 		}
 	})
 }
+
+// A connection that has ended takes no question any more when those are answered that were asked
+// over it: one in between would wait for an answer in vain.
+func TestALostConnectionIsClosedBeforeItsQuestionsAreAnswered(t *testing.T) {
+	hub := methods()
+	g, server := serve(t, hub)
+	p := g.peer()
+	require.NoError(t, server.Ready(t.Context()))
+	pool := hub.pool.Load()
+	l := pool.listed()[0]
+	pool.books.mu.Lock() // part waits for it
+	defer pool.books.mu.Unlock()
+	require.NoError(t, p.socket.Close())
+	require.Eventually(t, func() bool {
+		l.out.mu.Lock()
+		defer l.out.mu.Unlock()
+		return l.out.closed
+	}, 5*time.Second, time.Millisecond)
+}
