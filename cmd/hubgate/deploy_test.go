@@ -141,7 +141,13 @@ type dashboard struct {
 		ID                       int
 		Type, Title, Description string
 		GridPos                  struct{ X, Y, W, H int }
-		Targets                  []struct{ Expr, LegendFormat string }
+		FieldConfig              struct {
+			Defaults struct {
+				NoValue string
+				Custom  struct{ ShowPoints string }
+			}
+		}
+		Targets []struct{ Expr, LegendFormat string }
 	}
 	Templating struct {
 		List []struct{ Name, Definition string }
@@ -174,7 +180,7 @@ func TestAlertsAndDashboardFollowTheMetrics(t *testing.T) {
 		var d dashboard
 		require.NoError(t, json.Unmarshal(read("deploy", "grafana", "hubgate.json"), &d))
 		require.Greater(t, len(d.Panels), 20)
-		ids, taken := make(map[int]bool), make(map[[2]int]string)
+		ids, taken, titles := make(map[int]bool), make(map[[2]int]string), make(map[string]bool)
 		for _, p := range d.Panels {
 			require.False(t, ids[p.ID], "two panels with id %d", p.ID)
 			ids[p.ID] = true
@@ -190,6 +196,16 @@ func TestAlertsAndDashboardFollowTheMetrics(t *testing.T) {
 			}
 			require.NotEmpty(t, p.Description, p.Title)
 			require.NotEmpty(t, p.Targets, p.Title)
+			require.False(t, titles[p.Title], "two panels are called %s", p.Title)
+			titles[p.Title] = true
+			// A panel of what went wrong is empty as long as nothing did, and says so. What happens
+			// once is a single point, and no line: it is to be seen nevertheless.
+			defaults, quiet := p.FieldConfig.Defaults, true
+			for _, target := range p.Targets {
+				quiet = quiet && strings.HasSuffix(target.Expr, "> 0")
+			}
+			require.True(t, !quiet || defaults.NoValue != "", "%s: what does an empty panel mean?", p.Title)
+			require.NotEqual(t, "never", defaults.Custom.ShowPoints, p.Title)
 			for _, target := range p.Targets {
 				e.check(t, p.Title, target.Expr)
 				for _, label := range regexp.MustCompile(`\{\{(\w+)\}\}`).FindAllStringSubmatch(target.LegendFormat, -1) {
