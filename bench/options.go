@@ -135,6 +135,7 @@ func (o *Options) validate() error {
 		check(o.Load.Payload >= MinPayload && o.Load.Payload <= MaxPayload, "payload: %d to %d bytes", MinPayload, MaxPayload)
 		check(o.Load.InFlight > 0 && o.Load.InFlight <= MaxInFlight, "in flight: 1 to %d", MaxInFlight)
 		check(o.Load.Rate >= 0, "the rate must not be negative")
+		check(o.Load.Rate == 0 || o.Load.Kind != Echo, "a rate bounds what is sent, and clients that call send at their own pace: leave out the rate or echo")
 		check(o.Load.Count > 0 || o.Load.Duration > 0, "a count or a duration is needed")
 	}
 	if len(errs) > 0 {

@@ -40,7 +40,7 @@ type benchLoad struct {
 	Echo      bool          `help:"Each client calls the hub's method echo, which returns its one argument, again and again." xor:"kind"`
 	NoLoad    bool          `help:"Send nothing: connect and idle." xor:"kind"`
 	InFlight  int           `help:"Messages that may be under way at a time." default:"1"`
-	Rate      float64       `help:"Messages of a second at most, evenly spread; 0 is as many as --in-flight allows." default:"0"`
+	Rate      float64       `help:"Messages of a second at most, evenly spread; 0 is as many as --in-flight allows. Not with --echo." default:"0"`
 	Payload   int           `help:"Bytes of the one text argument." default:"128"`
 	Count     int           `help:"Messages to send." default:"100"`
 	Duration  time.Duration `help:"Send for so long instead of a count."`

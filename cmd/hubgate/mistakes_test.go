@@ -43,6 +43,7 @@ var typedMistakes = []struct {
 	{name: "no address for health", typed: "health --admin-listen 8889", said: `--admin-listen: "8889" is not HOST:PORT: write localhost:8889, or :8889 for all addresses`},
 	{name: "no address for hooks", typed: "hooks --listen 7071", said: `--listen: "7071" is not HOST:PORT: write localhost:7071, or :7071 for all addresses`},
 	{name: "no resource for a token", typed: "token rest foo", said: `"foo" is no resource: sign REST token: needs an absolute http or https URL`},
+	{name: "a rate for clients that call", typed: "bench --echo --rate 20", said: "a rate bounds what is sent, and clients that call send at their own pace: leave out the rate or echo"},
 	{name: "no clients", typed: "bench --clients 0", said: "clients: 1 to 1000000"},
 	{name: "no floor", typed: "bench --floor ://x", said: `parse "://x": missing protocol scheme`},
 	{name: "a lifetime of nothing", typed: "listen chat --lifetime 0s", said: "--lifetime must be at least 1s"},
