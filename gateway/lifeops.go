@@ -115,6 +115,7 @@ func (w *worker) beginClose(c *Conn) {
 		c.mu.Unlock()
 		return
 	}
+	c.out.release() // nothing more is taken: whoever waits for room waits in vain
 	last := c.closeRecord(c.life.cause, answered)
 	if last != nil {
 		c.out.append(OutRecord{Bytes: last, control: true})

@@ -149,7 +149,7 @@ func (c *modelConn) checkOutbox() {
 	case c.checked.over == 0:
 		c.checked.over = now
 	}
-	if c.checked.drained != nil && (!o.isOver(modelLimits.OutboxBytes) || c.conn.life.state() >= cut) {
+	if c.checked.drained != nil && !c.conn.isOver(modelLimits.OutboxBytes) {
 		select {
 		case <-c.checked.drained:
 			c.checked.drained = nil

@@ -308,23 +308,26 @@ func (c *Conn) Wrote(b *Batch, err error) {
 }
 
 // Over reports whether more bytes wait for the client than its soft bound allows
-// (Limits.OutboxBytes). Sends for this client alone count before they reach its outbox. Whoever produces for one client and can be slowed down
-// waits for Drained before it goes on, for a time that it bounds itself: a
-// client that stays over its bound is closed (D17).
+// (Limits.OutboxBytes). Sends for this client alone count before they reach its
+// outbox. Whoever produces for one client and can be slowed down waits for Drained
+// before it goes on, for a time that it bounds itself: a client that stays over its
+// bound is closed (D17). A client that is ending takes nothing more, and is not over.
 func (c *Conn) Over() bool {
 	bound := c.g.opts.Limits().OutboxBytes
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	return c.out.isOver(bound)
+	return c.isOver(bound)
 }
 
+func (c *Conn) isOver(bound int) bool { return c.life.state().may(mayPut) && c.out.isOver(bound) }
+
 // Drained returns a channel that is closed as soon as the client is not over its
-// soft bound, or has ended. For a client that is not over it is closed already.
+// soft bound, or is ending. For a client that is not over it is closed already.
 func (c *Conn) Drained() <-chan struct{} {
 	bound := c.g.opts.Limits().OutboxBytes
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.life.state() >= cut || !c.out.isOver(bound) {
+	if !c.isOver(bound) {
 		return alreadyDrained
 	}
 	if c.out.drained == nil {

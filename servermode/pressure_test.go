@@ -330,3 +330,26 @@ func TestD17AStreamingHubIsSlowedDownByItsClient(t *testing.T) {
 		})
 	})
 }
+
+// A client that is ending takes nothing more: what its hub server still sends to it is not a reason
+// to wait.
+func TestAClientThatIsEndingHoldsUpNobody(t *testing.T) {
+	inWorld(t, func(t *testing.T, w *world) {
+		s := w.server(dial{})
+		stuck, other := w.connect("1", ""), w.connect("2", "")
+		stuck.Stall()
+		s.data("1", call("", strings.Repeat("x", 1_500_000)))
+		time.Sleep(3 * time.Second)
+		stuck.Conn.Close(gateway.Cause{Reason: gateway.CloseClosedByAppServer})
+		synctest.Wait()
+		start := time.Now()
+		for range 3 {
+			s.send(&sp.MultiConnectionData{Connections: []string{"1"}, Payloads: message("too late")})
+			s.data("1", call("", "too late"))
+		}
+		s.data("2", call("", "for two"))
+		other.Want(t.Context(), "for two")
+		require.Zero(t, time.Since(start))
+		require.NoError(t, s.end())
+	})
+}
