@@ -166,7 +166,7 @@ func (w *world) send(ctx context.Context) {
 	senders.Wait()
 }
 
-// paddings are the sizes of messages; now and then there is a large one.
+// padding gives messages their sizes; now and then there is a large one.
 func padding(n int) string {
 	if n%40 == 0 {
 		return strings.Repeat("x", 100_000)
@@ -200,7 +200,7 @@ func (w *world) publish(s *source, target string) {
 	_, err = io.Copy(io.Discard, resp.Body)
 	err = errors.Join(err, resp.Body.Close())
 	if err != nil || resp.StatusCode != http.StatusAccepted {
-		w.tally.fault(fmt.Errorf("send: %s, %w", resp.Status, err))
+		w.tally.fault(errors.Join(errors.New("send: "+resp.Status), err))
 		return
 	}
 	s.done(n)

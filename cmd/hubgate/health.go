@@ -17,7 +17,7 @@ const healthTimeout = 5 * time.Second
 type healthCommand struct {
 	trust
 	URL         string `arg:"" optional:"" help:"What to ask. Without it: readyz on --admin-listen or, if that is off, health on the gateway's first address." placeholder:"URL"`
-	AdminListen string `help:"Address for metrics, pprof, livez and readyz, as serve has it." default:"127.0.0.1:8889" placeholder:"HOST:PORT"`
+	AdminListen string `help:"Admin address, as serve has it." default:"127.0.0.1:8889" placeholder:"HOST:PORT"`
 }
 
 func (c *healthCommand) Run(env *environment) error {
