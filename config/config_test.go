@@ -471,3 +471,11 @@ func TestSize(t *testing.T) {
 		})
 	}
 }
+
+// Addresses of clients are compared in their short form: a network of IPv4 must be found however it is written.
+func TestProxiesInIPv6Notation(t *testing.T) {
+	c := mustParse(t, "--trusted-proxies=::ffff:10.0.0.1,::ffff:10.1.0.0/112,::/0")
+	require.Equal(t, []netip.Prefix{
+		netip.MustParsePrefix("10.0.0.1/32"), netip.MustParsePrefix("10.1.0.0/16"), netip.MustParsePrefix("::/0"),
+	}, c.Proxies())
+}

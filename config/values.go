@@ -24,16 +24,24 @@ func (w *Word) UnmarshalText(text []byte) error {
 // Prefix is a network; a single address is a network of one.
 type Prefix struct{ netip.Prefix }
 
-// UnmarshalText implements [encoding.TextUnmarshaler] for 10.0.0.0/8 and 10.0.0.1.
+// mappedBits are in front of an IPv4 address that is written as one of IPv6.
+const mappedBits = 96
+
+// UnmarshalText implements [encoding.TextUnmarshaler] for 10.0.0.0/8 and 10.0.0.1. IPv4 in the
+// notation of IPv6, such as ::ffff:10.0.0.1, becomes plain IPv4.
 func (p *Prefix) UnmarshalText(text []byte) error {
 	network := strings.TrimSpace(string(text))
 	if addr, err := netip.ParseAddr(network); err == nil && addr.Zone() == "" {
+		addr = addr.Unmap()
 		p.Prefix = netip.PrefixFrom(addr, addr.BitLen())
 		return nil
 	}
 	prefix, err := netip.ParsePrefix(network)
 	if err != nil {
 		return fmt.Errorf("expected a network such as 10.0.0.0/8, or an address, but got %q", network)
+	}
+	if before := prefix.Addr(); before.Is4In6() && prefix.Bits() >= mappedBits {
+		prefix = netip.PrefixFrom(before.Unmap(), prefix.Bits()-mappedBits)
 	}
 	p.Prefix = prefix
 	return nil
