@@ -98,10 +98,15 @@ func (o *observer) connection(what watch.What, c *gateway.Conn, cause gateway.Ca
 
 func connectionEvent(what watch.What, c *gateway.Conn, cause gateway.Cause) *watch.Event {
 	id := c.Identity()
-	return &watch.Event{Kind: watch.KindConnection, What: what, Subject: clientSubject(id, ""), Connection: &watch.Connection{
-		Transport: c.Transport().Name(), Protocol: c.Protocol(), Remote: id.RemoteAddr,
+	e := &watch.Event{Kind: watch.KindConnection, What: what, Subject: clientSubject(id, ""), Connection: &watch.Connection{
+		Transport: c.Transport().Name(), Remote: id.RemoteAddr,
 		Reason: string(cause.Reason), Text: secret.Mask(cause.Text),
 	}}
+	// A client may go while its handshake is being read: until it has a session its protocol is not settled.
+	if what != watch.WhatClosed || c.Session() != nil {
+		e.Connection.Protocol = c.Protocol()
+	}
+	return e
 }
 
 func clientSubject(id *gateway.Identity, trace string) watch.Subject {

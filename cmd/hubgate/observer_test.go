@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"log/slog"
 	"os"
 	"path/filepath"
@@ -80,3 +81,55 @@ func TestLossesOfWatchersAreDocumented(t *testing.T) {
 		require.Contains(t, string(page), "| `"+string(loss)+"` |")
 	}
 }
+
+// A polled client may go while another of its requests brings the handshake: what is told of its end
+// reads nothing that the handshake is writing.
+func TestEndDuringTheHandshakeRacesWithNothing(t *testing.T) {
+	o := newObserver(slog.New(slog.DiscardHandler), admin.New("test").Metrics)
+	defer o.unheard.Close()
+	w, err := o.stream.Watch(watch.Filter{})
+	require.NoError(t, err)
+	defer w.Stop()
+	b := &slowAccept{begun: make(chan struct{}), end: make(chan struct{})}
+	g, err := gateway.New(gateway.Options{Backend: b, Observer: o})
+	require.NoError(t, err)
+	defer g.Close()
+	o.gateway = g
+	c, err := g.Attach(gateway.Identity{ID: "1", Hub: "chat"}, idleTransport{})
+	require.NoError(t, err)
+	fed := make(chan struct{})
+	go func() {
+		defer close(fed)
+		_ = c.Feed([]byte(`{"protocol":"json","version":1}` + "\x1e"))
+	}()
+	<-b.begun
+	c.Ended(gateway.Cause{Reason: gateway.CloseNormal})
+	close(b.end)
+	<-fed
+	events, err := w.Next(t.Context(), time.Minute, nil)
+	require.NoError(t, err)
+	require.Len(t, events, 1)
+	require.Equal(t, watch.WhatClosed, events[0].What)
+	require.Empty(t, events[0].Connection.Protocol, "it had none yet")
+}
+
+// slowAccept says when a handshake has begun, and refuses it at the end.
+type slowAccept struct{ begun, end chan struct{} }
+
+func (b *slowAccept) Supports(string) bool {
+	close(b.begun)
+	return true
+}
+
+func (b *slowAccept) Accept(*gateway.Conn, gateway.Handshake) (gateway.Session, error) {
+	<-b.end
+	return nil, errors.New("refused")
+}
+
+// idleTransport takes nothing.
+type idleTransport struct{}
+
+func (idleTransport) Name() string                 { return gateway.LongPolling }
+func (idleTransport) Abilities() gateway.Abilities { return gateway.Abilities{Polled: true} }
+func (idleTransport) Wake()                        {}
+func (idleTransport) Abort(gateway.Cause)          {}
