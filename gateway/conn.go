@@ -35,6 +35,9 @@ type Conn struct {
 type channel struct {
 	lane *lane           // nil before the handshake
 	raw  syscall.RawConn // nil: by the transport's pump only
+	// spoken is what Protocol returns, which anybody may ask at any time. It is nil before the
+	// handshake, and again if that is refused in a protocol that nobody knows.
+	spoken atomic.Pointer[lane]
 }
 
 // lane is a protocol in a framing. There is one object for each pair, so that
@@ -171,10 +174,10 @@ func (c *Conn) Transport() Transport { return c.transport }
 
 // Protocol returns the hub protocol's name, empty before the handshake.
 func (c *Conn) Protocol() string {
-	if c.channel.lane == nil {
-		return ""
+	if l := c.channel.spoken.Load(); l != nil {
+		return l.protocol
 	}
-	return c.channel.lane.protocol
+	return ""
 }
 
 // Logger returns a logger that names the connection, its hub and its user.
@@ -218,6 +221,7 @@ func (c *Conn) Detached() { c.clocks.detached.Store(c.g.now()) }
 // setProtocol is called by the reader before the connection opens.
 func (c *Conn) setProtocol(name string) {
 	c.channel.lane = laneFor(name, nil)
+	c.channel.spoken.Store(c.channel.lane) // which the transport's Framing may ask for
 	if t, ok := c.transport.(DirectTransport); ok {
 		if raw := t.Raw(); raw != nil {
 			c.channel.raw, c.channel.lane = raw, laneFor(name, t.Framing())

@@ -261,7 +261,7 @@ func (c *Conn) acceptHandshake(request Handshake) error {
 		if !hubprotocol.Supported(request.Protocol) && request.Protocol != hubprotocol.BlazorPack {
 			// In which form a client of a protocol that nobody knows reads its
 			// refusal is not known either: like the request, it is text.
-			c.channel = channel{}
+			c.channel.spoken.Store(nil)
 		}
 		var cause Cause
 		if errors.As(err, &cause) {
