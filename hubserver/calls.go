@@ -114,7 +114,7 @@ func (c *calls) invoked(protocol string, m *hubprotocol.Message) {
 	c.startLocked()
 	c.mu.Unlock()
 	if text != "" {
-		one.cancel(nil)
+		c.forget(one)
 		c.fail(protocol, m.InvocationID, text)
 	}
 	if over {

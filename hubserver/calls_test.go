@@ -123,6 +123,11 @@ func TestCalls(t *testing.T) {
 		"upload twice": {[]string{
 			strings.Replace(call("sum", "[1]"), `"arguments"`, `"streamIds":["a","a"],"arguments"`, 1),
 		}, []string{failure(`"Stream ID 'a' is already in use."`)}},
+		"upload twice, then well": {[]string{
+			strings.Replace(call("sum", "[1]"), `"arguments"`, `"streamIds":["a","a"],"arguments"`, 1),
+			strings.Replace(call("sum", "[1]"), `"arguments"`, `"streamIds":["a","b"],"arguments"`, 1),
+			`{"type":3,"invocationId":"a"}`, `{"type":3,"invocationId":"b"}`,
+		}, []string{failure(`"Stream ID 'a' is already in use."`), result("1")}},
 		"completion, item and cancel for nobody": {[]string{
 			`{"type":3,"invocationId":"9","result":1}`, `{"type":2,"invocationId":"9","item":1}`,
 			`{"type":5,"invocationId":"9"}`, `{"type":99}`, call("nothing", "[]"),
