@@ -41,8 +41,8 @@ func (t *wsConn) pump() {
 	}
 }
 
-// appendRecords frames a batch. Before the handshake there are only control
-// frames, and the protocol is still the reader's to set: it must not be looked at.
+// appendRecords frames a batch. One of control frames alone needs no protocol, which before
+// the handshake there is not.
 func (t *wsConn) appendRecords(dst []byte, records []gateway.OutRecord) []byte {
 	for _, r := range records {
 		if !r.Framed() {

@@ -11,7 +11,8 @@ import (
 )
 
 // Conn is one client connection. Its exported methods may be called from any
-// goroutine; none of them blocks but Feed.
+// goroutine. None of them blocks but Feed, and the first Announce or Open of a
+// user's client, which asks for its memberships (UserGroups).
 type Conn struct {
 	// immutable
 	g         *Gateway
