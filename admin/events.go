@@ -27,6 +27,10 @@ func serveEvents(v *View, w http.ResponseWriter, r *http.Request) {
 		text(w, http.StatusBadRequest, err.Error()+"\n")
 		return
 	}
+	if r.Method == http.MethodHead { // which would hold a watcher's place and see nothing
+		w.Header().Set("Content-Type", "text/event-stream")
+		return
+	}
 	watcher, err := v.Stream.Watch(filter)
 	if err != nil {
 		w.Header().Set("Retry-After", "5")

@@ -157,6 +157,14 @@ func TestRefusedWatchers(t *testing.T) {
 		require.NoError(t, err)
 		return resp.StatusCode, string(body)
 	}
+	client := &http.Client{Transport: new(http.Transport)}
+	defer client.CloseIdleConnections()
+	for range 20 { // more than may watch
+		resp, err := client.Head(v.URL + "/watch")
+		require.NoError(t, err)
+		require.NoError(t, resp.Body.Close())
+		require.Equal(t, http.StatusOK, resp.StatusCode, "HEAD takes no place")
+	}
 	status, text := get("/watch?kind=sends")
 	require.Equal(t, http.StatusBadRequest, status)
 	require.Contains(t, text, "there is no kind")

@@ -40,7 +40,7 @@ type Happening struct {
 }
 
 // MaxSeen is how much of an answer those who watch can see, in bytes.
-const MaxSeen = 4 << 10
+const MaxSeen = 8 << 10
 
 // seen is the beginning of an answer's body, kept while it is read. A nil seen keeps nothing.
 type seen struct {

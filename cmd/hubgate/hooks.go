@@ -108,8 +108,9 @@ type hookAnswer struct {
 
 func (h *hooks) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxHookBody))
-	if err != nil {
-		return // The caller left, or sends what no gateway does.
+	if err != nil { // the caller left, or sends what no gateway does
+		http.Error(w, "The event is too large.", http.StatusRequestEntityTooLarge)
+		return
 	}
 	why := h.stranger(r)
 	protocol := hubprotocol.JSON

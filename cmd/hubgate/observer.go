@@ -184,12 +184,21 @@ func (w watchedWebhooks) Happened(h *upstream.Happening) {
 	e := &watch.Event{Kind: watch.KindWebhook, What: watch.WhatCalled, Subject: clientSubject(h.Client, h.Trace), Webhook: &watch.Webhook{
 		Category: h.Category, Event: h.Event, URL: secret.Mask(h.URL), Result: string(h.Result), Status: h.Status,
 		Error: secret.Mask(h.Detail), Took: h.Took,
-		Request: secret.Mask(watch.Body(h.Request, false)), Answer: secret.Mask(watch.Body(h.Answer, false)),
+		Request: shown(h.Request, false), Answer: shown(h.Answer, false),
 	}}
 	if h.Skip != "" {
 		e.What, e.Webhook.Result = watch.WhatSkipped, string(h.Skip)
 	}
 	w.stream.Publish(e)
+}
+
+// shown is a body, or its beginning, as an event may show it. What looks like a secret is masked
+// before the text is cut, so that none is cut in two and then not recognized.
+func shown(body []byte, more bool) string {
+	if len(body) > 2*watch.MaxBody {
+		body, more = body[:2*watch.MaxBody], true
+	}
+	return watch.Body([]byte(secret.Mask(string(body))), more)
 }
 
 // watchedServers is the observer as the Observer of hub servers.

@@ -1,13 +1,11 @@
 package main
 
 import (
-	"bytes"
 	"cmp"
 
 	"github.com/hubgate/hubgate/gateway"
 	"github.com/hubgate/hubgate/hubprotocol"
 	"github.com/hubgate/hubgate/internal/watch"
-	"github.com/hubgate/hubgate/secret"
 )
 
 // maxReadMessage is the largest message that is read for those who watch; of larger ones they see the size.
@@ -44,6 +42,6 @@ func messageOf(frames *hubprotocol.Frames) watch.Message {
 	if err != nil || record.Type != hubprotocol.Invocation {
 		return m
 	}
-	m.Method, m.Arguments = record.Target, secret.Mask(watch.Body(bytes.Clone(record.Arguments), len(rest) > 0))
+	m.Method, m.Arguments = record.Target, shown(record.Arguments, len(rest) > 0)
 	return m
 }
