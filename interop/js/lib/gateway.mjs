@@ -7,6 +7,12 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { patience, until, within } from './wait.mjs';
 
+// What a case that failed has left behind ends with this process.
+const running = new Set();
+process.on('exit', () => {
+  for (const child of running) child.kill('SIGKILL');
+});
+
 export function freePort() {
   return new Promise((resolve, reject) => {
     const server = createServer();
@@ -52,9 +58,14 @@ export class Gateway {
       stdio: ['ignore', 'ignore', 'pipe'], // standard output greets people, and may show a key to them
     });
     this.child.stderr.pipe(log);
+    const { child } = this;
+    running.add(child);
     this.exited = new Promise((resolve) => {
-      this.child.once('close', (code, signal) => resolve(signal ?? code));
-      this.child.once('error', (error) => resolve(error.message));
+      child.once('close', (code, signal) => {
+        running.delete(child);
+        resolve(signal ?? code);
+      });
+      child.once('error', (error) => resolve(error.message));
     });
     let ended;
     this.exited.then((how) => (ended = { how }));
