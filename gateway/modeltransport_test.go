@@ -6,6 +6,7 @@ import (
 	"bytes"
 	"encoding/binary"
 	"errors"
+	"runtime"
 	"sync"
 	"syscall"
 	"time"
@@ -120,16 +121,20 @@ func (c *modelConn) Abilities() Abilities {
 	return Abilities{}
 }
 
-// unlocked sees that the core holds no lock of the connection.
+// unlocked sees that the core holds no lock of the connection while it calls the transport. A reader
+// that was woken a moment ago may hold it for its own next step, so the lock gets time to be released.
 func (c *modelConn) unlocked(what string) {
 	if c.conn == nil {
 		return
 	}
-	if !c.conn.mu.TryLock() {
-		c.m.breaks("%d: %s with the connection's lock held", c.index, what)
-		return
+	for range 10_000 {
+		if c.conn.mu.TryLock() {
+			c.conn.mu.Unlock()
+			return
+		}
+		runtime.Gosched()
 	}
-	c.conn.mu.Unlock()
+	c.m.breaks("%d: %s with the connection's lock held", c.index, what)
 }
 
 // Wake implements Transport.
