@@ -80,9 +80,16 @@ func (l *lab) startGateway() error {
 			l.url, l.admin = field(line, "url"), field(line, "admin")
 		}
 	}
-	go l.watch(lines)
+	kept, err := os.Create(l.log())
+	if err != nil {
+		return err
+	}
+	go l.watch(lines, kept)
 	return nil
 }
+
+// log is the file with the gateway's log.
+func (l *lab) log() string { return filepath.Join(l.dir, "gateway.log") }
 
 // field is a value without spaces of a line of the log.
 func field(line, name string) string {
@@ -91,10 +98,12 @@ func field(line, name string) string {
 	return strings.TrimSpace(value)
 }
 
-// watch shows the errors of the gateway.
-func (l *lab) watch(lines *bufio.Reader) {
+// watch keeps the gateway's log, and shows its errors.
+func (l *lab) watch(lines *bufio.Reader, kept *os.File) {
+	defer kept.Close()
 	for {
 		line, err := lines.ReadString('\n')
+		_, _ = kept.WriteString(line) // a full disk ends no soak
 		if strings.Contains(line, " level=ERROR ") || strings.HasPrefix(line, "panic") {
 			fmt.Fprint(os.Stderr, "gateway: ", line)
 		}

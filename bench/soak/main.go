@@ -10,7 +10,8 @@
 //
 // After a minute and again at the end the clients pause, and the gateway is looked at: its books
 // must balance, and at the end it may hold no more goroutines, descriptors or heap than before.
-// The last line is "soak: passed" or "soak: FAILED"; then the exit code is 1.
+// The last line is "soak: passed", or there is a line "soak: FAILED" and the exit code is 1. Then the
+// gateway's log is kept, and each fault says when it was noticed.
 package main
 
 import (
@@ -61,11 +62,17 @@ func soak(ctx context.Context, out io.Writer, o options) (err error) {
 	if err != nil {
 		return err
 	}
-	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
 	l, err := newLab(ctx, dir)
 	if err != nil {
-		return err
+		return errors.Join(err, os.RemoveAll(dir))
 	}
+	defer func() {
+		if err == nil {
+			err = os.RemoveAll(dir)
+			return
+		}
+		err = fmt.Errorf("%w\nthe gateway's log is kept: %s", err, l.log())
+	}()
 	defer func() { err = errors.Join(err, l.close()) }()
 	fmt.Fprintf(out, "seed %d, %d clients, %v, gateway %s (process %d)\n", o.seed, o.clients, o.duration, l.url, l.gateway.Process.Pid)
 

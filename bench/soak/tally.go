@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"time"
 )
 
 // tally counts what happened. Faults fail the soak.
@@ -29,7 +30,7 @@ func (t *tally) fault(err error) {
 	t.count("faults")
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	t.faults = append(t.faults, err)
+	t.faults = append(t.faults, fmt.Errorf("%s: %w", time.Now().UTC().Format("15:04:05.000"), err))
 }
 
 // maxShown faults are told.
