@@ -1,7 +1,6 @@
 package main
 
 import (
-	"context"
 	"os"
 	"os/exec"
 	"regexp"
@@ -16,29 +15,6 @@ import (
 
 // beProgram is the variable with which the test's own binary is the program.
 const beProgram = "BE_THE_PROGRAM_UNDER_TEST"
-
-// tryStart runs the program in this process until it serves or has ended; then
-// it has no URL.
-func tryStart(t *testing.T, args []string) *program {
-	t.Helper()
-	p := &program{t: t, out: newOutput(), logs: newOutput(), ended: make(chan struct{}), settings: settingsOf(args)}
-	ctx, cancel := context.WithCancel(context.Background())
-	p.cancel = cancel
-	ready := make(chan endpoints, 1)
-	go func() {
-		defer close(p.ended)
-		p.code = run(ctx, args, terminal{stdout: p.out, stderr: p.logs}, func(e endpoints) { ready <- e })
-	}()
-	t.Cleanup(func() {
-		p.cancel()
-		<-p.ended
-	})
-	select {
-	case p.endpoints = <-ready:
-	case <-p.ended:
-	}
-	return p
-}
 
 // startProcess runs the program in a process of its own, with these variables, and
 // waits until it serves.

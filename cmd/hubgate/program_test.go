@@ -130,11 +130,21 @@ func start(t *testing.T, args ...string) *program {
 	t.Helper()
 	settings := filepath.Join(t.TempDir(), settingsFileName)
 	require.NoError(t, os.WriteFile(settings, []byte("{}"), 0o600))
-	p := &program{t: t, out: newOutput(), logs: newOutput(), ended: make(chan struct{}), settings: settings}
+	p := tryStart(t, append([]string{"serve", "--listen", "127.0.0.1:0", "--admin-listen", "127.0.0.1:0", "--log-level", "debug", "--settings", settings}, args...))
+	if p.URL == "" {
+		t.Fatalf("exit code %d: %s", p.code, p.logs)
+	}
+	return p
+}
+
+// tryStart runs the program in this process until it serves or has ended; then
+// it has no URL. It is stopped with the test.
+func tryStart(t *testing.T, args []string) *program {
+	t.Helper()
+	p := &program{t: t, out: newOutput(), logs: newOutput(), ended: make(chan struct{}), settings: settingsOf(args)}
 	ctx, cancel := context.WithCancel(context.Background())
 	p.cancel = cancel
 	ready := make(chan endpoints, 1)
-	args = append([]string{"serve", "--listen", "127.0.0.1:0", "--admin-listen", "127.0.0.1:0", "--log-level", "debug", "--settings", settings}, args...)
 	go func() {
 		defer close(p.ended)
 		p.code = run(ctx, args, terminal{stdout: p.out, stderr: p.logs}, func(e endpoints) { ready <- e })
@@ -146,7 +156,6 @@ func start(t *testing.T, args ...string) *program {
 	select {
 	case p.endpoints = <-ready:
 	case <-p.ended:
-		t.Fatalf("exit code %d: %s", p.code, p.logs)
 	}
 	return p
 }
