@@ -90,7 +90,7 @@ func (h *Endpoint) serve(c *call, r *http.Request) {
 		return
 	}
 	c.query = canonicalQuery(r.URL.RawQuery)
-	c.wants.count = r.Header.Get(countHeader) != ""
+	c.wants.count = r.Header.Get(CountHeader) != ""
 	c.route.RoutePath = routePath(r.URL)
 	c.route.RouteMethod = r.Method
 	if r.Method == http.MethodHead {

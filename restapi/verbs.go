@@ -39,11 +39,11 @@ func (s *server) send(ctx context.Context, to address, contentType string, conte
 }
 
 const (
-	// countHeader, with any value, asks how many connections a send is for.
-	countHeader = "X-Hubgate-Count"
-	// matchedHeader is the answer: those that are there right before the message
+	// CountHeader of a send, with any value, asks how many connections a send is for.
+	CountHeader = "X-Hubgate-Count"
+	// MatchedHeader of the answer is their number: those that are there right before the message
 	// is queued. It costs a look at each of them, so only those pay who ask.
-	matchedHeader = "X-Hubgate-Matched"
+	MatchedHeader = "X-Hubgate-Matched"
 )
 
 // count answers the request's question for the number of receivers, if it has one.
@@ -54,7 +54,7 @@ func (s *server) count(ctx context.Context, to address) error {
 	}
 	n, err := s.command(ctx, to, gateway.Command{Verb: gateway.VerbCount})
 	if err == nil {
-		c.Header().Set(matchedHeader, strconv.Itoa(n))
+		c.Header().Set(MatchedHeader, strconv.Itoa(n))
 	}
 	return err
 }

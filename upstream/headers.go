@@ -17,7 +17,8 @@ import (
 // Names of the request headers, spelled as on the wire: net/http writes map
 // keys as they are.
 const (
-	headerConnection = "X-ASRS-Connection-Id"
+	// ConnectionHeader names the connection; SignatureHeader signs its value.
+	ConnectionHeader = "X-ASRS-Connection-Id"
 	headerHub        = "X-ASRS-Hub"
 	headerCategory   = "X-ASRS-Category"
 	headerEvent      = "X-ASRS-Event"
@@ -26,7 +27,7 @@ const (
 	// headerClaimsForm is an addition of ours.
 	headerClaimsForm  = "X-Hubgate-User-Claims"
 	headerQuery       = "X-ASRS-Client-Query"
-	headerSignature   = "X-ASRS-Signature"
+	SignatureHeader   = "X-ASRS-Signature"
 	headerContentType = "Content-Type"
 	headerAuth        = "Authorization"
 	headerTrace       = "traceparent"
@@ -97,7 +98,7 @@ func hubName(id *gateway.Identity) string {
 func (c *caller) header(e *event, at *endpoint, trace string) http.Header {
 	values := [...]struct{ name, value string }{
 		{headerContentType, e.contentType()},
-		{headerConnection, c.connection},
+		{ConnectionHeader, c.connection},
 		{headerHub, c.hub},
 		{headerCategory, e.kind.category()},
 		{headerEvent, e.name()},
@@ -105,7 +106,7 @@ func (c *caller) header(e *event, at *endpoint, trace string) http.Header {
 		{headerClaims, c.claims},
 		{headerClaimsForm, c.claimsForm},
 		{headerQuery, c.query},
-		{headerSignature, c.signature},
+		{SignatureHeader, c.signature},
 		{headerAuth, at.authorization},
 		{headerTrace, trace},
 		{headerAgent, userAgent},

@@ -127,7 +127,7 @@ func TestPanicEndsOneConnection(t *testing.T) {
 	var events []string
 	for len(h.posts) > 0 {
 		p := <-h.posts
-		if p.Header.Get(headerConnection) == "abc" {
+		if p.Header.Get(ConnectionHeader) == "abc" {
 			events = append(events, p.event())
 		}
 	}

@@ -23,7 +23,6 @@ import (
 const (
 	maxHookBody     = 64 << 20 // a client's largest message by default, and more
 	hookReadTimeout = 30 * time.Second
-	signatureHeader = "X-ASRS-Signature"
 )
 
 // hooksCommand is an application behind webhooks, to look at and to try with.
@@ -131,11 +130,11 @@ func (h *hooks) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 
 // stranger says why the request is not from a gateway with this key, "" if it is.
 func (h *hooks) stranger(r *http.Request) string {
-	given := r.Header.Get(signatureHeader)
+	given := r.Header.Get(upstream.SignatureHeader)
 	if given == "" {
-		return "there is no " + signatureHeader + ": this is no request of a gateway"
+		return "there is no " + upstream.SignatureHeader + ": this is no request of a gateway"
 	}
-	want := auth.UpstreamSignature([]auth.Secret{h.key}, r.Header.Get("X-ASRS-Connection-Id"))
+	want := auth.UpstreamSignature([]auth.Secret{h.key}, r.Header.Get(upstream.ConnectionHeader))
 	for one := range strings.SplitSeq(given, ",") {
 		if strings.EqualFold(strings.TrimSpace(one), want) {
 			return ""

@@ -16,6 +16,7 @@ import (
 	"github.com/hubgate/hubgate/gateway"
 	"github.com/hubgate/hubgate/internal/trace"
 	"github.com/hubgate/hubgate/internal/watch"
+	"github.com/hubgate/hubgate/restapi"
 	"github.com/hubgate/hubgate/servermode"
 )
 
@@ -102,7 +103,7 @@ func (s *server) sendForPage(ctx context.Context, rest http.Handler, m admin.Mes
 	r.RequestURI = r.URL.RequestURI()
 	r.Header.Set("Authorization", "Bearer "+token)
 	r.Header.Set("Content-Type", "application/json")
-	r.Header.Set(countHeader, "true")
+	r.Header.Set(restapi.CountHeader, "true")
 	w := &answerKeeper{header: make(http.Header), status: http.StatusOK}
 	rest.ServeHTTP(w, r)
 	return w.sent()
@@ -121,7 +122,7 @@ func (w *answerKeeper) Write(b []byte) (int, error) { return w.body.Write(b) }
 
 func (w *answerKeeper) sent() admin.Sent {
 	sent := admin.Sent{Status: w.status, Trace: w.header.Get(trace.Header)}
-	sent.Matched, _ = strconv.Atoi(w.header.Get(matchedHeader)) // refusals have none
+	sent.Matched, _ = strconv.Atoi(w.header.Get(restapi.MatchedHeader)) // refusals have none
 	if w.status/100 != 2 {
 		if sent.Error = plainReason(w.body.Bytes()); sent.Error == "" {
 			sent.Error = http.StatusText(w.status)

@@ -13,15 +13,12 @@ import (
 	"time"
 
 	"github.com/hubgate/hubgate/auth"
+	"github.com/hubgate/hubgate/restapi"
 )
 
 const (
 	requestTimeout = 30 * time.Second
 	maxErrorBody   = 4 << 10
-
-	// countHeader asks REST how many connections a send is for, matchedHeader is the answer.
-	countHeader   = "X-Hubgate-Count"
-	matchedHeader = "X-Hubgate-Matched"
 )
 
 // destination are the flags of commands that connect to a gateway.
@@ -121,7 +118,7 @@ func (m *message) send(env *environment, d *destination, except []string, whom s
 	if resp.StatusCode/100 != 2 {
 		return refusal(resp, text, cs.Server())
 	}
-	return reportMatched(env.stdout, resp.Header.Get(matchedHeader), segments[0], whom)
+	return reportMatched(env.stdout, resp.Header.Get(restapi.MatchedHeader), segments[0], whom)
 }
 
 func (m *message) request(ctx context.Context, cs auth.ConnectionString, except, segments []string) (*http.Request, error) {
@@ -141,7 +138,7 @@ func (m *message) request(ctx context.Context, cs auth.ConnectionString, except,
 	}
 	req.Header.Set("Authorization", "Bearer "+token)
 	req.Header.Set("Content-Type", "application/json")
-	req.Header.Set(countHeader, "true")
+	req.Header.Set(restapi.CountHeader, "true")
 	return req, nil
 }
 

@@ -23,6 +23,7 @@ import (
 
 	"github.com/hubgate/hubgate/auth"
 	"github.com/hubgate/hubgate/hubserver"
+	"github.com/hubgate/hubgate/restapi"
 )
 
 // A mistake does what a row of docs/troubleshooting.md is about. What it returns is everything that the user can then
@@ -246,12 +247,12 @@ func sendCounting(t *testing.T) func() string {
 	require.NoError(t, err)
 	req, err := http.NewRequest(http.MethodPost, p.URL+"/api/hubs/chat/:send", strings.NewReader(hello))
 	require.NoError(t, err)
-	req.Header = http.Header{"Authorization": {"Bearer " + token}, "Content-Type": {"application/json"}, countHeader: {"true"}}
+	req.Header = http.Header{"Authorization": {"Bearer " + token}, "Content-Type": {"application/json"}, restapi.CountHeader: {"true"}}
 	resp, err := http.DefaultClient.Do(req)
 	require.NoError(t, err)
 	resp.Body.Close()
 	require.Equal(t, http.StatusAccepted, resp.StatusCode)
-	return p.saw(matchedHeader + ": " + resp.Header.Get(matchedHeader))
+	return p.saw(restapi.MatchedHeader + ": " + resp.Header.Get(restapi.MatchedHeader))
 }
 
 // running is a command alone.
