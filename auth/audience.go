@@ -6,12 +6,24 @@ import (
 	"strings"
 )
 
-// ClientPath and ServerPath are where clients and hub servers connect, below the URL of the
-// gateway, and the paths of the audiences of their tokens.
+// Where clients and hub servers connect, below the URL of the gateway. These are the paths of the
+// audiences of their tokens too. Those of ASP.NET SignalR have paths of their own.
 const (
-	ClientPath = "/client"
-	ServerPath = "/server"
+	ClientPath       = "/client"
+	ServerPath       = "/server"
+	AspNetClientPath = "/aspnetclient"
+	AspNetServerPath = "/aspnetserver"
 )
+
+// isEndpoint reports whether a path is one of these.
+func isEndpoint(path string) bool {
+	for _, endpoint := range [...]string{ClientPath, ServerPath, AspNetClientPath, AspNetServerPath} {
+		if EqualFoldASCII(path, endpoint) {
+			return true
+		}
+	}
+	return false
+}
 
 // audience is one value of an aud claim, taken apart as D7 compares it. Senders
 // do not agree on escaping: some put a decoded path into it, which need not be
@@ -90,7 +102,7 @@ func (a audience) below(base string) audience {
 	return a
 }
 
-// forEndpoint reports whether the audience is the hub at an endpoint, ClientPath or ServerPath.
+// forEndpoint reports whether the audience is the hub at an endpoint.
 func (a audience) forEndpoint(path, hub string) bool {
 	return EqualFoldASCII(a.path, path) && a.hubs == 1 && a.hub != "" && EqualFoldASCII(a.hub, hub)
 }
@@ -98,10 +110,10 @@ func (a audience) forEndpoint(path, hub string) bool {
 // forPath reports whether the audience is the resource at the path, given as
 // the request has it (escaped). The audience may be written escaped or decoded.
 // A path with an escaped slash is only compared escaped: decoded it would look
-// like the path of another resource, a group of a user for instance. The client
-// endpoint is no resource, whatever the request's path is (R7).
+// like the path of another resource, a group of a user for instance. The endpoints
+// of clients and hub servers are no resources, whatever the request's path is (R7).
 func (a audience) forPath(escaped string) bool {
-	if a.host == "" || EqualFoldASCII(a.path, ClientPath) || EqualFoldASCII(a.path, ServerPath) {
+	if a.host == "" || isEndpoint(a.path) {
 		return false
 	}
 	escaped = strings.TrimSuffix(escaped, "/")

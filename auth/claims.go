@@ -42,6 +42,9 @@ type Claims struct {
 	// (asrs.s.*), no reserved names of JSON web tokens, the prefix asrs.u.
 	// removed, an array as one Claim for each value.
 	User []Claim
+	// Application is asrs.s.apn as it is written: the application whose hubs a client
+	// of ASP.NET SignalR may use. "" for clients of ASP.NET Core SignalR.
+	Application string
 	// Expires is the end of the token's life, without leeway.
 	Expires time.Time
 	// HandshakeTimeout is asrs.s.cht, 1 s to 30 s; 0 means the gateway's own.

@@ -161,6 +161,8 @@ func (p *payload) system(name, value string) {
 		if seconds, err := strconv.ParseInt(value, 10, 64); err == nil {
 			p.closeSeconds = min(seconds, maxUnixSeconds)
 		}
+	case "apn":
+		p.claims.Application = value
 	case "dc":
 		p.claims.Diagnostic = strings.EqualFold(value, "true")
 	case "derror":

@@ -25,6 +25,8 @@ var ErrTokenTooLong = fmt.Errorf("token is longer than %d bytes: too many claims
 type ClientTokenSpec struct {
 	// UserID is the user; "" makes the client anonymous.
 	UserID string
+	// Application is the application of a client of ASP.NET SignalR.
+	Application string
 	// Claims are the user's claims; equal types become one list. Types that
 	// begin with "asrs.s." are an error.
 	Claims []Claim
@@ -52,9 +54,25 @@ func SignClient(key Secret, endpoint, hub string, spec ClientTokenSpec) (string,
 	if err != nil {
 		return "", fmt.Errorf("sign client token: %w", err)
 	}
+	return signClient(key, base+ClientPath+"/?hub="+url.QueryEscape(hub), spec)
+}
+
+// SignAspNetClient returns a token (HS256) with which a client of ASP.NET SignalR may connect to
+// the hubs of spec.Application at the endpoint.
+func SignAspNetClient(key Secret, endpoint string, spec ClientTokenSpec) (string, error) {
+	if spec.Application == "" {
+		return "", errors.New("sign client token: no application")
+	}
+	base, err := signableURL(endpoint)
+	if err != nil {
+		return "", fmt.Errorf("sign client token: %w", err)
+	}
+	return signClient(key, base+AspNetClientPath, spec)
+}
+
+func signClient(key Secret, audience string, spec ClientTokenSpec) (string, error) {
 	var m memberList
-	expires := m.addLifetime(base+ClientPath+"/?hub="+url.QueryEscape(hub), spec.Lifetime)
-	m.addSystem(spec, expires)
+	m.addSystem(spec, m.addLifetime(audience, spec.Lifetime))
 	for _, claim := range spec.Claims {
 		if err := m.addClaim(claim); err != nil {
 			return "", fmt.Errorf("sign client token: %w", err)
@@ -118,6 +136,7 @@ func (m *memberList) addSystem(spec ClientTokenSpec, expires time.Time) {
 			m.add(systemPrefix+name, value)
 		}
 	}
+	set("apn", spec.Application, spec.Application != "")
 	set("uid", spec.UserID, spec.UserID != "")
 	set("cht", wholeSeconds(spec.HandshakeTimeout), spec.HandshakeTimeout != 0)
 	set("ttl", wholeSeconds(spec.LongPollInterval), spec.LongPollInterval != 0)

@@ -102,6 +102,21 @@ func (v *Verifier) Client(token, hub, application string) (*Claims, error) {
 	return &t.claims, nil
 }
 
+// AspNetClient verifies the token of a client of ASP.NET SignalR. Its audience names no hub: the
+// caller has to check Claims.Application, which may be empty. The result is shared and must not be
+// changed.
+func (v *Verifier) AspNetClient(token string) (*Claims, error) {
+	t, err := v.verify(token)
+	if err != nil {
+		return nil, err
+	}
+	accept := func(a audience) bool { return EqualFoldASCII(a.path, AspNetClientPath) }
+	if err := v.checkAudience(t, accept, AspNetClientPath, ""); err != nil {
+		return nil, err
+	}
+	return &t.claims, nil
+}
+
 // UnverifiedUser returns the user that a client's token names, without checking
 // anything but its length. It serves to find out where a request belongs, never
 // to let it in.
@@ -116,7 +131,7 @@ func (v *Verifier) UnverifiedUser(token string) (user string, ok bool) {
 	return p.claims.UserID, true
 }
 
-// TokenClaims returns every claim of a token that Client has just accepted, in
+// TokenClaims returns every claim of a token that Client or AspNetClient has just accepted, in
 // its order and under its own name, system claims (asrs.s.*) included, but for
 // the reserved names of JSON web tokens; an array is one Claim for each value.
 // The result is shared and must not be changed. A token that is no longer
@@ -132,12 +147,21 @@ func (v *Verifier) TokenClaims(token string) []Claim {
 // Server verifies a hub server's token for the hub of its request, as the
 // query has it, decoded.
 func (v *Verifier) Server(token, hub string) (*ServerClaims, error) {
+	return v.server(token, ServerPath, hub)
+}
+
+// AspNetServer is Server for the hub servers of ASP.NET SignalR.
+func (v *Verifier) AspNetServer(token, hub string) (*ServerClaims, error) {
+	return v.server(token, AspNetServerPath, hub)
+}
+
+func (v *Verifier) server(token, path, hub string) (*ServerClaims, error) {
 	t, err := v.verify(token)
 	if err != nil {
 		return nil, err
 	}
-	accept := func(a audience) bool { return a.forEndpoint(ServerPath, hub) }
-	if err := v.checkAudience(t, accept, ServerPath+"/?hub="+hub, ""); err != nil {
+	accept := func(a audience) bool { return a.forEndpoint(path, hub) }
+	if err := v.checkAudience(t, accept, path+"/?hub="+hub, ""); err != nil {
 		return nil, err
 	}
 	return &ServerClaims{ServerID: t.nameID, Expires: t.claims.Expires}, nil

@@ -48,3 +48,19 @@ func FuzzCheck(f *testing.F) {
 		require.Equal(t, rule.MatchString(name) && !strings.HasSuffix(name, "\n"), hubname.Check(name) == nil)
 	})
 }
+
+func TestApplicationKey(t *testing.T) {
+	key, err := hubname.ApplicationKey("My.App")
+	require.NoError(t, err)
+	application, ok := hubname.Application(key)
+	require.True(t, ok)
+	require.Equal(t, "my.app", application)
+	require.Error(t, hubname.Check(key), "no hub may be called like an application")
+
+	_, ok = hubname.Application("aspnet")
+	require.False(t, ok)
+	for _, bad := range []string{"", "a b", "a:b", "1"} {
+		_, err := hubname.ApplicationKey(bad)
+		require.ErrorIs(t, err, hubname.ErrInvalid, bad)
+	}
+}
