@@ -22,6 +22,7 @@ type Config struct {
 	Capacity Capacity `embed:"" prefix:"limits-" group:"Limits: what is held"`
 	Sizes    Sizes    `embed:"" prefix:"limits-" group:"Limits: single inputs"`
 	Clients  Clients  `embed:"" prefix:"clients-" group:"Client connections"`
+	AspNet   AspNet   `embed:"" prefix:"aspnet-" group:"ASP.NET SignalR clients"`
 	Servers  Servers  `embed:"" prefix:"servers-" group:"Hub servers"`
 	Auth     Auth     `embed:"" prefix:"auth-" group:"Tokens"`
 
@@ -125,6 +126,15 @@ type Clients struct {
 	LongPollInterval   time.Duration `help:"A poll is answered after this time even if there is no message." default:"90s"`
 	LongPollDisconnect time.Duration `help:"A client with long polling may be without a poll for this time." default:"15s"`
 	SendTimeout        time.Duration `help:"A client that takes no byte for this time, while bytes wait for it, is closed as SlowClient." default:"10s"`
+}
+
+// AspNet holds the timers of clients of ASP.NET SignalR, see [settings.AspNet].
+type AspNet struct {
+	KeepAlive         time.Duration `help:"A client of ASP.NET SignalR gets a keep-alive when nothing was sent to it for this time; 1s to 120s." default:"10s"`
+	Timeout           time.Duration `help:"What these clients are told: after this time without a byte they reconnect. More than one and a half times aspnet.keepAlive." default:"20s"`
+	DisconnectTimeout time.Duration `help:"How long such a client may be without a transport, or without a poll, before its connection ends. Until then it comes back and has missed nothing. More than aspnet.timeout." default:"30s"`
+	ConnectTimeout    time.Duration `help:"What these clients are told: how long to wait for the first message on a transport before they try the next one; 1s to 120s." default:"5s"`
+	LongPollInterval  time.Duration `help:"A poll of such a client is answered after this time even if there is no message." default:"110s"`
 }
 
 // Servers bounds connections of hub servers, see [settings.Servers].

@@ -40,6 +40,7 @@ func (c *Config) Settings() (settings.Settings, error) {
 		CORS:     c.CORS.settings(),
 		Limits:   settings.Limits{Capacity: c.Capacity.settings(), Sizes: c.Sizes.settings()},
 		Clients:  settings.Clients(c.Clients),
+		AspNet:   settings.AspNet(c.AspNet),
 		Servers:  c.Servers.settings(),
 		Auth:     settings.Auth(c.Auth),
 	}

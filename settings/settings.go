@@ -20,6 +20,7 @@ type Settings struct {
 	CORS     CORS
 	Limits   Limits
 	Clients  Clients
+	AspNet   AspNet
 	Servers  Servers
 	Auth     Auth
 }
@@ -110,6 +111,7 @@ func Default() Settings {
 			LongPollDisconnect: 15 * time.Second,
 			SendTimeout:        10 * time.Second,
 		},
+		AspNet: defaultAspNet(),
 		Servers: Servers{
 			MigrationTimeout: 5 * time.Second,
 			ResultTimeout:    10 * time.Minute,

@@ -48,6 +48,7 @@ func (s Settings) Validate() error {
 	p.checkSizes(s.Limits.Sizes)
 	p.checkUnfinished(&s.Limits)
 	p.checkClients(s.Clients)
+	p.checkAspNet(s.AspNet)
 	p.checkServers(s.Servers)
 	p.checkAuth(s.Auth)
 	return errors.Join(p...)

@@ -120,6 +120,14 @@ func TestValidate(t *testing.T) {
 		{"keep-alive of 0 s", func(s *settings.Settings) { s.Clients.KeepAlive = 0 }, "clients.keepAlive: must be between 1s and 2m0s, not 0s"},
 		{"timeout of 120 s", func(s *settings.Settings) { s.Clients.Timeout = 120 * time.Second }, ""},
 		{"timeout of 121 s", func(s *settings.Settings) { s.Clients.Timeout = 121 * time.Second }, "clients.timeout: must be between 1s and 2m0s, not 2m1s"},
+		{"quick clients of ASP.NET SignalR", func(s *settings.Settings) {
+			s.AspNet = settings.AspNet{KeepAlive: time.Second, Timeout: 2 * time.Second, DisconnectTimeout: 3 * time.Second, ConnectTimeout: time.Second, LongPollInterval: time.Second}
+		}, ""},
+		{"no keep-alive of ASP.NET SignalR", func(s *settings.Settings) { s.AspNet.KeepAlive = 0 }, "aspnet.keepAlive: must be between 1s and 2m0s, not 0s"},
+		{"keep-alive too late for clients of ASP.NET SignalR", func(s *settings.Settings) { s.AspNet.KeepAlive = 14 * time.Second }, "aspnet.timeout: must be more than 21s, one and a half times aspnet.keepAlive"},
+		{"window that ends before a client notices", func(s *settings.Settings) { s.AspNet.DisconnectTimeout = 20 * time.Second }, "aspnet.disconnectTimeout: must be more than aspnet.timeout, 20s"},
+		{"no time to connect", func(s *settings.Settings) { s.AspNet.ConnectTimeout = 0 }, "aspnet.connectTimeout: must be between 1s and 2m0s"},
+		{"endless polls", func(s *settings.Settings) { s.AspNet.LongPollInterval = 25 * time.Hour }, "aspnet.longPollInterval: must be between 1s and 24h0m0s"},
 		{"grace period", func(s *settings.Settings) { s.Servers.GracePeriod = time.Minute }, ""},
 		{"endless grace period", func(s *settings.Settings) { s.Servers.GracePeriod = time.Hour }, "servers.gracePeriod: must be between 0s and 5m0s"},
 		{"migration without waiting", func(s *settings.Settings) { s.Servers.MigrationTimeout = 0 }, ""},
