@@ -62,8 +62,8 @@ func TestMetricsShowTheBooks(t *testing.T) {
 	status, body := get(t, a, "/metrics")
 	require.Equal(t, http.StatusOK, status)
 	for _, line := range []string{
-		`hubgate_connections{hub="chat",transport="WebSockets"} 2`,
-		`hubgate_connections{hub="chat",transport="LongPolling"} 1`,
+		`hubgate_connections{generation="aspnetcore",hub="chat",transport="WebSockets"} 2`,
+		`hubgate_connections{generation="aspnetcore",hub="chat",transport="LongPolling"} 1`,
 		`hubgate_panics_total{part="gateway"} 1`,
 		`hubgate_unfinished_bytes 8`,
 		`hubgate_connections_closed_total{reason="Normal"} 2`,
@@ -103,11 +103,13 @@ func TestMetricsCountWhatHappens(t *testing.T) {
 	m.UpstreamQueued(-1)
 	m.RESTAnswered("broadcast", http.StatusAccepted, 2*time.Millisecond)
 	m.RESTAnswered("broadcast", http.StatusBadRequest, time.Millisecond)
-	m.Negotiated()
-	m.ClientOpened("WebSockets")
-	a.WatchReasons("client_requests_refused_total", "Requests of clients that were refused, by reason.", func() map[string]uint64 {
-		return map[string]uint64{"QuotaReached": 1, "Draining": 0}
-	})
+	m.Negotiated(AspNetCore)
+	m.ClientOpened(AspNetCore, "WebSockets")
+	for g, refused := range map[Generation]uint64{AspNetCore: 1, AspNet: 2} {
+		a.WatchClientReasons("client_requests_refused_total", "Requests of clients that were refused.", g, func() map[string]uint64 {
+			return map[string]uint64{"QuotaReached": refused, "Draining": 0}
+		})
+	}
 	m.Panicked("clientws")
 	a.Watch(&fakeNode{stats: gateway.Stats{Panics: 2}})
 	_, body := get(t, a, "/metrics")
@@ -123,10 +125,11 @@ func TestMetricsCountWhatHappens(t *testing.T) {
 		`hubgate_rest_request_duration_seconds_bucket{operation="broadcast",le="0.001"} 1`,
 		`hubgate_rest_request_duration_seconds_bucket{operation="broadcast",le="0.0025"} 2`,
 		`hubgate_rest_request_duration_seconds_sum{operation="broadcast"} 0.003`,
-		`hubgate_negotiations_total 1`,
-		`hubgate_connections_opened_total{transport="WebSockets"} 1`,
-		`hubgate_client_requests_refused_total{reason="QuotaReached"} 1`,
-		`hubgate_client_requests_refused_total{reason="Draining"} 0`,
+		`hubgate_negotiations_total{generation="aspnetcore"} 1`,
+		`hubgate_connections_opened_total{generation="aspnetcore",transport="WebSockets"} 1`,
+		`hubgate_client_requests_refused_total{generation="aspnetcore",reason="QuotaReached"} 1`,
+		`hubgate_client_requests_refused_total{generation="aspnet",reason="QuotaReached"} 2`,
+		`hubgate_client_requests_refused_total{generation="aspnetcore",reason="Draining"} 0`,
 		`hubgate_panics_total{part="clientws"} 1`,
 		`hubgate_panics_total{part="gateway"} 2`,
 	} {
@@ -145,7 +148,9 @@ func TestExpectedSeriesStartAtZero(t *testing.T) {
 	})
 	_, body := get(t, a, "/metrics")
 	for _, line := range []string{
-		`hubgate_connections_opened_total{transport="WebSockets"} 0`,
+		`hubgate_connections_opened_total{generation="aspnetcore",transport="WebSockets"} 0`,
+		`hubgate_connections_opened_total{generation="aspnet",transport="WebSockets"} 0`,
+		`hubgate_negotiations_total{generation="aspnet"} 0`,
 		`hubgate_panics_total{part="rest"} 0`,
 		`hubgate_upstream_skipped_total{category="messages",reason="url"} 0`,
 	} {
@@ -166,7 +171,7 @@ func TestHubLabelsAreBounded(t *testing.T) {
 	require.Equal(t, maxHubLabels+1, strings.Count(body, "hubgate_deliveries_written_total{"))
 	require.Contains(t, body, `hubgate_deliveries_written_total{hub="_other"} 300`)
 	require.Contains(t, body, `hubgate_deliveries_dropped_total{hub="_other",reason="SlowClient"} 50`)
-	require.Contains(t, body, `hubgate_connections{hub="_other",transport="LongPolling"} 50`)
+	require.Contains(t, body, `hubgate_connections{generation="aspnetcore",hub="_other",transport="LongPolling"} 50`)
 
 	// A hub keeps its series when one that sorts before it appears, and gets
 	// one when another has gone.
@@ -215,7 +220,7 @@ func TestMetricsShowHubServers(t *testing.T) {
 		`hubgate_server_sent_bytes_total 80`,
 		`hubgate_panics_total{part="gateway"} 1`,
 		`hubgate_panics_total{part="servermode"} 2`,
-		`hubgate_connections{hub="chat",transport="WebSockets"} 2`,
+		`hubgate_connections{generation="aspnetcore",hub="chat",transport="WebSockets"} 2`,
 	} {
 		require.Contains(t, body, line)
 	}

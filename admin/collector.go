@@ -22,7 +22,9 @@ type nodeCollector struct {
 }
 
 func newNodeCollector() *nodeCollector {
-	return &nodeCollector{modes: noModes{}, hubs: knownHubs{named: make(map[string]bool), served: make(map[string]time.Time)}}
+	return &nodeCollector{modes: noModes{}, hubs: knownHubs{
+		named: make(map[string]bool), served: make(map[string]time.Time), applications: make(map[string]bool),
+	}}
 }
 
 func (c *nodeCollector) watch(n Node) {
@@ -81,7 +83,7 @@ var (
 
 	descPanics = desc(panicsName, panicsHelp, "part")
 
-	descConnections = desc("connections", "Live client connections.", "hub", "transport")
+	descConnections = desc("connections", "Live client connections.", generationLabel, "hub", "transport")
 	descAttempted   = desc("deliveries_attempted_total", "Deliveries to single clients that were begun: written, dropped and queued add up to it.", "hub")
 	descWritten     = desc("deliveries_written_total", "Deliveries that were handed to the client's socket.", "hub")
 	descDropped     = desc("deliveries_dropped_total", "Deliveries that were given up, by reason.", "hub", "reason")
@@ -151,7 +153,7 @@ func (s sink) counter(d *prometheus.Desc, v float64, labels ...string) {
 
 func (s sink) hub(h gateway.HubStats) {
 	for transport, count := range h.ByTransport {
-		s.gauge(descConnections, float64(count), h.Hub, transport)
+		s.gauge(descConnections, float64(count), string(generationOf(h.Hub)), h.Hub, transport)
 	}
 	s.counter(descAttempted, float64(h.Attempted), h.Hub)
 	s.counter(descWritten, float64(h.Written), h.Hub)

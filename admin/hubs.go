@@ -7,14 +7,23 @@ import (
 	"time"
 
 	"github.com/hubgate/hubgate/gateway"
+	"github.com/hubgate/hubgate/hubname"
 )
 
 // maxHubLabels bounds the hubs that have series of their own. A token can
-// create a hub, so their number is not ours; all further hubs are one series.
+// create a hub, so their number is not ours; all further hubs of a generation are one series.
 const (
 	maxHubLabels = 200
 	otherHubs    = "_other"
 )
+
+// otherLike returns the name of the series of which a hub is a part that has none of its own.
+func otherLike(hub string) string {
+	if generationOf(hub) == AspNet {
+		return hubname.ApplicationPrefix + otherHubs
+	}
+	return otherHubs
+}
 
 // Modes are the service modes of hubs. Its methods may be called concurrently.
 type Modes interface {
@@ -50,6 +59,9 @@ type knownHubs struct {
 	// served is when a hub was last seen with hub servers or with clients that
 	// wait for one.
 	served map[string]time.Time
+	// applications are the names in the settings that turned out to be those of applications of
+	// ASP.NET SignalR.
+	applications map[string]bool
 }
 
 // hubsKnown are the hubs of one scrape, by the hub's key.
@@ -75,9 +87,7 @@ func (k *knownHubs) update(now time.Time, clients []gateway.HubStats, servers []
 	for i := range clients {
 		known.all[clients[i].Hub] = true
 	}
-	for _, hub := range settings {
-		known.all[hub] = true
-	}
+	k.addNamed(known.all, settings)
 	// Those that have series keep them, then the first ones by name get some.
 	maps.DeleteFunc(k.named, func(hub string, _ bool) bool { return !known.all[hub] })
 	for _, hub := range slices.Sorted(maps.Keys(known.all)) {
@@ -88,6 +98,23 @@ func (k *knownHubs) update(now time.Time, clients []gateway.HubStats, servers []
 	}
 	known.named = maps.Clone(k.named)
 	return known
+}
+
+// addNamed adds what the settings name: a hub, until an application of that name was seen and no
+// hub. The settings have one list for both.
+func (k *knownHubs) addNamed(all map[string]bool, settings []string) {
+	for _, hub := range settings {
+		application := hubname.ApplicationPrefix + hub
+		if all[application] && !all[hub] {
+			k.applications[hub] = true
+		}
+		if k.applications[hub] {
+			all[application] = true
+		} else {
+			all[hub] = true
+		}
+	}
+	maps.DeleteFunc(k.applications, func(hub string, _ bool) bool { return !slices.Contains(settings, hub) })
 }
 
 // clientSeries returns what is shown of the clients of every known hub, those
@@ -145,22 +172,22 @@ func withZeros(counts map[string]int, values []string) map[string]int {
 // bounded returns the hubs' stats with all those made one that are not named.
 func bounded(hubs []gateway.HubStats, named map[string]bool) []gateway.HubStats {
 	var list []gateway.HubStats
-	var other *gateway.HubStats
+	others := make(map[string]gateway.HubStats)
 	for _, h := range hubs {
 		if named[h.Hub] {
 			list = append(list, h)
 			continue
 		}
-		if other == nil {
-			other = &gateway.HubStats{Hub: otherHubs, ByTransport: make(map[string]int)}
+		name := otherLike(h.Hub)
+		other, ok := others[name]
+		if !ok {
+			other = gateway.HubStats{Hub: name, ByTransport: make(map[string]int)}
 		}
 		for transport, count := range h.ByTransport {
 			other.ByTransport[transport] += count
 		}
 		other.Add(h.Traffic)
+		others[name] = other
 	}
-	if other != nil {
-		list = append(list, *other)
-	}
-	return list
+	return slices.AppendSeq(list, maps.Values(others))
 }

@@ -26,6 +26,7 @@ func (m fakeModes) NamedHubs() (names []string) {
 }
 
 func (m fakeModes) ModeOf(hub string) string {
+	hub, _ = strings.CutPrefix(hub, "aspnet:")
 	if own := m.hubs[hub]; own != "" {
 		return own
 	}
@@ -82,7 +83,7 @@ func TestSeriesOfAHubStayAtZeroWhenItsServersAreGone(t *testing.T) {
 		for range 2 {
 			series = hubSeries(t, a, "chat")
 			require.Contains(t, series, noServers)
-			require.Contains(t, series, `hubgate_connections{hub="chat",transport="WebSockets"} 0`)
+			require.Contains(t, series, `hubgate_connections{generation="aspnetcore",hub="chat",transport="WebSockets"} 0`)
 			require.Contains(t, series, `hubgate_hub_info{hub="chat",mode="default"} 1`)
 			time.Sleep(gateway.EmptyHubLife) // in the test's own time
 		}
@@ -106,12 +107,12 @@ func TestConnectionsOfAHubStayAtZero(t *testing.T) {
 	a, node, _ := watching(fakeModes{gateway: "serverless"})
 	node.stats.Hubs = []gateway.HubStats{{Hub: "chat", Connections: 1, ByTransport: map[string]int{"LongPolling": 1}}}
 	series := hubSeries(t, a, "chat")
-	require.Contains(t, series, `hubgate_connections{hub="chat",transport="LongPolling"} 1`)
-	require.Contains(t, series, `hubgate_connections{hub="chat",transport="WebSockets"} 0`)
+	require.Contains(t, series, `hubgate_connections{generation="aspnetcore",hub="chat",transport="LongPolling"} 1`)
+	require.Contains(t, series, `hubgate_connections{generation="aspnetcore",hub="chat",transport="WebSockets"} 0`)
 	node.stats.Hubs = []gateway.HubStats{{Hub: "chat"}}
 	series = hubSeries(t, a, "chat")
-	require.Contains(t, series, `hubgate_connections{hub="chat",transport="LongPolling"} 0`)
-	require.Contains(t, series, `hubgate_connections{hub="chat",transport="WebSockets"} 0`)
+	require.Contains(t, series, `hubgate_connections{generation="aspnetcore",hub="chat",transport="LongPolling"} 0`)
+	require.Contains(t, series, `hubgate_connections{generation="aspnetcore",hub="chat",transport="WebSockets"} 0`)
 	require.NotContains(t, series, "hubgate_server_", "no server can come to a Serverless hub")
 	require.Contains(t, series, `hubgate_hub_info{hub="chat",mode="serverless"} 1`)
 }
@@ -123,7 +124,7 @@ func TestHubsOfTheSettingsHaveSeriesFromTheStart(t *testing.T) {
 		for range 2 {
 			series := hubSeries(t, a, "chat")
 			require.Contains(t, series, noServers)
-			require.Contains(t, series, `hubgate_connections{hub="chat",transport="WebSockets"} 0`)
+			require.Contains(t, series, `hubgate_connections{generation="aspnetcore",hub="chat",transport="WebSockets"} 0`)
 			require.Contains(t, series, `hubgate_deliveries_dropped_total{hub="chat",reason="SlowClient"} 0`)
 			require.NotContains(t, hubSeries(t, a, "news"), "hubgate_server_")
 			time.Sleep(2 * gateway.EmptyHubLife) // in the test's own time

@@ -27,7 +27,7 @@ type Metrics struct {
 	notAccepted    prometheus.Counter
 	restRequests   *prometheus.CounterVec
 	restTook       *prometheus.HistogramVec
-	negotiations   prometheus.Counter
+	negotiations   *prometheus.CounterVec
 	opened         *prometheus.CounterVec
 	unheard        *prometheus.CounterVec
 	panics         *prometheus.CounterVec
@@ -63,12 +63,10 @@ func newMetrics(registry *prometheus.Registry) *Metrics {
 			Name: "hubgate_rest_request_duration_seconds", Buckets: restBuckets,
 			Help: "Time of REST requests, by operation, from their headers to the end of the answer.",
 		}, []string{"operation"}),
-		negotiations: prometheus.NewCounter(prometheus.CounterOpts{
-			Name: "hubgate_negotiations_total", Help: "Negotiate requests of clients that were granted.",
-		}),
-		opened:  counter("connections_opened_total", "Client connections since the start, by transport.", "transport"),
-		unheard: counter("sends_unheard_total", "Sends for which nobody was connected, by the kind of their receivers.", "to"),
-		panics:  counter(panicsName, panicsHelp, "part"),
+		negotiations: counter("negotiations_total", "Negotiate requests of clients that were granted, by generation of SignalR.", generationLabel),
+		opened:       counter("connections_opened_total", "Client connections since the start, by generation of SignalR and transport.", generationLabel, "transport"),
+		unheard:      counter("sends_unheard_total", "Sends for which nobody was connected, by the kind of their receivers.", "to"),
+		panics:       counter(panicsName, panicsHelp, "part"),
 	}
 	registry.MustRegister(m.upstreamCalls, m.upstreamTook, m.upstreamSkips, m.upstreamQueued,
 		m.restRequests, m.restTook, m.negotiations, m.opened, m.unheard, m.panics)
@@ -100,7 +98,12 @@ func (m *Metrics) expect(l Labels) {
 			vec.WithLabelValues(v)
 		}
 	}
-	expect(m.opened, l.Transports)
+	expect(m.negotiations, generations)
+	for _, g := range generations {
+		for _, transport := range l.Transports {
+			m.opened.WithLabelValues(g, transport)
+		}
+	}
 	expect(m.unheard, l.Targets)
 	expect(m.panics, l.Parts)
 	for _, category := range l.Categories {
@@ -141,10 +144,12 @@ func (m *Metrics) RESTAnswered(operation string, status int, took time.Duration)
 }
 
 // Negotiated counts a negotiate request that was granted.
-func (m *Metrics) Negotiated() { m.negotiations.Inc() }
+func (m *Metrics) Negotiated(g Generation) { m.negotiations.WithLabelValues(string(g)).Inc() }
 
 // ClientOpened counts a connection; the transport must come from a closed list.
-func (m *Metrics) ClientOpened(transport string) { m.opened.WithLabelValues(transport).Inc() }
+func (m *Metrics) ClientOpened(g Generation, transport string) {
+	m.opened.WithLabelValues(string(g), transport).Inc()
+}
 
 // SendUnheard counts a send for which nobody was connected. What it was sent to must come from a
 // closed list.

@@ -11,7 +11,17 @@ type reasonCounter struct {
 // WatchReasons shows hubgate_NAME, whose label is the reason. Count is called at each scrape,
 // concurrently, and returns every reason of a closed list from the start.
 func (a *Admin) WatchReasons(name, help string, count func() map[string]uint64) {
-	a.registry.MustRegister(&reasonCounter{desc(name, help, "reason"), count})
+	a.watchReasons(name, help, nil, count)
+}
+
+// WatchClientReasons is WatchReasons for the clients of one generation, which is a second label. It is
+// called once for each generation, with the same name and help.
+func (a *Admin) WatchClientReasons(name, help string, g Generation, count func() map[string]uint64) {
+	a.watchReasons(name, help, prometheus.Labels{generationLabel: string(g)}, count)
+}
+
+func (a *Admin) watchReasons(name, help string, always prometheus.Labels, count func() map[string]uint64) {
+	a.registry.MustRegister(&reasonCounter{prometheus.NewDesc("hubgate_"+name, help, []string{"reason"}, always), count})
 }
 
 // Describe implements prometheus.Collector.

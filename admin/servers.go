@@ -1,5 +1,10 @@
 package admin
 
+import (
+	"maps"
+	"slices"
+)
+
 // Servers are the connections of hub servers. Stats may be called
 // concurrently; what it returns is the caller's.
 type Servers interface {
@@ -84,14 +89,17 @@ func (s sink) servers(v ServerStats) {
 // boundedServers returns the hubs with all those made one that are not named.
 func boundedServers(hubs []ServerHubStats, named map[string]bool) []ServerHubStats {
 	var list []ServerHubStats
-	other := ServerHubStats{Hub: otherHubs, ByKind: make(map[string]int)}
-	others := false
+	others := make(map[string]ServerHubStats)
 	for _, h := range hubs {
 		if named[h.Hub] {
 			list = append(list, h)
 			continue
 		}
-		others = true
+		name := otherLike(h.Hub)
+		other, ok := others[name]
+		if !ok {
+			other = ServerHubStats{Hub: name, ByKind: make(map[string]int)}
+		}
 		for kind, count := range h.ByKind {
 			other.ByKind[kind] += count
 		}
@@ -99,9 +107,7 @@ func boundedServers(hubs []ServerHubStats, named map[string]bool) []ServerHubSta
 		other.Clients += h.Clients
 		other.Waiting += h.Waiting
 		other.QueuedBytes += h.QueuedBytes
+		others[name] = other
 	}
-	if others {
-		list = append(list, other)
-	}
-	return list
+	return slices.AppendSeq(list, maps.Values(others))
 }

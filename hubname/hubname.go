@@ -49,8 +49,8 @@ func Key(application, hub string) (string, error) {
 	return strings.ToLower(joined), nil
 }
 
-// applicationPrefix marks the keys of applications. No name of a hub has a colon.
-const applicationPrefix = "aspnet:"
+// ApplicationPrefix begins the keys of applications. No name of a hub has a colon.
+const ApplicationPrefix = "aspnet:"
 
 // ApplicationKey returns the name by which the gateway knows the hubs of an application of ASP.NET
 // SignalR, all of which a client's one connection may use. The letter case of the application's
@@ -59,13 +59,13 @@ func ApplicationKey(application string) (string, error) {
 	if err := Check(application); err != nil {
 		return "", err
 	}
-	return applicationPrefix + strings.ToLower(application), nil
+	return ApplicationPrefix + strings.ToLower(application), nil
 }
 
 // Application returns the name of an application, in lower case, from its key. It is false for the
 // key of a hub of ASP.NET Core SignalR.
 func Application(key string) (application string, ok bool) {
-	return strings.CutPrefix(key, applicationPrefix)
+	return strings.CutPrefix(key, ApplicationPrefix)
 }
 
 func isLetter(c byte) bool { return 'a' <= c|0x20 && c|0x20 <= 'z' }

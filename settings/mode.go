@@ -1,6 +1,10 @@
 package settings
 
-import "strings"
+import (
+	"strings"
+
+	"github.com/hubgate/hubgate/hubname"
+)
 
 // Mode is the service mode: who answers what clients send.
 type Mode string
@@ -25,9 +29,13 @@ type Hub struct {
 
 // ModeOf returns the service mode of a hub: its own, else the gateway's. The
 // hub is named by its key, with the application's name in front if there is
-// one ("app_chat"), in any letter case.
+// one ("app_chat"), in any letter case. The key of an application of ASP.NET SignalR
+// ("aspnet:app") has the mode of the application's name.
 func (s *Settings) ModeOf(hub string) Mode {
 	if len(s.Hubs) > 0 {
+		if application, ok := hubname.Application(hub); ok {
+			hub = application
+		}
 		if own := s.Hubs[strings.ToLower(hub)].Mode; own != "" {
 			return own
 		}

@@ -14,6 +14,7 @@ func TestModeOf(t *testing.T) {
 	s.Hubs = map[string]settings.Hub{"chat": {Mode: settings.DefaultMode}, "app_news": {Mode: settings.Classic}, "plain": {}}
 	for hub, want := range map[string]settings.Mode{
 		"chat": settings.DefaultMode, "Chat": settings.DefaultMode, "app_news": settings.Classic,
+		"aspnet:app_news": settings.Classic, "aspnet:other": settings.Serverless,
 		"news": settings.Serverless, "plain": settings.Serverless, "": settings.Serverless,
 	} {
 		require.Equal(t, want, s.ModeOf(hub), hub)
@@ -22,7 +23,7 @@ func TestModeOf(t *testing.T) {
 	require.True(t, s.HasMode(settings.Serverless))
 	delete(s.Hubs, "app_news")
 	require.False(t, s.HasMode(settings.Classic))
-	require.Zero(t, testing.AllocsPerRun(100, func() { s.ModeOf("chat") }))
+	require.Zero(t, testing.AllocsPerRun(100, func() { s.ModeOf("chat"); s.ModeOf("aspnet:app_news") }))
 }
 
 func TestSameModes(t *testing.T) {

@@ -234,9 +234,9 @@ func TestMetricsContainTheBooks(t *testing.T) {
 	}
 	// A client may have a message before the worker that wrote it has counted it.
 	want := []string{
-		`hubgate_connections{hub="chat",transport="WebSockets"} 2`,
-		`hubgate_connections_opened_total{transport="WebSockets"} 2`,
-		`hubgate_negotiations_total 2`,
+		`hubgate_connections{generation="aspnetcore",hub="chat",transport="WebSockets"} 2`,
+		`hubgate_connections_opened_total{generation="aspnetcore",transport="WebSockets"} 2`,
+		`hubgate_negotiations_total{generation="aspnetcore"} 2`,
 		`hubgate_deliveries_attempted_total{hub="chat"} 6`,
 		`hubgate_deliveries_written_total{hub="chat"} 6`,
 		`hubgate_deliveries_queued{hub="chat"} 0`,

@@ -51,9 +51,10 @@ var mayImport = map[string][]string{
 
 	"store":            {"gateway"},
 	"backplane":        {"gateway", "hubprotocol"},
-	"admin":            {"gateway", "internal/watch"},
+	"admin":            {"gateway", "hubname", "internal/watch"},
 	"bench":            nil,
 	"bench/floor":      nil,
+	"bench/aspnethub":  {"serviceprotocol"},
 	"bench/compare":    {"bench", "hubserver"},
 	"bench/soak":       nil,
 	"internal/compat":  nil,
@@ -70,7 +71,7 @@ var forTests = []string{"gatewaytest", "store", "backplane", "hubserver"}
 var whole = map[string][]string{
 	"servermode":  {"clientws", "modes"},
 	"hubserver":   {"gateway", "clientws", "servermode"},
-	"cmd/hubgate": {"serviceprotocol"},
+	"cmd/hubgate": {"serviceprotocol", "bench/aspnethub"},
 }
 
 // forOthers are packages for programs outside, such as the examples.

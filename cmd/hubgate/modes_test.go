@@ -215,7 +215,7 @@ func TestMetricsOfServersStayAtZero(t *testing.T) {
 	c.wantEnd()
 	without := []string{
 		`hubgate_server_connections{hub="chat",kind="Default"} 0`, `hubgate_server_connections{hub="chat",kind="Weak"} 0`,
-		`hubgate_connections{hub="chat",transport="WebSockets"} 0`, `hubgate_connections{hub="chat",transport="LongPolling"} 0`,
+		`hubgate_connections{generation="aspnetcore",hub="chat",transport="WebSockets"} 0`, `hubgate_connections{generation="aspnetcore",hub="chat",transport="LongPolling"} 0`,
 		`hubgate_hub_info{hub="chat",mode="default"} 1`,
 	}
 	p.wantMetrics(without...)

@@ -257,7 +257,7 @@ func (s *server) newClients(hub *gateway.Gateway, verifier *auth.Verifier, seale
 		Limits:         func() clientws.Limits { return s.live.load().clients },
 		KeepHeaders:    func(hub string) bool { return s.live.load().source.ModeOf(hub) != settings.Serverless },
 		TrustedProxies: s.config.Proxies(),
-		Logger:         s.log.With("part", partClients), Metrics: clientMetrics{s.admin.Metrics},
+		Logger:         s.log.With("part", partClients), Metrics: clientMetrics{s.admin.Metrics, admin.AspNetCore},
 	})
 }
 

@@ -49,14 +49,20 @@ const (
 	kindWeak     = "Weak"
 )
 
-type clientMetrics struct{ *admin.Metrics }
+// clientMetrics are those of the clients of one generation.
+type clientMetrics struct {
+	of *admin.Metrics
+	admin.Generation
+}
 
-func (m clientMetrics) Opened(transport string) { m.ClientOpened(transport) }
-func (m clientMetrics) Panicked()               { m.Metrics.Panicked(partClients) }
+func (m clientMetrics) Negotiated()             { m.of.Negotiated(m.Generation) }
+func (m clientMetrics) Opened(transport string) { m.of.ClientOpened(m.Generation, transport) }
+func (m clientMetrics) Panicked()               { m.of.Panicked(partClients) }
 
 // watchReasons shows why requests were refused or failed.
 func (s *server) watchReasons(clients *clientws.Handler, rest *restapi.Endpoint) {
-	s.admin.WatchReasons("client_requests_refused_total", "Requests of clients that were refused, by reason.",
+	const refused, help = "client_requests_refused_total", "Requests of clients that were refused, by generation of SignalR and reason."
+	s.admin.WatchClientReasons(refused, help, admin.AspNetCore,
 		func() map[string]uint64 { return byName(clients.Refused()) })
 	s.admin.WatchReasons("rest_requests_failed_total", "REST requests that failed, by reason.",
 		func() map[string]uint64 { return byName(rest.Failed()) })
