@@ -5,6 +5,8 @@ import (
 	"unicode/utf8"
 
 	"github.com/tinylib/msgp/msgp"
+
+	"github.com/hubgate/hubgate/internal/jsontext"
 )
 
 // The encoders below append one framed record and never write null members or headers
@@ -25,9 +27,9 @@ func AppendInvocation(dst []byte, protocol, invocationID, target string, argumen
 		if len(arguments) == 0 {
 			break
 		}
-		start := skipSpace(arguments, 0)
-		end := scanValue(arguments, start, 1)
-		if end < 0 || skipSpace(arguments, end) != len(arguments) || !utf8.Valid(arguments) {
+		start := jsontext.SkipSpace(arguments, 0)
+		end := jsontext.ScanValue(arguments, start, 1)
+		if end < 0 || jsontext.SkipSpace(arguments, end) != len(arguments) || !utf8.Valid(arguments) {
 			return dst, recordError(textNotJSON)
 		}
 		if arguments[start] != '[' {
@@ -75,10 +77,10 @@ func appendInvocation(dst []byte, protocol, invocationID, target string, argumen
 	dst = append(dst, `{"type":1`...)
 	if invocationID != "" {
 		dst = append(dst, `,"invocationId":`...)
-		dst = appendJSONString(dst, invocationID)
+		dst = jsontext.AppendString(dst, invocationID)
 	}
 	dst = append(dst, `,"target":`...)
-	dst = appendJSONString(dst, target)
+	dst = jsontext.AppendString(dst, target)
 	dst = append(dst, `,"arguments":`...)
 	if len(arguments) == 0 {
 		dst = append(dst, '[', ']')
@@ -106,7 +108,7 @@ func AppendClose(dst []byte, protocol, errText string, allowReconnect bool) []by
 		dst = append(dst, `{"type":7`...)
 		if errText != "" {
 			dst = append(dst, `,"error":`...)
-			dst = appendJSONString(dst, errText)
+			dst = jsontext.AppendString(dst, errText)
 		}
 		if allowReconnect {
 			dst = append(dst, `,"allowReconnect":true`...)
@@ -141,7 +143,7 @@ func AppendCompletionError(dst []byte, protocol, invocationID, errText string) [
 	switch {
 	case protocol == JSON:
 		dst = append(appendJSONHead(dst, Completion, invocationID), `,"error":`...)
-		return append(appendJSONString(dst, errText), '}', RecordSeparator)
+		return append(jsontext.AppendString(dst, errText), '}', RecordSeparator)
 	case packed(protocol):
 		dst, at := openCompletion(dst, 5, invocationID, completionError)
 		return closeFrame(appendPackedString(dst, errText), at)
@@ -205,5 +207,5 @@ func appendJSONHead(dst []byte, t Type, invocationID string) []byte {
 	dst = append(dst, `{"type":`...)
 	dst = append(dst, '0'+byte(t))
 	dst = append(dst, `,"invocationId":`...)
-	return appendJSONString(dst, invocationID)
+	return jsontext.AppendString(dst, invocationID)
 }

@@ -2,7 +2,6 @@ package hubprotocol
 
 import (
 	"encoding/hex"
-	"encoding/json"
 	"strings"
 	"testing"
 
@@ -215,23 +214,4 @@ func TestFrameCompletion(t *testing.T) {
 		require.NoError(t, err)
 		require.Equal(t, record+"x", string(b))
 	})
-}
-
-func TestAppendJSONString(t *testing.T) {
-	for _, s := range []string{"", "plain", "\"\\/", "\x00\x01\x1e\x1f\x7f", "\b\f\n\r\t", "é€😀\u2028", "\xff", "a\xc3", "\xed\xa0\x80", "\uFFFD"} {
-		var got string
-		encoded := appendJSONString(nil, s)
-		require.NoError(t, json.Unmarshal(encoded, &got))
-		require.Equal(t, strings.ToValidUTF8(s, "\uFFFD"), oneReplacementPerRun(got), "%q", s)
-		require.Equal(t, encoded, appendJSONString(nil, []byte(s)))
-	}
-}
-
-// oneReplacementPerRun undoes what strings.ToValidUTF8 does differently: it replaces a
-// run of wrong bytes once.
-func oneReplacementPerRun(s string) string {
-	for strings.Contains(s, "\uFFFD\uFFFD") {
-		s = strings.ReplaceAll(s, "\uFFFD\uFFFD", "\uFFFD")
-	}
-	return s
 }

@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"errors"
 	"unicode/utf8"
+
+	"github.com/hubgate/hubgate/internal/jsontext"
 )
 
 // Errors of the bodies of REST sends that are told apart; all others wrap ErrMalformed.
@@ -40,7 +42,7 @@ func ParseJSONBody(body []byte) (target string, arguments []byte, err error) {
 	for walk.next() {
 		name := walk.name
 		if walk.escaped {
-			name, _ = appendUnescaped(nil, name)
+			name, _ = jsontext.AppendUnescaped(nil, name)
 		}
 		switch {
 		case isNull(walk.value):

@@ -9,6 +9,8 @@ import (
 
 	"github.com/stretchr/testify/require"
 	"github.com/tinylib/msgp/msgp"
+
+	"github.com/hubgate/hubgate/internal/jsontext"
 )
 
 func TestJSONAsMessagePack(t *testing.T) {
@@ -53,13 +55,13 @@ func TestJSONAsMessagePack(t *testing.T) {
 	}
 }
 
-// scanWhole is scanValue for the whole of b, UTF-8 included.
+// scanWhole is ScanValue for the whole of b, UTF-8 included.
 func scanWhole(b []byte) int {
 	if _, err := AppendJSONAsMessagePack(nil, b); err != nil {
 		return -1
 	}
-	end := scanValue(b, 0, 0)
-	if skipSpace(b, end) != len(b) {
+	end := jsontext.ScanValue(b, 0, 0)
+	if jsontext.SkipSpace(b, end) != len(b) {
 		return -1
 	}
 	return end

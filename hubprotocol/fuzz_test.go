@@ -203,21 +203,6 @@ var jsonValues = []string{
 	`"aaaaaaa\"bbbbbbbbbbbbbbbbbbbbb\u0000ccccccccccccccccccccccccccc"`, `-0`, `[[[[[[[[]]]]]]]]`, `1.`, "\"\x1f\"",
 }
 
-func FuzzScanJSON(f *testing.F) {
-	for _, v := range jsonValues {
-		f.Add([]byte(v))
-	}
-	f.Fuzz(func(t *testing.T, b []byte) {
-		end := scanValue(b, 0, 0)
-		ok := end >= 0 && skipSpace(b, end) == len(b)
-		if json.Valid(b) {
-			require.Equal(t, jsonDepth(b) <= MaxDepth, ok)
-		} else {
-			require.False(t, ok)
-		}
-	})
-}
-
 func jsonDepth(valid []byte) (deepest int) {
 	depth := 0
 	for _, token := range jsonTokens(valid) {

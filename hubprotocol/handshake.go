@@ -3,6 +3,8 @@ package hubprotocol
 import (
 	"strconv"
 	"unicode/utf8"
+
+	"github.com/hubgate/hubgate/internal/jsontext"
 )
 
 // HandshakeRequest is the first record of every client, JSON whatever the hub
@@ -93,7 +95,7 @@ func AppendHandshakeResponse(dst []byte, errText string) []byte {
 	dst = append(dst, '{')
 	if errText != "" {
 		dst = append(dst, `"error":`...)
-		dst = appendJSONString(dst, errText)
+		dst = jsontext.AppendString(dst, errText)
 	}
 	return append(dst, '}', RecordSeparator)
 }

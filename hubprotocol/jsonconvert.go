@@ -7,6 +7,8 @@ import (
 	"unicode/utf8"
 
 	"github.com/tinylib/msgp/msgp"
+
+	"github.com/hubgate/hubgate/internal/jsontext"
 )
 
 // AppendJSONAsMessagePack appends one JSON value as MessagePack. Integers within int64
@@ -19,7 +21,7 @@ func AppendJSONAsMessagePack(dst, json []byte) ([]byte, error) {
 		return dst, recordError(textNotUTF8)
 	}
 	converted, end := appendJSONValue(dst, json, 0, 0)
-	if end < 0 || skipSpace(json, end) != len(json) {
+	if end < 0 || jsontext.SkipSpace(json, end) != len(json) {
 		return dst, recordError(textNotJSON)
 	}
 	return converted, nil
@@ -28,7 +30,7 @@ func AppendJSONAsMessagePack(dst, json []byte) ([]byte, error) {
 // appendJSONValue converts the value at or behind b[i] and returns the index behind
 // it, or -1.
 func appendJSONValue(dst, b []byte, i, depth int) ([]byte, int) {
-	if i = skipSpace(b, i); i >= len(b) {
+	if i = jsontext.SkipSpace(b, i); i >= len(b) {
 		return dst, -1
 	}
 	switch b[i] {
@@ -40,16 +42,16 @@ func appendJSONValue(dst, b []byte, i, depth int) ([]byte, int) {
 	case '"':
 		return appendJSONText(dst, b, i)
 	case 't':
-		return msgp.AppendBool(dst, true), scanLiteral(b, i, "true")
+		return msgp.AppendBool(dst, true), jsontext.ScanLiteral(b, i, "true")
 	case 'f':
-		return msgp.AppendBool(dst, false), scanLiteral(b, i, "false")
+		return msgp.AppendBool(dst, false), jsontext.ScanLiteral(b, i, "false")
 	case 'n':
-		return msgp.AppendNil(dst), scanLiteral(b, i, "null")
+		return msgp.AppendNil(dst), jsontext.ScanLiteral(b, i, "null")
 	}
-	if b[i] != '-' && !isDigit(b[i]) {
+	if b[i] != '-' && !jsontext.IsDigit(b[i]) {
 		return dst, -1
 	}
-	end, integer := scanNumber(b, i)
+	end, integer := jsontext.ScanNumber(b, i)
 	if end < 0 {
 		return dst, -1
 	}
@@ -61,13 +63,13 @@ func appendJSONContainer(dst, b []byte, i, depth int) ([]byte, int) {
 	closing := b[i] + 2 // ']' and '}' stand two places behind '[' and '{'
 	at := len(dst)
 	dst = append(dst, 0)
-	if i = skipSpace(b, i+1); i < len(b) && b[i] == closing {
+	if i = jsontext.SkipSpace(b, i+1); i < len(b) && b[i] == closing {
 		return closeContainer(dst, at, 0, object), i + 1
 	}
 	for count := uint32(1); ; count++ {
 		if object {
-			key := skipSpace(b, i)
-			if i = scanKey(b, i); i < 0 {
+			key := jsontext.SkipSpace(b, i)
+			if i = jsontext.ScanKey(b, i); i < 0 {
 				return dst, -1
 			}
 			dst, _ = appendJSONText(dst, b, key)
@@ -75,7 +77,7 @@ func appendJSONContainer(dst, b []byte, i, depth int) ([]byte, int) {
 		if dst, i = appendJSONValue(dst, b, i, depth); i < 0 {
 			return dst, -1
 		}
-		if i = skipSpace(b, i); i >= len(b) {
+		if i = jsontext.SkipSpace(b, i); i >= len(b) {
 			return dst, -1
 		}
 		if b[i] == closing {
@@ -104,7 +106,7 @@ func closeContainer(dst []byte, at int, count uint32, object bool) []byte {
 
 // appendJSONText converts the string whose opening quote is b[i].
 func appendJSONText(dst, b []byte, i int) ([]byte, int) {
-	end, escaped := scanString(b, i)
+	end, escaped := jsontext.ScanString(b, i)
 	if end < 0 {
 		return dst, -1
 	}
@@ -113,7 +115,7 @@ func appendJSONText(dst, b []byte, i int) ([]byte, int) {
 		return msgp.AppendStringFromBytes(dst, raw), end
 	}
 	at := len(dst)
-	dst, _ = appendUnescaped(append(dst, 0), raw)
+	dst, _ = jsontext.AppendUnescaped(append(dst, 0), raw)
 	return closeString(dst, at), end
 }
 

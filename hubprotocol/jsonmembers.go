@@ -1,6 +1,10 @@
 package hubprotocol
 
-import "math"
+import (
+	"math"
+
+	"github.com/hubgate/hubgate/internal/jsontext"
+)
 
 // Texts of malformed records. They reach clients, and are those of ASP.NET Core.
 const (
@@ -32,11 +36,11 @@ type members struct {
 
 // openObject starts the walk. The text is empty or says why there is nothing to walk over.
 func openObject(b []byte) (members, string) {
-	i := skipSpace(b, 0)
+	i := jsontext.SkipSpace(b, 0)
 	if i < len(b) && b[i] == '{' {
 		return members{b: b, i: i + 1}, ""
 	}
-	if i == len(b) || scanValue(b, i, 0) < 0 {
+	if i == len(b) || jsontext.ScanValue(b, i, 0) < 0 {
 		return members{}, textNotJSON
 	}
 	return members{}, "Unexpected JSON Token Type '" + jsonKind(b[i]) + "'. Expected a JSON Object."
@@ -49,44 +53,44 @@ func (m *members) next() bool {
 		return false
 	}
 	first := m.name == nil
-	i := skipSpace(m.b, m.i)
+	i := jsontext.SkipSpace(m.b, m.i)
 	if i < len(m.b) && m.b[i] == '}' {
 		m.done = true
-		m.bad = !m.loose && skipSpace(m.b, i+1) != len(m.b)
+		m.bad = !m.loose && jsontext.SkipSpace(m.b, i+1) != len(m.b)
 		return false
 	}
 	if !first {
 		if i >= len(m.b) || m.b[i] != ',' {
 			return m.fail()
 		}
-		i = skipSpace(m.b, i+1)
+		i = jsontext.SkipSpace(m.b, i+1)
 	}
 	if i >= len(m.b) || m.b[i] != '"' {
 		return m.fail()
 	}
-	end, escaped := scanString(m.b, i)
+	end, escaped := jsontext.ScanString(m.b, i)
 	if end < 0 {
 		return m.fail()
 	}
 	m.setName(m.b[i+1:end-1], escaped)
-	if i = skipSpace(m.b, end); i >= len(m.b) || m.b[i] != ':' {
+	if i = jsontext.SkipSpace(m.b, end); i >= len(m.b) || m.b[i] != ':' {
 		return m.fail()
 	}
-	return m.readValue(skipSpace(m.b, i+1))
+	return m.readValue(jsontext.SkipSpace(m.b, i+1))
 }
 
 func (m *members) readValue(start int) bool {
 	end := 0
 	if m.loose {
-		end = skipLoosely(m.b, start)
+		end = jsontext.SkipLoosely(m.b, start)
 	} else {
-		end = scanValue(m.b, start, 1)
+		end = jsontext.ScanValue(m.b, start, 1)
 	}
 	if end < 0 {
 		return m.fail()
 	}
 	m.i = end
-	for end > start && skipSpace(m.b[:end], end-1) == end {
+	for end > start && jsontext.SkipSpace(m.b[:end], end-1) == end {
 		end--
 	}
 	m.value = m.b[start:end:end]
@@ -101,7 +105,7 @@ func (m *members) setName(raw []byte, escaped bool) {
 		return
 	}
 	var room [maxEscapedName]byte
-	plain, _ := appendUnescaped(room[:0], raw)
+	plain, _ := jsontext.AppendUnescaped(room[:0], raw)
 	for _, known := range memberNames {
 		if string(known) == string(plain) {
 			m.name, m.escaped = known, false
@@ -142,10 +146,10 @@ func stringMember(name string, value []byte) (s, text string) {
 		return "", wrongKind(name, "String")
 	}
 	raw := value[1 : len(value)-1]
-	if !hasEscape(raw) {
+	if !jsontext.HasEscape(raw) {
 		return string(raw), ""
 	}
-	plain, ok := appendUnescaped(make([]byte, 0, len(raw)), raw)
+	plain, ok := jsontext.AppendUnescaped(make([]byte, 0, len(raw)), raw)
 	if !ok {
 		return "", "Cannot read incomplete UTF-16 JSON text in '" + name + "'."
 	}
@@ -153,7 +157,7 @@ func stringMember(name string, value []byte) (s, text string) {
 }
 
 func int32Member(name string, value []byte) (n int, text string) {
-	if len(value) == 0 || value[0] != '-' && !isDigit(value[0]) {
+	if len(value) == 0 || value[0] != '-' && !jsontext.IsDigit(value[0]) {
 		return 0, wrongKind(name, "Number")
 	}
 	v, ok := parseInteger(value)
@@ -164,7 +168,7 @@ func int32Member(name string, value []byte) (n int, text string) {
 }
 
 func sequenceMember(value []byte) (n uint64, text string) {
-	if len(value) == 0 || value[0] != '-' && !isDigit(value[0]) {
+	if len(value) == 0 || value[0] != '-' && !jsontext.IsDigit(value[0]) {
 		return 0, wrongKind("sequenceId", "Number")
 	}
 	v, ok := parseInteger(value)

@@ -6,6 +6,8 @@ import (
 	"math"
 	"strconv"
 	"time"
+
+	"github.com/hubgate/hubgate/internal/jsontext"
 )
 
 // timestampExt is the type of MessagePack's timestamp extension, -1.
@@ -66,7 +68,7 @@ func appendPackedScalar(dst []byte, kind packKind, first byte, content []byte) [
 		}
 		return appendJSONFloat(dst, math.Float64frombits(binary.BigEndian.Uint64(content)), 64)
 	case packString:
-		return appendJSONString(dst, content)
+		return jsontext.AppendString(dst, content)
 	case packBinary:
 		return appendBase64(dst, content)
 	case packExt:

@@ -1,6 +1,10 @@
 package hubprotocol
 
-import "unicode/utf8"
+import (
+	"unicode/utf8"
+
+	"github.com/hubgate/hubgate/internal/jsontext"
+)
 
 // jsonPresence is which members a record has had.
 type jsonPresence struct{ typ, arguments, item, result bool }
@@ -119,8 +123,8 @@ func (m *Message) jsonStreamIDs(value []byte) string {
 		return wrongKind("streamIds", "Array")
 	}
 	m.StreamIDs = nil
-	for i := skipSpace(value, 1); value[i] != ']'; {
-		end := scanScalar(value, i)
+	for i := jsontext.SkipSpace(value, 1); value[i] != ']'; {
+		end := jsontext.ScanScalar(value, i)
 		if end < 0 {
 			return wrongKind("streamIds", "Array of String")
 		}
@@ -129,8 +133,8 @@ func (m *Message) jsonStreamIDs(value []byte) string {
 			return text
 		}
 		m.StreamIDs = append(m.StreamIDs, id)
-		if i = skipSpace(value, end); value[i] == ',' {
-			i = skipSpace(value, i+1)
+		if i = jsontext.SkipSpace(value, end); value[i] == ',' {
+			i = jsontext.SkipSpace(value, i+1)
 		}
 	}
 	return ""

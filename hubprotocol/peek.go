@@ -1,5 +1,7 @@
 package hubprotocol
 
+import "github.com/hubgate/hubgate/internal/jsontext"
+
 // Peeked is what Peek finds in a record. The byte slices share the record's memory.
 type Peeked struct {
 	Type         Type
@@ -19,7 +21,7 @@ func (p Peeked) SameID(id string) bool {
 		return string(p.InvocationID) == id
 	}
 	var room [64]byte
-	plain, _ := appendUnescaped(room[:0], p.InvocationID)
+	plain, _ := jsontext.AppendUnescaped(room[:0], p.InvocationID)
 	return string(plain) == id
 }
 
@@ -66,7 +68,7 @@ func peekJSON(body []byte) (p Peeked, err error) {
 		return Peeked{}, recordError("Missing required property 'type'.")
 	}
 	p.HasID = len(p.InvocationID) > 0
-	p.escaped = hasEscape(p.InvocationID)
+	p.escaped = jsontext.HasEscape(p.InvocationID)
 	return p, nil
 }
 

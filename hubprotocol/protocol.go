@@ -4,7 +4,11 @@
 // state, and every function in it may be called concurrently.
 package hubprotocol
 
-import "errors"
+import (
+	"errors"
+
+	"github.com/hubgate/hubgate/internal/jsontext"
+)
 
 // Names of hub protocols as they stand in a handshake request, in lower case.
 const (
@@ -20,7 +24,7 @@ const RecordSeparator = 0x1e
 // MaxDepth is how many arrays and objects may be open at once in anything this
 // package reads or converts, the record itself included. It is the limit of
 // System.Text.Json.
-const MaxDepth = 64
+const MaxDepth = jsontext.MaxDepth
 
 // Errors that callers tell apart with errors.Is. The texts of the errors that wrap
 // ErrMalformed are sentences that may be shown to the client.

@@ -1,24 +1,29 @@
-package hubprotocol
+// Package jsontext is the grammar of JSON, for packages that pass JSON on without decoding it: where
+// a value ends, and the escapes of strings. Nothing in it allocates but what it appends.
+package jsontext
 
 import (
 	"encoding/binary"
 	"math/bits"
 )
 
+// MaxDepth is how many arrays and objects may be open at once.
+const MaxDepth = 64
+
 // The scanner below checks the grammar of RFC 8259 and the depth; whether the bytes
 // are UTF-8 is for its callers to check, once for a whole record.
 
-// skipSpace returns the index of the first byte at or behind i that is no white space.
-func skipSpace(b []byte, i int) int {
+// SkipSpace returns the index of the first byte at or behind i that is no white space.
+func SkipSpace(b []byte, i int) int {
 	for i < len(b) && (b[i] == ' ' || b[i] == '\n' || b[i] == '\r' || b[i] == '\t') {
 		i++
 	}
 	return i
 }
 
-// scanString returns the index behind the string whose opening quote is b[i], or -1,
+// ScanString returns the index behind the string whose opening quote is b[i], or -1,
 // and whether the string contains escapes.
-func scanString(b []byte, i int) (end int, escaped bool) {
+func ScanString(b []byte, i int) (end int, escaped bool) {
 	for i++; ; {
 		i = skipPlain(b, i)
 		if i >= len(b) || b[i] < ' ' {
@@ -83,22 +88,23 @@ func hex4(b []byte, i int) (rune, bool) {
 	return r, true
 }
 
-func isDigit(c byte) bool { return '0' <= c && c <= '9' }
+// IsDigit reports whether c is one of 0 to 9.
+func IsDigit(c byte) bool { return '0' <= c && c <= '9' }
 
 func skipDigits(b []byte, i int) int {
-	for i < len(b) && isDigit(b[i]) {
+	for i < len(b) && IsDigit(b[i]) {
 		i++
 	}
 	return i
 }
 
-// scanNumber returns the index behind the number that starts at b[i], or -1, and
+// ScanNumber returns the index behind the number that starts at b[i], or -1, and
 // whether it is written as an integer.
-func scanNumber(b []byte, i int) (end int, integer bool) {
+func ScanNumber(b []byte, i int) (end int, integer bool) {
 	if b[i] == '-' {
 		i++
 	}
-	if i >= len(b) || !isDigit(b[i]) {
+	if i >= len(b) || !IsDigit(b[i]) {
 		return -1, false
 	}
 	if b[i] == '0' {
@@ -109,7 +115,7 @@ func scanNumber(b []byte, i int) (end int, integer bool) {
 	integer = true
 	if i < len(b) && b[i] == '.' {
 		integer = false
-		if i++; i >= len(b) || !isDigit(b[i]) {
+		if i++; i >= len(b) || !IsDigit(b[i]) {
 			return -1, false
 		}
 		i = skipDigits(b, i)
@@ -119,7 +125,7 @@ func scanNumber(b []byte, i int) (end int, integer bool) {
 		if i++; i < len(b) && (b[i] == '+' || b[i] == '-') {
 			i++
 		}
-		if i >= len(b) || !isDigit(b[i]) {
+		if i >= len(b) || !IsDigit(b[i]) {
 			return -1, false
 		}
 		i = skipDigits(b, i)
@@ -127,52 +133,55 @@ func scanNumber(b []byte, i int) (end int, integer bool) {
 	return i, integer
 }
 
-func scanLiteral(b []byte, i int, literal string) int {
+// ScanLiteral returns the index behind the literal (true, false, null) if it stands at b[i], else -1.
+func ScanLiteral(b []byte, i int, literal string) int {
 	if len(b)-i < len(literal) || string(b[i:i+len(literal)]) != literal {
 		return -1
 	}
 	return i + len(literal)
 }
 
-func scanScalar(b []byte, i int) int {
+// ScanScalar returns the index behind the value at b[i] if it is a well-formed text, number or literal,
+// else -1.
+func ScanScalar(b []byte, i int) int {
 	end := -1
 	switch c := b[i]; {
 	case c == '"':
-		end, _ = scanString(b, i)
-	case c == '-' || isDigit(c):
-		end, _ = scanNumber(b, i)
+		end, _ = ScanString(b, i)
+	case c == '-' || IsDigit(c):
+		end, _ = ScanNumber(b, i)
 	case c == 't':
-		end = scanLiteral(b, i, "true")
+		end = ScanLiteral(b, i, "true")
 	case c == 'f':
-		end = scanLiteral(b, i, "false")
+		end = ScanLiteral(b, i, "false")
 	case c == 'n':
-		end = scanLiteral(b, i, "null")
+		end = ScanLiteral(b, i, "null")
 	}
 	return end
 }
 
-// scanKey returns the index behind a member's name and its colon, or -1.
-func scanKey(b []byte, i int) int {
-	if i = skipSpace(b, i); i >= len(b) || b[i] != '"' {
+// ScanKey returns the index behind a member's name and its colon, or -1.
+func ScanKey(b []byte, i int) int {
+	if i = SkipSpace(b, i); i >= len(b) || b[i] != '"' {
 		return -1
 	}
-	if i, _ = scanString(b, i); i < 0 {
+	if i, _ = ScanString(b, i); i < 0 {
 		return -1
 	}
-	if i = skipSpace(b, i); i >= len(b) || b[i] != ':' {
+	if i = SkipSpace(b, i); i >= len(b) || b[i] != ':' {
 		return -1
 	}
 	return i + 1
 }
 
-// scanValue returns the index behind the value that starts at or behind b[i], or -1
+// ScanValue returns the index behind the value that starts at or behind b[i], or -1
 // if there is none or more than MaxDepth containers are open, depth of which are open
 // around the value already.
-func scanValue(b []byte, i, depth int) int {
+func ScanValue(b []byte, i, depth int) int {
 	outer := depth
 	var objects uint64 // the lowest bit says whether the innermost container is an object
 	for {
-		if i = skipSpace(b, i); i >= len(b) {
+		if i = SkipSpace(b, i); i >= len(b) {
 			return -1
 		}
 		if c := b[i]; c == '{' || c == '[' {
@@ -181,18 +190,18 @@ func scanValue(b []byte, i, depth int) int {
 			}
 			depth++
 			objects = objects<<1 | uint64(c>>5&1)
-			if i = skipSpace(b, i+1); i >= len(b) {
+			if i = SkipSpace(b, i+1); i >= len(b) {
 				return -1
 			}
 			if b[i] != c+2 { // ']' and '}' stand two places behind '[' and '{'
 				if c == '{' {
-					if i = scanKey(b, i); i < 0 {
+					if i = ScanKey(b, i); i < 0 {
 						return -1
 					}
 				}
 				continue
 			}
-		} else if i = scanScalar(b, i); i < 0 || depth == outer {
+		} else if i = ScanScalar(b, i); i < 0 || depth == outer {
 			return i
 		}
 		// b[i] ends an empty container, or a value inside of one was just read.
@@ -206,13 +215,13 @@ func scanValue(b []byte, i, depth int) int {
 // is expected, or until depth has come down to outer.
 func closeContainers(b []byte, i, depth, outer int, objects *uint64) (int, int) {
 	for depth > outer {
-		if i = skipSpace(b, i); i >= len(b) {
+		if i = SkipSpace(b, i); i >= len(b) {
 			return -1, depth
 		}
 		object := *objects&1 == 1
 		switch {
 		case b[i] == ',' && object:
-			return scanKey(b, i+1), depth
+			return ScanKey(b, i+1), depth
 		case b[i] == ',':
 			return i + 1, depth
 		case b[i] == '}' && object, b[i] == ']' && !object:
@@ -226,21 +235,21 @@ func closeContainers(b []byte, i, depth, outer int, objects *uint64) (int, int) 
 	return i, depth
 }
 
-// skipLoosely is scanValue for bytes that somebody else is going to check: it finds
+// SkipLoosely is ScanValue for bytes that somebody else is going to check: it finds
 // the end of a value by brackets, quotes and commas only.
-func skipLoosely(b []byte, i int) int {
-	if i = skipSpace(b, i); i >= len(b) {
+func SkipLoosely(b []byte, i int) int {
+	if i = SkipSpace(b, i); i >= len(b) {
 		return -1
 	}
 	if b[i] == '"' {
-		i, _ = scanString(b, i)
+		i, _ = ScanString(b, i)
 		return i
 	}
 	depth := 0
 	for i < len(b) {
 		switch b[i] {
 		case '"':
-			if i, _ = scanString(b, i); i < 0 {
+			if i, _ = ScanString(b, i); i < 0 {
 				return -1
 			}
 			continue

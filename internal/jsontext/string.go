@@ -1,4 +1,4 @@
-package hubprotocol
+package jsontext
 
 import (
 	"bytes"
@@ -6,11 +6,12 @@ import (
 	"unicode/utf8"
 )
 
-func hasEscape(raw []byte) bool { return bytes.IndexByte(raw, '\\') >= 0 }
+// HasEscape reports whether the inside of a JSON string has escapes.
+func HasEscape(raw []byte) bool { return bytes.IndexByte(raw, '\\') >= 0 }
 
-// appendUnescaped appends what the inside of a well-formed JSON string stands for.
+// AppendUnescaped appends what the inside of a well-formed JSON string stands for.
 // Half a surrogate pair becomes U+FFFD, and ok is then false.
-func appendUnescaped(dst, raw []byte) (plain []byte, ok bool) {
+func AppendUnescaped(dst, raw []byte) (plain []byte, ok bool) {
 	ok = true
 	for {
 		i := bytes.IndexByte(raw, '\\')
@@ -63,9 +64,9 @@ func unescapeByte(c byte) byte {
 	return c
 }
 
-// appendJSONString appends s as a JSON string. Control characters are escaped, so a
+// AppendString appends s as a JSON string. Control characters are escaped, so a
 // record separator cannot occur in it; bytes that are not UTF-8 become U+FFFD.
-func appendJSONString[T string | []byte](dst []byte, s T) []byte {
+func AppendString[T string | []byte](dst []byte, s T) []byte {
 	const hex = "0123456789abcdef"
 	dst = append(dst, '"')
 	start := 0
