@@ -52,6 +52,13 @@ type Pending interface {
 	Pending() bool
 }
 
+// Returner is an optional ability of a Session: it is told that its client was away and has come back
+// (Conn.Replace without first). The call is ordered with Received, as if it were a record. A client
+// that comes back several times in a row is told of each time.
+type Returner interface {
+	Returned()
+}
+
 // Speaker is who speaks the hub protocol with a client: it answers the handshake,
 // keeps the connection alive with pings and minds the client's silence.
 type Speaker uint8

@@ -122,4 +122,8 @@ var (
 	errFault = errors.New("the gateway failed to carry the command out")
 	// ErrConnectionEnded refuses an id whose connection has ended.
 	ErrConnectionEnded = errors.New("the connection with this id has ended")
+	// ErrMissed refuses a client that comes back for records that are not kept any more.
+	ErrMissed = errors.New("messages that the client has missed are not kept any more")
+	// ErrNotStarted refuses a record of a client before Conn.Start.
+	ErrNotStarted = errors.New("the connection has not started")
 )

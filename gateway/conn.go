@@ -41,26 +41,27 @@ type channel struct {
 	spoken atomic.Pointer[lane]
 }
 
-// lane is a protocol in a framing. There is one object for each pair, so that
-// a fan-out compares pointers to find the bytes of a receiver.
+// lane is a protocol in a framing. There is one object for each, so that a fan-out
+// compares pointers to find the bytes of a receiver.
 type lane struct {
 	protocol string
 	framing  Framing // nil for connections that are written by their pump only
+	manner   Manner  // nil if the core knows the protocol
 }
 
 // lanes are made on first use. Clients choose the names of protocols, so a lane lives only as long
 // as a connection uses it.
 var lanes sync.Map // of lane to weak.Pointer[lane]
 
-func laneFor(protocol string, framing Framing) *lane {
+func laneFor(want lane) *lane {
 	for {
-		if known, ok := lanes.Load(lane{protocol, framing}); ok {
+		if known, ok := lanes.Load(want); ok {
 			if l := known.(weak.Pointer[lane]).Value(); l != nil {
 				return l
 			}
-			lanes.CompareAndDelete(lane{protocol, framing}, known)
+			lanes.CompareAndDelete(want, known)
 		}
-		l := &lane{strings.Clone(protocol), framing}
+		l := &lane{strings.Clone(want.protocol), want.framing, want.manner}
 		pointer := weak.Make(l)
 		if _, other := lanes.LoadOrStore(*l, pointer); !other {
 			runtime.AddCleanup(l, func(key lane) { lanes.CompareAndDelete(key, pointer) }, *l)
@@ -221,11 +222,11 @@ func (c *Conn) Detached() { c.clocks.detached.Store(c.g.now()) }
 
 // setProtocol is called by the reader before the connection opens.
 func (c *Conn) setProtocol(name string) {
-	c.channel.lane = laneFor(name, nil)
+	c.channel.lane = laneFor(lane{protocol: name, manner: mannerOf(c.transport)})
 	c.channel.spoken.Store(c.channel.lane) // which the transport's Framing may ask for
 	if t, ok := c.transport.(DirectTransport); ok {
 		if raw := t.Raw(); raw != nil {
-			c.channel.raw, c.channel.lane = raw, laneFor(name, t.Framing())
+			c.channel.raw, c.channel.lane = raw, laneFor(lane{name, t.Framing(), c.channel.lane.manner})
 		}
 	}
 }

@@ -11,9 +11,9 @@ import (
 
 // Names that clients invent take up memory only while such a client is there.
 func TestInventedProtocolsAreForgotten(t *testing.T) {
-	kept := laneFor("kept", nil)
+	kept := laneFor(lane{protocol: "kept"})
 	for i := range 1000 {
-		laneFor(fmt.Sprint("invented ", i), nil)
+		laneFor(lane{protocol: fmt.Sprint("invented ", i)})
 	}
 	left := 0
 	for range 1000 {
@@ -31,5 +31,5 @@ func TestInventedProtocolsAreForgotten(t *testing.T) {
 		}
 	}
 	require.Less(t, left, 10)
-	require.Same(t, kept, laneFor("kept", nil), "receivers share bytes by it")
+	require.Same(t, kept, laneFor(lane{protocol: "kept"}), "receivers share bytes by it")
 }

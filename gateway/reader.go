@@ -255,10 +255,16 @@ func (c *Conn) acceptHandshake(request Handshake) error {
 		return c.refuseHandshake("Cannot use the '" + request.Protocol +
 			"' protocol on the current transport. The transport does not support 'Binary' transfer format.")
 	}
+	return c.accept(request)
+}
+
+// accept asks the application for a session. It is the way of every client, with a handshake request
+// or without.
+func (c *Conn) accept(request Handshake) error {
 	c.setProtocol(request.Protocol)
 	session, err := c.g.opts.Backend.Accept(c, request)
 	if err != nil {
-		if !hubprotocol.Supported(request.Protocol) && request.Protocol != hubprotocol.BlazorPack {
+		if c.manner() == nil && !hubprotocol.Supported(request.Protocol) && request.Protocol != hubprotocol.BlazorPack {
 			// In which form a client of a protocol that nobody knows reads its
 			// refusal is not known either: like the request, it is text.
 			c.channel.spoken.Store(nil)
@@ -272,7 +278,7 @@ func (c *Conn) acceptHandshake(request Handshake) error {
 	c.mu.Lock()
 	c.life.session, c.life.speaker = session, session.Speaker()
 	c.mu.Unlock()
-	if c.life.speaker != ApplicationSpeaks {
+	if c.life.speaker != ApplicationSpeaks && c.manner() == nil {
 		c.Open(handshakeAnswer)
 	}
 	session.Opened()

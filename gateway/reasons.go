@@ -22,6 +22,10 @@ const (
 	CloseServerConnectionClosed CloseReason = "ServerConnectionClosed"
 	// CloseServiceModeSwitched: the hub got another service mode.
 	CloseServiceModeSwitched CloseReason = "ServiceModeSwitched"
+	// CloseDisconnectTimeout: the client lost its transport, and did not come back in time.
+	CloseDisconnectTimeout CloseReason = "DisconnectTimeout"
+	// CloseMissedMessages: the client came back for messages that were not kept any more.
+	CloseMissedMessages CloseReason = "MissedMessages"
 	// CloseServiceTransientError is a fault of the gateway itself.
 	CloseServiceTransientError CloseReason = "ServiceTransientError"
 )
@@ -31,6 +35,7 @@ var closeReasonList = []CloseReason{
 	CloseNormal, CloseThrottled, ClosePingTimeout, CloseInvokeUpstreamFailed, CloseSlowClient, CloseHandshakeError,
 	CloseBadRequest, CloseClosedByAppServer, CloseServiceReload, CloseUnauthorized, CloseServiceTransientError,
 	CloseNoAvailableServerConnection, CloseServerConnectionClosed, CloseServiceModeSwitched,
+	CloseDisconnectTimeout, CloseMissedMessages,
 }
 
 // DropReason is why a delivery to one receiver was given up. The list is closed.

@@ -29,6 +29,10 @@ type Abilities struct {
 	// Polled: the client fetches what waits and says by that that it is alive.
 	// Nobody pings it, and Conn.Attached and Conn.Detached say when it is there.
 	Polled bool
+	// Returns: a client that loses such a transport may come back with another one (Conn.Replace).
+	// When the transport has ended it calls Conn.Lost instead of Conn.Ended, and it is told
+	// from others by comparing: it is a pointer, or otherwise comparable.
+	Returns bool
 	// EarliestClose is how long after the handshake answer a Close record must
 	// not be sent yet.
 	EarliestClose time.Duration

@@ -18,6 +18,8 @@ var closes = List{
 		{"NoAvailableServerConnection", "The hub is in Default mode and no hub server is connected. The client sees a failed handshake.", "Start your application server. Look for `server connection opened` and `server connection refused` in the gateway's log. If the hub has webhooks instead of a server, its mode is wrong: `--hub-mode HUB=serverless`."},
 		{"ServerConnectionClosed", "The connection to the client's hub server was lost. The client may reconnect, and gets another server.", "If the server crashed, see its log. `--servers-grace-period 10s` keeps clients until another server takes them. Shut servers down [by migration](default.md#several-servers-and-shutting-one-down)."},
 		{"ServiceModeSwitched", "The mode of the hub was changed in the configuration. The client may reconnect.", Nothing},
+		{"DisconnectTimeout", "A client of ASP.NET SignalR lost its transport, or stopped polling, and did not come back in time.", "The client's process stopped or its network broke for longer than that. A client that comes back later is told that its connection is gone, and stops: let the application start it again."},
+		{"MissedMessages", "A client of ASP.NET SignalR came back for messages that are not kept any more: of those that were written to it the gateway keeps the last 128, at most 64 KiB of them and for 40 s.", "The client stops: let the application start it again, and read what it has missed. If it happens often, the network loses much of what it took: look for a proxy that buffers."},
 		{"ServiceTransientError", "A fault of the gateway. The log has an error beside it.", "Report it. Other connections are not affected."},
 	},
 }
