@@ -4,7 +4,6 @@ import (
 	"errors"
 	"log/slog"
 	"net/http"
-	"runtime/debug"
 	"slices"
 	"strings"
 	"time"
@@ -13,12 +12,13 @@ import (
 	"github.com/hubgate/hubgate/auth"
 	"github.com/hubgate/hubgate/gateway"
 	"github.com/hubgate/hubgate/hubname"
+	"github.com/hubgate/hubgate/internal/transport"
 )
 
 // call is one request under /client on its way to an answer.
 type call struct {
 	h     *Handler
-	w     *answer
+	w     *transport.Answer
 	r     *http.Request
 	query query
 
@@ -30,25 +30,6 @@ type call struct {
 	// end, if set, ends the connection that the request works on should it panic.
 	end func(gateway.Cause)
 }
-
-// answer knows whether the answer has begun.
-type answer struct {
-	http.ResponseWriter
-	started bool
-}
-
-func (a *answer) WriteHeader(status int) {
-	a.started = true
-	a.ResponseWriter.WriteHeader(status)
-}
-
-func (a *answer) Write(b []byte) (int, error) {
-	a.started = true
-	return a.ResponseWriter.Write(b)
-}
-
-// Unwrap lets http.ResponseController reach the server's own writer.
-func (a *answer) Unwrap() http.ResponseWriter { return a.ResponseWriter }
 
 // authenticate checks the hub and the token. On success hub and claims are set.
 func (c *call) authenticate() error {
@@ -82,10 +63,10 @@ func (c *call) authenticate() error {
 // for all other requests.
 func (h *Handler) vouch(c *call) *auth.Claims {
 	conn := h.posted.get(c.query.id)
-	if conn == nil || c.token == "" || conn.Identity().Hub != c.hub {
+	if conn == nil || conn.Identity().Hub != c.hub {
 		return nil
 	}
-	if x := exchangeOf(conn); x == nil || !x.knows(auth.HashToken(c.token)) {
+	if x := exchangeOf(conn); x == nil || !x.tokens.Know(c.token) {
 		return nil
 	}
 	return &auth.Claims{UserID: conn.Identity().User}
@@ -109,7 +90,7 @@ func (c *call) identity(id string, expires time.Time) gateway.Identity {
 	var all []gateway.Claim
 	var headers []gateway.Header
 	if keep := c.h.options.KeepHeaders; keep != nil && keep(c.hub) {
-		headers = keptHeaders(c.r.Header)
+		headers = transport.KeptHeaders(c.r.Header)
 		for _, claim := range c.h.options.Verifier.TokenClaims(c.token) {
 			all = append(all, gateway.Claim(claim))
 		}
@@ -132,12 +113,7 @@ func (c *call) identity(id string, expires time.Time) gateway.Identity {
 	}
 }
 
-func (c *call) remote() string { return clientAddr(c.r, c.h.options.TrustedProxies) }
-
-// internalCause is what a client is told when the gateway itself is at fault.
-var internalCause = gateway.Cause{
-	Reason: gateway.CloseServiceTransientError, Text: "Internal server transient error.", AllowReconnect: true,
-}
+func (c *call) remote() string { return transport.ClientAddr(c.r, c.h.options.TrustedProxies) }
 
 // recover ends the connection that a panic happened on, and nothing else.
 func (c *call) recover() {
@@ -150,16 +126,16 @@ func (c *call) recover() {
 	}
 	c.h.panicked(p, c.h.log.With("hub", c.hub))
 	if c.end != nil {
-		c.end(internalCause)
+		c.end(transport.InternalCause)
 	}
-	if c.w.started {
+	if c.w.Started {
 		panic(http.ErrAbortHandler) // half an answer must not look whole
 	}
-	c.h.refuse(c, errInternal)
+	c.h.refuse(c, transport.ErrInternal)
 }
 
 // panicked counts and logs a panic with the stack it happened on.
 func (h *Handler) panicked(p any, log *slog.Logger) {
 	h.options.Metrics.Panicked()
-	log.Error("panic", "panic", p, "stack", string(debug.Stack()))
+	transport.LogPanic(log, p)
 }

@@ -7,6 +7,8 @@ import (
 
 	"github.com/gorilla/websocket"
 	"github.com/stretchr/testify/require"
+
+	"github.com/hubgate/hubgate/internal/transport"
 )
 
 func TestCORS(t *testing.T) {
@@ -75,7 +77,7 @@ func TestCORS(t *testing.T) {
 		}
 		_, res = f.tryDial("hub=chat&access_token="+token, http.Header{"Origin": {page}})
 		require.Equal(t, 403, res.status)
-		require.EqualValues(t, 1, f.h.Refused()[RefusedOrigin])
+		require.EqualValues(t, 1, f.h.Refused()[transport.RefusedOrigin])
 		ws, _ := f.tryDial("hub=chat&access_token="+token, http.Header{"Origin": {"http://b.example"}})
 		require.NotNil(t, ws)
 		require.NoError(t, ws.WriteControl(websocket.CloseMessage, nil, deadline()))

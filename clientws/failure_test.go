@@ -11,7 +11,6 @@ import (
 	"github.com/gorilla/websocket"
 	"github.com/stretchr/testify/require"
 
-	"github.com/hubgate/hubgate/auth"
 	"github.com/hubgate/hubgate/gateway"
 )
 
@@ -44,7 +43,7 @@ func TestPanicsStayLocal(t *testing.T) {
 		other.want(messageRecord("on"))
 		require.Equal(t, 1, f.counts.panicked())
 		require.Contains(t, f.log.String(), "the test asked for it")
-		require.Contains(t, f.log.String(), "(*wsConn).take", "with its stack")
+		require.Contains(t, f.log.String(), "(*WebSocket).take", "with its stack")
 	})
 
 	t.Run("POST", func(t *testing.T) {
@@ -144,27 +143,15 @@ func TestUpgradeWithoutHijacking(t *testing.T) {
 func TestAbortBeforeTheUpgradeIsAnswered(t *testing.T) {
 	// The core may end a connection between Attach and 101.
 	f := newFixture(t)
-	require.True(t, f.h.begin())
-	ws := &wsConn{h: f.h}
+	require.True(t, f.h.sockets.Begin())
+	ws := newWSConn(f.h, false)
 	conn, err := f.gw.Attach(gateway.Identity{ID: "x", Hub: "chat"}, ws)
 	require.NoError(t, err)
 	ws.conn = conn
 	ws.Wake()
 	ws.Abort(gateway.Cause{Reason: gateway.CloseServiceReload})
-	ws.abandon(gateway.Cause{Reason: gateway.CloseBadRequest})
+	ws.Abandon(gateway.Cause{Reason: gateway.CloseBadRequest})
 	require.Zero(t, f.gw.Stats().Closed[gateway.CloseNormal])
-}
-
-func TestRefusalsAreListed(t *testing.T) {
-	seen := make(map[Refusal]bool)
-	for _, r := range refusalList {
-		require.False(t, seen[r], r)
-		seen[r] = true
-	}
-	for _, failure := range auth.Failures() {
-		require.True(t, seen[Refusal(failure)])
-	}
-	require.True(t, seen[RefusedInternal])
 }
 
 func TestOneLogLine(t *testing.T) {

@@ -20,6 +20,7 @@ import (
 	"github.com/hubgate/hubgate/gateway"
 	"github.com/hubgate/hubgate/gatewaytest"
 	"github.com/hubgate/hubgate/hubprotocol"
+	"github.com/hubgate/hubgate/internal/transport"
 )
 
 // TestMain fails the run if a test leaves a goroutine of this package behind.
@@ -62,7 +63,7 @@ type fixture struct {
 	h       *Handler
 	limits  Limits
 	counts  counted
-	log     logBuffer
+	log     gatewaytest.Log
 	network network
 	url     string
 	http    *http.Client
@@ -71,13 +72,7 @@ type fixture struct {
 // network is where the server listens and how clients get there.
 type network interface {
 	net.Listener
-	dial(context.Context, string, string) (net.Conn, error)
-}
-
-type loopback struct{ net.Listener }
-
-func (l loopback) dial(ctx context.Context, _, _ string) (net.Conn, error) {
-	return new(net.Dialer).DialContext(ctx, "tcp", l.Addr().String())
+	Dial(context.Context, string, string) (net.Conn, error)
 }
 
 // newFixture serves on a loopback socket.
@@ -85,13 +80,13 @@ func newFixture(t *testing.T, change ...func(*fixture, *Options)) *fixture {
 	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	require.NoError(t, err)
-	return serveOn(t, loopback{l}, change...)
+	return serveOn(t, gatewaytest.Loopback{Listener: l}, change...)
 }
 
 // newPipeFixture serves in memory: inside a synctest bubble its clock is the bubble's.
 func newPipeFixture(t *testing.T, change ...func(*fixture, *Options)) *fixture {
 	t.Helper()
-	return serveOn(t, &pipes{conns: make(chan net.Conn), closed: make(chan struct{})}, change...)
+	return serveOn(t, gatewaytest.NewPipes(), change...)
 }
 
 func serveOn(t *testing.T, n network, change ...func(*fixture, *Options)) *fixture {
@@ -120,9 +115,9 @@ func serveOn(t *testing.T, n network, change ...func(*fixture, *Options)) *fixtu
 		f.h.ServeHTTP(w, r)
 	}), ErrorLog: slog.NewLogLogger(options.Logger.Handler(), slog.LevelWarn)}
 	served := make(chan error, 1)
-	listener := Listener(n, func() time.Duration { return f.limits.SendTimeout })
+	listener := transport.Listener(n, func() time.Duration { return f.limits.SendTimeout })
 	go func() { served <- server.Serve(listener) }()
-	f.http = &http.Client{Transport: &http.Transport{DialContext: n.dial, DisableCompression: true}}
+	f.http = &http.Client{Transport: &http.Transport{DialContext: n.Dial, DisableCompression: true}}
 	f.url = "http://hub.example/client/"
 	t.Cleanup(func() {
 		abort, cancel := context.WithCancel(context.Background())

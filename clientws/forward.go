@@ -4,6 +4,7 @@ import (
 	"net/http"
 
 	"github.com/hubgate/hubgate/auth"
+	"github.com/hubgate/hubgate/internal/transport"
 )
 
 // Forwarder carries requests to the node on which their connection lives. Its
@@ -55,8 +56,8 @@ func (h *Handler) forward(c *call, refusal error) (bool, error) {
 	clear(c.w.Header()) // the owner sets its own
 	if err := h.options.Forwarder.Forward(c.w, c.r, node); err != nil {
 		h.log.Warn("request not forwarded", "node", node, "error", err)
-		h.allowOrigin(c.w.Header(), c.r)
-		return true, errUnknownID
+		h.cors.Allow(c.w.Header(), c.r)
+		return true, transport.ErrUnknown
 	}
 	return true, nil
 }

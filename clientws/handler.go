@@ -6,12 +6,11 @@ import (
 	"net/http"
 	"net/netip"
 	"strings"
-	"sync"
 	"time"
 
 	"github.com/hubgate/hubgate/auth"
 	"github.com/hubgate/hubgate/gateway"
-	"github.com/hubgate/hubgate/internal/counts"
+	"github.com/hubgate/hubgate/internal/transport"
 )
 
 // Options are what a Handler is made of. The functions are asked anew for each
@@ -61,7 +60,7 @@ type Limits struct {
 	PostBytes int64
 	// URIBytes bounds the request's URI, query included.
 	URIBytes int
-	// HeaderBytes bounds the sum of the request's headers, see the function of that name.
+	// HeaderBytes bounds the sum of the request's headers, see transport.HeaderBytes.
 	HeaderBytes int64
 }
 
@@ -80,17 +79,15 @@ func DefaultLimits() Limits {
 // Handler serves Options.Path, with and without a slash, and negotiate below it. It may be called
 // concurrently.
 type Handler struct {
-	options  Options
-	log      *slog.Logger
-	refusals *counts.Counts[Refusal]
-	pending  pendingPosts
-	posted   exchanges
+	options Options
+	log     *slog.Logger
+	refuser *transport.Refuser
+	cors    transport.CORS
+	pending pendingPosts
+	posted  exchanges
 
-	mu sync.Mutex
-	// closed: no further WebSocket is accepted.
-	closed bool
-	// sockets are the goroutines of WebSocket connections.
-	sockets sync.WaitGroup
+	// sockets are the goroutines of WebSocket connections, and those that feed what came early.
+	sockets transport.Running
 }
 
 // New returns a Handler. It panics without Gateway, Verifier or Sealer.
@@ -118,7 +115,12 @@ func New(options Options) *Handler {
 	if options.Now == nil {
 		options.Now = time.Now
 	}
-	return &Handler{options: options, log: options.Logger, refusals: counts.New(refusalList), pending: pendingPosts{now: options.Now}}
+	return &Handler{
+		options: options, log: options.Logger,
+		refuser: transport.NewRefuser(options.Logger),
+		cors:    transport.CORS{Origins: options.Origins, Methods: "GET, POST, DELETE, OPTIONS"},
+		pending: pendingPosts{now: options.Now},
+	}
 }
 
 // Close refuses further WebSockets and waits until the last one has ended, or
@@ -126,42 +128,22 @@ func New(options Options) *Handler {
 // ended by the gateway's Drain, requests of the other transports by the HTTP
 // server's Shutdown: call both before, and the gateway's Close after.
 func (h *Handler) Close(ctx context.Context) error {
-	h.mu.Lock()
-	h.closed = true
-	h.mu.Unlock()
+	h.sockets.Refuse()
 	h.pending.close()
-	ended := make(chan struct{})
-	go func() {
-		h.Wait()
-		close(ended)
-	}()
-	select {
-	case <-ended:
-		return nil
-	case <-ctx.Done():
-		return ctx.Err()
-	}
+	return h.sockets.WaitFor(ctx)
 }
 
 // Wait returns when no goroutine of a WebSocket connection is left.
 func (h *Handler) Wait() { h.sockets.Wait() }
 
-// begin counts one WebSocket connection in.
-func (h *Handler) begin() bool {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	if h.closed {
-		return false
-	}
-	h.sockets.Add(1)
-	return true
-}
+// sendTimeout is how long a client may take no byte.
+func (h *Handler) sendTimeout() time.Duration { return h.options.Limits().SendTimeout }
 
 // ServeHTTP implements http.Handler.
 func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	c := &call{h: h, w: &answer{ResponseWriter: w}, r: r}
+	c := &call{h: h, w: &transport.Answer{ResponseWriter: w}, r: r}
 	defer c.recover()
-	h.allowOrigin(w.Header(), r)
+	h.cors.Allow(w.Header(), r)
 	if err := h.route(c); err != nil {
 		h.refuse(c, err)
 	}
@@ -177,16 +159,16 @@ func (h *Handler) route(c *call) error {
 		return errPath
 	case c.r.Method == http.MethodOptions:
 		// Whatever its size: a page can read the refusal of the request that follows.
-		h.preflight(c.w, c.r)
+		h.cors.Preflight(c.w, c.r)
 		return nil
 	case len(c.r.RequestURI) > limits.URIBytes:
-		return errURI
-	case HeaderBytes(c.r) > limits.HeaderBytes:
-		return errHeaders
+		return transport.ErrURI
+	case transport.HeaderBytes(c.r) > limits.HeaderBytes:
+		return transport.ErrHeaders
 	case negotiate && c.r.Method != http.MethodPost:
 		return errNegotiate
 	}
-	c.boundBody()
+	transport.BoundBody(c.w, c.r)
 	c.query = parseQuery(c.r.URL.RawQuery)
 	if negotiate {
 		return h.negotiate(c)
@@ -203,10 +185,10 @@ func (h *Handler) connect(c *call) error {
 		switch {
 		case acceptsEvents(c.r):
 			serve = h.serveEvents
-		case isUpgrade(c.r):
+		case transport.IsUpgrade(c.r):
 			serve, needsID = h.serveWebSocket, false
 		default:
-			noStore(c.w.Header())
+			transport.NoStore(c.w.Header())
 			serve = h.servePoll
 		}
 	case http.MethodPost:

@@ -11,12 +11,13 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/hubgate/hubgate/gateway"
+	"github.com/hubgate/hubgate/internal/transport"
 )
 
 func TestHTTP2(t *testing.T) {
 	f := newFixture(t)
 	server := httptest.NewUnstartedServer(f.h)
-	server.Listener = Listener(server.Listener, func() time.Duration { return 10 * time.Second })
+	server.Listener = transport.Listener(server.Listener, func() time.Duration { return 10 * time.Second })
 	server.EnableHTTP2 = true
 	server.StartTLS()
 	defer server.Close()

@@ -8,6 +8,7 @@ import (
 
 	"github.com/hubgate/hubgate/auth"
 	"github.com/hubgate/hubgate/gateway"
+	"github.com/hubgate/hubgate/internal/transport"
 )
 
 // longPoll is the long-polling transport (section 2.4 of the client
@@ -61,14 +62,14 @@ func (h *Handler) servePoll(c *call) error {
 		l.serve(c, t.conn)
 		return nil
 	case t.dead:
-		return errEnded
+		return transport.ErrEnded
 	}
 	return errChange
 }
 
 func (h *Handler) attachPoll(c *call, t target) (*gateway.Conn, error) {
 	if !c.claims.Transports.Allows(auth.TransportLongPolling) {
-		return nil, errNotOffered(gateway.LongPolling)
+		return nil, transport.ErrNotOffered(gateway.LongPolling)
 	}
 	l := &longPoll{interval: c.claims.LongPollInterval}
 	l.init(h, c.query.id, t.version0, c.token)
@@ -86,7 +87,7 @@ func (l *longPoll) serve(c *call, conn *gateway.Conn) {
 	p := l.enter(conn)
 	defer l.leave(p, conn)
 	switch {
-	case l.isGone(), p.isSuperseded():
+	case l.IsGone(), p.isSuperseded():
 		l.answer(c, http.StatusNoContent, "", nil)
 	case l.farewell:
 		l.answer(c, http.StatusNoContent, "", nil)
@@ -148,18 +149,18 @@ func (l *longPoll) hold(c *call, conn *gateway.Conn, p *poll) {
 	var batch gateway.Batch
 	for {
 		switch {
-		case l.isGone(), p.isSuperseded():
+		case l.IsGone(), p.isSuperseded():
 			l.answer(c, http.StatusNoContent, "", nil)
 			return
 		case c.r.Context().Err() != nil:
 			return // what would be taken now would be lost
-		case conn.Take(&batch, batchBytes):
+		case conn.Take(&batch, transport.BatchBytes):
 			l.deliver(c, conn, &batch)
 			return
 		}
 		select {
-		case <-l.wake:
-		case <-l.gone:
+		case <-l.Woken():
+		case <-l.Gone():
 		case <-p.superseded:
 		case <-c.r.Context().Done():
 		case <-expired:
@@ -183,8 +184,8 @@ func (l *longPoll) deliver(c *call, conn *gateway.Conn, batch *gateway.Batch) {
 		return
 	}
 	l.shaken = true
-	buffer := borrowBuffer()
-	defer returnBuffer(buffer)
+	buffer := transport.BorrowBuffer()
+	defer transport.ReturnBuffer(buffer)
 	body := (*buffer)[:0]
 	for _, r := range batch.Records {
 		body = append(body, r.Bytes...)
@@ -195,7 +196,7 @@ func (l *longPoll) deliver(c *call, conn *gateway.Conn, batch *gateway.Batch) {
 	switch {
 	case err != nil:
 		// The records are gone; a client must not go on with a hole in its stream.
-		l.finish(writeFailed(err))
+		l.finish(transport.WriteFailed(err))
 	case batch.End != nil:
 		l.farewell = true // if no further poll comes the core aborts
 	}
@@ -212,7 +213,7 @@ func (l *longPoll) answer(c *call, status int, contentType string, body []byte) 
 	if len(body) == 0 {
 		return nil
 	}
-	return l.write(c.w, body)
+	return l.Write(c.w, body, l.h.sendTimeout())
 }
 
 // serveDelete ends a long-polling connection at the client's wish (C57), also
@@ -228,11 +229,11 @@ func (h *Handler) serveDelete(c *call) error {
 	l, ok := t.conn.Transport().(*longPoll)
 	switch {
 	case !ok && t.dead:
-		return errEnded
+		return transport.ErrEnded
 	case !ok:
 		return errDelete
 	}
 	l.finish(gateway.Cause{Reason: gateway.CloseNormal})
-	writeText(c.w, http.StatusAccepted, "")
+	transport.WriteText(c.w, http.StatusAccepted, "")
 	return nil
 }

@@ -13,6 +13,7 @@ import (
 
 	"github.com/hubgate/hubgate/gateway"
 	"github.com/hubgate/hubgate/hubprotocol"
+	"github.com/hubgate/hubgate/internal/transport"
 )
 
 // pollClient is a long-polling client.
@@ -130,8 +131,8 @@ func TestLongPolling(t *testing.T) {
 		requireDead(t, c.delete())
 		requireDead(t, c.poll())
 		after := f.h.Refused()
-		require.Equal(t, before[RefusedEnded]+3, after[RefusedEnded])
-		require.Equal(t, before[RefusedUnknownID], after[RefusedUnknownID], "a client that leaves is no stranger")
+		require.Equal(t, before[transport.RefusedEnded]+3, after[transport.RefusedEnded])
+		require.Equal(t, before[transport.RefusedUnknownID], after[transport.RefusedUnknownID], "a client that leaves is no stranger")
 		f.waitFor(t, "closed "+c.n.ConnectionID+" Normal")
 		require.NotContains(t, f.log.String(), "level=ERROR")
 		require.NotContains(t, f.log.String(), "level=WARN")

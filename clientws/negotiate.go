@@ -1,12 +1,12 @@
 package clientws
 
 import (
-	"net/http"
 	"strconv"
 	"strings"
 	"time"
 
 	"github.com/hubgate/hubgate/auth"
+	"github.com/hubgate/hubgate/internal/transport"
 )
 
 // negotiate answers POST /client/negotiate (section 1.4 of the client
@@ -18,12 +18,12 @@ func (h *Handler) negotiate(c *call) error {
 	}
 	version, problem := negotiateVersion(&c.query)
 	if problem != "" {
-		h.refusals.Add(RefusedVersion, 1)
-		writeJSON(c.w, appendNegotiateError(nil, problem))
+		h.refuser.Count(transport.RefusedVersion)
+		transport.WriteJSON(c.w, "application/json", appendNegotiateError(nil, problem))
 		return nil
 	}
 	if err := h.options.Gateway.Admit(c.hub, c.claims.Diagnostic); err != nil {
-		return admission(err)
+		return transport.Admission(err)
 	}
 	// Ids and tokens count whole seconds: round up, so that nobody gets less than promised.
 	expires := h.options.Now().Add(h.options.Limits().NegotiateTimeout + time.Second - 1)
@@ -34,7 +34,7 @@ func (h *Handler) negotiate(c *call) error {
 		id = auth.NewConnectionID(h.options.Node)
 		token = h.options.Sealer.Seal(id, expires, c.hub, c.claims.UserID)
 	}
-	writeJSON(c.w, appendNegotiateAnswer(nil, version, id, token, c.claims.Transports))
+	transport.WriteJSON(c.w, "application/json", appendNegotiateAnswer(nil, version, id, token, c.claims.Transports))
 	h.options.Metrics.Negotiated()
 	return nil
 }
@@ -97,11 +97,4 @@ func appendNegotiateError(dst []byte, text string) []byte {
 	dst = append(dst, `{"error":"`...)
 	dst = append(dst, text...)
 	return append(dst, `"}`...)
-}
-
-func writeJSON(w http.ResponseWriter, body []byte) {
-	header := w.Header()
-	header.Set("Content-Type", "application/json")
-	header.Set("Content-Length", strconv.Itoa(len(body)))
-	_, _ = w.Write(body) // a client that is gone negotiates again
 }

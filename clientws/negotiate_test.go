@@ -13,6 +13,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/hubgate/hubgate/auth"
+	"github.com/hubgate/hubgate/internal/transport"
 )
 
 func decodeJSON[T any](t *testing.T, text string) (value T) {
@@ -216,7 +217,7 @@ func TestNegotiateTokens(t *testing.T) {
 			require.Equal(t, c.status, res.status)
 		})
 	}
-	require.EqualValues(t, 6, f.h.Refused()[Refusal(auth.TokenExpired)])
+	require.EqualValues(t, 6, f.h.Refused()[transport.Refusal(auth.TokenExpired)])
 
 	t.Run("C12 the header wins over the query", func(t *testing.T) {
 		good := f.user("u")
@@ -405,7 +406,7 @@ func TestQuota(t *testing.T) {
 			require.Equal(t, "10", res.header.Get("Retry-After"), name)
 			require.Equal(t, "Connection count reaches limit.", res.body, name)
 		}
-		require.EqualValues(t, 3, f.h.Refused()[RefusedConnections])
+		require.EqualValues(t, 3, f.h.Refused()[transport.RefusedConnections])
 	})
 
 	t.Run("R51 diagnostic clients have a quota of their own", func(t *testing.T) {

@@ -12,6 +12,7 @@ import (
 
 	"github.com/hubgate/hubgate/auth"
 	"github.com/hubgate/hubgate/gateway"
+	"github.com/hubgate/hubgate/internal/transport"
 )
 
 func TestPollClocks(t *testing.T) {
@@ -123,7 +124,7 @@ func TestPollClocks(t *testing.T) {
 			require.InDelta(t, 15, time.Since(began).Seconds(), 1.5)
 			_ = slow.Close()
 			<-held
-			require.EqualValues(t, 1, f.h.Refused()[RefusedBodySlow])
+			require.EqualValues(t, 1, f.h.Refused()[transport.RefusedBodySlow])
 		})
 	})
 }

@@ -1,13 +1,13 @@
 package clientws
 
 import (
-	"bytes"
 	"net/http"
 	"strings"
 	"time"
 
 	"github.com/hubgate/hubgate/auth"
 	"github.com/hubgate/hubgate/gateway"
+	"github.com/hubgate/hubgate/internal/transport"
 )
 
 // eventStream is the Server-Sent Events transport: the GET that opened it lives
@@ -48,14 +48,14 @@ func (h *Handler) serveEvents(c *call) error {
 	case err != nil:
 		return err
 	case t.dead:
-		return errEnded
+		return transport.ErrEnded
 	case t.conn != nil:
 		if t.conn.Transport().Name() == gateway.ServerSentEvents {
-			return errBusy
+			return transport.ErrBusy
 		}
 		return errChange
 	case !c.claims.Transports.Allows(auth.TransportServerSentEvents):
-		return errNotOffered(gateway.ServerSentEvents)
+		return transport.ErrNotOffered(gateway.ServerSentEvents)
 	}
 	s := new(eventStream)
 	s.init(h, c.query.id, t.version0, c.token)
@@ -74,26 +74,18 @@ var preamble = []byte(":\r\n")
 
 // run writes events until the connection ends and returns why.
 func (s *eventStream) run(c *call, conn *gateway.Conn) gateway.Cause {
-	header := c.w.Header()
-	noStore(header)
-	header.Del("Expires")
-	header.Set("Content-Type", "text/event-stream")
-	header.Set("Content-Encoding", "identity")
-	header.Set("X-Accel-Buffering", "no") // nginx would hold events back
-	// A read deadline would end the request as if the client had gone.
-	_ = http.NewResponseController(c.w).SetReadDeadline(time.Time{})
-	c.w.WriteHeader(http.StatusOK)
-	if err := s.write(c.w, preamble); err != nil {
-		return writeFailed(err)
+	transport.BeginEvents(c.w)
+	if err := s.Write(c.w, preamble, s.h.sendTimeout()); err != nil {
+		return transport.WriteFailed(err)
 	}
 	s.feedEarly(conn)
 	var batch gateway.Batch
 	for {
-		for conn.Take(&batch, batchBytes) {
+		for conn.Take(&batch, transport.BatchBytes) {
 			err := s.writeEvent(c.w, batch.Records)
 			conn.Wrote(&batch, err)
 			if err != nil {
-				return writeFailed(err)
+				return transport.WriteFailed(err)
 			}
 			if batch.End != nil {
 				return *batch.End
@@ -101,9 +93,9 @@ func (s *eventStream) run(c *call, conn *gateway.Conn) gateway.Cause {
 		}
 		clear(batch.Records[:cap(batch.Records)]) // an idle client keeps no message alive
 		select {
-		case <-s.wake:
-		case <-s.gone:
-			return s.cause
+		case <-s.Woken():
+		case <-s.Gone():
+			return s.Cause()
 		case <-c.r.Context().Done():
 			return gateway.Cause{Reason: gateway.CloseNormal}
 		}
@@ -114,35 +106,8 @@ func (s *eventStream) writeEvent(w http.ResponseWriter, records []gateway.OutRec
 	if len(records) == 0 {
 		return nil
 	}
-	buffer := borrowBuffer()
-	defer returnBuffer(buffer)
-	*buffer = appendEvent((*buffer)[:0], records)
-	return s.write(w, *buffer)
-}
-
-// appendEvent appends one event that carries the records joined: a `data: `
-// line for each of their lines, then an empty one. Some clients accept no other
-// field, and the space is not optional for them (C43, C44).
-func appendEvent(dst []byte, records []gateway.OutRecord) []byte {
-	dst = append(dst, "data: "...)
-	afterCR := false
-	for _, r := range records {
-		for b := r.Bytes; len(b) > 0; {
-			if afterCR && b[0] == '\n' {
-				b = b[1:] // CR LF is one line end, also across records
-			}
-			afterCR = false
-			// A lone CR ends a line for browsers, so it must not get through either.
-			end := bytes.IndexAny(b, "\r\n")
-			if end < 0 {
-				dst = append(dst, b...)
-				break
-			}
-			dst = append(dst, b[:end]...)
-			dst = append(dst, "\r\ndata: "...)
-			afterCR = b[end] == '\r'
-			b = b[end+1:]
-		}
-	}
-	return append(dst, "\r\n\r\n"...)
+	buffer := transport.BorrowBuffer()
+	defer transport.ReturnBuffer(buffer)
+	*buffer = transport.AppendEvent((*buffer)[:0], records)
+	return s.Write(w, *buffer, s.h.sendTimeout())
 }

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/hubgate/hubgate/gateway"
+	"github.com/hubgate/hubgate/internal/transport"
 )
 
 // target is the connection that the id of a request names.
@@ -22,8 +23,8 @@ type target struct {
 // version0 is a transport whose requests name it by its public id.
 type version0 interface{ negotiatedV0() bool }
 
-// find returns what the request's id names. Errors: errUnknownID for ids that
-// were never given out or have expired unused; errEnded for those of connections
+// find returns what the request's id names. Errors: transport.ErrUnknown for ids that
+// were never given out or have expired unused; transport.ErrEnded for those of connections
 // that have ended; errUser for another user's connection, as far as one can tell.
 func (h *Handler) find(c *call) (target, error) {
 	if conn := h.posted.get(c.query.id); conn != nil {
@@ -38,9 +39,9 @@ func (h *Handler) find(c *call) (target, error) {
 	case conn != nil:
 		return c.live(conn)
 	case ended:
-		return target{}, errEnded
+		return target{}, transport.ErrEnded
 	case h.options.Now().After(expires):
-		return target{}, errUnknownID
+		return target{}, transport.ErrUnknown
 	}
 	return target{id: id, expires: expires}, nil
 }
@@ -53,14 +54,14 @@ func (h *Handler) findV0(c *call) (target, error) {
 		if t, ok := conn.Transport().(version0); ok && t.negotiatedV0() {
 			return c.live(conn)
 		}
-		return target{}, errUnknownID
+		return target{}, transport.ErrUnknown
 	}
 	expires, err := h.options.Sealer.OpenMarked(c.query.id, c.hub, c.claims.UserID)
 	switch {
 	case err == nil && ended:
-		return target{}, errEnded
+		return target{}, transport.ErrEnded
 	case err != nil, h.options.Now().After(expires):
-		return target{}, errUnknownID
+		return target{}, transport.ErrUnknown
 	}
 	return target{id: c.query.id, expires: expires, version0: true}, nil
 }
@@ -70,7 +71,7 @@ func (c *call) live(conn *gateway.Conn) (target, error) {
 		return target{}, errUser
 	}
 	if x := exchangeOf(conn); x != nil {
-		x.used(c.token)
+		x.tokens.Used(c.token)
 	}
 	id := conn.Identity().ID
 	_, dead := c.h.options.Gateway.Lookup(id)
@@ -78,12 +79,12 @@ func (c *call) live(conn *gateway.Conn) (target, error) {
 }
 
 // attach makes the connection for a transport that has come.
-func (h *Handler) attach(c *call, t target, transport gateway.Transport) (*gateway.Conn, error) {
-	conn, err := h.options.Gateway.Attach(c.identity(t.id, t.expires), transport)
+func (h *Handler) attach(c *call, t target, with gateway.Transport) (*gateway.Conn, error) {
+	conn, err := h.options.Gateway.Attach(c.identity(t.id, t.expires), with)
 	if err != nil {
-		return nil, admission(err)
+		return nil, transport.Admission(err)
 	}
-	h.options.Metrics.Opened(transport.Name())
+	h.options.Metrics.Opened(with.Name())
 	return conn, nil
 }
 

@@ -15,7 +15,9 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/hubgate/hubgate/gateway"
+	"github.com/hubgate/hubgate/gatewaytest"
 	"github.com/hubgate/hubgate/hubprotocol"
+	"github.com/hubgate/hubgate/internal/transport"
 )
 
 func deadline() time.Time { return time.Now().Add(time.Minute) }
@@ -246,7 +248,7 @@ func TestWebSocketEnds(t *testing.T) {
 
 	t.Run("C38 1011 for a fault of ours", func(t *testing.T) {
 		ws, id := f.open("u")
-		f.live(id).Close(internalCause)
+		f.live(id).Close(transport.InternalCause)
 		ws.want(`{"type":7,"error":"Internal server transient error.","allowReconnect":true}` + "\x1e")
 		ws.wantClose(websocket.CloseInternalServerErr)
 	})
@@ -269,7 +271,7 @@ func TestWebSocketEnds(t *testing.T) {
 			t.Run(name, func(t *testing.T) {
 				ws, id := f.open("u")
 				require.NoError(t, end(ws.NetConn().(*net.TCPConn)))
-				f.waitFor(t, "closed "+id+" Normal: "+lostText)
+				f.waitFor(t, "closed "+id+" Normal: "+transport.LostText)
 				_, ended := f.gw.Lookup(id)
 				require.True(t, ended)
 			})
@@ -281,7 +283,7 @@ func TestWebSocketEnds(t *testing.T) {
 		_, err := ws.NetConn().Write([]byte{0x81, 0xfe, 0x01, 0x00, 1, 2, 3, 4, 5, 6})
 		require.NoError(t, err)
 		require.NoError(t, ws.NetConn().Close())
-		f.waitFor(t, "closed "+id+" Normal: "+lostText)
+		f.waitFor(t, "closed "+id+" Normal: "+transport.LostText)
 	})
 
 	t.Run("broken frames get 1002", func(t *testing.T) {
@@ -305,11 +307,11 @@ func TestWebSocketEnds(t *testing.T) {
 
 	t.Run("text that is not UTF-8 gets 1007", func(t *testing.T) {
 		for name, frames := range map[string][]byte{
-			"at once":                    masked(finalBit|opText, "\xff"),
-			"half a character, the end":  append(masked(opText, "\xe2\x82"), masked(finalBit|opContinuation, "")...),
-			"a surrogate behind a ping":  append(masked(finalBit|opPing, "p"), masked(finalBit|opText, "\xed\xa0\x80")...),
-			"a reason in a Close frame":  masked(finalBit|opClose, "\x03\xe8\xff"),
-			"ping between the fragments": bytes.Join([][]byte{masked(opText, "\xf0\x9f"), masked(finalBit|opPing, "p"), masked(finalBit|opContinuation, "x")}, nil),
+			"at once":                    gatewaytest.ClientFrame(gatewaytest.FrameFinal|gatewaytest.FrameText, "\xff"),
+			"half a character, the end":  append(gatewaytest.ClientFrame(gatewaytest.FrameText, "\xe2\x82"), gatewaytest.ClientFrame(gatewaytest.FrameFinal|gatewaytest.FrameContinuation, "")...),
+			"a surrogate behind a ping":  append(gatewaytest.ClientFrame(gatewaytest.FrameFinal|gatewaytest.FramePing, "p"), gatewaytest.ClientFrame(gatewaytest.FrameFinal|gatewaytest.FrameText, "\xed\xa0\x80")...),
+			"a reason in a Close frame":  gatewaytest.ClientFrame(gatewaytest.FrameFinal|gatewaytest.FrameClose, "\x03\xe8\xff"),
+			"ping between the fragments": bytes.Join([][]byte{gatewaytest.ClientFrame(gatewaytest.FrameText, "\xf0\x9f"), gatewaytest.ClientFrame(gatewaytest.FrameFinal|gatewaytest.FramePing, "p"), gatewaytest.ClientFrame(gatewaytest.FrameFinal|gatewaytest.FrameContinuation, "x")}, nil),
 		} {
 			t.Run(name, func(t *testing.T) {
 				ws, id := f.open("u")
@@ -373,7 +375,7 @@ func TestWebSocketFlow(t *testing.T) {
 			messages++
 			largest = max(largest, len(message))
 		}
-		require.LessOrEqual(t, largest, maxMessageBytes)
+		require.LessOrEqual(t, largest, (64 << 10))
 		require.Less(t, messages, records, "what waits is joined")
 		require.NoError(t, ws.Close())
 	})
@@ -384,7 +386,7 @@ func TestWebSocketFlow(t *testing.T) {
 		var raw []byte
 		for i := range 500 {
 			record := fmt.Sprintf(`{"type":1,"target":"m%d.","arguments":[]}`+"\x1e", i)
-			raw = append(raw, finalBit|opText, 0x80|byte(len(record)), 0, 0, 0, 0)
+			raw = append(raw, gatewaytest.FrameFinal|gatewaytest.FrameText, 0x80|byte(len(record)), 0, 0, 0, 0)
 			raw = append(raw, record...)
 		}
 		// Cut so that frames and headers lie across what is read at once.
@@ -402,13 +404,13 @@ func TestWebSocketFlow(t *testing.T) {
 
 	t.Run("bytes that came with the upgrade request are not lost", func(t *testing.T) {
 		f := newFixture(t)
-		conn, err := f.network.dial(t.Context(), "", "")
+		conn, err := f.network.Dial(t.Context(), "", "")
 		require.NoError(t, err)
 		defer conn.Close()
 		var raw bytes.Buffer
 		fmt.Fprintf(&raw, "GET /client/?hub=chat&access_token=%s HTTP/1.1\r\nHost: h\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n"+
 			"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n", f.user("u"))
-		raw.Write(append([]byte{finalBit | opText, 0x80 | byte(len(jsonHandshake)), 0, 0, 0, 0}, jsonHandshake...))
+		raw.Write(append([]byte{gatewaytest.FrameFinal | gatewaytest.FrameText, 0x80 | byte(len(jsonHandshake)), 0, 0, 0, 0}, jsonHandshake...))
 		_, err = conn.Write(raw.Bytes())
 		require.NoError(t, err)
 		r := bufio.NewReader(conn)

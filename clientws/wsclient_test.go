@@ -17,7 +17,7 @@ type wsClient struct {
 }
 
 func (f *fixture) dialer() *websocket.Dialer {
-	return &websocket.Dialer{NetDialContext: f.network.dial}
+	return &websocket.Dialer{NetDialContext: f.network.Dial}
 }
 
 // tryDial opens a WebSocket and returns the answer if that is refused.

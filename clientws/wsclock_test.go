@@ -12,6 +12,7 @@ import (
 
 	"github.com/hubgate/hubgate/auth"
 	"github.com/hubgate/hubgate/gateway"
+	"github.com/hubgate/hubgate/gatewaytest"
 )
 
 func TestWebSocketClocks(t *testing.T) {
@@ -149,7 +150,7 @@ func TestWebSocketClocks(t *testing.T) {
 			f := newPipeFixture(t)
 			ws, _ := f.open("u")
 			f.send(strings.Repeat("x", 16))
-			want := append(appendFrameHeader(nil, opText, len(messageRecord(strings.Repeat("x", 16)))), messageRecord(strings.Repeat("x", 16))...)
+			want := gatewaytest.ServerFrame(gatewaytest.FrameFinal|gatewaytest.FrameText, messageRecord(strings.Repeat("x", 16)))
 			require.NoError(t, ws.SetReadDeadline(time.Time{}))
 			var got []byte
 			for len(got) < len(want) {

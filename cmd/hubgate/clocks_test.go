@@ -24,8 +24,9 @@ var wallClock = map[string]string{
 	"clientws/negotiate.go Now": "connection tokens",
 	"clientws/websocket.go Now": "connection tokens",
 	"clientws/target.go Now":    "connection tokens",
-	"clientws/exchange.go Unix": "a deadline that has passed",
 	"hubserver/dial.go Unix":    "tokens",
+
+	"internal/transport/stream.go Unix": "a deadline that has passed",
 
 	"hubserver/internal/values/packed.go Unix": "a time that an application sends",
 

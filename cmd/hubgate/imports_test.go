@@ -40,7 +40,7 @@ var mayImport = map[string][]string{
 	"internal/watch":    nil,
 	"internal/trace":    nil,
 	"gateway":           {"hubprotocol", "internal/counts", "internal/directwrite"},
-	"clientws":          {"gateway", "hubprotocol", "auth", "hubname", "internal/counts", "internal/directwrite"},
+	"clientws":          {"gateway", "hubprotocol", "auth", "hubname", "internal/transport"},
 	"restapi":           {"gateway", "hubprotocol", "auth", "hubname", "api", "internal/counts", "internal/trace"},
 	"upstream":          {"gateway", "hubprotocol", "auth", "regularfile", "secret", "webhook", "internal/logsum", "internal/trace"},
 	"modes":             {"gateway", "hubprotocol"},
@@ -49,6 +49,7 @@ var mayImport = map[string][]string{
 
 	"hubserver/internal/values": {"hubprotocol", "serviceprotocol"},
 	"internal/directwrite":      nil,
+	"internal/transport":        {"gateway", "auth", "internal/counts", "internal/directwrite"},
 	"hubserver/hubservertest":   {"auth", "clientws", "gateway", "hubprotocol", "hubserver", "hubserver/internal/values", "servermode", "store"},
 
 	"store":            {"gateway"},
@@ -62,7 +63,7 @@ var mayImport = map[string][]string{
 	"internal/compat":  nil,
 	"internal/reasons": nil,
 	"gatewaytest":      {"gateway", "hubprotocol"},
-	"cmd/hubgate":      {"api", "hubprotocol", "auth", "hubname", "regularfile", "secret", "webhook", "settings", "config", "gateway", "clientws", "restapi", "upstream", "servermode", "modes", "store", "backplane", "admin", "bench", "internal/logsum", "internal/nearest", "internal/reasons", "internal/watch", "internal/trace"},
+	"cmd/hubgate":      {"api", "hubprotocol", "auth", "hubname", "regularfile", "secret", "webhook", "settings", "config", "gateway", "clientws", "restapi", "upstream", "servermode", "modes", "store", "backplane", "admin", "bench", "internal/logsum", "internal/nearest", "internal/reasons", "internal/watch", "internal/trace", "internal/transport"},
 }
 
 // forTests are packages that every test may import: fakes, what implements the

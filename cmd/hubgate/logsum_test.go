@@ -10,11 +10,11 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/hubgate/hubgate/clientws"
 	"github.com/hubgate/hubgate/config"
 	"github.com/hubgate/hubgate/gateway"
 	"github.com/hubgate/hubgate/gatewaytest"
 	"github.com/hubgate/hubgate/internal/logsum"
+	"github.com/hubgate/hubgate/internal/transport"
 	"github.com/hubgate/hubgate/restapi"
 )
 
@@ -26,7 +26,7 @@ func TestRefusalsAreSummedUp(t *testing.T) {
 		require.NoError(t, err)
 		log, stop := sumRefusals(plain)
 		clients := log.With("part", "clients")
-		refuse := func(reason, remote string) { clients.Info(clientws.LogRefused, "reason", reason, "remote", remote) }
+		refuse := func(reason, remote string) { clients.Info(transport.LogRefused, "reason", reason, "remote", remote) }
 		for range 1000 {
 			refuse("TokenMissing", "10.0.0.1")
 		}
@@ -94,7 +94,7 @@ func TestEveryRefusalAtDebug(t *testing.T) {
 	for range 2 {
 		_, _ = p.get(p.URL + "/client/?hub=chat")
 	}
-	require.Equal(t, 2, strings.Count(p.logs.String(), clientws.LogRefused))
+	require.Equal(t, 2, strings.Count(p.logs.String(), transport.LogRefused))
 }
 
 func TestFloodOfRefusals(t *testing.T) {
@@ -105,7 +105,7 @@ func TestFloodOfRefusals(t *testing.T) {
 		_, _ = p.get(p.URL + "/server/?hub=chat")
 	}
 	require.Zero(t, p.stop())
-	for _, text := range []string{clientws.LogRefused, restapi.LogFailed, "server connection refused"} {
+	for _, text := range []string{transport.LogRefused, restapi.LogFailed, "server connection refused"} {
 		require.Equal(t, 2, strings.Count(p.logs.String(), text), p.logs)
 	}
 	require.Equal(t, 3, strings.Count(p.logs.String(), "times=49"), p.logs)

@@ -50,8 +50,8 @@ func constantsOf(t *testing.T, typ string) (values []string) {
 func TestEveryReasonIsExplained(t *testing.T) {
 	// What the closed list of the type leaves out.
 	besides := map[string][]string{
-		"clientws.Refusal": constantsOf(t, "auth.Failure"), // a refused token has its name
-		"servermode.Loss":  {"NoServer"},                   // counted by modes
+		"internal/transport.Refusal": constantsOf(t, "auth.Failure"), // a refused token has its name
+		"servermode.Loss":            {"NoServer"},                   // counted by modes
 	}
 	for _, list := range reasons.Lists() {
 		t.Run(list.Type, func(t *testing.T) {

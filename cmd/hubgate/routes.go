@@ -6,7 +6,7 @@ import (
 	"strings"
 
 	"github.com/hubgate/hubgate/auth"
-	"github.com/hubgate/hubgate/clientws"
+	"github.com/hubgate/hubgate/internal/transport"
 	"github.com/hubgate/hubgate/restapi"
 )
 
@@ -40,7 +40,7 @@ func (s *routes) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		plain(w, http.StatusRequestURITooLong, "The URL is too long.\n")
 		return
 	}
-	if clientws.HeaderBytes(r) > maxHeaders {
+	if transport.HeaderBytes(r) > maxHeaders {
 		plain(w, http.StatusRequestHeaderFieldsTooLarge, "The headers are too large.\n")
 		return
 	}

@@ -18,6 +18,7 @@ import (
 	"github.com/hubgate/hubgate/clientws"
 	"github.com/hubgate/hubgate/config"
 	"github.com/hubgate/hubgate/gateway"
+	"github.com/hubgate/hubgate/internal/transport"
 	"github.com/hubgate/hubgate/modes"
 	"github.com/hubgate/hubgate/restapi"
 	"github.com/hubgate/hubgate/servermode"
@@ -265,7 +266,7 @@ func (s *server) newClients(hub *gateway.Gateway, verifier *auth.Verifier, seale
 func (s *server) open(listeners []net.Listener) {
 	patient := make([]net.Listener, 0, len(listeners))
 	for _, l := range listeners {
-		patient = append(patient, clientws.Listener(l, func() time.Duration { return s.live.load().clients.SendTimeout }))
+		patient = append(patient, transport.Listener(l, func() time.Duration { return s.live.load().clients.SendTimeout }))
 	}
 	s.serve("server", s.handler, patient, s.web.cert)
 }

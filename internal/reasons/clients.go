@@ -37,7 +37,7 @@ var drops = List{
 }
 
 var clientRefusals = List{
-	Anchor: "client", Title: "A request of a client was refused", Type: "clientws.Refusal",
+	Anchor: "client", Title: "A request of a client was refused", Type: "internal/transport.Refusal",
 	Line: "client request refused", Attribute: "reason", Metric: "hubgate_client_requests_refused_total",
 	Intro: "The client's `start()` fails with the status and the text. The log line also has `path`, `hub` and, for tokens, `detail`: what was expected and what was found.",
 	Reasons: []Reason{

@@ -1,4 +1,4 @@
-package clientws
+package transport
 
 import (
 	"net/http"
@@ -35,7 +35,7 @@ func TestClientAddr(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			r := &http.Request{RemoteAddr: c.peer, Header: http.Header{"X-Forwarded-For": c.forwarded}}
-			require.Equal(t, c.want, clientAddr(r, c.trusted))
+			require.Equal(t, c.want, ClientAddr(r, c.trusted))
 		})
 	}
 }
@@ -47,11 +47,11 @@ func FuzzClientAddr(f *testing.F) {
 	proxies := []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8")}
 	f.Fuzz(func(t *testing.T, forwarded string) {
 		r := &http.Request{RemoteAddr: "10.0.0.1:5", Header: http.Header{"X-Forwarded-For": {forwarded}}}
-		addr, err := netip.ParseAddr(clientAddr(r, proxies))
+		addr, err := netip.ParseAddr(ClientAddr(r, proxies))
 		if err != nil || addr.Zone() != "" || addr.Is4In6() {
-			t.Fatalf("%q gives %q", forwarded, clientAddr(r, proxies))
+			t.Fatalf("%q gives %q", forwarded, ClientAddr(r, proxies))
 		}
-		if got := clientAddr(r, nil); got != "10.0.0.1" {
+		if got := ClientAddr(r, nil); got != "10.0.0.1" {
 			t.Fatalf("untrusted %q gives %q", forwarded, got)
 		}
 	})

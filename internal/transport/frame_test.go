@@ -1,4 +1,4 @@
-package clientws
+package transport
 
 import (
 	"bufio"
@@ -56,7 +56,7 @@ func TestAppendFrames(t *testing.T) {
 }
 
 func TestAppendFramesAllocatesNothing(t *testing.T) {
-	records := recordsOf([]byte(messageRecord("a")), []byte(messageRecord("b")))
+	records := recordsOf([]byte(`{"type":1,"target":"a"}`), []byte(`{"type":1,"target":"b"}`))
 	dst := make([]byte, 0, 1<<10)
 	var f gateway.Framing = framing{opText}
 	require.Zero(t, testing.AllocsPerRun(100, func() { dst = f.AppendFrames(dst[:0], records) }))

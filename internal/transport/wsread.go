@@ -1,4 +1,4 @@
-package clientws
+package transport
 
 import (
 	"errors"
@@ -22,12 +22,13 @@ const (
 	stayAfter = 3
 )
 
-// readFrom feeds what was posted before the WebSocket came and what was read with its request, then
-// reads.
-func (t *wsConn) readFrom(early, unread []byte) {
+// readFrom handles what the client said before and what was read with its request, then reads.
+func (t *WebSocket) readFrom(early, unread []byte) {
 	defer t.recover()
 	t.sock.lastTurn = ticks()
-	t.feed(early)
+	if len(early) > 0 {
+		t.receive(Message{Bytes: early, Final: true})
+	}
 	if len(unread) > 0 {
 		t.sock.buffer = &readBuffer{rest: unread}
 	}
@@ -35,7 +36,7 @@ func (t *wsConn) readFrom(early, unread []byte) {
 }
 
 // parked waits until there is something to read, then reads.
-func (t *wsConn) parked() {
+func (t *WebSocket) parked() {
 	t.sock.mode, t.sock.looked = waiting, false
 	if err := t.sock.raw.Read(t.sock.look); err != nil {
 		t.sock.failed = err
@@ -44,13 +45,13 @@ func (t *wsConn) parked() {
 }
 
 // readOn is not part of parked, so that its defer costs the waiting stack nothing.
-func (t *wsConn) readOn() {
+func (t *WebSocket) readOn() {
 	defer t.recover()
 	t.read()
 }
 
 // read handles what there is, and what follows soon, or everything until the connection ends.
-func (t *wsConn) read() {
+func (t *WebSocket) read() {
 	s := &t.sock
 	if s.buffer != nil { // what a panic interrupted, or came with the request
 		s.failed = t.takePieces(s.buffer)
@@ -84,7 +85,7 @@ var began = time.Now()
 func ticks() time.Duration { return time.Since(began) }
 
 // stay decides after a turn that ended with err whether this goroutine goes on reading.
-func (t *wsConn) stay(err error) bool {
+func (t *WebSocket) stay(err error) bool {
 	s := &t.sock
 	if s.mode == staying && errors.Is(err, os.ErrDeadlineExceeded) {
 		return t.lookAround()
@@ -107,7 +108,7 @@ func (t *wsConn) stay(err error) bool {
 }
 
 // lookAround decides whether a reader whose deadline has passed stays on.
-func (t *wsConn) lookAround() bool {
+func (t *WebSocket) lookAround() bool {
 	s := &t.sock
 	var next time.Time
 	if s.heard {
@@ -126,7 +127,7 @@ func (t *wsConn) lookAround() bool {
 }
 
 // look is what the socket's poller calls when there may be something to read; false waits.
-func (t *wsConn) look(fd uintptr) bool {
+func (t *WebSocket) look(fd uintptr) bool {
 	if t.sock.mode == waiting {
 		if t.sock.looked {
 			return true
@@ -138,7 +139,7 @@ func (t *wsConn) look(fd uintptr) bool {
 }
 
 // take handles what the socket has. It returns false to wait for more.
-func (t *wsConn) take(fd uintptr) bool {
+func (t *WebSocket) take(fd uintptr) bool {
 	s := &t.sock
 	b := readBuffers.Get().(*readBuffer)
 	s.buffer = b
@@ -162,7 +163,7 @@ func (t *wsConn) take(fd uintptr) bool {
 	return true
 }
 
-func (t *wsConn) giveBack(b *readBuffer) {
+func (t *WebSocket) giveBack(b *readBuffer) {
 	t.sock.buffer, b.rest = nil, nil
 	readBuffers.Put(b)
 }
@@ -171,7 +172,7 @@ func (t *wsConn) giveBack(b *readBuffer) {
 const waitingBuffer = 1 << 10
 
 // readWaiting reads until the connection ends.
-func (t *wsConn) readWaiting() {
+func (t *WebSocket) readWaiting() {
 	s := &t.sock
 	b := &readBuffer{space: make([]byte, waitingBuffer)}
 	for s.failed == nil {
@@ -187,7 +188,7 @@ func (t *wsConn) readWaiting() {
 }
 
 // takePieces handles what was read, whatever its opcode (C31, C32). An error ends the reading.
-func (t *wsConn) takePieces(b *readBuffer) error {
+func (t *WebSocket) takePieces(b *readBuffer) error {
 	for len(b.rest) > 0 {
 		p, n, err := t.frames.next(b.rest)
 		b.rest = b.rest[n:]
@@ -196,32 +197,32 @@ func (t *wsConn) takePieces(b *readBuffer) error {
 		}
 		switch p.opcode {
 		case opText, opBinary:
-			t.feed(p.payload)
+			t.receive(Message{Bytes: p.payload, Binary: p.opcode == opBinary, Final: p.final})
 		case opPing:
-			t.conn.Heard()
+			t.owner.Heard()
 			t.pong(p.payload)
 		case opPong:
-			t.conn.Heard()
+			t.owner.Heard()
 		}
 	}
 	return nil
 }
 
-// feed hands over data of the client. Once the connection is ending what is read has no effect;
+// receive hands over data of the client. Once the connection is ending what is read has no effect;
 // reading goes on, for the peer's Close frame and because unread input would reset what is still on
 // its way.
-func (t *wsConn) feed(data []byte) {
-	if len(data) > 0 && !t.deaf && t.conn.Feed(data) != nil {
+func (t *WebSocket) receive(m Message) {
+	if !t.deaf && t.owner.Received(m) != nil {
 		t.deaf = true
 	}
 }
 
-// lostText is what .NET clients and servers say when a socket just ends.
-const lostText = "The remote party closed the WebSocket connection without completing the close handshake."
+// LostText is what .NET clients and servers say when a socket just ends.
+const LostText = "The remote party closed the WebSocket connection without completing the close handshake."
 
 // leave ends the connection after reading has ended with err.
-func (t *wsConn) leave(err error) {
-	defer t.h.sockets.Done()
+func (t *WebSocket) leave(err error) {
+	defer t.owner.Gone()
 	defer t.recoverLast()
 	cause, polite := t.goodbye(err)
 	t.mu.Lock()
@@ -236,12 +237,12 @@ func (t *wsConn) leave(err error) {
 		_ = closeAtOnce(t.sock.Conn)
 	}
 	t.pumps.Wait()
-	t.conn.Ended(cause)
+	t.owner.Ended(cause)
 }
 
 // goodbye sees to our Close frame if the peer can still read one, and returns
 // why the connection ends as far as the socket tells.
-func (t *wsConn) goodbye(err error) (cause gateway.Cause, polite bool) {
+func (t *WebSocket) goodbye(err error) (cause gateway.Cause, polite bool) {
 	cause.Reason = gateway.CloseNormal
 	var broken violation
 	code := uint16(closeNormal)
@@ -251,51 +252,55 @@ func (t *wsConn) goodbye(err error) (cause gateway.Cause, polite bool) {
 		cause = gateway.Cause{Reason: gateway.CloseBadRequest, Text: "The client broke the WebSocket protocol.", AllowReconnect: true}
 	case err == error(peerClosed{}):
 	default:
-		cause.Text = lostText
+		cause.Text = LostText
 		return cause, false
 	}
-	if left, wait := t.sayGoodbye(code); wait {
-		t.conn.Close(cause)
+	left, wait := t.sayGoodbye(code)
+	switch {
+	case !wait:
+		return cause, true
+	case t.owner.Left(cause, broken != 0):
 		<-left
+		return cause, true
 	}
-	return cause, true
+	return cause, t.answerGoodbye(code)
 }
 
 // pong answers a ping of the peer.
-func (t *wsConn) pong(payload []byte) {
+func (t *WebSocket) pong(payload []byte) {
 	if !t.deaf {
 		frame := appendFrameHeader(make([]byte, 0, 2+len(payload)), opPong, len(payload))
-		t.conn.SendFrame(append(frame, payload...))
+		t.owner.SendFrame(append(frame, payload...))
 	}
 }
 
 // recover ends the one connection that a panic happened on: politely the first
 // time, at once if even reading the rest panics.
-func (t *wsConn) recover() {
+func (t *WebSocket) recover() {
 	p := recover()
 	if p == nil {
 		return
 	}
-	t.h.panicked(p, t.conn.Logger())
+	t.owner.Panicked(p)
 	if t.deaf {
-		t.stop(internalCause)
-		go t.leave(errGone)
+		t.stop(InternalCause)
+		go t.leave(ErrGone)
 		return
 	}
 	t.deaf = true
 	t.setStay(time.Time{})
-	t.conn.Close(internalCause)
+	t.owner.Close(InternalCause)
 	go t.readDeaf()
 }
 
 // readDeaf goes on where reading panicked.
-func (t *wsConn) readDeaf() {
+func (t *WebSocket) readDeaf() {
 	defer t.recover()
 	t.read()
 }
 
-func (t *wsConn) recoverLast() {
+func (t *WebSocket) recoverLast() {
 	if p := recover(); p != nil {
-		t.h.panicked(p, t.conn.Logger())
+		t.owner.Panicked(p)
 	}
 }

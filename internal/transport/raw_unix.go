@@ -1,6 +1,6 @@
 //go:build unix
 
-package clientws
+package transport
 
 import (
 	"io"

@@ -1,4 +1,4 @@
-package clientws
+package transport
 
 import (
 	"sync"
@@ -6,18 +6,56 @@ import (
 	"time"
 
 	"github.com/hubgate/hubgate/gateway"
-	"github.com/hubgate/hubgate/hubprotocol"
 )
 
 // closeWait is how long the peer may take to answer a Close frame (C38).
 const closeWait = 5 * time.Second
 
-// wsConn is the WebSocket transport. The reader (wsread.go) owns the connection
-// and ends it; pumps (wspump.go) come and go.
-type wsConn struct {
-	h    *Handler
-	conn *gateway.Conn
-	v0   bool
+// Owner is whom a WebSocket belongs to: a transport of the core that embeds it, and says what its
+// bytes mean. Its methods are called by goroutines of the WebSocket, those about what the client
+// says by one at a time.
+type Owner interface {
+	// Framing is that of the owner as a gateway.DirectTransport.
+	Framing() gateway.Framing
+	// Take and Wrote are those of the connection, as far as this transport has them.
+	Take(b *gateway.Batch, limit int) bool
+	Wrote(b *gateway.Batch, err error)
+	// SendFrame is the connection's: it queues a whole frame.
+	SendFrame(frame []byte)
+	// Heard says that the peer gave a sign of life that is no data.
+	Heard()
+	// Received hands over a piece of what the client says. After an error nothing more is handed
+	// over: what the client says has no effect any more, and reading goes on for its Close frame
+	// alone.
+	Received(m Message) error
+	// Left says that the client has said goodbye, or has broken the WebSocket protocol. True
+	// means that the owner has closed the connection: the last batch (Batch.End) is on its way,
+	// and our Close frame leaves with it.
+	Left(cause gateway.Cause, broken bool) bool
+	// Close closes the connection because of a fault of the gateway.
+	Close(cause gateway.Cause)
+	// Ended says that the socket is closed and nobody writes to it.
+	Ended(cause gateway.Cause)
+	// Gone is the last call.
+	Gone()
+	// Panicked counts and logs a panic. It is called while that is recovered.
+	Panicked(p any)
+}
+
+// Message is a piece of a message of the client.
+type Message struct {
+	// Bytes are valid during the call.
+	Bytes []byte
+	// Binary is constant for all pieces of one message.
+	Binary bool
+	// Final: the message ends here.
+	Final bool
+}
+
+// WebSocket reads from and writes to one WebSocket. The reader (wsread.go) owns the socket
+// and ends it; pumps (wspump.go) come and go. Its life is Init, then Upgrade and Start, or Abandon.
+type WebSocket struct {
+	owner Owner
 
 	// The reader's.
 
@@ -32,7 +70,7 @@ type wsConn struct {
 	pumps sync.WaitGroup
 }
 
-// wsState is guarded by wsConn.mu.
+// wsState is guarded by WebSocket.mu.
 type wsState struct {
 	// live: the upgrade is answered and the connection has not ended.
 	live bool
@@ -53,28 +91,17 @@ type wsState struct {
 	left chan struct{}
 }
 
+// Init comes before everything else.
+func (t *WebSocket) Init(owner Owner) { t.owner = owner }
+
 // Name implements gateway.Transport.
-func (*wsConn) Name() string { return gateway.WebSockets }
-
-// Abilities implements gateway.Transport.
-func (*wsConn) Abilities() gateway.Abilities { return gateway.Abilities{} }
-
-func (t *wsConn) negotiatedV0() bool { return t.v0 }
+func (*WebSocket) Name() string { return gateway.WebSockets }
 
 // Raw implements gateway.DirectTransport.
-func (t *wsConn) Raw() syscall.RawConn { return t.sock.direct() }
-
-// Framing implements gateway.DirectTransport: text for JSON and for what is
-// said before a protocol is known, binary for all others (C29, C30).
-func (t *wsConn) Framing() gateway.Framing {
-	if protocol := t.conn.Protocol(); protocol != "" && hubprotocol.Binary(protocol) {
-		return framing{opBinary}
-	}
-	return framing{opText}
-}
+func (t *WebSocket) Raw() syscall.RawConn { return t.sock.direct() }
 
 // Wake implements gateway.Transport.
-func (t *wsConn) Wake() {
+func (t *WebSocket) Wake() {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	t.woken = true
@@ -82,7 +109,7 @@ func (t *wsConn) Wake() {
 }
 
 // pumpLocked starts a pump if there is something for it to take.
-func (t *wsConn) pumpLocked() {
+func (t *WebSocket) pumpLocked() {
 	if !t.live || !t.woken || t.pumping {
 		return
 	}
@@ -93,7 +120,7 @@ func (t *wsConn) pumpLocked() {
 
 // pumped is called by a pump that found nothing to take, and reports whether it may end. A pump
 // that failed or that wrote the last record does not call it: then none may follow.
-func (t *wsConn) pumped() bool {
+func (t *WebSocket) pumped() bool {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	t.pumping = t.woken
@@ -102,17 +129,17 @@ func (t *wsConn) pumped() bool {
 }
 
 // Probe implements gateway.ProbingTransport.
-func (t *wsConn) Probe() { t.conn.SendFrame(pingFrame) }
+func (t *WebSocket) Probe() { t.owner.SendFrame(pingFrame) }
 
 // pingFrame is shared by all connections.
 var pingFrame = appendFrameHeader(nil, opPing, 0)
 
 // Abort implements gateway.Transport.
-func (t *wsConn) Abort(cause gateway.Cause) { t.stop(cause) }
+func (t *WebSocket) Abort(cause gateway.Cause) { t.stop(cause) }
 
 // stop closes the socket, whereupon the reader ends the connection. The first
 // cause counts.
-func (t *wsConn) stop(cause gateway.Cause) {
+func (t *WebSocket) stop(cause gateway.Cause) {
 	t.mu.Lock()
 	if t.cause == nil {
 		t.cause = &cause
@@ -125,8 +152,9 @@ func (t *wsConn) stop(cause gateway.Cause) {
 	}
 }
 
-// start makes the connection live. early was posted before it came, unread came behind its request.
-func (t *wsConn) start(early, unread []byte) {
+// Start lets an upgraded WebSocket run on its own. early is read as data of the client before
+// anything else; unread is what Upgrade returned.
+func (t *WebSocket) Start(early, unread []byte) {
 	t.mu.Lock()
 	t.live = true
 	t.pumpLocked()
@@ -142,7 +170,7 @@ func (t *wsConn) start(early, unread []byte) {
 
 // sayGoodbye reports whether the reader has to wait on left until the pump has
 // sent our Close frame.
-func (t *wsConn) sayGoodbye(code uint16) (left chan struct{}, wait bool) {
+func (t *WebSocket) sayGoodbye(code uint16) (left chan struct{}, wait bool) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if t.closeSent || t.cause != nil {
@@ -152,8 +180,22 @@ func (t *wsConn) sayGoodbye(code uint16) (left chan struct{}, wait bool) {
 	return t.left, true
 }
 
+// answerGoodbye writes our Close frame where no batch will bring it, and reports whether it has left.
+func (t *WebSocket) answerGoodbye(code uint16) bool {
+	t.mu.Lock()
+	pumping := t.pumping
+	t.live, t.left = false, nil
+	t.mu.Unlock()
+	if pumping {
+		return false
+	}
+	_ = t.sock.Conn.SetWriteDeadline(time.Now().Add(closeWait)) // fails on a closed socket, as the write does
+	_, err := t.sock.Conn.Write(appendCloseFrame(nil, code))
+	return err == nil
+}
+
 // saidGoodbye is called when our Close frame has left.
-func (t *wsConn) saidGoodbye() {
+func (t *WebSocket) saidGoodbye() {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	t.closeSent = true
@@ -166,7 +208,7 @@ func (t *wsConn) saidGoodbye() {
 
 // setStay sets the read deadline at which a reader that stays looks around; the zero time is none.
 // False means that the deadline in force is the one for the peer's answer to our Close frame.
-func (t *wsConn) setStay(deadline time.Time) bool {
+func (t *WebSocket) setStay(deadline time.Time) bool {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if t.closeSent {
@@ -177,20 +219,20 @@ func (t *wsConn) setStay(deadline time.Time) bool {
 }
 
 // closeOver reports whether the peer's time to answer our Close frame is over.
-func (t *wsConn) closeOver() bool {
+func (t *WebSocket) closeOver() bool {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	return !time.Now().Before(t.closeBy)
 }
 
-func (t *wsConn) leftLocked() {
+func (t *WebSocket) leftLocked() {
 	if t.left != nil {
 		close(t.left)
 		t.left = nil
 	}
 }
 
-func (t *wsConn) closeCode(cause *gateway.Cause) uint16 {
+func (t *WebSocket) closeCode(cause *gateway.Cause) uint16 {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	switch {

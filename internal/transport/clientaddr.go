@@ -1,4 +1,4 @@
-package clientws
+package transport
 
 import (
 	"net/http"
@@ -6,11 +6,11 @@ import (
 	"strings"
 )
 
-// clientAddr returns the client's address without a port: the peer's, or behind
+// ClientAddr returns the client's address without a port: the peer's, or behind
 // trusted proxies the first untrusted hop of X-Forwarded-For, read from the
 // right. What an untrusted peer claims is never looked at, and reading stops at
 // a hop that is no address. Empty if the peer has no IP address.
-func clientAddr(r *http.Request, trusted []netip.Prefix) string {
+func ClientAddr(r *http.Request, trusted []netip.Prefix) string {
 	peer, err := netip.ParseAddrPort(r.RemoteAddr)
 	if err != nil {
 		return ""

@@ -1,4 +1,4 @@
-package clientws
+package transport
 
 import (
 	"net/http"
@@ -29,10 +29,10 @@ const (
 	maxKeptValue   = 4 << 10
 )
 
-// keptHeaders returns the headers that the application may see, ordered by
+// KeptHeaders returns the headers that the application may see, ordered by
 // name. Names and values are shared between connections: most clients of a hub
 // send the same ones.
-func keptHeaders(header http.Header) []gateway.Header {
+func KeptHeaders(header http.Header) []gateway.Header {
 	var kept []gateway.Header
 	for name, values := range header {
 		if withheld[name] || slices.ContainsFunc(withheldPrefixes, func(p string) bool { return strings.HasPrefix(name, p) }) {

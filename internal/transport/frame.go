@@ -1,4 +1,4 @@
-package clientws
+package transport
 
 import (
 	"encoding/binary"
@@ -29,13 +29,21 @@ const (
 // message (D16): some clients close above 1 MiB.
 const maxMessageBytes = 64 << 10
 
-// framing writes WebSocket messages of one opcode, unmasked as servers send
-// them. Equal values produce equal bytes.
+// Framings of WebSockets. They write messages unmasked, as servers send them, and copy frames that
+// are framed already between messages as they are.
+var (
+	// Text and Binary join records into messages of up to 64 KB (D16). A record is never split
+	// over two messages (C34).
+	Text   gateway.Framing = framing{opText}
+	Binary gateway.Framing = framing{opBinary}
+	// TextEach makes a text message of each record.
+	TextEach gateway.Framing = textEach{}
+)
+
+// framing writes messages of one opcode. Equal values produce equal bytes.
 type framing struct{ opcode byte }
 
-// AppendFrames appends the records as WebSocket messages: joined up to 64 KB,
-// the rest as further messages. A record is never split over two messages (C34).
-// Control frames stand between messages as they are.
+// AppendFrames implements gateway.Framing.
 func (f framing) AppendFrames(dst []byte, records []gateway.OutRecord) []byte {
 	for len(records) > 0 {
 		if records[0].Framed() {
@@ -55,6 +63,19 @@ func (f framing) AppendFrames(dst []byte, records []gateway.OutRecord) []byte {
 			dst = append(dst, r.Bytes...)
 		}
 		records = records[n:]
+	}
+	return dst
+}
+
+type textEach struct{}
+
+// AppendFrames implements gateway.Framing.
+func (textEach) AppendFrames(dst []byte, records []gateway.OutRecord) []byte {
+	for _, r := range records {
+		if !r.Framed() {
+			dst = appendFrameHeader(dst, opText, len(r.Bytes))
+		}
+		dst = append(dst, r.Bytes...)
 	}
 	return dst
 }

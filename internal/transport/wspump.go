@@ -1,22 +1,22 @@
-package clientws
+package transport
 
 import "github.com/hubgate/hubgate/gateway"
 
 // pump writes what waits until nothing does. It runs only while the socket was
 // full, before the handshake's answer, or where workers cannot write themselves.
-func (t *wsConn) pump() {
+func (t *WebSocket) pump() {
 	defer t.pumps.Done()
 	defer func() {
 		if p := recover(); p != nil {
-			t.h.panicked(p, t.conn.Logger())
-			t.stop(internalCause)
+			t.owner.Panicked(p)
+			t.stop(InternalCause)
 		}
 	}()
-	buffer := borrowBuffer()
-	defer returnBuffer(buffer)
+	buffer := BorrowBuffer()
+	defer ReturnBuffer(buffer)
 	var batch gateway.Batch
 	for {
-		if !t.conn.Take(&batch, batchBytes) {
+		if !t.owner.Take(&batch, BatchBytes) {
 			if t.pumped() {
 				return
 			}
@@ -29,10 +29,10 @@ func (t *wsConn) pump() {
 		}
 		*buffer = bytes
 		_, err := t.sock.Conn.Write(bytes)
-		t.conn.Wrote(&batch, err)
+		t.owner.Wrote(&batch, err)
 		switch {
 		case err != nil:
-			t.stop(writeFailed(err))
+			t.stop(WriteFailed(err))
 			return
 		case batch.End != nil:
 			t.saidGoodbye()
@@ -43,11 +43,11 @@ func (t *wsConn) pump() {
 
 // appendRecords frames a batch. One of control frames alone needs no protocol, which before
 // the handshake there is not.
-func (t *wsConn) appendRecords(dst []byte, records []gateway.OutRecord) []byte {
+func (t *WebSocket) appendRecords(dst []byte, records []gateway.OutRecord) []byte {
 	for _, r := range records {
 		if !r.Framed() {
-			return t.Framing().AppendFrames(dst, records)
+			return t.owner.Framing().AppendFrames(dst, records)
 		}
 	}
-	return framing{opText}.AppendFrames(dst, records)
+	return Text.AppendFrames(dst, records)
 }

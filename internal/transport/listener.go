@@ -1,4 +1,4 @@
-package clientws
+package transport
 
 import (
 	"crypto/tls"

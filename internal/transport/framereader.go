@@ -1,4 +1,4 @@
-package clientws
+package transport
 
 import (
 	"encoding/binary"
@@ -53,6 +53,8 @@ type piece struct {
 	// payload is data as far as it came, or the whole payload of a control frame. It is part of
 	// what was read and valid until that is overwritten.
 	payload []byte
+	// final: the message ends with it.
+	final bool
 }
 
 // next returns the first piece of b, unmasked where it lies, and how many bytes it took. Without a
@@ -80,8 +82,8 @@ func (f *frameReader) next(b []byte) (p piece, n int, err error) {
 }
 
 func (f *frameReader) data(payload []byte) piece {
-	p := piece{f.message, payload}
-	if !f.inside && f.final {
+	p := piece{f.message, payload, !f.inside && f.final}
+	if p.final {
 		f.message = 0
 	}
 	return p
@@ -200,7 +202,7 @@ func (f *frameReader) controlFrame(payload []byte) (piece, error) {
 	if f.opcode == opClose {
 		return piece{}, closeFrame(payload)
 	}
-	return piece{f.opcode, payload}, nil
+	return piece{opcode: f.opcode, payload: payload}, nil
 }
 
 // unmask decodes a part of the payload, eight bytes at a time.
