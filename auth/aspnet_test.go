@@ -39,3 +39,19 @@ func TestTokensOfAspNetClients(t *testing.T) {
 	_, err = auth.SignAspNetClient(key, "http://gw.example", auth.ClientTokenSpec{})
 	require.Error(t, err, "a token that no application accepts is not made")
 }
+
+func TestTokensOfAspNetServers(t *testing.T) {
+	key := auth.Secret("0123456789abcdef0123456789abcdef")
+	v := auth.NewVerifier(auth.VerifierOptions{Keys: func() []auth.Secret { return []auth.Secret{key} }, BasePath: "/gate"})
+	token, err := auth.SignAspNetServer(key, "http://gw.example/gate", "my.app_chat", "s1", time.Minute)
+	require.NoError(t, err)
+	claims, err := v.AspNetServer(token, "my.app_chat")
+	require.NoError(t, err)
+	require.Equal(t, "s1", claims.ServerID)
+	_, err = v.AspNetServer(token, "my.app_news")
+	require.Error(t, err, "a hub that the token does not name")
+	_, err = v.Server(token, "my.app_chat")
+	require.Error(t, err, "the other generation")
+	_, err = auth.SignAspNetServer(key, "gw.example", "a_b", "s1", 0)
+	require.Error(t, err)
+}

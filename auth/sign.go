@@ -70,6 +70,20 @@ func SignAspNetClient(key Secret, endpoint string, spec ClientTokenSpec) (string
 	return signClient(key, base+AspNetClientPath, spec)
 }
 
+// SignAspNetServer returns a token (HS256) with which a hub server of ASP.NET SignalR may connect to
+// the hub at the endpoint. The hub is named as in the query of its requests. A lifetime of 0 means
+// DefaultTokenLifetime.
+func SignAspNetServer(key Secret, endpoint, hub, serverID string, lifetime time.Duration) (string, error) {
+	base, err := signableURL(endpoint)
+	if err != nil {
+		return "", fmt.Errorf("sign server token: %w", err)
+	}
+	var m memberList
+	m.addLifetime(base+AspNetServerPath+"/?hub="+url.QueryEscape(hub), lifetime)
+	m.add("nameid", serverID)
+	return m.sign(key)
+}
+
 func signClient(key Secret, audience string, spec ClientTokenSpec) (string, error) {
 	var m memberList
 	m.addSystem(spec, m.addLifetime(audience, spec.Lifetime))

@@ -49,6 +49,11 @@ func (c *client) handshake(r *bufio.Reader, protocol Protocol) (rest []byte, err
 	if _, err := c.conn.Write(appendMasked(nil, opText, []byte(request))); err != nil {
 		return nil, err
 	}
+	return c.first(r, func(record []byte) bool { return string(record) == "{}" })
+}
+
+// first waits for the first record, which must be good, and gives back what came behind it.
+func (c *client) first(r *bufio.Reader, good func(record []byte) bool) (rest []byte, err error) {
 	var answer []byte
 	buf := make([]byte, 256)
 	for {
@@ -65,8 +70,8 @@ func (c *client) handshake(r *bufio.Reader, protocol Protocol) (rest []byte, err
 		case !ok && len(answer) > maxNegotiateAnswer:
 			return nil, errors.New("the handshake answer does not end")
 		case !ok:
-		case string(record) != "{}":
-			return nil, fmt.Errorf("handshake refused: %s", record)
+		case !good(record):
+			return nil, fmt.Errorf("handshake refused: %s", printable(record))
 		default:
 			tail := make([]byte, r.Buffered())
 			_, _ = io.ReadFull(r, tail)
@@ -112,8 +117,13 @@ func (c *client) receive(early []byte, o observer) error {
 func (c *client) record(head []byte, o observer) error {
 	slot, age, ok := o.stamps.read(head)
 	switch {
-	case !ok && isType(head, 3):
+	case !ok && (isType(head, 3) || bytes.HasPrefix(head, aspNetError)):
 		return fmt.Errorf("a call failed: %s", printable(head))
+	case !ok && c.frames.separate:
+		if !bytes.Equal(head, aspNetKeepAlive) {
+			c.closeText = printable(head)
+		}
+		return nil
 	case !ok:
 		if isType(head, 7) {
 			c.closeText = printable(head)

@@ -43,6 +43,9 @@ func newDialer(o *Options) *dialer {
 func (d *dialer) connect(ctx context.Context, user string) (c *client, early []byte, err error) {
 	ctx, cancel := context.WithTimeout(ctx, d.clients.Timeout)
 	defer cancel()
+	if d.target.Application != "" {
+		return d.connectAspNet(ctx, user)
+	}
 	header := http.Header{"User-Agent": {userAgent}}
 	if !d.target.Floor {
 		token, err := d.target.ClientToken(user)
@@ -65,7 +68,7 @@ func (d *dialer) connect(ctx context.Context, user string) (c *client, early []b
 	}
 	release := contextConn(ctx, conn)
 	c = &client{conn: conn, records: recordCounter{binary: d.clients.Protocol == MessagePack}}
-	r, err := d.upgrade(conn, query, header)
+	r, err := d.upgrade(conn, "/client/", query, header)
 	if err == nil {
 		early, err = c.handshake(r, d.clients.Protocol)
 	}
@@ -105,32 +108,18 @@ func (d *dialer) request(method, path string, query url.Values, header http.Head
 	return &http.Request{Method: method, URL: &u, Host: u.Host, Header: header, ProtoMajor: 1, ProtoMinor: 1}
 }
 
-// negotiate asks for a connection on a TCP connection of its own, as browsers do.
+// negotiate asks for a connection.
 func (d *dialer) negotiate(ctx context.Context, query url.Values, header http.Header) (id string, err error) {
-	conn, err := d.open(ctx)
-	if err != nil {
-		return "", err
-	}
-	defer conn.Close()
-	defer contextConn(ctx, conn)()
 	query.Set("negotiateVersion", "1")
 	defer query.Del("negotiateVersion")
-	req := d.request(http.MethodPost, "/client/negotiate", query, header)
-	req.Close = true
-	if err := req.Write(conn); err != nil {
-		return "", err
-	}
-	resp, err := http.ReadResponse(bufio.NewReaderSize(conn, 1024), req)
+	return d.connectionToken(ctx, d.request(http.MethodPost, "/client/negotiate", query, header))
+}
+
+// connectionToken makes a negotiate request.
+func (d *dialer) connectionToken(ctx context.Context, req *http.Request) (token string, err error) {
+	body, err := d.ask(ctx, req)
 	if err != nil {
 		return "", err
-	}
-	defer resp.Body.Close()
-	body, err := io.ReadAll(io.LimitReader(resp.Body, maxNegotiateAnswer))
-	if err != nil {
-		return "", err
-	}
-	if resp.StatusCode != http.StatusOK {
-		return "", fmt.Errorf("%s: %s", resp.Status, printable(body))
 	}
 	var answer struct{ ConnectionToken, Error string }
 	if err := json.Unmarshal(body, &answer); err != nil {
@@ -142,7 +131,32 @@ func (d *dialer) negotiate(ctx context.Context, query url.Values, header http.He
 	return answer.ConnectionToken, nil
 }
 
-func (d *dialer) upgrade(conn net.Conn, query url.Values, header http.Header) (*bufio.Reader, error) {
+// ask makes a request on a TCP connection of its own, as browsers do, and returns the body of its
+// answer.
+func (d *dialer) ask(ctx context.Context, req *http.Request) ([]byte, error) {
+	conn, err := d.open(ctx)
+	if err != nil {
+		return nil, err
+	}
+	defer conn.Close()
+	defer contextConn(ctx, conn)()
+	req.Close = true
+	if err := req.Write(conn); err != nil {
+		return nil, err
+	}
+	resp, err := http.ReadResponse(bufio.NewReaderSize(conn, 1024), req)
+	if err != nil {
+		return nil, err
+	}
+	defer resp.Body.Close()
+	body, err := io.ReadAll(io.LimitReader(resp.Body, maxNegotiateAnswer))
+	if err == nil && resp.StatusCode != http.StatusOK {
+		err = fmt.Errorf("%s: %s", resp.Status, printable(body))
+	}
+	return body, err
+}
+
+func (d *dialer) upgrade(conn net.Conn, path string, query url.Values, header http.Header) (*bufio.Reader, error) {
 	var key [16]byte
 	_, _ = rand.Read(key[:]) // never fails
 	header = header.Clone()
@@ -150,7 +164,7 @@ func (d *dialer) upgrade(conn net.Conn, query url.Values, header http.Header) (*
 	header.Set("Upgrade", "websocket")
 	header.Set("Sec-WebSocket-Version", "13")
 	header.Set("Sec-WebSocket-Key", base64.StdEncoding.EncodeToString(key[:]))
-	req := d.request(http.MethodGet, "/client/", query, header)
+	req := d.request(http.MethodGet, path, query, header)
 	if err := req.Write(conn); err != nil {
 		return nil, err
 	}

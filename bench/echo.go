@@ -85,14 +85,17 @@ func (e *echoes) next(slot int) {
 func (e *echoes) call(c *client, slot int) []byte {
 	length := e.run.o.Load.Payload
 	record, opcode := c.call[:0], byte(opText)
-	if e.run.o.Clients.Protocol == MessagePack {
+	switch {
+	case e.run.o.Target.Application != "":
+		record = appendAspNetCall(record, e.run.o.Target.Hub, e.run.stamps, slot, length)
+	case e.run.o.Clients.Protocol == MessagePack:
 		opcode = opBinary
 		var body []byte
 		body = append(body, "\x96\x01\x80\xa11\xa4"+echoMethod+"\x91\xdb"...)
 		body = binary.BigEndian.AppendUint32(body, uint32(length))
 		body = append(e.run.stamps.appendPayload(body, slot, length), 0x90)
 		record = append(binary.AppendUvarint(record, uint64(len(body))), body...)
-	} else {
+	default:
 		record = append(record, `{"type":1,"invocationId":"1","target":"`+echoMethod+`","arguments":["`...)
 		record = e.run.stamps.appendPayload(record, slot, length)
 		record = append(record, "\"]}\x1e"...)

@@ -56,6 +56,9 @@ func (e *closedError) Error() string {
 // frameReader takes a server's bytes apart, whatever their chunking, without
 // keeping payloads. The zero value is ready.
 type frameReader struct {
+	// separate puts a record separator behind each data message, for protocols whose records
+	// are messages.
+	separate  bool
 	header    [maxFrameHeader]byte
 	filled    int
 	opcode    byte
@@ -63,6 +66,8 @@ type frameReader struct {
 	inPayload bool
 	control   []byte
 }
+
+var separator = []byte{recordSeparator}
 
 // feed calls data with pieces of data messages and control with whole control
 // frames, in order.
@@ -93,6 +98,9 @@ func (f *frameReader) feed(p []byte, data func(piece []byte), control func(opcod
 			continue
 		}
 		f.inPayload = false
+		if f.separate && f.opcode < opClose {
+			data(separator)
+		}
 		if f.opcode >= opClose {
 			if err := control(f.opcode, f.control); err != nil {
 				return err

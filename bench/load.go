@@ -52,9 +52,9 @@ func (r *run) sending() (send func(ctx context.Context, count int, duration time
 	if r.echoes != nil {
 		return r.echoes.send, func() {}
 	}
-	senders := make([]*sender, max(1, r.o.Load.InFlight))
+	senders := make([]sender, max(1, r.o.Load.InFlight))
 	for i := range senders {
-		senders[i] = newSender(&r.o)
+		senders[i] = r.newSender()
 	}
 	send = func(ctx context.Context, count int, duration time.Duration) (int, error) {
 		return r.send(ctx, senders, count, duration)
@@ -69,7 +69,7 @@ func (r *run) sending() (send func(ctx context.Context, count int, duration time
 // send sends count messages, or as many as fit into duration if that is set,
 // and waits until all have arrived. The senders work at the same time: with one
 // connection for all, messages would wait for each other's answers.
-func (r *run) send(ctx context.Context, senders []*sender, count int, duration time.Duration) (sent int, err error) {
+func (r *run) send(ctx context.Context, senders []sender, count int, duration time.Duration) (sent int, err error) {
 	var done atomic.Int64
 	p := pace{start: time.Now(), count: int64(count), duration: duration, rate: r.o.Load.Rate}
 	group, sending := errgroup.WithContext(ctx)
@@ -115,7 +115,7 @@ func (p *pace) more(ctx context.Context) bool {
 }
 
 // sendOne sends one message when a slot for it is free, again and again while the server is busy.
-func (r *run) sendOne(ctx context.Context, s *sender) error {
+func (r *run) sendOne(ctx context.Context, s sender) error {
 	slot, err := r.tracker.acquire(ctx, r.o.Clients.Timeout)
 	if err != nil {
 		return err

@@ -65,6 +65,11 @@ type Target struct {
 	// Endpoint is http://host:port or https://host:port, with a path prefix if any.
 	Endpoint *url.URL
 	Hub      string
+	// Application makes the clients those of ASP.NET SignalR. The run is then the application of that
+	// name too: it serves the hub. ServerToken signs tokens for that, given the key of a hub. Empty
+	// means clients of ASP.NET Core SignalR, and messages through REST.
+	Application string
+	ServerToken func(hub string) (string, error)
 	// Floor says that the server is bench/floor: no negotiation, no tokens, and
 	// its own path for sending.
 	Floor bool
@@ -122,6 +127,11 @@ func (o *Options) validate() error {
 	}
 	check(o.Target.Endpoint != nil && (o.Target.Endpoint.Scheme == "http" || o.Target.Endpoint.Scheme == "https"),
 		"the endpoint must be an http or https URL")
+	if o.Target.Application != "" {
+		check(!o.Target.Floor, "the floor serves no clients of ASP.NET SignalR: compare with its own")
+		check(o.Target.ServerToken != nil, "the application needs a signer")
+		check(o.Clients.Negotiate && o.Clients.Protocol == JSON, "clients of ASP.NET SignalR negotiate, and have no protocol but JSON")
+	}
 	check(o.Target.Floor || o.Target.ClientToken != nil && o.Target.RESTToken != nil, "tokens need a signer")
 	check(o.Clients.Count > 0 && o.Clients.Count <= MaxClients, "clients: 1 to %d", MaxClients)
 	check(o.Clients.Stalled >= 0 && o.Clients.Stalled <= MaxClients, "stalled clients: 0 to %d", MaxClients)

@@ -8,6 +8,8 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"github.com/hubgate/hubgate/bench/aspnethub"
 )
 
 const (
@@ -29,7 +31,8 @@ type run struct {
 	stalled  []*client
 	received atomic.Uint64
 	refused  atomic.Int64
-	echoes   *echoes // nil unless that is the load
+	echoes   *echoes           // nil unless that is the load
+	app      *aspnethub.Server // nil unless the clients are those of ASP.NET SignalR
 	phase    atomic.Pointer[string]
 	opened   atomic.Int64
 	// ending is set when clients may go: from then on a lost one is no failure.
@@ -69,6 +72,14 @@ func Run(ctx context.Context, o Options) (*Report, error) {
 
 // phases do the run while helpers, which end with ending, accompany it.
 func (r *run) phases(ctx context.Context, fail context.CancelCauseFunc, ending context.Context, helpers *sync.WaitGroup) (*Report, error) {
+	if r.o.Target.Application != "" {
+		app, err := r.application(ctx)
+		if err != nil {
+			return nil, err
+		}
+		r.app = app
+		defer app.Close()
+	}
 	report := &Report{Target: r.o.Target.Endpoint.Redacted(), Clients: r.o.Clients, Floor: r.o.Target.Floor}
 	memory, err := r.sample()
 	if err != nil {
@@ -185,6 +196,9 @@ func (r *run) connectOne(ctx context.Context, i int, fail context.CancelCauseFun
 
 // ping keeps the clients alive until ctx ends, a slice at a time.
 func (r *run) ping(ctx context.Context) {
+	if r.app != nil {
+		return // in this generation only the gateway sends keep-alives
+	}
 	frame := pingFrame(r.o.Clients.Protocol)
 	ticker := time.NewTicker(pingInterval / pingSlices)
 	defer ticker.Stop()

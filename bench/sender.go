@@ -15,8 +15,22 @@ import (
 
 const apiVersion = "2022-06-01"
 
-// sender posts messages over one kept-alive connection.
-type sender struct {
+// sender sends messages. It has one caller at a time.
+type sender interface {
+	// send sends one message with the slot's stamp to everybody, or to one user if that is not empty.
+	send(ctx context.Context, stamps *stamper, slot int, user string) error
+	close()
+}
+
+func (r *run) newSender() sender {
+	if r.app != nil {
+		return &aspNetSender{app: r.app, payload: r.o.Load.Payload}
+	}
+	return newRESTSender(&r.o)
+}
+
+// restSender posts messages over one kept-alive connection.
+type restSender struct {
 	target  Target
 	http    *http.Client
 	payload int
@@ -26,8 +40,8 @@ type sender struct {
 	tokens map[string]string
 }
 
-func newSender(o *Options) *sender {
-	return &sender{
+func newRESTSender(o *Options) *restSender {
+	return &restSender{
 		target:  o.Target,
 		http:    &http.Client{Transport: &http.Transport{TLSClientConfig: o.Target.TLS, MaxConnsPerHost: 1}, Timeout: o.Clients.Timeout},
 		payload: o.Load.Payload,
@@ -35,11 +49,9 @@ func newSender(o *Options) *sender {
 	}
 }
 
-func (s *sender) close() { s.http.CloseIdleConnections() }
+func (s *restSender) close() { s.http.CloseIdleConnections() }
 
-// send posts one message with the slot's stamp to everybody, or to one user if
-// that is not empty.
-func (s *sender) send(ctx context.Context, stamps *stamper, slot int, user string) error {
+func (s *restSender) send(ctx context.Context, stamps *stamper, slot int, user string) error {
 	u, token, err := s.resource(user)
 	if err != nil {
 		return err
@@ -74,7 +86,7 @@ func (s *sender) send(ctx context.Context, stamps *stamper, slot int, user strin
 // errBusy is a refusal that means later: too much waits for the clients.
 var errBusy = errors.New("send: the server is busy")
 
-func (s *sender) resource(user string) (u, token string, err error) {
+func (s *restSender) resource(user string) (u, token string, err error) {
 	base := strings.TrimSuffix(s.target.Endpoint.String(), "/")
 	if s.target.Floor {
 		return base + "/send", "", nil

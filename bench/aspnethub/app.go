@@ -32,8 +32,8 @@ type App struct {
 	Name, Hub string
 	// Gateway is the URL of the gateway, with a path if it has one.
 	Gateway *url.URL
-	// Token signs a token for an audience.
-	Token func(audience string) (string, error)
+	// Token signs a token for a server connection of the hub with that key.
+	Token func(hub string) (string, error)
 	// TLS is used with https; nil means the system's defaults.
 	TLS *tls.Config
 	// Connections is how many connections the hub has, and the application as many again; 0 means 5.
@@ -89,7 +89,8 @@ func Start(ctx context.Context, app App) (*Server, error) {
 		for i := range app.Connections {
 			l, err := s.connect(ctx, strings.ToLower(app.Name+"_"+name), fmt.Sprintf("%s-%d", name, i))
 			if err != nil {
-				return nil, errors.Join(err, s.Close())
+				s.Close()
+				return nil, err
 			}
 			if name == app.Hub {
 				s.hub = append(s.hub, l)
@@ -106,12 +107,11 @@ func (s *Server) connect(ctx context.Context, hub, cid string) (*link, error) {
 	defer cancel()
 	at := *s.app.Gateway
 	at.Path = strings.TrimSuffix(at.Path, "/") + "/aspnetserver/"
-	at.RawQuery = "hub=" + url.QueryEscape(hub)
-	token, err := s.app.Token(at.String())
+	at.RawQuery = "hub=" + url.QueryEscape(hub) + "&cid=" + url.QueryEscape(cid)
+	token, err := s.app.Token(hub)
 	if err != nil {
 		return nil, err
 	}
-	at.RawQuery += "&cid=" + url.QueryEscape(cid)
 	at.Scheme = strings.Replace(at.Scheme, "http", "ws", 1)
 	dialer := websocket.Dialer{TLSClientConfig: s.app.TLS}
 	conn, response, err := dialer.DialContext(ctx, at.String(), http.Header{
@@ -133,12 +133,11 @@ func (s *Server) connect(ctx context.Context, hub, cid string) (*link, error) {
 
 // Close cuts the connections without a word, as the end of the process does, and waits for all that
 // goes on.
-func (s *Server) Close() error {
+func (s *Server) Close() {
 	for _, l := range slices.Concat(s.hub, s.shared) {
 		_ = l.conn.Close() // its reader ends
 	}
 	s.wg.Wait()
-	return nil
 }
 
 // Broadcast calls a method of all clients that have declared the hub, but for those with the ids.

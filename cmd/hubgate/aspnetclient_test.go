@@ -11,7 +11,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/golang-jwt/jwt/v5"
 	"github.com/gorilla/websocket"
 	"github.com/stretchr/testify/require"
 
@@ -45,11 +44,14 @@ func (p *program) aspnetApplication(name string) *aspnetApplication {
 	ctx, cancel := context.WithTimeout(p.t.Context(), patience)
 	defer cancel()
 	a.Server, err = aspnethub.Start(ctx, aspnethub.App{
-		Name: name, Hub: "Chat", Gateway: at, Token: signAudience, Connections: 2,
+		Name: name, Hub: "Chat", Gateway: at, Connections: 2,
+		Token: func(hub string) (string, error) {
+			return auth.SignAspNetServer(auth.EmulatorKey, p.URL, hub, "s1", time.Hour)
+		},
 		Opened: tell("opened"), Reconnected: tell("reconnected"), Closed: tell("closed"),
 	})
 	require.NoError(p.t, err)
-	p.t.Cleanup(func() { require.NoError(p.t, a.Close()) })
+	p.t.Cleanup(a.Close)
 	return a
 }
 
@@ -59,12 +61,6 @@ func (p *program) needAspNet() {
 	if status, _ := p.get(p.URL + "/aspnetclient/negotiate"); status == http.StatusNotFound {
 		p.t.Skip("the program does not serve /aspnetclient yet")
 	}
-}
-
-// signAudience signs a token of a hub server.
-func signAudience(audience string) (string, error) {
-	claims := jwt.MapClaims{"aud": audience, "nameid": "s1", "exp": time.Now().Add(time.Hour).Unix()}
-	return jwt.NewWithClaims(jwt.SigningMethodHS256, claims).SignedString([]byte(auth.EmulatorKey.Reveal()))
 }
 
 // want waits until the application was told that.

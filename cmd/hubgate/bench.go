@@ -26,6 +26,7 @@ type benchCommand struct {
 type benchClients struct {
 	Hub       string        `help:"The hub." default:"bench"`
 	Clients   int           `help:"How many clients connect." default:"1000" short:"c"`
+	AspNet    bool          `name:"aspnet" help:"Clients of ASP.NET SignalR. This command is their application too: it serves the hub, which must not be in Serverless mode."`
 	Protocol  string        `help:"Hub protocol of the clients: json or messagepack." enum:"json,messagepack" default:"json"`
 	Negotiate bool          `help:"Clients negotiate before they connect." default:"true" negatable:""`
 	Claims    int           `help:"Claims in each client's token, beside its user id." default:"5"`
@@ -33,6 +34,9 @@ type benchClients struct {
 	Stall     int           `help:"Further clients that never read after their handshake." default:"0"`
 	Timeout   time.Duration `help:"Bound on connecting one client and on delivering one message." default:"60s"`
 }
+
+// benchApplication is the application of the clients of ASP.NET SignalR.
+const benchApplication = "hubgate.bench"
 
 type benchLoad struct {
 	Broadcast bool          `help:"Send to all clients, the next message when all have the last one (default, unless --to-users, --echo or --no-load)." xor:"kind"`
@@ -116,9 +120,18 @@ func (c *benchCommand) aim(t *bench.Target) (err error) {
 		spec.Claims = append(spec.Claims, auth.Claim{Type: fmt.Sprintf("claim%d", i), Value: strings.Repeat("v", 16)})
 	}
 	t.Endpoint = cs.Client()
+	if c.Clients.AspNet {
+		t.Application, spec.Application = benchApplication, benchApplication
+		t.ServerToken = func(hub string) (string, error) {
+			return auth.SignAspNetServer(cs.AccessKey, base(cs.Server()), hub, benchApplication, 0)
+		}
+	}
 	t.ClientToken = func(user string) (string, error) {
 		own := spec
 		own.UserID = user
+		if c.Clients.AspNet {
+			return auth.SignAspNetClient(cs.AccessKey, base(cs.Client()), own)
+		}
 		return auth.SignClient(cs.AccessKey, base(cs.Client()), c.Clients.Hub, own)
 	}
 	t.RESTToken = func(resource string) (string, error) { return auth.SignREST(cs.AccessKey, resource, 0) }

@@ -55,7 +55,7 @@ var mayImport = map[string][]string{
 	"store":            {"gateway"},
 	"backplane":        {"gateway", "hubprotocol"},
 	"admin":            {"gateway", "hubname", "internal/watch"},
-	"bench":            nil,
+	"bench":            {"bench/aspnethub"},
 	"bench/floor":      nil,
 	"bench/aspnethub":  {"serviceprotocol"},
 	"bench/compare":    {"bench", "hubserver"},
