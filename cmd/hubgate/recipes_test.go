@@ -32,7 +32,7 @@ func TestCodeOfPagesIsThatOfTheExamples(t *testing.T) {
 // The files of examples that do not run here are read by those who run them.
 func TestFilesOfTheAspNetExample(t *testing.T) {
 	read := func(path ...string) string {
-		text, err := os.ReadFile(filepath.Join(append([]string{repository, "examples", "aspnet"}, path...)...))
+		text, err := os.ReadFile(filepath.Join(append([]string{repository, "examples", "aspnetcore"}, path...)...))
 		require.NoError(t, err)
 		return string(text)
 	}
