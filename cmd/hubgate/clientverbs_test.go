@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/golang-jwt/jwt/v5"
 	"github.com/stretchr/testify/require"
@@ -263,6 +264,19 @@ func TestTokenCheck(t *testing.T) {
 	code, out, _ = command("token", "check", sign("rest", "/api/hubs/chat/:send"))
 	require.Zero(t, code)
 	require.Contains(t, out, "valid for REST /api/hubs/chat/:send")
+
+	signed := func(token string, err error) string {
+		require.NoError(t, err)
+		return token
+	}
+	for token, use := range map[string]string{
+		signed(auth.SignAspNetClient(key, "http://gw", auth.ClientTokenSpec{Application: "Shop"})): "a client of ASP.NET SignalR",
+		signed(auth.SignAspNetServer(key, "http://gw", "shop_chat", "s1", time.Minute)):            "an ASP.NET SignalR server of hub shop_chat",
+	} {
+		code, out, stderr = command("token", "check", token)
+		require.Zero(t, code, stderr)
+		require.Contains(t, out, "valid for "+use)
+	}
 
 	input = strings.NewReader("Bearer " + client + "\n")
 	t.Cleanup(func() { input = os.Stdin })

@@ -57,6 +57,34 @@ func TestHubNamesAreJudgedAlikeEverywhere(t *testing.T) {
 	}
 }
 
+// The key by which the gateway knows an application of ASP.NET SignalR is no name of a hub.
+func TestKeysOfApplicationsNameNoHub(t *testing.T) {
+	p := start(t, "--mode", "default")
+	const key = "aspnet:shop.startup"
+	token, err := auth.SignClient(auth.EmulatorKey, p.URL, key, auth.ClientTokenSpec{})
+	require.NoError(t, err)
+	status, text := p.request(http.MethodPost, p.URL+"/client/negotiate?hub="+key, "", "Authorization", "Bearer "+token)
+	wantVerdict(t, false, http.StatusOK, status, text)
+	for _, request := range []struct{ method, path string }{
+		{http.MethodPost, "/:send"}, {http.MethodPost, "/users/ann/:send"}, {http.MethodPost, "/groups/g/:send"},
+		{http.MethodPost, "/connections/c/:send"}, {http.MethodPost, "/:closeConnections"}, {http.MethodPost, "/:generateToken"},
+		{http.MethodDelete, "/connections/c"}, {http.MethodPut, "/groups/g/connections/c"}, {http.MethodPut, "/users/ann/groups/g"},
+	} {
+		status, text = p.rest(request.method, "/api/hubs/"+key+request.path, hello)
+		require.Equal(t, http.StatusBadRequest, status, "%v: %s", request, text)
+	}
+	status, text = p.dialServer(key)
+	wantVerdict(t, false, http.StatusSwitchingProtocols, status, text)
+	for _, verb := range [][]string{{"send", "all", key, "news"}, {"listen", key}, {"token", "client", key}} {
+		code, _, errors := command(append(verb, "--connection-string", p.connectionString())...)
+		require.Equal(t, exitUsage, code)
+		require.Contains(t, errors, "ASP.NET SignalR")
+	}
+	status, text = p.request(http.MethodPost, p.Admin+"/inspector/send", `{"hub":"aspnet:shop.startup","to":"all","method":"m","arguments":[]}`, "Content-Type", "application/json", "X-Hubgate-Inspector", "1")
+	require.Equal(t, http.StatusOK, status)
+	require.Contains(t, text, "ASP.NET SignalR")
+}
+
 func wantVerdict(t *testing.T, good bool, okay, status int, text string) {
 	t.Helper()
 	if good {

@@ -63,7 +63,7 @@ var mayImport = map[string][]string{
 	"internal/compat":  nil,
 	"internal/reasons": nil,
 	"gatewaytest":      {"gateway", "hubprotocol"},
-	"cmd/hubgate":      {"api", "hubprotocol", "auth", "hubname", "regularfile", "secret", "webhook", "settings", "config", "gateway", "clientws", "restapi", "upstream", "servermode", "modes", "store", "backplane", "admin", "bench", "internal/logsum", "internal/nearest", "internal/reasons", "internal/watch", "internal/trace", "internal/transport"},
+	"cmd/hubgate":      {"api", "aspnetprotocol", "hubprotocol", "auth", "hubname", "regularfile", "secret", "webhook", "settings", "config", "gateway", "clientws", "restapi", "upstream", "servermode", "modes", "store", "backplane", "admin", "bench", "internal/logsum", "internal/nearest", "internal/reasons", "internal/watch", "internal/trace", "internal/transport"},
 }
 
 // forTests are packages that every test may import: fakes, what implements the

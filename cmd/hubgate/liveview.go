@@ -9,11 +9,13 @@ import (
 	"net/http"
 	"net/url"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/hubgate/hubgate/admin"
 	"github.com/hubgate/hubgate/auth"
 	"github.com/hubgate/hubgate/gateway"
+	"github.com/hubgate/hubgate/hubname"
 	"github.com/hubgate/hubgate/internal/trace"
 	"github.com/hubgate/hubgate/internal/watch"
 	"github.com/hubgate/hubgate/restapi"
@@ -78,6 +80,8 @@ func (s *server) sendForPage(ctx context.Context, rest http.Handler, m admin.Mes
 	switch {
 	case segments == nil:
 		return refused("The target is none of all, user, group and connection.")
+	case isApplication(m.Hub):
+		return refused("The hub is " + reachedByItsOwn + ".")
 	case m.Hub == "" || m.To != "all" && m.Name == "":
 		return refused("The hub, or the name of the " + m.To + ", is missing.")
 	}
@@ -108,6 +112,14 @@ func (s *server) sendForPage(ctx context.Context, rest http.Handler, m admin.Mes
 	rest.ServeHTTP(w, r)
 	return w.sent()
 }
+
+// isApplication says whether the hub is the key of an application of ASP.NET SignalR.
+func isApplication(hub string) bool {
+	_, ok := hubname.Application(strings.ToLower(hub))
+	return ok
+}
+
+const reachedByItsOwn = "an application of ASP.NET SignalR, which only its own servers and clients reach"
 
 // answerKeeper is a ResponseWriter for requests within this process.
 type answerKeeper struct {

@@ -11,6 +11,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/hubgate/hubgate/admin"
+	"github.com/hubgate/hubgate/aspnetprotocol"
 	"github.com/hubgate/hubgate/gateway"
 	"github.com/hubgate/hubgate/hubprotocol"
 	"github.com/hubgate/hubgate/internal/watch"
@@ -68,6 +69,12 @@ func TestMessagesForThoseWhoWatch(t *testing.T) {
 	own, err := hubprotocol.NewFrames(map[string][]byte{"own": []byte("12345")})
 	require.NoError(t, err)
 	require.Equal(t, watch.Message{Bytes: 5}, messageOf(own))
+	older, err := hubprotocol.NewFrames(map[string][]byte{aspnetprotocol.Name: []byte(`{"C":"a-1","M":[{"H":"Chat","M":"say","A":[1,"two"]}]}`)})
+	require.NoError(t, err)
+	require.Equal(t, watch.Message{Method: "Chat.say", Arguments: `[1,"two"]`, Bytes: older.Size()}, messageOf(older))
+	answer, err := hubprotocol.NewFrames(map[string][]byte{aspnetprotocol.Name: []byte(`{"I":"1","R":2}`)})
+	require.NoError(t, err)
+	require.Equal(t, watch.Message{Bytes: 15}, messageOf(answer))
 	large, err := hubprotocol.NewFrames(map[string][]byte{hubprotocol.JSON: make([]byte, maxReadMessage+1)})
 	require.NoError(t, err)
 	require.Equal(t, watch.Message{Bytes: maxReadMessage + 1}, messageOf(large))

@@ -2,7 +2,9 @@ package main
 
 import (
 	"cmp"
+	"encoding/json"
 
+	"github.com/hubgate/hubgate/aspnetprotocol"
 	"github.com/hubgate/hubgate/gateway"
 	"github.com/hubgate/hubgate/hubprotocol"
 	"github.com/hubgate/hubgate/internal/watch"
@@ -30,6 +32,9 @@ func messageOf(frames *hubprotocol.Frames) watch.Message {
 	if m.Bytes > maxReadMessage {
 		return m
 	}
+	if frame, ok := frames.For(aspnetprotocol.Name); ok {
+		return aspNetMessage(m, frame)
+	}
 	frame, ok := frames.For(hubprotocol.JSON)
 	if !ok {
 		return m
@@ -43,5 +48,21 @@ func messageOf(frames *hubprotocol.Frames) watch.Message {
 		return m
 	}
 	m.Method, m.Arguments = record.Target, shown(record.Arguments, len(rest) > 0)
+	return m
+}
+
+// aspNetMessage reads a frame of ASP.NET SignalR, if it calls a method. Its size is known.
+func aspNetMessage(m watch.Message, frame []byte) watch.Message {
+	var calls struct {
+		M []struct {
+			H, M string
+			A    json.RawMessage
+		}
+	}
+	if json.Unmarshal(frame, &calls) != nil || len(calls.M) == 0 || calls.M[0].M == "" {
+		return m
+	}
+	first := &calls.M[0]
+	m.Method, m.Arguments = first.H+"."+first.M, shown(first.A, len(calls.M) > 1)
 	return m
 }

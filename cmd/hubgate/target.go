@@ -78,6 +78,9 @@ func base(u *url.URL) string { return strings.TrimSuffix(u.String(), "/") }
 
 // checkHub refuses a name that no gateway would take.
 func checkHub(name string) error {
+	if isApplication(name) {
+		return usage(fmt.Errorf("hub %q is %s", name, reachedByItsOwn))
+	}
 	if err := hubname.Check(name); err != nil {
 		return usage(fmt.Errorf("hub %q is %w", name, err))
 	}

@@ -3,6 +3,7 @@ package main
 import (
 	"bufio"
 	"bytes"
+	"cmp"
 	"encoding/base64"
 	"encoding/json"
 	"errors"
@@ -86,18 +87,16 @@ func (c *tokenCheckCommand) use(audiences []*url.URL) tokenUse {
 	}
 	hub := c.Hub
 	for _, a := range audiences {
-		path := strings.TrimSuffix(strings.ToLower(a.Path), "/")
-		if path != auth.ClientPath && path != auth.ServerPath {
-			continue
-		}
-		if hub == "" {
-			hub = a.Query().Get("hub")
-		}
-		if path == auth.ServerPath {
-			return tokenUse{"a server of hub " + hub, func(v *auth.Verifier, token string) error {
-				_, err := v.Server(token, hub)
-				return err
-			}}
+		named := cmp.Or(hub, a.Query().Get("hub"))
+		switch strings.TrimSuffix(strings.ToLower(a.Path), "/") {
+		case auth.ClientPath:
+			hub = named
+		case auth.ServerPath:
+			return serverUse("a server of hub "+named, named, (*auth.Verifier).Server)
+		case auth.AspNetServerPath:
+			return serverUse("an ASP.NET SignalR server of hub "+named, named, (*auth.Verifier).AspNetServer)
+		case auth.AspNetClientPath:
+			return aspNetClientUse
 		}
 	}
 	if hub == "" && len(audiences) > 0 {
@@ -108,6 +107,19 @@ func (c *tokenCheckCommand) use(audiences []*url.URL) tokenUse {
 		return err
 	}}
 }
+
+// serverUse is that of a token of a hub server.
+func serverUse(what, hub string, verify func(*auth.Verifier, string, string) (*auth.ServerClaims, error)) tokenUse {
+	return tokenUse{what, func(v *auth.Verifier, token string) error {
+		_, err := verify(v, token, hub)
+		return err
+	}}
+}
+
+var aspNetClientUse = tokenUse{"a client of ASP.NET SignalR", func(v *auth.Verifier, token string) error {
+	_, err := v.AspNetClient(token)
+	return err
+}}
 
 func restUse(at *url.URL) tokenUse {
 	return tokenUse{"REST " + at.EscapedPath(), func(v *auth.Verifier, token string) error {
@@ -162,7 +174,7 @@ func tokenAdvice(f auth.Failure, at *url.URL) string {
 	case auth.TokenExpired:
 		return "sign a new one: hubgate token client HUB, or hubgate token rest URL"
 	case auth.TokenAudience:
-		return "the claim aud is the URL that the token is for: http://HOST/client/?hub=HUB for clients, the URL of the request without its query for REST"
+		return "the claim aud is the URL that the token is for: http://HOST/client/?hub=HUB for clients, http://HOST/aspnetclient for those of ASP.NET SignalR, the URL of the request without its query for REST"
 	case auth.TokenNoExpiry:
 		return "add the claim exp, in Unix seconds"
 	}
