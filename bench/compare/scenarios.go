@@ -24,6 +24,9 @@ type server struct {
 var (
 	theFloor = server{name: "floor", floor: true}
 	hubgate  = server{name: "hubgate"}
+	// aspNet has clients of ASP.NET SignalR; the load is their application. The floor beside it has its
+	// own clients, which get as many bytes.
+	aspNet = server{name: "hubgate, ASP.NET SignalR", serve: []string{"--mode", "default"}, args: []string{"--aspnet"}}
 )
 
 // scenario is one load for several servers. The first server is what the others
@@ -115,6 +118,22 @@ var scenarios = []scenario{
 		name: "broadcast", title: "broadcast of 128 B, one at a time, to 2 000 clients", clients: 2000,
 		args:    []string{"--broadcast", "--payload", "128", "--count", "300", "--warmup", "20"},
 		servers: []server{theFloor, hubgate}, figures: []figure{cpuPerDelivery, p50, p99, deliveries},
+	},
+	{
+		name: "aspnet-broadcast-2000", title: "broadcast of 128 B, one at a time, by a hub server to 2 000 clients of ASP.NET SignalR", clients: 2000,
+		args:    []string{"--broadcast", "--payload", "128", "--count", "300", "--warmup", "20"},
+		servers: []server{theFloor, aspNet}, figures: []figure{cpuPerDelivery, p50, p99, deliveries},
+	},
+	{
+		name: "aspnet-idle", title: "10 000 idle clients of ASP.NET SignalR, 60 s after one broadcast of 2 KB", clients: 10_000,
+		args:    []string{"--broadcast", "--payload", "2048", "--count", "1", "--warmup", "0", "--idle", "60s"},
+		servers: []server{theFloor, aspNet}, figures: []figure{resident, residentAdded, connectCPU},
+	},
+	{
+		name: "aspnet-echo", title: "50 clients of ASP.NET SignalR call a method with 128 B again and again; the floor is a bare WebSocket loop", clients: 50,
+		args:    []string{"--echo", "--payload", "128", "--duration", "2s", "--warmup", "2000"},
+		servers: []server{{name: "bare echo loop", floor: true, serve: []string{"-echo"}}, aspNet},
+		figures: []figure{cpuPerCall, p50, p99, calls},
 	},
 	{
 		name: "broadcast-10000", title: "broadcast of 128 B, one at a time, to 10 000 clients", clients: 10_000,
