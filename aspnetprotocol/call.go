@@ -1,6 +1,7 @@
 package aspnetprotocol
 
 import (
+	"bytes"
 	"unicode/utf8"
 
 	"github.com/hubgate/hubgate/internal/jsontext"
@@ -59,4 +60,33 @@ func callID(value []byte) (Call, bool) {
 	}
 	id, ok := text(value, MaxCallID)
 	return Call{ID: id, HasID: true}, ok
+}
+
+// progressID begins the ids of records that report progress.
+const progressID = "P|"
+
+// ResponseID returns the id of the call that a frame of this package answers; it may alias the frame.
+// It is nil for every other frame: one with messages, a keep-alive, or a report of progress, which ends
+// no call.
+func ResponseID(frame []byte) []byte {
+	if !IsResponse(frame) {
+		return nil
+	}
+	var id []byte
+	o := open(frame)
+	for o.next() {
+		if o.letter() != 'I' {
+			continue
+		}
+		if id = o.value; id[0] == '"' {
+			id = id[1 : len(id)-1]
+			if jsontext.HasEscape(id) {
+				id, _ = jsontext.AppendUnescaped(make([]byte, 0, len(id)), id)
+			}
+		}
+	}
+	if o.state != walked || bytes.HasPrefix(id, []byte(progressID)) {
+		return nil
+	}
+	return id
 }

@@ -1,6 +1,7 @@
 // Package servermode serves hub servers: processes that run the code of hubs, connect to the
 // gateway and take its clients. The Backend here is the gateway.Backend of such hubs, and the
-// handler of the endpoint /server that hub servers connect to.
+// handler of the endpoints that hub servers connect to: /server for those of ASP.NET Core SignalR,
+// /aspnetserver for those of ASP.NET SignalR. What differs between the two is a dialect.
 //
 // A server connection has two goroutines. One reads: a message of the hub server becomes a command
 // of the gateway, or goes to one client. The other writes: the records of clients are appended
@@ -16,6 +17,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/hubgate/hubgate/aspnetprotocol"
 	"github.com/hubgate/hubgate/auth"
 	"github.com/hubgate/hubgate/gateway"
 	"github.com/hubgate/hubgate/serviceprotocol"
@@ -87,6 +89,7 @@ type Backend struct {
 	hubs    hubTable
 	results resultTable
 	counts  *counters
+	cursors *aspnetprotocol.Cursors
 
 	// servers finds hub servers for clients. It is hubs while all hub servers are on this node.
 	servers directory
@@ -119,7 +122,7 @@ func New(opts Options) *Backend {
 	if opts.Logger == nil {
 		opts.Logger = slog.New(slog.DiscardHandler)
 	}
-	b := &Backend{counts: newCounters(), opts: opts, start: time.Now(),
+	b := &Backend{counts: newCounters(), cursors: aspnetprotocol.NewCursors(opts.Node), opts: opts, start: time.Now(),
 		roomy: make(chan struct{}, 1), stop: make(chan struct{})}
 	b.servers = &b.hubs
 	return b
@@ -176,8 +179,8 @@ func (b *Backend) Owns(s gateway.Session) bool {
 // clients are closed too, and may reconnect.
 func (b *Backend) RulesChanged() {
 	for _, h := range b.hubs.all() {
-		if b.opts.Rules(h.key).Closed {
-			for _, sc := range h.strong() {
+		for _, sc := range h.all() {
+			if !sc.mayConnect(sc.peer.kind) {
 				sc.end(EndModeSwitched, nil)
 			}
 		}

@@ -2,7 +2,6 @@ package servermode
 
 import (
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/hubgate/hubgate/serviceprotocol"
@@ -24,10 +23,6 @@ type wish struct {
 	// queue is at most half full has room for them.
 	paced bool
 }
-
-// hubServerAgent is the beginning of the user agent of hub servers in .NET. The management library,
-// which has no hubs, has another one.
-const hubServerAgent = "Microsoft.Azure.SignalR/"
 
 // quietLimit is the silence after which a server connection gets no new clients, as long as the hub
 // has others. Its hub server has missed two pings by then.
@@ -62,7 +57,7 @@ func (h *hub) pick(w wish) (*serverConn, choice) {
 		return nil, choseNone
 	}
 	return h.least(w, func(sc *serverConn) bool {
-		return sc.isWeak() && !sc.draining() && strings.HasPrefix(sc.peer.agent, hubServerAgent) && sc.peer.serverID != w.not
+		return sc.isWeak() && !sc.draining() && sc.dialect.lastResort(sc.peer.agent) && sc.peer.serverID != w.not
 	})
 }
 
@@ -72,16 +67,16 @@ func (w wish) fits(sc *serverConn) bool {
 
 func (sc *serverConn) isWeak() bool { return sc.peer.kind == serviceprotocol.KindWeak }
 
-// least returns the fitting server connection with the fewest clients. Quiet connections count only
-// if all that fit are quiet.
+// least returns the fitting server connection with the fewest clients, of those that get clients
+// first if there is one. Quiet connections count only if all that fit are quiet.
 func (h *hub) least(w wish, fits func(*serverConn) bool) (best *serverConn, found choice) {
 	for _, quiet := range []bool{false, true} {
 		for _, sc := range h.servers {
 			switch {
-			case !fits(sc) || sc.quiet() != quiet:
+			case !fits(sc) || sc.quiet() != quiet || !h.belongs(sc):
 			case !sc.out.takesClient(w.paced):
 				found = choseLater
-			case best == nil || sc.clients.count() < best.clients.count():
+			case best == nil || sc.isBetter(best):
 				best = sc
 			}
 		}
@@ -93,6 +88,14 @@ func (h *hub) least(w wish, fits func(*serverConn) bool) (best *serverConn, foun
 		}
 	}
 	return nil, choseNone
+}
+
+// isBetter compares two connections that fit a client.
+func (sc *serverConn) isBetter(other *serverConn) bool {
+	if sc.whole != other.whole {
+		return sc.whole
+	}
+	return sc.clients.count() < other.clients.count()
 }
 
 // quiet reports whether nothing has come from the hub server for a while.

@@ -58,17 +58,16 @@ func (s *session) isClosed() bool {
 	return s.state == stateClosed
 }
 
-// closeByServer ends the client because its hub server said so.
-func (s *session) closeByServer(by hubServer) {
+// closeByServer ends the client because its hub server said so. The text is for the client.
+func (s *session) closeByServer(by hubServer, text string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.server != by {
 		return // the client has moved, or has gone
 	}
-	// The error in the hub server's message is for logs. The text for the client is in the Close
-	// record that the hub has sent, if it has.
-	cause := gateway.Cause{Reason: gateway.CloseClosedByAppServer, Told: s.incoming.closed}
-	if s.state == stateOpening {
+	// Without a text, that for the client is in the Close record that the hub has sent, if it has.
+	cause := gateway.Cause{Reason: gateway.CloseClosedByAppServer, Told: s.incoming.closed, Text: text}
+	if s.state == stateOpening && text == "" {
 		cause.Text = "The hub server refused the connection."
 	}
 	s.finish(cause, false)

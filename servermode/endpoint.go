@@ -22,10 +22,18 @@ var upgrader = websocket.Upgrader{
 	Error:            func(http.ResponseWriter, *http.Request, int, error) {},
 }
 
-// ServeHTTP serves the requests of hub servers, at /server and /server/. It returns when the server
-// connection has ended.
-func (b *Backend) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	sc, err := b.authenticate(r)
+// ServeHTTP serves the requests of hub servers of ASP.NET Core SignalR, at /server and /server/. It
+// returns when the server connection has ended.
+func (b *Backend) ServeHTTP(w http.ResponseWriter, r *http.Request) { b.serve(w, r, coreDialect{}) }
+
+// AspNet returns what ServeHTTP is for hub servers of ASP.NET SignalR, at /aspnetserver and
+// /aspnetserver/.
+func (b *Backend) AspNet() http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { b.serve(w, r, aspnetDialect{}) })
+}
+
+func (b *Backend) serve(w http.ResponseWriter, r *http.Request, d dialect) {
+	sc, err := b.authenticate(r, d)
 	if err != nil {
 		b.refuseRequest(w, r, err)
 		return
@@ -54,23 +62,28 @@ func (b *Backend) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 }
 
 var (
-	errNoHub     = errors.New("the query parameter hub is missing or not a valid hub name")
-	errNoUpgrade = errors.New("not a WebSocket upgrade")
+	errNoHub         = errors.New("the query parameter hub is missing or not a valid hub name")
+	errNoApplication = errors.New("the query parameter hub names no application")
+	errNoUpgrade     = errors.New("not a WebSocket upgrade")
 )
 
 // authenticate verifies the request's hub and token.
-func (b *Backend) authenticate(r *http.Request) (*serverConn, error) {
+func (b *Backend) authenticate(r *http.Request, d dialect) (*serverConn, error) {
 	query := r.URL.Query()
 	name := query.Get("hub")
 	if len(query["hub"]) != 1 || hubname.Check(name) != nil {
 		return nil, errNoHub
 	}
+	homes, whole := d.homes(name)
+	if len(homes) == 0 {
+		return nil, errNoApplication
+	}
 	token, _ := auth.BearerToken(r.Header)
-	claims, err := b.opts.Verifier.Server(token, name)
+	claims, err := d.verify(b.opts.Verifier, token, name)
 	if err != nil {
 		return nil, err
 	}
-	sc := &serverConn{b: b, peer: peer{
+	sc := &serverConn{b: b, dialect: d, homes: homes, whole: whole, peer: peer{
 		hub: strings.ToLower(name), cid: query.Get("cid"), target: query.Get("target"),
 		serverID: claims.ServerID, agent: r.Header.Get("Asrs-User-Agent"), remote: r.RemoteAddr,
 	}}
@@ -97,6 +110,8 @@ func (b *Backend) refuseRequest(w http.ResponseWriter, r *http.Request, err erro
 		}
 	case errors.Is(err, errNoHub):
 		text = "The query parameter hub has to name one hub: " + hubname.Rule + "."
+	case errors.Is(err, errNoApplication):
+		text = "The query parameter hub has to name an application and a hub, with an underscore between them."
 	case errors.Is(err, errNoUpgrade):
 		status = http.StatusUpgradeRequired
 		w.Header().Set("Upgrade", "websocket")

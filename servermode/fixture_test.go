@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"net/url"
 	"slices"
 	"strings"
 	"sync"
@@ -79,7 +80,11 @@ func newWorld(t testing.TB) *world {
 	require.NoError(t, err)
 	w.Use(w.gw)
 	w.modes.Use(w.gw)
-	w.http = &http.Server{Handler: w.Backend, ErrorLog: slog.NewLogLogger(slog.DiscardHandler, slog.LevelError)}
+	mux := http.NewServeMux()
+	mux.Handle("/", w.Backend)
+	mux.Handle("/aspnetserver", w.AspNet())
+	mux.Handle("/aspnetserver/", w.AspNet())
+	w.http = &http.Server{Handler: mux, ErrorLog: slog.NewLogLogger(slog.DiscardHandler, slog.LevelError)}
 	go func() { _ = w.http.Serve(w.listen) }()
 	return w
 }
@@ -134,6 +139,7 @@ type dial struct {
 	raw     []byte // the handshake request's bytes, if not the usual ones
 	refused bool   // it wants to be
 	silent  bool   // it does not answer handshakes of clients
+	aspnet  bool   // it is one of ASP.NET SignalR; its hub is "app_app" if empty
 	tcp     string // address, if not by pipe
 	// on is hubServer.on from the first message on.
 	on func(s *hubServer, m sp.Message)
@@ -144,7 +150,7 @@ func (w *world) server(d dial) *hubServer {
 	w.t.Helper()
 	ws, _, err := w.dial(d, serverToken(w.t, d))
 	require.NoError(w.t, err)
-	s := &hubServer{t: w.t, ws: ws, silent: d.silent, answered: make(map[string]bool), changed: make(chan struct{})}
+	s := &hubServer{t: w.t, ws: ws, silent: d.silent || d.aspnet, answered: make(map[string]bool), changed: make(chan struct{})}
 	if d.on != nil {
 		s.on = func(m sp.Message) { d.on(s, m) }
 	}
@@ -166,14 +172,24 @@ func (w *world) server(d dial) *hubServer {
 }
 
 func serverToken(t testing.TB, d dial) string {
-	id, hub := d.id, d.hub
+	id := d.id
 	if id == "" {
 		id = "s1"
 	}
-	if hub == "" {
-		hub = "chat"
+	path, hub := d.where()
+	return sign(t, jwt.MapClaims{"aud": "http://localhost" + path + "?hub=" + hub, "nameid": id, "exp": time.Now().Add(time.Hour).Unix()})
+}
+
+// where is the endpoint and the hub that it connects to.
+func (d dial) where() (path, hub string) {
+	path, hub = "/server/", "chat"
+	if d.aspnet {
+		path, hub = "/aspnetserver/", "app_app"
 	}
-	return sign(t, jwt.MapClaims{"aud": "http://localhost/server/?hub=" + hub, "nameid": id, "exp": time.Now().Add(time.Hour).Unix()})
+	if d.hub != "" {
+		hub = d.hub
+	}
+	return path, hub
 }
 
 func sign(t testing.TB, claims jwt.MapClaims) string {
@@ -183,10 +199,7 @@ func sign(t testing.TB, claims jwt.MapClaims) string {
 }
 
 func (w *world) dial(d dial, token string) (*websocket.Conn, *http.Response, error) {
-	hub := d.hub
-	if hub == "" {
-		hub = "chat"
-	}
+	path, hub := d.where()
 	dialer := websocket.Dialer{NetDialContext: w.listen.dial}
 	host := "gateway"
 	if d.tcp != "" {
@@ -196,7 +209,7 @@ func (w *world) dial(d dial, token string) (*websocket.Conn, *http.Response, err
 	if token != "" {
 		header.Set("Authorization", "Bearer "+token)
 	}
-	return dialer.Dial("ws://"+host+"/server/?hub="+hub+"&cid=c1"+d.query, header)
+	return dialer.Dial("ws://"+host+path+"?hub="+url.QueryEscape(hub)+"&cid=c1"+d.query, header)
 }
 
 // hubServer is a hub server at the level of bytes.

@@ -2,6 +2,7 @@ package servermode
 
 import (
 	"errors"
+	"slices"
 	"time"
 
 	"github.com/gorilla/websocket"
@@ -57,9 +58,12 @@ func (sc *serverConn) establish() {
 	}
 }
 
-// mayConnect reports whether the hub's rules allow connections of that kind.
+// mayConnect reports whether the rules of a hub that it may have clients of allow connections of that
+// kind.
 func (sc *serverConn) mayConnect(kind serviceprotocol.ConnectionKind) bool {
-	return kind == serviceprotocol.KindWeak || !sc.b.opts.Rules(sc.peer.hub).Closed
+	return slices.ContainsFunc(sc.homes, func(hub string) bool {
+		return !sc.dialect.refuses(sc.b.opts.Rules(hub), kind)
+	})
 }
 
 // check returns why the request is refused, "" if it is not.

@@ -73,19 +73,23 @@ func (t *hubTable) all() []*hub {
 }
 
 func (t *hubTable) add(sc *serverConn) {
-	t.update(sc.peer.hub, func(h *hub) {
-		takes := func(have *serverConn) bool { return !have.isWeak() && !have.draining() }
-		if len(h.waiting) > 0 && !slices.ContainsFunc(h.servers, takes) {
-			h.settled = sc.b.now() + settle
-		}
-		h.servers = append(h.servers, sc)
-	})
+	for _, key := range sc.homes {
+		t.update(key, func(h *hub) {
+			takes := func(have *serverConn) bool { return !have.isWeak() && !have.draining() }
+			if len(h.waiting) > 0 && !slices.ContainsFunc(h.servers, takes) {
+				h.settled = sc.b.now() + settle
+			}
+			h.servers = append(h.servers, sc)
+		})
+	}
 }
 
 func (t *hubTable) remove(sc *serverConn) {
-	t.update(sc.peer.hub, func(h *hub) {
-		h.servers = slices.DeleteFunc(h.servers, func(have *serverConn) bool { return have == sc })
-	})
+	for _, key := range sc.homes {
+		t.update(key, func(h *hub) {
+			h.servers = slices.DeleteFunc(h.servers, func(have *serverConn) bool { return have == sc })
+		})
+	}
 }
 
 // byServerID returns a connection of the hub server with that server id, or nil.
@@ -107,9 +111,10 @@ func (t *hubTable) byServerID(key, id string) *serverConn {
 // knows implements directory.
 func (t *hubTable) knows(key, id string) bool { return t.byServerID(key, id) != nil }
 
-// serverIDs returns the server ids of the hub's hub servers, sorted, each once.
-func (t *hubTable) serverIDs(key string) []string {
-	h := t.get(key)
+// serverIDs returns the server ids of the hub servers that have connections for the same hub, sorted,
+// each once.
+func (t *hubTable) serverIDs(of *serverConn) []string {
+	h := t.get(of.homes[0])
 	if h == nil {
 		return nil
 	}
@@ -117,15 +122,48 @@ func (t *hubTable) serverIDs(key string) []string {
 	defer h.mu.Unlock()
 	ids := make([]string, 0, len(h.servers))
 	for _, sc := range h.servers {
-		ids = append(ids, sc.peer.serverID)
+		if sc.peer.hub == of.peer.hub {
+			ids = append(ids, sc.peer.serverID)
+		}
 	}
 	slices.Sort(ids)
 	return slices.Compact(ids)
 }
 
-// strong returns the server connections that are not Weak.
-func (h *hub) strong() []*serverConn {
+// all returns the server connections at this moment.
+func (h *hub) all() []*serverConn {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	return slices.DeleteFunc(slices.Clone(h.servers), func(sc *serverConn) bool { return sc.isWeak() })
+	return slices.Clone(h.servers)
+}
+
+// belongs reports whether a connection of the hub belongs to it. The name of one for a hub of an
+// application does not say where the application's name ends, if both have underscores: such a
+// connection belongs to the application of which its hub server has a connection of its own. h.mu is
+// held.
+func (h *hub) belongs(sc *serverConn) bool {
+	return len(sc.homes) == 1 || slices.ContainsFunc(h.servers, func(other *serverConn) bool {
+		return other.whole && other.peer.serverID == sc.peer.serverID
+	})
+}
+
+// serves returns the keys of the hubs to whose clients the connection sends.
+func (sc *serverConn) serves() []string {
+	if len(sc.homes) == 1 {
+		return sc.homes
+	}
+	var keys []string
+	for _, key := range sc.homes {
+		if h := sc.b.hubs.get(key); h != nil {
+			h.mu.Lock()
+			if h.belongs(sc) {
+				keys = append(keys, key)
+			}
+			h.mu.Unlock()
+		}
+	}
+	if len(keys) == 0 {
+		return sc.homes // nothing says more than its name does
+	}
+	return keys
 }

@@ -13,8 +13,8 @@ type hubServer interface {
 	migrates() bool
 	// add makes the client one of this hub server. False means that the hub server is gone.
 	add(s *session) bool
-	// open announces the client and sends its handshake request. from is the server id of the hub
-	// server that the client had before, "" for a new client.
+	// open announces the client, with its handshake request if it has one. from is the server id of
+	// the hub server that the client had before, "" for a new client.
 	open(s *session, from string)
 	// data sends a record of the client. False means that there is no room. The client's connection
 	// is resumed as soon as there is.
@@ -54,13 +54,18 @@ const (
 
 func (sc *serverConn) name() string { return sc.peer.serverID }
 
-func (sc *serverConn) migrates() bool { return sc.fin.Load() == finMigrate }
+func (sc *serverConn) migrates() bool {
+	if sc.fin.Load() != finMigrate {
+		return false
+	}
+	_, moves := sc.dialect.moves(sc.b.opts.Limits())
+	return moves
+}
 
 func (sc *serverConn) add(s *session) bool { return sc.clients.add(s.id(), s) }
 
 func (sc *serverConn) open(s *session, from string) {
-	sc.out.announce(openMessage(s.conn, sc.b.opts.Node, from),
-		&sp.ConnectionData{ConnectionID: s.id(), Payload: []byte(s.request.Value())})
+	sc.out.announce(s.dialect().opening(s, from)...)
 }
 
 func (sc *serverConn) data(s *session, payload []byte) (taken bool) {

@@ -136,7 +136,7 @@ func TestASessionNeedsNoConnectionOfThisNode(t *testing.T) {
 		require.Equal(t, []string{"add", "open from second", "forward " + later}, third.take())
 
 		// It closes the client.
-		s.closeByServer(third)
+		s.closeByServer(third, "")
 		synctest.Wait()
 		require.Equal(t, gateway.CloseClosedByAppServer, c.WantEnd(t.Context()).Reason)
 		require.Equal(t, []string{"remove"}, third.take())

@@ -3,6 +3,7 @@ package servermode
 import (
 	"context"
 	"slices"
+	"sync"
 	"time"
 
 	"github.com/hubgate/hubgate/gateway"
@@ -112,8 +113,36 @@ func (sc *serverConn) listMembers(m *sp.GroupMemberQuery) {
 // start carries out a command. It is acknowledged when it has been applied: messages that come
 // later, on any server connection, see its effect (H61).
 func (sc *serverConn) start(cmd *gateway.Command, ack ackID) {
-	cmd.Hub = sc.peer.hub
-	sc.b.gw.Start(context.Background(), cmd, func(r gateway.Result, err error) { sc.ack(ack, r.Matched > 0, err) })
+	done := func(r gateway.Result, err error) { sc.ack(ack, r.Matched > 0, err) }
+	hubs := sc.serves()
+	if len(hubs) > 1 {
+		done = allOf(len(hubs), done)
+	}
+	for _, hub := range hubs {
+		in := *cmd
+		in.Hub = hub
+		sc.b.gw.Start(context.Background(), &in, done)
+	}
+}
+
+// allOf calls done when it has been called n times, with the sum of the results and one of the errors.
+func allOf(n int, done func(gateway.Result, error)) func(gateway.Result, error) {
+	var mu sync.Mutex
+	var sum gateway.Result
+	var failed error
+	return func(r gateway.Result, err error) {
+		mu.Lock()
+		sum.Add(r)
+		if err != nil {
+			failed = err
+		}
+		n--
+		last := n == 0
+		mu.Unlock()
+		if last {
+			done(sum, failed)
+		}
+	}
 }
 
 func (sc *serverConn) ack(to ackID, found bool, err error) {

@@ -10,29 +10,17 @@ import (
 // returns.
 func (sc *serverConn) handle(m sp.Message) {
 	switch m := m.(type) {
-	case *sp.ConnectionData:
-		sc.connectionData(m)
 	case *sp.Ping:
 		sc.ping(m)
-	case *sp.CloseConnection:
-		sc.closeConnection(m)
 	case *sp.AccessKeyRequest:
 		sc.out.put(&sp.AccessKeyResponse{ErrorType: "NotSupported",
 			Error: "The gateway has no identity provider: use the access key of its connection string."})
 	case *sp.ConnectionFlowControl:
 		// Hub servers send it in answer to a pause only, and the gateway sends no pauses.
-	case *sp.ClientInvocation:
-		sc.b.results.invoke(sc, m)
-	case *sp.ClientCompletion:
-		sc.b.results.complete(sc, m)
-	case *sp.ErrorCompletion:
-		sc.b.results.fail(sc, m)
 	case *sp.Unknown:
 		sc.lose(LossUnknownType, "type", int(m.Number))
 	default:
-		if !sc.multicast(m) && !sc.membership(m) && !sc.question(m) {
-			sc.lose(LossUnexpected, "type", m.Type().String())
-		}
+		sc.dialect.handle(sc, m)
 	}
 }
 
@@ -44,7 +32,12 @@ func (sc *serverConn) connectionData(m *sp.ConnectionData) {
 		}
 		return
 	}
-	switch loss := s.deliver(sc, m); loss {
+	sc.toClient(s, m)
+}
+
+// toClient sends data to a client, and waits if the client has enough of it.
+func (sc *serverConn) toClient(s *session, m *sp.ConnectionData) {
+	switch loss := sc.dialect.deliver(s, sc, m); loss {
 	case "":
 	case LossLateCompletion:
 		sc.b.counts.lose(loss)
@@ -69,7 +62,7 @@ func (b *Backend) hasLeft(id string) bool {
 // hub server.
 func (sc *serverConn) closeConnection(m *sp.CloseConnection) {
 	if s := sc.clients.get(m.ConnectionID); s != nil {
-		s.closeByServer(sc)
+		s.closeByServer(sc, "") // its error is for logs: the hub has told the client
 		return
 	}
 	sc.closeClients(sc.connections(m.ConnectionID), m.Error, ackID{})
@@ -83,10 +76,15 @@ func (sc *serverConn) ping(m *sp.Ping) {
 	case m.Echo():
 		sc.out.put(&sp.Ping{Values: slices.Clone(m.Values)})
 	case m.IsServersQuestion():
-		sc.out.put(sp.ServersPing(sc.b.ticks(), sc.b.hubs.serverIDs(sc.peer.hub)))
+		sc.out.put(sp.ServersPing(sc.b.ticks(), sc.b.hubs.serverIDs(sc)))
 	default:
 		if _, ok := m.Status(); ok {
-			sc.out.put(sp.StatusPing(sc.b.gw.Connections(sc.peer.hub) > 0, nil))
+			sc.out.put(sp.StatusPing(sc.hasClients(), nil))
 		}
 	}
+}
+
+// hasClients reports whether there are clients, of any hub server, to whom the connection sends.
+func (sc *serverConn) hasClients() bool {
+	return slices.ContainsFunc(sc.serves(), func(hub string) bool { return sc.b.gw.Connections(hub) > 0 })
 }

@@ -91,7 +91,10 @@ func (s *session) finishMove() (later bool) {
 }
 
 // elsewhere is the wish of a client that leaves its hub server.
-func (s *session) elsewhere() wish { return wish{not: s.server.name(), level: 1} }
+func (s *session) elsewhere() wish {
+	level, _ := s.dialect().moves(s.b.opts.Limits())
+	return wish{not: s.server.name(), level: level}
+}
 
 // changeServer gives the client, and what is held of it, to another hub server. Invocations that are
 // still open at the old one are answered with an error.
@@ -135,7 +138,7 @@ func (s *session) dropMove() {
 func (s *session) abandonCalls(why Loss, text string) {
 	for _, id := range s.calls.take() {
 		s.b.counts.lose(why)
-		s.conn.Send(hubprotocol.AppendCompletionError(nil, s.conn.Protocol(), id, text))
+		s.conn.Send(s.dialect().callError(s, id, text))
 	}
 }
 

@@ -72,7 +72,14 @@ func (sc *serverConn) send(t gateway.Target, payloads sp.Payloads, filter string
 		sc.lose(LossNoPayload)
 		return
 	}
-	sc.publish(&gateway.Command{Hub: sc.peer.hub, Verb: gateway.VerbSend, Target: t, Frames: frames, By: gateway.SenderServer})
+	sc.publishAll(t, frames)
+}
+
+// publishAll publishes in each hub to whose clients the connection sends.
+func (sc *serverConn) publishAll(t gateway.Target, frames *hubprotocol.Frames) {
+	for _, hub := range sc.serves() {
+		sc.publish(&gateway.Command{Hub: hub, Verb: gateway.VerbSend, Target: t, Frames: frames, By: gateway.SenderServer})
+	}
 }
 
 // framesOf returns a copy of the payloads, nil if there are none.

@@ -38,13 +38,10 @@ func claimValue(id *gateway.Identity, name string) string {
 	return ""
 }
 
-// openMessage returns the message that announces a client. from is the server id of the hub server
-// that the client had before, "" for a new client.
-func openMessage(c *gateway.Conn, node, from string) *serviceprotocol.OpenConnection {
-	id := c.Identity()
-	m := &serviceprotocol.OpenConnection{
-		ConnectionID: id.ID, Claims: claimsOf(id), Headers: headersOf(id, node, from), Protocol: c.Protocol(),
-	}
+// openMessage returns the message that announces a client, but for its protocol. from is the server id
+// of the hub server that the client had before, "" for a new client.
+func openMessage(id *gateway.Identity, node, from string) *serviceprotocol.OpenConnection {
+	m := &serviceprotocol.OpenConnection{ConnectionID: id.ID, Claims: claimsOf(id), Headers: headersOf(id, node, from)}
 	if id.Query != "" {
 		m.Query = "?" + id.Query
 	}

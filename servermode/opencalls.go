@@ -14,12 +14,23 @@ type openCalls struct {
 	many map[string]struct{}
 }
 
-// manyCalls is the number of ids from which on a set is faster than a list.
-const manyCalls = 64
+const (
+	// manyCalls is the number of ids from which on a set is faster than a list.
+	manyCalls = 64
+	// mostCalls is how many open invocations of a client are known. Hub servers of ASP.NET SignalR
+	// never answer some. Of a client that has more, any one is forgotten.
+	mostCalls = 1 << 14
+)
 
 func (c *openCalls) add(id string) {
 	switch {
 	case c.many != nil:
+		if len(c.many) >= mostCalls {
+			for any := range c.many {
+				delete(c.many, any)
+				break
+			}
+		}
 		c.many[id] = struct{}{}
 	case len(c.few) < manyCalls:
 		c.few = append(c.few, id)

@@ -104,6 +104,11 @@ const (
 	LossClientResult Loss = "ClientResult"
 	// LossUnexpected: a message that only gateways send, or an answer that nobody waits for.
 	LossUnexpected Loss = "Unexpected"
+	// LossNoMeaning: a message that ASP.NET SignalR does not have. If it wants an ack, it has got one.
+	LossNoMeaning Loss = "NoMeaning"
+	// LossDuplicate: a hub server of ASP.NET SignalR has refused a client because it still has the same
+	// from before. The client is given to a hub server again.
+	LossDuplicate Loss = "Duplicate"
 )
 
 // Losses returns every Loss, so that metrics start at zero.
@@ -111,7 +116,7 @@ func Losses() []Loss { return slices.Clone(lossList) }
 
 var lossList = []Loss{
 	LossMalformedMessage, LossUnknownType, LossUnknownConnection, LossMalformedRecord, LossNoPayload, LossFilter,
-	LossLateCompletion, LossMigration, LossServerGone, LossClientResult, LossUnexpected,
+	LossLateCompletion, LossMigration, LossServerGone, LossClientResult, LossUnexpected, LossNoMeaning, LossDuplicate,
 }
 
 // counters count what a Backend has done since its start.

@@ -145,11 +145,15 @@ func (s *session) record(protocol string, frame, body []byte, former bool) Loss 
 	return ""
 }
 
-// completed notes that an invocation was answered. A move may have waited for it.
+// completed notes that an invocation was answered.
 func (s *session) completed(protocol string, p *hubprotocol.Peeked, body []byte) {
-	if !p.HasID || !s.calls.removeRaw(protocol, p.InvocationID, body) {
-		return
+	if p.HasID && s.calls.removeRaw(protocol, p.InvocationID, body) {
+		s.answered()
 	}
+}
+
+// answered goes on with a move that has waited for the answers to the client's open invocations.
+func (s *session) answered() {
 	if s.move != nil && s.move.waits() && s.calls.empty() {
 		s.finishMove()
 	}

@@ -37,7 +37,12 @@ const (
 // serverConn is one connection of a hub server.
 type serverConn struct {
 	b       *Backend
+	dialect dialect
 	peer    peer
+	// homes are the keys of the hubs whose clients this connection may have, in general one. The first
+	// stands for the connection where only one can. whole: it gets clients before others.
+	homes   []string
+	whole   bool
 	log     *slog.Logger
 	ws      *websocket.Conn // set by attach, under ending.mu
 	out     outgoing

@@ -38,6 +38,8 @@ type incoming struct {
 	repeats bool
 	// closed: the hub server has sent a Close record to the client.
 	closed bool
+	// duplicates counts the hub servers that did not take the client because they still had it.
+	duplicates uint8
 }
 
 type sessionState uint8
@@ -57,8 +59,8 @@ func (b *Backend) Accept(c *gateway.Conn, h gateway.Handshake) (gateway.Session,
 		return nil, errProtocol(h.HandshakeRequest)
 	}
 	s := &session{b: b, conn: c, request: unique.Make(string(h.Raw))}
-	if !s.begin(wishOf(c.Identity(), b.opts.Rules(hub))) {
-		return nil, noServer
+	if err := s.begin(wishOf(c.Identity(), b.opts.Rules(hub))); err != nil {
+		return nil, err
 	}
 	return s, nil
 }
@@ -68,21 +70,24 @@ var noServer = gateway.Cause{
 	Text: "No hub server is connected that could take the client. Please try again later.",
 }
 
-// begin gives a new client to a hub server. False means that there is none.
-func (s *session) begin(w wish) bool {
+// begin gives a new client to a hub server.
+func (s *session) begin(w wish) error {
 	if _, found := s.b.servers.choose(s.hub(), w); found != choseOne {
-		return false
+		return noServer
 	}
 	// From here on multicasts reach the client, because hub servers send them even before they
 	// answer the handshake. Announce may read from a store, so no lock may be held.
 	s.conn.Announce()
+	if err := s.dialect().introduce(s); err != nil {
+		return err
+	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.assign(w) != choseOne {
-		return false
+		return noServer
 	}
 	s.server.open(s, "")
-	return true
+	return nil
 }
 
 // assign sets the session's server to one that fits, if there is one.
@@ -102,14 +107,21 @@ func (s *session) assign(w wish) choice {
 func (s *session) id() string  { return s.conn.Identity().ID }
 func (s *session) hub() string { return s.conn.Identity().Hub }
 
+func (s *session) dialect() dialect { return dialectOf(s.hub()) }
+
 // Speaker implements gateway.Session.
 func (s *session) Speaker() gateway.Speaker { return gateway.ApplicationSpeaks }
 
 // Opened implements gateway.Session. The hub server knows the client since Accept.
-func (s *session) Opened() {}
+func (s *session) Opened() { s.dialect().opened(s) }
 
 // Received implements gateway.Session: it forwards a record to the hub server.
 func (s *session) Received(r gateway.Record) (taken bool) {
+	r, loss := s.dialect().read(r)
+	if loss != "" {
+		s.b.counts.lose(loss)
+		return true
+	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	switch {
@@ -131,5 +143,15 @@ func (s *session) Received(r gateway.Record) (taken bool) {
 func (s *session) sent(t hubprotocol.Type, raw, body []byte) {
 	if len(raw) > 0 && (t == hubprotocol.Invocation || t == hubprotocol.StreamInvocation) {
 		s.calls.add(plainID(s.conn.Protocol(), raw, body))
+	}
+}
+
+// Returned implements gateway.Returner: the client was away and has come back. A hub server that has
+// got the client only now has not missed it.
+func (s *session) Returned() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if payload := s.dialect().back(); payload != nil && s.state != stateClosed && s.server != nil {
+		s.server.forward(s, payload)
 	}
 }

@@ -41,6 +41,26 @@ func (s *session) await(lost hubServer) {
 	s.b.hubs.update(s.hub(), func(h *hub) { h.waiting[s] = until })
 }
 
+// maxDuplicates is how often a client is given to hub servers that still have it. They end a client
+// that was lost after five seconds at most, and are asked again after settle.
+const maxDuplicates = 50
+
+// openAgain gives the client to a hub server again, after a while: the one that was to have it still
+// has it from a connection that was lost, and has not taken it.
+func (s *session) openAgain(by hubServer) {
+	s.locked(func() {
+		switch {
+		case s.state == stateClosed || s.server != by || s.b.opts.Limits().Grace <= 0:
+		case s.incoming.duplicates >= maxDuplicates:
+			s.finish(serverClosed, false)
+		default:
+			s.incoming.duplicates++
+			s.server.remove(s, false)
+			s.await(by)
+		}
+	})
+}
+
 // hopeless reports whether the client is tied to a hub server that has no connection left.
 func (s *session) hopeless() bool {
 	w := wishOf(s.conn.Identity(), Rules{})

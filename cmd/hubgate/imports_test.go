@@ -44,7 +44,7 @@ var mayImport = map[string][]string{
 	"restapi":           {"gateway", "hubprotocol", "auth", "hubname", "api", "internal/counts", "internal/trace"},
 	"upstream":          {"gateway", "hubprotocol", "auth", "regularfile", "secret", "webhook", "internal/logsum", "internal/trace"},
 	"modes":             {"gateway", "hubprotocol"},
-	"servermode":        {"gateway", "hubprotocol", "serviceprotocol", "auth", "hubname", "internal/counts"},
+	"servermode":        {"gateway", "hubprotocol", "aspnetprotocol", "serviceprotocol", "auth", "hubname", "internal/counts"},
 	"hubserver":         {"hubprotocol", "serviceprotocol", "auth", "hubname", "hubserver/internal/values"},
 
 	"hubserver/internal/values": {"hubprotocol", "serviceprotocol"},
