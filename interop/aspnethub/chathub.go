@@ -46,9 +46,8 @@ func chatValues(h *hubType) {
 	h.add("WhoAmI", 0, func(c *call) (any, error) {
 		return struct {
 			ConnectionID string `json:"ConnectionId"`
-			Query        string `json:",omitempty"`
-			User         string `json:",omitempty"`
-		}{c.client.id, c.query.Get("user"), c.user}, nil
+			Query, User  *string
+		}{c.client.id, orNull(c.query.Get("user")), orNull(c.user)}, nil
 	})
 	h.add("State", 1, func(c *call) (any, error) {
 		var before int64
@@ -65,6 +64,14 @@ func chatValues(h *hubType) {
 		time.Sleep(time.Duration(ms) * time.Millisecond)
 		return "slow " + string(c.args[0]), nil
 	})
+}
+
+// orNull is nil for no text.
+func orNull(text string) *string {
+	if text == "" {
+		return nil
+	}
+	return &text
 }
 
 func chatSends(h *hubType) {

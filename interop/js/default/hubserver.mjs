@@ -1,47 +1,23 @@
 // Hub servers with the methods of TestHub: interop/gohub, or what HUBGATE_HUBSERVER (a command as a JSON array) starts.
-import { spawn } from 'node:child_process';
-import { createWriteStream } from 'node:fs';
-import { join } from 'node:path';
-import { createInterface } from 'node:readline';
-import { patience, until, within } from '../lib/wait.mjs';
+import { Child } from '../lib/child.mjs';
+import { until } from '../lib/wait.mjs';
 
 const standard = () => JSON.parse(process.env.HUBGATE_HUBSERVER);
-const running = new Set();
-process.on('exit', () => {
-  for (const child of running) child.kill('SIGKILL');
-});
 
 let servers = 0;
 
-export class HubServer {
+export class HubServer extends Child {
   /** `options`: application, connections, shutdown ("off", "wait" or "migrate"), and another command. Resolves when it is connected. */
   static async start(gateway, { application, connections = 5, shutdown = 'off', command = standard() } = {}) {
     const server = new HubServer();
-    server.name = `server${++servers}`;
+    const name = `server${++servers}`;
     server.hub = application === undefined ? 'testhub' : `${application}_testhub`;
-    const args = ['--urls', 'http://127.0.0.1:0', '--name', server.name, '--connections', `${connections}`, '--shutdown', shutdown];
+    const args = ['--urls', 'http://127.0.0.1:0', '--name', name, '--connections', `${connections}`, '--shutdown', shutdown];
     if (application !== undefined) args.push('--app', application);
-    server.child = spawn(command[0], [...command.slice(1), ...args], {
-      cwd: gateway.folder,
-      env: { ...process.env, Azure__SignalR__ConnectionString: `Endpoint=${gateway.endpoint};AccessKey=${gateway.key};Version=1.0;` },
-      stdio: ['ignore', 'pipe', 'pipe'],
+    await server.launch(name, [...command, ...args], {
+      folder: gateway.folder,
+      env: { Azure__SignalR__ConnectionString: `Endpoint=${gateway.endpoint};AccessKey=${gateway.key};Version=1.0;` },
     });
-    running.add(server.child);
-    server.child.stderr.pipe(createWriteStream(join(gateway.folder, `${server.name}.log`)));
-    server.exited = new Promise((resolve) => {
-      server.child.once('close', (code, signal) => {
-        running.delete(server.child);
-        resolve(signal ?? code);
-      });
-    });
-    const listens = new Promise((resolve, reject) => {
-      createInterface({ input: server.child.stdout }).on('line', (line) => {
-        const ready = /^READY (\S+)$/.exec(line);
-        if (ready) resolve(ready[1]);
-      });
-      server.exited.then((how) => reject(new Error(`${server.name} ended: ${how}`)));
-    });
-    server.endpoint = await within(patience, `${server.name} is ready`, listens);
     // A hub server may listen before it is connected; until then it has no gateway to send clients to.
     await until(`${server.name} negotiates`, () => fetch(`${server.url()}/negotiate`, { method: 'POST' }).then((r) => r.ok, () => false));
     return server;
@@ -68,17 +44,5 @@ export class HubServer {
   async events(id) {
     const all = JSON.parse(await this.control('GET', 'events'));
     return id === undefined ? all : all.filter((one) => one.connectionId === id);
-  }
-
-  /** Ends it as a crash does. */
-  kill() {
-    this.child.kill('SIGKILL');
-    return this.exited;
-  }
-
-  /** SIGTERM; resolves to the exit code when it has shut down. */
-  stop() {
-    this.child.kill('SIGTERM');
-    return within(patience, `${this.name} ends after SIGTERM`, this.exited);
   }
 }

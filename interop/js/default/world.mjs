@@ -62,7 +62,7 @@ export class World {
 
   /** Ends hub servers and gateway; resolves to their exit codes. */
   async close() {
-    const left = this.started.filter((server) => server.child.exitCode === null && server.child.signalCode === null);
+    const left = this.started.filter((server) => !server.gone);
     const codes = await Promise.all(left.map((server) => server.stop()));
     codes.push(await this.gateway.stop());
     this.app.close();
