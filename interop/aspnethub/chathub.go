@@ -139,8 +139,11 @@ func chatProgress(h *hubType) {
 	report := func(send func(c *call, one response) error) func(*call) (any, error) {
 		return func(c *call) (any, error) {
 			n := arg[int](c, 0)
+			if c.id == nil {
+				return n, nil
+			}
 			for i := range n {
-				if err := send(c, progressOf(c.id, i)); err != nil {
+				if err := send(c, progressOf(*c.id, i)); err != nil {
 					return nil, err
 				}
 			}

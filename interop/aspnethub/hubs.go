@@ -69,7 +69,7 @@ func (h *hubType) addWaiting(name string, args int, run func(*call) (any, error)
 type call struct {
 	*client
 	hub     *hubType
-	id      string
+	id      *string // nil if the call has none
 	args    []json.RawMessage
 	state   map[string]any
 	changed map[string]any

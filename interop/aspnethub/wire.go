@@ -22,11 +22,11 @@ type invocation struct {
 type response struct {
 	S map[string]any `json:",omitempty"`
 	R any            `json:",omitempty"`
-	I string
-	P *progress `json:",omitempty"`
-	H bool      `json:",omitempty"`
-	E string    `json:",omitempty"`
-	D any       `json:",omitempty"`
+	I *string        // null in the answer to a call without an id
+	P *progress      `json:",omitempty"`
+	H bool           `json:",omitempty"`
+	E string         `json:",omitempty"`
+	D any            `json:",omitempty"`
 }
 
 // progress tells how far a call is.
@@ -37,7 +37,8 @@ type progress struct {
 
 // progressOf is the response that carries progress: no call has its id.
 func progressOf(id string, value any) response {
-	return response{I: "P|" + id, P: &progress{I: id, D: value}}
+	prefixed := "P|" + id
+	return response{I: &prefixed, P: &progress{I: id, D: value}}
 }
 
 // frame has messages for a client: invocations, or responses that go the same way.
@@ -115,12 +116,13 @@ func parseRequest(text []byte) (request, error) {
 	return r, nil
 }
 
-// id is the call's id as the answer carries it.
-func (r request) id() string {
+// id is the call's id as the answer carries it, nil for none.
+func (r request) id() *string {
 	if r.I == nil {
-		return ""
+		return nil
 	}
-	return fmt.Sprint(r.I)
+	text := fmt.Sprint(r.I)
+	return &text
 }
 
 // hubException is an error whose text and data the client always gets.
@@ -132,7 +134,7 @@ type hubException struct {
 func (e *hubException) Error() string { return e.text }
 
 // failure is the answer to a call that failed. Errors are detailed, as in the original.
-func failure(id string, err error) response {
+func failure(id *string, err error) response {
 	r := response{I: id, E: err.Error()}
 	var told *hubException
 	if errors.As(err, &told) {

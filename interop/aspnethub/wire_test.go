@@ -42,23 +42,26 @@ func TestWhatKeysStandFor(t *testing.T) {
 }
 
 func TestResponses(t *testing.T) {
+	id := func(text string) *string { return &text }
 	for want, r := range map[string]response{
-		`{"I":"0"}`:                           {I: "0"},
-		`{"R":"<ü>","I":"0"}`:                 {I: "0", R: "<ü>"},
-		`{"S":{"counter":7},"R":0,"I":"3"}`:   {I: "3", R: 0, S: map[string]any{"counter": 7}},
+		`{"R":"x","I":null}`:                  {R: "x"},
+		`{"I":"0"}`:                           {I: id("0")},
+		`{"R":"<ü>","I":"0"}`:                 {I: id("0"), R: "<ü>"},
+		`{"S":{"counter":7},"R":0,"I":"3"}`:   {I: id("3"), R: 0, S: map[string]any{"counter": 7}},
 		`{"I":"P|4","P":{"I":"4","D":0}}`:     progressOf("4", 0),
-		`{"I":"5","E":"bad"}`:                 failure("5", errors.New("bad")),
-		`{"I":"6","H":true,"E":"bad","D":{}}`: failure("6", &hubException{"bad", struct{}{}}),
+		`{"I":"5","E":"bad"}`:                 failure(id("5"), errors.New("bad")),
+		`{"I":"6","H":true,"E":"bad","D":{}}`: failure(id("6"), &hubException{"bad", struct{}{}}),
 	} {
 		require.Equal(t, want, string(encode(r)))
 	}
 }
 
 func TestRequests(t *testing.T) {
-	for text, id := range map[string]string{
-		`{"H":"chathub","M":"Echo","A":["x"],"I":12}`:   "12",
-		`{"H":"chathub","M":"Echo","A":["x"],"I":"12"}`: "12",
-		`{"H":"chathub","M":"Echo","A":["x"]}`:          "",
+	twelve := "12"
+	for text, id := range map[string]*string{
+		`{"H":"chathub","M":"Echo","A":["x"],"I":12}`:   &twelve,
+		`{"H":"chathub","M":"Echo","A":["x"],"I":"12"}`: &twelve,
+		`{"H":"chathub","M":"Echo","A":["x"]}`:          nil,
 	} {
 		r, err := parseRequest([]byte(text))
 		require.NoError(t, err)

@@ -81,7 +81,7 @@ export class Client {
     connection.connectionSlow(() => this.slow++);
     connection.stateChanged(({ newState }) => this.states.push(states[newState]));
     connection.reconnected(() => this.reconnected.put(connection.id));
-    this.ended = new Promise((done) => connection.disconnected(() => done(connection.lastError?.message)));
+    this.ended = new Promise((done) => connection.disconnected(() => done(connection.lastError?.message ?? 'stopped')));
   }
 
   /** Declares a hub and keeps what it says; `heard` has texts of "news", for other hubs than ChatHub behind the hub's name. */

@@ -1,0 +1,59 @@
+// Clients that have nothing to do, and clients that are away for long.
+import assert from 'node:assert/strict';
+import { sleep, until } from '../lib/wait.mjs';
+import { freshWord } from './stand.mjs';
+
+/** More than a minute without a message: nothing happens, but for keep-alives. */
+async function idle(stand, combination) {
+  const client = await stand.connect(combination);
+  const [before, frames] = [client.requests.length, client.frames.length];
+  await sleep(63_000);
+  assert.equal(client.slow, 0, 'the connection never seems slow');
+  assert.deepEqual(client.states, ['connecting', 'connected']);
+  assert.deepEqual(client.errors, []);
+  assert.equal(client.requests.length, before, 'no new request');
+  if (combination.transport !== 'longPolling') {
+    const keepAlives = client.to('connect').at(-1).texts.filter((text) => text === '{}').length;
+    assert.ok(keepAlives >= 5 && keepAlives <= 7, `${keepAlives} keep-alives`);
+    if (!stand.self) assert.equal(client.frames.length - frames, keepAlives);
+  }
+  assert.equal(await client.invoke('Echo', 'still there'), 'still there');
+  await client.stop();
+}
+
+/** Away for most of the time that the client may be: what was sent meanwhile arrives. */
+async function away(stand, combination, other) {
+  const detour = await stand.detour();
+  const [client, sender] = await Promise.all([stand.connect(combination, { via: detour }), stand.connect(other)]);
+  const word = freshWord();
+  await client.invoke('Join', word);
+  detour.down = true;
+  await until('the client is cut off', () => detour.drop() || client.states.at(-1) === 'reconnecting');
+  const texts = Array.from({ length: 100 }, (_, i) => `${word}${i}`);
+  for (const text of texts) await sender.invoke('ToGroup', word, text);
+  await sleep(12_000);
+  detour.down = false;
+  await client.reconnected.next();
+  await client.hears(texts.at(-1));
+  assert.deepEqual(client.heardOf(word), texts);
+  assert.equal(await client.invoke('Echo', 'back'), 'back');
+  await Promise.all([client.stop(), sender.stop()]);
+  detour.close();
+}
+
+async function awayForGood(stand, combination) {
+  const detour = await stand.detour();
+  const client = await stand.connect(combination, { via: detour });
+  detour.down = true;
+  detour.drop();
+  assert.match(await client.whenEnded(), /^Couldn't reconnect within the configured timeout of 30000 ms, disconnecting\.$/);
+  if (!stand.self) await until('the hub is told', async () => (await stand.server.events(client.id)).at(-1).event === 'disconnected');
+  client.close();
+  detour.close();
+}
+
+export const idleCases = (stand, one, other) => [
+  [`${one.name}: C109 idle for more than a minute`, () => idle(stand, one)],
+  [`${one.name}: C111 away for a while`, () => away(stand, one, other)],
+  [`${one.name}: C111 away for longer than it may`, () => awayForGood(stand, one)],
+];
