@@ -7,7 +7,7 @@ import { NoUpgradeDetour } from '../lib/detour.mjs';
 import { Report } from '../lib/report.mjs';
 import { until } from '../lib/wait.mjs';
 import { combinations, transports, versions } from './client.mjs';
-import { freshWord, Stand } from './stand.mjs';
+import { freshWord, Stand, unlessNotServed } from './stand.mjs';
 
 const module = (path) => readFileSync(new URL(`../node_modules/${path}`, import.meta.url));
 const files = { '/jquery.js': ['text/javascript', module('jquery/dist/jquery.js')] };
@@ -23,6 +23,7 @@ await new Promise((resolve) => server.listen(0, '127.0.0.1', resolve));
 
 const report = new Report('aspnet browser');
 const self = process.env.HUBGATE_ASPNET_SELF;
+if (!self) await unlessNotServed(report);
 const stand = self ? Stand.self(self) : await Stand.behind();
 
 /** Runs in the page: connects, and keeps what happens in `client`. */

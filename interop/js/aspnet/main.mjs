@@ -9,13 +9,14 @@ import { endCases, worldCases } from './ends.mjs';
 import { idleCases } from './idle.mjs';
 import { cutCases, fallbackCases } from './reconnects.mjs';
 import { sendCases } from './sends.mjs';
-import { Stand } from './stand.mjs';
+import { Stand, unlessNotServed } from './stand.mjs';
 import { idlePollCase, wireCases } from './wire.mjs';
 
 const report = new Report('aspnet');
 const only = process.env.HUBGATE_CASES ? new RegExp(process.env.HUBGATE_CASES) : /./;
 const chosen = (cases) => cases.filter(([name]) => only.test(name));
 const self = process.env.HUBGATE_ASPNET_SELF;
+if (!self) await unlessNotServed(report);
 
 const [stand, quiet] = self ? [Stand.self(self), Stand.self(self)] : await Promise.all([Stand.behind(), Stand.behind()]);
 const waiting = [idlePollCase(quiet)];

@@ -11,6 +11,16 @@ let words = 0;
 /** The beginning of texts that no other case uses. All clients of a stand hear its broadcasts. */
 export const freshWord = () => `w${++words}-`;
 
+/** Ends the process with a line "skip" if the binary does not serve ASP.NET SignalR. */
+export async function unlessNotServed(report) {
+  const gateway = await Gateway.start(['--mode', 'default']);
+  const { status } = await fetch(`${gateway.endpoint}/aspnetclient/negotiate`);
+  await gateway.stop();
+  if (status !== 404) return;
+  report.line('skip', 'all', 'the program does not serve /aspnetclient');
+  report.finish();
+}
+
 /** The application's negotiate as a proxy in front of it may have it: it sends clients elsewhere. */
 class Front {
   static async listen() {
