@@ -4,7 +4,6 @@ import (
 	"errors"
 	"log/slog"
 	"net/http"
-	"slices"
 	"strings"
 	"time"
 	"unique"
@@ -80,21 +79,11 @@ func (c *call) owns(id *gateway.Identity) bool {
 // identity is what the connection opened by this request is known by. Nothing
 // in it shares memory with the request, which carries the token.
 func (c *call) identity(id string, expires time.Time) gateway.Identity {
-	var claims []gateway.Claim
-	if len(c.claims.User) > 0 {
-		claims = make([]gateway.Claim, len(c.claims.User))
-		for i, claim := range c.claims.User {
-			claims[i] = gateway.Claim(claim)
-		}
-	}
 	var all []gateway.Claim
 	var headers []gateway.Header
 	if keep := c.h.options.KeepHeaders; keep != nil && keep(c.hub) {
 		headers = transport.KeptHeaders(c.r.Header)
-		for _, claim := range c.h.options.Verifier.TokenClaims(c.token) {
-			all = append(all, gateway.Claim(claim))
-		}
-		all = slices.Clip(all)
+		all = transport.Claims(c.h.options.Verifier.TokenClaims(c.token))
 	}
 	return gateway.Identity{
 		TokenClaims:      all,
@@ -103,7 +92,7 @@ func (c *call) identity(id string, expires time.Time) gateway.Identity {
 		Hub:              c.hub,
 		HubName:          unique.Make(c.query.hub).Value(),
 		User:             c.claims.UserID,
-		Claims:           claims,
+		Claims:           transport.Claims(c.claims.User),
 		Query:            c.query.kept(),
 		RemoteAddr:       c.remote(),
 		TokenExpires:     expires,

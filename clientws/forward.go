@@ -1,20 +1,9 @@
 package clientws
 
 import (
-	"net/http"
-
 	"github.com/hubgate/hubgate/auth"
 	"github.com/hubgate/hubgate/internal/transport"
 )
-
-// Forwarder carries requests to the node on which their connection lives. Its
-// methods are called concurrently.
-type Forwarder interface {
-	// Forward has the request answered by the handler of the node with the tag,
-	// body, headers and upgrade included. An error means that the node cannot be
-	// reached and that nothing was written.
-	Forward(w http.ResponseWriter, r *http.Request, node string) error
-}
 
 // owner returns the tag of the node on which the connection that the request
 // names lives or will live: the one in its id, given at negotiation. It is ""

@@ -110,7 +110,7 @@ func New(options Options) *Handler {
 		options.Logger = slog.New(slog.DiscardHandler)
 	}
 	if options.Metrics == nil {
-		options.Metrics = noMetrics{}
+		options.Metrics = transport.NoMetrics{}
 	}
 	if options.Now == nil {
 		options.Now = time.Now

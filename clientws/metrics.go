@@ -1,19 +1,9 @@
 package clientws
 
-// Metrics counts what happens on the client endpoint. Connections, closes and
-// bytes are the core's to count, refusals Handler.Refused. Calls are concurrent and must not block.
-type Metrics interface {
-	// Negotiated counts successful negotiate answers.
-	Negotiated()
-	// Opened counts connections by transport: WebSockets, ServerSentEvents or LongPolling.
-	Opened(transport string)
-	// Panicked counts panics, each of which ended one connection or request.
-	Panicked()
-}
+import "github.com/hubgate/hubgate/internal/transport"
 
-// noMetrics counts nothing.
-type noMetrics struct{}
+// Metrics counts what happens on the client endpoint.
+type Metrics = transport.Metrics
 
-func (noMetrics) Negotiated()   {}
-func (noMetrics) Opened(string) {}
-func (noMetrics) Panicked()     {}
+// Forwarder carries requests to the node on which their connection lives.
+type Forwarder = transport.Forwarder

@@ -73,5 +73,12 @@ var clientRefusals = List{
 		{"TooManyPending", "503. Too much data waits for connections that have negotiated and not started.", "The client tries again. If it stays: clients negotiate and never connect."},
 		{"Draining", "503. The gateway is shutting down.", Nothing},
 		{"InternalError", "500. A fault of the gateway.", "Report it, with the error in the log."},
+		{"InvalidApplication", "ASP.NET SignalR: 400. The token names no application (the claim `asrs.s.apn`), or its name is not valid: a letter, then letters, digits and ``_`,.[]``; no hyphen.", "Set `ApplicationName` in the options of `MapAzureSignalR`."},
+		{"ServerlessMode", "ASP.NET SignalR: the application is in Serverless mode, which its clients do not have. Negotiate answers 200 with an error in its body, or 400.", "Set the application's mode: `--hub-mode APPLICATION=default`."},
+		{"JsonpNotSupported", "ASP.NET SignalR: 400. The client uses JSONP (`callback` in the query).", "Remove `jsonp: true` from the client's options. Requests to other origins work by CORS."},
+		{"UnknownTransport", "ASP.NET SignalR: 400. The query names no transport, or one that the gateway does not have, such as `foreverFrame`.", "Remove the transport from the client's options."},
+		{"InvalidConnectionToken", "ASP.NET SignalR: 400. The connection token is none that a gateway has given out.", "If it happens to every client: two gateways behind one name, or a gateway that was started again. Clients negotiate again."},
+		{"InvalidConnectionData", "ASP.NET SignalR: 400. The list of hubs in `connectionData` is malformed or too long.", "Use an official client of SignalR 2.4."},
+		{"InvalidMessage", "ASP.NET SignalR: 400. What the client sent is no call of a hub: one JSON object with `H` and `M`. Its connection is closed.", "Use an official client of SignalR 2.4. Persistent connections are not supported."},
 	},
 }

@@ -38,8 +38,19 @@ const (
 	RefusedConnections Refusal = "TooManyConnections"
 	RefusedHubs        Refusal = "TooManyHubs"
 	RefusedPending     Refusal = "TooManyPending"
-	RefusedDraining    Refusal = "Draining"
-	RefusedInternal    Refusal = "InternalError"
+
+	// Those of ASP.NET SignalR alone.
+
+	RefusedApplication Refusal = "InvalidApplication"
+	RefusedServerless  Refusal = "ServerlessMode"
+	RefusedJSONP       Refusal = "JsonpNotSupported"
+	RefusedUnknownWay  Refusal = "UnknownTransport"
+	RefusedToken       Refusal = "InvalidConnectionToken"
+	RefusedHubList     Refusal = "InvalidConnectionData"
+	RefusedCall        Refusal = "InvalidMessage"
+
+	RefusedDraining Refusal = "Draining"
+	RefusedInternal Refusal = "InternalError"
 )
 
 // Refusals returns the closed list.
@@ -49,6 +60,7 @@ func Refusals() []Refusal {
 		RefusedNoID, RefusedUnknownID, RefusedEnded, RefusedUser, RefusedTransport, RefusedChange, RefusedBusy,
 		RefusedBodySize, RefusedBodyRead, RefusedBodySlow,
 		RefusedConnections, RefusedHubs, RefusedPending, RefusedDraining, RefusedInternal,
+		RefusedApplication, RefusedServerless, RefusedJSONP, RefusedUnknownWay, RefusedToken, RefusedHubList, RefusedCall,
 	}
 	for _, failure := range auth.Failures() {
 		list = append(list, Refusal(failure))
@@ -137,44 +149,51 @@ func (f *Refuser) Count(reason Refusal) { f.counts.Add(reason, 1) }
 // Refuse is the one place that turns an error into an answer, a log line and a count. hub and
 // remote are for the log. Nothing is answered if an answer has begun.
 func (f *Refuser) Refuse(w *Answer, r *http.Request, err error, hub, remote string) {
-	var (
-		status     int
-		reason     Refusal
-		text       string
-		detail     string
-		header     = w.Header()
-		tokenError *auth.TokenError
-		known      *Refused
-	)
-	switch {
-	case errors.As(err, &tokenError):
-		status, reason, text, detail = tokenError.Status(), Refusal(tokenError.Failure), tokenError.Description()+".", tokenError.Detail
-		if challenge := tokenError.Challenge(); challenge != "" {
-			header.Set("WWW-Authenticate", challenge)
-		}
-	case errors.As(err, &known):
-		status, reason, text = known.Status, known.Reason, known.Text
-		if known.RetryAfter > 0 {
-			header.Set("Retry-After", strconv.Itoa(known.RetryAfter))
-		}
-		if known.Allow != "" {
-			header.Set("Allow", known.Allow)
-		}
-	default:
-		status, reason, text, detail = errInternal.Status, errInternal.Reason, errInternal.Text, err.Error()
-	}
-	f.Count(reason)
-	level := slog.LevelInfo
-	if reason == RefusedUnknownID || reason == RefusedEnded || reason == RefusedDraining {
-		// Clients that leave or come back late ask for dead ids all the time.
-		level = slog.LevelDebug
-	}
-	f.log.Log(r.Context(), level, LogRefused, "reason", string(reason), "status", status,
-		"method", r.Method, "path", r.URL.Path, "hub", hub, "remote", remote, "detail", detail)
+	known := f.Note(r, err, hub, remote)
 	if w.Started {
 		return
 	}
-	WriteText(w, status, text)
+	header := w.Header()
+	var tokenError *auth.TokenError
+	if errors.As(err, &tokenError) {
+		if challenge := tokenError.Challenge(); challenge != "" {
+			header.Set("WWW-Authenticate", challenge)
+		}
+	}
+	if known.RetryAfter > 0 {
+		header.Set("Retry-After", strconv.Itoa(known.RetryAfter))
+	}
+	if known.Allow != "" {
+		header.Set("Allow", known.Allow)
+	}
+	WriteText(w, known.Status, known.Text)
+}
+
+// Note is Refuse without an answer, for a refusal that has a form of its own. It returns what the
+// error stands for.
+func (f *Refuser) Note(r *http.Request, err error, hub, remote string) *Refused {
+	var (
+		known      *Refused
+		tokenError *auth.TokenError
+		detail     string
+	)
+	switch {
+	case errors.As(err, &tokenError):
+		known = &Refused{Reason: Refusal(tokenError.Failure), Status: tokenError.Status(), Text: tokenError.Description() + "."}
+		detail = tokenError.Detail
+	case errors.As(err, &known):
+	default:
+		known, detail = errInternal, err.Error()
+	}
+	f.Count(known.Reason)
+	level := slog.LevelInfo
+	if reason := known.Reason; reason == RefusedUnknownID || reason == RefusedEnded || reason == RefusedDraining {
+		// Clients that leave or come back late ask for dead ids all the time.
+		level = slog.LevelDebug
+	}
+	f.log.Log(r.Context(), level, LogRefused, "reason", string(known.Reason), "status", known.Status,
+		"method", r.Method, "path", r.URL.Path, "hub", hub, "remote", remote, "detail", detail)
+	return known
 }
 
 // WriteText answers with a short text. The content type is what self-hosted servers send.
