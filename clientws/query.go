@@ -1,8 +1,9 @@
 package clientws
 
 import (
-	"net/url"
 	"strings"
+
+	"github.com/hubgate/hubgate/internal/transport"
 )
 
 // query is what the gateway itself reads from a request's query. Keys may have
@@ -28,18 +29,18 @@ type query struct {
 func parseQuery(raw string) query {
 	q := query{raw: raw}
 	for pair := range strings.SplitSeq(raw, "&") {
-		key, value := cutPair(pair)
+		key, value := transport.CutPair(pair)
 		switch {
 		case strings.EqualFold(key, "hub"):
 			if q.hubs++; q.hubs == 1 {
-				q.hub = unescape(value)
+				q.hub = transport.Unescape(value)
 			}
 		case strings.EqualFold(key, "id"):
-			q.id, q.hasID = unescape(value), true
+			q.id, q.hasID = transport.Unescape(value), true
 		case strings.EqualFold(key, "application"):
-			q.application = unescape(value)
+			q.application = transport.Unescape(value)
 		case strings.EqualFold(key, "negotiateVersion"):
-			q.version, q.hasVersion = unescape(value), true
+			q.version, q.hasVersion = transport.Unescape(value), true
 		}
 	}
 	q.hasID = q.hasID && q.id != ""
@@ -52,9 +53,9 @@ func parseQuery(raw string) query {
 func (q *query) kept() string {
 	var kept strings.Builder
 	for pair := range strings.SplitSeq(q.raw, "&") {
-		key, value := cutPair(pair)
+		key, value := transport.CutPair(pair)
 		if pair == "" || strings.EqualFold(key, "access_token") ||
-			strings.EqualFold(key, "id") && unescape(value) == q.id {
+			strings.EqualFold(key, "id") && transport.Unescape(value) == q.id {
 			continue
 		}
 		if kept.Len() > 0 {
@@ -63,21 +64,4 @@ func (q *query) kept() string {
 		kept.WriteString(pair)
 	}
 	return kept.String()
-}
-
-// cutPair returns the decoded key and the raw value.
-func cutPair(pair string) (key, value string) {
-	key, value, _ = strings.Cut(pair, "=")
-	return unescape(key), value
-}
-
-// unescape decodes a key or value; what cannot be decoded stays as it is.
-func unescape(s string) string {
-	if !strings.ContainsAny(s, "%+") {
-		return s
-	}
-	if decoded, err := url.QueryUnescape(s); err == nil {
-		return decoded
-	}
-	return s
 }

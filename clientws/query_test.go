@@ -7,6 +7,8 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/hubgate/hubgate/internal/transport"
 )
 
 func TestParseQuery(t *testing.T) {
@@ -61,7 +63,7 @@ func FuzzQuery(f *testing.F) {
 			t.Fatalf("%q keeps the connection token: %q", raw, kept)
 		}
 		for pair := range strings.SplitSeq(kept, "&") {
-			if key, _ := cutPair(pair); strings.EqualFold(key, "access_token") {
+			if key, _ := transport.CutPair(pair); strings.EqualFold(key, "access_token") {
 				t.Fatalf("%q keeps the access token: %q", raw, kept)
 			}
 		}

@@ -26,6 +26,10 @@ var wallClock = map[string]string{
 	"clientws/target.go Now":    "connection tokens",
 	"hubserver/dial.go Unix":    "tokens",
 
+	"clientaspnet/options.go Now":   "the default, and connection tokens",
+	"clientaspnet/negotiate.go Now": "connection tokens",
+	"clientaspnet/connect.go Now":   "connection tokens",
+
 	"internal/transport/stream.go Unix": "a deadline that has passed",
 
 	"hubserver/internal/values/packed.go Unix": "a time that an application sends",
@@ -36,7 +40,7 @@ var wallClock = map[string]string{
 }
 
 // timed are the packages in which something has a deadline.
-var timed = []string{"gateway", "servermode", "clientws", "modes", "upstream", "restapi", "admin", "store", "hubserver", "internal", "cmd/hubgate"}
+var timed = []string{"gateway", "servermode", "clientws", "clientaspnet", "modes", "upstream", "restapi", "admin", "store", "hubserver", "internal", "cmd/hubgate"}
 
 // losesMonotonic are the methods after which two times are compared by the wall clock.
 var losesMonotonic = []string{"Unix", "UnixNano", "UnixMilli", "UnixMicro", "UTC", "Local", "Now", "Ticks"}

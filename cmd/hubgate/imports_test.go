@@ -49,6 +49,7 @@ var mayImport = map[string][]string{
 
 	"hubserver/internal/values": {"hubprotocol", "serviceprotocol"},
 	"internal/directwrite":      nil,
+	"clientaspnet":              {"gateway", "aspnetprotocol", "hubprotocol", "auth", "hubname", "internal/transport"},
 	"internal/transport":        {"gateway", "auth", "internal/counts", "internal/directwrite"},
 	"hubserver/hubservertest":   {"auth", "clientws", "gateway", "hubprotocol", "hubserver", "hubserver/internal/values", "servermode", "store"},
 
@@ -63,7 +64,7 @@ var mayImport = map[string][]string{
 	"internal/compat":  nil,
 	"internal/reasons": nil,
 	"gatewaytest":      {"gateway", "hubprotocol"},
-	"cmd/hubgate":      {"api", "aspnetprotocol", "hubprotocol", "auth", "hubname", "regularfile", "secret", "webhook", "settings", "config", "gateway", "clientws", "restapi", "upstream", "servermode", "modes", "store", "backplane", "admin", "bench", "internal/logsum", "internal/nearest", "internal/reasons", "internal/watch", "internal/trace", "internal/transport"},
+	"cmd/hubgate":      {"api", "aspnetprotocol", "hubprotocol", "auth", "hubname", "regularfile", "secret", "webhook", "settings", "config", "gateway", "clientws", "clientaspnet", "restapi", "upstream", "servermode", "modes", "store", "backplane", "admin", "bench", "internal/logsum", "internal/nearest", "internal/reasons", "internal/watch", "internal/trace", "internal/transport"},
 }
 
 // forTests are packages that every test may import: fakes, what implements the

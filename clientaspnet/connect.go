@@ -1,0 +1,119 @@
+package clientaspnet
+
+import (
+	"errors"
+
+	"github.com/hubgate/hubgate/aspnetprotocol"
+	"github.com/hubgate/hubgate/gateway"
+	"github.com/hubgate/hubgate/internal/transport"
+)
+
+// opening is a request for a transport of a connection.
+type opening struct {
+	*call
+	given given
+	// client is nil for a new connection.
+	client *client
+	// cursor and first are those of gateway.Conn.Replace.
+	cursor string
+	first  []byte
+	// refusal is the only frame that the client gets, instead of a connection.
+	refusal []byte
+}
+
+// connect makes the connection, or gives it another transport: a client that gets no first frame
+// tries its transports one after the other, with the same connection token.
+func (h *Handler) connect(c *call) error {
+	if done, err := c.admit(); done || err != nil {
+		return err
+	}
+	given, way, err := c.read()
+	if err != nil {
+		return err
+	}
+	if err := way.offered(c.claims); err != nil {
+		return err
+	}
+	if err := c.checkHubs(); err != nil {
+		return err
+	}
+	o := opening{call: c, given: given, cursor: aspnetprotocol.NoCursor, first: aspnetprotocol.Init}
+	if o.client, err = h.target(c, given); err != nil {
+		return err
+	}
+	if err = o.open(way); !errors.Is(err, transport.ErrBusy) {
+		return err
+	}
+	// Another request of the client has made the connection meanwhile.
+	if o.client, err = h.target(c, given); err != nil {
+		return err
+	}
+	return o.open(way)
+}
+
+// target returns the client whose transport the request brings, nil for a new connection.
+func (h *Handler) target(c *call, given given) (*client, error) {
+	if client, _ := h.find(given.id); client != nil {
+		client.tokens.Used(c.token)
+		return client, nil
+	}
+	_, ended := h.options.Gateway.Lookup(given.id)
+	switch {
+	case ended:
+		return nil, transport.ErrEnded
+	case h.options.Now().After(given.expires), h.owner(c) != "":
+		return nil, transport.ErrUnknown
+	case h.options.Serverless(c.claims.Application):
+		return nil, errServerless
+	}
+	return nil, nil
+}
+
+// reconnect gives a connection another transport. A client whose connection is no more would try again
+// for half a minute if it was refused; so it is let in and told.
+func (h *Handler) reconnect(c *call) error {
+	if done, err := c.admit(); done || err != nil {
+		return err
+	}
+	given, way, err := c.read()
+	if err != nil && !errors.Is(err, errToken) {
+		return err
+	}
+	if err := way.offered(c.claims); err != nil {
+		return err
+	}
+	o := opening{call: c, given: given, cursor: c.values.messageID.text}
+	if err == nil {
+		o.client, _ = h.find(given.id)
+	}
+	if o.client == nil {
+		o.refusal = lastFrame(goneText)
+	} else {
+		o.client.tokens.Used(c.token)
+	}
+	return o.open(way)
+}
+
+// open serves the transport.
+func (o *opening) open(way way) error {
+	switch way {
+	case webSockets:
+		return o.openSocket()
+	case serverSentEvents:
+		return o.openEvents()
+	}
+	return o.openPoll()
+}
+
+// attach makes the connection of a new client for its first transport. The client stays connecting until the
+// caller has started it.
+func (o *opening) attach(t gateway.Transport, cl *client) (*gateway.Conn, error) {
+	conn, err := o.h.options.Gateway.Attach(o.identity(o.given.id, o.given.expires), t)
+	if err != nil {
+		return nil, transport.Admission(err)
+	}
+	o.h.options.Metrics.Opened(t.Name())
+	cl.tokens.Used(o.token)
+	cl.conn.Store(conn)
+	return conn, nil
+}
