@@ -11,19 +11,25 @@ import (
 )
 
 // Conn is one client connection. Its exported methods may be called from any
-// goroutine. None of them blocks but Feed, and the first Announce or Open of a
-// user's client, which asks for its memberships (UserGroups).
+// goroutine. None of them blocks but Feed, Start and Record, Replace, which waits for
+// the worker, and the first Announce or Open of a user's client, which asks for its
+// memberships (UserGroups).
 type Conn struct {
 	// immutable
-	g         *Gateway
-	shard     *hubShard // of its hub
-	id        Identity
-	transport Transport // with channel, what a replaced transport would change: see ARCHITECTURE.md
+	g     *Gateway
+	shard *hubShard // of its hub
+	id    Identity
+	back  *returning // nil if the transport cannot be replaced; what is in it is guarded by mu
 
-	channel channel   // set by the reader before the connection opens, then immutable
-	place   placement // owned by the worker
-	link    userLink  // guarded by its stripe of hub.users
-	clocks  clocks    // atomic
+	// transport and channel change only when the transport is replaced, by the worker and with mu
+	// held: the worker reads them without it. The channel is set by the reader before the
+	// connection opens, with mu held too.
+	transport Transport
+	channel   channel
+
+	place  placement // owned by the worker
+	link   userLink  // guarded by its stripe of hub.users
+	clocks clocks    // atomic
 
 	reader reader
 
@@ -112,6 +118,9 @@ func (g *Gateway) Attach(id Identity, t Transport) (*Conn, error) {
 	}
 	now := g.now()
 	c := &Conn{g: g, id: id, transport: t, place: placement{slot: -1}}
+	if t.Abilities().Returns {
+		c.back = new(returning)
+	}
 	c.life.since = now
 	c.shard = &h.shards[int(g.next.Add(1))%len(h.shards)]
 	c.clocks.lastRead.Store(now)
@@ -165,14 +174,23 @@ func (g *Gateway) Lookup(id string) (c *Conn, ended bool) { return g.conns.looku
 // Identity returns who the connection belongs to; the result must not be changed.
 func (c *Conn) Identity() *Identity { return &c.id }
 
-// IsOpen reports whether the client's handshake was accepted and the connection is not ending.
+// IsOpen reports whether the client's handshake was accepted and the connection is not ending. A client
+// that is away has an open connection.
 func (c *Conn) IsOpen() bool {
 	s := c.life.state()
-	return s == answering || s == open
+	return s >= answering && s <= away
 }
 
-// Transport returns the transport the connection was attached with.
-func (c *Conn) Transport() Transport { return c.transport }
+// IsAway reports whether the client has lost its transport and may come back.
+func (c *Conn) IsAway() bool { return c.life.state() == away }
+
+// Transport returns the present transport: the one the connection was attached with, or the last that was
+// put in its place. It may have been lost.
+func (c *Conn) Transport() Transport {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.transport
+}
 
 // Protocol returns the hub protocol's name, empty before the handshake.
 func (c *Conn) Protocol() string {
@@ -222,11 +240,29 @@ func (c *Conn) Detached() { c.clocks.detached.Store(c.g.now()) }
 
 // setProtocol is called by the reader before the connection opens.
 func (c *Conn) setProtocol(name string) {
-	c.channel.lane = laneFor(lane{protocol: name, manner: mannerOf(c.transport)})
-	c.channel.spoken.Store(c.channel.lane) // which the transport's Framing may ask for
-	if t, ok := c.transport.(DirectTransport); ok {
-		if raw := t.Raw(); raw != nil {
-			c.channel.raw, c.channel.lane = raw, laneFor(lane{name, t.Framing(), c.channel.lane.manner})
+	t := c.Transport()
+	spoken := laneFor(lane{protocol: name, manner: mannerOf(t)})
+	c.channel.spoken.Store(spoken) // which the transport's Framing may ask for
+	for {
+		raw, l := wayTo(t, spoken)
+		c.mu.Lock()
+		if c.back == nil || c.transport == t {
+			c.channel.raw, c.channel.lane = raw, l
+			c.mu.Unlock()
+			return
+		}
+		t = c.transport // it was replaced meanwhile
+		c.mu.Unlock()
+	}
+}
+
+// wayTo returns how records in a protocol reach a transport's client: the socket, if workers may write
+// to it, and the lane.
+func wayTo(t Transport, spoken *lane) (syscall.RawConn, *lane) {
+	if d, ok := t.(DirectTransport); ok {
+		if raw := d.Raw(); raw != nil {
+			return raw, laneFor(lane{spoken.protocol, d.Framing(), spoken.manner})
 		}
 	}
+	return nil, spoken
 }

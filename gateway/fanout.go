@@ -141,7 +141,7 @@ func (f *fanout) toOne(c *Conn) {
 	}
 	f.breathe()
 	n, err := f.direct.Write(c.channel.raw, wr.bytes)
-	switch f.written(c, wr.bytes, n, err, wr.deliveries) {
+	switch f.written(c, handed{wr.records, wr.bytes, wr.deliveries}, n, err) {
 	case wroteAll:
 		wr.reach.written++
 	case wrotePart:
@@ -158,27 +158,61 @@ const (
 	wroteAll
 )
 
+// handed is what a worker hands to a socket: records, their bytes in the transport's framing, and how
+// many deliveries they are.
+type handed struct {
+	records    []OutRecord
+	bytes      []byte
+	deliveries int
+}
+
 // written enters the result of a direct write in the books and hands what the socket did not
 // take to the transport's pump.
-func (f *fanout) written(c *Conn, bytes []byte, n int, err error, deliveries int) writeOutcome {
+func (f *fanout) written(c *Conn, h handed, n int, err error) writeOutcome {
 	f.pass.open = 0
+	if c.back != nil {
+		return f.writtenReturning(c, h, n, err)
+	}
 	switch {
 	case err != nil:
-		f.tally.drop(DropConnectionClosed, deliveries)
+		f.tally.drop(DropConnectionClosed, h.deliveries)
 		c.transport.Abort(Cause{Reason: CloseNormal})
-	case n == len(bytes):
-		f.tally.written += deliveries
-		f.tally.bytes += n
-		c.clocks.lastWrite.Store(f.w.now)
+	case n == len(h.bytes):
+		f.wroteAll(c, h)
 		return wroteAll
-	case !c.leave(bytes[n:], deliveries):
-		f.tally.drop(DropConnectionClosed, deliveries)
+	case !c.leave(h.bytes[n:], h.deliveries):
+		f.tally.drop(DropConnectionClosed, h.deliveries)
 	default:
-		f.tally.queuedBytes += len(bytes) - n
+		f.tally.queuedBytes += len(h.bytes) - n
 		c.transport.Wake()
 		return wrotePart
 	}
 	return wroteNone
+}
+
+// writtenReturning is written for a client that may come back for what its socket did not take.
+func (f *fanout) writtenReturning(c *Conn, h handed, n int, err error) writeOutcome {
+	outcome, queued, wake := c.hand(h, n, err, f.w.now)
+	f.tally.queuedBytes += queued
+	switch outcome {
+	case wroteAll:
+		f.wroteAll(c, h)
+	case wroteNone:
+		f.tally.drop(DropConnectionClosed, h.deliveries)
+	}
+	switch {
+	case wake:
+		c.transport.Wake()
+	case err != nil:
+		c.transport.Abort(Cause{Reason: CloseNormal})
+	}
+	return outcome
+}
+
+func (f *fanout) wroteAll(c *Conn, h handed) {
+	f.tally.written += h.deliveries
+	f.tally.bytes += len(h.bytes)
+	c.clocks.lastWrite.Store(f.w.now)
 }
 
 // queue puts records into an outbox whose transport is busy or has a pump only. It reports false
@@ -254,7 +288,7 @@ func (f *fanout) flush() {
 	}
 	clear(f.claimed)
 	f.claimed = f.claimed[:0]
-	f.last.records, f.last.framing = nil, nil
+	f.last.records, f.last.framed, f.last.framing = nil, nil, nil
 }
 
 func (f *fanout) flushOne(c *Conn) {
@@ -268,26 +302,26 @@ func (f *fanout) flushOne(c *Conn) {
 		return
 	}
 	f.pass.open = countDeliveries(records)
-	bytes, deliveries, n, err := f.writeTaken(c, records)
-	f.written(c, bytes, n, err, deliveries)
+	h, n, err := f.writeTaken(c, records)
+	f.written(c, h, n, err)
 	f.spares.put(records)
 }
 
 // writeTaken writes records that were taken from the outbox. They have left it, whatever
-// happens to them. Deliveries are those that bytes stand for.
-func (f *fanout) writeTaken(c *Conn, records []OutRecord) (bytes []byte, deliveries, n int, err error) {
+// happens to them.
+func (f *fanout) writeTaken(c *Conn, records []OutRecord) (h handed, n int, err error) {
 	took := sumOf(records)
 	defer func() {
 		c.settle(took, f.w)
 		f.tally.queuedBytes -= took.bytes
 	}()
-	bytes, faulty := f.join(c.channel.lane.framing, records)
+	bytes, framed, faulty := f.join(c.channel.lane.framing, records)
 	if faulty > 0 {
 		f.tally.drop(DropFault, faulty)
 		f.pass.open -= faulty
 	}
-	deliveries = f.pass.open
+	h = handed{framed, bytes, f.pass.open}
 	f.breathe()
 	n, err = f.direct.Write(c.channel.raw, bytes)
-	return bytes, deliveries, n, err
+	return h, n, err
 }

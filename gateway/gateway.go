@@ -48,6 +48,7 @@ type Gateway struct {
 	workers []*worker
 	next    atomic.Uint32 // spreads connections over workers
 	counts  counters
+	keeping keeping
 
 	// began is a second before the start; see now.
 	began time.Time
@@ -112,7 +113,7 @@ func build(opts Options) (*Gateway, error) {
 	if opts.Observer == nil {
 		opts.Observer = blindObserver{}
 	}
-	g := &Gateway{opts: opts, crowded: make(chan struct{}, 1)}
+	g := &Gateway{opts: opts, crowded: make(chan struct{}, 1), keeping: defaultKeeping}
 	g.ending.stop = make(chan struct{})
 	g.began = time.Now().Add(-time.Second)
 	g.counts.closed = counts.New(closeReasonList)

@@ -13,20 +13,21 @@ import (
 //	announced  its session knows it (Announce)       held                        yes          alive
 //	answering  Open was called; the answer is on     held                        yes          alive
 //	           its way through the worker's queue
-//	open       the worker came to the answer         leave, behind the answer    yes          alive
+//	open       the worker came to the answer, or     leave, behind the answer    yes          alive
+//	           the client came back
+//	away       the transport was lost, and may be    held                        yes          alive
+//	           replaced (away.go)
 //	closing    the worker came to a Close            those before leave, then    no           dead
 //	                                                 a Close record
 //	closed     the transport took the Close record   none                        no           dead
 //	cut        it is ended at once                   what waited is given up     no           dead
 //	gone       its transport has ended               what waited is given up     no           dead
 //
-// A connection only ever goes down this table. It has a cause from the moment an
-// end is asked for, which may be before the worker comes to it: then nothing
-// more is read, while what was sent before still leaves. The first cause counts.
-//
-// A transport that may be replaced under a connection, or a connection that waits
-// for its client to come back, is a further line here: it says what is held and
-// whether the id lives, and everything else asks that.
+// A connection only ever goes down this table, but for away, from which it can go
+// back to open. It has a cause from the moment an end is asked for, which may be
+// before the worker comes to it: then nothing more is read, while what was sent
+// before still leaves. The first cause counts. A client that is away cannot be told
+// of an end: it comes at once.
 type state uint32
 
 const (
@@ -34,6 +35,7 @@ const (
 	announced
 	answering
 	open
+	away
 	closing
 	closed
 	cut
@@ -50,7 +52,7 @@ const (
 	mayHear
 	// holds: what is queued waits for the handshake answer.
 	holds
-	// mayTake: the transport may take what is queued and not held.
+	// mayTake: the transport may take what is queued and not held, and is written to.
 	mayTake
 	// idAlive: the end has not been decided, and commands find the connection.
 	idAlive
@@ -61,6 +63,7 @@ var permissions = [...]permission{
 	announced: mayPut | mayTake | idAlive | mayHear | holds,
 	answering: mayPut | mayTake | idAlive | mayHear | holds,
 	open:      mayPut | mayTake | idAlive | mayHear,
+	away:      mayPut | idAlive | mayHear,
 	closing:   mayTake,
 	closed:    0,
 	cut:       0,
@@ -74,11 +77,12 @@ var follows = [...][]state{
 	attached:  {},
 	announced: {attached},
 	answering: {announced},
-	open:      {answering},
+	open:      {answering, away},
+	away:      {answering, open},
 	closing:   {attached, announced, answering, open},
 	closed:    {closing},
-	cut:       {attached, announced, answering, open, closing, closed},
-	gone:      {attached, announced, answering, open, closing, closed, cut},
+	cut:       {attached, announced, answering, open, away, closing, closed},
+	gone:      {attached, announced, answering, open, away, closing, closed, cut},
 }
 
 // life is a connection's state, why it ends, and what its session knows of that.
@@ -188,7 +192,7 @@ func (c *Conn) Open(answer []byte) {
 		return
 	}
 	c.shard.worker.queue.push(&openOp{conn: c, answer: answer})
-	c.Logger().Info("connection opened", "transport", c.transport.Name(), "protocol", c.Protocol(), "remote", c.id.RemoteAddr)
+	c.Logger().Info("connection opened", "transport", c.Transport().Name(), "protocol", c.Protocol(), "remote", c.id.RemoteAddr)
 	c.g.opts.Observer.Opened(c)
 }
 
@@ -206,20 +210,40 @@ func (c *Conn) Close(cause Cause) {
 // cutOff ends the transport at once; what waits is given up. It may be called
 // from any goroutine, and again.
 func (c *Conn) cutOff(cause Cause) {
+	c.cutOffIf(cause, func(*Conn) bool { return true })
+}
+
+// cutOffIf is cutOff if something still holds. The question is asked with c.mu held.
+func (c *Conn) cutOffIf(cause Cause, holds func(*Conn) bool) {
 	c.mu.Lock()
+	if !holds(c) {
+		c.mu.Unlock()
+		return
+	}
+	if c.life.state() == away {
+		c.finish(cause) // there is no transport that could say so
+		return
+	}
 	c.life.step(cut, c.g.now())
 	c.life.ask(cause)
 	cause = *c.life.cause
 	c.out.release()
+	t := c.transport
 	c.mu.Unlock()
-	c.transport.Abort(cause)
+	t.Abort(cause)
 }
 
 // Ended says that the transport is gone. The first cause counts: the one the
 // connection was closed with, if it was. Ended tells the session and must not
 // be called with locks the session may need. Calls after the first do nothing.
+// Transports with Abilities.Returns call Lost instead.
 func (c *Conn) Ended(cause Cause) {
 	c.mu.Lock()
+	c.finish(cause)
+}
+
+// finish is Ended. Called with c.mu held, which it releases.
+func (c *Conn) finish(cause Cause) {
 	if !c.life.step(gone, c.g.now()) {
 		c.mu.Unlock()
 		return
@@ -230,12 +254,13 @@ func (c *Conn) Ended(cause Cause) {
 	c.g.counts.unfinished.Add(-c.reader.unfinished.size)
 	c.reader.unfinished.size = 0
 	session, tell := c.life.session, c.life.tellEnd()
+	transport := c.transport
 	c.mu.Unlock()
 
 	c.g.conns.remove(c)
 	c.shard.worker.queue.push(&removeOp{conn: c})
 	c.g.counts.closed.Add(cause.Reason, 1)
-	c.Logger().Info("connection closed", "reason", string(cause.Reason), "text", cause.Text, "transport", c.transport.Name())
+	c.Logger().Info("connection closed", "reason", string(cause.Reason), "text", cause.Text, "transport", transport.Name())
 	c.g.opts.Observer.Closed(c, cause)
 	if tell {
 		session.Closed(cause)

@@ -42,7 +42,9 @@ type openOp struct {
 func (o *openOp) apply(w *worker) {
 	c, answer := o.conn, OutRecord{Bytes: o.answer, control: true}
 	c.mu.Lock()
-	if !c.life.step(open, w.now) {
+	if c.life.state() != answering || !c.life.step(open, w.now) {
+		// It has ended, or has lost its transport already: a client that comes back is
+		// not answered any more.
 		c.mu.Unlock()
 		return
 	}
@@ -106,6 +108,11 @@ func (earlyOp) apply(w *worker) {
 func (w *worker) beginClose(c *Conn) {
 	var lost waiting
 	c.mu.Lock()
+	if c.life.state() == away {
+		c.mu.Unlock()
+		c.cutOff(*c.CloseRequested())
+		return
+	}
 	answered := c.life.state() == open
 	if c.life.state().may(holds) {
 		// Nothing may come before a handshake error, and nothing makes sense behind it.
@@ -132,11 +139,18 @@ func (w *worker) beginClose(c *Conn) {
 }
 
 // closeRecord is the last record a client gets; before its handshake was
-// answered that is a handshake error (C67), if there is anything to say.
+// answered that is a handshake error (C67), if there is anything to say. Called with
+// c.mu held.
 func (c *Conn) closeRecord(cause *Cause, answered bool) []byte {
+	manner := c.manner()
+	if manner == nil {
+		manner = mannerOf(c.transport) // it is closed before it was started
+	}
 	switch {
 	case cause.Told:
 		return nil
+	case manner != nil:
+		return manner.Close(*cause, c.transport.Abilities().Polled)
 	case answered:
 		return hubprotocol.AppendClose(nil, c.channel.lane.protocol, cause.Text, cause.AllowReconnect)
 	case cause.Text == "":
@@ -165,7 +179,7 @@ func (o *removeOp) apply(w *worker) {
 	w.leaveHub(c)
 	w.forgetNoted(c)
 	c.mu.Lock()
-	lost, why := c.out.giveUp(), c.life.cause.dropped()
+	lost, why := c.out.giveUp(c.back), c.life.cause.dropped()
 	c.mu.Unlock()
 	c.shard.lose(why, lost)
 	w.g.hubs.release(c.shard.hub)

@@ -18,6 +18,15 @@ type Observer interface {
 	Closed(c *Conn, cause Cause)
 }
 
+// AwayObserver is an Observer that wants to hear of clients that may come back (Abilities.Returns). Lost
+// says that a client has lost its transport, for the cause, Returned that it has another one, which may be
+// so without Lost.
+type AwayObserver interface {
+	Observer
+	Lost(c *Conn, cause Cause)
+	Returned(c *Conn)
+}
+
 // SendReport is what had become of a send on one node when its fan-out there was over, in
 // connections. Matched is Written, Queued and Dropped together. What is queued may be dropped later.
 type SendReport struct {

@@ -77,10 +77,14 @@ func (s *sendOp) done() {
 type frameOp struct {
 	conn  *Conn
 	frame OutRecord
+	of    Transport // whose frame it is, nil for a transport that is never replaced
 }
 
 func (o *frameOp) apply(w *worker) {
 	c := o.conn
+	if o.of != nil && o.of != c.transport {
+		return
+	}
 	switch c.put(o.frame, w, writerPump) {
 	case putOver:
 		w.closeSlow(c)

@@ -9,7 +9,7 @@ type outbox struct {
 	writer writer
 	// records wait to be taken.
 	records []OutRecord
-	// tail is what a direct write left of its bytes.
+	// tail is what a direct write left of its bytes. It is good for one transport only.
 	tail []byte
 	// queued counts records, tail and what a writer has taken and not reported yet.
 	queued waiting
@@ -32,7 +32,9 @@ type outbox struct {
 //	pump        whoever finds writerNone wakes it         Take finds nothing
 //
 // A pump may be inside its socket for as long as it is the writer, whatever has
-// become of the records: nothing but its own Take ends its turn.
+// become of the records: nothing but its own Take ends its turn, or that another
+// transport takes the place of its own (replace.go). Behind a write that failed
+// the pump of a transport that returns stays the writer, and takes nothing more.
 type writer uint8
 
 const (
@@ -44,6 +46,17 @@ const (
 // waiting is what waits for a client.
 type waiting struct {
 	bytes, deliveries int
+}
+
+// add counts one record. One that is given again counts nothing.
+func (w *waiting) add(r OutRecord) {
+	if r.again {
+		return
+	}
+	w.bytes += len(r.Bytes)
+	if !r.control {
+		w.deliveries++
+	}
 }
 
 // claim makes w the writer if nobody is and reports whether it did.
@@ -60,22 +73,15 @@ func (o *outbox) empty() bool { return len(o.records) == 0 && o.tail == nil }
 
 // append counts a record and puts it behind the others.
 func (o *outbox) append(r OutRecord) {
-	o.count(r)
+	o.queued.add(r)
 	o.records = append(o.records, r)
 }
 
 // putFirst puts a record in front of those that were held; frames of the
 // transport's own that came before them stay first.
 func (o *outbox) putFirst(r OutRecord) {
-	o.count(r)
+	o.queued.add(r)
 	o.records = slices.Insert(o.records, o.framed(), r)
-}
-
-func (o *outbox) count(r OutRecord) {
-	o.queued.bytes += len(r.Bytes)
-	if !r.control {
-		o.queued.deliveries++
-	}
 }
 
 // framed is how many frames of the transport's own are in front.
@@ -99,10 +105,14 @@ func (o *outbox) dropHeld(soft int) (lost waiting) {
 }
 
 // giveUp empties the outbox and says what was lost. What a writer has taken is
-// reported by that writer.
-func (o *outbox) giveUp() (lost waiting) {
+// reported by that writer, unless the client could have come back for it.
+func (o *outbox) giveUp(back *returning) (lost waiting) {
 	lost = sumOf(o.records)
-	if o.tail != nil {
+	switch owed := back.giveUp(); {
+	case back != nil:
+		lost.bytes += owed.bytes
+		lost.deliveries += owed.deliveries
+	case o.tail != nil:
 		// A tail stands for deliveries that no record stands for any more, and
 		// while there is one nothing is taken.
 		lost.bytes += len(o.tail)
@@ -156,7 +166,8 @@ func (c *Conn) coming(n int) {
 type putResult uint8
 
 const (
-	// putQueued: somebody is already writing, or will when the handshake is answered.
+	// putQueued: somebody is already writing, or will when the handshake is answered, or when
+	// the client comes back.
 	putQueued putResult = iota
 	// putClaimed: the caller has to see to it that the writer it named writes.
 	putClaimed
@@ -176,6 +187,8 @@ func (c *Conn) put(r OutRecord, w *worker, as writer) putResult {
 	switch {
 	case !s.may(mayPut):
 		return putGone
+	case s == away && r.control:
+		return putGone // it would be nothing to the transport with which the client comes back
 	case o.queued.bytes > 0 && o.queued.bytes+len(r.Bytes) > w.bound:
 		return putOver
 	}
@@ -183,7 +196,7 @@ func (c *Conn) put(r OutRecord, w *worker, as writer) putResult {
 		o.records = w.fan.spare()
 	}
 	o.append(r)
-	if s.may(holds) && !(r.framed && o.framed() == len(o.records)) {
+	if !s.may(mayTake) || s.may(holds) && !(r.framed && o.framed() == len(o.records)) {
 		return putQueued
 	}
 	if o.claim(as) {
@@ -233,28 +246,78 @@ func (c *Conn) leave(left []byte, deliveries int) bool {
 	if !c.life.state().may(mayTake) {
 		return false
 	}
-	o := &c.out
+	c.out.leave(left, deliveries)
+	return true
+}
+
+// hand is leave for a client that may come back. What was handed to its socket is kept for that. What
+// the socket did not take is left to the pump; if it is broken, or was lost meanwhile, it waits
+// for the client. It says how many bytes are queued for that, and whether the pump has to be woken.
+func (c *Conn) hand(h handed, n int, err error, now int64) (outcome writeOutcome, queued int, wake bool) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	o, b, s := &c.out, c.back, c.life.state()
+	all := err == nil && n == len(h.bytes)
+	if !all && !s.may(idAlive) {
+		return wroteNone, 0, false
+	}
+	for _, r := range h.records {
+		b.keep(r, now)
+	}
+	switch {
+	case all:
+		b.settled()
+		b.kept.trim(c.g.keeping, c.manner(), now)
+		return wroteAll, 0, false
+	case err == nil && s.may(mayTake):
+		b.owed = waiting{len(h.bytes) - n, h.deliveries}
+		o.leave(h.bytes[n:], h.deliveries)
+		wake = true
+	default:
+		b.owed, b.broken, o.writer = b.kept.queued(), true, writerPump
+		o.queued.bytes += b.owed.bytes
+		o.queued.deliveries += b.owed.deliveries
+	}
+	return wrotePart, b.owed.bytes, wake
+}
+
+func (o *outbox) leave(left []byte, deliveries int) {
 	o.tail = append([]byte(nil), left...)
 	o.queued.bytes += len(left)
 	o.queued.deliveries += deliveries
 	o.writer = writerPump
-	return true
 }
 
 // Take fills a batch with what waits, at most limit bytes but at least one
 // record. It returns false when there is nothing: then Wake will be called
-// when something comes. Only one pump may be between Take and Wrote.
+// when something comes. Only one pump may be between Take and Wrote. Transports
+// that may be replaced call TakeFor instead.
 func (c *Conn) Take(b *Batch, limit int) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	b.reset()
+	return c.take(b, limit)
+}
+
+// TakeFor is Take for a transport with Abilities.Returns. It returns false if t
+// is not, or no more, the connection's transport. Behind a batch that was not
+// written (Wrote with an error) nothing more is taken for t, which then calls Lost.
+func (c *Conn) TakeFor(t Transport, b *Batch, limit int) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	b.reset()
+	return c.transport == t && c.take(b, limit)
+}
+
+// take is Take. Called with c.mu held.
+func (c *Conn) take(b *Batch, limit int) bool {
 	o, s := &c.out, c.life.state()
 	ready := len(o.records)
 	if s.may(holds) {
 		ready = o.framed()
 	}
 	switch {
-	case o.writer == writerWorker:
+	case o.writer == writerWorker, c.back.failed():
 		return false
 	case !s.may(mayTake), ready == 0 && o.tail == nil && s != closing:
 		o.writer = writerNone
@@ -262,6 +325,11 @@ func (c *Conn) Take(b *Batch, limit int) bool {
 	}
 	o.writer = writerPump
 	o.fill(b, ready, limit)
+	if c.back != nil {
+		now := c.g.now()
+		c.back.lend(b, now)
+		c.back.kept.trim(c.g.keeping, c.manner(), now)
+	}
 	if s == closing && o.empty() {
 		c.life.step(closed, 0)
 		b.End = c.life.cause
@@ -275,14 +343,12 @@ func (o *outbox) fill(b *Batch, ready, limit int) {
 		b.Tail, o.tail = o.tail, nil
 		b.taken = waiting{len(b.Tail), o.queued.deliveries - sumOf(o.records).deliveries}
 	}
-	n := 0
-	for n < ready && (b.Empty() || b.taken.bytes+len(o.records[n].Bytes) <= limit) {
+	n, size := 0, len(b.Tail)
+	for n < ready && (b.Empty() || size+len(o.records[n].Bytes) <= limit) {
 		r := o.records[n]
 		b.Records = append(b.Records, r)
-		b.taken.bytes += len(r.Bytes)
-		if !r.control {
-			b.taken.deliveries++
-		}
+		b.taken.add(r)
+		size += len(r.Bytes)
 		n++
 	}
 	if o.records = o.records[n:]; len(o.records) == 0 {
@@ -290,10 +356,16 @@ func (o *outbox) fill(b *Batch, ready, limit int) {
 	}
 }
 
-// Wrote reports that the batch was written, or with an error that it was not.
+// Wrote reports that the batch was written, or with an error that it was not: then
+// it is lost, or kept for a client that may come back. Of a batch that was taken
+// for a former transport it does nothing.
 func (c *Conn) Wrote(b *Batch, err error) {
 	soft := c.g.opts.Limits().OutboxBytes
 	c.mu.Lock()
+	if c.back != nil && !c.back.settle(b, err != nil && c.life.state().may(idAlive)) {
+		c.mu.Unlock()
+		return
+	}
 	c.out.sub(b.taken, soft)
 	c.mu.Unlock()
 	books := &c.shard.books
@@ -351,10 +423,7 @@ func (c *Conn) held() waiting {
 
 func sumOf(records []OutRecord) (w waiting) {
 	for _, r := range records {
-		w.bytes += len(r.Bytes)
-		if !r.control {
-			w.deliveries++
-		}
+		w.add(r)
 	}
 	return w
 }

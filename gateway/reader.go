@@ -26,6 +26,9 @@ type reader struct {
 // to end. Concurrent calls are carried out one after another.
 func (c *Conn) Feed(data []byte) error {
 	r := &c.reader
+	if c.back != nil {
+		defer c.tellReturns()
+	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	c.clocks.lastRead.Store(c.g.now())
@@ -44,6 +47,7 @@ func (c *Conn) Feed(data []byte) error {
 		return err
 	}
 	defer c.leaveSession() // also when the session panics: it is still told the end
+	c.hearReturns()
 	rest, err := c.consume(data)
 	if err != nil {
 		rest = nil
@@ -251,7 +255,7 @@ func (c *Conn) acceptHandshake(request Handshake) error {
 	if err := request.Check(c.g.opts.Backend.Supports); err != nil {
 		return c.refuseHandshake(err.Error())
 	}
-	if c.transport.Abilities().TextOnly && hubprotocol.Binary(request.Protocol) {
+	if c.Transport().Abilities().TextOnly && hubprotocol.Binary(request.Protocol) {
 		return c.refuseHandshake("Cannot use the '" + request.Protocol +
 			"' protocol on the current transport. The transport does not support 'Binary' transfer format.")
 	}

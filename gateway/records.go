@@ -9,6 +9,9 @@ import "github.com/hubgate/hubgate/hubprotocol"
 // returns a Cause if the client is refused or the connection is ending: what the client is told then
 // is on its way.
 func (c *Conn) Start(h Handshake) error {
+	if c.back != nil {
+		defer c.tellReturns()
+	}
 	c.reader.mu.Lock()
 	defer c.reader.mu.Unlock()
 	if err := c.enterSession(); err != nil {
@@ -34,6 +37,9 @@ func (c *Conn) Start(h Handshake) error {
 // come from several transports; concurrent calls are carried out one after another.
 func (c *Conn) Record(text []byte) error {
 	r := &c.reader
+	if c.back != nil {
+		defer c.tellReturns()
+	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	c.clocks.lastRead.Store(c.g.now())
@@ -45,6 +51,7 @@ func (c *Conn) Record(text []byte) error {
 	if c.life.session == nil {
 		return ErrNotStarted
 	}
+	c.hearReturns()
 	if len(text) > c.g.opts.Limits().MessageBytes {
 		return c.reject(hubprotocol.ErrTooLarge)
 	}

@@ -1,8 +1,14 @@
 package gateway
 
+import "syscall"
+
 // Replaced is the cause with which a transport is aborted in whose place another one was put. It is
 // no end of the connection.
 var Replaced = Cause{Reason: CloseNormal, Text: "The client has come back on another transport.", AllowReconnect: true}
+
+var missedCause = Cause{
+	Reason: CloseMissedMessages, Text: "The client has missed messages that are not kept any more.", AllowReconnect: true,
+}
 
 // Replace puts t in place of the connection's present transport, which may be lost already. One that
 // is still there is aborted with Replaced, and whatever it still does has no effect. Both have
@@ -12,31 +18,193 @@ var Replaced = Cause{Reason: CloseNormal, Text: "The client has come back on ano
 // written to the client is kept for that, in small (see replay).
 //
 // first is for clients that have not heard that they are connected (a fallback): they get it instead of
-// what Open was called with. It must not be changed afterwards. With first nil the client has come
-// back, and its session is told (Returner).
+// what Open was called with, if they are not getting that on t anyway. It must not be changed
+// afterwards. With first nil the client has come back, and its session is told (Returner).
 //
 // Replace waits for the worker of the connection, and must not be called from a method of a Transport
 // or of a Session. t.Wake may be called before it returns. Errors: ErrConnectionEnded, if the
 // connection is ending, has ended, or has a transport that does not return; ErrMissed if records
 // behind the cursor are not kept any more, and then the connection ends with CloseMissedMessages. With
-// an error t is not the connection's, and none of its methods is called.
+// an error t is not the connection's, and none of its methods is called any more.
 func (c *Conn) Replace(t Transport, cursor string, first []byte) error {
-	return ErrConnectionEnded
+	if c.back == nil {
+		return ErrConnectionEnded
+	}
+	o := &replaceOp{conn: c, by: t, first: first, from: behind(c.manner(), cursor), done: make(chan error, 1)}
+	if !c.shard.worker.queue.push(o) {
+		return ErrConnectionEnded
+	}
+	if err := <-o.done; err != nil {
+		return err
+	}
+	if first == nil {
+		c.tellReturns()
+	}
+	return nil
 }
 
-// TakeFor is Take for a transport with Abilities.Returns. It returns false if t is not, or no more,
-// the connection's transport. Behind a batch that was not written (Wrote with an error) nothing more
-// is taken for t, which then calls Lost.
-func (c *Conn) TakeFor(t Transport, b *Batch, limit int) bool { return c.Take(b, limit) }
+// replaceOp replaces a connection's transport, in order with what is sent to it.
+type replaceOp struct {
+	conn  *Conn
+	by    Transport
+	first []byte
+	from  whence
+	done  chan error
+}
 
-// AttachedFor is Attached for a transport with Abilities.Returns; of a former one it does nothing.
-func (c *Conn) AttachedFor(t Transport) { c.Attached() }
+func (o *replaceOp) apply(w *worker) {
+	err := errFault // of a panic that is on its way up: whoever waits must not wait forever
+	defer func() { o.done <- err }()
+	c := o.conn
+	var r replaced
+	if r, err = o.replace(w); err == ErrMissed {
+		c.cutOff(missedCause)
+	}
+	if err != nil {
+		return
+	}
+	books := &c.shard.books
+	books.written.Add(uint64(r.arrived.deliveries))
+	books.bytesOut.Add(uint64(r.arrived.bytes))
+	books.queuedBytes.Add(int64(r.queued))
+	if r.former != nil {
+		r.former.Abort(Replaced)
+	}
+	if r.wake {
+		o.by.Wake()
+	}
+	c.Logger().Info("connection has another transport", "transport", o.by.Name(), "again", r.again)
+	if a, ok := w.g.opts.Observer.(AwayObserver); ok {
+		a.Returned(c)
+	}
+}
 
-// DetachedFor is Detached for a transport with Abilities.Returns; of a former one it does nothing.
-func (c *Conn) DetachedFor(t Transport) { c.Detached() }
+// replaced is what a replacement came to.
+type replaced struct {
+	former Transport // nil if it was lost before
+	wake   bool
+	// arrived are deliveries that the client has read and that were not known to be written.
+	arrived waiting
+	// queued is by how many bytes more is queued than before, again how many records are given again.
+	queued, again int
+}
 
-// SendFrameFor is SendFrame for a transport with Abilities.Returns; a frame of a former one is dropped.
-func (c *Conn) SendFrameFor(t Transport, bytes []byte) { c.SendFrame(bytes) }
+// replace puts the new transport in its place.
+func (o *replaceOp) replace(w *worker) (r replaced, err error) {
+	c := o.conn
+	for {
+		var raw syscall.RawConn
+		l := c.channel.spoken.Load()
+		spoken := l
+		if l != nil {
+			raw, l = wayTo(o.by, l)
+		}
+		c.mu.Lock()
+		if spoken == c.channel.spoken.Load() {
+			defer c.mu.Unlock()
+			if r, err = o.swap(w); err == nil && l != nil {
+				c.channel.raw, c.channel.lane = raw, l
+			}
+			return r, err
+		}
+		c.mu.Unlock() // the client's protocol became known meanwhile
+	}
+}
 
-// HeardFor is Heard for a transport with Abilities.Returns; of a former one it does nothing.
-func (c *Conn) HeardFor(t Transport) { c.Heard() }
+// swap is replace but for how the worker writes. Called with c.mu held.
+func (o *replaceOp) swap(w *worker) (r replaced, err error) {
+	c, b, s := o.conn, o.conn.back, o.conn.life.state()
+	if !s.may(idAlive) || c.life.cause != nil {
+		return r, ErrConnectionEnded
+	}
+	from, ok := o.from(&b.kept)
+	if !ok {
+		return r, ErrMissed
+	}
+	if s != away {
+		r.former = c.transport
+	}
+	before := c.out.queued.bytes
+	var again []OutRecord
+	again, r.arrived = b.kept.cut(from)
+	r.again = len(again)
+	if s >= open {
+		c.life.since = w.now
+		c.life.step(open, w.now)
+		if o.first != nil {
+			again = append([]OutRecord{{Bytes: o.first, control: true}}, again...)
+		} else {
+			b.untold++
+		}
+	}
+	c.out.anew(again, w.soft)
+	r.queued = c.out.queued.bytes - before
+	r.wake = s >= open && len(c.out.records) > 0 && c.out.claim(writerPump)
+	c.transport = o.by
+	*b = returning{kept: b.kept, generation: b.generation + 1, untold: b.untold}
+	c.clocks.renew(w.now)
+	return r, nil
+}
+
+// anew makes the outbox that of another transport: first what is given again, then what waits. Frames
+// and control records of the former transport are dropped.
+func (o *outbox) anew(again []OutRecord, soft int) {
+	records := again
+	for _, r := range o.records {
+		if !r.control {
+			records = append(records, r)
+		}
+	}
+	if len(records) == 0 {
+		records = nil
+	}
+	o.records, o.tail, o.writer = records, nil, writerNone
+	now := sumOf(records)
+	o.sub(waiting{o.queued.bytes - now.bytes, o.queued.deliveries - now.deliveries}, soft)
+}
+
+// renew begins the deadlines of another transport.
+func (c *clocks) renew(now int64) {
+	c.lastWrite.Store(now)
+	c.detached.Store(0)
+	c.probed.Store(0)
+	c.heard.Store(now)
+}
+
+// tellReturns tells the session of each time that its client has come back. If a reader is inside, it
+// does that itself: before the next record, or when it comes out.
+func (c *Conn) tellReturns() {
+	for c.owesReturns() && c.reader.mu.TryLock() {
+		c.tellReturnsNow()
+	}
+}
+
+func (c *Conn) tellReturnsNow() {
+	defer c.reader.mu.Unlock()
+	if c.enterSession() == nil {
+		defer c.leaveSession()
+		c.hearReturns()
+	}
+}
+
+func (c *Conn) owesReturns() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.back.untold > 0 && c.life.cause == nil
+}
+
+// hearReturns tells the session, from within the reader.
+func (c *Conn) hearReturns() {
+	if c.back == nil {
+		return
+	}
+	c.mu.Lock()
+	n, session := c.back.untold, c.life.session
+	c.back.untold = 0
+	c.mu.Unlock()
+	if s, ok := session.(Returner); ok {
+		for range n {
+			s.Returned()
+		}
+	}
+}

@@ -27,8 +27,10 @@ type HubStats struct {
 	Hub string
 	// Connections are live ones, those before their handshake included.
 	Connections int
-	// ByTransport splits Connections by the transport's name.
+	// ByTransport splits Connections by the transport's name: the last, for a client that is away.
 	ByTransport map[string]int
+	// Away are those of Connections whose client has lost its transport and may come back.
+	Away int
 	Traffic
 }
 
@@ -82,7 +84,7 @@ func (g *Gateway) Stats() Stats {
 	for _, h := range hubs {
 		hs := HubStats{Hub: h.key, Connections: int(h.live.Load()), Traffic: h.traffic()}
 		if seen := walked[h]; seen != nil {
-			hs.ByTransport, hs.Queued = seen.byTransport, seen.deliveries
+			hs.ByTransport, hs.Away, hs.Queued = seen.byTransport, seen.away, seen.deliveries
 		}
 		s.Hubs = append(s.Hubs, hs)
 		s.Total.Add(hs.Traffic)
@@ -129,9 +131,11 @@ func (h *hub) traffic() Traffic {
 
 // seen is what a walk over the connections of a hub finds.
 type seen struct {
-	conns, bytes int
-	deliveries   uint64
-	byTransport  map[string]int
+	conns, away, bytes int
+	deliveries         uint64
+	byTransport        map[string]int
+	// wrong are connections that may come back whose outbox does not agree with itself.
+	wrong []string
 }
 
 func (g *Gateway) walk() map[*hub]*seen {
@@ -142,13 +146,37 @@ func (g *Gateway) walk() map[*hub]*seen {
 			s = &seen{byTransport: make(map[string]int)}
 			found[c.shard.hub] = s
 		}
-		held := c.held()
-		s.conns++
-		s.bytes += held.bytes
-		s.deliveries += uint64(held.deliveries)
-		s.byTransport[c.transport.Name()]++
+		s.look(c)
 	})
 	return found
+}
+
+func (s *seen) look(c *Conn) {
+	c.mu.Lock()
+	held, t := c.out.queued, c.transport
+	if !c.out.agrees(c.back) {
+		s.wrong = append(s.wrong, c.id.ID)
+	}
+	c.mu.Unlock()
+	s.conns++
+	s.bytes += held.bytes
+	s.deliveries += uint64(held.deliveries)
+	s.byTransport[t.Name()]++
+	if c.IsAway() {
+		s.away++
+	}
+}
+
+// agrees reports whether what is queued for a client that may come back is what waits for it and what
+// its transport has not reported. Of others the outbox does not know what a pump has taken.
+func (o *outbox) agrees(back *returning) bool {
+	if back == nil || o.writer == writerWorker {
+		return true
+	}
+	want := sumOf(o.records)
+	want.bytes += back.owed.bytes
+	want.deliveries += back.owed.deliveries
+	return o.queued == want && back.owed.deliveries == back.kept.unsettled
 }
 
 // Check verifies the books and the tables against each other. It is exact when
@@ -166,6 +194,9 @@ func (g *Gateway) Check() error {
 		}
 		if n := h.queuedBytes(); n != found.bytes {
 			errs = append(errs, fmt.Errorf("hub %s: %d bytes counted as queued, %d in outboxes", h.key, n, found.bytes))
+		}
+		if len(found.wrong) > 0 {
+			errs = append(errs, fmt.Errorf("hub %s: the outboxes of %v do not agree with what they hold", h.key, found.wrong))
 		}
 		if n := h.users.ended(); n != 0 {
 			errs = append(errs, fmt.Errorf("hub %s: %d connections that have ended are among those of its users", h.key, n))

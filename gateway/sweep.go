@@ -66,18 +66,23 @@ type inspected struct {
 	queued     waiting
 	unfinished bool // and for too long
 	// kept: the gateway keeps it alive with pings, and ends it when it is silent.
-	kept bool
+	kept      bool
+	transport Transport
 }
 
 func (c *Conn) inspect(m *moment) inspected {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	l := &c.life
+	l, polled := &c.life, c.transport.Abilities().Polled
+	if c.back != nil {
+		c.back.kept.rest(c.g.keeping, c.manner(), m.now)
+	}
 	return inspected{
 		state: l.state(), asked: l.cause != nil, since: l.since,
 		slow: c.out.tooSlow(m), queued: c.out.queued,
 		unfinished: c.reader.unfinished.overdue(m),
-		kept:       l.session != nil && l.speaker != ApplicationSpeaks && !c.transport.Abilities().Polled,
+		kept:       l.session != nil && (l.speaker != ApplicationSpeaks || c.manner() != nil) && !polled,
+		transport:  c.transport,
 	}
 }
 
@@ -93,14 +98,16 @@ func (c *Conn) sweep(m *moment) {
 	case gone:
 		return
 	}
-	if d := c.clocks.detached.Load(); d != 0 && m.passed(d, m.limits.Detached) {
-		c.cutOff(silentCause)
+	if d := c.clocks.detached.Load(); d != 0 && m.passed(d, c.awayTime(m)) {
+		c.endDetached(d)
 		return
 	}
 	switch {
 	case seen.asked: // its Close is on the way
 	case seen.slow:
 		c.cutOff(slowCause)
+	case seen.state == away && m.passed(seen.since, c.awayTime(m)):
+		c.cutOffIf(awayCause, func(c *Conn) bool { return c.life.state() == away && c.life.since == seen.since })
 	case seen.unfinished:
 		c.Close(Cause{Reason: CloseBadRequest, Text: "A message took too long to arrive.", AllowReconnect: true})
 		c.reader.forget(c)
@@ -109,7 +116,7 @@ func (c *Conn) sweep(m *moment) {
 	case !c.id.CloseAt.IsZero() && !m.wall.Before(c.id.CloseAt):
 		c.Close(Cause{Reason: CloseUnauthorized, Text: "The authentication of the connection has expired.", AllowReconnect: true})
 	case seen.state == open && c.silent(m, &seen):
-		c.Close(silentCause)
+		c.endSilent(seen.transport)
 	case seen.state == open && seen.kept:
 		c.keepAlive(m, seen.queued.deliveries)
 	}
@@ -131,7 +138,7 @@ func (c *Conn) silent(m *moment, seen *inspected) bool {
 	if c.clocks.pinged.Load() {
 		return seen.kept && m.passed(c.clocks.lastRead.Load(), m.limits.Timeout)
 	}
-	t, ok := c.transport.(ProbingTransport)
+	t, ok := seen.transport.(ProbingTransport)
 	if !ok {
 		return false
 	}
@@ -144,11 +151,46 @@ func (c *Conn) silent(m *moment, seen *inspected) bool {
 	if probed > heard {
 		return m.passed(probed, m.limits.Timeout)
 	}
-	if m.passed(heard, silentKeepAlives*m.limits.KeepAlive) {
-		c.clocks.probed.Store(m.now)
+	if m.passed(heard, silentKeepAlives*c.keepAliveTime(m)) && c.notesProbe(t, m.now) {
 		t.Probe()
 	}
 	return false
+}
+
+// notesProbe notes that the transport is told to probe, if it is still the connection's.
+func (c *Conn) notesProbe(t Transport, now int64) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.back != nil && c.transport != t {
+		return false
+	}
+	c.clocks.probed.Store(now)
+	return true
+}
+
+// endSilent ends a connection whose peer is silent, or only its transport if the client may come back.
+func (c *Conn) endSilent(t Transport) {
+	if c.back != nil {
+		c.lose(t, silentCause)
+		return
+	}
+	c.Close(silentCause)
+}
+
+// endDetached ends the client of a polled transport that has not polled since a time.
+func (c *Conn) endDetached(since int64) {
+	cause := silentCause
+	if c.manner() != nil {
+		cause = awayCause
+	}
+	c.cutOffIf(cause, func(c *Conn) bool { return c.clocks.detached.Load() == since })
+}
+
+func (c *Conn) keepAliveTime(m *moment) time.Duration {
+	if manner := c.manner(); manner != nil {
+		return manner.KeepAlive()
+	}
+	return m.limits.KeepAlive
 }
 
 // silentKeepAlives is how many keep-alives a client may be silent before its peer is asked.
@@ -158,17 +200,23 @@ const silentKeepAlives = 2
 func (c *Conn) keepAlive(m *moment, deliveries int) {
 	// The sweep after next might come late by its own interval. What waits will
 	// keep the client alive, or end it as slow.
-	if !m.passed(c.clocks.lastWrite.Load(), m.limits.KeepAlive-sweepInterval/2-1) || deliveries > 0 {
+	if !m.passed(c.clocks.lastWrite.Load(), c.keepAliveTime(m)-sweepInterval/2-1) || deliveries > 0 {
 		return
 	}
 	// A ping counts as sent when it is queued: while the socket is full there
 	// must be one, not one each second.
 	c.clocks.lastWrite.Store(m.now)
-	record, ok := pingRecords[c.Protocol()]
-	if !ok {
-		record = hubprotocol.AppendPing(nil, c.Protocol())
+	c.SendControl(c.pingRecord())
+}
+
+func (c *Conn) pingRecord() []byte {
+	if manner := c.manner(); manner != nil {
+		return manner.Ping()
 	}
-	c.SendControl(record)
+	if record, ok := pingRecords[c.Protocol()]; ok {
+		return record
+	}
+	return hubprotocol.AppendPing(nil, c.Protocol())
 }
 
 // pingRecords are shared by all connections.

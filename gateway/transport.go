@@ -8,6 +8,8 @@ import (
 // Transport is how the core reaches one client. The core owns the queue; the
 // transport empties it with Conn.Take and feeds what it reads to Conn.Feed.
 // Its methods must not block and may be called from any goroutine.
+// The transport of a connection may be replaced by another (Conn.Replace) if both have
+// Abilities.Returns.
 type Transport interface {
 	// Name is WebSockets, ServerSentEvents or LongPolling. It is a label: what
 	// the core does follows from Abilities.
@@ -50,9 +52,9 @@ const (
 type DirectTransport interface {
 	Transport
 	// Raw is the socket, nil if this connection cannot be written to directly
-	// (TLS, an operating system without it). It is asked once, from Feed, when
-	// the protocol is known. Workers write under its Control, one at a time, and
-	// never while the pump writes.
+	// (TLS, an operating system without it). It is asked once, when the protocol is
+	// known: from Feed or Start, or by the worker if it replaces another transport.
+	// Workers write under its Control, one at a time, and never while the pump writes.
 	Raw() syscall.RawConn
 	// Framing turns records into the bytes of the socket. Equal values produce
 	// equal bytes, which is what lets receivers share them.
@@ -82,6 +84,8 @@ type OutRecord struct {
 	control bool
 	// framed: Bytes are already in the transport's framing.
 	framed bool
+	// again: it was written to a former transport, and counts in no books any more.
+	again bool
 }
 
 // Framed reports whether Bytes are already in the transport's framing (a
@@ -100,9 +104,13 @@ type Batch struct {
 	End *Cause
 
 	taken waiting
+	// generation is that of the transport that it was taken for.
+	generation uint32
 }
 
-func (b *Batch) reset() { b.Tail, b.Records, b.End, b.taken = nil, b.Records[:0], nil, waiting{} }
+func (b *Batch) reset() {
+	b.Tail, b.Records, b.End, b.taken, b.generation = nil, b.Records[:0], nil, waiting{}, 0
+}
 
 // Empty reports whether there is nothing to write.
 func (b *Batch) Empty() bool { return len(b.Tail) == 0 && len(b.Records) == 0 }

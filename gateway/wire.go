@@ -1,6 +1,9 @@
 package gateway
 
-import "unsafe"
+import (
+	"slices"
+	"unsafe"
+)
 
 // wire is what one kind of receiver gets of a pass.
 type wire struct {
@@ -65,21 +68,26 @@ type lastJoin struct {
 	records []OutRecord
 	framing Framing
 	wire    []byte
-	faulty  int
+	faulty  int         // deliveries that could not be framed
+	framed  []OutRecord // then: those that are in wire
 }
 
 // join frames records, reusing the bytes of the last receiver if it got the same. Faulty are the
-// deliveries that could not be framed.
-func (f *fanout) join(framing Framing, records []OutRecord) (wire []byte, faulty int) {
+// deliveries that could not be framed and are not in the wire.
+func (f *fanout) join(framing Framing, records []OutRecord) (wire []byte, framed []OutRecord, faulty int) {
 	last := &f.last
-	if framing == last.framing && sameRecords(records, last.records) {
-		return last.wire, last.faulty
+	if framing != last.framing || !sameRecords(records, last.records) {
+		last.records, last.framing = append(last.records[:0], records...), framing
+		last.wire, framed = f.frame(last.wire[:0], framing, records)
+		last.faulty = countDeliveries(last.records) - countDeliveries(framed)
+		if last.framed = nil; last.faulty > 0 {
+			last.framed = slices.Clone(framed)
+		}
 	}
-	last.records, last.framing = append(last.records[:0], records...), framing
-	var framed []OutRecord
-	last.wire, framed = f.frame(last.wire[:0], framing, records)
-	last.faulty = countDeliveries(last.records) - countDeliveries(framed)
-	return last.wire, last.faulty
+	if last.faulty > 0 {
+		records = last.framed
+	}
+	return last.wire, records, last.faulty
 }
 
 func sameRecords(a, b []OutRecord) bool {

@@ -24,7 +24,8 @@ type Backend struct {
 	events []string
 }
 
-// Events are "opened ID", "TYPE ID TARGET" and "closed ID REASON TEXT", in order.
+// Events are "opened ID", "record ID TARGET", "returned ID" and "closed ID REASON TEXT", in
+// order. The target of a record of Marked is its text.
 func (b *Backend) Events() []string {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -61,15 +62,26 @@ func (s *session) Speaker() gateway.Speaker { return s.backend.Speaker }
 // Pending implements gateway.Pending.
 func (s *session) Pending() bool { return s.backend.Pending != nil && s.backend.Pending() }
 
-func (s *session) Opened() { s.backend.add("opened " + s.conn.Identity().ID) }
+func (s *session) Opened() {
+	s.backend.add("opened " + s.conn.Identity().ID)
+	if s.conn.Protocol() == Marked {
+		s.conn.Open(Init)
+	}
+}
+
+// Returned implements gateway.Returner.
+func (s *session) Returned() { s.backend.add("returned " + s.conn.Identity().ID) }
 
 func (s *session) Received(r gateway.Record) bool {
 	if s.backend.Full != nil && s.backend.Full() {
 		return false
 	}
 	target := ""
-	if r.Message != nil {
+	switch {
+	case r.Message != nil:
 		target = r.Message.Target
+	case s.conn.Protocol() == Marked:
+		target = string(r.Body)
 	}
 	s.backend.add("record " + s.conn.Identity().ID + " " + target)
 	if s.backend.OnRecord != nil {

@@ -12,6 +12,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/hubgate/hubgate/gateway"
+	"github.com/hubgate/hubgate/hubprotocol"
 )
 
 // Client is a client and its transport in one: a pump collects what the
@@ -21,12 +22,13 @@ import (
 type Client struct {
 	Conn *gateway.Conn
 
-	tb   testing.TB
-	name string
-	life life
-	raw  *rawSocket // nil: written by the pump only
-	wake chan struct{}
-	wg   sync.WaitGroup
+	tb     testing.TB
+	name   string
+	manner gateway.Manner // of a client that returns, else nil
+	life   life
+	raw    *rawSocket // nil: written by the pump only
+	wake   chan struct{}
+	wg     sync.WaitGroup
 
 	mu      sync.Mutex
 	changed chan struct{} // closed and replaced when something arrives or changes
@@ -49,6 +51,8 @@ type pumping struct {
 	paused  bool // it was stalled once, and then the pump looks without being woken
 	hold    bool // it stays between Take and Wrote
 	inside  bool // it is there
+	broken  bool // the socket takes nothing more of workers
+	cut     int  // if not 0, the next batch fails behind so many records, less one
 }
 
 // Options say what is special about a client.
@@ -63,6 +67,9 @@ type Options struct {
 	// Raw clients can be written to by workers, through a socket of the operating
 	// system. The test is skipped where there is none.
 	Raw bool
+	// Returns clients may lose their transport and come back (Client.Return). They are started
+	// without a handshake and speak Marked.
+	Returns bool
 	// Identity, if set, is used as it is, with ID, Hub and User from above.
 	Identity gateway.Identity
 }
@@ -77,14 +84,7 @@ func Connect(tb testing.TB, g *gateway.Gateway, o Options) *Client {
 
 // TryConnect is Connect for clients that may be refused.
 func TryConnect(tb testing.TB, g *gateway.Gateway, o Options) (*Client, error) {
-	c := &Client{tb: tb, name: o.Transport, wake: make(chan struct{}, 1), changed: make(chan struct{}), pumping: pumping{stalled: o.Stalled, paused: o.Stalled}}
-	if c.name == "" {
-		c.name = gateway.WebSockets
-	}
-	c.life.init()
-	if o.Raw {
-		c.raw = newRawSocket(tb, c)
-	}
+	c := newClient(tb, o)
 	id := o.Identity
 	id.ID, id.Hub, id.HubName, id.User = o.ID, o.Hub, o.Hub, o.User
 	conn, err := g.Attach(id, c)
@@ -93,14 +93,31 @@ func TryConnect(tb testing.TB, g *gateway.Gateway, o Options) (*Client, error) {
 	}
 	c.begin(conn)
 	tb.Cleanup(c.cleanUp)
-	switch o.Protocol {
-	case "-":
-	case "":
+	switch {
+	case o.Protocol == "-":
+	case o.Returns:
+		_ = conn.Start(gateway.Handshake{HandshakeRequest: hubprotocol.HandshakeRequest{Protocol: Marked}})
+	case o.Protocol == "":
 		_ = c.Feed([]byte("{\"protocol\":\"json\",\"version\":1}\x1e"))
 	default:
 		_ = c.Feed([]byte("{\"protocol\":\"" + o.Protocol + "\",\"version\":1}\x1e"))
 	}
 	return c, nil
+}
+
+func newClient(tb testing.TB, o Options) *Client {
+	c := &Client{tb: tb, name: o.Transport, wake: make(chan struct{}, 1), changed: make(chan struct{}), pumping: pumping{stalled: o.Stalled, paused: o.Stalled}}
+	if c.name == "" {
+		c.name = gateway.WebSockets
+	}
+	if o.Returns {
+		c.manner = Manner{}
+	}
+	c.life.init()
+	if o.Raw {
+		c.raw = newRawSocket(tb, c)
+	}
+	return c
 }
 
 // cleanUp ends the client and reports what the core did wrong.
@@ -138,6 +155,14 @@ func (c *Client) Hold() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.pumping.hold = true
+}
+
+// Cut makes the transport fail in the middle of the next batch, or of the one in which the pump is held:
+// the client gets the first records of it and no more.
+func (c *Client) Cut(records int) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.pumping.cut = records + 1
 }
 
 // Release lets a pump go on that is held.

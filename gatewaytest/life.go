@@ -14,7 +14,7 @@ import (
 // life is what carries a client's connection. The transports differ in who ends
 // it, and that is where the core is easily wrong:
 //
-//	transport          the client's records come    Conn.Ended is called
+//	transport          the client's records come    Conn.Ended, or Conn.Lost, is called
 //	WebSockets         from the reader              by the reader, when it has come back from Conn.Feed
 //	ServerSentEvents   from POST requests           by the GET request, which may be beside a POST in Conn.Feed
 //	LongPolling        from POST requests           at once by whoever ends it
@@ -55,8 +55,8 @@ func (c *Client) begin(conn *gateway.Conn) {
 	}
 }
 
-// Feed is the client saying something. It returns what Conn.Feed returned. A
-// WebSocket that is gone does not listen.
+// Feed is the client saying something, one record if it returns. It returns what
+// Conn.Feed or Conn.Record returned. A WebSocket that is gone does not listen.
 func (c *Client) Feed(data []byte) error {
 	if c.name != gateway.WebSockets {
 		return c.feed(data)
@@ -81,7 +81,7 @@ func (c *Client) read() {
 			f.err <- c.feed(f.data)
 		case <-c.life.closed:
 			<-c.life.pumped
-			c.Conn.Ended(c.life.cause)
+			c.ended(c.Conn)
 			return
 		}
 	}
@@ -95,6 +95,9 @@ func (c *Client) feed(data []byte) (err error) {
 			c.leave(gateway.Cause{Reason: gateway.CloseServiceTransientError})
 		}
 	}()
+	if c.manner != nil {
+		return c.Conn.Record(data)
+	}
 	return c.Conn.Feed(data)
 }
 
@@ -108,8 +111,17 @@ func (c *Client) leave(cause gateway.Cause) {
 		close(c.life.closed)
 	})
 	if conn := c.life.conn.Load(); conn != nil && c.name == gateway.LongPolling {
-		conn.Ended(c.life.cause)
+		c.ended(conn)
 	}
+}
+
+// ended says that the transport is no more.
+func (c *Client) ended(conn *gateway.Conn) {
+	if c.manner != nil {
+		conn.Lost(c, c.life.cause)
+		return
+	}
+	conn.Ended(c.life.cause)
 }
 
 // Name implements gateway.Transport.
@@ -117,13 +129,14 @@ func (c *Client) Name() string { return c.name }
 
 // Abilities implements gateway.Transport.
 func (c *Client) Abilities() gateway.Abilities {
+	returns := c.manner != nil
 	switch c.name {
 	case gateway.LongPolling:
-		return gateway.Abilities{Polled: true}
+		return gateway.Abilities{Polled: true, Returns: returns}
 	case gateway.ServerSentEvents:
-		return gateway.Abilities{TextOnly: true, EarliestClose: time.Second}
+		return gateway.Abilities{TextOnly: true, EarliestClose: time.Second, Returns: returns}
 	}
-	return gateway.Abilities{}
+	return gateway.Abilities{Returns: returns}
 }
 
 // Wake implements gateway.Transport.
@@ -159,17 +172,26 @@ func (c *Client) pump() {
 	defer close(c.life.pumped)
 	for c.awake() {
 		var b gateway.Batch
-		for c.Conn.Take(&b, 64<<10) {
+		for c.take(&b) {
 			err := c.write(&b)
 			c.Conn.Wrote(&b, err)
 			if b.End != nil {
 				c.leave(*b.End)
+			} else if err != nil {
+				c.Leave()
 			}
 		}
 	}
 	if c.name == gateway.ServerSentEvents {
-		c.Conn.Ended(c.life.cause)
+		c.ended(c.Conn)
 	}
+}
+
+func (c *Client) take(b *gateway.Batch) bool {
+	if c.manner != nil {
+		return c.Conn.TakeFor(c, b, 64<<10)
+	}
+	return c.Conn.Take(b, 64<<10)
 }
 
 // awake waits until there may be something to take. False is the end.
@@ -209,8 +231,15 @@ func (c *Client) write(b *gateway.Batch) error {
 	c.pumping.inside = false
 	c.takeRawLocked()
 	c.streamLocked(string(b.Tail))
-	for _, r := range b.Records {
+	for i, r := range b.Records {
+		if i == c.pumping.cut-1 {
+			break
+		}
 		c.heard.got = append(c.heard.got, string(r.Bytes))
+	}
+	if c.pumping.cut > 0 {
+		c.notifyLocked()
+		return errGone
 	}
 	if b.End != nil {
 		c.heard.end = b.End

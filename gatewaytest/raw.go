@@ -28,6 +28,14 @@ func (Plain) AppendFrames(dst []byte, records []gateway.OutRecord) []byte {
 	return dst
 }
 
+// BreakRaw makes every further write of a worker to the socket fail. The transport itself does not
+// notice.
+func (c *Client) BreakRaw() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.pumping.broken = true
+}
+
 // takeRawLocked keeps what workers have written to the socket.
 func (c *Client) takeRawLocked() {
 	if c.raw != nil {

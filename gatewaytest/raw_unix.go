@@ -64,6 +64,9 @@ func (s *rawSocket) Control(f func(fd uintptr)) error {
 		return errGone
 	default:
 	}
+	if s.client.pumping.broken {
+		return errGone
+	}
 	f(uintptr(s.fds[0]))
 	return nil
 }

@@ -1,0 +1,560 @@
+package gateway_test
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/hubgate/hubgate/gateway"
+	"github.com/hubgate/hubgate/gatewaytest"
+	"github.com/hubgate/hubgate/hubprotocol"
+)
+
+// mark is a message that clients of both kinds can read; its cursor is its text.
+func mark(t testing.TB, text string) *hubprotocol.Frames {
+	f, err := hubprotocol.NewFrames(map[string][]byte{
+		hubprotocol.JSON:   fmt.Appendf(nil, "{\"type\":1,\"target\":%q,\"arguments\":[]}\x1e", text),
+		gatewaytest.Marked: gatewaytest.MarkedRecord(text[:min(len(text), 8)], text),
+	})
+	require.NoError(t, err)
+	return f
+}
+
+func startReturning(t *testing.T, change func(*gateway.Options, *node)) *node {
+	return start(t, func(o *gateway.Options, n *node) {
+		n.backend.Speaker = gateway.ApplicationSpeaks
+		if change != nil {
+			change(o, n)
+		}
+	})
+}
+
+// returning connects a client that may come back.
+func (n *node) returning(id string, o gatewaytest.Options) *gatewaytest.Client {
+	o.ID, o.Hub, o.Returns = id, "chat", true
+	return gatewaytest.Connect(n.t, n.Gateway, o)
+}
+
+// marks sends messages to all, each after the one before has arrived where it can.
+func (n *node) marks(texts ...string) {
+	n.t.Helper()
+	for _, text := range texts {
+		n.do(gateway.Command{Verb: gateway.VerbSend, Target: all(), Frames: mark(n.t, text)})
+		synctest.Wait()
+	}
+}
+
+// back lets a client come back.
+func (n *node) back(c *gatewaytest.Client, o gatewaytest.Options, cursor string) *gatewaytest.Client {
+	n.t.Helper()
+	next, err := c.Return(o, cursor)
+	require.NoError(n.t, err)
+	synctest.Wait()
+	return next
+}
+
+// returningKinds are the transports that a client may have.
+var returningKinds = map[string]gatewaytest.Options{
+	"a WebSocket that workers write to": {Raw: true},
+	"a WebSocket with a pump":           {},
+	"events":                            {Transport: gateway.ServerSentEvents},
+	"polling":                           {Transport: gateway.LongPolling},
+}
+
+// eachKind runs a test for each pair of transports: the one that is lost, and the next.
+func eachKind(t *testing.T, test func(t *testing.T, before, next gatewaytest.Options)) {
+	for from, before := range returningKinds {
+		for to, next := range returningKinds {
+			bubble(t, from+", then "+to, func(t *testing.T) { test(t, before, next) })
+		}
+	}
+}
+
+func TestAClientThatComesBackMissesNothing(t *testing.T) {
+	eachKind(t, func(t *testing.T, before, next gatewaytest.Options) {
+		n := startReturning(t, nil)
+		c := n.returning("1", before)
+		n.join("g", "1")
+		n.marks("a", "b", "c")
+		require.Equal(t, []string{"a", "b", "c"}, c.Texts())
+		c.Leave()
+		synctest.Wait()
+		require.True(t, c.Conn.IsAway())
+		require.True(t, c.Conn.IsOpen())
+		require.Equal(t, 1, n.Stats().Hubs[0].Away)
+		n.marks("d", "e")
+		n.do(gateway.Command{Verb: gateway.VerbSend, Target: groups("g"), Frames: mark(t, "f")})
+		n.balanced()
+		require.Equal(t, uint64(3), n.Stats().Hubs[0].Queued)
+
+		// What is in the sockets when they break is lost: the client has read the first only.
+		c = n.back(c, next, "a")
+		require.False(t, c.Conn.IsAway())
+		require.Equal(t, []string{"b", "c", "d", "e", "f"}, c.Texts())
+		n.marks("g")
+		require.Equal(t, []string{"b", "c", "d", "e", "f", "g"}, c.Texts())
+		n.balanced()
+		books := n.Stats().Hubs[0].Books
+		require.Equal(t, uint64(7), books.Written, "what is given again is no second delivery")
+		require.Zero(t, books.Queued)
+		require.Equal(t, []string{"opened 1", "returned 1"}, n.backend.Events())
+	})
+}
+
+func TestAClientMayComeBackBeforeItsLossIsNoticed(t *testing.T) {
+	eachKind(t, func(t *testing.T, before, next gatewaytest.Options) {
+		n := startReturning(t, nil)
+		first := n.returning("1", before)
+		n.marks("a", "b")
+		c := n.back(first, next, "a")
+		require.True(t, first.Aborted())
+		require.Equal(t, gateway.Replaced, first.WantEnd(t.Context()))
+		require.Equal(t, []string{"b"}, c.Texts())
+		n.marks("c")
+		require.Equal(t, []string{"b", "c"}, c.Texts())
+		require.Equal(t, []string{"a", "b"}, first.Texts())
+		require.Same(t, c, c.Conn.Transport())
+		n.balanced()
+	})
+}
+
+func TestAClientMayComeBackSeveralTimes(t *testing.T) {
+	eachKind(t, func(t *testing.T, before, next gatewaytest.Options) {
+		n := startReturning(t, nil)
+		c := n.returning("1", before)
+		n.marks("a", "b")
+		for _, o := range []gatewaytest.Options{next, before, next} {
+			o.Stalled = true
+			c = n.back(c, o, "a")
+			n.marks("more")
+		}
+		c = n.back(c, before, "a")
+		require.Equal(t, []string{"b", "more", "more", "more"}, c.Texts())
+		n.balanced()
+		require.Equal(t, []string{"opened 1", "returned 1", "returned 1", "returned 1", "returned 1"}, n.backend.Events())
+	})
+}
+
+// The pump is inside a batch when the client comes back. Whatever becomes of the batch has no effect.
+func TestABatchOfALostTransportIsGivenAgain(t *testing.T) {
+	for read := range 4 {
+		for _, noticed := range []bool{false, true} {
+			bubble(t, fmt.Sprintf("%d records arrived, the loss was noticed: %v", read, noticed), func(t *testing.T) {
+				n := startReturning(t, nil)
+				c := n.returning("1", gatewaytest.Options{Stalled: true})
+				n.marks("a", "b", "c")
+				c.Hold()
+				c.Unstall()
+				synctest.Wait()
+				require.True(t, c.Inside())
+				n.marks("d")
+				cursor := "0"
+				if read > 0 {
+					cursor = []string{"a", "b", "c"}[read-1]
+				}
+				if noticed {
+					c.Cut(read)
+					c.Release()
+					synctest.Wait()
+					require.True(t, c.Conn.IsAway())
+					n.balanced()
+					require.Equal(t, uint64(4), n.Stats().Hubs[0].Queued, "what was not written is not lost")
+				}
+				next := n.back(c, gatewaytest.Options{}, cursor)
+				require.Equal(t, []string{"a", "b", "c", "d"}[read:], next.Texts())
+				c.Release()
+				n.balanced()
+				books := n.Stats().Hubs[0].Books
+				require.Equal(t, uint64(4), books.Written)
+				require.Zero(t, books.QueuedBytes)
+				n.marks("e")
+				require.Equal(t, []string{"a", "b", "c", "d", "e"}[read:], next.Texts())
+			})
+		}
+	}
+}
+
+// A socket has taken a part of a record, and the pump has the rest or has not.
+func TestAPartOfARecordIsGivenAgainWhole(t *testing.T) {
+	for _, held := range []bool{false, true} {
+		bubble(t, fmt.Sprintf("the pump is inside: %v", held), func(t *testing.T) {
+			n := startReturning(t, nil)
+			c := n.returning("1", gatewaytest.Options{Raw: true})
+			n.marks("a")
+			c.Stall()
+			large := "large---" + strings.Repeat("x", 600<<10)
+			n.marks(large, "b")
+			if held {
+				c.Hold()
+				c.Unstall()
+				synctest.Wait()
+				require.True(t, c.Inside())
+			}
+			require.NotZero(t, n.Stats().Hubs[0].Queued)
+			next := n.back(c, gatewaytest.Options{Raw: true}, "a")
+			require.Equal(t, []string{large, "b"}, next.Texts())
+			c.Release()
+			n.balanced()
+			require.Equal(t, uint64(3), n.Stats().Hubs[0].Written)
+			require.Zero(t, n.Stats().Hubs[0].QueuedBytes)
+		})
+	}
+}
+
+// A worker finds the socket broken before the transport does.
+func TestAWriteThatFailsIsGivenAgain(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		n := startReturning(t, nil)
+		c := n.returning("1", gatewaytest.Options{Raw: true})
+		n.marks("a")
+		c.BreakRaw()
+		n.marks("b", "c")
+		require.True(t, c.Aborted())
+		require.True(t, c.Conn.IsAway())
+		n.balanced()
+		next := n.back(c, gatewaytest.Options{}, "a")
+		require.Equal(t, []string{"b", "c"}, next.Texts())
+		n.balanced()
+	})
+}
+
+// Whatever a former transport does has no effect.
+func TestAFormerTransportHasNoEffect(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		n := startReturning(t, nil)
+		former := n.returning("1", gatewaytest.Options{Transport: gateway.LongPolling})
+		conn := former.Conn
+		n.marks("a")
+		c := n.back(former, gatewaytest.Options{Transport: gateway.LongPolling, Stalled: true}, "a")
+		n.marks("b")
+		var batch gateway.Batch
+		require.False(t, conn.TakeFor(former, &batch, 100), "it takes nothing")
+		conn.Lost(former, gateway.Cause{Reason: gateway.CloseNormal})
+		require.False(t, conn.IsAway())
+		conn.DetachedFor(former)
+		conn.SendFrameFor(former, []byte("a frame of its own"))
+		conn.HeardFor(former)
+		time.Sleep(2 * gatewaytest.MarkedAway)
+		require.Nil(t, conn.CloseRequested(), "its last poll is nobody's any more")
+		conn.DetachedFor(c)
+		conn.AttachedFor(former)
+		c.Unstall()
+		synctest.Wait()
+		require.Equal(t, []string{"b"}, c.Texts())
+		time.Sleep(2 * gatewaytest.MarkedAway)
+		require.Equal(t, gateway.CloseDisconnectTimeout, conn.CloseRequested().Reason)
+		n.balanced()
+	})
+}
+
+func TestFallBack(t *testing.T) {
+	eachKind(t, func(t *testing.T, before, next gatewaytest.Options) {
+		n := startReturning(t, nil)
+		c := n.returning("1", before)
+		n.marks("a")
+		second, err := c.FallBack(next)
+		require.NoError(t, err)
+		synctest.Wait()
+		require.Equal(t, string(gatewaytest.Init), second.Got()[0])
+		require.Equal(t, []string{"a"}, second.Texts())
+		n.balanced()
+		require.Equal(t, []string{"opened 1"}, n.backend.Events(), "it was never away")
+	})
+}
+
+func TestWhatIsKept(t *testing.T) {
+	many := func(n int) (texts []string) {
+		for i := range n {
+			texts = append(texts, fmt.Sprintf("%03d", i))
+		}
+		return texts
+	}
+	begin := func(t *testing.T) (*node, *gatewaytest.Client) {
+		n := startReturning(t, nil)
+		return n, n.returning("1", gatewaytest.Options{})
+	}
+	missed := func(t *testing.T, n *node, c *gatewaytest.Client, cursor string) {
+		t.Helper()
+		_, err := c.Return(gatewaytest.Options{}, cursor)
+		require.ErrorIs(t, err, gateway.ErrMissed)
+		synctest.Wait()
+		require.Equal(t, gateway.CloseMissedMessages, c.Conn.CloseRequested().Reason)
+		require.Equal(t, uint64(1), n.Stats().Closed[gateway.CloseMissedMessages])
+		require.Zero(t, n.Connections("chat"))
+		_, err = c.Return(gatewaytest.Options{}, cursor)
+		require.ErrorIs(t, err, gateway.ErrConnectionEnded)
+		n.balanced()
+	}
+	bubble(t, "so many records, and the cursor before them", func(t *testing.T) {
+		n, c := begin(t)
+		n.marks(many(129)...)
+		require.Len(t, n.back(c, gatewaytest.Options{}, "000").Texts(), 128)
+		n.balanced()
+	})
+	bubble(t, "no more records", func(t *testing.T) {
+		n, c := begin(t)
+		n.marks(many(130)...)
+		missed(t, n, c, "000")
+	})
+	bubble(t, "no more, and the client is away already", func(t *testing.T) {
+		n, c := begin(t)
+		n.marks(many(130)...)
+		c.Leave()
+		synctest.Wait()
+		missed(t, n, c, "000")
+	})
+	bubble(t, "nothing is missing from the start", func(t *testing.T) {
+		n, c := begin(t)
+		n.marks(many(128)...)
+		require.Len(t, n.back(c, gatewaytest.Options{}, "0").Texts(), 128)
+	})
+	bubble(t, "the start is not kept", func(t *testing.T) {
+		n, c := begin(t)
+		n.marks(many(129)...)
+		missed(t, n, c, "0")
+	})
+	bubble(t, "a cursor that nobody has given", func(t *testing.T) {
+		n, c := begin(t)
+		n.marks("a")
+		missed(t, n, c, "z")
+	})
+	bubble(t, "so many bytes", func(t *testing.T) {
+		n, c := begin(t)
+		n.marks("a", "b"+strings.Repeat("x", 40<<10), "c"+strings.Repeat("x", 40<<10))
+		require.Len(t, n.back(c, gatewaytest.Options{}, "bxxxxxxx").Texts(), 1)
+		n, c = begin(t)
+		n.marks("a", "b"+strings.Repeat("x", 40<<10), "c"+strings.Repeat("x", 40<<10))
+		missed(t, n, c, "a")
+	})
+	bubble(t, "for so long, and the last for ever", func(t *testing.T) {
+		n, c := begin(t)
+		n.marks("a", "b")
+		time.Sleep(42 * time.Second)
+		require.Empty(t, n.back(c, gatewaytest.Options{}, "b").Texts())
+		n, c = begin(t)
+		n.marks("a", "b")
+		time.Sleep(42 * time.Second)
+		missed(t, n, c, "a")
+	})
+	bubble(t, "records without a cursor are not missed", func(t *testing.T) {
+		n, c := begin(t)
+		n.marks("a")
+		for range 200 {
+			c.Conn.Send(gatewaytest.MarkedRecord("", "answer"))
+			synctest.Wait()
+		}
+		next := n.back(c, gatewaytest.Options{}, "a")
+		require.Len(t, next.Texts(), 128)
+		n.marks("b")
+		require.Equal(t, "b", next.Texts()[128])
+		n.balanced()
+	})
+	bubble(t, "what is not written is kept in any case", func(t *testing.T) {
+		n := startReturning(t, nil)
+		c := n.returning("1", gatewaytest.Options{Stalled: true})
+		n.marks(many(300)...)
+		time.Sleep(time.Minute)
+		c.Cut(0)
+		c.Unstall()
+		synctest.Wait()
+		require.Len(t, n.back(c, gatewaytest.Options{}, "0").Texts(), 300)
+		n.balanced()
+	})
+}
+
+func TestTheEndOfAClientThatIsAway(t *testing.T) {
+	begin := func(t *testing.T, change func(*gateway.Options, *node)) (*node, *gatewaytest.Client) {
+		n := startReturning(t, change)
+		c := n.returning("1", gatewaytest.Options{})
+		n.marks("a")
+		c.Leave()
+		synctest.Wait()
+		require.True(t, c.Conn.IsAway())
+		return n, c
+	}
+	gone := func(t *testing.T, n *node, c *gatewaytest.Client, why gateway.CloseReason) {
+		t.Helper()
+		synctest.Wait()
+		require.NotNil(t, c.Conn.CloseRequested())
+		require.Equal(t, why, c.Conn.CloseRequested().Reason)
+		require.Zero(t, n.Connections("chat"))
+		require.Equal(t, uint64(1), n.Stats().Closed[why])
+		_, err := c.Return(gatewaytest.Options{}, "a")
+		require.ErrorIs(t, err, gateway.ErrConnectionEnded)
+		events := n.backend.Events()
+		require.Contains(t, events[len(events)-1], "closed 1 "+string(why))
+		n.balanced()
+	}
+	bubble(t, "it does not come back in time", func(t *testing.T) {
+		n, c := begin(t, nil)
+		time.Sleep(29 * time.Second)
+		require.Nil(t, c.Conn.CloseRequested())
+		n.marks("b")
+		time.Sleep(3 * time.Second)
+		gone(t, n, c, gateway.CloseDisconnectTimeout)
+		require.Equal(t, uint64(1), n.Stats().Total.Dropped[gateway.DropConnectionClosed])
+	})
+	bubble(t, "it is closed", func(t *testing.T) {
+		n, c := begin(t, nil)
+		c.Conn.Close(gateway.Cause{Reason: gateway.CloseClosedByAppServer})
+		gone(t, n, c, gateway.CloseClosedByAppServer)
+	})
+	bubble(t, "it is closed by verb", func(t *testing.T) {
+		n, c := begin(t, nil)
+		require.Equal(t, 1, n.do(gateway.Command{Verb: gateway.VerbClose, Target: conns("1"), Cause: gateway.Cause{Reason: gateway.CloseClosedByAppServer}}).Matched)
+		gone(t, n, c, gateway.CloseClosedByAppServer)
+	})
+	bubble(t, "the transport ends it", func(t *testing.T) {
+		n, c := begin(t, nil)
+		c.Conn.Ended(gateway.Cause{Reason: gateway.CloseNormal})
+		gone(t, n, c, gateway.CloseNormal)
+	})
+	bubble(t, "drain", func(t *testing.T) {
+		n, c := begin(t, nil)
+		ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+		defer cancel()
+		require.NoError(t, n.Drain(ctx))
+		gone(t, n, c, gateway.CloseServiceReload)
+	})
+	bubble(t, "the gateway closes", func(t *testing.T) {
+		n, c := begin(t, nil)
+		n.Close()
+		gone(t, n, c, gateway.CloseServiceReload)
+	})
+	bubble(t, "its authentication ends", func(t *testing.T) {
+		n := startReturning(t, nil)
+		c := n.returning("1", gatewaytest.Options{Identity: gateway.Identity{CloseAt: time.Now().Add(10 * time.Second)}})
+		c.Leave()
+		time.Sleep(12 * time.Second)
+		gone(t, n, c, gateway.CloseUnauthorized)
+	})
+	bubble(t, "more than the hard bound waits", func(t *testing.T) {
+		n, c := begin(t, func(_ *gateway.Options, n *node) { n.limits.OutboxMaxBytes = 2000 })
+		n.marks(strings.Repeat("b", 1500))
+		require.Nil(t, c.Conn.CloseRequested())
+		n.marks(strings.Repeat("c", 1500))
+		gone(t, n, c, gateway.CloseSlowClient)
+		require.Equal(t, uint64(2), n.Stats().Total.Dropped[gateway.DropSlowClient])
+	})
+	bubble(t, "more than the soft bound waits for too long", func(t *testing.T) {
+		n := startReturning(t, func(_ *gateway.Options, n *node) { n.limits.OutboxBytes = 1000 })
+		c := n.returning("1", gatewaytest.Options{Stalled: true})
+		n.marks(strings.Repeat("b", 1500))
+		time.Sleep(10 * time.Second)
+		c.Leave()
+		synctest.Wait()
+		require.True(t, c.Conn.Over())
+		time.Sleep(22 * time.Second)
+		gone(t, n, c, gateway.CloseSlowClient)
+	})
+	bubble(t, "more than the hub's bound waits", func(t *testing.T) {
+		n, c := begin(t, func(_ *gateway.Options, n *node) { n.limits.HubQueuedBytes = 2000 })
+		n.marks(strings.Repeat("b", 1500), strings.Repeat("c", 1500))
+		time.Sleep(5 * time.Second)
+		gone(t, n, c, gateway.CloseSlowClient)
+	})
+	bubble(t, "more than the node's bound waits", func(t *testing.T) {
+		n, c := begin(t, func(_ *gateway.Options, n *node) { n.limits.QueuedBytes = 2000 })
+		n.marks(strings.Repeat("b", 1500), strings.Repeat("c", 1500))
+		gone(t, n, c, gateway.CloseSlowClient)
+	})
+}
+
+func TestAPolledClientThatDoesNotPoll(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		n := startReturning(t, nil)
+		c := n.returning("1", gatewaytest.Options{Transport: gateway.LongPolling})
+		c.Conn.DetachedFor(c)
+		time.Sleep(29 * time.Second)
+		require.Nil(t, c.Conn.CloseRequested())
+		time.Sleep(3 * time.Second)
+		require.Equal(t, gateway.CloseDisconnectTimeout, c.WantEnd(t.Context()).Reason)
+		n.balanced()
+	})
+}
+
+// A client that is being ended is not away: what it is told is on its way.
+func TestALossBehindACloseIsTheEnd(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		n := startReturning(t, nil)
+		c := n.returning("1", gatewaytest.Options{Stalled: true})
+		c.Conn.Close(gateway.Cause{Reason: gateway.CloseClosedByAppServer})
+		synctest.Wait()
+		_, err := c.Return(gatewaytest.Options{}, "0")
+		require.ErrorIs(t, err, gateway.ErrConnectionEnded)
+		c.Leave()
+		synctest.Wait()
+		require.Zero(t, n.Connections("chat"))
+		require.Equal(t, uint64(1), n.Stats().Closed[gateway.CloseClosedByAppServer])
+		n.balanced()
+	})
+}
+
+func TestATransportThatDoesNotReturnIsNotReplaced(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		n := start(t, nil)
+		c := n.connect("1", "")
+		_, err := c.Return(gatewaytest.Options{}, "0")
+		require.ErrorIs(t, err, gateway.ErrConnectionEnded)
+		require.Nil(t, c.Conn.CloseRequested())
+		c.Conn.Lost(c, gateway.Cause{Reason: gateway.CloseNormal})
+		synctest.Wait()
+		require.Zero(t, n.Connections("chat"), "for such a connection Lost is Ended")
+	})
+}
+
+// The connection has ended and its hub is forgotten when pumps come out of their sockets.
+func TestPumpsThatComeOutLateChangeNoBooks(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		n := startReturning(t, nil)
+		first := n.returning("1", gatewaytest.Options{Transport: gateway.LongPolling, Stalled: true})
+		n.marks("a", "b")
+		conn := first.Conn
+		var former, last gateway.Batch
+		require.True(t, conn.TakeFor(first, &former, 1))
+		second := n.back(first, gatewaytest.Options{Transport: gateway.LongPolling, Stalled: true}, "0")
+		require.True(t, conn.TakeFor(second, &last, 1))
+		second.Leave()
+		conn.Close(gateway.Cause{Reason: gateway.CloseNormal})
+		time.Sleep(gateway.EmptyHubLife + time.Minute)
+		require.Empty(t, n.Stats().Hubs)
+		conn.Wrote(&former, nil)
+		conn.Wrote(&last, nil)
+		n.balanced()
+		require.Equal(t, uint64(2), n.Stats().Total.Dropped[gateway.DropConnectionClosed])
+	})
+}
+
+// witnessAway hears of clients that are away.
+type witnessAway struct {
+	follower
+	n *node
+}
+
+func (w witnessAway) Lost(c *gateway.Conn, cause gateway.Cause) {
+	w.n.backend.OnRecord(c, gateway.Record{Body: []byte("lost " + string(cause.Reason))})
+}
+
+func (w witnessAway) Returned(c *gateway.Conn) {
+	w.n.backend.OnRecord(c, gateway.Record{Body: []byte("returned " + c.Transport().Name())})
+}
+
+func TestWhoObservesHearsOfClientsThatAreAway(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var heard []string
+		n := startReturning(t, func(o *gateway.Options, n *node) {
+			n.backend.OnRecord = func(_ *gateway.Conn, r gateway.Record) { heard = append(heard, string(r.Body)) }
+			o.Observer = witnessAway{n: n}
+		})
+		c := n.returning("1", gatewaytest.Options{})
+		c.Leave()
+		synctest.Wait()
+		n.back(c, gatewaytest.Options{Transport: gateway.LongPolling}, "0")
+		require.Equal(t, []string{"lost Normal", "returned LongPolling"}, heard)
+	})
+}
