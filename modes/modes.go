@@ -1,5 +1,6 @@
 // Package modes chooses the application of each client by the service mode of its hub: hub servers
-// or webhooks. A client of a Classic hub that has no hub server gets no application.
+// or webhooks. A client of a Classic hub that has no hub server gets no application. Clients of
+// ASP.NET SignalR have hub servers in every mode but Serverless, which has none of them.
 package modes
 
 import (
@@ -7,6 +8,7 @@ import (
 	"sync/atomic"
 
 	"github.com/hubgate/hubgate/gateway"
+	"github.com/hubgate/hubgate/hubname"
 	"github.com/hubgate/hubgate/hubprotocol"
 )
 
@@ -75,6 +77,9 @@ func (b *Backend) Supports(protocol string) bool {
 // Accept implements gateway.Backend: it gives the client to the Backend of its hub's mode.
 func (b *Backend) Accept(c *gateway.Conn, h gateway.Handshake) (gateway.Session, error) {
 	mode := b.opts.Mode(c.Identity().Hub)
+	if _, ok := hubname.Application(c.Identity().Hub); ok {
+		return b.acceptAspNet(c, h, mode)
+	}
 	if mode == Serverless {
 		return b.acceptServerless(c, h)
 	}
@@ -98,6 +103,16 @@ func (b *Backend) acceptServerless(c *gateway.Conn, h gateway.Handshake) (gatewa
 		return nil, err
 	}
 	return b.opts.Webhooks.Accept(c, h)
+}
+
+// acceptAspNet accepts a client of ASP.NET SignalR. It needs a hub server: there are no webhooks for it,
+// and without its application it can do nothing.
+func (b *Backend) acceptAspNet(c *gateway.Conn, h gateway.Handshake, mode Mode) (gateway.Session, error) {
+	if mode == Serverless {
+		return nil, gateway.Cause{Reason: gateway.CloseNoAvailableServerConnection,
+			Text: "The application is in Serverless mode, which ASP.NET SignalR does not have."}
+	}
+	return b.opts.Servers.Accept(c, h)
 }
 
 // Accepted implements gateway.AcceptObserver. The mode may have changed during Accept, when Changed

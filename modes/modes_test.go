@@ -15,9 +15,10 @@ import (
 type servers struct {
 	gatewaytest.Backend
 	changed int
+	owns    bool
 }
 
-func (s *servers) Owns(gateway.Session) bool { return false }
+func (s *servers) Owns(gateway.Session) bool { return s.owns }
 func (s *servers) RulesChanged()             { s.changed++ }
 
 // A client whose Accept is under way while the mode changes has no session that could be found.

@@ -48,6 +48,11 @@ func appendApplication(keys []string, hub string, border int) []string {
 // refuses: nobody can send to clients of a generation that Serverless mode does not have.
 func (aspnetDialect) refuses(rules Rules, _ sp.ConnectionKind) bool { return rules.Closed }
 
+func (aspnetDialect) modeRefusal() string {
+	return "The application is in Serverless mode, which ASP.NET SignalR does not have. " +
+		"Switch it to Default or Classic mode."
+}
+
 // lastResort: there is no management library, whatever connects has hubs.
 func (aspnetDialect) lastResort(string) bool { return true }
 

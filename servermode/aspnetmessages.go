@@ -145,8 +145,8 @@ func (aspnetDialect) deliver(s *session, from hubServer, m *sp.ConnectionData) L
 		s.incoming.duplicates = 0 // it has the client
 	}
 	if id := aspnetprotocol.ResponseID(frame); id != nil {
-		open := s.calls.removeRaw(aspnetprotocol.Name, id, nil)
-		if !open && s.server != from {
+		former := s.move != nil && s.move.former == from
+		if former || !s.calls.removeRaw(aspnetprotocol.Name, id, nil) && s.server != from {
 			return LossLateCompletion // the client has been told an error
 		}
 		s.conn.Send(frame)

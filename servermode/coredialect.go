@@ -25,6 +25,8 @@ func (coreDialect) refuses(rules Rules, kind sp.ConnectionKind) bool {
 	return rules.Closed && kind != sp.KindWeak
 }
 
+func (coreDialect) modeRefusal() string { return refusalTexts[RefusedMode] }
+
 // hubServerAgent is the beginning of the user agent of hub servers in .NET. The management library,
 // which has no hubs, has another one.
 const hubServerAgent = "Microsoft.Azure.SignalR/"

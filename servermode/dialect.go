@@ -32,6 +32,8 @@ type dialect interface {
 	homes(hub string) (keys []string, whole bool)
 	// refuses reports whether the rules of a hub refuse server connections of that kind.
 	refuses(rules Rules, kind sp.ConnectionKind) bool
+	// modeRefusal is what a hub server is told that they refuse.
+	modeRefusal() string
 	// lastResort reports whether the hub server may get clients although its connection is Weak.
 	lastResort(agent string) bool
 	// handle carries out a message about clients. It is valid until handle returns.

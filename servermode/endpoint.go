@@ -90,7 +90,10 @@ func (b *Backend) authenticate(r *http.Request, d dialect) (*serverConn, error) 
 	if sc.peer.serverID == "" {
 		sc.peer.serverID = r.Header.Get("X-ASRS-Server-Id")
 	}
-	sc.log = b.opts.Logger.With("hub", sc.peer.hub, "server", clip(sc.peer.serverID), "cid", clip(sc.peer.cid))
+	sc.log = b.opts.Logger.With("hub", homes[0], "server", clip(sc.peer.serverID), "cid", clip(sc.peer.cid))
+	if sc.peer.hub != homes[0] {
+		sc.log = sc.log.With("serves", sc.peer.hub)
+	}
 	return sc, nil
 }
 

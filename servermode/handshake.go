@@ -89,7 +89,11 @@ func (sc *serverConn) refuse(r Refusal, err error) {
 		about = append(about, "err", err)
 	}
 	sc.log.Info(LogRefused, about...)
-	response := serviceprotocol.HandshakeResponse{Error: refusalTexts[r]}
+	text := refusalTexts[r]
+	if r == RefusedMode {
+		text = sc.dialect.modeRefusal()
+	}
+	response := serviceprotocol.HandshakeResponse{Error: text}
 	_ = sc.ws.SetWriteDeadline(time.Now().Add(time.Second))
 	_ = sc.ws.WriteMessage(websocket.BinaryMessage, response.Append(nil)) // it may be gone already
 	bye := websocket.FormatCloseMessage(websocket.CloseNormalClosure, "")

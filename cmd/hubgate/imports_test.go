@@ -43,7 +43,7 @@ var mayImport = map[string][]string{
 	"clientws":          {"gateway", "hubprotocol", "auth", "hubname", "internal/transport"},
 	"restapi":           {"gateway", "hubprotocol", "auth", "hubname", "api", "internal/counts", "internal/trace"},
 	"upstream":          {"gateway", "hubprotocol", "auth", "regularfile", "secret", "webhook", "internal/logsum", "internal/trace"},
-	"modes":             {"gateway", "hubprotocol"},
+	"modes":             {"gateway", "hubname", "hubprotocol"},
 	"servermode":        {"gateway", "hubprotocol", "aspnetprotocol", "serviceprotocol", "auth", "hubname", "internal/counts"},
 	"hubserver":         {"hubprotocol", "serviceprotocol", "auth", "hubname", "hubserver/internal/values"},
 
