@@ -49,12 +49,15 @@ var mayImport = map[string][]string{
 
 	"hubserver/internal/values": {"hubprotocol", "serviceprotocol"},
 	"internal/directwrite":      nil,
+	"cluster/natscarrier":       {"cluster"},
+	"cluster/clustertest":       {"cluster"},
 	"clientaspnet":              {"gateway", "aspnetprotocol", "hubprotocol", "auth", "hubname", "internal/transport"},
 	"internal/transport":        {"gateway", "auth", "internal/counts", "internal/directwrite"},
 	"hubserver/hubservertest":   {"auth", "clientws", "gateway", "hubprotocol", "hubserver", "hubserver/internal/values", "servermode", "store"},
 
 	"store":            {"gateway"},
 	"backplane":        {"gateway", "hubprotocol"},
+	"cluster":          {"gateway", "internal/counts"},
 	"admin":            {"gateway", "hubname", "internal/watch"},
 	"bench":            {"bench/aspnethub"},
 	"bench/floor":      nil,
@@ -69,7 +72,7 @@ var mayImport = map[string][]string{
 
 // forTests are packages that every test may import: fakes, what implements the
 // core's seams in memory, and the hub server to test with.
-var forTests = []string{"gatewaytest", "store", "backplane", "hubserver"}
+var forTests = []string{"gatewaytest", "store", "backplane", "hubserver", "cluster/clustertest"}
 
 // whole are the parts that tests of a package put together to see it from outside.
 var whole = map[string][]string{

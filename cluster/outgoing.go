@@ -1,0 +1,147 @@
+package cluster
+
+import (
+	"encoding/binary"
+	"time"
+)
+
+// unitHead is more than a unit has beside its bytes, and unitCost what a unit costs in memory
+// beside them.
+const (
+	unitHead = 1 + binary.MaxVarintLen32
+	unitCost = 48
+)
+
+// unit is a frame or a piece of one. Units are numbered from 1 on in each session.
+type unit struct {
+	bytes   []byte // part of a frame that several links may share
+	kind    frameType
+	command bool // it completes a command
+}
+
+func (u *unit) cost() int { return len(u.bytes) + unitCost }
+
+// outgoing is what a session sends: units that are sent and not acknowledged, and behind them those
+// that wait to be sent. Whoever misses one has all from it on sent again.
+type outgoing struct {
+	units []unit
+	head  int    // units before it are acknowledged
+	first uint64 // the number of units[head]
+	next  uint64 // the number of the unit that is sent next
+	sent  uint64 // the highest number that was ever sent
+	// unacked and waiting are the cost of the units before next and from it on.
+	unacked, waiting int
+	// commands is how many were acknowledged in this session.
+	commands uint64
+	// progress is when the first unit was acknowledged, or sent with none before it.
+	progress time.Duration
+}
+
+func (o *outgoing) init() { *o = outgoing{units: o.units[:0], first: 1, next: 1} }
+
+// total is the cost of all units that are kept.
+func (o *outgoing) total() int { return o.unacked + o.waiting }
+
+// push queues a frame in pieces.
+func (o *outgoing) push(kind frameType, bytes []byte, piece int) {
+	for more := true; more; {
+		u := unit{bytes: bytes, kind: kind, command: kind == frameCommand}
+		if more = len(bytes) > piece; more {
+			u = unit{bytes: bytes[:piece:piece], kind: kind | frameMore}
+			bytes = bytes[piece:]
+		}
+		o.units = append(o.units, u)
+		o.waiting += u.cost()
+	}
+}
+
+// fill appends units to a packet as far as it has room and the window permits. A unit that is alone
+// in the window may be of any size.
+func (o *outgoing) fill(packet []byte, limit, window int, now time.Duration) []byte {
+	if o.unacked == 0 {
+		o.progress = now
+	}
+	for at := o.at(o.next); at < len(o.units); at++ {
+		u := &o.units[at]
+		if len(packet)+unitHead+len(u.bytes) > limit || o.unacked > 0 && o.unacked+u.cost() > window {
+			break
+		}
+		packet = binary.AppendUvarint(append(packet, byte(u.kind)), uint64(len(u.bytes)))
+		packet = append(packet, u.bytes...)
+		o.unacked += u.cost()
+		o.waiting -= u.cost()
+		o.next++
+	}
+	o.sent = max(o.sent, o.next-1)
+	return packet
+}
+
+func (o *outgoing) at(number uint64) int { return o.head + int(number-o.first) }
+
+// mayFill reports whether fill would append something to an empty packet.
+func (o *outgoing) mayFill(window int) bool {
+	at := o.at(o.next)
+	return at < len(o.units) && (o.unacked == 0 || o.unacked+o.units[at].cost() <= window)
+}
+
+// acknowledged takes out all units up to a number, and returns how many commands they completed.
+// False says that such a unit was never sent.
+func (o *outgoing) acknowledged(upTo uint64, now time.Duration) (commands uint64, ok bool) {
+	if upTo > o.sent {
+		return 0, false
+	}
+	for ; o.first <= upTo; o.first++ {
+		u := &o.units[o.head]
+		if u.command {
+			commands++
+		}
+		if o.first < o.next {
+			o.unacked -= u.cost()
+		} else {
+			o.waiting -= u.cost() // it was to be sent again, and had arrived
+			o.next++
+		}
+		*u = unit{}
+		o.head++
+		o.progress = now
+	}
+	o.commands += commands
+	o.compact()
+	return commands, true
+}
+
+// compact keeps the space for units from growing.
+func (o *outgoing) compact() {
+	switch {
+	case o.head == len(o.units):
+		o.units, o.head = o.units[:0], 0
+		if cap(o.units) > 1<<12 {
+			o.units = nil
+		}
+	case o.head > 1<<10 && o.head > len(o.units)/2:
+		n := copy(o.units, o.units[o.head:])
+		clear(o.units[n:])
+		o.units, o.head = o.units[:n], 0
+	}
+}
+
+// again has everything that is not acknowledged sent once more.
+func (o *outgoing) again() {
+	o.waiting += o.unacked
+	o.unacked, o.next = 0, o.first
+}
+
+// undone counts the commands that are not acknowledged: those whose last piece was sent, and those
+// that cannot have arrived.
+func (o *outgoing) undone() (sent, unsent uint64) {
+	for at, number := o.head, o.first; at < len(o.units); at, number = at+1, number+1 {
+		switch {
+		case !o.units[at].command:
+		case number <= o.sent:
+			sent++
+		default:
+			unsent++
+		}
+	}
+	return sent, unsent
+}
