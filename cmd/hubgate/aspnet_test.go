@@ -331,8 +331,8 @@ func TestAspNetQuotas(t *testing.T) {
 	p.connect("chat", "ann")
 	p.aspnet("app", "bob").open()
 	app.want("opened")
-	late := p.aspnet("app", "cat")
-	status, text := late.post("connect", "longPolling", nil)
+	late := &aspnetClient{p: p, token: p.aspnetToken("app", "cat")}
+	status, text := late.get("negotiate", nil)
 	require.Equal(t, http.StatusTooManyRequests, status, text)
 	require.Equal(t, "429", p.enter("chat", auth.ClientTokenSpec{}))
 	p.wantMetrics(`hubgate_client_requests_refused_total{generation="aspnet",reason="TooManyConnections"} 1`,
@@ -369,16 +369,23 @@ func TestAspNetModes(t *testing.T) {
 	app.want("opened")
 
 	other := &aspnetClient{p: p, token: p.aspnetToken("Other", "ann")}
-	status, text := other.get("negotiate", nil)
-	require.Equal(t, http.StatusBadRequest, status)
-	require.Contains(t, text, "Serverless")
+	other.wantServerless()
 
 	writeFile(t, file, "mode: serverless\n")
 	require.Regexp(t, `"E":"[^"]+"`, c.next())
 	p.wantMetrics(`hubgate_connections_closed_total{reason="ServiceModeSwitched"} 1`, `hubgate_server_connections_closed_total{reason="ModeSwitched"} 4`)
-	c.negotiated = nil
-	status, _ = c.get("negotiate", nil)
-	require.Equal(t, http.StatusBadRequest, status)
+	c.wantServerless()
+	_, err := p.tryAspNetApplication("Shop.Startup")
+	require.ErrorContains(t, err, "Serverless")
+}
+
+// wantServerless negotiates once more. Clients show what they are told.
+func (c *aspnetClient) wantServerless() {
+	c.p.t.Helper()
+	status, answer := c.get("negotiate", nil)
+	require.Equal(c.p.t, http.StatusOK, status, answer)
+	require.Regexp(c.p.t, `"Error":"[^"]*Serverless`, answer)
+	require.Contains(c.p.t, answer, `"ConnectionToken":""`)
 }
 
 // Clients that are connected when the clocks change are kept alive by the new ones.

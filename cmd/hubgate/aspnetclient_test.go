@@ -34,10 +34,18 @@ type aspnetApplication struct {
 // aspnetApplication connects one with that name, which calls back with what it is called with.
 func (p *program) aspnetApplication(name string) *aspnetApplication {
 	p.t.Helper()
-	p.needAspNet()
+	a, err := p.tryAspNetApplication(name)
+	require.NoError(p.t, err)
+	p.t.Cleanup(a.Close)
+	return a
+}
+
+// tryAspNetApplication connects one that may be refused.
+func (p *program) tryAspNetApplication(name string) (a *aspnetApplication, err error) {
+	p.t.Helper()
 	at, err := url.Parse(p.URL)
 	require.NoError(p.t, err)
-	a := &aspnetApplication{t: p.t, events: make(chan aspnetEvent, 1000)}
+	a = &aspnetApplication{t: p.t, events: make(chan aspnetEvent, 1000)}
 	tell := func(what string) func(*aspnethub.Client) {
 		return func(c *aspnethub.Client) { a.events <- aspnetEvent{what, c} }
 	}
@@ -50,17 +58,7 @@ func (p *program) aspnetApplication(name string) *aspnetApplication {
 		},
 		Opened: tell("opened"), Reconnected: tell("reconnected"), Closed: tell("closed"),
 	})
-	require.NoError(p.t, err)
-	p.t.Cleanup(a.Close)
-	return a
-}
-
-// needAspNet skips a test while the program does not serve ASP.NET SignalR.
-func (p *program) needAspNet() {
-	p.t.Helper()
-	if status, _ := p.get(p.URL + "/aspnetclient/negotiate"); status == http.StatusNotFound {
-		p.t.Skip("the program does not serve /aspnetclient yet")
-	}
+	return a, err
 }
 
 // want waits until the application was told that.
@@ -93,7 +91,6 @@ type aspnetClient struct {
 // aspnet negotiates a client of the application that has declared the hub Chat.
 func (p *program) aspnet(application, user string) *aspnetClient {
 	p.t.Helper()
-	p.needAspNet()
 	c := &aspnetClient{p: p, token: p.aspnetToken(application, user)}
 	status, answer := c.get("negotiate", nil)
 	require.Equal(p.t, http.StatusOK, status, answer)

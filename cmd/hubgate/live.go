@@ -5,6 +5,7 @@ import (
 	"sync/atomic"
 
 	"github.com/hubgate/hubgate/auth"
+	"github.com/hubgate/hubgate/clientaspnet"
 	"github.com/hubgate/hubgate/clientws"
 	"github.com/hubgate/hubgate/gateway"
 	"github.com/hubgate/hubgate/restapi"
@@ -20,6 +21,7 @@ type live struct {
 	keys     []auth.Secret
 	gateway  gateway.Limits
 	clients  clientws.Limits
+	aspNet   clientaspnet.Limits
 	rest     restapi.Limits
 	servers  servermode.Limits
 	upstream *upstream.Config
@@ -61,6 +63,7 @@ func translate(s *settings.Settings) *live {
 			SendTimeout: s.Clients.SendTimeout, PostBytes: s.Limits.PostBytes, URIBytes: int(s.Limits.URIBytes),
 			HeaderBytes: s.Limits.HeaderBytes,
 		},
+		aspNet: translateAspNet(s),
 		servers: servermode.Limits{
 			MessageBytes: int(s.Servers.MessageBytes), QueueBytes: int(s.Servers.QueueBytes), HeldBytes: int(s.Servers.HeldBytes),
 			MaxConnections: s.Servers.MaxConnections, Migration: s.Servers.MigrationTimeout,
@@ -74,6 +77,22 @@ func translate(s *settings.Settings) *live {
 		l.groupsPerUser = math.MaxInt // in settings 0 is no limit, in the store the default
 	}
 	return l
+}
+
+// aspNetTransports is how many transports a client of ASP.NET SignalR tries, one after the other.
+const aspNetTransports = 3
+
+func translateAspNet(s *settings.Settings) clientaspnet.Limits {
+	return clientaspnet.Limits{
+		Periods: clientaspnet.Periods{
+			KeepAlive: s.AspNet.KeepAlive, KeepAliveTimeout: s.AspNet.Timeout, DisconnectTimeout: s.AspNet.DisconnectTimeout,
+			ConnectTimeout: s.AspNet.ConnectTimeout, PollInterval: s.AspNet.LongPollInterval,
+			NegotiateTimeout: s.Clients.NegotiateTimeout + aspNetTransports*s.AspNet.ConnectTimeout,
+			SendTimeout:      s.Clients.SendTimeout,
+		},
+		BodyBytes: s.Limits.PostBytes, MessageBytes: int(s.Limits.MessageBytes), UnfinishedBytes: int64(shareOfMemory(s.Limits.UnfinishedBytes, 8)),
+		URIBytes: int(s.Limits.URIBytes), HeaderBytes: s.Limits.HeaderBytes,
+	}
 }
 
 func translateUpstream(u *settings.Upstream, keys []auth.Secret) *upstream.Config {

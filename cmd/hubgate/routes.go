@@ -14,6 +14,7 @@ const (
 	frontPage = `This is hubgate, a self-hosted gateway compatible with Azure SignalR Service.
 
 Clients connect at /client, hub servers at /server, applications send through /api.
+Those of ASP.NET SignalR connect at /aspnetclient and /aspnetserver.
 Documentation: ` + documentation + "\n"
 
 	documentation = "https://github.com/hubgate/hubgate/tree/main/docs"
@@ -23,6 +24,8 @@ Documentation: ` + documentation + "\n"
 // looks at the path and leaves it as it came in: the REST API needs its escapes.
 type routes struct {
 	clients, rest, servers http.Handler
+	// aspNetClients and aspNetServers are those of ASP.NET SignalR.
+	aspNetClients, aspNetServers http.Handler
 	// limits returns the largest URI and the largest sum of headers, in bytes.
 	limits func() (uri, headers int64)
 }
@@ -31,8 +34,12 @@ func (s *routes) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	maxURI, maxHeaders := s.limits()
 	first, _, _ := strings.Cut(strings.TrimPrefix(r.URL.Path, "/"), "/")
 	first = "/" + first
-	if strings.EqualFold(first, auth.ClientPath) {
-		s.clients.ServeHTTP(w, r) // its refusals have CORS headers
+	switch { // their refusals have CORS headers
+	case strings.EqualFold(first, auth.ClientPath):
+		s.clients.ServeHTTP(w, r)
+		return
+	case strings.EqualFold(first, auth.AspNetClientPath):
+		s.aspNetClients.ServeHTTP(w, r)
 		return
 	}
 	isREST := restapi.Handles(r.URL.Path)
@@ -49,10 +56,12 @@ func (s *routes) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		s.rest.ServeHTTP(w, r)
 	case strings.EqualFold(first, auth.ServerPath):
 		s.servers.ServeHTTP(w, r)
+	case strings.EqualFold(first, auth.AspNetServerPath):
+		s.aspNetServers.ServeHTTP(w, r)
 	case r.URL.Path == "/" && (r.Method == http.MethodGet || r.Method == http.MethodHead):
 		plain(w, http.StatusOK, frontPage)
 	default:
-		plain(w, http.StatusNotFound, "There is nothing here. Clients connect at /client, hub servers at /server, applications send through /api.\n")
+		plain(w, http.StatusNotFound, "There is nothing here. Clients connect at /client, hub servers at /server, applications send through /api. Those of ASP.NET SignalR connect at /aspnetclient and /aspnetserver.\n")
 	}
 }
 

@@ -15,6 +15,7 @@ import (
 
 	"github.com/hubgate/hubgate/admin"
 	"github.com/hubgate/hubgate/auth"
+	"github.com/hubgate/hubgate/clientaspnet"
 	"github.com/hubgate/hubgate/clientws"
 	"github.com/hubgate/hubgate/config"
 	"github.com/hubgate/hubgate/gateway"
@@ -224,19 +225,21 @@ func (s *server) buildGateway(listeners []net.Listener) error {
 	}
 	clients := s.newClients(hub, verifier, sealer, node)
 	s.built.add("client endpoint", clients.Close)
+	aspNet := s.newAspNetClients(hub, verifier, sealer, node)
+	s.built.add("client endpoint of ASP.NET SignalR", aspNet.Close)
 	rest := restapi.New(restapi.Options{
 		Hubs: hub, UserGroups: hub, Tokens: verifier, SignClient: s.signClient,
 		Limits: func() restapi.Limits { return s.live.load().rest }, Traced: s.seen.traced,
 		Logger: s.log.With("part", partREST), Metrics: restMetrics{s.admin.Metrics},
 	})
-	s.handler = below(s.config.BasePath(), &routes{clients: clients, rest: rest, servers: behind.servers, limits: func() (uri, headers int64) {
+	s.handler = below(s.config.BasePath(), &routes{clients: clients, rest: rest, servers: behind.servers, aspNetClients: aspNet, aspNetServers: behind.servers.AspNet(), limits: func() (uri, headers int64) {
 		l := &s.live.load().source.Limits
 		return l.URIBytes, l.HeaderBytes
 	}})
 	s.admin.Watch(hub)
 	s.admin.WatchServers(serverStats{behind.servers, behind.modes})
 	s.admin.WatchModes(liveModes{&s.live})
-	s.watchReasons(clients, rest)
+	s.watchReasons(clients, aspNet, rest)
 	s.admin.WatchLive(s.liveView(hub, behind.servers, rest, verifier))
 	s.open(listeners)
 	// From here on there can be clients, hub servers and webhooks. Clients end
@@ -259,6 +262,18 @@ func (s *server) newClients(hub *gateway.Gateway, verifier *auth.Verifier, seale
 		KeepHeaders:    func(hub string) bool { return s.live.load().source.ModeOf(hub) != settings.Serverless },
 		TrustedProxies: s.config.Proxies(),
 		Logger:         s.log.With("part", partClients), Metrics: clientMetrics{s.admin.Metrics, admin.AspNetCore},
+	})
+}
+
+// newAspNetClients is newClients for ASP.NET SignalR.
+func (s *server) newAspNetClients(hub *gateway.Gateway, verifier *auth.Verifier, sealer *auth.Sealer, node string) *clientaspnet.Handler {
+	return clientaspnet.New(clientaspnet.Options{
+		Gateway: hub, Verifier: verifier, Sealer: sealer, Node: node, BasePath: s.config.BasePath(),
+		Serverless:     func(application string) bool { return s.live.load().source.ModeOf(application) == settings.Serverless },
+		Origins:        func() []string { return s.live.load().source.CORS.AllowedOrigins },
+		Limits:         func() clientaspnet.Limits { return s.live.load().aspNet },
+		TrustedProxies: s.config.Proxies(),
+		Logger:         s.log.With("part", partClients), Metrics: clientMetrics{s.admin.Metrics, admin.AspNet},
 	})
 }
 

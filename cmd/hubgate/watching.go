@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/hubgate/hubgate/admin"
+	"github.com/hubgate/hubgate/clientaspnet"
 	"github.com/hubgate/hubgate/clientws"
 	"github.com/hubgate/hubgate/modes"
 	"github.com/hubgate/hubgate/restapi"
@@ -60,10 +61,12 @@ func (m clientMetrics) Opened(transport string) { m.of.ClientOpened(m.Generation
 func (m clientMetrics) Panicked()               { m.of.Panicked(partClients) }
 
 // watchReasons shows why requests were refused or failed.
-func (s *server) watchReasons(clients *clientws.Handler, rest *restapi.Endpoint) {
+func (s *server) watchReasons(clients *clientws.Handler, aspNet *clientaspnet.Handler, rest *restapi.Endpoint) {
 	const refused, help = "client_requests_refused_total", "Requests of clients that were refused, by generation of SignalR and reason."
 	s.admin.WatchClientReasons(refused, help, admin.AspNetCore,
 		func() map[string]uint64 { return byName(clients.Refused()) })
+	s.admin.WatchClientReasons(refused, help, admin.AspNet,
+		func() map[string]uint64 { return byName(aspNet.Refused()) })
 	s.admin.WatchReasons("rest_requests_failed_total", "REST requests that failed, by reason.",
 		func() map[string]uint64 { return byName(rest.Failed()) })
 }
