@@ -13,7 +13,8 @@ import (
 // negotiate.
 var aspnetEffects = map[string]func(*testing.T) effect{
 	"aspnet-keep-alive": func(*testing.T) effect {
-		return effect{usual: "13s", unusual: "1s", with: inDefaultMode, before: never, after: "{}", see: func(_ *testing.T, p *program) string {
+		return effect{usual: "13s", unusual: "1s", with: inDefaultMode, before: never, after: "{}", see: func(t *testing.T, p *program) string {
+			untilClientsComeBack(t)
 			p.aspnetApplication("app")
 			return p.aspnet("app", "ann").open().anything()
 		}}
