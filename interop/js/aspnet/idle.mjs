@@ -29,7 +29,7 @@ async function away(stand, combination, other) {
   await client.invoke('Join', word);
   detour.down = true;
   await until('the client is cut off', () => detour.drop() || client.states.at(-1) === 'reconnecting');
-  const texts = Array.from({ length: 100 }, (_, i) => `${word}${i}`);
+  const texts = Array.from({ length: 30 }, (_, i) => `${word}${i}`);
   for (const text of texts) await sender.invoke('ToGroup', word, text);
   await sleep(12_000);
   detour.down = false;

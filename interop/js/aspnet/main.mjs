@@ -28,6 +28,8 @@ for (const [index, one] of combinations.entries()) {
 }
 for (const version of versions) working.push(...fallbackCases(stand, version));
 const waited = report.runAll(chosen(waiting), waiting.length);
+// A self-hosted server is one for all: broadcasts would disturb those that are idle.
+if (self) await waited;
 await report.runAll(chosen(working), 5);
 if (!self) {
   await report.runAll(chosen(worldCases), 2);
