@@ -38,12 +38,34 @@ func (manner) KeepAlive() time.Duration { return 10 * time.Second }
 
 func (manner) Away() time.Duration { return 30 * time.Second }
 
-// aspnetClient is a client of ASP.NET SignalR, with its transport. Its methods may be called
-// concurrently.
+// aspnetClient is a client of ASP.NET SignalR, with its present transport.
 type aspnetClient struct {
 	*transport
 	t    testing.TB
 	conn *gateway.Conn
+}
+
+// lose ends the transport, and the client stays.
+func (c *aspnetClient) lose() {
+	c.stop(gateway.Cause{Reason: gateway.CloseNormal})
+	synctest.Wait()
+}
+
+// comeBack connects the client again. It has read everything up to the frame with the cursor.
+func (c *aspnetClient) comeBack(cursor string) {
+	c.t.Helper()
+	p := newTransport(c.polled)
+	p.conn = c.conn
+	p.begin(c.t)
+	require.NoError(c.t, c.conn.Replace(p, cursor, nil))
+	c.transport = p
+	synctest.Wait()
+}
+
+// leave is the client ending the connection.
+func (c *aspnetClient) leave() {
+	c.conn.Close(gateway.Cause{Reason: gateway.CloseNormal})
+	synctest.Wait()
 }
 
 // transport is one transport of a client. Its pump takes frames until it ends.
@@ -100,6 +122,16 @@ func (p *transport) stop(cause gateway.Cause) {
 	})
 }
 
+// begin starts the pump, for the life of the test.
+func (p *transport) begin(t testing.TB) {
+	p.wg.Go(p.pump)
+	t.Cleanup(func() {
+		p.conn.Close(gateway.Cause{Reason: gateway.CloseNormal})
+		p.stop(gateway.Cause{Reason: gateway.CloseNormal})
+		p.wg.Wait()
+	})
+}
+
 func (p *transport) pump() {
 	for {
 		select {
@@ -143,16 +175,20 @@ func (p *transport) release() {
 	p.Wake()
 }
 
-// frames returns what has come, with every cursor but that of the gateway's own frames written as *.
+// frames returns what has come but keep-alives, with every cursor but that of the gateway's own frames
+// written as *.
 func (p *transport) frames() []string {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	list := make([]string, len(p.got))
-	for i, f := range p.got {
+	list := []string{}
+	for _, f := range p.got {
+		if f == string(aspnetprotocol.KeepAlive) {
+			continue
+		}
 		if c := aspnetprotocol.CursorOf([]byte(f)); c != "" && c != aspnetprotocol.NoCursor {
 			f = strings.Replace(f, c, "*", 1)
 		}
-		list[i] = f
+		list = append(list, f)
 	}
 	return list
 }
@@ -196,8 +232,7 @@ func (w *world) aspnet(o aspnetOptions) *aspnetClient {
 	conn, err := w.gw.Attach(id, p)
 	require.NoError(w.t, err)
 	p.conn = conn
-	p.wg.Go(p.pump)
-	w.t.Cleanup(func() { p.stop(gateway.Cause{Reason: gateway.CloseNormal}); p.wg.Wait() })
+	p.begin(w.t)
 	_ = conn.Start(gateway.Handshake{HandshakeRequest: hubprotocol.HandshakeRequest{Protocol: aspnetprotocol.Name}})
 	synctest.Wait()
 	return &aspnetClient{transport: p, t: w.t, conn: conn}

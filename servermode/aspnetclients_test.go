@@ -41,7 +41,7 @@ func TestH84_AClientOfAspNet(t *testing.T) {
 		app.tell("1", aspnetResult("0", `"ok"`))
 		c.wantFrames(aspnetResult("0", `"ok"`))
 
-		c.stop(gateway.Cause{Reason: gateway.CloseNormal})
+		c.leave()
 		app.wantClosed("1")
 		hub.wantNothing()
 	})
@@ -131,13 +131,22 @@ func TestH85_PayloadsThatAreNone(t *testing.T) {
 	}
 }
 
-// H87: a client that has come back is announced in order with its records.
+// H87, C111: a client that has come back is announced in order with its records. It has its groups, and
+// gets what was sent meanwhile.
 func TestH87_AClientThatComesBack(t *testing.T) {
 	inWorld(t, func(t *testing.T, w *world) {
-		s := w.aspnetServer(dial{})
+		s, hub := w.aspnetServer(dial{}), w.aspnetServer(dial{hub: "app_chat"})
 		c := w.aspnet(aspnetOptions{id: "1"})
+		s.send(&sp.JoinGroup{ConnectionID: "1", Group: "hg-Chat.g"})
+		hub.broadcast("before")
+		cursor := aspnetprotocol.CursorOf([]byte(c.got[1]))
 		c.say(aspnetCall("0", "a"))
-		c.conn.Session().(gateway.Returner).Returned()
+		c.lose()
+		hub.broadcast("while away")
+		s.send(&sp.GroupBroadcastData{Group: "hg-Chat.g", Payloads: wrapped(bus("group"))})
+		s.tell("1", aspnetResult("0", "1"))
+		c.comeBack(cursor)
+		c.wantFrames(busFrame("while away"), busFrame("group"), aspnetResult("0", "1"))
 		c.say(aspnetCall("1", "b"))
 		var got []string
 		for _, m := range s.take(sp.TypeConnectionData) {

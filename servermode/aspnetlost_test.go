@@ -59,7 +59,7 @@ func TestAspNetRehoming(t *testing.T) {
 		require.EqualValues(t, 1, stats.Lost[servermode.LossServerGone])
 		require.Nil(t, c.conn.CloseRequested())
 
-		c.stop(gateway.Cause{Reason: gateway.CloseNormal})
+		c.leave()
 		next.wantClosed("1")
 	})
 }

@@ -8,6 +8,8 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/hubgate/hubgate/auth"
+	"github.com/hubgate/hubgate/backplane"
 	"github.com/hubgate/hubgate/servermode"
 	sp "github.com/hubgate/hubgate/serviceprotocol"
 )
@@ -204,6 +206,37 @@ func TestAspNetClientsHaveNoResults(t *testing.T) {
 		answer := s.next(sp.TypeErrorCompletion).(*sp.ErrorCompletion)
 		require.Equal(t, "i", answer.InvocationID)
 		require.EqualValues(t, 1, w.Stats().Lost[servermode.LossNoMeaning])
+	})
+}
+
+// A client of another node is reached as one of this node is, and messages keep their cursor.
+func TestAspNetClientsOfAnotherNode(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		nodes := &backplane.InProcess{}
+		a, b := newNode(t, "node-a", nodes.From("node-a")), newNode(t, "node-b", nodes.From("node-b"))
+		defer a.stop()
+		defer b.stop()
+		s, there := a.aspnetServer(dial{hub: "app_chat"}), b.aspnetServer(dial{hub: "app_chat"})
+		here := a.aspnet(aspnetOptions{id: auth.NewConnectionID("node-a")})
+		id := auth.NewConnectionID("node-b")
+		far := b.aspnet(aspnetOptions{id: id, user: "ann"})
+		there.forget()
+		s.broadcast("all")
+		require.Equal(t, here.got, far.got)
+		s.tell(id, bus("one"))
+		s.send(&sp.UserData{User: "ann", Payloads: wrapped(bus("user"))})
+		s.forget()
+		s.wantAck(sp.AckOK, 1, &sp.JoinGroupWithAck{ConnectionID: id, Group: "hg-Chat.g", AckID: 1})
+		s.send(&sp.GroupBroadcastData{Group: "hg-Chat.g", Payloads: wrapped(bus("group"))})
+		far.wantFrames(initFrame, busFrame("all"), busFrame("one"), busFrame("user"), busFrame("group"))
+		here.wantFrames(initFrame, busFrame("all"))
+		require.Zero(t, a.Stats().Lost[servermode.LossUnknownConnection])
+
+		s.send(&sp.CloseConnection{ConnectionID: id, Error: "bye"})
+		synctest.Wait()
+		require.Equal(t, "bye", far.conn.CloseRequested().Text)
+		s.tell(auth.NewConnectionID("node-a"), bus("nobody"))
+		require.EqualValues(t, 1, a.Stats().Lost[servermode.LossUnknownConnection])
 	})
 }
 

@@ -60,13 +60,16 @@ func inWorld(t *testing.T, test func(t *testing.T, w *world)) {
 	})
 }
 
-func newWorld(t testing.TB) *world {
+func newWorld(t testing.TB) *world { return newNode(t, "node-a", nil) }
+
+// newNode is newWorld for one node of a cluster.
+func newNode(t testing.TB, node string, bus gateway.Backplane) *world {
 	w := &world{t: t, limits: servermode.DefaultLimits(), mode: modes.Default, core: gateway.DefaultLimits(),
 		log: new(bytes.Buffer), listen: newPipeListener()}
 	w.lines = &lockedWriter{w: w.log}
 	w.Backend = servermode.New(servermode.Options{
 		Verifier: auth.NewVerifier(auth.VerifierOptions{Keys: func() []auth.Secret { return []auth.Secret{"old", key} }}),
-		Node:     "node-a", Rules: func(string) servermode.Rules {
+		Node:     node, Rules: func(string) servermode.Rules {
 			w.trap.step()
 			return servermode.Rules{Closed: w.mode == modes.Serverless, LastResort: w.mode == modes.Default}
 		},
@@ -75,7 +78,7 @@ func newWorld(t testing.TB) *world {
 	})
 	w.modes = modes.New(modes.Options{Mode: func(string) modes.Mode { return w.mode }, Servers: w.Backend, Webhooks: &gatewaytest.Backend{}})
 	var err error
-	w.gw, err = gateway.New(gateway.Options{Node: "node-a", Backend: w.modes, Workers: 2,
+	w.gw, err = gateway.New(gateway.Options{Node: node, NodeOf: auth.NodeOf, Backplane: bus, Backend: w.modes, Workers: 2,
 		UserGroups: store.NewMemory(store.MemoryOptions{}), Limits: func() gateway.Limits { return w.core }})
 	require.NoError(t, err)
 	w.Use(w.gw)

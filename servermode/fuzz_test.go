@@ -1,6 +1,8 @@
 package servermode_test
 
 import (
+	"encoding/json"
+	"strings"
 	"testing"
 	"time"
 
@@ -42,6 +44,60 @@ func FuzzHubServer(f *testing.F) {
 			}
 		})
 	})
+}
+
+// FuzzAspNetServer is FuzzHubServer for hub servers of ASP.NET SignalR.
+func FuzzAspNetServer(f *testing.F) {
+	for _, seed := range append(seeds(), aspnetSeeds()...) {
+		f.Add(seed, uint8(0), "app_app")
+		f.Add(seed, uint8(2), "app_chat")
+	}
+	f.Fuzz(func(t *testing.T, input []byte, kind uint8, hub string) {
+		if hub != "app_app" {
+			hub = "app_chat"
+		}
+		inWorld(t, func(t *testing.T, w *world) {
+			w.limits.MessageBytes, w.limits.Grace = 1<<20, 5*time.Second
+			other := w.aspnetServer(dial{id: "good", hub: "other_other"})
+			c := w.aspnet(aspnetOptions{id: "good", app: "other", user: "ann"})
+			s := w.aspnetServer(dial{kind: sp.ConnectionKind(kind % 3), hub: hub})
+			client := w.aspnet(aspnetOptions{id: "C1", user: "u2"})
+			client.say(aspnetCall("1", "x"))
+			s.write(input)
+			time.Sleep(3 * time.Second)
+			if n := w.gw.Stats().Panics + w.Stats().Panics; n > 0 {
+				t.Fatalf("%d panics: %s", n, w.log)
+			}
+			for _, frame := range client.frames() {
+				if !json.Valid([]byte(frame)) || strings.ContainsAny(frame, "\r\n") {
+					t.Fatalf("the client has got %q", frame)
+				}
+			}
+			if other.end() != nil || c.conn.CloseRequested() != nil {
+				t.Fatal("another application was harmed")
+			}
+			c.wantFrames(initFrame)
+			other.tell("good", bus("unharmed"))
+			c.wantFrames(busFrame("unharmed"))
+		})
+	})
+}
+
+// aspnetSeeds are messages of hub servers of ASP.NET SignalR.
+func aspnetSeeds() (list [][]byte) {
+	p := wrapped(bus("x"))
+	for _, m := range []sp.Message{
+		&sp.ConnectionData{ConnectionID: "C1", Payload: p[0].Data}, &sp.ConnectionData{ConnectionID: "good", Payload: p[0].Data},
+		&sp.ConnectionData{ConnectionID: "C1", Payload: sp.AppendWrapped(nil, []byte(aspnetResult("1", "2")))},
+		&sp.ConnectionData{ConnectionID: "C1", Payload: sp.AppendWrapped(nil, []byte("{\r\n\"I\":1,\n\"M\":[\r]}"))},
+		&sp.BroadcastData{Excluded: []string{"C1"}, Payloads: p}, &sp.UserData{User: "u2", Payloads: p},
+		&sp.GroupBroadcastData{Group: "hg-Chat.g", Payloads: p}, &sp.JoinGroupWithAck{ConnectionID: "C1", Group: "hg-Chat.g", AckID: 1},
+		&sp.LeaveGroupWithAck{ConnectionID: "C1", Group: "hg-Chat.g", AckID: 1}, &sp.CloseConnection{ConnectionID: "C1", Error: "Duplicate connection ID C1"},
+		&sp.CloseConnection{ConnectionID: "good", Error: "x"}, &sp.CloseConnection{ConnectionID: "C1", Error: "x"},
+	} {
+		list = append(list, m.Append(nil))
+	}
+	return list
 }
 
 // seeds are messages of all kinds, and what is next to them.
