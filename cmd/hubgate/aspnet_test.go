@@ -450,7 +450,13 @@ func TestAspNetInTheLiveView(t *testing.T) {
 	b.out.want(t, "connection opened hub=aspnet:app user=ann connection="+client.ID+" transport=WebSockets protocol=aspnet")
 	require.NoError(t, app.Broadcast("news", []byte(`["x"]`)))
 	wantMessage(t, c.next(), "news", `["x"]`)
-	b.out.want(t, `send       Chat.news("x") hub=aspnet:app to=`)
+	b.out.want(t, `send       Chat.news("x") hub=aspnet:app to=all:app_chat by=server matched=1 written=1`)
+	require.NoError(t, app.User("bob", "news", []byte(`["x"]`)))
+	b.out.want(t, `hub=aspnet:app to=users:bob by=server matched=0`)
+	require.NoError(t, app.Group("room", "news", []byte(`["x"]`)))
+	b.out.want(t, `hub=aspnet:app to=groups:Chat.room by=server matched=0`)
+	p.logs.want(t, "to=users names=bob")
+	p.wantMetrics(`hubgate_sends_unheard_total{to="users"} 1`, `hubgate_sends_unheard_total{to="groups"} 1`)
 	require.NoError(t, app.Drop(client, "go away"))
 	require.Regexp(t, `"E":"go away"`, c.next())
 	b.out.want(t, "reason=ClosedByAppServer")
@@ -474,4 +480,19 @@ func TestBenchWithAspNetClients(t *testing.T) {
 func untilClientsComeBack(t *testing.T) {
 	t.Helper()
 	t.Skip("the core does not keep clients that may come back yet")
+}
+
+// The name of a hub server is that of its application and of its hub: with several underscores it may
+// mean several applications. Those that nobody serves have no series, for which alerts would fire.
+func TestAspNetNamesThatMayMeanSeveralApplications(t *testing.T) {
+	p := start(t, "--mode=default")
+	app := p.aspnetApplication("my_app")
+	c := p.aspnet("my_app", "ann").open()
+	app.want("opened")
+	require.NoError(t, app.Broadcast("news", []byte(`[]`)))
+	wantMessage(t, c.next(), "news", `[]`)
+	p.wantMetrics(`hubgate_server_connections{hub="aspnet:my_app",kind="Default"} 4`, `hubgate_server_clients{hub="aspnet:my_app"} 1`)
+	_, text := p.get(p.Admin + "/metrics")
+	require.NotContains(t, text, `hub="aspnet:my"`)
+	require.NotContains(t, p.logs.String(), "message for nobody")
 }

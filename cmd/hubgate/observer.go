@@ -72,8 +72,9 @@ func (o *observer) followSend(cmd *gateway.Command) func(gateway.SendReport) {
 
 // Unheard implements gateway.Observer.
 func (o *observer) Unheard(cmd *gateway.Command) {
-	o.counts.SendUnheard(targetName(cmd.Target.Kind))
-	if o.unheard.First(unheardSends{cmd.Hub, targetName(cmd.Target.Kind)}) {
+	to := targetName(meantKind(cmd))
+	o.counts.SendUnheard(to)
+	if o.unheard.First(unheardSends{cmd.Hub, to}) {
 		o.log.LogAttrs(context.Background(), slog.LevelWarn, "message for nobody", append(sendAttrs(cmd),
 			slog.String("advice", "nobody is connected that it names; hubgate watch shows who is"))...)
 	}
@@ -119,7 +120,7 @@ func (o *observer) subject(cmd *gateway.Command) watch.Subject {
 	if len(cmd.Target.IDs) != 1 {
 		return about
 	}
-	switch one := cmd.Target.IDs[0]; cmd.Target.Kind {
+	switch one := meantNames(cmd)[0]; meantKind(cmd) {
 	case gateway.TargetUsers:
 		about.User = one
 	case gateway.TargetConnections:
@@ -137,10 +138,10 @@ const maxLoggedNames = 256
 // sendAttrs says where a send came from and whom it is for.
 func sendAttrs(cmd *gateway.Command) []slog.Attr {
 	attrs := []slog.Attr{
-		slog.String("by", string(cmp.Or(cmd.By, "node"))), slog.String("hub", cmd.Hub), slog.String("to", targetName(cmd.Target.Kind)),
+		slog.String("by", string(cmp.Or(cmd.By, "node"))), slog.String("hub", cmd.Hub), slog.String("to", targetName(meantKind(cmd))),
 	}
-	if len(cmd.Target.IDs) > 0 {
-		names := strings.Join(cmd.Target.IDs[:min(len(cmd.Target.IDs), watch.MaxNames)], ",")
+	if all := meantNames(cmd); len(all) > 0 {
+		names := strings.Join(all[:min(len(all), watch.MaxNames)], ",")
 		attrs = append(attrs, slog.String("names", names[:min(len(names), maxLoggedNames)]))
 	}
 	if cmd.Trace != "" {

@@ -17,11 +17,11 @@ const maxReadMessage = 256 << 10
 func sendOf(cmd *gateway.Command) *watch.Send {
 	t := &cmd.Target
 	s := &watch.Send{
-		By: string(cmp.Or(cmd.By, "node")), To: targetName(t.Kind), Names: t.IDs, Except: len(t.Except) + len(t.ExceptUsers),
+		By: string(cmp.Or(cmd.By, "node")), To: targetName(meantKind(cmd)), Names: meantNames(cmd), Except: len(t.Except) + len(t.ExceptUsers),
 		Message: messageOf(cmd.Frames),
 	}
 	if len(t.IDs) > watch.MaxNames {
-		s.Names, s.More = t.IDs[:watch.MaxNames], len(t.IDs)-watch.MaxNames
+		s.Names, s.More = s.Names[:watch.MaxNames], len(t.IDs)-watch.MaxNames
 	}
 	return s
 }

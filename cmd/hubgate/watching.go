@@ -108,6 +108,9 @@ func (s serverStats) Stats() admin.ServerStats {
 	}
 	to.Lost["NoServer"] = s.modes.Unanswered()
 	for _, h := range from.Hubs {
+		if h == (servermode.HubStats{Hub: h.Hub}) {
+			continue // an application that the name of a hub server may mean, but nobody is
+		}
 		to.Hubs = append(to.Hubs, admin.ServerHubStats{
 			Hub:     h.Hub,
 			ByKind:  map[string]int{kindDefault: h.Default, kindOnDemand: h.OnDemand, kindWeak: h.Weak},
