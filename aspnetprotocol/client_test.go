@@ -151,3 +151,33 @@ func FuzzVersion(f *testing.F) {
 	f.Add("2.1")
 	f.Fuzz(func(t *testing.T, announced string) { require.Contains(t, versions, Version(announced)) })
 }
+
+func TestResponseID(t *testing.T) {
+	for frame, want := range map[string]string{
+		`{"I":"0","R":1}`: "0", `{"R":{"I":"9"},"I":"17"}`: "17", `{"I":5}`: "5", `{"I":"a\u0042"}`: "aB", `{"I":""}`: "", ` { "I" : "x" } `: "x",
+	} {
+		id := ResponseID([]byte(frame))
+		require.NotNil(t, id, frame)
+		require.Equal(t, want, string(id), frame)
+	}
+	for _, frame := range []string{`{}`, `{"C":"0","M":[],"I":"0"}`, `{"I":"P|0","P":{"I":"0","D":1}}`, `{"R":1}`, ``, `x`, `{"I":"0"`} {
+		require.Nil(t, ResponseID([]byte(frame)), frame)
+	}
+	require.Equal(t, "7", string(ResponseID(AppendHubError(nil, "7", "x"))))
+	response := []byte(`{"I":"17","R":"x"}`)
+	require.Zero(t, testing.AllocsPerRun(100, func() { ResponseID(response) }))
+}
+
+func FuzzResponseID(f *testing.F) {
+	for _, frame := range []string{`{"I":"0","R":1}`, `{"I":"P|0"}`, `{"\u0049":"a\u0042"}`, string(Init)} {
+		f.Add([]byte(frame))
+	}
+	f.Fuzz(func(t *testing.T, frame []byte) {
+		id := ResponseID(frame)
+		if id == nil {
+			return
+		}
+		require.True(t, json.Valid(frame))
+		require.False(t, strings.HasPrefix(string(id), progressID))
+	})
+}

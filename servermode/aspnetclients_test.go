@@ -3,6 +3,7 @@ package servermode_test
 import (
 	"encoding/hex"
 	"net/url"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -154,6 +155,37 @@ func TestH87_AClientThatComesBack(t *testing.T) {
 		}
 		require.Equal(t, []string{aspnetCall("0", "a"), "asrs:reconnect", aspnetCall("1", "b")}, got)
 	})
+}
+
+// A hub server does not wait for a client that is away, whatever it sends to it. One that is there and
+// does not read is waited for.
+func TestAspNetNobodyWaitsForAClientThatIsAway(t *testing.T) {
+	for _, away := range []bool{true, false} {
+		inWorld(t, func(t *testing.T, w *world) {
+			w.core.OutboxBytes = 1 << 10
+			s := w.aspnetServer(dial{})
+			gone, there := w.aspnet(aspnetOptions{id: "1"}), w.aspnet(aspnetOptions{id: "2"})
+			gone.hold()
+			if away {
+				gone.lose()
+			}
+			begun := time.Now()
+			for range 3 {
+				s.send(&sp.ConnectionData{ConnectionID: "1", Payload: sp.AppendWrapped(nil, []byte(bus(strings.Repeat("x", 2000))))})
+			}
+			s.tell("2", bus("here"))
+			for len(there.frames()) < 2 {
+				time.Sleep(100 * time.Millisecond)
+				synctest.Wait()
+			}
+			if waited := time.Since(begun); away {
+				require.Less(t, waited, time.Second)
+			} else {
+				require.Greater(t, waited, 4*time.Second)
+			}
+			gone.leave()
+		})
+	}
 }
 
 // H87: clients of ASP.NET Core SignalR have no such text.

@@ -104,7 +104,7 @@ func (b *Backend) unwrap(payload []byte) ([]byte, error) {
 // connectionData sends data to one client, which another connection may have.
 func (d aspnetDialect) connectionData(sc *serverConn, m *sp.ConnectionData) {
 	if s := sc.clients.get(m.ConnectionID); s != nil {
-		sc.toClient(s, m)
+		d.toClient(sc, s, m)
 		return
 	}
 	c, ended := sc.b.gw.Lookup(m.ConnectionID)
@@ -112,7 +112,7 @@ func (d aspnetDialect) connectionData(sc *serverConn, m *sp.ConnectionData) {
 	case ended: // a moment ago: hub servers do not know it yet
 	case c != nil:
 		if s, ok := c.Session().(*session); ok && slices.Contains(sc.serves(), s.hub()) {
-			sc.toClient(s, m)
+			d.toClient(sc, s, m)
 			return
 		}
 		sc.b.counts.lose(LossUnknownConnection)
@@ -120,6 +120,14 @@ func (d aspnetDialect) connectionData(sc *serverConn, m *sp.ConnectionData) {
 		d.send(sc, sc.connections(m.ConnectionID), sp.Payloads{{Protocol: hubprotocol.JSON, Data: m.Payload}}, "")
 	default:
 		sc.b.counts.lose(LossUnknownConnection)
+	}
+}
+
+// toClient does not wait for a client that is away: it takes nothing until it comes back.
+func (aspnetDialect) toClient(sc *serverConn, s *session, m *sp.ConnectionData) {
+	sc.toClient(s, m)
+	if !s.conn.IsAway() {
+		sc.waitFor(s.conn)
 	}
 }
 

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/http/httptest"
+	"net/url"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -11,7 +12,9 @@ import (
 	"github.com/gorilla/websocket"
 	"github.com/stretchr/testify/require"
 
+	"github.com/hubgate/hubgate/aspnetprotocol"
 	"github.com/hubgate/hubgate/gateway"
+	"github.com/hubgate/hubgate/hubprotocol"
 	sp "github.com/hubgate/hubgate/serviceprotocol"
 )
 
@@ -148,5 +151,76 @@ func BenchmarkBareEcho(b *testing.B) {
 		require.NoError(b, ws.WriteMessage(websocket.TextMessage, record))
 		_, _, err := ws.ReadMessage()
 		require.NoError(b, err)
+	}
+}
+
+// aspnetSink is a sink that speaks as clients of ASP.NET SignalR do.
+type aspnetSink struct{ sink }
+
+func (s *aspnetSink) Manner() gateway.Manner { return manner{} }
+
+func attachAspNet(tb testing.TB, w *world, id string, got *tally) *gateway.Conn {
+	s := &aspnetSink{sink{got: got}}
+	conn, err := w.gw.Attach(gateway.Identity{ID: id, Hub: "aspnet:app", Query: "connectionData=" + url.QueryEscape(`[{"name":"chat"}]`)}, s)
+	require.NoError(tb, err)
+	s.conn = conn
+	require.NoError(tb, conn.Start(gateway.Handshake{HandshakeRequest: hubprotocol.HandshakeRequest{Protocol: aspnetprotocol.Name}}))
+	return conn
+}
+
+// aspnetOverTCP is overTCP for a hub server of ASP.NET SignalR.
+func aspnetOverTCP(tb testing.TB, hub string) (*world, *hubServer) {
+	w := newWorld(tb)
+	server := httptest.NewServer(w.AspNet())
+	tb.Cleanup(server.Close)
+	tb.Cleanup(w.stop)
+	return w, w.aspnetServer(dial{hub: hub, tcp: strings.TrimPrefix(server.URL, "http://")})
+}
+
+// BenchmarkAspNetEcho is BenchmarkEcho for ASP.NET SignalR.
+func BenchmarkAspNetEcho(b *testing.B) {
+	w, s := aspnetOverTCP(b, "app_app")
+	answer := &sp.ConnectionData{ConnectionID: "1", Payload: sp.AppendWrapped(nil, []byte(aspnetResult("1", `"echo"`)))}
+	s.setOn(func(m sp.Message) {
+		if m.Type() == sp.TypeConnectionData {
+			s.send(answer)
+		}
+	})
+	got := &tally{done: make(chan struct{}, 1)}
+	got.expect(1)
+	conn := attachAspNet(b, w, "1", got)
+	got.wait()
+	record := []byte(aspnetCall("1", "echo"))
+	b.ReportAllocs()
+	b.ResetTimer()
+	for range b.N {
+		got.expect(1)
+		if err := conn.Record(record); err != nil {
+			b.Fatal(err)
+		}
+		got.wait()
+	}
+}
+
+// BenchmarkAspNetBroadcast is BenchmarkBroadcast for ASP.NET SignalR.
+func BenchmarkAspNetBroadcast(b *testing.B) {
+	for _, clients := range []int{1, 1000} {
+		b.Run(fmt.Sprint(clients, " clients"), func(b *testing.B) {
+			w, s := aspnetOverTCP(b, "app_chat")
+			got := &tally{done: make(chan struct{}, 1)}
+			got.expect(clients)
+			for i := range clients {
+				attachAspNet(b, w, fmt.Sprint(i), got)
+			}
+			got.wait()
+			message := (&sp.BroadcastData{Payloads: wrapped(bus("news"))}).Append(nil)
+			b.ReportAllocs()
+			b.ResetTimer()
+			for range b.N {
+				got.expect(clients)
+				s.write(message)
+				got.wait()
+			}
+		})
 	}
 }

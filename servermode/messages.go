@@ -33,9 +33,10 @@ func (sc *serverConn) connectionData(m *sp.ConnectionData) {
 		return
 	}
 	sc.toClient(s, m)
+	sc.waitFor(s.conn)
 }
 
-// toClient sends data to a client, and waits if the client has enough of it.
+// toClient sends data to a client.
 func (sc *serverConn) toClient(s *session, m *sp.ConnectionData) {
 	switch loss := sc.dialect.deliver(s, sc, m); loss {
 	case "":
@@ -44,7 +45,6 @@ func (sc *serverConn) toClient(s *session, m *sp.ConnectionData) {
 	default:
 		sc.lose(loss, "connection", clip(m.ConnectionID))
 	}
-	sc.waitFor(s.conn)
 }
 
 // hasLeft reports whether the id belongs to a client that has ended or is about to end. Hub servers
