@@ -87,11 +87,32 @@ func (h *Handler) reconnect(c *call) error {
 		o.client, _ = h.find(given.id)
 	}
 	if o.client == nil {
+		h.refuser.Note(c.r, h.absent(given, err), c.key, c.remote())
 		o.refusal = lastFrame(goneText)
 	} else {
 		o.client.tokens.Used(c.token)
 	}
 	return o.open(way)
+}
+
+// replace puts the transport in the place of the client's present one. refusal is all that the client
+// gets if that is not possible.
+func (o *opening) replace(t gateway.Transport) (refusal []byte) {
+	if refusal = o.client.replace(t, o.cursor, o.first); refusal != nil {
+		o.h.refuser.Note(o.r, transport.ErrEnded, o.key, o.remote())
+	}
+	return refusal
+}
+
+// absent is why there is no client for the request. bad is what was wrong with its connection token.
+func (h *Handler) absent(given given, bad error) error {
+	if bad != nil {
+		return bad
+	}
+	if _, ended := h.options.Gateway.Lookup(given.id); ended {
+		return transport.ErrEnded
+	}
+	return transport.ErrUnknown
 }
 
 // open serves the transport.

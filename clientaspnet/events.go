@@ -48,7 +48,7 @@ func (o *opening) openEvents() error {
 	}
 	s := newEventStream(o.client)
 	o.end = s.finish
-	if refusal := o.client.replace(s, o.cursor, o.first); refusal != nil {
+	if refusal := o.replace(s); refusal != nil {
 		o.refuseEvents(s, refusal)
 		return nil
 	}

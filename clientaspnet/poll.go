@@ -97,7 +97,7 @@ func (o *opening) openPoll() error {
 	}
 	l := newPollTransport(o.client)
 	o.end = l.finish
-	if refusal := o.client.replace(l, o.cursor, o.first); refusal != nil {
+	if refusal := o.replace(l); refusal != nil {
 		writeJSON(o.w, refusal)
 		return nil
 	}

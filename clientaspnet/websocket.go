@@ -77,7 +77,7 @@ func (o *opening) replaceSocket() error {
 	if err != nil {
 		return err
 	}
-	if refusal := o.client.replace(ws, o.cursor, o.first); refusal != nil {
+	if refusal := o.replace(ws); refusal != nil {
 		ws.refuse(refusal, unread)
 		return nil
 	}

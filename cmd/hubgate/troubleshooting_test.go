@@ -9,6 +9,7 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"net/url"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -68,7 +69,17 @@ var mistakes = map[string]mistake{
 	"wrong mode":                  connectServer(string(auth.EmulatorKey.Reveal())),
 	"key of a server":             connectServer(otherKey, "--mode=default"),
 	"gateway away":                comeBackWithTheOldConnection,
-	"groups after a restart":      askForGroupAfterRestart,
+
+	"application in Serverless mode":              negotiateAspNet("app", nil),
+	"server of an application in Serverless mode": connectAspNetServer,
+	"no server of the application":                connectAspNetWithoutServer,
+	"hub that the server does not have":           connectAspNetToUnknownHub,
+	"came back too late":                          comeBackAspNet,
+	"ping with an old token":                      pingWithOldToken,
+	"JSONP":                                       negotiateAspNet("app", url.Values{"callback": {"jQuery1"}}, "--mode=default"),
+	"name of an application":                      negotiateAspNet("my-app", nil, "--mode=default"),
+
+	"groups after a restart": askForGroupAfterRestart,
 }
 
 const otherKey = "another-access-key-than-that-of-the-gateway"

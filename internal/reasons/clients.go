@@ -73,7 +73,7 @@ var clientRefusals = List{
 		{"TooManyPending", "503. Too much data waits for connections that have negotiated and not started.", "The client tries again. If it stays: clients negotiate and never connect."},
 		{"Draining", "503. The gateway is shutting down.", Nothing},
 		{"InternalError", "500. A fault of the gateway.", "Report it, with the error in the log."},
-		{"InvalidApplication", "ASP.NET SignalR: 400. The token names no application (the claim `asrs.s.apn`), or its name is not valid: a letter, then letters, digits and ``_`,.[]``; no hyphen.", "Set `ApplicationName` in the options of `MapAzureSignalR`."},
+		{"InvalidApplication", "ASP.NET SignalR: 400. The token names no application (the claim `asrs.s.apn`), or its name is not valid: a letter, then letters, digits and ``_`,.[]``; no hyphen.", "Give `MapAzureSignalR` another name: its argument is the name of the application."},
 		{"ServerlessMode", "ASP.NET SignalR: the application is in Serverless mode, which its clients do not have. Negotiate answers 200 with an error in its body, or 400.", "Set the application's mode: `--hub-mode APPLICATION=default`."},
 		{"JsonpNotSupported", "ASP.NET SignalR: 400. The client uses JSONP (`callback` in the query).", "Remove `jsonp: true` from the client's options. Requests to other origins work by CORS."},
 		{"UnknownTransport", "ASP.NET SignalR: 400. The query names no transport, or one that the gateway does not have, such as `foreverFrame`.", "Remove the transport from the client's options."},
