@@ -6,7 +6,6 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/hubgate/hubgate/aspnetprotocol"
 	"github.com/hubgate/hubgate/gateway"
 	"github.com/hubgate/hubgate/gatewaytest"
 	"github.com/hubgate/hubgate/hubprotocol"
@@ -42,7 +41,7 @@ func TestClientsOfAspNetNeedHubServers(t *testing.T) {
 			defer gw.Close()
 			b.Use(gw)
 			client := gatewaytest.Connect(t, gw, gatewaytest.Options{ID: "1", Hub: "aspnet:app", Protocol: "-"})
-			err = client.Conn.Start(gateway.Handshake{HandshakeRequest: hubprotocol.HandshakeRequest{Protocol: aspnetprotocol.Name}})
+			err = client.Conn.Start(gateway.Handshake{HandshakeRequest: hubprotocol.HandshakeRequest{Protocol: "aspnet"}})
 			synctest.Wait()
 			require.Empty(t, webhooks.Events())
 			if c.reason == "" {
