@@ -28,22 +28,24 @@ type returning struct {
 func (r *returning) failed() bool { return r != nil && r.broken }
 
 // lend notes that a pump has taken a batch, which may begin with the tail.
-func (r *returning) lend(b *Batch, now int64) {
+func (r *returning) lend(b *Batch) {
 	b.generation, r.inside, r.owed = r.generation, true, b.taken
-	for _, rec := range b.Records {
-		r.keep(rec, now)
-	}
 }
 
-// keep keeps a record that is being handed to the transport.
-func (r *returning) keep(rec OutRecord, now int64) {
-	if rec.control {
-		return
+// keep keeps records that are being handed to the transport. Called with c.mu held.
+func (c *Conn) keep(records []OutRecord, now int64) {
+	k, m := &c.back.kept, c.manner()
+	k.trim(c.g.keeping, m, now, len(records)) // before it needs a larger ring
+	for _, r := range records {
+		if r.control {
+			continue
+		}
+		k.add(r.Bytes, now)
+		if !r.again {
+			k.unsettled++
+		}
 	}
-	r.kept.add(rec.Bytes, now)
-	if !rec.again {
-		r.kept.unsettled++
-	}
+	k.trim(c.g.keeping, m, now, 0)
 }
 
 // settle notes that a pump has come back with a batch. It reports false if that changes nothing in the

@@ -24,11 +24,15 @@ func TestBooksBalanceAfterChurn(t *testing.T) {
 		n := start(t, func(_ *gateway.Options, n *node) { n.limits.OutboxBytes, n.limits.OutboxMaxBytes = 1500, 2000 })
 		var wg sync.WaitGroup
 		for worker := range 6 {
-			c := churn{node: n, worker: worker, random: rand.New(rand.NewPCG(1, uint64(worker)))}
+			c := churn{
+				node: n, worker: worker, random: rand.New(rand.NewPCG(1, uint64(worker))),
+				left: make(map[*gateway.Conn][]leaving),
+			}
 			wg.Go(func() {
 				for i := range 400 {
 					c.step(i)
 				}
+				c.twice()
 			})
 		}
 		wg.Wait()
@@ -58,15 +62,20 @@ func (n *node) nobodyIsLeft() {
 		require.NotZero(t, s.Total.Dropped[why], "the test is to meet %s", why)
 	}
 	require.NotZero(t, s.Total.Written)
-	opened, told := 0, 0
+	opened, told, returned := 0, 0, 0
 	for _, e := range n.backend.Events() {
 		switch e[0] {
 		case 'o':
 			opened++
 		case 'c':
 			told++
+		default:
+			if strings.HasPrefix(e, "returned") {
+				returned++
+			}
 		}
 	}
+	require.NotZero(t, returned, "the test is to meet clients that come back")
 	require.Equal(t, opened, told, "every session that was opened was told of its end")
 }
 
@@ -109,6 +118,15 @@ type churn struct {
 	worker int
 	random *rand.Rand
 	mine   []*gatewaytest.Client
+	marked int
+	// left are the transports that clients have left, by connection.
+	left map[*gateway.Conn][]leaving
+}
+
+// leaving is a client that does not read from a transport any more; until is the last that it has read.
+type leaving struct {
+	from  *gatewaytest.Client
+	until string
 }
 
 func (c *churn) one() *gatewaytest.Client { return c.mine[c.random.IntN(len(c.mine))] }
@@ -118,7 +136,10 @@ func (c *churn) one() *gatewaytest.Client { return c.mine[c.random.IntN(len(c.mi
 func (c *churn) connects(id, user string) {
 	r := c.random
 	o := gatewaytest.Options{ID: id, Hub: "chat", User: user, Stalled: r.IntN(10) == 0}
-	switch r.IntN(6) {
+	switch r.IntN(9) {
+	case 6, 7, 8:
+		o.Returns = true
+		c.transport(&o)
 	case 0:
 		o.Transport = gateway.ServerSentEvents
 	case 1:
@@ -131,6 +152,57 @@ func (c *churn) connects(id, user string) {
 		o.Raw, o.Protocol = true, hubprotocol.MessagePack
 	}
 	c.mine = append(c.mine, gatewaytest.Connect(c.t, c.Gateway, o))
+}
+
+// transport chooses a transport for a client that may come back.
+func (c *churn) transport(o *gatewaytest.Options) {
+	switch c.random.IntN(4) {
+	case 0:
+		o.Transport = gateway.ServerSentEvents
+	case 1:
+		o.Transport = gateway.LongPolling
+	case 2:
+		o.Raw = true
+	}
+}
+
+// comesBack lets a client come back, if it can, whether its transport is there or not.
+func (c *churn) comesBack() {
+	k := c.random.IntN(len(c.mine))
+	client := c.mine[k]
+	o := gatewaytest.Options{Stalled: c.random.IntN(10) == 0}
+	c.transport(&o)
+	cursor := client.Cursor()
+	switch next, err := client.Return(o, cursor); err {
+	case nil:
+		c.mine[k] = next
+		c.left[client.Conn] = append(c.left[client.Conn], leaving{client, cursor})
+	case gateway.ErrMissed, gateway.ErrConnectionEnded:
+	default:
+		c.t.Errorf("a client could not come back: %v", err)
+	}
+}
+
+// twice sees that no client that came back has got anything twice.
+func (c *churn) twice() {
+	for _, last := range c.mine {
+		if last.Conn.Protocol() != gatewaytest.Marked {
+			continue
+		}
+		got := map[string]bool{"0": true} // of whoever has read nothing
+		for _, l := range append(c.left[last.Conn], leaving{last, ""}) {
+			for _, r := range l.from.Got() {
+				cursor, _, marked := strings.Cut(r, "|")
+				if !marked || cursor == "" || got[l.until] {
+					continue
+				}
+				if got[cursor] {
+					c.t.Errorf("client %s has got %s twice", last.Conn.Identity().ID, cursor)
+				}
+				got[cursor] = true
+			}
+		}
+	}
 }
 
 // sends sends a message in one of the protocols, or in JSON without any other form.
@@ -147,6 +219,15 @@ func (c *churn) sends(to gateway.Target) {
 		var err error
 		frames, err = hubprotocol.NewFrames(map[string][]byte{"json": []byte("no record that could be converted\x1e")})
 		require.NoError(c.t, err)
+	case 2:
+		c.marked++
+		text := fmt.Sprintf("%d-%d", c.worker, c.marked)
+		json, _ := either(c.t, hubprotocol.JSON, size).For(hubprotocol.JSON)
+		var err error
+		frames, err = hubprotocol.NewFrames(map[string][]byte{
+			hubprotocol.JSON: json, gatewaytest.Marked: gatewaytest.MarkedRecord(text, strings.Repeat("x", size)),
+		})
+		require.NoError(c.t, err)
 	default:
 		frames = either(c.t, hubprotocol.JSON, size)
 	}
@@ -156,7 +237,9 @@ func (c *churn) sends(to gateway.Target) {
 func (c *churn) step(i int) {
 	r := c.random
 	user, group := fmt.Sprint("u", r.IntN(5)), fmt.Sprint("g", r.IntN(3))
-	switch op := r.IntN(12); {
+	switch op := r.IntN(14); {
+	case op >= 12 && len(c.mine) > 0:
+		c.comesBack()
 	case op < 3 || len(c.mine) == 0:
 		c.connects(fmt.Sprintf("%d-%d", c.worker, i), user)
 	case op == 3:

@@ -26,6 +26,7 @@ type socket struct {
 	net     *net.TCPConn
 	raw     syscall.RawConn
 	framing gateway.Framing
+	manner  gateway.Manner // of a client that may come back
 	conn    *gateway.Conn
 	wg      sync.WaitGroup
 }
@@ -41,7 +42,8 @@ func (plainFraming) AppendFrames(dst []byte, records []gateway.OutRecord) []byte
 
 func (s *socket) Name() string                 { return gateway.WebSockets }
 func (s *socket) Abort(cause gateway.Cause)    { s.net.Close() }
-func (s *socket) Abilities() gateway.Abilities { return gateway.Abilities{} }
+func (s *socket) Abilities() gateway.Abilities { return gateway.Abilities{Returns: s.manner != nil} }
+func (s *socket) Manner() gateway.Manner       { return s.manner }
 func (s *socket) Raw() syscall.RawConn         { return s.raw }
 func (s *socket) Framing() gateway.Framing     { return s.framing }
 func (s *socket) Wake()                        { s.wg.Go(s.pump) }
@@ -73,10 +75,17 @@ func dialWith(t testing.TB, g *gateway.Gateway, l net.Listener, id, protocol str
 	s := &socket{net: server.(*net.TCPConn), framing: framing}
 	s.raw, err = s.net.SyscallConn()
 	require.NoError(t, err)
+	answer := make([]byte, 3)
+	if protocol == gatewaytest.Marked {
+		s.manner, answer = gatewaytest.Manner{}, make([]byte, len(gatewaytest.Init))
+	}
 	s.conn, err = g.Attach(gateway.Identity{ID: id, Hub: "chat"}, s)
 	require.NoError(t, err)
-	require.NoError(t, s.conn.Feed([]byte(`{"protocol":"`+protocol+"\",\"version\":1}\x1e")))
-	answer := make([]byte, 3)
+	if s.manner != nil {
+		require.NoError(t, s.conn.Start(gateway.Handshake{HandshakeRequest: hubprotocol.HandshakeRequest{Protocol: protocol}}))
+	} else {
+		require.NoError(t, s.conn.Feed([]byte(`{"protocol":"`+protocol+"\",\"version\":1}\x1e")))
+	}
 	_, err = io.ReadFull(client, answer)
 	require.NoError(t, err)
 	t.Cleanup(func() {
@@ -116,14 +125,20 @@ func TestDirectWritesAndPumpKeepOrder(t *testing.T) {
 
 // What a broadcast allocates does not depend on how many receivers it has.
 func TestFanOutAllocatesNothingPerReceiver(t *testing.T) {
-	single, burst := broadcastAllocations(t, 100, nil)
-	single2, burst2 := broadcastAllocations(t, 200, nil)
+	single, burst := broadcastAllocations(t, 100, hubprotocol.JSON, nil)
+	single2, burst2 := broadcastAllocations(t, 200, hubprotocol.JSON, nil)
 	require.InDelta(t, single, single2, 1, "allocations of one broadcast to 100 and to 200 receivers")
 	require.InDelta(t, burst, burst2, 4, "allocations of 16 broadcasts to 100 and to 200 receivers")
 	require.Less(t, single, 20.0, "allocations of one broadcast")
 
-	followed, followedBurst := broadcastAllocations(t, 100, follower{})
-	followed2, followedBurst2 := broadcastAllocations(t, 200, follower{})
+	kept, keptBurst := broadcastAllocations(t, 100, gatewaytest.Marked, nil)
+	kept2, keptBurst2 := broadcastAllocations(t, 200, gatewaytest.Marked, nil)
+	require.InDelta(t, kept, kept2, 1, "also to those for whom it is kept")
+	require.InDelta(t, keptBurst, keptBurst2, 4, "also of 16 of them")
+	require.InDelta(t, single, kept, 1, "to keep it costs nothing")
+
+	followed, followedBurst := broadcastAllocations(t, 100, hubprotocol.JSON, follower{})
+	followed2, followedBurst2 := broadcastAllocations(t, 200, hubprotocol.JSON, follower{})
 	require.InDelta(t, followed, followed2, 1, "also of one that somebody follows")
 	require.InDelta(t, followedBurst, followedBurst2, 4, "also of 16 of them")
 	require.Less(t, followed, single+4, "a report costs as much, whoever the receivers are")
@@ -140,11 +155,11 @@ func (follower) Opened(*gateway.Conn)                {}
 func (follower) Closed(*gateway.Conn, gateway.Cause) {}
 
 // broadcastAllocations counts what one broadcast and what 16 together allocate.
-func broadcastAllocations(t *testing.T, receivers int, observer gateway.Observer) (single, burst float64) {
+func broadcastAllocations(t *testing.T, receivers int, protocol string, observer gateway.Observer) (single, burst float64) {
 	n := start(t, func(o *gateway.Options, _ *node) { o.Observer = observer })
 	l := listen(t)
 	for i := range receivers {
-		client, _ := dial(t, n.Gateway, l, fmt.Sprint(receivers, "-", i))
+		client, _ := dialWith(t, n.Gateway, l, fmt.Sprint(receivers, "-", i), protocol, plainFraming{})
 		go func() { // ends with the socket
 			buf := make([]byte, 4096)
 			for {
@@ -154,13 +169,15 @@ func broadcastAllocations(t *testing.T, receivers int, observer gateway.Observer
 			}
 		}()
 	}
-	cmd := &gateway.Command{Hub: "chat", Verb: gateway.VerbSend, Target: all(), Frames: message(t, "hello")}
+	cmd := &gateway.Command{Hub: "chat", Verb: gateway.VerbSend, Target: all(), Frames: mark(t, "hello")}
 	barrier := &gateway.Command{Hub: "chat", Verb: gateway.VerbCount, Target: all()}
 	do := func(c *gateway.Command) {
 		_, err := n.Do(t.Context(), c)
 		require.NoError(t, err)
 	}
-	do(cmd)
+	for range 300 { // what is kept has its full size
+		do(cmd)
+	}
 	do(barrier)
 	single = testing.AllocsPerRun(50, func() { do(cmd); do(barrier) })
 	burst = testing.AllocsPerRun(50, func() {

@@ -77,16 +77,16 @@ func (s modelSeen) enough(t *testing.T) {
 		"an end during the handshake", "everything was delivered", "a close was early", "an id was used again", "the clock was set",
 		"a producer waited", "held records were given up", "a panic of a session", "the peer was probed", "a drain",
 		"a membership while arriving", "a polite end",
+		"a client came back", "a fallback", "messages were missed", "a former pump came out", "a silent transport was given up",
+		"a return was told by another reader",
 	}
 	for s := announced; s <= gone; s++ {
-		if s == away { // the model's transports cannot be replaced yet
-			continue
-		}
 		want = append(want, fmt.Sprint("state ", s))
 	}
 	for _, r := range []CloseReason{
 		CloseNormal, CloseThrottled, ClosePingTimeout, CloseSlowClient, CloseHandshakeError, CloseBadRequest,
 		CloseClosedByAppServer, CloseServiceReload, CloseUnauthorized, CloseServiceTransientError,
+		CloseDisconnectTimeout, CloseMissedMessages,
 	} {
 		want = append(want, "reason "+string(r))
 	}
@@ -105,6 +105,8 @@ type model struct {
 	conns  []*modelConn
 	keys   map[*hubprotocol.Frames]string
 	number int // of the last message
+	// transports is how many there were.
+	transports int
 	// running is the connection whose reader moves.
 	running *modelConn
 	// set is how far the wall clock was set.
@@ -132,6 +134,7 @@ func newModel(seed uint64, seen modelSeen) *model {
 	if err != nil {
 		panic(err)
 	}
+	g.keeping = modelKeeping
 	m.g, m.queues = g, make([][]op, len(g.workers))
 	return m
 }
@@ -275,6 +278,14 @@ func (m *model) end() {
 			c.fed()
 		}
 		c.raw.release()
+		if r := c.comings; r != nil {
+			for _, t := range r.former {
+				t.raw.release()
+			}
+			for _, d := range r.dialed {
+				d.t.raw.release()
+			}
+		}
 	}
 }
 
@@ -307,6 +318,7 @@ func (m *model) work(most int) (moved bool) {
 			ops := m.queues[i][:min(len(m.queues[i]), most-n)]
 			m.expect(ops[:max(1, joinable(ops))])
 			done := w.pass(ops)
+			m.arrivals()
 			m.queues[i], n, moved = m.queues[i][done:], n+done, true
 			m.seen["a close was early"] += len(w.early)
 		}
@@ -338,7 +350,7 @@ func (m *model) expect(ops []op) {
 	}
 	for _, o := range ops {
 		if f, ok := o.(*frameOp); ok {
-			count(f.conn.transport.(interface{ self() *modelConn }).self(), len(f.frame.Bytes))
+			count(modelOf(f.conn), len(f.frame.Bytes))
 		}
 		s, ok := o.(*sendOp)
 		if !ok {
@@ -352,17 +364,34 @@ func (m *model) expect(ops []op) {
 			key = modelKey(s.one.Bytes)
 		}
 		s.to.each(func(to *Conn) {
-			c := to.transport.(interface{ self() *modelConn }).self()
+			c := modelOf(to)
+			if c.comings != nil {
+				record := s.one.Bytes
+				if s.frames != nil {
+					record, _ = s.frames.For(modelMarked)
+				}
+				if record == nil {
+					return // it has no form for such a client
+				}
+				c.comings.records[key] = &modelSent{marked: record[0] != '|', size: len(record), at: m.g.now()}
+			}
 			c.client.expected = append(c.client.expected, key)
 			count(c, s.size)
 		})
 	}
 }
 
+func modelOf(c *Conn) *modelConn { return c.transport.(interface{ self() *modelConn }).self() }
+
 // pass lets time go by and looks at the deadlines.
 func (m *model) pass(d time.Duration) {
 	time.Sleep(d)
 	for _, c := range m.conns {
+		if c.comings != nil {
+			for _, t := range c.comings.former {
+				t.later()
+			}
+		}
 		c.later()
 	}
 	m.sweep()

@@ -57,6 +57,9 @@ func (c *modelConn) check() {
 	c.checkLife()
 	c.checkWriter()
 	c.checkOutbox()
+	if c.comings != nil {
+		c.checkReturns()
+	}
 	c.checkHeard()
 	c.checkSession()
 }
@@ -65,7 +68,7 @@ func (c *modelConn) check() {
 func (c *modelConn) checkLife() {
 	l, m, seen := &c.conn.life, c.m, &c.checked
 	now := l.state()
-	if now < seen.state {
+	if now < seen.state && !(seen.state == away && now == open) {
 		m.breaks("%d: state %d follows %d", c.index, now, seen.state)
 	}
 	if now != seen.state {
@@ -93,7 +96,7 @@ func (c *modelConn) checkLife() {
 	if _, dead := m.g.conns.lookup(c.conn.id.ID); dead != (now >= closing) {
 		m.breaks("%d: in state %d its id is dead: %v", c.index, now, dead)
 	}
-	if c.ended != (now == gone) {
+	if c.comings == nil && c.ended != (now == gone) {
 		m.breaks("%d: ended %v, state %d", c.index, c.ended, now)
 	}
 	if now == cut && !c.closed {
@@ -131,7 +134,9 @@ func (c *modelConn) checkOutbox() {
 	o, now := &c.conn.out, c.m.g.now()
 	want := sumOf(o.records)
 	want.bytes += len(o.tail)
-	if c.pump.inside {
+	if c.comings != nil {
+		want.bytes += c.conn.back.owed.bytes - len(o.tail) // see checkReturns
+	} else if c.pump.inside {
 		want.bytes += c.pump.batch.taken.bytes
 	}
 	if want.bytes != o.queued.bytes || o.queued.deliveries < 0 {
@@ -140,7 +145,7 @@ func (c *modelConn) checkOutbox() {
 	if largest := 4000 + modelLimits.OutboxMaxBytes; o.queued.bytes > largest {
 		c.m.breaks("rule 2: %d: %d bytes wait", c.index, o.queued.bytes)
 	}
-	if o.queued.bytes == 0 && o.records != nil {
+	if len(o.records) == 0 && o.records != nil {
 		c.m.breaks("rule 3: %d: an idle connection holds a buffer", c.index)
 	}
 	switch {
@@ -161,7 +166,6 @@ func (c *modelConn) checkOutbox() {
 
 // checkHeard: what has come is the beginning of what was sent, the answer first, a Close last.
 func (c *modelConn) checkHeard() {
-	var messages []string
 	for i, r := range c.client.got {
 		switch {
 		case r == "broken" || r == "a broken stream":
@@ -170,17 +174,37 @@ func (c *modelConn) checkHeard() {
 			c.m.breaks("rule 4: %d: the handshake answer is not the first: %v", c.index, c.client.got)
 		case r == "close" && i != len(c.client.got)-1, r == "refusal" && len(c.client.got) > 1:
 			c.m.breaks("rule 4: %d: the last record is not the last: %v", c.index, c.client.got)
-		case r[0] == '#' || r == "completion":
+		}
+	}
+	messages, expected := c.messages(), c.client.expected
+	ok, rest := c.hears(messages, expected)
+	if !ok {
+		c.m.breaks("rule 4: %d heard %v, was sent %v", c.index, messages, expected)
+	}
+	if c.client.ended && c.client.got != nil && c.client.got[0] == "answer" && len(rest) > 0 {
+		c.m.breaks("%d ended politely and missed some: heard %v, was sent %v", c.index, messages, expected)
+	}
+}
+
+// messages are what has come to the client but for what the gateway says of itself.
+func (c *modelConn) messages() (messages []string) {
+	for _, r := range c.client.got {
+		if r[0] == '#' || r == "completion" {
 			messages = append(messages, r)
 		}
 	}
-	expected := c.client.expected
-	if len(messages) > len(expected) || !slices.Equal(messages, expected[:len(messages)]) {
-		c.m.breaks("rule 4: %d heard %v, was sent %v", c.index, messages, expected)
+	return messages
+}
+
+// hears reports whether the messages are the first of the expected; rest are those behind them.
+func (c *modelConn) hears(messages, expected []string) (ok bool, rest []string) {
+	switch {
+	case c.comings != nil:
+		return c.comings.hears(messages, expected)
+	case len(messages) > len(expected):
+		return false, nil
 	}
-	if c.client.ended && c.client.got != nil && c.client.got[0] == "answer" && len(messages) < len(expected) {
-		c.m.breaks("%d ended politely and missed some: heard %v, was sent %v", c.index, messages, expected)
-	}
+	return slices.Equal(messages, expected[:len(messages)]), expected[len(messages):]
 }
 
 // checkSession: opened first, closed last, what the client said between them in order; nobody waits
@@ -212,12 +236,17 @@ func (c *modelConn) checkSession() {
 
 // expectSweep says which deadlines have passed, by what the model knows.
 func (c *modelConn) expectSweep(at *moment) {
+	if c.comings != nil {
+		c.noteAway()
+	}
 	passed := func(since int64, d time.Duration) bool { return at.now-since > int64(d) }
 	for why, may := range map[CloseReason]bool{
 		CloseHandshakeError: c.conn.life.state() <= announced && passed(c.checked.since, at.limits.Handshake),
-		ClosePingTimeout: c.checked.mayPing && passed(c.reader.at, at.limits.Timeout) ||
+		ClosePingTimeout: c.comings == nil && (c.checked.mayPing && passed(c.reader.at, at.limits.Timeout) ||
 			c.kind == kindSocket && passed(max(c.reader.at, c.reader.heard), at.limits.Timeout+2*at.limits.KeepAlive) ||
-			c.kind == kindPolling && !c.pump.polling && passed(c.conn.clocks.detached.Load(), at.limits.Detached),
+			c.kind == kindPolling && !c.pump.polling && passed(c.conn.clocks.detached.Load(), at.limits.Detached)),
+		CloseDisconnectTimeout: c.comings != nil && (c.conn.life.state() == away && passed(c.comings.lostAt, modelAway) ||
+			c.kind == kindPolling && !c.pump.polling && passed(c.conn.clocks.detached.Load(), c.conn.awayTime(at))),
 		CloseSlowClient:   c.checked.over != 0 && passed(c.checked.over, OverPatience-2),
 		CloseBadRequest:   c.conn.reader.unfinished.size > 0 && passed(c.reader.at, 0),
 		CloseUnauthorized: !c.conn.id.CloseAt.IsZero() && !at.wall.Before(c.conn.id.CloseAt),
@@ -230,6 +259,9 @@ func (c *modelConn) expectSweep(at *moment) {
 
 // checkSwept sees that no deadline was missed.
 func (c *modelConn) checkSwept(at *moment) {
+	if c.comings != nil {
+		c.noteAway()
+	}
 	l := &c.conn.life
 	if c.waits() {
 		if l.cause != nil {
@@ -245,6 +277,8 @@ func (c *modelConn) checkSwept(at *moment) {
 	case l.cause != nil:
 	case l.state() <= announced && passed(c.checked.since, at.limits.Handshake):
 		missed = "the handshake"
+	case l.state() == away && passed(c.comings.lostAt, modelAway):
+		missed = "that the client did not come back"
 	case !c.conn.id.CloseAt.IsZero() && !at.wall.Before(c.conn.id.CloseAt):
 		missed = "the end of the authentication"
 	case c.conn.clocks.pinged.Load() && l.state() == open && l.speaker != ApplicationSpeaks && c.kind != kindPolling && passed(c.reader.at, at.limits.Timeout):
@@ -263,9 +297,11 @@ func (c *modelConn) checkComplete() {
 		return
 	}
 	c.m.seen["everything was delivered"]++
-	messages := slices.DeleteFunc(slices.Clone(c.client.got), func(r string) bool { return r == "answer" || r == "ping" })
-	if !slices.Equal(messages, c.client.expected) {
-		c.m.breaks("%d heard %v of %v", c.index, messages, c.client.expected)
+	if ok, rest := c.hears(c.messages(), c.client.expected); !ok || len(rest) > 0 {
+		c.m.breaks("%d heard %v of %v", c.index, c.messages(), c.client.expected)
+	}
+	if c.comings != nil && c.session.returned != len(c.comings.answered) {
+		c.m.breaks("%d: its session was told %d returns of %d", c.index, c.session.returned, len(c.comings.answered))
 	}
 	if c.session.speaker == ApplicationSpeaks && len(c.client.input) == 0 && len(c.session.received) != c.client.invoked {
 		c.m.breaks("%d: the application has heard %v of %d", c.index, c.session.received, c.client.invoked)
@@ -278,8 +314,8 @@ func (c *modelConn) checkComplete() {
 // checkGone: in the end nothing is left of a connection.
 func (c *modelConn) checkGone() {
 	conn := c.conn
-	if !c.ended || conn.place.slot >= 0 || len(conn.place.groups) > 0 || conn.link.inUsers {
-		c.m.breaks("%d: something is left of it: ended %v, slot %d, %d groups, among its user's %v", c.index, c.ended, conn.place.slot, len(conn.place.groups), conn.link.inUsers)
+	if conn.life.state() != gone || conn.place.slot >= 0 || len(conn.place.groups) > 0 || conn.link.inUsers {
+		c.m.breaks("%d: something is left of it: state %v, slot %d, %d groups, among its user's %v", c.index, conn.life.state(), conn.place.slot, len(conn.place.groups), conn.link.inUsers)
 	}
 	if c.reader.feeding {
 		c.m.breaks("%d: its reader is still there", c.index)

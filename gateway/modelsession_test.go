@@ -17,6 +17,7 @@ type modelSession struct {
 	speaker  Speaker
 	accepted bool // Accept was called, and returned a session
 	opened   int
+	returned int
 	received []int
 	closed   []Cause
 	full     bool
@@ -60,7 +61,7 @@ type modelBackend struct{ m *model }
 func (modelBackend) Supports(protocol string) bool { return hubprotocol.Supported(protocol) }
 
 func (b modelBackend) Accept(conn *Conn, _ Handshake) (Session, error) {
-	c := conn.transport.(interface{ self() *modelConn }).self()
+	c := modelOf(conn)
 	s := &c.session
 	if s.accepted {
 		b.m.breaks("%d: accepted twice", c.index)
@@ -106,10 +107,13 @@ func (c *modelConn) Received(r Record) bool {
 		}
 		return false
 	}
-	if r.Type == hubprotocol.Invocation {
+	if r.Type == hubprotocol.Invocation || c.comings != nil {
 		var n int
 		if i := bytes.Index(r.Body, []byte("#c")); i >= 0 {
 			_, _ = fmt.Sscanf(string(r.Body[i+2:i+8]), "%d", &n)
+		}
+		if c.comings != nil {
+			c.checkOrder(n)
 		}
 		c.session.received = append(c.session.received, n)
 	}

@@ -54,7 +54,11 @@ var modelClientSteps = []modelStep{
 		if !c.kind.webSocket() || c.reader.deaf || c.closed || c.reader.feeding {
 			return false
 		}
-		c.conn.SendFrame(modelFrame(c.m.rand.IntN(600)))
+		if frame := c.frame(c.m.rand.IntN(600)); c.comings != nil {
+			c.conn.SendFrameFor(c.transport(), frame)
+		} else {
+			c.conn.SendFrame(frame)
+		}
 		return true
 	}},
 	{name: "a sign of life", weight: 2, of: func(c *modelConn) bool {
@@ -63,12 +67,17 @@ var modelClientSteps = []modelStep{
 		}
 		c.pump.probed = false
 		c.reader.heard = c.m.g.now()
-		c.conn.Heard()
+		if c.comings != nil {
+			c.conn.HeardFor(c.transport())
+		} else {
+			c.conn.Heard()
+		}
 		return true
 	}},
 	{name: "the client is lost", weight: 2, of: func(c *modelConn) bool { c.leave(); return true }},
+	{name: "the client comes back", weight: 12, of: (*modelConn).comeBack},
 	{name: "the peer says goodbye", weight: 3, of: func(c *modelConn) bool {
-		if !c.kind.webSocket() || c.closed || c.reader.feeding || c.reader.polite {
+		if c.comings != nil || !c.kind.webSocket() || c.closed || c.reader.feeding || c.reader.polite {
 			return false
 		}
 		c.why[CloseNormal], c.reader.deaf = true, true
@@ -90,12 +99,14 @@ var modelTransportSteps = []modelStep{
 	{name: "the pump fails", weight: 2, of: func(c *modelConn) bool { return c.pump.inside && c.pumpStep(0, true) }},
 	{name: "the client reads its socket", weight: 15, of: func(c *modelConn) bool {
 		data := c.raw.drain()
-		c.client.arrived(data)
+		c.arrived(data)
 		return len(data) > 0
 	}},
-	{name: "a poll", weight: 20, of: (*modelConn).poll},
-	{name: "a poll ends empty", weight: 5, of: (*modelConn).pollEnds},
-	{name: "the WebSocket's reader leaves", weight: 30, of: (*modelConn).readerLeaves},
+	{name: "the transport breaks down", weight: 8, of: (*modelConn).breaksDown},
+	{name: "a former transport", weight: 30, of: (*modelConn).formerStep},
+	{name: "a poll", weight: 20, of: func(c *modelConn) bool { return c.poll() }},
+	{name: "a poll ends empty", weight: 5, of: func(c *modelConn) bool { return c.pollEnds() }},
+	{name: "the WebSocket's reader leaves", weight: 30, of: func(c *modelConn) bool { return c.readerLeaves() }},
 }
 
 // What the gateway, the application and the clock do.
@@ -169,8 +180,13 @@ func (m *model) attach() bool {
 	if len(m.conns) >= 4 {
 		return false
 	}
-	c := &modelConn{m: m, index: len(m.conns), kind: modelKind(m.rand.IntN(int(modelKinds))), why: map[CloseReason]bool{}}
-	m.note("kind %d", c.kind)
+	c := &modelConn{m: m, index: len(m.conns), why: map[CloseReason]bool{}}
+	if m.chance(50) {
+		c.comings = &modelComings{resumed: map[int]bool{}, records: map[string]*modelSent{}}
+	}
+	c.modelTransport = newModelTransport(c)
+	c.client.on = c.modelTransport
+	m.note("kind %d, may come back: %v", c.kind, c.comings != nil)
 	id := Identity{
 		ID: fmt.Sprint("id", c.index), Hub: modelHub, User: fmt.Sprint("user", m.rand.IntN(2)), TokenExpires: time.Now().Add(1000 * time.Hour),
 	}
@@ -185,8 +201,6 @@ func (m *model) attach() bool {
 		speaker: Speaker(m.rand.IntN(3)), announces: m.chance(50), refuses: m.chance(5), full: m.chance(10),
 	}
 	c.session.announces = c.session.announces || c.session.speaker == ApplicationSpeaks
-	c.raw = newModelSocket(c)
-	c.pump.awake = c.kind == kindEvents
 	conn, err := m.g.Attach(id, c.transport())
 	if err != nil {
 		m.seen["an id was used again"]++
@@ -210,7 +224,11 @@ func (m *model) attach() bool {
 // handshake is the first thing a client says.
 func (c *modelConn) handshake() {
 	l := &c.client
-	l.protocol, l.said = hubprotocol.JSON, true
+	if l.said = true; c.comings != nil {
+		l.protocol = modelMarked
+		return
+	}
+	l.protocol = hubprotocol.JSON
 	if c.kind != kindEvents && c.m.chance(40) {
 		l.protocol = hubprotocol.MessagePack
 	}
@@ -232,6 +250,9 @@ func (c *modelConn) moreInput() bool {
 		return false
 	}
 	switch {
+	case c.comings != nil:
+		l.invoked++
+		l.input = fmt.Appendf(l.input, "#c%06d\n", l.invoked)
 	case n < 70:
 		l.invoked++
 		text := fmt.Sprintf("#c%06d", l.invoked) + strings.Repeat("x", c.m.rand.IntN(1500))
@@ -278,11 +299,14 @@ func invocationOf(protocol, target, id string) []byte {
 // say feeds a part of what the client has to say.
 func (c *modelConn) say() bool {
 	l := &c.client
+	starts := c.comings != nil && !c.comings.started
 	switch {
-	case c.reader.feeding, len(l.input) == 0, c.kind.webSocket() && (c.closed || c.reader.deaf):
+	case c.reader.feeding, len(l.input) == 0 && !starts, c.kind.webSocket() && (c.closed || c.reader.deaf):
 		return false
 	case c.ended && !c.m.chance(10): // a POST that had found the connection before it ended
 		return false
+	case c.comings != nil:
+		return c.sayMarked()
 	}
 	n := len(l.input)
 	if c.m.chance(50) {
@@ -311,10 +335,14 @@ func (m *model) send() bool {
 	key := fmt.Sprintf("#m%06d", m.number)
 	sizes := []int{10, 100, 1000, 1000, 3000}
 	text := key + strings.Repeat("x", sizes[m.rand.IntN(len(sizes))])
-	frames, err := hubprotocol.NewInvocation(hubprotocol.JSON, text, []byte("[]"))
+	forms := map[string][]byte{hubprotocol.JSON: invocationOf(hubprotocol.JSON, text, "")}
 	if m.chance(30) {
-		frames, err = hubprotocol.NewInvocation(hubprotocol.MessagePack, text, []byte{0x90})
+		forms = map[string][]byte{hubprotocol.MessagePack: invocationOf(hubprotocol.MessagePack, text, "")}
 	}
+	if m.chance(90) {
+		forms[modelMarked] = modelRecord(m.chance(80), key, text[len(key):])
+	}
+	frames, err := hubprotocol.NewFrames(forms)
 	if err != nil {
 		panic(err)
 	}
@@ -345,13 +373,24 @@ func (c *modelConn) answer() bool {
 		return false
 	}
 	c.m.number++
+	if c.comings != nil {
+		key := fmt.Sprintf("#m%06d", c.m.number)
+		c.conn.Send(modelRecord(c.m.chance(30), key, strings.Repeat("x", c.m.rand.IntN(300))))
+		return true
+	}
 	c.conn.Send(invocationOf(c.client.protocol, fmt.Sprintf("#m%06d", c.m.number)+strings.Repeat("x", c.m.rand.IntN(300)), ""))
 	return true
 }
 
 // open is the application's answer to the handshake, from another goroutine than the reader.
 func (c *modelConn) open() bool {
-	if c.session.speaker != ApplicationSpeaks || c.session.opened == 0 {
+	switch {
+	case c.session.opened == 0:
+		return false
+	case c.comings != nil:
+		c.conn.Open(modelInit)
+		return true
+	case c.session.speaker != ApplicationSpeaks:
 		return false
 	}
 	c.conn.Open([]byte("{}\x1e"))
@@ -367,11 +406,14 @@ func (c *modelConn) goOn() bool {
 		c.m.readers()
 		moved = true
 	}
-	if c.conn.life.state() == announced && c.session.opened > 0 {
+	if c.conn.life.state() <= announced && c.session.opened > 0 {
 		moved = c.open() || moved
 	}
+	if c.comings != nil {
+		moved = c.returnsInTheEnd() || moved
+	}
 	data := c.raw.drain()
-	c.client.arrived(data)
+	c.arrived(data)
 	for _, did := range []bool{len(data) > 0, c.pumpStep(64<<10, false), c.say(), c.readerLeaves()} {
 		moved = did || moved
 	}

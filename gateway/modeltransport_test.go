@@ -6,6 +6,7 @@ import (
 	"bytes"
 	"encoding/binary"
 	"errors"
+
 	"runtime"
 	"sync"
 	"syscall"
@@ -29,24 +30,41 @@ const (
 
 func (k modelKind) webSocket() bool { return k <= kindTLS }
 
-// modelConn is one client, its transport and its session.
+// modelConn is one client, its session, and the transport that its connection has at present.
 type modelConn struct {
 	m     *model
 	index int
-	kind  modelKind
 	conn  *Conn
-	raw   *modelSocket
+	*modelTransport
+	// comings are of a client that may come back, else nil.
+	comings *modelComings
 
-	pump    modelPump
 	reader  modelReader
 	client  modelClient
 	session modelSession
-	// closed: the transport is no more, because of the cause. ended: Ended was called.
-	closed, ended bool
-	cause         Cause
 	// why are the reasons for which the connection may end, and checked what was seen of it.
 	why     map[CloseReason]bool
 	checked modelChecked
+}
+
+// modelTransport is one transport of a client.
+type modelTransport struct {
+	c      *modelConn
+	number int
+	kind   modelKind
+	raw    *modelSocket
+	pump   modelPump
+	// closed: it is no more, because of the cause. ended: Ended or Lost was called.
+	closed, ended bool
+	cause         Cause
+}
+
+func newModelTransport(c *modelConn) *modelTransport {
+	c.m.transports++
+	t := &modelTransport{c: c, number: c.m.transports, kind: modelKind(c.m.rand.IntN(int(modelKinds)))}
+	t.raw = newModelSocket(t)
+	t.pump.awake = t.kind == kindEvents
+	return t
 }
 
 // modelPump is whoever writes for the transport.
@@ -85,40 +103,54 @@ type feedResult struct {
 	panic any
 }
 
-// modelDirect is the transport that workers can write to. The others are the modelConn itself.
-type modelDirect struct{ *modelConn }
+// modelDirect is the transport that workers can write to. The others are the modelTransport itself.
+type modelDirect struct{ *modelTransport }
 
-func (c *modelConn) self() *modelConn { return c }
+func (t *modelTransport) self() *modelConn { return t.c }
 
 func (t modelDirect) Raw() syscall.RawConn { return t.raw }
-func (modelDirect) Framing() Framing       { return modelFraming{} }
+func (t modelDirect) Framing() Framing     { return t.framing() }
 
 // Probe implements ProbingTransport; the kinds that cannot are never asked, see transport.
 func (t modelDirect) Probe() {
-	t.unlocked("Probe")
-	t.m.seen["the peer was probed"]++
+	t.c.unlocked("Probe")
+	t.c.m.seen["the peer was probed"]++
 	t.pump.probed = true
 }
 
-func (c *modelConn) transport() Transport {
-	if c.kind == kindSocket {
-		return modelDirect{c}
+func (t *modelTransport) transport() Transport {
+	if t.kind == kindSocket {
+		return modelDirect{t}
 	}
-	return c
+	return t
 }
 
-func (c *modelConn) Name() string {
-	return []string{WebSockets, WebSockets, ServerSentEvents, LongPolling}[c.kind]
+// present reports whether it is the transport that the core knows.
+func (t *modelTransport) present() bool {
+	return t.c.conn == nil || t.c.conn.transport == t.transport()
 }
 
-func (c *modelConn) Abilities() Abilities {
-	switch c.kind {
+// Manner implements MannerTransport.
+func (t *modelTransport) Manner() Manner {
+	if t.c.comings == nil {
+		return nil
+	}
+	return modelManner{}
+}
+
+func (t *modelTransport) Name() string {
+	return []string{WebSockets, WebSockets, ServerSentEvents, LongPolling}[t.kind]
+}
+
+func (t *modelTransport) Abilities() Abilities {
+	a := Abilities{Returns: t.c.comings != nil}
+	switch t.kind {
 	case kindEvents:
-		return Abilities{TextOnly: true, EarliestClose: time.Second}
+		a.TextOnly, a.EarliestClose = true, time.Second
 	case kindPolling:
-		return Abilities{Polled: true}
+		a.Polled = true
 	}
-	return Abilities{}
+	return a
 }
 
 // unlocked sees that the core holds no lock of the connection while it calls the transport. A reader
@@ -138,15 +170,17 @@ func (c *modelConn) unlocked(what string) {
 }
 
 // Wake implements Transport.
-func (c *modelConn) Wake() {
-	c.unlocked("Wake")
-	p := &c.pump
+func (t *modelTransport) Wake() {
+	t.c.unlocked("Wake")
+	p := &t.pump
 	switch {
+	case !t.present():
+		t.c.m.breaks("%d: a former transport was woken", t.c.index)
 	case p.inside:
-		c.m.breaks("%d: the pump was woken while it was writing", c.index)
+		t.c.m.breaks("%d: the pump was woken while it was writing", t.c.index)
 	case p.awake:
 		p.woken = true
-	case c.kind == kindPolling && !p.polling:
+	case t.kind == kindPolling && !p.polling:
 		p.woken = true
 	default:
 		p.awake = true
@@ -154,37 +188,54 @@ func (c *modelConn) Wake() {
 }
 
 // Abort implements Transport.
-func (c *modelConn) Abort(cause Cause) {
-	c.unlocked("Abort")
-	c.stop(cause)
+func (t *modelTransport) Abort(cause Cause) {
+	t.c.unlocked("Abort")
+	if t.c.comings != nil {
+		t.checkAbort(cause)
+	}
+	t.stop(cause)
 }
 
 // stop ends the transport. The first cause counts. A WebSocket's reader is left to say so.
-func (c *modelConn) stop(cause Cause) {
-	if !c.closed {
-		c.closed, c.cause = true, cause
+func (t *modelTransport) stop(cause Cause) {
+	if !t.closed {
+		t.closed, t.cause = true, cause
 	}
-	if !c.kind.webSocket() && c.conn != nil {
-		c.ended = true
-		c.conn.Ended(c.cause)
+	if !t.kind.webSocket() && t.c.conn != nil {
+		t.over()
 	}
 }
 
-// readerLeaves ends a WebSocket whose reader has nothing more to do.
-func (c *modelConn) readerLeaves() bool {
-	if !c.kind.webSocket() || !c.closed || c.ended || c.reader.feeding || c.pump.inside {
+// readerLeaves ends a WebSocket whose reader has nothing more to do. That of a client that may come
+// back does not wait for its pump.
+func (t *modelTransport) readerLeaves() bool {
+	if !t.kind.webSocket() || !t.closed || t.ended || t.c.comings == nil && (t.c.reader.feeding || t.pump.inside) {
 		return false
 	}
-	c.ended = true
-	c.conn.Ended(c.cause)
+	t.over()
 	return true
+}
+
+// over tells the core that the transport has ended.
+func (t *modelTransport) over() {
+	t.ended = true
+	if t.c.comings != nil {
+		t.lost()
+		return
+	}
+	t.c.conn.Ended(t.cause)
 }
 
 // feed lets the reader feed some bytes, until it has, or waits.
 func (c *modelConn) feed(data []byte) {
+	c.reader.at = c.m.g.now()
+	c.read(func() error { return c.conn.Feed(data) })
+}
+
+// read lets the reader do something, until it has, or waits.
+func (c *modelConn) read(do func() error) {
 	r := &c.reader
 	r.feeding = true
-	r.at = c.m.g.now()
 	c.m.running = c
 	go func() {
 		result := &feedResult{}
@@ -192,7 +243,7 @@ func (c *modelConn) feed(data []byte) {
 			result.panic = recover()
 			r.result = result
 		}()
-		result.err = c.conn.Feed(data)
+		result.err = do()
 	}()
 	c.m.readers()
 }
@@ -207,7 +258,7 @@ func (c *modelConn) fed() {
 	r.result, r.feeding = nil, false
 	internal := Cause{Reason: CloseServiceTransientError, Text: "an error of the gateway"}
 	switch {
-	case result.panic != nil && c.kind.webSocket():
+	case result.panic != nil && (c.kind.webSocket() || c.comings != nil):
 		r.deaf = true
 		c.conn.Close(internal)
 	case result.panic != nil:
@@ -217,118 +268,162 @@ func (c *modelConn) fed() {
 	}
 }
 
-// leave is the client going away without a word.
+// leave is the client going away without a word, for good.
 func (c *modelConn) leave() {
+	if c.comings != nil {
+		c.comings.left = true
+		c.stop(Cause{Reason: CloseNormal})
+		return
+	}
 	c.why[CloseNormal] = true
 	c.stop(Cause{Reason: CloseNormal})
 }
 
 // pumpStep is one step of the pump: it takes a batch, or reports that it has written it.
-func (c *modelConn) pumpStep(limit int, fails bool) bool {
-	p := &c.pump
+func (t *modelTransport) pumpStep(limit int, fails bool) bool {
+	p := &t.pump
 	switch {
 	case p.inside:
-		c.wrote(fails || c.closed)
+		t.wrote(fails || t.closed)
 		return true
-	case !p.awake, c.ended && c.kind.webSocket():
+	case !p.awake, t.ended && t.kind.webSocket():
 		return false
 	}
-	if !c.conn.Take(&p.batch, limit) {
+	if !t.take(limit) {
 		p.awake = p.woken
 		p.woken = false
 		return true
 	}
-	p.inside, p.since, p.reaches = true, c.m.g.now(), !c.closed
-	if c.conn.life.state() <= announced {
-		c.m.seen["the pump was inside at the handshake"]++
+	p.inside, p.since, p.reaches = true, t.c.m.g.now(), !t.closed
+	if t.c.conn.life.state() <= announced {
+		t.c.m.seen["the pump was inside at the handshake"]++
 	}
 	return true
 }
 
+func (t *modelTransport) take(limit int) bool {
+	if t.c.comings != nil {
+		return t.takeFor(limit)
+	}
+	return t.c.conn.Take(&t.pump.batch, limit)
+}
+
 // wrote brings a batch to the client, or a part of it if the transport fails.
-func (c *modelConn) wrote(fails bool) {
-	p := &c.pump
-	data := modelFraming{}.AppendFrames(bytes.Clone(p.batch.Tail), p.batch.Records)
-	c.client.arrived(c.raw.drain())
+func (t *modelTransport) wrote(fails bool) {
+	p, c := &t.pump, t.c
+	data := t.framing().AppendFrames(bytes.Clone(p.batch.Tail), p.batch.Records)
+	t.arrived(t.raw.drain())
 	end := p.batch.End
 	p.inside = false
 	if fails {
 		if p.reaches {
-			c.client.arrived(data[:c.m.rand.IntN(len(data)+1)])
+			t.arrived(data[:c.m.rand.IntN(len(data)+1)])
 		}
-		c.conn.Wrote(&p.batch, errors.New("the transport is gone"))
+		t.report(errors.New("the transport is gone"))
 		p.awake = false
-		c.why[CloseNormal] = true
-		c.stop(Cause{Reason: CloseNormal})
+		t.fail(Cause{Reason: CloseNormal})
 		return
 	}
-	c.client.arrived(data)
-	c.conn.Wrote(&p.batch, nil)
-	if c.kind == kindPolling {
+	t.arrived(data)
+	t.report(nil)
+	if t.kind == kindPolling {
 		p.polling, p.awake = false, false
-		c.conn.Detached()
+		t.detach()
 	}
 	if end != nil {
 		c.m.seen["a polite end"]++
-		c.client.ended = true
+		c.client.ended = c.client.on == t
 		p.goodbye, p.at = true, c.m.g.now()
 		switch {
-		case c.kind == kindEvents:
-			c.stop(*end)
+		case t.kind == kindEvents:
+			t.stop(*end)
 		case c.reader.polite:
-			c.stop(Cause{Reason: CloseNormal})
+			t.stop(Cause{Reason: CloseNormal})
 		}
 		p.awake = false
 	}
 }
 
+// fail ends a transport that could not do its work.
+func (t *modelTransport) fail(cause Cause) {
+	if t.c.comings == nil {
+		t.c.why[cause.Reason] = true
+	}
+	t.stop(cause)
+}
+
+// report says what became of the batch.
+func (t *modelTransport) report(err error) {
+	t.effect(func() { t.c.conn.Wrote(&t.pump.batch, err) })
+}
+
+func (t *modelTransport) attach() {
+	if t.c.comings != nil {
+		t.effect(func() { t.c.conn.AttachedFor(t.transport()) })
+		return
+	}
+	t.c.conn.Attached()
+}
+
+func (t *modelTransport) detach() {
+	if t.c.comings != nil {
+		t.effect(func() { t.c.conn.DetachedFor(t.transport()) })
+		return
+	}
+	t.c.conn.Detached()
+}
+
 // poll is a request of a polling client.
-func (c *modelConn) poll() bool {
-	p := &c.pump
-	if c.kind != kindPolling || p.polling || c.ended {
+func (t *modelTransport) poll() bool {
+	p := &t.pump
+	if t.kind != kindPolling || p.polling || t.ended {
 		return false
 	}
 	if p.goodbye {
-		c.stop(Cause{Reason: CloseNormal})
+		t.stop(Cause{Reason: CloseNormal})
 		return true
 	}
-	c.conn.Attached()
+	t.attach()
 	p.polling, p.awake, p.woken = true, true, false
 	return true
 }
 
 // pollEnds is a poll that is answered with nothing.
-func (c *modelConn) pollEnds() bool {
-	p := &c.pump
-	if c.kind != kindPolling || !p.polling || p.inside || c.ended {
+func (t *modelTransport) pollEnds() bool {
+	p := &t.pump
+	if t.kind != kindPolling || !p.polling || p.inside || t.ended {
 		return false
 	}
 	p.polling, p.awake = false, false
-	c.conn.Detached()
+	t.detach()
 	return true
 }
 
 // later is what the transport does when time has gone by.
-func (c *modelConn) later() {
-	now := c.m.g.now()
-	switch p := &c.pump; {
+func (t *modelTransport) later() {
+	now := t.c.m.g.now()
+	switch p := &t.pump; {
 	case p.inside && now-p.since > int64(10*time.Second):
-		c.why[CloseSlowClient] = true
 		p.inside, p.awake = false, false
-		c.conn.Wrote(&p.batch, errors.New("too slow"))
-		c.stop(Cause{Reason: CloseSlowClient})
-	case p.goodbye && c.kind.webSocket() && now-p.at > int64(5*time.Second):
-		c.leave()
+		t.report(errors.New("too slow"))
+		t.fail(Cause{Reason: CloseSlowClient})
+	case p.goodbye && t.kind.webSocket() && now-p.at > int64(5*time.Second):
+		t.fail(Cause{Reason: CloseNormal})
 	}
 }
 
 // modelFraming makes what the client gets unmistakable: a letter and a length come before each record.
-type modelFraming struct{}
+type modelFraming struct{ letter byte }
 
-func (modelFraming) AppendFrames(dst []byte, records []OutRecord) []byte {
+// framing of each transport has a letter of its own.
+func (t *modelTransport) framing() modelFraming {
+	return modelFraming{'H' + byte(t.number%16)}
+}
+
+func (f modelFraming) AppendFrames(dst []byte, records []OutRecord) []byte {
 	for _, r := range records {
 		if !r.Framed() {
-			dst = append(dst, 'R')
+			dst = append(dst, f.letter)
 			dst = binary.BigEndian.AppendUint32(dst, uint32(len(r.Bytes)))
 		}
 		dst = append(dst, r.Bytes...)
@@ -336,15 +431,15 @@ func (modelFraming) AppendFrames(dst []byte, records []OutRecord) []byte {
 	return dst
 }
 
-// modelFrame is a frame of the transport's own.
-func modelFrame(size int) []byte {
-	return append(binary.BigEndian.AppendUint32([]byte{'F'}, uint32(size)), make([]byte, size)...)
+// frame is a frame of the transport's own.
+func (t *modelTransport) frame(size int) []byte {
+	return append(binary.BigEndian.AppendUint32([]byte{t.framing().letter - 'H' + 'h'}, uint32(size)), make([]byte, size)...)
 }
 
 // modelSocket is a small socket. A worker writes to one end, the client empties the other when the
 // schedule says so.
 type modelSocket struct {
-	c    *modelConn
+	t    *modelTransport
 	fds  [2]int
 	none bool
 }
@@ -354,8 +449,8 @@ var modelSockets struct {
 	free [][2]int
 }
 
-func newModelSocket(c *modelConn) *modelSocket {
-	s := &modelSocket{c: c, none: c.kind != kindSocket}
+func newModelSocket(t *modelTransport) *modelSocket {
+	s := &modelSocket{t: t, none: t.kind != kindSocket}
 	if s.none {
 		return s
 	}
@@ -406,11 +501,15 @@ var errModelGone = errors.New("the socket is closed")
 
 // Control implements syscall.RawConn. Workers write under it.
 func (s *modelSocket) Control(f func(fd uintptr)) error {
-	s.c.unlocked("a write")
-	if s.c.pump.inside {
-		s.c.m.breaks("%d: a worker wrote while the pump was in the socket", s.c.index)
+	t, c := s.t, s.t.c
+	c.unlocked("a write")
+	switch {
+	case t.pump.inside:
+		c.m.breaks("%d: a worker wrote while the pump was in the socket", c.index)
+	case !t.present():
+		c.m.breaks("%d: a worker wrote to a former transport", c.index)
 	}
-	if s.c.closed {
+	if t.closed {
 		return errModelGone
 	}
 	f(uintptr(s.fds[0]))
@@ -428,22 +527,33 @@ type modelClient struct {
 	invoked  int
 	said     bool // everything it will ever say may be answered
 	expected []string
+	on       *modelTransport // from which it reads
 	stream   []byte
 	got      []string // what has come whole: answers, messages, "close"
 	ended    bool     // the last batch has come
 }
 
-func (l *modelClient) arrived(data []byte) {
+// arrived is what the client reads, if it still reads from the transport.
+func (t *modelTransport) arrived(data []byte) {
+	l := &t.c.client
+	if l.on != t {
+		return
+	}
+	letter := t.framing().letter
 	l.stream = append(l.stream, data...)
 	for len(l.stream) >= 5 {
 		n := 5 + int(binary.BigEndian.Uint32(l.stream[1:]))
-		if len(l.stream) < n {
+		if len(l.stream) < n && (l.stream[0] == letter || l.stream[0] == letter-'H'+'h') {
 			return
 		}
-		if l.stream[0] == 'R' {
+		switch l.stream[0] {
+		case letter:
 			l.got = append(l.got, l.read(l.stream[5:n]))
-		} else if l.stream[0] != 'F' {
+		case letter - 'H' + 'h':
+		default:
 			l.got = append(l.got, "a broken stream")
+			l.stream = nil
+			return
 		}
 		l.stream = l.stream[n:]
 	}
@@ -451,6 +561,9 @@ func (l *modelClient) arrived(data []byte) {
 
 // read names a record.
 func (l *modelClient) read(record []byte) string {
+	if l.protocol == modelMarked {
+		return l.readMarked(record)
+	}
 	switch {
 	case len(l.got) == 0 && string(record) == "{}\x1e":
 		return "answer"

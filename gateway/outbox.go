@@ -261,13 +261,11 @@ func (c *Conn) hand(h handed, n int, err error, now int64) (outcome writeOutcome
 	if !all && !s.may(idAlive) {
 		return wroteNone, 0, false
 	}
-	for _, r := range h.records {
-		b.keep(r, now)
-	}
+	c.keep(h.records, now)
 	switch {
 	case all:
 		b.settled()
-		b.kept.trim(c.g.keeping, c.manner(), now)
+		b.kept.trim(c.g.keeping, c.manner(), now, 0)
 		return wroteAll, 0, false
 	case err == nil && s.may(mayTake):
 		b.owed = waiting{len(h.bytes) - n, h.deliveries}
@@ -326,9 +324,8 @@ func (c *Conn) take(b *Batch, limit int) bool {
 	o.writer = writerPump
 	o.fill(b, ready, limit)
 	if c.back != nil {
-		now := c.g.now()
-		c.back.lend(b, now)
-		c.back.kept.trim(c.g.keeping, c.manner(), now)
+		c.back.lend(b)
+		c.keep(b.Records, c.g.now())
 	}
 	if s == closing && o.empty() {
 		c.life.step(closed, 0)

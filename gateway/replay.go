@@ -55,11 +55,11 @@ func (r *replay) resize(size int) {
 	r.ring, r.first = ring, 0
 }
 
-// trim gives up what is settled and more, or older, than is kept.
-func (r *replay) trim(k keeping, m Manner, now int64) {
+// trim gives up what is settled and more, or older, than is kept, with so many more that are coming.
+func (r *replay) trim(k keeping, m Manner, now int64, coming int) {
 	for r.size > r.unsettled {
 		oldest := r.at(0)
-		if r.size <= k.records && r.bytes <= k.bytes && now-oldest.at <= int64(k.time) {
+		if r.size+coming <= k.records && r.bytes <= k.bytes && now-oldest.at <= int64(k.time) {
 			return
 		}
 		if m == nil || m.Marked(oldest.bytes) {
@@ -74,7 +74,7 @@ func (r *replay) trim(k keeping, m Manner, now int64) {
 
 // rest is trim for a client to which nothing is being handed: an idle one holds no buffer.
 func (r *replay) rest(k keeping, m Manner, now int64) {
-	if r.trim(k, m, now); r.size == 0 {
+	if r.trim(k, m, now, 0); r.size == 0 {
 		r.ring, r.first = nil, 0
 	}
 }

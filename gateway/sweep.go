@@ -180,7 +180,7 @@ func (c *Conn) endSilent(t Transport) {
 // endDetached ends the client of a polled transport that has not polled since a time.
 func (c *Conn) endDetached(since int64) {
 	cause := silentCause
-	if c.manner() != nil {
+	if c.back != nil {
 		cause = awayCause
 	}
 	c.cutOffIf(cause, func(c *Conn) bool { return c.clocks.detached.Load() == since })

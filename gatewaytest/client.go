@@ -25,6 +25,7 @@ type Client struct {
 	tb     testing.TB
 	name   string
 	manner gateway.Manner // of a client that returns, else nil
+	cursor string         // with which it came
 	life   life
 	raw    *rawSocket // nil: written by the pump only
 	wake   chan struct{}
@@ -111,7 +112,7 @@ func newClient(tb testing.TB, o Options) *Client {
 		c.name = gateway.WebSockets
 	}
 	if o.Returns {
-		c.manner = Manner{}
+		c.manner, c.cursor = Manner{}, "0"
 	}
 	c.life.init()
 	if o.Raw {

@@ -61,9 +61,9 @@ func (Manner) Away() time.Duration { return MarkedAway }
 // Manner implements gateway.MannerTransport; nil for clients that do not return.
 func (c *Client) Manner() gateway.Manner { return c.manner }
 
-// Cursor is that of the last record that the client has got whole on this transport, "0" if there was none.
+// Cursor is that of the last record with one that the client has got whole, "0" if there was none.
 func (c *Client) Cursor() string {
-	cursor := "0"
+	cursor := c.cursor
 	for _, r := range c.Got() {
 		if have, _, _ := strings.Cut(r, "|"); have != "" && r[len(r)-1] == hubprotocol.RecordSeparator {
 			cursor = have
@@ -96,6 +96,7 @@ func (c *Client) FallBack(o Options) (*Client, error) { return c.replace(o, "0",
 func (c *Client) replace(o Options, cursor string, first []byte) (*Client, error) {
 	o.Returns = true
 	next := newClient(c.tb, o)
+	next.cursor = cursor
 	if err := c.Conn.Replace(next, cursor, first); err != nil {
 		if next.raw != nil {
 			next.raw.close()
