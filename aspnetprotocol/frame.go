@@ -24,7 +24,10 @@ func NewCursors(tag string) *Cursors {
 		}
 		return -1
 	}, tag)
-	c := &Cursors{tag: plain + "-"}
+	if plain != "" {
+		plain += "-"
+	}
+	c := &Cursors{tag: plain}
 	// A run that lasts a microsecond per frame or longer never catches up with the next one.
 	c.last.Store(uint64(time.Now().UnixMicro()))
 	return c

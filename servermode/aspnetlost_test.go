@@ -343,3 +343,52 @@ func TestAspNetPings(t *testing.T) {
 		require.EqualValues(t, 4, w.Stats().Ended[servermode.EndSilent])
 	})
 }
+
+// When the gateway ends, hub servers hear of each client's end before their connections end.
+func TestAspNetTheGatewayEnds(t *testing.T) {
+	inWorld(t, func(t *testing.T, w *world) {
+		s := w.aspnetServer(dial{})
+		c := w.aspnet(aspnetOptions{id: "1"})
+		away := w.aspnet(aspnetOptions{id: "2"})
+		away.lose()
+		s.forget()
+		require.NoError(t, w.gw.Drain(t.Context()))
+		require.Equal(t, gateway.CloseServiceReload, c.conn.CloseRequested().Reason)
+		synctest.Wait()
+		require.Len(t, s.take(sp.TypeCloseConnection), 2)
+		require.NoError(t, s.end())
+	})
+}
+
+// A client that stays away is ended at its hub server too.
+func TestAspNetAClientThatStaysAway(t *testing.T) {
+	inWorld(t, func(t *testing.T, w *world) {
+		s := w.aspnetServer(dial{on: func(s *hubServer, m sp.Message) {
+			if m.Type() == sp.TypePing {
+				s.send(&sp.Ping{})
+			}
+		}})
+		c := w.aspnet(aspnetOptions{id: "1"})
+		s.forget()
+		c.lose()
+		time.Sleep(29 * time.Second)
+		require.Empty(t, s.take(sp.TypeCloseConnection))
+		time.Sleep(3 * time.Second)
+		s.wantClosed("1")
+		require.Equal(t, gateway.CloseDisconnectTimeout, c.conn.CloseRequested().Reason)
+	})
+}
+
+func TestAspNetServersInLogsAndStats(t *testing.T) {
+	inWorld(t, func(t *testing.T, w *world) {
+		w.aspnetServer(dial{hub: "App_Chat", agent: "Microsoft.Azure.SignalR.AspNet/1.25.1"})
+		w.aspnet(aspnetOptions{id: "1"})
+		require.Contains(t, w.log.String(), "hub=aspnet:app server=s1 cid=c1 serves=app_chat kind=Default")
+		require.Equal(t, []servermode.HubStats{{Hub: "aspnet:app", Default: 1, Clients: 1}}, w.Stats().Hubs)
+		w.Each(func(s servermode.ServerConnection) {
+			require.Equal(t, "aspnet:app", s.Hub)
+			require.Equal(t, "Default", s.Kind)
+			require.Equal(t, "Microsoft.Azure.SignalR.AspNet/1.25.1", s.Agent)
+		})
+	})
+}

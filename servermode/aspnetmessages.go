@@ -98,7 +98,7 @@ func (b *Backend) unwrap(payload []byte) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	return b.cursors.Frame(json)
+	return b.counts.cursors.Frame(json)
 }
 
 // connectionData sends data to one client, which another connection may have.

@@ -17,7 +17,6 @@ import (
 	"sync/atomic"
 	"time"
 
-	"github.com/hubgate/hubgate/aspnetprotocol"
 	"github.com/hubgate/hubgate/auth"
 	"github.com/hubgate/hubgate/gateway"
 	"github.com/hubgate/hubgate/serviceprotocol"
@@ -89,7 +88,6 @@ type Backend struct {
 	hubs    hubTable
 	results resultTable
 	counts  *counters
-	cursors *aspnetprotocol.Cursors
 
 	// servers finds hub servers for clients. It is hubs while all hub servers are on this node.
 	servers directory
@@ -122,7 +120,7 @@ func New(opts Options) *Backend {
 	if opts.Logger == nil {
 		opts.Logger = slog.New(slog.DiscardHandler)
 	}
-	b := &Backend{counts: newCounters(), cursors: aspnetprotocol.NewCursors(opts.Node), opts: opts, start: time.Now(),
+	b := &Backend{counts: newCounters(opts.Node), opts: opts, start: time.Now(),
 		roomy: make(chan struct{}, 1), stop: make(chan struct{})}
 	b.servers = &b.hubs
 	return b

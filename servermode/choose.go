@@ -92,8 +92,8 @@ func (h *hub) least(w wish, fits func(*serverConn) bool) (best *serverConn, foun
 
 // isBetter compares two connections that fit a client.
 func (sc *serverConn) isBetter(other *serverConn) bool {
-	if sc.whole != other.whole {
-		return sc.whole
+	if sc.peer.whole != other.peer.whole {
+		return sc.peer.whole
 	}
 	return sc.clients.count() < other.clients.count()
 }

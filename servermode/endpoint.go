@@ -83,8 +83,8 @@ func (b *Backend) authenticate(r *http.Request, d dialect) (*serverConn, error) 
 	if err != nil {
 		return nil, err
 	}
-	sc := &serverConn{b: b, dialect: d, homes: homes, whole: whole, peer: peer{
-		hub: strings.ToLower(name), cid: query.Get("cid"), target: query.Get("target"),
+	sc := &serverConn{b: b, dialect: d, peer: peer{
+		hub: strings.ToLower(name), homes: homes, whole: whole, cid: query.Get("cid"), target: query.Get("target"),
 		serverID: claims.ServerID, agent: r.Header.Get("Asrs-User-Agent"), remote: r.RemoteAddr,
 	}}
 	if sc.peer.serverID == "" {

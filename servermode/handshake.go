@@ -61,7 +61,7 @@ func (sc *serverConn) establish() {
 // mayConnect reports whether the rules of a hub that it may have clients of allow connections of that
 // kind.
 func (sc *serverConn) mayConnect(kind serviceprotocol.ConnectionKind) bool {
-	return slices.ContainsFunc(sc.homes, func(hub string) bool {
+	return slices.ContainsFunc(sc.peer.homes, func(hub string) bool {
 		return !sc.dialect.refuses(sc.b.opts.Rules(hub), kind)
 	})
 }

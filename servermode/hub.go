@@ -73,7 +73,7 @@ func (t *hubTable) all() []*hub {
 }
 
 func (t *hubTable) add(sc *serverConn) {
-	for _, key := range sc.homes {
+	for _, key := range sc.peer.homes {
 		t.update(key, func(h *hub) {
 			takes := func(have *serverConn) bool { return !have.isWeak() && !have.draining() }
 			if len(h.waiting) > 0 && !slices.ContainsFunc(h.servers, takes) {
@@ -85,7 +85,7 @@ func (t *hubTable) add(sc *serverConn) {
 }
 
 func (t *hubTable) remove(sc *serverConn) {
-	for _, key := range sc.homes {
+	for _, key := range sc.peer.homes {
 		t.update(key, func(h *hub) {
 			h.servers = slices.DeleteFunc(h.servers, func(have *serverConn) bool { return have == sc })
 		})
@@ -114,7 +114,7 @@ func (t *hubTable) knows(key, id string) bool { return t.byServerID(key, id) != 
 // serverIDs returns the server ids of the hub servers that have connections for the same hub, sorted,
 // each once.
 func (t *hubTable) serverIDs(of *serverConn) []string {
-	h := t.get(of.homes[0])
+	h := t.get(of.peer.homes[0])
 	if h == nil {
 		return nil
 	}
@@ -142,18 +142,18 @@ func (h *hub) all() []*serverConn {
 // connection belongs to the application of which its hub server has a connection of its own. h.mu is
 // held.
 func (h *hub) belongs(sc *serverConn) bool {
-	return len(sc.homes) == 1 || slices.ContainsFunc(h.servers, func(other *serverConn) bool {
-		return other.whole && other.peer.serverID == sc.peer.serverID
+	return len(sc.peer.homes) == 1 || slices.ContainsFunc(h.servers, func(other *serverConn) bool {
+		return other.peer.whole && other.peer.serverID == sc.peer.serverID
 	})
 }
 
 // serves returns the keys of the hubs to whose clients the connection sends.
 func (sc *serverConn) serves() []string {
-	if len(sc.homes) == 1 {
-		return sc.homes
+	if len(sc.peer.homes) == 1 {
+		return sc.peer.homes
 	}
 	var keys []string
-	for _, key := range sc.homes {
+	for _, key := range sc.peer.homes {
 		if h := sc.b.hubs.get(key); h != nil {
 			h.mu.Lock()
 			if h.belongs(sc) {
@@ -163,7 +163,7 @@ func (sc *serverConn) serves() []string {
 		}
 	}
 	if len(keys) == 0 {
-		return sc.homes // nothing says more than its name does
+		return sc.peer.homes // nothing says more than its name does
 	}
 	return keys
 }

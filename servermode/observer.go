@@ -26,7 +26,7 @@ func (blindObserver) Closed(ServerConnection, End, int) {}
 // describe is the connection as observers see it. Its handshake is done.
 func (sc *serverConn) describe() ServerConnection {
 	return ServerConnection{
-		Hub: sc.homes[0], ID: clip(sc.peer.cid), Kind: kindName(sc.peer.kind), Agent: clip(sc.peer.agent), Remote: sc.peer.remote,
+		Hub: sc.peer.homes[0], ID: clip(sc.peer.cid), Kind: kindName(sc.peer.kind), Agent: clip(sc.peer.agent), Remote: sc.peer.remote,
 	}
 }
 
@@ -34,7 +34,7 @@ func (sc *serverConn) describe() ServerConnection {
 func (b *Backend) Each(visit func(ServerConnection)) {
 	for _, h := range b.hubs.all() {
 		for _, sc := range h.all() {
-			if sc.homes[0] == h.key { // each once
+			if sc.peer.homes[0] == h.key { // each once
 				visit(sc.describe())
 			}
 		}

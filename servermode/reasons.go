@@ -4,6 +4,7 @@ import (
 	"slices"
 	"sync/atomic"
 
+	"github.com/hubgate/hubgate/aspnetprotocol"
 	"github.com/hubgate/hubgate/internal/counts"
 )
 
@@ -129,12 +130,14 @@ type counters struct {
 	bytesIn, bytesOut   atomic.Uint64
 	messagesIn          atomic.Uint64
 	panics              atomic.Uint64
-	// lastTicks is what the last servers ping said.
+	// lastTicks is what the last servers ping said, and cursors are those of messages to clients.
 	lastTicks atomic.Int64
+	cursors   *aspnetprotocol.Cursors
 }
 
-func newCounters() *counters {
-	return &counters{refused: counts.New(refusalList), ended: counts.New(endList), lost: counts.New(lossList)}
+func newCounters(node string) *counters {
+	return &counters{refused: counts.New(refusalList), ended: counts.New(endList), lost: counts.New(lossList),
+		cursors: aspnetprotocol.NewCursors(node)}
 }
 
 func (c *counters) refuse(r Refusal) { c.refused.Add(r, 1) }

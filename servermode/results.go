@@ -48,7 +48,7 @@ const (
 // invoke invokes a client for a hub server.
 func (t *resultTable) invoke(sc *serverConn, m *sp.ClientInvocation) {
 	call := &resultCall{
-		key: resultKey{sc.homes[0], m.InvocationID}, connection: m.ConnectionID,
+		key: resultKey{sc.peer.homes[0], m.InvocationID}, connection: m.ConnectionID,
 		caller: sc, callerID: m.CallerServerID, until: time.Now().Add(sc.b.opts.Limits().ClientResult),
 	}
 	if call.callerID == "" {
@@ -62,7 +62,7 @@ func (t *resultTable) invoke(sc *serverConn, m *sp.ClientInvocation) {
 // ask sends the invocation to the client. It returns why it cannot, "" if it has.
 func (t *resultTable) ask(sc *serverConn, m *sp.ClientInvocation, call *resultCall) string {
 	c, dead := sc.b.gw.Lookup(m.ConnectionID)
-	if c == nil || dead || c.Identity().Hub != sc.homes[0] {
+	if c == nil || dead || c.Identity().Hub != sc.peer.homes[0] {
 		return "The connection does not exist."
 	}
 	s, ok := c.Session().(*session)
@@ -151,7 +151,7 @@ func (t *resultTable) removeLocked(call *resultCall) {
 func (t *resultTable) takeAnswered(sc *serverConn, id string) *resultCall {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	call := t.calls[resultKey{sc.homes[0], id}]
+	call := t.calls[resultKey{sc.peer.homes[0], id}]
 	if call == nil || sc.peer.serverID != call.owner && sc.peer.serverID != call.callerID {
 		return nil
 	}
@@ -243,13 +243,13 @@ func (t *resultTable) clientMoved(id, from string, to hubServer) {
 
 // serverGone forgets the invocations of a hub server that has no connection left.
 func (t *resultTable) serverGone(sc *serverConn) {
-	if sc.b.hubs.byServerID(sc.homes[0], sc.peer.serverID) != nil {
+	if sc.b.hubs.byServerID(sc.peer.homes[0], sc.peer.serverID) != nil {
 		return
 	}
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	for _, call := range t.calls {
-		if call.callerID == sc.peer.serverID && call.key.hub == sc.homes[0] {
+		if call.callerID == sc.peer.serverID && call.key.hub == sc.peer.homes[0] {
 			t.removeLocked(call)
 		}
 	}

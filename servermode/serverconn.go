@@ -39,10 +39,6 @@ type serverConn struct {
 	b       *Backend
 	dialect dialect
 	peer    peer
-	// homes are the keys of the hubs whose clients this connection may have, in general one. The first
-	// stands for the connection where only one can. whole: it gets clients before others.
-	homes   []string
-	whole   bool
 	log     *slog.Logger
 	ws      *websocket.Conn // set by attach, under ending.mu
 	out     outgoing
@@ -58,6 +54,10 @@ type serverConn struct {
 type peer struct {
 	// Immutable, from the HTTP request.
 	hub, cid, target, serverID, agent, remote string
+	// homes are the keys of the hubs whose clients the connection may have, in general one. The first
+	// stands for the connection where only one can. whole: it gets clients before others.
+	homes []string
+	whole bool
 	// Immutable after the handshake.
 	kind  serviceprotocol.ConnectionKind
 	level int32

@@ -52,7 +52,7 @@ func (h *hub) stats() HubStats {
 	defer h.mu.Unlock()
 	s := HubStats{Hub: h.key, Waiting: len(h.waiting)}
 	for _, sc := range h.servers {
-		if sc.homes[0] != h.key {
+		if sc.peer.homes[0] != h.key {
 			continue // it counts there
 		}
 		switch sc.peer.kind {
