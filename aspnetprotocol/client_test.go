@@ -123,7 +123,7 @@ func FuzzParseConnectionData(f *testing.F) {
 }
 
 // C101, C102: the members that clients need, and none that lead them astray.
-func TestC102_NegotiateAnswer(t *testing.T) {
+func TestC102NegotiateAnswer(t *testing.T) {
 	n := Negotiation{URL: "/aspnetclient", ConnectionToken: `t"`, ConnectionID: "id", KeepAlive: 20 * time.Second, Disconnect: 30 * time.Second,
 		Poll: 110 * time.Second, TransportConnect: 5 * time.Second, TryWebSockets: true, ProtocolVersion: "2.0"}
 	require.Equal(t, `x{"Url":"/aspnetclient","ConnectionToken":"t\"","ConnectionId":"id","KeepAliveTimeout":20.0,"DisconnectTimeout":30.0,`+
@@ -138,7 +138,7 @@ func TestC102_NegotiateAnswer(t *testing.T) {
 	require.NotContains(t, got, "RedirectUrl")
 }
 
-func TestC102_Version(t *testing.T) {
+func TestC102Version(t *testing.T) {
 	for announced, want := range map[string]string{
 		"1.5": "1.5", "2.0": "2.0", "2.1": "2.1", "2.2": "2.1", "3.0": "2.1", "1.9": "1.5", "1.4": "1.5", "1.2": "1.5", "": "1.5", "x": "1.5", "2": "1.5",
 		"2.1.0.0": "2.1", "-2.1": "1.5", "10.0": "2.1", "2.01": "2.1", "99999999999999999999.1": "1.5", strings.Repeat("2.1", 100): "1.5",

@@ -23,7 +23,7 @@ func frame(t testing.TB, text string) string {
 }
 
 // C108, C118: every frame with messages has a cursor of its own, in front, and other members pass.
-func TestC108_FramesHaveACursorOfTheirOwn(t *testing.T) {
+func TestC108FramesHaveACursorOfTheirOwn(t *testing.T) {
 	for _, c := range []struct{ name, sent, want string }{
 		{"a bus message", `{"C":"0","M":[{"H":"Chat","M":"t","A":[]}]}`, `{"C":"CURSOR","M":[{"H":"Chat","M":"t","A":[]}]}`},
 		{"no messages", `{"C":"0","M":[]}`, `{"C":"CURSOR","M":[]}`},
@@ -42,7 +42,7 @@ func TestC108_FramesHaveACursorOfTheirOwn(t *testing.T) {
 }
 
 // C118: answers to calls pass as they are.
-func TestC118_AnswersStayAsTheyAre(t *testing.T) {
+func TestC118AnswersStayAsTheyAre(t *testing.T) {
 	for _, text := range []string{
 		`{"I":"0","R":"ok"}`, `{"I":"0"}`, `{"I":"0","E":"text","H":true,"D":{"M":[1],"C":2},"S":{"a":1}}`, `{}`, ` { "I" : "0" } `,
 		`{"I":"P|0","P":{"I":"0","D":1}}`, `{"MM":1,"c":2,"m":3}`,
@@ -128,7 +128,7 @@ func TestJoinPoll(t *testing.T) {
 }
 
 // C116: the text of an error stands in a frame that has a cursor.
-func TestC116_FramesOfErrors(t *testing.T) {
+func TestC116FramesOfErrors(t *testing.T) {
 	require.Equal(t, `x{"C":"0","E":"a \"b\"\r\n","M":[]}`, string(AppendError([]byte("x"), NoCursor, "a \"b\"\r\n")))
 	require.Equal(t, `x{"C":"n-1","M":[]}`, string(AppendEmpty([]byte("x"), "n-1")))
 	require.Equal(t, `x{"I":"5","E":"gone"}`, string(AppendHubError([]byte("x"), "5", "gone")))

@@ -18,7 +18,7 @@ import (
 )
 
 // A client is announced once, on a connection of the application, and is opened by the gateway.
-func TestH84_AClientOfAspNet(t *testing.T) {
+func TestH84AClientOfAspNet(t *testing.T) {
 	inWorld(t, func(t *testing.T, w *world) {
 		hub, app := w.aspnetServer(dial{hub: "app_chat"}), w.aspnetServer(dial{})
 		c := w.aspnet(aspnetOptions{id: "1", user: "ann", identity: gateway.Identity{
@@ -49,7 +49,7 @@ func TestH84_AClientOfAspNet(t *testing.T) {
 }
 
 // What the hub sends when a client is announced reaches it behind its first frame.
-func TestH84_TheFirstFrameComesFirst(t *testing.T) {
+func TestH84TheFirstFrameComesFirst(t *testing.T) {
 	inWorld(t, func(t *testing.T, w *world) {
 		w.aspnetServer(dial{on: func(s *hubServer, m sp.Message) {
 			if open, ok := m.(*sp.OpenConnection); ok {
@@ -61,7 +61,7 @@ func TestH84_TheFirstFrameComesFirst(t *testing.T) {
 	})
 }
 
-func TestH84_NoHubServer(t *testing.T) {
+func TestH84NoHubServer(t *testing.T) {
 	inWorld(t, func(t *testing.T, w *world) {
 		w.aspnetServer(dial{hub: "other_chat"})
 		w.server(dial{hub: "app"})
@@ -73,7 +73,7 @@ func TestH84_NoHubServer(t *testing.T) {
 }
 
 // H85: vector V42, byte for byte, is one frame for the client, with a cursor of its own.
-func TestH85_APayloadOfAHubServer(t *testing.T) {
+func TestH85APayloadOfAHubServer(t *testing.T) {
 	inWorld(t, func(t *testing.T, w *world) {
 		s := w.aspnetServer(dial{hub: "app_chat"})
 		c := w.aspnet(aspnetOptions{id: "1"})
@@ -85,7 +85,7 @@ func TestH85_APayloadOfAHubServer(t *testing.T) {
 }
 
 // All receivers of one message share its bytes, and two messages have two cursors.
-func TestH85_CursorsAreThoseOfMessages(t *testing.T) {
+func TestH85CursorsAreThoseOfMessages(t *testing.T) {
 	inWorld(t, func(t *testing.T, w *world) {
 		s := w.aspnetServer(dial{hub: "app_chat"})
 		a, b := w.aspnet(aspnetOptions{id: "1"}), w.aspnet(aspnetOptions{id: "2"})
@@ -102,7 +102,7 @@ func TestH85_CursorsAreThoseOfMessages(t *testing.T) {
 }
 
 // H85: a payload that is no wrapped JSON is counted, and harms nobody.
-func TestH85_PayloadsThatAreNone(t *testing.T) {
+func TestH85PayloadsThatAreNone(t *testing.T) {
 	for name, c := range map[string]struct {
 		m    sp.Message
 		loss servermode.Loss
@@ -134,7 +134,7 @@ func TestH85_PayloadsThatAreNone(t *testing.T) {
 
 // H87, C111: a client that has come back is announced in order with its records. It has its groups, and
 // gets what was sent meanwhile.
-func TestH87_AClientThatComesBack(t *testing.T) {
+func TestH87AClientThatComesBack(t *testing.T) {
 	inWorld(t, func(t *testing.T, w *world) {
 		s, hub := w.aspnetServer(dial{}), w.aspnetServer(dial{hub: "app_chat"})
 		c := w.aspnet(aspnetOptions{id: "1"})
@@ -189,7 +189,7 @@ func TestAspNetNobodyWaitsForAClientThatIsAway(t *testing.T) {
 }
 
 // H87: clients of ASP.NET Core SignalR have no such text.
-func TestH87_OnlyClientsOfAspNet(t *testing.T) {
+func TestH87OnlyClientsOfAspNet(t *testing.T) {
 	inWorld(t, func(t *testing.T, w *world) {
 		s := w.server(dial{})
 		c := w.connect("1", "")
@@ -201,7 +201,7 @@ func TestH87_OnlyClientsOfAspNet(t *testing.T) {
 }
 
 // H87: nobody but the gateway can say it, and what is no call is not forwarded.
-func TestH87_AClientCannotSayIt(t *testing.T) {
+func TestH87AClientCannotSayIt(t *testing.T) {
 	inWorld(t, func(t *testing.T, w *world) {
 		s := w.aspnetServer(dial{})
 		c := w.aspnet(aspnetOptions{id: "1"})
@@ -215,7 +215,7 @@ func TestH87_AClientCannotSayIt(t *testing.T) {
 }
 
 // H88: a hub server that has the client already says so with the id of the client that lives.
-func TestH88_ADuplicateEndsNobody(t *testing.T) {
+func TestH88ADuplicateEndsNobody(t *testing.T) {
 	inWorld(t, func(t *testing.T, w *world) {
 		a, b := w.aspnetServer(dial{}), w.aspnetServer(dial{})
 		c := w.aspnet(aspnetOptions{id: "1"})
@@ -234,8 +234,8 @@ func TestH88_ADuplicateEndsNobody(t *testing.T) {
 	})
 }
 
-// H88: ids of the gateway have no dot, at which hub servers would divide them.
-func TestH88_TheQueryIsWhatTheEndpointMadeOfIt(t *testing.T) {
+// H84: the query has a connection token, without which hub servers refuse a client.
+func TestH84TheQueryIsWhatTheEndpointMadeOfIt(t *testing.T) {
 	inWorld(t, func(t *testing.T, w *world) {
 		s := w.aspnetServer(dial{})
 		w.aspnet(aspnetOptions{id: "1"})
@@ -263,7 +263,7 @@ func TestAspNetConnectionData(t *testing.T) {
 	})
 }
 
-func TestH82_ServerlessHasNoAspNet(t *testing.T) {
+func TestH82ServerlessHasNoAspNet(t *testing.T) {
 	inWorld(t, func(t *testing.T, w *world) {
 		w.mode = modes.Serverless
 		for _, kind := range []sp.ConnectionKind{sp.KindDefault, sp.KindWeak} {
@@ -277,7 +277,7 @@ func TestH82_ServerlessHasNoAspNet(t *testing.T) {
 }
 
 // A change of the mode ends clients and server connections, Weak ones too.
-func TestH82_TheModeChanges(t *testing.T) {
+func TestH82TheModeChanges(t *testing.T) {
 	inWorld(t, func(t *testing.T, w *world) {
 		a, weak := w.aspnetServer(dial{}), w.aspnetServer(dial{kind: sp.KindWeak, hub: "app_chat"})
 		c := w.aspnet(aspnetOptions{id: "1"})

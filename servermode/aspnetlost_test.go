@@ -111,7 +111,7 @@ func TestAspNetComesBackWhileItWaits(t *testing.T) {
 }
 
 // The process still has the client from the lost connection: it is asked again until it has ended it.
-func TestH88_RehomingTooEarly(t *testing.T) {
+func TestH88RehomingTooEarly(t *testing.T) {
 	for _, c := range []struct {
 		name  string
 		busy  time.Duration // how long the process still has the client

@@ -43,7 +43,7 @@ func reached(clients []*aspnetClient) string {
 	return b.String()
 }
 
-func TestH86_WhomAMessageReaches(t *testing.T) {
+func TestH86WhomAMessageReaches(t *testing.T) {
 	p := wrapped(bus("x"))
 	for _, c := range []struct {
 		name, over string
@@ -88,7 +88,7 @@ func TestH86_WhomAMessageReaches(t *testing.T) {
 }
 
 // Data for one client comes over any connection of its application, and over no other.
-func TestH86_DataOverAnyConnection(t *testing.T) {
+func TestH86DataOverAnyConnection(t *testing.T) {
 	inWorld(t, func(t *testing.T, w *world) {
 		app := w.aspnetServer(dial{})
 		c := w.aspnet(aspnetOptions{id: "1"})
@@ -116,7 +116,7 @@ func TestH86_DataOverAnyConnection(t *testing.T) {
 }
 
 // Group traffic is in order with the results on the connection that carries both.
-func TestH86_Order(t *testing.T) {
+func TestH86Order(t *testing.T) {
 	inWorld(t, func(t *testing.T, w *world) {
 		s := w.aspnetServer(dial{})
 		c := w.aspnet(aspnetOptions{id: "1"})

@@ -12,7 +12,7 @@ import (
 
 // C116: the text of a refusal reaches the client, also one that has been opened, and one that does not
 // fetch it at once.
-func TestH84_ALateRefusal(t *testing.T) {
+func TestH84ALateRefusal(t *testing.T) {
 	for _, c := range []struct{ error, text string }{
 		{"'nosuch' Hub could not be resolved.", "'nosuch' Hub could not be resolved."},
 		{"", "The hub server has closed the connection."},
@@ -37,7 +37,7 @@ func TestH84_ALateRefusal(t *testing.T) {
 }
 
 // A hub server may refuse a client before the gateway has opened it.
-func TestH84_ARefusalAtOnce(t *testing.T) {
+func TestH84ARefusalAtOnce(t *testing.T) {
 	inWorld(t, func(t *testing.T, w *world) {
 		w.aspnetServer(dial{on: func(s *hubServer, m sp.Message) {
 			if open, ok := m.(*sp.OpenConnection); ok {

@@ -9,7 +9,7 @@ import (
 	"time"
 )
 
-func TestH11_ServersOfAspNet(t *testing.T) {
+func TestH11ServersOfAspNet(t *testing.T) {
 	inWorld(t, func(t *testing.T, w *world) {
 		for _, hub := range []string{"app_app", "app_chat", "App_Chat", "my.app.startup_chathub"} {
 			w.server(dial{aspnet: true, hub: hub})
@@ -18,7 +18,7 @@ func TestH11_ServersOfAspNet(t *testing.T) {
 	})
 }
 
-func TestH11_RefusedServersOfAspNet(t *testing.T) {
+func TestH11RefusedServersOfAspNet(t *testing.T) {
 	inWorld(t, func(t *testing.T, w *world) {
 		for name, c := range map[string]struct {
 			hub, audience string

@@ -12,7 +12,7 @@ import (
 const v42 = "319406a0c42b7b2243223a2230222c224d223a5b7b2248223a2243686174222c224d223a2274222c2241223a5b5d7d5d7d80"
 
 // H85, C115: the payload is unwrapped once, and wrapped byte for byte as hub servers do it.
-func TestH85_WrappedPayload(t *testing.T) {
+func TestH85WrappedPayload(t *testing.T) {
 	const text = `{"C":"0","M":[{"H":"Chat","M":"t","A":[]}]}`
 	payload := unhex(t, v42)
 	got, err := Unwrap(payload)
@@ -25,7 +25,7 @@ func TestH85_WrappedPayload(t *testing.T) {
 	require.Equal(t, payload, again, "once, whatever is inside")
 }
 
-func TestH85_WrappedPayloadsOfOtherShapes(t *testing.T) {
+func TestH85WrappedPayloadsOfOtherShapes(t *testing.T) {
 	for name, payload := range map[string]string{
 		"a connection id": "089306a24331c40178", "no id": "069306c0c40178", "further elements": "099606a0c4017880c0c0",
 	} {
@@ -39,7 +39,7 @@ func TestH85_WrappedPayloadsOfOtherShapes(t *testing.T) {
 	require.Equal(t, large, text)
 }
 
-func TestH85_WhatIsNoWrappedPayload(t *testing.T) {
+func TestH85WhatIsNoWrappedPayload(t *testing.T) {
 	for name, c := range map[string]struct {
 		payload string
 		reason  Reason
