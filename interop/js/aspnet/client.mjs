@@ -103,7 +103,12 @@ export class Client {
 
   async start() {
     const started = new Promise((done, failed) => this.connection.start(this.options).done(done).fail(failed));
-    await within(patience, 'start()', started);
+    try {
+      await within(patience, 'start()', started);
+    } catch (error) {
+      error.message += ` (asked: ${this.requests.map(({ method, url, status, texts }) => `${method} ${url.pathname} ${status ?? texts}`).join(', ')})`;
+      throw error;
+    }
     return this;
   }
 
@@ -145,18 +150,19 @@ export class Client {
     return within(ms, 'disconnected', this.ended);
   }
 
-  /** Stops the client and waits until its page has nothing more to do. */
+  /** Stops the client and waits until the server knows it. */
   async stop() {
     this.connection.stop();
     await this.whenEnded();
+    await until('/abort is answered', () => this.to('abort').some(({ status }) => status !== undefined));
     this.close();
   }
 
+  /** Leaves the page, and checks what came. */
   close() {
     for (const frame of this.frames) {
       if ('M' in frame && typeof frame.C !== 'string') this.errors.push(`frame without cursor: ${JSON.stringify(frame)}`);
     }
-    // Requests that are on their way would be cut off.
-    setTimeout(() => this.window.close(), 1000).unref();
+    this.window.close();
   }
 }

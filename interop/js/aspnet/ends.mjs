@@ -11,15 +11,15 @@ const kindsOf = (events) => events.map(({ event }) => event);
 async function stopped(stand, combination) {
   const client = await stand.connect(combination);
   await client.invoke('Echo', 'x');
+  const [{ id }, raw] = [client, Raw.of(stand, client)];
   client.connection.stop();
   await client.whenEnded();
   assert.deepEqual(client.states, ['connecting', 'connected', 'disconnected']);
   assert.deepEqual(client.errors, []);
-  const [abort] = await until('/abort is sent', () => client.to('abort').length > 0 && client.to('abort'));
-  assert.equal(abort.method, 'POST');
+  const abort = await until('/abort is answered', () => client.to('abort').find(({ status }) => status !== undefined));
+  assert.deepEqual([abort.method, abort.status, abort.texts.join('')], ['POST', 200, '']);
   if (!stand.self) {
-    await until('the hub is told', async () => kindsOf(await stand.server.events(client.id)).join() === 'connected,disconnected');
-    const raw = Raw.of(stand, client);
+    await until('the hub is told', async () => kindsOf(await stand.server.events(id)).join() === 'connected,disconnected');
     const answer = await raw.call('reconnect', { method: 'POST', transport: 'longPolling', body: 'messageId=0' });
     assert.equal(answer.status, 200);
     const { E, C, M } = await answer.json();
@@ -98,7 +98,7 @@ async function rehomed() {
     assert.deepEqual(client.heardOf(word), [`${word}across`, `${word}group`]);
   }
   await Promise.all(clients.map((client) => client.stop()));
-  assert.deepEqual(await stand.close(), [0, 0]);
+  assert.deepEqual(await stand.close(), [0, 0], 'exit codes of the hub server and the gateway');
 }
 
 async function gatewayRestarts() {
@@ -110,7 +110,7 @@ async function gatewayRestarts() {
       await until('T:1', () => client.frames.some(({ T }) => T === 1));
       await until('/reconnect', () => client.to('reconnect').length > 0);
     } else {
-      assert.ok(client.frames.every(({ E }) => E === undefined), 'the transport just ended');
+      assert.ok(client.to('connect')[0].texts.every((text) => !/"[ET]":/.test(text)), 'the transport just ends');
     }
   }
   await stand.gateway.launch();
@@ -119,8 +119,7 @@ async function gatewayRestarts() {
     assert.match(await client.whenEnded(), /\w/);
     await until('the application is connected again', () => client.start().then(() => true, () => false));
     assert.equal(await client.invoke('Echo', 'started again'), 'started again');
-    client.connection.stop();
-    client.close();
+    await client.stop();
   }
   assert.deepEqual(await stand.close(), [0, 0]);
 }

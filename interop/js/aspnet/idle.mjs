@@ -44,10 +44,11 @@ async function away(stand, combination, other) {
 async function awayForGood(stand, combination) {
   const detour = await stand.detour();
   const client = await stand.connect(combination, { via: detour });
+  const { id } = client;
   detour.down = true;
   detour.drop();
   assert.match(await client.whenEnded(), /^Couldn't reconnect within the configured timeout of 30000 ms, disconnecting\.$/);
-  if (!stand.self) await until('the hub is told', async () => (await stand.server.events(client.id)).at(-1).event === 'disconnected');
+  if (!stand.self) await until('the hub is told', async () => (await stand.server.events(id)).at(-1).event === 'disconnected');
   client.close();
   detour.close();
 }
