@@ -161,7 +161,7 @@ func TestAspNetOverEachTransport(t *testing.T) {
 	other := p.aspnet("Shop.Startup", "bob").open()
 	app.want("opened")
 	for name, connect := range aspnetTransports {
-		t.Run(name, func(t *testing.T) {
+		t.Run("H84 H86 "+name, func(t *testing.T) {
 			c := p.aspnet("Shop.Startup", "ann")
 			s := connect(c)
 			client := app.want("opened")
@@ -320,6 +320,24 @@ func (p *program) restMatched(method, path string) string {
 	require.NoError(p.t, err)
 	require.Equal(p.t, http.StatusAccepted, resp.StatusCode, "%s", body)
 	return resp.Header.Get("X-Hubgate-Matched")
+}
+
+// Hub servers of the older generation have a path of their own, where each hub and the application
+// itself connect, and no other name does.
+func TestH11AspNetServersConnect(t *testing.T) {
+	p := start(t, "--mode=default")
+	p.aspnetApplication("App")
+	p.wantMetrics(`hubgate_server_connections{hub="aspnet:app",kind="Default"} 4`)
+	for _, path := range []string{"/aspnetserver/", "/aspnetserver", "/AspNetServer/"} {
+		for hub, want := range map[string]int{"app_chat": http.StatusUpgradeRequired, "app": http.StatusBadRequest, "app chat": http.StatusBadRequest} {
+			token, err := auth.SignAspNetServer(auth.EmulatorKey, p.URL, hub, "s1", time.Minute)
+			require.NoError(t, err)
+			status, text := p.request(http.MethodGet, p.URL+path+"?hub="+url.QueryEscape(hub), "", "Authorization", "Bearer "+token)
+			require.Equal(t, want, status, "%s %s: %s", path, hub, text)
+			status, _ = p.request(http.MethodGet, p.URL+"/server/?hub="+url.QueryEscape(hub), "", "Authorization", "Bearer "+token)
+			require.GreaterOrEqual(t, status, 400, "a token of the other generation")
+		}
+	}
 }
 
 // Quotas count the clients of both generations together.
