@@ -212,7 +212,6 @@ func TestAspNetOverEachTransport(t *testing.T) {
 // A client that has lost its transport comes back and has missed nothing, whatever it comes back
 // with; its groups are the same.
 func TestAspNetClientComesBack(t *testing.T) {
-	untilClientsComeBack(t)
 	p := start(t, "--mode=default")
 	app := p.aspnetApplication("app")
 	ctx, cancel := context.WithTimeout(t.Context(), patience)
@@ -360,7 +359,6 @@ func TestAspNetQuotas(t *testing.T) {
 
 // A gateway that stops moves clients on long polling and lets the others find out.
 func TestAspNetDrain(t *testing.T) {
-	untilClientsComeBack(t)
 	p := start(t, "--mode=default")
 	app := p.aspnetApplication("app")
 	c := p.aspnet("app", "ann").open()
@@ -381,7 +379,6 @@ func TestAspNetDrain(t *testing.T) {
 // The mode of an application is that of its name. Serverless mode has neither its clients nor its
 // servers.
 func TestAspNetModes(t *testing.T) {
-	untilClientsComeBack(t)
 	file := filepath.Join(t.TempDir(), "hubgate.yaml")
 	writeFile(t, file, "mode: serverless\nhubs: {shop.startup: {mode: default}}\n")
 	p := start(t, "--config", file)
@@ -411,7 +408,6 @@ func (c *aspnetClient) wantServerless() {
 
 // Clients that are connected when the clocks change are kept alive by the new ones.
 func TestAspNetClocksReload(t *testing.T) {
-	untilClientsComeBack(t)
 	file := filepath.Join(t.TempDir(), "hubgate.yaml")
 	writeFile(t, file, "aspnet: {keepAlive: 100s, timeout: 200s, disconnectTimeout: 300s}\n")
 	p := start(t, "--mode=default", "--config", file)
@@ -458,7 +454,6 @@ func TestAspNetPathsAndOrigins(t *testing.T) {
 
 // Those who watch see the clients, servers and messages of an application.
 func TestAspNetInTheLiveView(t *testing.T) {
-	untilClientsComeBack(t)
 	p := start(t, "--mode=default")
 	app := p.aspnetApplication("app")
 	b := launch(t, "watch", "--admin", p.Admin, "--hub", "aspnet:App")
@@ -492,12 +487,6 @@ func TestBenchWithAspNetClients(t *testing.T) {
 	code, _, stderr := command("bench", "--aspnet", "--no-negotiate", "--connection-string", p.connectionString())
 	require.Equal(t, exitUsage, code)
 	require.Contains(t, stderr, "negotiate")
-}
-
-// untilClientsComeBack skips what needs more of the core than there is yet.
-func untilClientsComeBack(t *testing.T) {
-	t.Helper()
-	t.Skip("the core does not keep clients that may come back yet")
 }
 
 // The name of a hub server is that of its application and of its hub: with several underscores it may

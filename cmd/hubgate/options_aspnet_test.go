@@ -13,8 +13,7 @@ import (
 // negotiate.
 var aspnetEffects = map[string]func(*testing.T) effect{
 	"aspnet-keep-alive": func(*testing.T) effect {
-		return effect{usual: "13s", unusual: "1s", with: inDefaultMode, before: never, after: "{}", see: func(t *testing.T, p *program) string {
-			untilClientsComeBack(t)
+		return effect{usual: "13s", unusual: "1s", with: inDefaultMode, before: never, after: "{}", see: func(_ *testing.T, p *program) string {
 			p.aspnetApplication("app")
 			return p.aspnet("app", "ann").open().anything()
 		}}
