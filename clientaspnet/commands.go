@@ -91,7 +91,11 @@ func (h *Handler) abort(c *call) error {
 		return err
 	}
 	if _, conn := h.find(given.id); conn != nil {
-		conn.Close(gateway.Cause{Reason: gateway.CloseNormal})
+		cause := gateway.Cause{Reason: gateway.CloseNormal}
+		conn.Close(cause)
+		if l, ok := conn.Transport().(*pollTransport); ok {
+			l.endIdle(cause)
+		}
 	}
 	transport.WriteText(c.w, http.StatusOK, "")
 	return nil

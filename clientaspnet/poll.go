@@ -71,6 +71,16 @@ func (l *pollTransport) finish(cause gateway.Cause) {
 	l.lost(l, cause)
 }
 
+// endIdle ends the transport if no poll is held that could be told: a client that leaves polls no more.
+func (l *pollTransport) endIdle(cause gateway.Cause) {
+	l.turn.Lock()
+	idle := l.newest == nil
+	l.turn.Unlock()
+	if idle {
+		l.finish(cause)
+	}
+}
+
 // giveUp reports what was taken and will not be answered.
 func (l *pollTransport) giveUp() {
 	if l.taken {

@@ -193,6 +193,10 @@ func TestAspNetOverEachTransport(t *testing.T) {
 
 			status, _ := c.post("abort", name, nil)
 			require.Equal(t, http.StatusOK, status)
+			if c.conn != nil {
+				_, _, err := c.conn.ReadMessage()
+				require.Error(t, err)
+			}
 			require.Equal(t, client.ID, app.want("closed").ID)
 		})
 	}
