@@ -122,7 +122,7 @@ func (c *modelConn) comeBack() bool {
 	d.heard = len(c.messages())
 	d.t.pump.polling = d.t.kind == kindPolling
 	d.t.pump.awake = d.t.pump.awake || d.t.pump.polling
-	d.op = &replaceOp{conn: c.conn, by: d.t.transport(), from: behind(c.conn.manner(), d.cursor), done: make(chan error, 1)}
+	d.op = &replaceOp{conn: c.conn, by: d.t.transport(), from: behind(d.cursor), done: make(chan error, 1)}
 	if d.fallback {
 		d.op.first = modelInit
 		c.m.seen["a fallback"]++

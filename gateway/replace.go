@@ -30,7 +30,7 @@ func (c *Conn) Replace(t Transport, cursor string, first []byte) error {
 	if c.back == nil {
 		return ErrConnectionEnded
 	}
-	o := &replaceOp{conn: c, by: t, first: first, from: behind(c.manner(), cursor), done: make(chan error, 1)}
+	o := &replaceOp{conn: c, by: t, first: first, from: behind(cursor), done: make(chan error, 1)}
 	if !c.shard.worker.queue.push(o) {
 		return ErrConnectionEnded
 	}
@@ -117,7 +117,7 @@ func (o *replaceOp) swap(w *worker) (r replaced, err error) {
 	if !s.may(idAlive) || c.life.cause != nil {
 		return r, ErrConnectionEnded
 	}
-	from, ok := o.from(&b.kept)
+	from, ok := o.from(&b.kept, c.manner())
 	if !ok {
 		return r, ErrMissed
 	}
@@ -163,8 +163,9 @@ func (o *outbox) anew(again []OutRecord, soft int) {
 	o.sub(waiting{o.queued.bytes - now.bytes, o.queued.deliveries - now.deliveries}, soft)
 }
 
-// renew begins the deadlines of another transport.
+// renew begins the deadlines of another transport. That it is there is a sign of life.
 func (c *clocks) renew(now int64) {
+	c.lastRead.Store(now)
 	c.lastWrite.Store(now)
 	c.detached.Store(0)
 	c.probed.Store(0)

@@ -106,16 +106,16 @@ func (r *replay) queued() (w waiting) {
 }
 
 // whence decides from which of the records that are kept on a client that comes back has missed them.
-// Not ok means that it has missed others too.
-type whence func(r *replay) (from int, ok bool)
+// Not ok means that it has missed others too. It is asked by the worker, with Conn.mu held.
+type whence func(r *replay, m Manner) (from int, ok bool)
 
 // fromTheStart is the cursor of a client that has read nothing.
 const fromTheStart = "0"
 
 // behind is whence for a client that names the cursor of the last record that it has read. If several
 // records carry the same, the last counts: copies follow each other.
-func behind(m Manner, cursor string) whence {
-	return func(r *replay) (int, bool) {
+func behind(cursor string) whence {
+	return func(r *replay, m Manner) (int, bool) {
 		for i := r.size - 1; i >= 0 && m != nil; i-- {
 			if m.HasCursor(r.at(i).bytes, cursor) {
 				return i + 1, true
