@@ -247,7 +247,11 @@ func (m *filterModel) check(t *testing.T, seed uint64) {
 }
 
 func TestModelOfTheFilter(t *testing.T) {
-	for seed := range uint64(40) {
+	schedules := uint64(40)
+	if raced {
+		schedules = 6
+	}
+	for seed := range schedules {
 		synctest.Test(t, func(t *testing.T) {
 			m := &filterModel{tb: t, r: rand.New(rand.NewPCG(seed, 2)), f: newOwnFilter(testKeys(t), false), names: make(map[string]int), known: make(map[string]bool), life: make(map[string]int), hashes: make(map[string]uint64)}
 			if seed%2 == 0 { // near a growth

@@ -100,12 +100,14 @@ func (f *peerFilter) each(r *wireReader, do func(bit uint64)) {
 type theirFilter struct {
 	inForce atomic.Pointer[peerFilter] // nil before the first one is complete
 	coming  *peerFilter
+	// foreign: its hashes have another key, so that nothing is known of them.
+	foreign atomic.Bool
 }
 
 // has reports whether a peer has receivers for the name; not if it has said nothing yet.
 func (f *theirFilter) has(hash uint64) bool {
 	now := f.inForce.Load()
-	return now != nil && now.has(hash)
+	return now != nil && (now.has(hash) || f.foreign.Load())
 }
 
 // forget is called when a session ends.

@@ -13,7 +13,7 @@ type incoming struct {
 	partial []byte
 	// ready are frames that are complete.
 	ready []frame
-	// commands is how many of them were commands, in this session.
+	// commands is how many commands were carried out in this session.
 	commands uint64
 	// owed is the cost of what was received and not acknowledged, owedSince is when the first came.
 	owed      int
@@ -67,11 +67,21 @@ func (in *incoming) unit(kind frameType, bytes []byte, frameLimit int) error {
 		bytes = append(in.partial, bytes...)
 		in.partial = nil
 	}
-	if kind == frameCommand {
-		in.commands++
-	}
 	in.ready = append(in.ready, frame{kind, bytes})
 	return nil
+}
+
+// takeReady returns the frames that are complete, which the caller carries out, and how many are
+// commands.
+func (in *incoming) takeReady() (frames []frame, commands uint64) {
+	for i := range in.ready {
+		if in.ready[i].kind == frameCommand {
+			commands++
+		}
+	}
+	in.commands += commands
+	frames, in.ready = in.ready, nil
+	return frames, commands
 }
 
 // missing reports whether what follows the last unit in order is to be asked for again: it is

@@ -100,8 +100,9 @@ type session struct {
 // their is what the peer said last.
 type their struct {
 	hello  hello
-	digest uint64 // of the members as it sees them
-	filter uint64 // the last Filter frame of ours that is in force there, in this session
+	began  time.Duration // by that, in the time of this node
+	digest uint64        // of the members as it sees them
+	filter uint64        // the last Filter frame of ours that is in force there, in this session
 	bye    ByeReason
 }
 
@@ -176,7 +177,8 @@ func (l *link) reset() (happened event) {
 	clear(l.out.units)
 	l.out.init()
 	l.in = incoming{}
-	l.state, l.mine, l.theirs, l.their.filter = idle, 0, 0, 0
+	l.state, l.mine, l.theirs = idle, 0, 0
+	l.their.filter, l.their.digest = 0, 0
 	l.wants = wants{bye: l.wants.bye}
 	return happened
 }

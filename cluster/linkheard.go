@@ -5,8 +5,8 @@ import (
 	"time"
 )
 
-// heard takes a packet of the peer that is no Hello. Frames that it completes are in in.ready; the
-// caller carries them out and then calls carriedOut. An error has ended the session.
+// heard takes a packet of the peer that is no Hello. The caller takes the frames that it completes
+// by taken, carries them out and then calls carriedOut.
 func (l *link) heard(packet []byte, now time.Duration) event {
 	l.hears(now)
 	kind, r, err := cutPacket(packet)
@@ -24,6 +24,13 @@ func (l *link) heard(packet []byte, now time.Duration) event {
 		return l.heardInSession(kind, &r, now)
 	}
 	return l.fail(errMalformed, now)
+}
+
+// taken returns the frames that are to be carried out now.
+func (l *link) taken() []frame {
+	frames, commands := l.in.takeReady()
+	l.books.received += commands
+	return frames
 }
 
 // hears notes that the peer gave a sign of life.
@@ -72,6 +79,7 @@ func (l *link) heardHello(h *hello, now time.Duration) (happened event) {
 		return happened
 	}
 	l.theirs, l.newest, l.their.hello, l.version = h.mine, h.mine, *h, version
+	l.their.began = now - h.age
 	if h.yours == l.mine {
 		happened |= l.opens(now)
 	}

@@ -151,12 +151,11 @@ func (m *modelLink) deliver(from int) error {
 	if happened&refused != 0 || to.link.wants.bye != nil {
 		return fmt.Errorf("end %d says Bye", 1-from)
 	}
-	for _, f := range to.link.in.ready {
+	for _, f := range to.link.taken() {
 		if err := to.take(f); err != nil {
 			return err
 		}
 	}
-	to.link.in.ready = to.link.in.ready[:0]
 	to.link.carriedOut(0, m.r.IntN(10) == 0)
 	return nil
 }
@@ -169,7 +168,6 @@ func (e *modelEnd) take(f frame) error {
 		}
 	}
 	if f.kind == frameCommand {
-		e.link.books.received++
 		if len(e.got) > 0 && e.got[len(e.got)-1] >= n {
 			return fmt.Errorf("command %d behind %d", n, e.got[len(e.got)-1])
 		}

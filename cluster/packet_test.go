@@ -119,8 +119,9 @@ func TestPacketsOfASession(t *testing.T) {
 			require.EqualValues(t, 8, l.their.digest)
 			require.Equal(t, time.Second-7, l.clock.roundTrip)
 		case "data":
-			require.Equal(t, []frame{{frameAnswer, []byte("one piece")}, {frameCommand, []byte("a command")}}, l.in.ready)
+			require.Equal(t, []frame{{frameAnswer, []byte("one piece")}, {frameCommand, []byte("a command")}}, l.taken())
 			require.EqualValues(t, 1, l.in.commands)
+			require.EqualValues(t, 1, l.books.received)
 		}
 		if name != "bye" {
 			require.Zero(t, happened, name)
@@ -224,7 +225,7 @@ func FuzzPackets(f *testing.F) {
 			}
 			l.heard(packet, time.Duration(i)*time.Second)
 			size := 0
-			for _, r := range l.in.ready {
+			for _, r := range l.taken() {
 				size += len(r.body)
 			}
 			if held := len(l.in.partial); held > l.cfg.frame || size > 2*(len(one)+len(two)) {

@@ -1,0 +1,237 @@
+package cluster
+
+import (
+	"sync"
+	"sync/atomic"
+	"time"
+)
+
+// peer is another node, in one incarnation.
+type peer struct {
+	b   *Backplane
+	inc Inc
+
+	// filter is for which names it has receivers, crowded are the hubs that are over their bound
+	// there. Producers ask them.
+	filter  theirFilter
+	crowded atomic.Pointer[map[string]bool]
+
+	// turn is held while something that happened is carried out, so that it is done in order:
+	// carriers call one at a time, but time goes by as well. Nothing that waits is called meanwhile.
+	turn sync.Mutex
+	// ear is how its announcements are sent, in this session; nil without one. Guarded by turn.
+	ear *filterPeer
+	// told is the last Load frame of this session, acked the last Filter frame that the peer has in
+	// force. Guarded by turn.
+	told  []byte
+	acked uint64
+
+	mu      sync.Mutex // guards what follows
+	link    *link
+	writing bool // a goroutine sends what the link has to say
+	closed  bool
+}
+
+func newPeer(b *Backplane, inc Inc) *peer {
+	return &peer{b: b, inc: inc, link: newLink(inc, b.cfg)}
+}
+
+// do changes the link, carries out what that makes happen, and sends what is to be said.
+func (p *peer) do(change func(l *link, now time.Duration) event) {
+	p.turn.Lock()
+	defer p.turn.Unlock()
+	now := p.b.now()
+	p.mu.Lock()
+	if p.closed {
+		p.mu.Unlock()
+		return
+	}
+	happened := change(p.link, now)
+	frames := p.link.taken()
+	p.mu.Unlock()
+	p.follow(happened)
+	p.carryOut(frames, now)
+	p.kick()
+}
+
+func (p *peer) receive(packet []byte) {
+	p.do(func(l *link, now time.Duration) event { return l.heard(packet, now) })
+}
+
+func (p *peer) hello(h *hello) {
+	p.do(func(l *link, now time.Duration) event { return l.heardHello(h, now) })
+}
+
+func (p *peer) tick() {
+	p.do(func(l *link, now time.Duration) event { return l.tick(now) })
+}
+
+// absent notes that the carrier says that the node is not there.
+func (p *peer) absent() {
+	p.do(func(l *link, now time.Duration) event {
+		l.absent(now)
+		return l.tick(now)
+	})
+}
+
+// follow does what a change of the session asks for.
+func (p *peer) follow(happened event) {
+	if happened&lost != 0 {
+		p.lost()
+	}
+	if happened&refused != 0 {
+		p.refused()
+	}
+	if happened&opened != 0 {
+		p.mu.Lock()
+		p.filter.foreign.Store(p.link.their.hello.filterKey != p.b.keys.filterID)
+		p.mu.Unlock()
+		p.acked = 0
+		p.ear = &filterPeer{name: p.inc.String(), push: func(frame []byte) { p.push(frameFilter, frame) }}
+		p.b.filter.subscribe(p.ear)
+	}
+}
+
+// lost ends all that belonged to the session.
+func (p *peer) lost() {
+	if p.ear != nil {
+		p.b.filter.unsubscribe(p.ear)
+		p.ear, p.told = nil, nil
+	}
+	was := p.filter.inForce.Load() != nil
+	p.filter.forget()
+	p.crowded.Store(nil)
+	if was {
+		p.b.opts.Logger.Warn("a node is gone", "node", p.inc.String())
+	}
+	p.b.members.changed()
+	p.b.questions.gone(p)
+}
+
+// refused follows a Bye.
+func (p *peer) refused() {
+	p.mu.Lock()
+	why := p.link.their.bye
+	p.mu.Unlock()
+	switch why {
+	case ByeLeaving:
+		p.b.members.left(p)
+	case ByeNameInUse:
+		p.b.fail(ErrNameInUse)
+	default:
+		p.b.opts.Logger.Warn("no session with a node", "node", p.inc.String(), "reason", string(why))
+	}
+}
+
+// carryOut does what frames say, and acknowledges them.
+func (p *peer) carryOut(frames []frame, now time.Duration) {
+	seq := uint64(0)
+	var err error
+	for _, f := range frames {
+		filter := uint64(0)
+		if filter, err = p.carryOutOne(f); err != nil {
+			break
+		}
+		seq = max(seq, filter)
+	}
+	busy := p.b.busy()
+	happened := event(0)
+	p.mu.Lock()
+	if err != nil {
+		happened = p.link.fail(err, now)
+	} else {
+		p.link.carriedOut(seq, busy)
+	}
+	acked := p.link.their.filter
+	p.mu.Unlock()
+	p.follow(happened)
+	if p.ear != nil && acked > p.acked {
+		p.acked = acked
+		p.b.filter.acknowledged(p.ear, acked)
+	}
+}
+
+func (p *peer) carryOutOne(f frame) (filter uint64, err error) {
+	switch f.kind {
+	case frameCommand:
+		return 0, p.command(f.body)
+	case frameAnswer:
+		return 0, p.answer(f.body)
+	case frameFilter:
+		first := p.filter.inForce.Load() == nil
+		filter, err = p.filter.take(f.body)
+		if first && filter > 0 {
+			p.b.opts.Logger.Info("a node is up", "node", p.inc.String())
+			p.b.members.changed()
+		}
+		return filter, err
+	case frameMembers:
+		return 0, p.members(f.body)
+	case frameLoad:
+		return 0, p.load(f.body)
+	}
+	if f.kind&frameIgnorable != 0 {
+		p.b.counted.ignored.Add(1)
+		return 0, nil
+	}
+	return 0, &unknownFrame{f.kind}
+}
+
+// push queues a frame that is no command. It does not wait.
+func (p *peer) push(kind frameType, body []byte) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.link.push(kind, body)
+	p.kickLocked()
+}
+
+// kick has sent what the link has to say.
+func (p *peer) kick() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.kickLocked()
+}
+
+func (p *peer) kickLocked() {
+	if p.writing || p.closed || !p.link.hasWork() {
+		return
+	}
+	p.writing = true
+	p.b.life.wg.Go(p.write)
+}
+
+// packets are buffers for packets.
+var packets = sync.Pool{New: func() any { return new([]byte) }}
+
+// write sends packets until there is none to send.
+func (p *peer) write() {
+	buf := packets.Get().(*[]byte)
+	defer packets.Put(buf)
+	for {
+		p.mu.Lock()
+		*buf = p.link.produce((*buf)[:0], p.b.now())
+		if p.writing = len(*buf) > 0; !p.writing {
+			p.mu.Unlock()
+			return
+		}
+		p.mu.Unlock()
+		_ = p.b.opts.Carrier.Send(p.inc, *buf) // what is lost is sent again
+	}
+}
+
+// close ends the peer for this node. What was said is sent before.
+func (p *peer) close(why ByeReason) {
+	p.turn.Lock()
+	defer p.turn.Unlock()
+	now := p.b.now()
+	p.mu.Lock()
+	happened := event(0)
+	if why != "" && p.link.state != idle {
+		happened = p.link.end(why, now)
+		p.kickLocked()
+	}
+	happened |= p.link.forget()
+	p.closed = true
+	p.mu.Unlock()
+	p.follow(happened)
+}
