@@ -25,6 +25,7 @@ type lab struct {
 	url, admin string
 	gateway    *exec.Cmd
 	servers    [2]*hubServer
+	tokens     int // shown by showTokens
 }
 
 // hubServer is a process that is restarted now and then.

@@ -54,7 +54,60 @@ const balanced = "the books balance"
 // settle bounds the wait for the books: they are exact when nothing is under way.
 const settle = 10 * time.Second
 
+// phases are how many readings are made of one moment. The gateway remembers verified tokens in
+// portions of portionTokens, some hundred bytes each: the heap is the smallest of phases that cover
+// one portion.
+const (
+	phases        = 4
+	portionTokens = 2048
+)
+
+// measure returns what the gateway holds at this moment.
 func (l *lab) measure() (reading, error) {
+	least, err := l.read()
+	for i := 1; i < phases && err == nil; i++ {
+		if err = l.showTokens(portionTokens / phases); err != nil {
+			break
+		}
+		var r reading
+		if r, err = l.read(); err == nil {
+			r.heap = min(r.heap, least.heap)
+			least = r
+		}
+	}
+	return least, err
+}
+
+// showTokens makes the gateway verify tokens that it has not seen.
+func (l *lab) showTokens(n int) error {
+	path := "/api/hubs/" + strings.ToLower(hub) + "/users/nobody"
+	for range n {
+		l.tokens++
+		token, err := sign(l.url+path, fmt.Sprint("reading ", l.tokens))
+		if err != nil {
+			return err
+		}
+		r, err := http.NewRequest(http.MethodHead, l.url+path+"?api-version=2022-06-01", nil)
+		if err != nil {
+			return err
+		}
+		r.Header.Set("Authorization", "Bearer "+token)
+		resp, err := http.DefaultClient.Do(r)
+		if err != nil {
+			return err
+		}
+		if err := resp.Body.Close(); err != nil {
+			return err
+		}
+		if resp.StatusCode != http.StatusNotFound {
+			return errors.New("a user that nobody is: " + resp.Status)
+		}
+	}
+	return nil
+}
+
+// read is one reading.
+func (l *lab) read() (reading, error) {
 	var r reading
 	for end := time.Now().Add(settle); ; time.Sleep(100 * time.Millisecond) {
 		text, err := get(l.admin + "/debug/check")
