@@ -311,6 +311,22 @@ func (c *modelConn) checkComplete() {
 	}
 }
 
+// checkNothingDropped: as long as no connection ends, nothing is given up but messages without a form.
+func (m *model) checkNothingDropped() {
+	h := m.g.hubs.get(modelHub)
+	if h == nil || slices.ContainsFunc(m.conns, func(c *modelConn) bool { return c.conn.life.cause != nil }) {
+		return
+	}
+	m.seen["nothing was dropped"]++
+	for i := range h.shards {
+		for why, n := range h.shards[i].books.dropped.Map() {
+			if n > 0 && why != DropNoPayloadForProtocol {
+				m.breaks("rule 5: %d deliveries are dropped as %s, and every client is there", n, why)
+			}
+		}
+	}
+}
+
 // checkGone: in the end nothing is left of a connection.
 func (c *modelConn) checkGone() {
 	conn := c.conn
