@@ -91,6 +91,16 @@ func TestKeepAlive(t *testing.T) {
 		synctest.Wait()
 		require.InDelta(t, 4, pings(c), 0.1)
 	})
+	bubble(t, "C68 frames of the transport are no message that a client hears", func(t *testing.T) {
+		n := start(t, nil)
+		c := n.connect("1", "")
+		for range 64 {
+			time.Sleep(time.Second)
+			c.Conn.SendFrame([]byte("|pong|"))
+		}
+		synctest.Wait()
+		require.InDelta(t, 4, pings(c), 0.1)
+	})
 	bubble(t, "C68 a client that never pings is not closed", func(t *testing.T) {
 		n := start(t, nil)
 		c := n.connect("1", "")

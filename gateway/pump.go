@@ -89,5 +89,7 @@ func (c *Conn) Wrote(b *Batch, err error) {
 	}
 	books.written.Add(uint64(b.taken.deliveries))
 	books.bytesOut.Add(uint64(b.taken.bytes))
-	c.clocks.lastWrite.Store(c.g.now())
+	if !b.framesAlone() {
+		c.clocks.lastWrite.Store(c.g.now())
+	}
 }

@@ -98,6 +98,11 @@ func TestTheKeepAliveOfAManner(t *testing.T) {
 		require.Zero(t, pings(next), "nobody is kept alive while it is away")
 		time.Sleep(11 * time.Second)
 		require.Equal(t, 1, pings(next))
+		for range 30 {
+			time.Sleep(time.Second)
+			next.Conn.SendFrameFor(next, []byte("|pong|"))
+		}
+		require.Equal(t, 4, pings(next), "frames of the transport are no message that the client hears")
 	})
 }
 

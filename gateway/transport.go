@@ -112,5 +112,19 @@ func (b *Batch) reset() {
 	b.Tail, b.Records, b.End, b.taken, b.generation = nil, b.Records[:0], nil, waiting{}, 0
 }
 
+// framesAlone reports whether all of the batch are frames of the transport, such as the answer to a
+// ping. The client's transport takes them for itself: for the client they are silence.
+func (b *Batch) framesAlone() bool {
+	if len(b.Tail) > 0 {
+		return false
+	}
+	for _, r := range b.Records {
+		if !r.framed {
+			return false
+		}
+	}
+	return true
+}
+
 // Empty reports whether there is nothing to write.
 func (b *Batch) Empty() bool { return len(b.Tail) == 0 && len(b.Records) == 0 }
