@@ -86,14 +86,18 @@ func (v *values) kept(id string) string {
 	}
 	identified := false
 	for pair := range strings.SplitSeq(v.raw, "&") {
-		key, _ := transport.CutPair(pair)
+		key, raw := transport.CutPair(pair)
 		switch {
 		case pair == "", strings.EqualFold(key, "access_token"):
-		case !strings.EqualFold(key, "connectionToken"):
+		case strings.EqualFold(key, "connectionToken"):
+			if !identified {
+				identified = true
+				add("connectionToken=" + id)
+			}
+		case strings.EqualFold(key, "connectionData"):
+			add("connectionData=" + raw) // whoever reads it may know one spelling only
+		default:
 			add(pair)
-		case !identified:
-			identified = true
-			add("connectionToken=" + id)
 		}
 	}
 	if !identified {

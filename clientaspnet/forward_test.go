@@ -1,0 +1,81 @@
+package clientaspnet
+
+import (
+	"errors"
+	"net/http"
+	"sync"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/hubgate/hubgate/auth"
+	"github.com/hubgate/hubgate/gateway"
+)
+
+// cluster hands requests to the handler of a node.
+type cluster struct {
+	mu    sync.Mutex
+	nodes map[string]http.Handler
+	asked []string
+}
+
+func (c *cluster) Forward(w http.ResponseWriter, r *http.Request, node string) error {
+	c.mu.Lock()
+	c.asked = append(c.asked, node+r.URL.Path)
+	h := c.nodes[node]
+	c.mu.Unlock()
+	if h == nil {
+		return errors.New("no such node")
+	}
+	h.ServeHTTP(w, r)
+	return nil
+}
+
+// Requests reach the node on which their connection lives, whichever of them the client's network chooses.
+func TestForwarding(t *testing.T) {
+	other := &cluster{nodes: make(map[string]http.Handler)}
+	key := auth.NewSealerKey()
+	sealed := func(_ *fixture, o *Options) {
+		sealer, err := auth.NewSealer(key)
+		require.NoError(t, err)
+		o.Sealer, o.Forwarder = sealer, other
+	}
+	home := newFixture(t, sealed, func(_ *fixture, o *Options) { o.Node = "home" })
+	away := newFixture(t, sealed, func(_ *fixture, o *Options) { o.Node = "away" })
+	other.nodes["home"] = home.h
+
+	c := home.negotiate(home.user("u"))
+	abroad := *c
+	abroad.f = away
+	for _, ws := range []*wsClient{abroad.dial("connect", "")} {
+		ws.wantInit()
+		abroad.start("webSockets")
+		home.broadcast("a")
+		ws.want("a")
+		ws.say(call0)
+		home.wait("call "+c.ConnectionID, 1)
+	}
+	require.Equal(t, 200, abroad.say("serverSentEvents", call0).status, "with its body")
+	home.wait("call "+c.ConnectionID, 2)
+	res := abroad.do("POST", "abort", "webSockets", "", "")
+	require.Equal(t, 200, res.status)
+	require.Len(t, res.header.Values("Vary"), 1, "the owner's headers, once")
+	home.wait("closed "+c.ConnectionID, 1)
+	require.Equal(t, []string{"home/aspnetclient/connect", "home/aspnetclient/start", "home/aspnetclient/send", "home/aspnetclient/abort"}, other.asked)
+	require.Zero(t, away.gw.Stats().Opened)
+
+	t.Run("a node that cannot be reached", func(t *testing.T) {
+		c := home.negotiate(home.user("u"))
+		_ = c.connect()
+		abroad := *c
+		abroad.f = away
+		delete(other.nodes, "home")
+		require.Equal(t, 404, abroad.do("POST", "connect", "longPolling", "", "").status)
+		require.Equal(t, 404, abroad.say("webSockets", call0).status)
+		abroad.dial("reconnect", "&messageId=0").wantError(goneText)
+		require.Equal(t, goneText, parse[struct{ E string }](t, abroad.do("POST", "poll", "longPolling", "", "").body).E)
+		require.Equal(t, 401, (&testClient{t: t, f: away, negotiated: c.negotiated}).say("webSockets", call0).status)
+		require.Zero(t, away.gw.Connections(testHub))
+		require.Zero(t, home.gw.Stats().Closed[gateway.CloseSlowClient])
+	})
+}
