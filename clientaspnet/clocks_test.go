@@ -29,13 +29,30 @@ func about(t *testing.T, want, got time.Duration) {
 func TestKeepAlive(t *testing.T) {
 	inBubble(t, "C109 by WebSocket", func(t *testing.T, f *fixture) {
 		_, ws := f.connected("u")
-		began := time.Now()
-		for i := range 7 {
+		// Clients warn of a slow connection after 13.3 s.
+		for range 12 {
+			began := time.Now()
 			require.Equal(t, "{}", ws.next())
-			about(t, time.Duration(i+1)*10*time.Second, time.Since(began))
+			require.LessOrEqual(t, time.Since(began), 11*time.Second)
 		}
 		f.broadcast("a")
 		ws.want("a")
+	})
+
+	inBubble(t, "C109 by WebSocket, while its peer is asked for a sign of life", func(t *testing.T, f *fixture) {
+		_, ws := f.connected("u")
+		asked := 0
+		ws.SetPingHandler(func(string) error { asked++; return ws.WriteControl(10, nil, time.Now().Add(time.Second)) })
+		// The keep-alives are then at another time than the question.
+		time.Sleep(5 * time.Second)
+		f.broadcast("a")
+		ws.want("a")
+		for range 12 {
+			began := time.Now()
+			require.Equal(t, "{}", ws.next())
+			require.LessOrEqual(t, time.Since(began), 11*time.Second)
+		}
+		require.Positive(t, asked)
 	})
 
 	inBubble(t, "C109 by event stream", func(t *testing.T, f *fixture) {
@@ -54,10 +71,10 @@ func TestKeepAlive(t *testing.T) {
 	inBubble(t, "C109 by poll: a space before the answer", func(t *testing.T, f *fixture) {
 		c := f.negotiate(f.user("u"))
 		require.Equal(t, 200, c.do("POST", "connect", "longPolling", "", "").status)
+		began := time.Now()
 		res, err := f.begin(t.Context(), c.request("POST", "poll", "longPolling", "", "messageId=0"))
 		require.NoError(t, err)
 		defer res.Body.Close()
-		began := time.Now()
 		one := make([]byte, 1)
 		for i := range 7 {
 			_, err := io.ReadFull(res.Body, one)
@@ -73,7 +90,7 @@ func TestKeepAlive(t *testing.T) {
 
 	inBubble(t, "the period is asked for anew", func(t *testing.T, f *fixture) {
 		_, ws := f.connected("u")
-		f.limits.KeepAlive = 3 * time.Second
+		f.change(func(l *Limits) { l.KeepAlive = 3 * time.Second })
 		began := time.Now()
 		ws.next()
 		about(t, 3*time.Second, time.Since(began))
@@ -120,6 +137,36 @@ func TestPollClocks(t *testing.T) {
 		synctest.Wait()
 		f.broadcast("a")
 		require.Equal(t, `[`+message("a")+`]`, messages(t, c.do("POST", "poll", "longPolling", "", "messageId=0").body))
+	})
+}
+
+func TestHalfABatch(t *testing.T) {
+	inBubble(t, "a connection that ends with half of a batch answered", func(t *testing.T, f *fixture) {
+		c := f.negotiate(f.user("u"))
+		require.Equal(t, 200, c.do("POST", "connect", "longPolling", "", "").status)
+		f.broadcast("a")
+		f.answer(c.ConnectionID, `{"I":"0","R":1}`)
+		res := c.do("POST", "poll", "longPolling", "", "messageId=0")
+		c.saw(res.body)
+		require.Equal(t, `[`+message("a")+`]`, messages(t, res.body))
+		l := f.live(c.ConnectionID).Transport().(*pollTransport)
+		l.turn.Lock()
+		taken := l.taken
+		l.turn.Unlock()
+		require.True(t, taken, "the answer to the call was taken with it")
+		f.wait("closed "+c.ConnectionID+" DisconnectTimeout", 1) // and the books balance
+	})
+
+	inBubble(t, "a client that comes back with half of a batch answered", func(t *testing.T, f *fixture) {
+		c := f.negotiate(f.user("u"))
+		require.Equal(t, 200, c.do("POST", "connect", "longPolling", "", "").status)
+		f.broadcast("a")
+		f.answer(c.ConnectionID, `{"I":"0","R":1}`)
+		f.broadcast("b")
+		c.saw(c.do("POST", "poll", "longPolling", "", "messageId=0").body)
+		ws := c.dial("reconnect", c.cursorItem())
+		require.Equal(t, `{"I":"0","R":1}`, ws.next())
+		ws.want("b")
 	})
 }
 
@@ -175,6 +222,19 @@ func TestSlowClients(t *testing.T) {
 		require.Empty(t, mustTold(f, "closed"))
 		require.Len(t, mustTold(f, "returned"), 1)
 	})
+}
+
+func TestUnfinishedMessages(t *testing.T) {
+	inBubble(t, "they have a bound together", func(t *testing.T, f *fixture) {
+		for range 2 {
+			_, ws := f.connected("u")
+			_, err := ws.NetConn().Write(append([]byte{0x01, 0xfe, 0x23, 0x28, 0, 0, 0, 0}, make([]byte, 9000)...))
+			require.NoError(t, err)
+			go func() { _, _, _ = ws.ReadMessage() }()
+		}
+		f.wait("Throttled", 1)
+		require.Len(t, mustTold(f, "closed"), 1)
+	}, func(f *fixture, _ *Options) { f.limits.MessageBytes, f.limits.UnfinishedBytes = 10_000, 15_000 })
 }
 
 func TestDraining(t *testing.T) {

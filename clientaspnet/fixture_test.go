@@ -67,6 +67,7 @@ type fixture struct {
 	core    gateway.Limits
 	app     application
 	h       *Handler
+	mu      sync.Mutex // guards limits when the endpoint runs
 	limits  Limits
 	counts  counted
 	log     gatewaytest.Log
@@ -104,7 +105,7 @@ func serveOn(t *testing.T, n network, change ...func(*fixture, *Options)) *fixtu
 		Verifier: auth.NewVerifier(auth.VerifierOptions{Keys: func() []auth.Secret { return []auth.Secret{testKey} }}),
 		Sealer:   sealer, Node: "n1", Metrics: &f.counts,
 		Logger: slog.New(slog.NewTextHandler(&f.log, &slog.HandlerOptions{Level: slog.LevelDebug})),
-		Limits: func() Limits { return f.limits },
+		Limits: f.current,
 	}
 	for _, c := range change {
 		c(f, &options)
@@ -118,6 +119,20 @@ func serveOn(t *testing.T, n network, change ...func(*fixture, *Options)) *fixtu
 	return f
 }
 
+// current are the limits in force.
+func (f *fixture) current() Limits {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.limits
+}
+
+// change changes the limits.
+func (f *fixture) change(to func(*Limits)) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	to(&f.limits)
+}
+
 // serve runs the HTTP server until the test ends.
 func (f *fixture) serve() {
 	var requests sync.WaitGroup
@@ -127,7 +142,7 @@ func (f *fixture) serve() {
 		f.h.ServeHTTP(w, r)
 	}), ErrorLog: slog.NewLogLogger(slog.NewTextHandler(&f.log, nil), slog.LevelWarn)}
 	served := make(chan error, 1)
-	listener := transport.Listener(f.network, func() time.Duration { return f.limits.SendTimeout })
+	listener := transport.Listener(f.network, func() time.Duration { return f.current().SendTimeout })
 	go func() { served <- server.Serve(listener) }()
 	f.http = &http.Client{Transport: &http.Transport{DialContext: f.network.Dial, DisableCompression: true}}
 	f.t.Cleanup(func() {

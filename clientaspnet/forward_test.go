@@ -47,19 +47,19 @@ func TestForwarding(t *testing.T) {
 	c := home.negotiate(home.user("u"))
 	abroad := *c
 	abroad.f = away
-	for _, ws := range []*wsClient{abroad.dial("connect", "")} {
-		ws.wantInit()
-		abroad.start("webSockets")
-		home.broadcast("a")
-		ws.want("a")
-		ws.say(call0)
-		home.wait("call "+c.ConnectionID, 1)
-	}
+	ws := abroad.dial("connect", "")
+	ws.wantInit()
+	abroad.start("webSockets")
+	home.broadcast("a")
+	ws.want("a")
+	ws.say(call0)
+	home.wait("call "+c.ConnectionID, 1)
 	require.Equal(t, 200, abroad.say("serverSentEvents", call0).status, "with its body")
 	home.wait("call "+c.ConnectionID, 2)
 	res := abroad.do("POST", "abort", "webSockets", "", "")
 	require.Equal(t, 200, res.status)
 	require.Len(t, res.header.Values("Vary"), 1, "the owner's headers, once")
+	ws.wantClose(1000)
 	home.wait("closed "+c.ConnectionID, 1)
 	require.Equal(t, []string{"home/aspnetclient/connect", "home/aspnetclient/start", "home/aspnetclient/send", "home/aspnetclient/abort"}, other.asked)
 	require.Zero(t, away.gw.Stats().Opened)

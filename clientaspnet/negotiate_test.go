@@ -80,13 +80,15 @@ func TestNegotiate(t *testing.T) {
 	})
 
 	t.Run("limits of all times are told", func(t *testing.T) {
-		before := f.limits
-		f.limits.Periods = Periods{KeepAliveTimeout: 0, DisconnectTimeout: 90 * time.Second, ConnectTimeout: 1500 * time.Millisecond, PollInterval: time.Minute,
-			NegotiateTimeout: time.Second, SendTimeout: time.Second, KeepAlive: time.Second}
+		before := f.current()
+		f.change(func(l *Limits) {
+			l.Periods = Periods{KeepAliveTimeout: 0, DisconnectTimeout: 90 * time.Second, ConnectTimeout: 1500 * time.Millisecond, PollInterval: time.Minute,
+				NegotiateTimeout: time.Second, SendTimeout: time.Second, KeepAlive: time.Second}
+		})
 		n := negotiate("clientProtocol=2.1")
 		require.Nil(t, n.KeepAliveTimeout)
 		require.Equal(t, []float64{90, 1.5, 60}, []float64{n.DisconnectTimeout, n.TransportConnectTimeout, n.ConnectionTimeout})
-		f.limits = before
+		f.change(func(l *Limits) { *l = before })
 	})
 
 	t.Run("nothing is kept of a negotiation", func(t *testing.T) {

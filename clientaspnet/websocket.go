@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"time"
 
+	"github.com/hubgate/hubgate/aspnetprotocol"
 	"github.com/hubgate/hubgate/gateway"
 	"github.com/hubgate/hubgate/internal/transport"
 )
@@ -110,6 +111,13 @@ func (*webSocket) Abilities() gateway.Abilities {
 
 // Manner implements gateway.MannerTransport.
 func (t *webSocket) Manner() gateway.Manner { return manner{t.h} }
+
+// Probe implements gateway.ProbingTransport. What the peer is asked by is a write, behind which the core
+// sends no keep-alive for a time; but clients see no such frame, and would take the connection for slow.
+func (t *webSocket) Probe() {
+	t.conn.Load().SendControl(aspnetprotocol.KeepAlive)
+	t.WebSocket.Probe()
+}
 
 // Framing implements gateway.DirectTransport.
 func (*webSocket) Framing() gateway.Framing { return transport.TextEach }
