@@ -4,6 +4,7 @@ import (
 	"context"
 	"io"
 	"net/http"
+	"net/url"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -140,12 +141,37 @@ func TestPollClocks(t *testing.T) {
 	})
 }
 
+func TestJoinedFrames(t *testing.T) {
+	inBubble(t, "C105 frames that wait are joined, answers to calls come alone", func(t *testing.T, f *fixture) {
+		c := f.negotiate(f.user("u"))
+		require.Equal(t, 200, c.do("POST", "connect", "longPolling", "", "").status)
+		f.broadcast("a")
+		f.broadcast("b")
+		f.answer(c.ConnectionID, `{"I":"0","R":1}`)
+		f.answer(c.ConnectionID, `{"I":"1","R":2}`)
+		f.broadcast("c")
+		synctest.Wait()
+		var got []string
+		for range 4 {
+			res := c.do("POST", "poll", "longPolling", "", "messageId="+url.QueryEscape(c.cursor))
+			require.Equal(t, 200, res.status)
+			c.saw(res.body)
+			if m := messages(t, res.body); m != "" {
+				res.body = m
+			}
+			got = append(got, res.body)
+		}
+		require.Equal(t, []string{`[` + message("a") + `,` + message("b") + `]`, `{"I":"0","R":1}`, `{"I":"1","R":2}`, `[` + message("c") + `]`}, got)
+	})
+}
+
 func TestHalfABatch(t *testing.T) {
 	inBubble(t, "a connection that ends with half of a batch answered", func(t *testing.T, f *fixture) {
 		c := f.negotiate(f.user("u"))
 		require.Equal(t, 200, c.do("POST", "connect", "longPolling", "", "").status)
 		f.broadcast("a")
 		f.answer(c.ConnectionID, `{"I":"0","R":1}`)
+		synctest.Wait()
 		res := c.do("POST", "poll", "longPolling", "", "messageId=0")
 		c.saw(res.body)
 		require.Equal(t, `[`+message("a")+`]`, messages(t, res.body))
@@ -163,6 +189,7 @@ func TestHalfABatch(t *testing.T) {
 		f.broadcast("a")
 		f.answer(c.ConnectionID, `{"I":"0","R":1}`)
 		f.broadcast("b")
+		synctest.Wait()
 		c.saw(c.do("POST", "poll", "longPolling", "", "messageId=0").body)
 		ws := c.dial("reconnect", c.cursorItem())
 		require.Equal(t, `{"I":"0","R":1}`, ws.next())
