@@ -58,6 +58,7 @@ var mayImport = map[string][]string{
 	"store":            {"gateway"},
 	"backplane":        {"gateway", "hubprotocol"},
 	"cluster":          {"gateway", "internal/counts"},
+	"natsd":            {"regularfile", "secret", "internal/counts", "internal/logsum"},
 	"admin":            {"gateway", "hubname", "internal/watch"},
 	"bench":            {"bench/aspnethub"},
 	"bench/floor":      nil,
