@@ -14,10 +14,10 @@ import (
 )
 
 var (
-	// aspNetKeepAlive is a record that says nothing, aspNetError how the answer to a call begins that
-	// failed: all calls have this id.
-	aspNetKeepAlive = []byte("{}")
-	aspNetError     = []byte(`{"I":"1","E":`)
+	// aspNetError is how the answer to a call begins that failed: all calls have this id. aspNetEnd is in
+	// a record that stops the client.
+	aspNetError = []byte(`{"I":"1","E":`)
+	aspNetEnd   = []byte(`,"E":"`)
 )
 
 // connectAspNet opens one client of ASP.NET SignalR: it negotiates, connects with a WebSocket, waits

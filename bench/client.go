@@ -119,13 +119,8 @@ func (c *client) record(head []byte, o observer) error {
 	switch {
 	case !ok && (isType(head, 3) || bytes.HasPrefix(head, aspNetError)):
 		return fmt.Errorf("a call failed: %s", printable(head))
-	case !ok && c.frames.separate:
-		if !bytes.Equal(head, aspNetKeepAlive) {
-			c.closeText = printable(head)
-		}
-		return nil
 	case !ok:
-		if isType(head, 7) {
+		if isType(head, 7) || bytes.Contains(head, aspNetEnd) {
 			c.closeText = printable(head)
 		}
 		return nil
