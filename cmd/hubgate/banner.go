@@ -202,15 +202,22 @@ func curlLine(self, endpoint string, key auth.Secret) (string, error) {
 }
 
 // connectionString puts a URL with a port into the emulator's form, where the
-// port stands apart.
+// port stands apart. Official SDKs put their paths directly behind an endpoint, whose
+// last slash they take away unless it is that of clients or of servers: behind a path those
+// two stand there, with a slash.
 func connectionString(endpoint string, key auth.Secret) string {
 	u, err := url.Parse(endpoint)
-	if err != nil || u.Port() == "" {
+	if err != nil {
 		return auth.FormatConnectionString(endpoint, 0, key)
+	}
+	below := ""
+	if u.Path != "" && u.Path != "/" {
+		base := trimSlash(endpoint) + "/"
+		below = "ClientEndpoint=" + base + ";ServerEndpoint=" + base + ";"
 	}
 	port, err := strconv.Atoi(u.Port())
 	if err != nil {
-		return auth.FormatConnectionString(endpoint, 0, key)
+		return auth.FormatConnectionString(endpoint, 0, key) + below
 	}
 	host := u.Hostname()
 	if strings.Contains(host, ":") {
@@ -218,5 +225,5 @@ func connectionString(endpoint string, key auth.Secret) string {
 		host = strings.TrimSuffix(host, ":")
 	}
 	u.Host = host
-	return auth.FormatConnectionString(trimSlash(u.String()), port, key)
+	return auth.FormatConnectionString(trimSlash(u.String()), port, key) + below
 }

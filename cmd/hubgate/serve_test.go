@@ -315,9 +315,15 @@ func TestConnectionStringOfURLs(t *testing.T) {
 	for url, want := range map[string]string{
 		"http://localhost:8888":     "Endpoint=http://localhost;Port=8888;AccessKey=k;Version=1.0;",
 		"https://gw.example":        "Endpoint=https://gw.example;AccessKey=k;Version=1.0;",
-		"https://gw.example:8443/x": "Endpoint=https://gw.example/x;Port=8443;AccessKey=k;Version=1.0;",
+		"https://gw.example:8443/x": "Endpoint=https://gw.example/x;Port=8443;AccessKey=k;Version=1.0;ClientEndpoint=https://gw.example:8443/x/;ServerEndpoint=https://gw.example:8443/x/;",
+		"https://gw.example/x/":     "Endpoint=https://gw.example/x/;AccessKey=k;Version=1.0;ClientEndpoint=https://gw.example/x/;ServerEndpoint=https://gw.example/x/;",
 		"http://[::1]:8888":         "Endpoint=http://[::1];Port=8888;AccessKey=k;Version=1.0;",
 	} {
-		require.Equal(t, want, connectionString(url, "k"))
+		text := connectionString(url, "k")
+		require.Equal(t, want, text)
+		parsed, err := auth.ParseConnectionString(text)
+		require.NoError(t, err)
+		require.Equal(t, strings.TrimSuffix(url, "/"), parsed.Client().String())
+		require.Equal(t, strings.TrimSuffix(url, "/"), parsed.Server().String())
 	}
 }
