@@ -9,6 +9,7 @@ import { endCases, worldCases } from './ends.mjs';
 import { idleCases } from './idle.mjs';
 import { cutCases, fallbackCases } from './reconnects.mjs';
 import { sendCases } from './sends.mjs';
+import { protocolCase, settingsCases } from './settings.mjs';
 import { Stand, unlessNotServed } from './stand.mjs';
 import { idlePollCase, wireCases } from './wire.mjs';
 
@@ -20,7 +21,7 @@ if (!self) await unlessNotServed(report);
 
 const [stand, quiet] = self ? [Stand.self(self), Stand.self(self)] : await Promise.all([Stand.behind(), Stand.behind()]);
 const waiting = [idlePollCase(quiet)];
-const working = [...wireCases(stand)];
+const working = [...wireCases(stand), protocolCase(stand)];
 for (const [index, one] of combinations.entries()) {
   const others = [1, 2].map((next) => combinations[(index + next) % combinations.length]);
   waiting.push(...idleCases(quiet, one, combinations[0]));
@@ -32,7 +33,7 @@ const waited = report.runAll(chosen(waiting), waiting.length);
 if (self) await waited;
 await report.runAll(chosen(working), 5);
 if (!self) {
-  await report.runAll(chosen(worldCases), 2);
+  await report.runAll(chosen([...worldCases, ...settingsCases]), 2);
 }
 await waited;
 if (!self) {

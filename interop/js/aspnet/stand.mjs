@@ -52,12 +52,12 @@ class Front {
 }
 
 export class Stand {
-  /** A gateway with `flags`, and one hub server unless `servers` says otherwise. */
-  static async behind(flags = [], { servers = 1, ...options } = {}) {
+  /** A gateway with `flags`, and one hub server unless `servers` says otherwise. `path` is that of the gateway's public URL. */
+  static async behind(flags = [], { servers = 1, path = '', ...options } = {}) {
     const stand = new Stand();
-    stand.gateway = await Gateway.start(['--mode', 'default', ...flags]);
+    stand.gateway = await Gateway.start(flags.includes('--mode') ? flags : ['--mode', 'default', ...flags]);
     stand.front = await Front.listen();
-    stand.servers = await Promise.all(Array.from({ length: servers }, () => AspNetServer.start(stand.gateway, options)));
+    stand.servers = await Promise.all(Array.from({ length: servers }, () => AspNetServer.start(stand.gateway, { endpoint: stand.gateway.endpoint + path, ...options })));
     return stand;
   }
 
