@@ -61,7 +61,7 @@ type Limits struct {
 
 // Periods are times of the protocol. Clients are told some of them, in seconds.
 type Periods struct {
-	// KeepAlive is the silence of ours after which a keep-alive is sent.
+	// KeepAlive is the time from one keep-alive to the next, whatever else is sent.
 	KeepAlive time.Duration
 	// KeepAliveTimeout is told: the silence after which a client takes its transport for lost.
 	KeepAliveTimeout time.Duration

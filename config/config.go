@@ -130,7 +130,7 @@ type Clients struct {
 
 // AspNet holds the timers of clients of ASP.NET SignalR, see [settings.AspNet].
 type AspNet struct {
-	KeepAlive         time.Duration `help:"A client of ASP.NET SignalR gets a keep-alive when nothing was sent to it for this time; 1s to 120s." default:"10s"`
+	KeepAlive         time.Duration `help:"A client of ASP.NET SignalR gets a keep-alive each time this has passed, whatever else is sent to it; 1s to 120s." default:"10s"`
 	Timeout           time.Duration `help:"What these clients are told: after this time without a byte they reconnect. More than one and a half times aspnet.keepAlive." default:"20s"`
 	DisconnectTimeout time.Duration `help:"How long such a client may be without a transport, or without a poll, before its connection ends. Until then it comes back and has missed nothing. More than aspnet.timeout." default:"30s"`
 	ConnectTimeout    time.Duration `help:"What these clients are told: how long to wait for the first message on a transport before they try the next one; 1s to 120s." default:"5s"`

@@ -91,7 +91,7 @@ type placement struct {
 type clocks struct {
 	pinged    atomic.Bool // the client has ever pinged
 	lastRead  atomic.Int64
-	lastWrite atomic.Int64
+	lastWrite atomic.Int64 // see Conn.spoke
 	detached  atomic.Int64 // since when nobody polls; 0 = somebody does
 	probed    atomic.Int64 // when the transport was last told to probe
 	heard     atomic.Int64 // when it last heard the peer, other than by Feed

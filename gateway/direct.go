@@ -66,7 +66,7 @@ func (f *fanout) writtenReturning(c *Conn, h handed, n int, err error) writeOutc
 func (f *fanout) wroteAll(c *Conn, h handed) {
 	f.tally.written += h.deliveries
 	f.tally.bytes += len(h.bytes)
-	c.clocks.lastWrite.Store(f.w.now)
+	c.spoke(f.w.now)
 }
 
 // idle reports whether a worker may write to the client past the outbox. Only

@@ -21,7 +21,8 @@ type Manner interface {
 	// Marked reports whether a record carries a cursor at all. A client that comes back does not
 	// miss a record without one (the answer to a call that it has given up) when it is kept no more.
 	Marked(record []byte) bool
-	// KeepAlive is the silence of ours after which Ping is sent. Clients of polled transports get none.
+	// KeepAlive is the time from one Ping to the next, whatever else is sent. Clients of polled
+	// transports get none.
 	KeepAlive() time.Duration
 	// Away is how long a client may be without a transport, or the client of a polled transport
 	// without a poll.

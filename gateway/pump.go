@@ -90,6 +90,6 @@ func (c *Conn) Wrote(b *Batch, err error) {
 	books.written.Add(uint64(b.taken.deliveries))
 	books.bytesOut.Add(uint64(b.taken.bytes))
 	if !b.framesAlone() {
-		c.clocks.lastWrite.Store(c.g.now())
+		c.spoke(c.g.now())
 	}
 }

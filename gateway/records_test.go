@@ -106,6 +106,22 @@ func TestTheKeepAliveOfAManner(t *testing.T) {
 	})
 }
 
+// Clients of such a protocol do not take every record for a sign of life: pings come whatever is sent.
+func TestTheKeepAliveOfAMannerAmongRecords(t *testing.T) {
+	for name, o := range map[string]gatewaytest.Options{"pumped": {}, "written directly": {Raw: true}} {
+		bubble(t, name, func(t *testing.T) {
+			n := startReturning(t, nil)
+			c := n.returning("1", o)
+			for range 35 {
+				time.Sleep(time.Second)
+				n.marks("a")
+			}
+			require.Equal(t, 3, strings.Count(strings.Join(c.Got(), ""), "|ping\x1e"))
+			require.Equal(t, 35, strings.Count(strings.Join(c.Got(), ""), "a|a\x1e"))
+		})
+	}
+}
+
 // The session is told of a return in order with the records, and Replace does not wait for it.
 func TestAReturnIsToldBehindARecordThatWaits(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

@@ -196,6 +196,14 @@ func (c *Conn) keepAliveTime(m *moment) time.Duration {
 // silentKeepAlives is how many keep-alives a client may be silent before its peer is asked.
 const silentKeepAlives = 2
 
+// spoke notes that the client was written to. One that may come back takes not every record for a sign
+// of life, such as the answer to a call: it gets pings all the same.
+func (c *Conn) spoke(now int64) {
+	if c.back == nil {
+		c.clocks.lastWrite.Store(now)
+	}
+}
+
 // keepAlive fills the gateway's own silence.
 func (c *Conn) keepAlive(m *moment, deliveries int) {
 	// The sweep after next might come late by its own interval. What waits will

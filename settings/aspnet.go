@@ -6,7 +6,7 @@ import "time"
 // when they negotiate. A change applies to clients that negotiate from then on, and to what the
 // gateway itself does of it at once.
 type AspNet struct {
-	// KeepAlive is how long nothing may have been sent before a keep-alive is, 1 to 120 s.
+	// KeepAlive is the time from one keep-alive to the next, 1 to 120 s.
 	KeepAlive time.Duration
 	// Timeout is after how long without a byte clients of WebSockets and Server-Sent Events
 	// give up their transport and reconnect. It is more than one and a half times KeepAlive:

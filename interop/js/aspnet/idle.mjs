@@ -21,6 +21,15 @@ async function idle(stand, combination) {
   await client.stop();
 }
 
+/** The client takes no answer to a call for a sign of life. */
+async function busy(stand, combination) {
+  const client = await stand.connect(combination);
+  for (const end = Date.now() + 30_000; Date.now() < end; await sleep(500)) assert.equal(await client.invoke('Echo', 'x'), 'x');
+  assert.equal(client.slow, 0, 'the connection never seems slow');
+  assert.deepEqual(client.states, ['connecting', 'connected']);
+  await client.stop();
+}
+
 /** Away for most of the time that the client may be: what was sent meanwhile arrives. */
 async function away(stand, combination, other) {
   const detour = await stand.detour();
@@ -55,6 +64,7 @@ async function awayForGood(stand, combination) {
 
 export const idleCases = (stand, one, other) => [
   [`${one.name}: C109 idle for more than a minute`, () => idle(stand, one)],
+  [`${one.name}: C109 busy with calls for longer than the client would wait`, () => busy(stand, one)],
   [`${one.name}: C111 away for a while`, () => away(stand, one, other)],
   [`${one.name}: C111 away for longer than it may`, () => awayForGood(stand, one)],
 ];
