@@ -3,6 +3,7 @@ package cluster
 import (
 	"encoding/binary"
 	"slices"
+	"sync"
 	"sync/atomic"
 )
 
@@ -102,6 +103,11 @@ type theirFilter struct {
 	coming  *peerFilter
 	// foreign: its hashes have another key, so that nothing is known of them.
 	foreign atomic.Bool
+
+	mu sync.Mutex // held while the filter is changed, and guards what follows
+	// expected are names that the peer will have when it comes to commands of this node, and how
+	// many such commands are under way. Their bits stay set.
+	expected map[uint64]int
 }
 
 // has reports whether a peer has receivers for the name; not if it has said nothing yet.
@@ -110,14 +116,48 @@ func (f *theirFilter) has(hash uint64) bool {
 	return now != nil && (now.has(hash) || f.foreign.Load())
 }
 
+// expect makes the peer have a name until met was called as often: a command that makes it have the
+// name is about to be sent, and what the same sender sends to the name comes behind it.
+func (f *theirFilter) expect(hash uint64) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.expected == nil {
+		f.expected = make(map[uint64]int)
+	}
+	f.expected[hash]++
+	f.expectLocked(f.inForce.Load())
+}
+
+// met says that the command has been answered: the peer has told by itself what it has.
+func (f *theirFilter) met(hash uint64) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.expected[hash]--; f.expected[hash] <= 0 {
+		delete(f.expected, hash)
+	}
+}
+
+func (f *theirFilter) expectLocked(filter *peerFilter) {
+	if filter == nil || filter.everything {
+		return
+	}
+	for hash := range f.expected {
+		filter.set(hash & (1<<filter.log - 1))
+	}
+}
+
 // forget is called when a session ends.
 func (f *theirFilter) forget() {
+	f.mu.Lock()
+	defer f.mu.Unlock()
 	f.inForce.Store(nil)
 	f.coming = nil
 }
 
 // take carries out a frame. It returns its number if all up to it is in force, else 0.
 func (f *theirFilter) take(body []byte) (inForce uint64, err error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
 	r := wireReader{rest: body}
 	h := filterHead{seq: r.number(), flags: r.byte(), epoch: r.number()}
 	switch {
@@ -141,6 +181,7 @@ func (f *theirFilter) take(body []byte) (inForce uint64, err error) {
 	if err := r.end(); err != nil || h.flags&filterLast == 0 {
 		return 0, err
 	}
+	f.expectLocked(f.coming)
 	f.inForce.Store(f.coming)
 	f.coming = nil
 	return h.seq, nil
@@ -153,5 +194,6 @@ func (f *theirFilter) change(h *filterHead, r *wireReader) error {
 	}
 	now.each(r, now.set)
 	now.each(r, now.clear)
+	f.expectLocked(now)
 	return r.end()
 }

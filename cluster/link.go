@@ -9,11 +9,11 @@ import (
 )
 
 // Periods of links. A peer is suspect when nothing was heard of it for suspectAfter, and gone after
-// goneAfter.
+// goneAfter: within five seconds, however exactly time is looked at.
 const (
 	pingEvery     = time.Second
 	suspectAfter  = 3 * time.Second
-	goneAfter     = 5 * time.Second
+	goneAfter     = 5*time.Second - 2*tickEvery
 	helloEvery    = 250 * time.Millisecond
 	probeAfter    = 250 * time.Millisecond // how long something is unacknowledged before it is asked about
 	askAgainEvery = 100 * time.Millisecond

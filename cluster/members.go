@@ -31,7 +31,7 @@ type members struct {
 
 	mu    sync.RWMutex
 	peers map[Inc]*peer
-	// gone are nodes that have left or were replaced, and when. What comes from them is late.
+	// gone are nodes that have left or had to, and when. What comes from them is late.
 	gone   map[Inc]time.Duration
 	rivals map[Inc]rival // by the node whose name they have
 	closed bool
@@ -135,25 +135,30 @@ func (m *members) claims(h *hello) *peer {
 		m.mu.Unlock()
 		return nil
 	}
-	m.replaceLocked(other, now)
+	m.removeLocked(other)
 	p := m.peerLocked(h.from)
 	m.mu.Unlock()
 	other.close("")
 	return p
 }
 
-// replaceLocked makes a peer one that is gone.
-func (m *members) replaceLocked(p *peer, now time.Duration) {
+// removeLocked forgets a peer, which may come back.
+func (m *members) removeLocked(p *peer) {
 	delete(m.peers, p.inc)
 	delete(m.rivals, p.inc)
-	m.gone[p.inc] = now
 	m.pairs.forgetLocked(p.inc)
+}
+
+// endLocked forgets a peer that is gone for ever.
+func (m *members) endLocked(p *peer) {
+	m.removeLocked(p)
+	m.gone[p.inc] = m.b.now()
 }
 
 // left is called when a peer has said that it leaves.
 func (m *members) left(p *peer) {
 	m.mu.Lock()
-	m.replaceLocked(p, m.b.now())
+	m.endLocked(p)
 	m.mu.Unlock()
 	p.retire()
 }
@@ -198,7 +203,7 @@ func (m *members) tick(now time.Duration) {
 	for _, p := range m.all() {
 		if p.tick(); p.forgotten(now) {
 			m.mu.Lock()
-			delete(m.peers, p.inc)
+			m.removeLocked(p)
 			m.mu.Unlock()
 			p.close("")
 		}
@@ -256,11 +261,11 @@ func (m *members) tickRivals(now time.Duration) {
 			delete(m.rivals, inc)
 			defer m.b.refuse(r.inc, ByeNameInUse)
 		case lives:
-			m.replaceLocked(p, now)
+			m.endLocked(p)
 			defer m.b.refuse(inc, ByeNameInUse)
 			losers = append(losers, p)
 		case now-r.asked >= askRivalFor:
-			m.replaceLocked(p, now)
+			m.removeLocked(p)
 			losers = append(losers, p)
 		}
 	}

@@ -29,7 +29,11 @@ type question struct {
 	err     error
 	page    gateway.Page
 	// exists: the first part that is not zero is the answer.
-	exists   bool
+	exists bool
+	// expects is the name that peers have when they have answered, if expecting is set.
+	expects   uint64
+	expecting bool
+
 	answered func(gateway.Result, error)
 	timer    *time.Timer
 	stop     func() bool // ends the wait for the context
@@ -57,8 +61,14 @@ func (b *Backplane) ask(ctx context.Context, to []string, cmd *gateway.Command, 
 		return
 	}
 	q.page = cmd.Page
+	if cmd.Verb == gateway.VerbJoin {
+		q.expecting, q.expects = true, b.keys.hash(NameGroup, cmd.Hub, cmd.Group)
+	}
 	for _, r := range list {
 		q.missing = append(q.missing, r.to)
+		if q.expecting {
+			r.to.filter.expect(q.expects)
+		}
 	}
 	qs := &b.questions
 	qs.begin(ctx, q)
@@ -95,6 +105,7 @@ func (qs *questions) part(id uint64, p *peer, r gateway.Result, err error) {
 		return
 	}
 	q.missing = slices.DeleteFunc(q.missing, func(one *peer) bool { return one == p })
+	q.met(p)
 	q.add(r, err)
 	if len(q.missing) > 0 && (!q.exists || r.Matched == 0) {
 		qs.mu.Unlock()
@@ -103,6 +114,15 @@ func (qs *questions) part(id uint64, p *peer, r gateway.Result, err error) {
 	qs.endLocked(q)
 	qs.mu.Unlock()
 	q.answered(q.sum, q.err)
+}
+
+// met ends the expectation of peers.
+func (q *question) met(peers ...*peer) {
+	if q.expecting {
+		for _, p := range peers {
+			p.filter.met(q.expects)
+		}
+	}
 }
 
 // add sums up. A list is cut to its page, so that it does not grow with the nodes.
@@ -120,6 +140,7 @@ func (q *question) add(r gateway.Result, err error) {
 // endLocked ends all waiting for a question, so that the caller may answer it.
 func (qs *questions) endLocked(q *question) {
 	delete(qs.open, q.id)
+	q.met(q.missing...)
 	q.timer.Stop()
 	if q.stop != nil {
 		q.stop()

@@ -78,8 +78,8 @@ func (n *Net) Set(from, to string, change func(*Fault)) {
 	defer n.mu.Unlock()
 	for _, a := range n.tags(from) {
 		for _, b := range n.tags(to) {
-			if a == b {
-				continue
+			if a == b && (from == "" || to == "") {
+				continue // a node's way to a namesake has to be named
 			}
 			t := n.way(way{a, b})
 			change(&t.fault)

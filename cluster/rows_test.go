@@ -1,0 +1,343 @@
+package cluster_test
+
+import (
+	"fmt"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/hubgate/hubgate/cluster"
+	"github.com/hubgate/hubgate/cluster/clustertest"
+	"github.com/hubgate/hubgate/gateway"
+	"github.com/hubgate/hubgate/gatewaytest"
+)
+
+func TestN2NodesFormAFullMesh(t *testing.T) {
+	for _, count := range []int{2, 3, 5, 8} {
+		t.Run(fmt.Sprint(count, " nodes"), func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				ns := newNodes(t)
+				for i := range count {
+					ns.start(string(rune('a' + i)))
+					ns.net.Set("", "", func(f *clustertest.Fault) { f.Delay = 2 * time.Millisecond })
+				}
+				last := time.Now()
+				ns.meet()
+				require.LessOrEqual(t, time.Since(last), 2*time.Second)
+			})
+		})
+	}
+}
+
+// A node is ready when it knows what its peers take and they know what it takes, and not before.
+func TestN2ReadyWithAllSnapshots(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		ns := startNodes(t, 2)
+		ns.list[0].connect("a1", "ann")
+		ns.net.Set("a", "c", func(f *clustertest.Fault) { f.Delay = 100 * time.Millisecond })
+		ns.net.Set("c", "b", func(f *clustertest.Fault) { f.Delay = 200 * time.Millisecond })
+		begin := time.Now()
+		c := ns.start("c")
+		for !c.plane.Ready() {
+			time.Sleep(5 * time.Millisecond)
+		}
+		require.Equal(t, 2, c.up())
+		require.Greater(t, time.Since(begin), 500*time.Millisecond, "b has acknowledged")
+		require.Equal(t, 1, c.count(all()))
+	})
+}
+
+func TestN3SendsToEveryTargetOnEveryNode(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		ns := startNodes(t, 3)
+		var clients []*gatewaytest.Client
+		for _, n := range ns.list {
+			clients = append(clients, n.connect(n.tag+"-ann", "ann"), n.connect(n.tag+"-own", n.tag))
+		}
+		ns.list[0].join("g", "a-ann", "b-own", "c-own")
+		ns.list[2].join("h", "a-own", "a-ann")
+		for _, from := range ns.list {
+			for name, c := range map[string]struct {
+				target gateway.Target
+				want   []string
+			}{
+				"all":                   {all(), []string{"a-ann", "a-own", "b-ann", "b-own", "c-ann", "c-own"}},
+				"all but connections":   {gateway.Target{Kind: gateway.TargetAll, Except: []string{"a-ann", "c-own"}}, []string{"a-own", "b-ann", "b-own", "c-ann"}},
+				"all but users":         {gateway.Target{Kind: gateway.TargetAll, ExceptUsers: []string{"ann", "b"}}, []string{"a-own", "c-own"}},
+				"users":                 {users("ann", "c", "nobody"), []string{"a-ann", "b-ann", "c-ann", "c-own"}},
+				"users but connections": {gateway.Target{Kind: gateway.TargetUsers, IDs: []string{"ann"}, Except: []string{"b-ann"}}, []string{"a-ann", "c-ann"}},
+				"connections":           {conns("a-own", "b-own", "d-own"), []string{"a-own", "b-own"}},
+				"a group":               {groups("g"), []string{"a-ann", "b-own", "c-own"}},
+				"groups":                {groups("g", "h"), []string{"a-ann", "a-own", "b-own", "c-own"}},
+				"a group but users":     {gateway.Target{Kind: gateway.TargetGroups, IDs: []string{"g"}, ExceptUsers: []string{"ann"}}, []string{"b-own", "c-own"}},
+				"nobody":                {users("nobody"), nil},
+			} {
+				require.Equal(t, c.want, ns.hasGot(from.send(c.target), clients...), "from %s to %s", from.tag, name)
+			}
+		}
+		ns.atRest()
+	})
+}
+
+func TestN4AJoinIsKnownEverywhereWhenItIsAcknowledged(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		ns := startNodes(t, 3)
+		a, b, c := ns.list[0], ns.list[1], ns.list[2]
+		ns.net.Set("b", "a", func(f *clustertest.Fault) { f.Delay = 3 * time.Millisecond })
+		ns.net.Set("b", "c", func(f *clustertest.Fault) { f.Delay = 20 * time.Millisecond })
+		client := b.connect("b1", "ann")
+		times := 10_000
+		if raced {
+			times = 1000
+		}
+		for i := range times {
+			group := fmt.Sprint("group", i)
+			by := b
+			if i%3 == 0 {
+				by = c // another node asks for it
+			}
+			by.join(group, "b1")
+			a.do(gateway.Command{Verb: gateway.VerbSend, Target: groups(group), Frames: message("from a", 0)})
+			c.do(gateway.Command{Verb: gateway.VerbSend, Target: groups(group), Frames: message("from c", 0)})
+		}
+		ns.atRest()
+		synctest.Wait()
+		require.Len(t, got(client), 2*times)
+		require.Zero(t, b.plane.Stats().LateAnnouncements)
+	})
+}
+
+func TestN5AClientIsKnownEverywhereWhenItsHandshakeIsAnswered(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		ns := startNodes(t, 3)
+		a, b := ns.list[0], ns.list[1]
+		ns.net.Between("a", "b", func(f *clustertest.Fault) { f.Delay = 3 * time.Millisecond })
+		ns.net.Between("c", "b", func(f *clustertest.Fault) { f.Delay = 20 * time.Millisecond })
+		for i := range 300 {
+			id, user := fmt.Sprint("b", i), fmt.Sprint("user", i)
+			client := b.connect(id, user)
+			one, two := a.send(conns(id)), a.send(users(user))
+			require.Equal(t, 1, a.count(users(user)))
+			time.Sleep(20 * time.Millisecond)
+			require.Equal(t, []string{one, two}, got(client))
+		}
+	})
+}
+
+// Whatever one node is asked for, in whatever mixture, has its order at every receiver.
+func TestN6OrderOfOneSender(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		ns := startNodes(t, 3)
+		ns.net.Set("a", "b", func(f *clustertest.Fault) { f.Delay = 7 * time.Millisecond })
+		var clients []*gatewaytest.Client
+		for _, n := range ns.list {
+			clients = append(clients, n.connect(n.tag+"1", "ann"))
+			n.join("both", n.tag+"1")
+		}
+		a := ns.list[0]
+		send := func(target gateway.Target) { a.send(target) }
+		for i := range 1500 {
+			switch i % 6 {
+			case 0:
+				send(all())
+			case 1:
+				send(users("ann"))
+			case 2:
+				send(groups("both"))
+			case 3:
+				send(conns("a1", "b1", "c1"))
+			case 4:
+				group := fmt.Sprint("g", i)
+				a.Start(t.Context(), &gateway.Command{Hub: "chat", Verb: gateway.VerbJoin, Target: users("ann"), Group: group}, func(gateway.Result, error) {})
+				send(groups(group)) // nobody has said that it was joined
+			default:
+				if i%60 == 5 {
+					ns.net.Set("a", "c", func(f *clustertest.Fault) { f.Lose = i % 7 }) // as when NATS drops
+				}
+				send(all())
+			}
+			if i%100 == 0 {
+				time.Sleep(3 * time.Millisecond)
+			}
+		}
+		ns.atRest()
+		synctest.Wait()
+		for _, c := range clients {
+			list := got(c)
+			require.Equal(t, ns.sent, len(list))
+			for i, text := range list {
+				require.Equal(t, fmt.Sprint("message-", i+1), text)
+			}
+		}
+		require.Positive(t, ns.net.Sum("a", "c").Lost)
+	})
+}
+
+func TestN7QuestionsOverNodes(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		ns := startNodes(t, 3)
+		a := ns.list[0]
+		for _, n := range ns.list {
+			for i := range 40 {
+				n.connect(fmt.Sprintf("%02d%s", i, n.tag), "ann")
+			}
+		}
+		require.Equal(t, 120, a.count(all()))
+		require.Equal(t, 120, a.count(users("ann")))
+		require.Equal(t, 2, a.count(conns("00a", "01b", "nobody")))
+		var seen []string
+		for after := ""; ; {
+			r, err := a.Do(t.Context(), &gateway.Command{Hub: "chat", Verb: gateway.VerbList, Target: all(), Page: gateway.Page{After: after, Max: 7}})
+			require.NoError(t, err)
+			require.Equal(t, 120, r.Matched)
+			if len(r.Members) == 0 {
+				break
+			}
+			for _, m := range r.Members {
+				seen = append(seen, m.ID)
+			}
+			after = seen[len(seen)-1]
+		}
+		require.Len(t, seen, 120)
+		require.IsIncreasing(t, seen)
+	})
+}
+
+// deaf is a node that takes every command and answers none.
+type deaf struct{ tag string }
+
+func (d deaf) Name() string                                      { return d.tag }
+func (deaf) Apply(*gateway.Command, func(gateway.Result, error)) {}
+func (d deaf) join(t *testing.T, ns *nodes) (leave func()) {
+	b := join(t, options(d.tag, ns.net.Carrier()))
+	leave, err := b.Join(d)
+	require.NoError(t, err)
+	return leave
+}
+
+func TestN7ANodeThatDoesNotAnswer(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		ns := startNodes(t, 2)
+		a := ns.list[0]
+		a.connect("a1", "ann")
+		ns.list[1].connect("b1", "ann")
+		leave := deaf{"mute"}.join(t, ns)
+		defer leave()
+		time.Sleep(2 * time.Second)
+		begin := time.Now()
+		_, err := a.ask(gateway.Command{Verb: gateway.VerbCount, Target: all()})
+		require.ErrorIs(t, err, cluster.ErrIncomplete)
+		require.ErrorContains(t, err, "mute")
+		require.Equal(t, 5*time.Second, time.Since(begin))
+
+		// Whether there is anybody is known without it.
+		begin = time.Now()
+		answer := make(chan gateway.Result, 1)
+		a.plane.Exists(t.Context(), nil, &gateway.Command{Hub: "chat", Verb: gateway.VerbCount, Target: users("ann")}, func(r gateway.Result, err error) {
+			require.NoError(t, err)
+			answer <- r
+		})
+		require.Positive(t, (<-answer).Matched)
+		require.Zero(t, time.Since(begin))
+	})
+}
+
+// A process that hangs makes an error, or is gone and counts as nothing; a question is answered in
+// five seconds.
+func TestN7ANodeThatHangs(t *testing.T) {
+	for _, before := range []time.Duration{0, time.Second, 4900 * time.Millisecond} {
+		synctest.Test(t, func(t *testing.T) {
+			ns := startNodes(t, 3)
+			a := ns.list[0]
+			for _, n := range ns.list {
+				n.connect(n.tag+"1", "ann")
+			}
+			ns.net.Between("b", "", func(f *clustertest.Fault) { f.Held = true })
+			time.Sleep(before)
+			begin := time.Now()
+			n, err := a.ask(gateway.Command{Verb: gateway.VerbCount, Target: all()})
+			require.LessOrEqual(t, time.Since(begin), 5*time.Second)
+			if err != nil {
+				require.ErrorIs(t, err, cluster.ErrIncomplete)
+				require.Less(t, before, time.Second)
+			} else {
+				require.Equal(t, 2, n)
+			}
+			ns.net.Heal()
+			ns.meet()
+			require.Equal(t, 3, a.count(all()), "it is back")
+		})
+	}
+}
+
+func TestN8CommandsGoToNodesWithReceivers(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		ns := startNodes(t, 4)
+		a, d := ns.list[0], ns.list[3]
+		for _, n := range ns.list[:3] {
+			n.connect(n.tag+"1", n.tag)
+		}
+		for i := range 500 {
+			ns.list[1].join(fmt.Sprint("group", i), "b1")
+		}
+		time.Sleep(3 * time.Second) // names that were announced in vain are withdrawn
+		handed := func(do func()) map[string]uint64 {
+			before := make(map[string]uint64)
+			for _, p := range a.plane.Stats().Peers {
+				before[p.Node.Tag] = p.Books.Handed
+			}
+			do()
+			for _, p := range a.plane.Stats().Peers {
+				before[p.Node.Tag] = p.Books.Handed - before[p.Node.Tag]
+			}
+			return before
+		}
+		got := handed(func() {
+			for i := range 500 {
+				a.send(groups(fmt.Sprint("group", i)))
+			}
+		})
+		require.EqualValues(t, 500, got["b"])
+		require.Less(t, got["c"]+got["d"], uint64(70), "false positives")
+		require.Equal(t, map[string]uint64{"b": 1, "c": 1, "d": 0}, handed(func() { a.send(all()) }))
+		require.Equal(t, map[string]uint64{"b": 0, "c": 1, "d": 0}, handed(func() { a.send(users("c", "a")) }))
+		require.Equal(t, map[string]uint64{"b": 1, "c": 0, "d": 0}, handed(func() { a.count(conns("b1")) }))
+		require.Equal(t, map[string]uint64{"b": 0, "c": 0, "d": 0}, handed(func() { a.count(users("nobody here")) }))
+		require.Zero(t, d.handed())
+	})
+}
+
+// A message costs one frame for each node that has receivers, whatever the others.
+func TestN9CostsGrowWithTheNodesConcerned(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		ns := startNodes(t, 9)
+		a := ns.list[0]
+		for i, n := range ns.list[1:] {
+			n.connect(n.tag+"1", "ann")
+			for _, size := range []int{1, 2, 4, 8} {
+				if i < size {
+					n.join(fmt.Sprint("of", size), n.tag+"1")
+				}
+			}
+		}
+		time.Sleep(3 * time.Second)
+		ns.atRest()
+		var packets []int
+		for _, size := range []int{1, 2, 4, 8} {
+			before, sent := a.handed(), ns.net.Sum("a", "")
+			for range 100 {
+				a.send(groups(fmt.Sprint("of", size)))
+				synctest.Wait()
+			}
+			now := ns.net.Sum("a", "")
+			require.EqualValues(t, 100*size, a.handed()-before)
+			packets = append(packets, now.Packets-sent.Packets)
+			perNode := float64(now.Bytes-sent.Bytes) / float64(100*size)
+			require.Less(t, perNode, 200.0, "bytes for each node and message")
+			ns.atRest()
+		}
+		require.Equal(t, []int{100, 200, 400, 800}, packets)
+	})
+}
