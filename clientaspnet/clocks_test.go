@@ -261,6 +261,15 @@ func TestUnfinishedMessages(t *testing.T) {
 		}
 		f.wait("Throttled", 1)
 		require.Len(t, mustTold(f, "closed"), 1)
+		c, small := f.connected("u")
+		write := func(b ...byte) {
+			_, err := small.NetConn().Write(b)
+			require.NoError(t, err)
+		}
+		write(append([]byte{0x01, 0xfe, 0x1f, 0x40, 0, 0, 0, 0}, make([]byte, 6500)...)...) // over the bound, with the larger one
+		f.wait("Throttled", 2)
+		synctest.Wait()
+		require.Empty(t, mustTold(f, "closed "+c.ConnectionID), "the largest is given up")
 	}, func(f *fixture, _ *Options) { f.limits.MessageBytes, f.limits.UnfinishedBytes = 10_000, 15_000 })
 }
 

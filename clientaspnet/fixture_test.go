@@ -156,7 +156,8 @@ func (f *fixture) serve() {
 		require.NoError(f.t, f.h.Close(context.Background()))
 		f.gw.Close()
 		require.NoError(f.t, f.gw.Check())
-		require.Zero(f.t, f.h.unfinished.Load())
+		require.Zero(f.t, f.h.partials.bytes)
+		require.Empty(f.t, f.h.partials.held)
 	})
 }
 

@@ -5,7 +5,6 @@ import (
 	"log/slog"
 	"net/http"
 	"strings"
-	"sync/atomic"
 	"time"
 
 	"github.com/hubgate/hubgate/auth"
@@ -20,8 +19,8 @@ type Handler struct {
 	cors    transport.CORS
 	// sockets are the goroutines of WebSockets.
 	sockets transport.Running
-	// unfinished are the bytes kept of calls that have not come to their end.
-	unfinished atomic.Int64
+	// partials are the calls that have not come to their end.
+	partials partials
 }
 
 // New returns a Handler. It panics without Gateway, Verifier or Sealer.

@@ -130,6 +130,7 @@ func (h *Handler) poll(c *call) error {
 	}
 	client, conn := h.find(given.id)
 	if client == nil {
+		h.refuser.Note(c.r, h.absent(given, nil), c.key, c.remote())
 		writeJSON(c.w, lastFrame(goneText))
 		return nil
 	}

@@ -1,10 +1,6 @@
 package clientaspnet
 
 import (
-	"bytes"
-	"time"
-
-	"github.com/hubgate/hubgate/aspnetprotocol"
 	"github.com/hubgate/hubgate/gateway"
 	"github.com/hubgate/hubgate/internal/transport"
 )
@@ -112,13 +108,6 @@ func (*webSocket) Abilities() gateway.Abilities {
 // Manner implements gateway.MannerTransport.
 func (t *webSocket) Manner() gateway.Manner { return manner{t.h} }
 
-// Probe implements gateway.ProbingTransport. What the peer is asked by is a write, behind which the core
-// sends no keep-alive for a time; but clients see no such frame, and would take the connection for slow.
-func (t *webSocket) Probe() {
-	t.conn.Load().SendControl(aspnetprotocol.KeepAlive)
-	t.WebSocket.Probe()
-}
-
 // Framing implements gateway.DirectTransport.
 func (*webSocket) Framing() gateway.Framing { return transport.TextEach }
 
@@ -202,68 +191,26 @@ func (t *webSocket) Received(m transport.Message) error {
 	if t.partial == nil && m.Final {
 		return say(conn, m.Bytes)
 	}
-	if err := t.keep(conn, m.Bytes); err != nil || !m.Final {
+	if t.partial == nil {
+		t.partial = t.h.partials.begin(conn)
+	}
+	if err := t.partial.add(m.Bytes, t.h.options.Limits()); err != nil || !m.Final {
 		return err
 	}
 	p := t.partial
 	t.partial = nil
-	p.timer.Stop()
-	defer p.giveBack(t.h)
+	defer transport.ReturnBody(p.text)
+	if err := p.end(); err != nil {
+		return err
+	}
 	return say(conn, p.text.Bytes())
-}
-
-// partial is a message that comes in pieces.
-type partial struct {
-	text  *bytes.Buffer
-	timer *time.Timer
-	// counted is what the endpoint's books know of it.
-	counted int64
-}
-
-const (
-	// partialGrace and partialRate are how long a message may take: so long, and a second more for
-	// each so many bytes.
-	partialGrace = 30 * time.Second
-	partialRate  = 4 << 10
-)
-
-// keep adds a piece to the message that has not ended, within its bounds.
-func (t *webSocket) keep(conn *gateway.Conn, piece []byte) error {
-	limits := t.h.options.Limits()
-	p := t.partial
-	if p == nil {
-		p = &partial{text: transport.BorrowBody()}
-		p.timer = time.AfterFunc(partialGrace+time.Duration(limits.MessageBytes)*time.Second/partialRate, func() {
-			_ = reject(conn, "A message took too long to arrive.")
-		})
-		t.partial = p
-	}
-	size := p.text.Len() + len(piece)
-	if size > limits.MessageBytes {
-		t.forget()
-		return reject(conn, "A message is too large.")
-	}
-	p.counted += int64(len(piece))
-	if sum := t.h.unfinished.Add(int64(len(piece))); limits.UnfinishedBytes > 0 && sum > limits.UnfinishedBytes {
-		t.forget()
-		cause := gateway.Cause{Reason: gateway.CloseThrottled, Text: "The gateway holds too many bytes of unfinished messages."}
-		conn.Close(cause)
-		return cause
-	}
-	p.text.Write(piece)
-	return nil
 }
 
 // forget gives up the message that has not ended.
 func (t *webSocket) forget() {
 	if p := t.partial; p != nil {
 		t.partial = nil
-		p.timer.Stop()
-		p.giveBack(t.h)
+		_ = p.end()
+		transport.ReturnBody(p.text)
 	}
-}
-
-func (p *partial) giveBack(h *Handler) {
-	h.unfinished.Add(-p.counted)
-	transport.ReturnBody(p.text)
 }

@@ -1,0 +1,5 @@
+//go:build race
+
+package clientaspnet
+
+const raceEnabled = true
