@@ -35,7 +35,13 @@ func (r *returning) lend(b *Batch) {
 // keep keeps records that are being handed to the transport. Called with c.mu held.
 func (c *Conn) keep(records []OutRecord, now int64) {
 	k, m := &c.back.kept, c.manner()
-	k.trim(c.g.keeping, m, now, len(records)) // before it needs a larger ring
+	coming := 0
+	for _, r := range records {
+		if !r.control {
+			coming++
+		}
+	}
+	k.trim(c.g.keeping, m, now, coming) // before it needs a larger ring
 	for _, r := range records {
 		if r.control {
 			continue

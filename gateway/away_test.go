@@ -229,6 +229,8 @@ func TestAFormerTransportHasNoEffect(t *testing.T) {
 		former := n.returning("1", gatewaytest.Options{Transport: gateway.LongPolling})
 		conn := former.Conn
 		n.marks("a")
+		conn.DetachedFor(former)
+		time.Sleep(gatewaytest.MarkedAway - 2*time.Second)
 		c := n.back(former, gatewaytest.Options{Transport: gateway.LongPolling, Stalled: true}, "a")
 		n.marks("b")
 		var batch gateway.Batch

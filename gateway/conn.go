@@ -232,7 +232,9 @@ func (c *Conn) alone() receivers {
 }
 
 // Attached and Detached say whether a client of a polled transport has a request
-// waiting; one that has none for Limits.Detached is ended (C58).
+// waiting; one that has none for Limits.Detached is ended (C58). Transports that may be
+// replaced call AttachedFor and DetachedFor, SendFrameFor and HeardFor instead, so that
+// nothing of a former transport counts.
 func (c *Conn) Attached() { c.clocks.detached.Store(0) }
 
 // Detached starts the clock that Attached stops.

@@ -61,6 +61,7 @@ func TestModelOfAConnection(t *testing.T) {
 		})
 	}
 	if *modelSchedules >= 4000 {
+		t.Log(seen)
 		seen.enough(t)
 	}
 }
@@ -79,6 +80,12 @@ func (s modelSeen) enough(t *testing.T) {
 		"a membership while arriving", "a polite end",
 		"nothing was dropped", "a client came back", "a fallback", "messages were missed", "a former pump came out", "a silent transport was given up",
 		"a return was told by another reader",
+	}
+	for _, what := range []string{
+		"a tail", "a batch", "a failed write", "what is given again", "what was held while away", "an early transport",
+		"a transport that is there", "something unsettled", "something settled", "a mark",
+	} {
+		want = append(want, "replaced: "+what)
 	}
 	for s := announced; s <= gone; s++ {
 		want = append(want, fmt.Sprint("state ", s))
@@ -154,7 +161,11 @@ func (m *model) chance(percent int) bool { return m.rand.IntN(100) < percent }
 
 func (m *model) run() {
 	defer m.end()
-	for range 10 + m.rand.IntN(70) {
+	most := 70
+	if m.chance(20) {
+		most = 250
+	}
+	for range 10 + m.rand.IntN(most) {
 		m.step()
 		if m.check(); m.broken != "" {
 			return
@@ -318,6 +329,9 @@ func (m *model) work(most int) (moved bool) {
 			w.look()
 			ops := m.queues[i][:min(len(m.queues[i]), most-n)]
 			m.expect(ops[:max(1, joinable(ops))])
+			if o, ok := ops[0].(*replaceOp); ok {
+				m.sees(o)
+			}
 			done := w.pass(ops)
 			m.arrivals()
 			m.queues[i], n, moved = m.queues[i][done:], n+done, true

@@ -112,6 +112,9 @@ func (c *modelConn) comeBack() bool {
 	if r == nil || r.left || l.ended || len(r.dialed) > 2 || slices.Contains(l.got, "close") || slices.Contains(l.got, "refusal") {
 		return false
 	}
+	if c.conn.life.state() < open && !c.m.chance(5) || c.conn.life.state() == open && !c.closed && !c.m.chance(8) {
+		return false // rare, so that schedules come further
+	}
 	if data := l.on.raw.drain(); len(data) > 0 {
 		l.on.arrived(data[:c.m.rand.IntN(len(data)+1)])
 	}
@@ -132,20 +135,37 @@ func (c *modelConn) comeBack() bool {
 	return true
 }
 
-// mayBeTrimmed reports whether something behind the cursor may be kept no more.
-func (c *modelConn) mayBeTrimmed(cursor string) bool {
+// mayBeTrimmed reports whether something behind the cursor may be kept no more: with a cursor of its
+// own, so that it is missed, or without.
+func (c *modelConn) mayBeTrimmed(cursor string) (marked, other bool) {
 	behind := c.client.expected
 	if i := slices.Index(behind, "#m"+cursor); i >= 0 {
 		behind = behind[i+1:]
 	}
 	bytes := 0
-	for _, key := range behind {
+	for i, key := range slices.Backward(behind) {
 		sent := c.comings.records[key]
-		if bytes += sent.size; c.m.g.now()-sent.at > int64(modelKeeping.time) {
-			return true
+		bytes += sent.size
+		if len(behind)-i <= modelKeeping.records && bytes <= modelKeeping.bytes && c.m.g.now()-sent.at <= int64(modelKeeping.time) {
+			continue
+		}
+		marked, other = marked || sent.marked, other || !sent.marked
+	}
+	return marked, other
+}
+
+// sees notes in which situation a transport is replaced.
+func (m *model) sees(o *replaceOp) {
+	out, back, s := &o.conn.out, o.conn.back, o.conn.life.state()
+	for what, is := range map[string]bool{
+		"a tail": out.tail != nil, "a batch": back.inside, "a failed write": back.broken, "what is given again": len(out.records) > 0 && out.records[0].again,
+		"what was held while away": s == away && len(out.records) > 0, "an early transport": s < open, "a transport that is there": s == open,
+		"something unsettled": back.kept.unsettled > 0, "something settled": back.kept.size > back.kept.unsettled, "a mark": back.kept.mark != nil,
+	} {
+		if is {
+			m.seen["replaced: "+what]++
 		}
 	}
-	return len(behind) > modelKeeping.records || bytes > modelKeeping.bytes
 }
 
 // arrivals looks which dials the workers have come to.
@@ -171,18 +191,24 @@ func (c *modelConn) arrivesBack(d *modelDial, err error) {
 	switch {
 	case err == nil:
 		m.seen["a client came back"]++
+		if c.conn.life.cause != nil {
+			m.breaks("%d: another transport, although the connection is to end", c.index)
+		}
 		if !c.closed {
 			m.breaks("%d: the transport before goes on", c.index)
 		}
-		r.resumed[d.heard] = r.resumed[d.heard] || c.mayBeTrimmed(d.cursor)
+		_, trimmed := c.mayBeTrimmed(d.cursor)
+		r.resumed[d.heard] = r.resumed[d.heard] || trimmed
 		r.former = append(r.former, c.modelTransport)
 		c.modelTransport = d.t
+		d.t.born = m.g.now()
 		if !d.fallback {
 			c.toldReturn()
 		}
 	case err == ErrMissed:
 		m.seen["messages were missed"]++
-		if c.why[CloseMissedMessages] = true; !c.mayBeTrimmed(d.cursor) {
+		c.why[CloseMissedMessages] = true
+		if missed, _ := c.mayBeTrimmed(d.cursor); !missed {
 			m.breaks("%d: nothing can have been given up behind %s: %v", c.index, d.cursor, c.client.expected)
 		}
 	case err == ErrConnectionEnded && c.conn.life.cause != nil:
@@ -250,6 +276,17 @@ func (c *modelConn) sayMarked() bool {
 	r.said++
 	c.read(func() error { return c.conn.Record(record) })
 	return true
+}
+
+// beginsAtOnce brings the connection to where it is most of its life.
+func (c *modelConn) beginsAtOnce() {
+	c.sayMarked()
+	for c.reader.parked != nil {
+		c.goesOn(parkGo)
+	}
+	if c.open() {
+		c.m.work(20)
+	}
 }
 
 // breaksDown is the transport failing under its client, which may or may not come back.
@@ -361,7 +398,7 @@ func (t *modelTransport) checkAbort(cause Cause) {
 		}
 	case cause == silentCause:
 		c.m.seen["a silent transport was given up"]++
-		silence := c.m.g.now() - max(c.reader.at, c.reader.heard)
+		silence := c.m.g.now() - max(c.reader.at, c.reader.heard, t.born)
 		if silence < int64(modelLimits.Timeout) || c.conn.life.state() != away {
 			c.m.breaks("%d: a transport is given up after %v of silence, in state %d", c.index, time.Duration(silence), c.conn.life.state())
 		}

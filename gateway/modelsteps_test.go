@@ -75,7 +75,7 @@ var modelClientSteps = []modelStep{
 		return true
 	}},
 	{name: "the client is lost", weight: 2, of: func(c *modelConn) bool { c.leave(); return true }},
-	{name: "the client comes back", weight: 12, of: (*modelConn).comeBack},
+	{name: "the client comes back", weight: 60, of: (*modelConn).comeBack},
 	{name: "the peer says goodbye", weight: 3, of: func(c *modelConn) bool {
 		if c.comings != nil || !c.kind.webSocket() || c.closed || c.reader.feeding || c.reader.polite {
 			return false
@@ -218,6 +218,9 @@ func (m *model) attach() bool {
 	c.checked.since = m.g.now()
 	m.conns = append(m.conns, c)
 	c.handshake()
+	if c.comings != nil && m.chance(60) {
+		c.beginsAtOnce()
+	}
 	return true
 }
 

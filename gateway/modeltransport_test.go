@@ -51,6 +51,7 @@ type modelTransport struct {
 	kind   modelKind
 	raw    *modelSocket
 	pump   modelPump
+	born   int64
 	// closed: it is no more, because of the cause. ended: Ended or Lost was called.
 	closed, ended bool
 	cause         Cause
@@ -59,6 +60,9 @@ type modelTransport struct {
 func newModelTransport(c *modelConn) *modelTransport {
 	c.m.transports++
 	t := &modelTransport{c: c, number: c.m.transports, kind: modelKind(c.m.rand.IntN(int(modelKinds)))}
+	if c.comings != nil && c.m.chance(40) {
+		t.kind = kindSocket // the one with most to go wrong
+	}
 	t.raw = newModelSocket(t)
 	t.pump.awake = t.kind == kindEvents
 	return t

@@ -42,6 +42,19 @@ func TestWhatIsKept(t *testing.T) {
 		require.Len(t, n.back(c, gatewaytest.Options{}, "000").Texts(), 128)
 		n.balanced()
 	})
+	bubble(t, "what is no delivery takes no place", func(t *testing.T) {
+		n := startReturning(t, nil)
+		c := n.returning("1", gatewaytest.Options{})
+		n.marks(many(127)...)
+		c.Stall()
+		for range 10 {
+			c.Conn.SendControl(gatewaytest.MarkedRecord("", "ping"))
+		}
+		n.marks("last")
+		c.Unstall()
+		synctest.Wait()
+		require.Len(t, n.back(c, gatewaytest.Options{}, "0").Texts(), 128)
+	})
 	bubble(t, "no more records", func(t *testing.T) {
 		n, c := begin(t)
 		n.marks(many(130)...)
