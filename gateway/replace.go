@@ -18,8 +18,9 @@ var missedCause = Cause{
 // written to the client is kept for that, in small (see replay).
 //
 // first is for clients that have not heard that they are connected (a fallback): they get it instead of
-// what Open was called with, if they are not getting that on t anyway. It must not be changed
-// afterwards. With first nil the client has come back, and its session is told (Returner).
+// what Open was called with, if they are not getting that on t anyway, and then what is kept: they were
+// promised nothing before. It must not be changed afterwards. With first nil the client has come back,
+// and its session is told (Returner).
 //
 // Replace waits for the worker of the connection, and must not be called from a method of a Transport
 // or of a Session. t.Wake may be called before it returns. Errors: ErrConnectionEnded, if the
@@ -118,7 +119,7 @@ func (o *replaceOp) swap(w *worker) (r replaced, err error) {
 		return r, ErrConnectionEnded
 	}
 	from, ok := o.from(&b.kept, c.manner())
-	if !ok {
+	if !ok && o.first == nil {
 		return r, ErrMissed
 	}
 	if s != away {

@@ -77,6 +77,16 @@ func TestWhatIsKept(t *testing.T) {
 		n.marks(many(129)...)
 		missed(t, n, c, "0")
 	})
+	bubble(t, "a client that has not heard that it is connected misses nothing that it was promised", func(t *testing.T) {
+		n, c := begin(t)
+		n.marks(many(130)...)
+		next, err := c.FallBack(gatewaytest.Options{})
+		require.NoError(t, err)
+		synctest.Wait()
+		require.Equal(t, string(gatewaytest.Init), next.Got()[0])
+		require.Equal(t, many(130)[2:], next.Texts())
+		n.balanced()
+	})
 	bubble(t, "a cursor that nobody has given", func(t *testing.T) {
 		n, c := begin(t)
 		n.marks("a")
