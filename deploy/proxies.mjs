@@ -9,7 +9,7 @@ import { deepStrictEqual as same, match } from 'node:assert/strict';
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:http';
 import { join } from 'node:path';
-import { client, count, finish, freePort, gateway, hubgate, key, root, signalR, start, stopAll, WebSocket, within, work } from '../examples/lab.mjs';
+import { build, client, count, finish, freePort, gateway, hubgate, key, root, signalR, start, stopAll, WebSocket, within, work } from '../examples/lab.mjs';
 
 const page = readFileSync(join(root, 'docs/proxies.md'), 'utf8');
 const shown = language => new RegExp('```' + language + '\n([^]*?)```').exec(page)[1];
@@ -62,6 +62,94 @@ function application(url) {
   return new Promise(resolve => server.listen(0, '127.0.0.1', () => resolve({ server, url: `http://127.0.0.1:${server.address().port}` })));
 }
 
+// aspNetApplication is one of ASP.NET SignalR, whose servers and clients both go through the proxy.
+function aspNetApplication(url) {
+  aspNetBinary ??= build('aspnethub', './interop/aspnethub');
+  return start(aspNetBinary, ['--app', aspNet, '--connections', '1'],
+    { env: { Azure__SignalR__ConnectionString: `Endpoint=${url};AccessKey=${key};Version=1.0;` }, pattern: /^READY (\S+)/ });
+}
+
+const aspNet = 'shop';
+let aspNetBinary;
+
+// AspNetClient makes the requests of the JavaScript client.
+class AspNetClient {
+  static async negotiate(app, transport) {
+    const hubs = encodeURIComponent('[{"name":"chathub"}]');
+    const query = `clientProtocol=2.1&connectionData=${hubs}`;
+    const redirect = await (await fetch(`${app}/signalr/negotiate?${query}`)).json();
+    const client = Object.assign(new AspNetClient(), { base: redirect.RedirectUrl.split('?')[0], token: redirect.AccessToken, query });
+    const answer = await (await client.request('negotiate', 'GET')).json();
+    client.query = `transport=${transport}&${query}&connectionToken=${encodeURIComponent(answer.ConnectionToken)}`;
+    return client;
+  }
+
+  url(command) { return `${this.base}/${command}?${this.query}`; }
+
+  request(command, method, body) {
+    const form = body && { 'Content-Type': 'application/x-www-form-urlencoded; charset=UTF-8' };
+    return fetch(this.url(command), { method, body, headers: { Authorization: `Bearer ${this.token}`, ...form } });
+  }
+
+  call(text) { return this.request('send', 'POST', 'data=' + encodeURIComponent(callOf(text))); }
+
+  withToken(command) { return `${this.url(command)}&access_token=${this.token}`; }
+}
+
+const callOf = text => JSON.stringify({ H: 'chathub', M: 'Echo', A: [text], I: 0 });
+const result = text => `"R":"${text}"`; // as it stands in the answer
+
+// pieces waits until what comes has all of the texts, in their order.
+async function pieces(stream, ...texts) {
+  let seen = '';
+  for await (const piece of stream) {
+    seen += Buffer.from(piece).toString();
+    let from = 0;
+    if (texts.every(text => (from = seen.indexOf(text, from)) >= 0)) return;
+  }
+  throw new Error(`ended after ${seen}`);
+}
+
+const aspNetTransports = {
+  async webSockets(client) {
+    const socket = new WebSocket(client.withToken('connect').replace('http', 'ws'));
+    const got = new Promise((resolve, reject) => {
+      socket.onmessage = ({ data }) => {
+        if (data.includes('"S":1')) socket.send(callOf('by socket'));
+        if (data.includes(result('by socket'))) resolve();
+      };
+      socket.onerror = reject;
+    });
+    await got;
+    socket.close();
+  },
+  async serverSentEvents(client) {
+    const gone = new AbortController();
+    const answer = await fetch(client.withToken('connect'), { signal: gone.signal });
+    const got = pieces(answer.body, 'data: initialized', '"S":1', result('by events'), 'data: {}');
+    same((await client.call('by events')).status, 200);
+    await got; // the keep-alive too: what is quiet is not held back
+    gone.abort();
+  },
+  async longPolling(client) {
+    match(await (await client.request('connect', 'POST')).text(), /"S":1/);
+    same((await client.call('by poll')).status, 200);
+    const first = await client.request('poll', 'POST', 'messageId=0');
+    same(JSON.parse(await first.text()), { I: '0', R: 'by poll' });
+    const quiet = await client.request('poll', 'POST', 'messageId=0');
+    await pieces(quiet.body, ' ');
+    same((await client.request('abort', 'POST')).status, 200);
+  },
+};
+
+async function checkAspNet(name, url) {
+  const app = await aspNetApplication(url);
+  for (const [transport, talk] of Object.entries(aspNetTransports)) {
+    await count(`${name}: ASP.NET SignalR, ${transport}`, async () =>
+      within(transport, talk(await AspNetClient.negotiate(app, transport))));
+  }
+}
+
 async function check(name, upstream) {
   const port = await freePort(), url = `http://localhost:${port}`;
   const [command, file, text, args] = proxies[name](port, upstream.replace('http://', ''));
@@ -95,12 +183,13 @@ async function check(name, upstream) {
     }));
     same(answer, 'open');
   });
+  await checkAspNet(name, url);
   app.server.close();
 }
 
 const names = process.argv.length > 2 ? process.argv.slice(2) : Object.keys(proxies);
 for (const name of names) {
-  const upstream = await gateway();
+  const upstream = await gateway('--hub-mode', `${aspNet}=default`, '--aspnet-keep-alive', '1s');
   await count(`${name}: runs`, () => check(name, upstream));
   await stopAll();
 }
