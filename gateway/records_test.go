@@ -122,6 +122,20 @@ func TestTheKeepAliveOfAMannerAmongRecords(t *testing.T) {
 	}
 }
 
+// A client for whom something waits at each look at it gets its pings too: it may be the answers to calls.
+func TestTheKeepAliveOfAMannerBehindWhatWaits(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		n := startReturning(t, nil)
+		c := n.returning("1", gatewaytest.Options{Raw: true})
+		c.Stall()
+		n.marks("large---" + strings.Repeat("x", 600<<10))
+		time.Sleep(25 * time.Second)
+		c.Unstall()
+		synctest.Wait()
+		require.Equal(t, 2, strings.Count(strings.Join(c.Got(), ""), "|ping\x1e"))
+	})
+}
+
 // The session is told of a return in order with the records, and Replace does not wait for it.
 func TestAReturnIsToldBehindARecordThatWaits(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

@@ -207,8 +207,8 @@ func (c *Conn) spoke(now int64) {
 // keepAlive fills the gateway's own silence.
 func (c *Conn) keepAlive(m *moment, deliveries int) {
 	// The sweep after next might come late by its own interval. What waits will
-	// keep the client alive, or end it as slow.
-	if !m.passed(c.clocks.lastWrite.Load(), c.keepAliveTime(m)-sweepInterval/2-1) || deliveries > 0 {
+	// keep the client alive (see spoke for one that it will not), or end it as slow.
+	if !m.passed(c.clocks.lastWrite.Load(), c.keepAliveTime(m)-sweepInterval/2-1) || deliveries > 0 && c.back == nil {
 		return
 	}
 	// A ping counts as sent when it is queued: while the socket is full there
