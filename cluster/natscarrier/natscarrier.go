@@ -34,9 +34,19 @@ type Carrier struct {
 	prefix string
 
 	mu   sync.Mutex
-	self cluster.Inc
 	subs []*nats.Subscription
+
+	// routes are the subjects to other nodes, which are written once and not for each packet.
+	routing sync.RWMutex
+	self    string
+	routes  map[cluster.Inc]route
 }
+
+// route is the way to a node, and the subject on which NATS says that it is not there.
+type route struct{ subject, back string }
+
+// maxRoutes bounds the routes that are kept. Nodes that restart have new ones.
+const maxRoutes = 1 << 10
 
 // New returns a carrier on a connection, which stays its owner's. Packets travel on the subjects
 // "{prefix}.l.{from}.{to}"; clusters that share a NATS need different prefixes. The connection
@@ -53,7 +63,10 @@ func (c *Carrier) Open(self cluster.Inc, receive func(from cluster.Inc, packet [
 	if c.subs != nil {
 		return nil, errors.New("natscarrier: the carrier is open")
 	}
-	c.self = self
+	c.routing.Lock()
+	c.self = self.String()
+	clear(c.routes)
+	c.routing.Unlock()
 	r := &receiver{prefix: c.prefix, self: self, receive: receive}
 	for _, to := range []string{self.String(), everyone} {
 		sub, err := c.conn.Subscribe(c.prefix+"*."+to, r.take)
@@ -83,17 +96,34 @@ func (c *Carrier) unsubscribe() {
 
 // Send implements cluster.Carrier.
 func (c *Carrier) Send(to cluster.Inc, packet []byte) error {
-	from := c.self.String()
-	if to == (cluster.Inc{}) {
-		return c.conn.Publish(c.prefix+from+"."+everyone, packet)
-	}
-	there := to.String()
-	subject := c.prefix + from + "." + there
-	if len(packet) > askBelow {
-		return c.conn.Publish(subject, packet)
+	r := c.route(to)
+	if len(packet) > askBelow || r.back == "" {
+		return c.conn.Publish(r.subject, packet)
 	}
 	// That nobody is there comes back as if it came from the node that is not.
-	return c.conn.PublishRequest(subject, c.prefix+there+"."+from, packet)
+	return c.conn.PublishRequest(r.subject, r.back, packet)
+}
+
+// route returns the way to a node, or to all.
+func (c *Carrier) route(to cluster.Inc) route {
+	c.routing.RLock()
+	r, ok := c.routes[to]
+	c.routing.RUnlock()
+	if ok {
+		return r
+	}
+	c.routing.Lock()
+	defer c.routing.Unlock()
+	if len(c.routes) >= maxRoutes {
+		clear(c.routes)
+	}
+	if to == (cluster.Inc{}) {
+		r = route{subject: c.prefix + c.self + "." + everyone}
+	} else {
+		r = route{c.prefix + c.self + "." + to.String(), c.prefix + to.String() + "." + c.self}
+	}
+	c.routes[to] = r
+	return r
 }
 
 // Limit implements cluster.Carrier.
