@@ -345,7 +345,7 @@ func TestH11AspNetServersConnect(t *testing.T) {
 
 // Quotas count the clients of both generations together.
 func TestAspNetQuotas(t *testing.T) {
-	p := start(t, "--mode=default", "--limits-max-connections=2", "--limits-max-diagnostic-connections=1")
+	p := start(t, "--mode=default", "--limits-max-connections=2")
 	app := p.aspnetApplication("app")
 	core := newApplication("chat", "s1")
 	core.serve(t, p)
@@ -359,6 +359,22 @@ func TestAspNetQuotas(t *testing.T) {
 	require.Equal(t, "429", p.enter("chat", auth.ClientTokenSpec{}))
 	p.wantMetrics(`hubgate_client_requests_refused_total{generation="aspnet",reason="TooManyConnections"} 1`,
 		`hubgate_client_requests_refused_total{generation="aspnetcore",reason="TooManyConnections"} 1`)
+}
+
+// Diagnostic clients of the older generation are such clients too.
+func TestAspNetDiagnosticClients(t *testing.T) {
+	p := start(t, "--mode=default", "--limits-max-diagnostic-connections=1")
+	app := p.aspnetApplication("app")
+	token, err := auth.SignAspNetClient(auth.EmulatorKey, p.URL, auth.ClientTokenSpec{Application: "app", Diagnostic: true})
+	require.NoError(t, err)
+	c := &aspnetClient{p: p, token: token}
+	c.negotiate()
+	c.open()
+	client := app.want("opened")
+	require.Contains(t, fmt.Sprint(client.Headers), "Asrs-Is-Diagnostic-Client")
+	status, text := (&aspnetClient{p: p, token: token}).get("negotiate", nil)
+	require.Equal(t, http.StatusTooManyRequests, status, text)
+	p.aspnet("app", "ann").open()
 }
 
 // A gateway that stops moves clients on long polling and lets the others find out.

@@ -92,10 +92,15 @@ type aspnetClient struct {
 func (p *program) aspnet(application, user string) *aspnetClient {
 	p.t.Helper()
 	c := &aspnetClient{p: p, token: p.aspnetToken(application, user)}
-	status, answer := c.get("negotiate", nil)
-	require.Equal(p.t, http.StatusOK, status, answer)
-	require.NoError(p.t, json.Unmarshal([]byte(answer), &c.negotiated))
+	c.negotiate()
 	return c
+}
+
+func (c *aspnetClient) negotiate() {
+	c.p.t.Helper()
+	status, answer := c.get("negotiate", nil)
+	require.Equal(c.p.t, http.StatusOK, status, answer)
+	require.NoError(c.p.t, json.Unmarshal([]byte(answer), &c.negotiated))
 }
 
 func (p *program) aspnetToken(application, user string) string {
