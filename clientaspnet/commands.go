@@ -13,7 +13,9 @@ func (h *Handler) start(c *call) error {
 	if done, err := c.admit(); done || err != nil {
 		return err
 	}
-	if _, err := h.live(c); err != nil {
+	// A client that polls may hear at the same time that its connection has ended, and why: that is what
+	// stops it, not this request, of whose failure it would tell instead.
+	if _, err := h.live(c); err != nil && !errors.Is(err, transport.ErrEnded) {
 		return err
 	}
 	writeJSON(c.w, []byte(`{"Response":"started"}`))

@@ -378,20 +378,28 @@ func TestRefusedByTheApplication(t *testing.T) {
 	f := newFixture(t, func(f *fixture, _ *Options) { f.app.refuse = func(*gateway.Conn) error { return refusal } })
 
 	t.Run("C116 by WebSocket", func(t *testing.T) {
-		f.negotiate(f.user("u")).dial("connect", "").wantError("No hub server.")
+		ws := f.negotiate(f.user("u")).dial("connect", "")
+		ws.wantInit() // without it a client's start() would never end
+		ws.wantError("No hub server.")
 	})
 	t.Run("C116 by event stream", func(t *testing.T) {
 		s := f.negotiate(f.user("u")).events("connect", "")
+		s.wantInit()
 		require.Equal(t, "No hub server.", parse[struct{ E string }](t, s.next()).E)
 		s.wantEnd()
 	})
 	t.Run("C116 by poll", func(t *testing.T) {
-		res := f.negotiate(f.user("u")).do("POST", "connect", "longPolling", "", "")
-		require.Equal(t, "No hub server.", parse[struct{ E string }](t, res.body).E)
+		c := f.negotiate(f.user("u"))
+		require.Equal(t, 1, parse[struct{ S int }](t, c.do("POST", "connect", "longPolling", "", "").body).S)
+		require.Equal(t, 200, c.do("GET", "start", "longPolling", "", "").status)
+		require.Equal(t, "No hub server.", parse[struct{ E string }](t, c.do("POST", "poll", "longPolling", "", "").body).E)
+		require.Equal(t, 200, c.do("GET", "start", "longPolling", "", "").status, "which may come behind the poll")
 	})
 	t.Run("C116 with another error", func(t *testing.T) {
 		refusal = errors.New("'nosuch' Hub could not be resolved.")
-		f.negotiate(f.user("u")).dial("connect", "").wantError("'nosuch' Hub could not be resolved.")
+		ws := f.negotiate(f.user("u")).dial("connect", "")
+		ws.wantInit()
+		ws.wantError("'nosuch' Hub could not be resolved.")
 	})
 }
 

@@ -13,6 +13,10 @@ type manner struct{ h *Handler }
 // Ping implements gateway.Manner.
 func (manner) Ping() []byte { return aspnetprotocol.KeepAlive }
 
+// First implements gateway.Manner. npm signalr stops at an error that comes before the first frame, but its
+// start() neither succeeds nor fails then.
+func (manner) First() []byte { return aspnetprotocol.Init }
+
 // Close implements gateway.Manner: an error, after which clients stop. One that the gateway's own end
 // concerns may come back elsewhere; it does so by itself when its transport ends, and if it polls when
 // it is asked to. Nothing is said to a client that has left.

@@ -123,40 +123,45 @@ func (w *worker) beginClose(c *Conn) {
 		return
 	}
 	c.out.release() // nothing more is taken: whoever waits for room waits in vain
-	last := c.closeRecord(c.life.cause, answered)
-	if last != nil {
-		c.out.append(OutRecord{Bytes: last, control: true})
+	first, last := c.closeRecords(c.life.cause, answered)
+	for _, record := range [...][]byte{first, last} {
+		if record != nil {
+			c.out.append(OutRecord{Bytes: record, control: true})
+		}
 	}
 	wake := c.out.claim(writerPump)
 	c.mu.Unlock()
 
 	c.shard.lose(DropConnectionClosed, lost)
-	c.shard.books.queuedBytes.Add(int64(len(last)))
+	c.shard.books.queuedBytes.Add(int64(len(first) + len(last)))
 	w.leaveHub(c)
 	if wake {
 		c.transport.Wake()
 	}
 }
 
-// closeRecord is the last record a client gets; before its handshake was
-// answered that is a handshake error (C67), if there is anything to say. Called with
-// c.mu held.
-func (c *Conn) closeRecord(cause *Cause, answered bool) []byte {
+// closeRecords are the last record a client gets, and one that has to come before it; nil for none. Before
+// its handshake was answered the last record is a handshake error (C67), if there is anything to say.
+// Called with c.mu held.
+func (c *Conn) closeRecords(cause *Cause, answered bool) (first, last []byte) {
 	manner := c.manner()
 	if manner == nil {
 		manner = mannerOf(c.transport) // it is closed before it was started
 	}
 	switch {
 	case cause.Told:
-		return nil
+		return nil, nil
 	case manner != nil:
-		return manner.Close(*cause, c.transport.Abilities().Polled)
+		if last = manner.Close(*cause, c.transport.Abilities().Polled); last != nil && !answered {
+			first = manner.First()
+		}
+		return first, last
 	case answered:
-		return hubprotocol.AppendClose(nil, c.channel.lane.protocol, cause.Text, cause.AllowReconnect)
+		return nil, hubprotocol.AppendClose(nil, c.channel.lane.protocol, cause.Text, cause.AllowReconnect)
 	case cause.Text == "":
-		return nil // the client itself is leaving
+		return nil, nil // the client itself is leaving
 	}
-	return hubprotocol.AppendHandshakeResponse(nil, cause.Text)
+	return nil, hubprotocol.AppendHandshakeResponse(nil, cause.Text)
 }
 
 // slowOp closes a client as slow.

@@ -11,6 +11,9 @@ import "time"
 type Manner interface {
 	// Ping is the record that keeps a client alive.
 	Ping() []byte
+	// First is what a client gets before Close if the connection was not open yet, nil for none: a
+	// client that has heard no beginning may not understand an end.
+	First() []byte
 	// Close is the last record that a client gets, nil for none. The connection may not have been
 	// open yet. polled says whether the client fetches what waits for it (Abilities.Polled). Close is
 	// not called for a cause that the application has told the client itself (Cause.Told).

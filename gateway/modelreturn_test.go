@@ -32,6 +32,7 @@ const (
 )
 
 func (modelManner) Ping() []byte             { return []byte("|ping") }
+func (modelManner) First() []byte            { return []byte("|first") }
 func (modelManner) Close(Cause, bool) []byte { return []byte("|close") }
 func (modelManner) KeepAlive() time.Duration { return modelKeepAlive }
 func (modelManner) Away() time.Duration      { return modelAway }
@@ -47,8 +48,10 @@ func (l *modelClient) readMarked(record []byte) string {
 		return "answer"
 	case string(text) == "ping":
 		return "ping"
-	case string(text) == "close" && len(l.got) == 0:
+	case string(text) == "first":
 		return "refusal"
+	case string(text) == "close" && len(l.got) == 0:
+		return "broken" // the client has heard no beginning
 	case string(text) == "close":
 		return "close"
 	}
@@ -67,12 +70,18 @@ type modelComings struct {
 	// answered is for each return that succeeded how many calls had been said before.
 	answered []int
 	said     int
-	// resumed are the numbers of messages that the client had when it came back, and whether some
-	// that carry no cursor may have been given up behind them.
-	resumed  map[int]bool
+	// resumed are the numbers of messages that the client had when it came back, and which of those
+	// behind them may have been given up.
+	resumed  map[int]givenUp
 	records  map[string]*modelSent
 	lostAt   int64
 	awaySeen bool
+}
+
+// givenUp is what may be missing where a client came back.
+type givenUp struct {
+	unmarked bool // records without a cursor
+	any      bool // for one that had not heard that it is connected
 }
 
 // modelSent is what was sent to a client that may come back.
@@ -197,8 +206,12 @@ func (c *modelConn) arrivesBack(d *modelDial, err error) {
 		if !c.closed {
 			m.breaks("%d: the transport before goes on", c.index)
 		}
-		_, trimmed := c.mayBeTrimmed(d.cursor)
-		r.resumed[d.heard] = r.resumed[d.heard] || trimmed
+		missed, trimmed := c.mayBeTrimmed(d.cursor)
+		before := r.resumed[d.heard]
+		r.resumed[d.heard] = givenUp{before.unmarked || trimmed, before.any || d.fallback && missed}
+		if d.fallback && missed {
+			m.seen["a fallback may have missed some"]++
+		}
 		r.former = append(r.former, c.modelTransport)
 		c.modelTransport = d.t
 		d.t.born = m.g.now()
@@ -450,10 +463,10 @@ func (c *modelConn) checkReturns() {
 // the messages.
 func (r *modelComings) hears(messages, expected []string) (ok bool, rest []string) {
 	skip := func(i int) {
-		trimmed, here := r.resumed[i]
+		may, here := r.resumed[i]
 		for here && len(expected) > 0 && (i == len(messages) || expected[0] != messages[i]) {
 			copied := i > 0 && expected[0] == messages[i-1]
-			if !copied && (!trimmed || r.records[expected[0]].marked) {
+			if !copied && !may.any && (!may.unmarked || r.records[expected[0]].marked) {
 				return
 			}
 			expected = expected[1:]
@@ -464,7 +477,7 @@ func (r *modelComings) hears(messages, expected []string) (ok bool, rest []strin
 			return false, expected
 		}
 		expected = expected[1:]
-		if r.resumed[i] && len(expected) > 0 && expected[0] == key && !r.records[key].marked && !slices.Contains(messages[i+1:], key) {
+		if r.resumed[i].unmarked && len(expected) > 0 && expected[0] == key && !r.records[key].marked && !slices.Contains(messages[i+1:], key) {
 			expected = expected[1:] // it was the first of two copies that was given up
 		}
 	}

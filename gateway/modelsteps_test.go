@@ -182,7 +182,7 @@ func (m *model) attach() bool {
 	}
 	c := &modelConn{m: m, index: len(m.conns), why: map[CloseReason]bool{}}
 	if m.chance(50) {
-		c.comings = &modelComings{resumed: map[int]bool{}, records: map[string]*modelSent{}}
+		c.comings = &modelComings{resumed: map[int]givenUp{}, records: map[string]*modelSent{}}
 	}
 	c.modelTransport = newModelTransport(c)
 	c.client.on = c.modelTransport

@@ -34,7 +34,8 @@ func TestAClientThatStartsWithoutARequest(t *testing.T) {
 		})
 		c := n.returning("1", gatewaytest.Options{})
 		require.Equal(t, gateway.CloseHandshakeError, c.WantEnd(t.Context()).Reason)
-		require.Equal(t, []string{"|close HandshakeError\x1e"}, c.Got(), "in the manner of its protocol")
+		require.Equal(t, []string{string(gatewaytest.Init), "|close HandshakeError\x1e"}, c.Got(), "in the manner of its protocol")
+		n.balanced()
 	})
 	bubble(t, "it is closed before it has started", func(t *testing.T) {
 		n := startReturning(t, nil)
@@ -42,7 +43,7 @@ func TestAClientThatStartsWithoutARequest(t *testing.T) {
 		require.ErrorIs(t, c.Feed([]byte("early")), gateway.ErrNotStarted)
 		c.Conn.Close(gateway.Cause{Reason: gateway.CloseServiceReload})
 		require.Equal(t, gateway.CloseServiceReload, c.WantEnd(t.Context()).Reason)
-		require.Equal(t, []string{"|close a poll ServiceReload\x1e"}, c.Got())
+		require.Equal(t, []string{string(gatewaytest.Init), "|close a poll ServiceReload\x1e"}, c.Got())
 		err := c.Conn.Start(gateway.Handshake{HandshakeRequest: hubprotocol.HandshakeRequest{Protocol: gatewaytest.Marked}})
 		require.ErrorAs(t, err, new(gateway.Cause))
 		require.Empty(t, n.backend.Events())

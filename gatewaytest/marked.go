@@ -35,6 +35,9 @@ var markedPing = MarkedRecord("", "ping")
 // Ping implements gateway.Manner.
 func (Manner) Ping() []byte { return markedPing }
 
+// First implements gateway.Manner.
+func (Manner) First() []byte { return Init }
+
 // Close implements gateway.Manner: the record names the reason.
 func (Manner) Close(cause gateway.Cause, polled bool) []byte {
 	if polled {

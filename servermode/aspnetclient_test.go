@@ -21,6 +21,8 @@ type manner struct{}
 
 func (manner) Ping() []byte { return aspnetprotocol.KeepAlive }
 
+func (manner) First() []byte { return aspnetprotocol.Init }
+
 func (manner) Close(cause gateway.Cause, _ bool) []byte {
 	if cause.Text == "" {
 		return nil
