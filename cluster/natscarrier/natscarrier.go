@@ -53,7 +53,7 @@ const maxRoutes = 1 << 10
 // should not keep what it cannot write while it is not connected (nats.ReconnectBufSize(-1)): a
 // late packet is worth nothing.
 func New(conn *nats.Conn, prefix string) *Carrier {
-	return &Carrier{conn: conn, prefix: prefix + ".l."}
+	return &Carrier{conn: conn, prefix: prefix + ".l.", routes: make(map[cluster.Inc]route)}
 }
 
 // Open implements cluster.Carrier.
