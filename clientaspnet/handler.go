@@ -88,7 +88,9 @@ func (h *Handler) route(c *call) error {
 		return errMethod
 	}
 	transport.NoStore(c.w.Header())
-	transport.BoundBody(c.w, c.r)
+	if err := transport.BoundBody(c.w, c.r); err != nil {
+		return err
+	}
 	c.values.addQuery(c.r.URL.RawQuery)
 	c.command = name
 	return command(h, c)

@@ -168,7 +168,9 @@ func (h *Handler) route(c *call) error {
 	case negotiate && c.r.Method != http.MethodPost:
 		return errNegotiate
 	}
-	transport.BoundBody(c.w, c.r)
+	if err := transport.BoundBody(c.w, c.r); err != nil {
+		return err
+	}
 	c.query = parseQuery(c.r.URL.RawQuery)
 	if negotiate {
 		return h.negotiate(c)

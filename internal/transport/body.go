@@ -19,11 +19,23 @@ const (
 )
 
 // BoundBody limits the time for a body that nobody asked for: the HTTP server
-// reads what is left of a body when the request is done.
-func BoundBody(w http.ResponseWriter, r *http.Request) {
-	if r.ContentLength != 0 {
-		_ = http.NewResponseController(w).SetReadDeadline(time.Now().Add(bodyGrace))
+// reads what is left of a body when the request is done. A GET must not have a
+// body: its answer may last, and the server would wait for the body before it
+// sends the first byte of that. Errors are those of ReadBody.
+func BoundBody(w *Answer, r *http.Request) error {
+	if r.ContentLength == 0 {
+		return nil
 	}
+	_ = http.NewResponseController(w).SetReadDeadline(time.Now().Add(bodyGrace))
+	if r.Method != http.MethodGet {
+		return nil
+	}
+	var none bytes.Buffer
+	err := ReadBody(&none, w, r, 0)
+	if err != nil {
+		w.Header().Set("Connection", "close") // the refusal does not wait for the body either
+	}
+	return err
 }
 
 // ReadBody reads the request's body, at most limit bytes, and not slower than a body has to come:
