@@ -2,6 +2,7 @@ package clientaspnet
 
 import (
 	"net/url"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -19,6 +20,7 @@ func FuzzValues(f *testing.F) {
 		{"connectionData=[%7B%22Name%22:%22ChatHub%22%7D]", "data=%7B%22H%22%3A%22chat%22%7D\r\n"},
 		{"access%5Ftoken=a&ACCESS_TOKEN=b&connection%54oken=c", "access_token=d&connectionToken=e"},
 		{"%=%&=&transport", "a;b=c&callback=x"}, {"\x00=\xff", "\xc3\x28=+"},
+		{`connectionData=[{"name":"a","x":";"}]`, ""}, {`connectionData=[{"name":"a%"}]`, ""}, {"connectionData=[]&ConnectionData=[1]", ""},
 	} {
 		f.Add(seed[0], seed[1])
 	}
@@ -61,6 +63,11 @@ func FuzzValues(f *testing.F) {
 		again.addQuery(kept)
 		if again.connectionData.text != v.connectionData.text || again.transport.text != v.transport.text {
 			t.Fatalf("%q %q loses something: %q", query, form, kept)
+		}
+		// Sessions and hub servers have their own ways to read it.
+		read, _ := url.ParseQuery(kept)
+		if declared := read["connectionData"]; v.connectionData.found && !slices.Equal(declared, []string{v.connectionData.text}) {
+			t.Fatalf("%q %q: others read %q in %q", query, form, declared, kept)
 		}
 	})
 }

@@ -74,8 +74,9 @@ func (v *values) item(key string) *value {
 }
 
 // kept is the query as the application may see it: in the client's own spelling and order, without
-// the access token, and with the connection's id in place of the connection token. Items of which
-// it wants to know and that came in the form are at its end.
+// the access token, and with the connection's id in place of the connection token. The list of hubs is
+// there once, as whoever reads it next reads it too. Items of which the application wants to know and
+// that came in the form are at its end.
 func (v *values) kept(id string) string {
 	var kept strings.Builder
 	add := func(pair string) {
@@ -84,7 +85,7 @@ func (v *values) kept(id string) string {
 		}
 		kept.WriteString(pair)
 	}
-	identified := false
+	identified, declared := false, false
 	for pair := range strings.SplitSeq(v.raw, "&") {
 		key, raw := transport.CutPair(pair)
 		switch {
@@ -95,7 +96,10 @@ func (v *values) kept(id string) string {
 				add("connectionToken=" + id)
 			}
 		case strings.EqualFold(key, "connectionData"):
-			add("connectionData=" + raw) // whoever reads it may know one spelling only
+			if !declared {
+				declared = true
+				add("connectionData=" + portable(raw, v.connectionData.text))
+			}
 		default:
 			add(pair)
 		}
@@ -112,4 +116,12 @@ func (v *values) kept(id string) string {
 		}
 	}
 	return kept.String()
+}
+
+// portable returns a value as it came, unless readers of queries do not agree about what it means.
+func portable(raw, text string) string {
+	if _, err := url.QueryUnescape(raw); err != nil || strings.Contains(raw, ";") {
+		return url.QueryEscape(text)
+	}
+	return raw
 }
