@@ -10,9 +10,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
-	"syscall"
 	"testing"
-	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -118,12 +116,6 @@ func (p *process) kill() {
 	p.cmd.Wait()
 }
 
-// signal sends SIGSTOP or SIGCONT.
-func (p *process) signal(t testing.TB, s syscall.Signal) {
-	t.Helper()
-	require.NoError(t, p.cmd.Process.Signal(s))
-}
-
 // end lets the engine leave in order.
 func (p *process) end(t testing.TB) {
 	t.Helper()
@@ -173,16 +165,4 @@ func (p *process) residentBytes(t testing.TB) int {
 	_, err = fmt.Sscan(string(text), &size, &resident)
 	require.NoError(t, err)
 	return resident * os.Getpagesize()
-}
-
-// runScript runs a script in a process that is root of its own file systems.
-func runScript(t *testing.T, name string, attr *syscall.SysProcAttr) {
-	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
-	defer cancel()
-	cmd := exec.CommandContext(ctx, os.Args[0])
-	cmd.Env = append(os.Environ(), childScript+"="+name)
-	cmd.SysProcAttr = attr
-	out, err := cmd.CombinedOutput()
-	require.NoError(t, err, string(out))
 }

@@ -122,6 +122,7 @@ func (e *Engine) keepStore(ctx context.Context) time.Duration {
 	case e.storeStopped():
 		return e.restartStore()
 	}
+	e.noteRecords()
 	if err := e.helpLoneVoter(ctx); err != nil && ctx.Err() == nil {
 		e.log.report(TroubleStore, "the store of the only voter did not start: "+err.Error())
 	}

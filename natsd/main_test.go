@@ -119,8 +119,10 @@ func tryLaunch(t testing.TB, opts Options) (*node, error) {
 	t.Cleanup(func() {
 		n.end(t)
 		noSecrets(t, j.String())
-		if t.Failed() && os.Getenv("ENGINE_LOG") != "" {
-			t.Log(opts.Name + "\n" + j.String())
+		if dir := os.Getenv("ENGINE_LOG"); dir != "" {
+			f, _ := os.OpenFile(dir+"/"+opts.Name, os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
+			f.WriteString(j.String())
+			f.Close()
 		}
 	})
 	return n, nil

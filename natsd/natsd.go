@@ -48,6 +48,7 @@ type embedded struct {
 	dir      *directory // nil if the node keeps no store
 	host     string     // where it listens for routes, and the port
 	port     int
+	seals    seals
 }
 
 // Start starts an engine and returns when it works or cannot. A node that
@@ -198,6 +199,7 @@ func (e *Engine) close(ctx context.Context) error {
 	}
 	if e.conn != nil {
 		e.conn.Close()
+		e.noteRecords()
 	}
 	ended := make(chan struct{})
 	go func() {
@@ -211,6 +213,16 @@ func (e *Engine) close(ctx context.Context) error {
 		return nil
 	case <-ctx.Done():
 		return fmt.Errorf("the NATS server has not ended yet: %w", ctx.Err())
+	}
+}
+
+// noteRecords seals the store.
+func (e *Engine) noteRecords() {
+	if e.opts.External != nil {
+		return
+	}
+	if err := e.seal(); err != nil {
+		e.log.report(TroubleStore, "the store's last records cannot be noted: "+err.Error())
 	}
 }
 

@@ -126,7 +126,7 @@ func (e *Engine) storeOptions(o *server.Options) {
 
 func (e *Engine) clusterOptions() server.ClusterOpts {
 	return server.ClusterOpts{
-		Name: clusterName, Host: e.host, Port: e.port, NoAdvertise: true,
+		Name: clusterName, Host: e.host, Port: e.port, Advertise: e.advertise(), NoAdvertise: true,
 		// One connection for the node's account and one for the server's own.
 		PoolSize:    1,
 		AuthTimeout: handshakeTime.Seconds(), TLSTimeout: handshakeTime.Seconds(),
@@ -154,6 +154,15 @@ func (e *Engine) chooseAddress() error {
 	}
 	e.port = l.Addr().(*net.TCPAddr).Port
 	return l.Close()
+}
+
+// advertise is what other nodes tell each other of where this one is: where it
+// listens, or if that is everywhere, where they see it come from.
+func (e *Engine) advertise() string {
+	if ip := net.ParseIP(e.host); ip != nil && ip.IsUnspecified() {
+		return ""
+	}
+	return net.JoinHostPort(e.host, strconv.Itoa(e.port))
 }
 
 // reachMyself is the node's own address as this machine reaches it.

@@ -9,13 +9,18 @@ import (
 	"time"
 
 	"github.com/nats-io/nats-server/v2/server"
+	"github.com/nats-io/nats.go/jetstream"
 )
 
 // versionKey is where a node's version stands in what its server tells of itself.
 const versionKey = "hubgate"
 
-// readyTime bounds how long Ready waits for the store.
-const readyTime = 2 * time.Second
+const (
+	// readyTime bounds how long Ready waits for the store.
+	readyTime = 2 * time.Second
+	// maxStreams bounds what is looked at of what a server keeps.
+	maxStreams = 1000
+)
 
 // ErrNotReady is the error of an engine that does not do its work now.
 var ErrNotReady = errors.New("the engine is not ready")
@@ -48,25 +53,61 @@ func (e *Engine) Ready(ctx context.Context) error {
 }
 
 // hasAll checks that this voter has all there is in what it keeps copies of.
+// The leaders know what there is, but may take this voter for what it was before
+// it lost its directory; so the voter's own copies are compared with theirs.
 func (e *Engine) hasAll(ctx context.Context) error {
+	own, err := e.copies()
+	if err != nil {
+		return err
+	}
 	names := e.js.StreamNames(ctx)
 	for name := range names.Name() {
 		stream, err := e.js.Stream(ctx, name)
 		if err != nil {
 			return fmt.Errorf("%w: %s does not answer: %w", ErrNotReady, name, err)
 		}
-		cluster := stream.CachedInfo().Cluster
-		if cluster == nil || cluster.Leader == "" {
-			return fmt.Errorf("%w: %s has no leader", ErrNotReady, name)
-		}
-		for _, replica := range cluster.Replicas {
-			if replica.Name == e.opts.Name && !replica.Current {
-				return fmt.Errorf("%w: this voter does not have all of %s yet", ErrNotReady, name)
-			}
+		if err := e.hasCopy(own, stream.CachedInfo()); err != nil {
+			return err
 		}
 	}
 	if err := names.Err(); err != nil {
 		return fmt.Errorf("%w: the store does not answer: %w", ErrNotReady, err)
+	}
+	return nil
+}
+
+// copies are the last records of what this voter keeps.
+func (e *Engine) copies() (map[string]uint64, error) {
+	info, err := e.server().Jsz(&server.JSzOptions{Accounts: true, Streams: true, Limit: maxStreams})
+	if err != nil {
+		return nil, fmt.Errorf("%w: %w", ErrNotReady, err)
+	}
+	own := make(map[string]uint64)
+	for _, account := range info.AccountDetails {
+		for _, stream := range account.Streams {
+			own[stream.Name] = stream.State.LastSeq
+		}
+	}
+	return own, nil
+}
+
+// hasCopy compares one of them with the leader's.
+func (e *Engine) hasCopy(own map[string]uint64, info *jetstream.StreamInfo) error {
+	name := info.Config.Name
+	if info.Cluster == nil || info.Cluster.Leader == "" {
+		return fmt.Errorf("%w: %s has no leader", ErrNotReady, name)
+	}
+	if len(info.Cluster.Replicas)+1 < info.Config.Replicas {
+		return fmt.Errorf("%w: %s does not have all its copies yet", ErrNotReady, name)
+	}
+	for _, replica := range info.Cluster.Replicas {
+		if replica.Name != e.opts.Name {
+			continue
+		}
+		last, there := own[name]
+		if !there || last < info.State.LastSeq || !replica.Current || !e.server().JetStreamIsStreamCurrent(nodeAccount, name) {
+			return fmt.Errorf("%w: this voter does not have all of %s yet", ErrNotReady, name)
+		}
 	}
 	return nil
 }
@@ -152,10 +193,10 @@ func (s *Status) addGroups(groups []group) {
 	var most uint64
 	for _, g := range groups {
 		most = max(most, g.Committed)
-		if s.Voters == 0 || g.State == "LEADER" {
+		if s.Voters == 0 || g.State == stateLeader {
 			s.Voters, s.Quorum = g.Size, g.Needed
 		}
-		if g.State == "LEADER" {
+		if g.State == stateLeader {
 			s.Leader = g.name
 		}
 	}

@@ -3,7 +3,6 @@ package natsd
 import (
 	"context"
 	"encoding/binary"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"os"
@@ -26,17 +25,13 @@ import (
 // them, while they are complete.
 var ErrVoterUnknown = errors.New("the voters of the cluster are complete without this node")
 
-// ErrVoterNeeded refuses to take out a voter without which the store would stop.
-var ErrVoterNeeded = errors.New("the store would stop without this voter")
-
 const (
-	metaGroup = "_meta_"
+	metaGroup   = "_meta_"
+	stateLeader = "LEADER"
 	// settleTime is how long Start waits for a voter without a store to find its
 	// place, and settlePause how long between two looks.
 	settleTime  = time.Second
 	settlePause = 100 * time.Millisecond
-	// removeTime bounds taking a voter out.
-	removeTime = 10 * time.Second
 
 	idLength = 8 // of a voter, as the server hashes its name
 )
@@ -247,74 +242,6 @@ func (d *directory) writeMembers(size int, members []string) error {
 	text = binary.LittleEndian.AppendUint16(text, 0)
 	if err := writeSynced(d.membersFile(), text); err != nil {
 		return fmt.Errorf("%w: %w", ErrStore, err)
-	}
-	return nil
-}
-
-// RemoveVoter takes a voter out of the group for good, so that another one with
-// a new name can take its place. Any node may do it. It fails without a
-// majority of voters, and does not take out one without which there would be
-// none. A voter that was taken out must not come back under its name.
-func (e *Engine) RemoveVoter(ctx context.Context, name string) error {
-	if e.server() == nil || e.opts.Cluster == nil {
-		return errors.New("there are no voters: the node is alone, or its NATS server is outside")
-	}
-	ctx, cancel := context.WithTimeout(ctx, removeTime)
-	defer cancel()
-	if err := e.mayRemove(ctx, name); err != nil {
-		return err
-	}
-	conn, err := e.connect(e.users.system)
-	if err != nil {
-		return err
-	}
-	defer conn.Close()
-	question, err := json.Marshal(map[string]string{"peer": name})
-	if err != nil {
-		return err
-	}
-	msg, err := conn.RequestWithContext(ctx, "$JS.API.SERVER.REMOVE", question)
-	if err != nil {
-		return fmt.Errorf("the voters do not answer: without a majority of them none can be taken out: %w", err)
-	}
-	var result struct {
-		Success bool `json:"success"`
-		Error   *struct {
-			Description string `json:"description"`
-		} `json:"error"`
-	}
-	if err := json.Unmarshal(msg.Data, &result); err != nil {
-		return err
-	}
-	if result.Error != nil {
-		return fmt.Errorf("voter %q was not taken out: %s", name, result.Error.Description)
-	}
-	return nil
-}
-
-// mayRemove checks that there is a majority without the voter.
-func (e *Engine) mayRemove(ctx context.Context, name string) error {
-	list, err := e.groups(ctx)
-	if err != nil {
-		return err
-	}
-	there := 0
-	var members group
-	for _, g := range list {
-		if g.Leader != "" {
-			members = g
-		}
-		if g.name != name {
-			there++
-		}
-	}
-	switch names := members.names(); {
-	case members.ID == "":
-		return errors.New("the voters have no leader now: without a majority of them none can be taken out")
-	case !slices.Contains(names, name):
-		return fmt.Errorf("%q is not one of the voters: %s", name, strings.Join(names, ", "))
-	case there < (len(names)-1)/2+1:
-		return fmt.Errorf("%w: of %s only %d are there without %q", ErrVoterNeeded, strings.Join(names, ", "), there, name)
 	}
 	return nil
 }

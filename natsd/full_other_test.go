@@ -1,3 +1,5 @@
+//go:build !linux
+
 package natsd
 
 func fullDisk() error { return nil }
