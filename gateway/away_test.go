@@ -222,6 +222,27 @@ func TestAWriteThatFailsIsGivenAgain(t *testing.T) {
 	})
 }
 
+// What is no delivery means nothing to the transport with which a client comes back.
+func TestPingsAreNotHeldForAClientThatIsAway(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		n := startReturning(t, nil)
+		c := n.returning("1", gatewaytest.Options{Stalled: true})
+		synctest.Wait()
+		ping := gatewaytest.MarkedRecord("", "ping")
+		c.Conn.SendControl(ping)
+		c.Leave()
+		synctest.Wait()
+		before := n.Stats().Hubs[0].QueuedBytes
+		c.Conn.SendControl(ping)
+		c.Conn.SendFrameFor(c, ping)
+		synctest.Wait()
+		require.Equal(t, before, n.Stats().Hubs[0].QueuedBytes)
+		next := n.back(c, gatewaytest.Options{}, "0")
+		require.Empty(t, next.Got())
+		n.balanced()
+	})
+}
+
 // Whatever a former transport does has no effect.
 func TestAFormerTransportHasNoEffect(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

@@ -45,6 +45,17 @@ func TestTheEndOfAClientThatIsAway(t *testing.T) {
 		gone(t, n, c, gateway.CloseDisconnectTimeout)
 		require.Equal(t, uint64(1), n.Stats().Total.Dropped[gateway.DropConnectionClosed])
 	})
+	bubble(t, "its time begins with the loss, not with the last poll", func(t *testing.T) {
+		n := startReturning(t, nil)
+		c := n.returning("1", gatewaytest.Options{Transport: gateway.LongPolling})
+		c.Conn.DetachedFor(c)
+		time.Sleep(20 * time.Second)
+		c.Leave()
+		time.Sleep(28 * time.Second)
+		require.True(t, c.Conn.IsAway())
+		time.Sleep(4 * time.Second)
+		gone(t, n, c, gateway.CloseDisconnectTimeout)
+	})
 	bubble(t, "it is closed", func(t *testing.T) {
 		n, c := begin(t, nil)
 		c.Conn.Close(gateway.Cause{Reason: gateway.CloseClosedByAppServer})

@@ -78,7 +78,7 @@ func (s modelSeen) enough(t *testing.T) {
 		"an end during the handshake", "everything was delivered", "a close was early", "an id was used again", "the clock was set",
 		"a producer waited", "held records were given up", "a panic of a session", "the peer was probed", "a drain",
 		"a membership while arriving", "a polite end",
-		"nothing was dropped", "a client came back", "a fallback", "a fallback may have missed some", "messages were missed", "a former pump came out", "a silent transport was given up",
+		"nothing was dropped", "lost during a write", "a client came back", "a fallback", "a fallback may have missed some", "messages were missed", "a former pump came out", "a silent transport was given up",
 		"a return was told by another reader",
 	}
 	for _, what := range []string{

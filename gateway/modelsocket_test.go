@@ -80,11 +80,18 @@ func (s *modelSocket) Control(f func(fd uintptr)) error {
 		c.m.breaks("%d: a worker wrote while the pump was in the socket", c.index)
 	case !t.present():
 		c.m.breaks("%d: a worker wrote to a former transport", c.index)
+	case c.comings != nil && t.ended:
+		c.m.breaks("%d: a worker wrote to a transport that is lost", c.index)
 	}
 	if t.closed {
 		return errModelGone
 	}
 	f(uintptr(s.fds[0]))
+	if c.comings != nil && c.m.chance(3) {
+		c.m.seen["lost during a write"]++
+		t.stop(Cause{Reason: CloseNormal})
+		t.over()
+	}
 	return nil
 }
 

@@ -177,6 +177,8 @@ func (t *modelTransport) Wake() {
 	switch {
 	case !t.present():
 		t.c.m.breaks("%d: a former transport was woken", t.c.index)
+	case t.c.comings != nil && t.c.conn.life.state() == away:
+		t.c.m.breaks("%d: a transport that is lost was woken", t.c.index)
 	case p.inside:
 		t.c.m.breaks("%d: the pump was woken while it was writing", t.c.index)
 	case p.awake:
