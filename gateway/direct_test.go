@@ -179,14 +179,24 @@ func broadcastAllocations(t *testing.T, receivers int, protocol string, observer
 		do(cmd)
 	}
 	do(barrier)
-	single = testing.AllocsPerRun(50, func() { do(cmd); do(barrier) })
-	burst = testing.AllocsPerRun(50, func() {
+	single = leastAllocations(func() { do(cmd); do(barrier) })
+	burst = leastAllocations(func() {
 		for range 16 {
 			do(cmd)
 		}
 		do(barrier)
 	})
 	return single, burst
+}
+
+// leastAllocations counts what f allocates. What others allocate meanwhile, such as the sweeper, only adds:
+// the least of several counts has the least of it.
+func leastAllocations(f func()) float64 {
+	least := testing.AllocsPerRun(10, f)
+	for range 9 {
+		least = min(least, testing.AllocsPerRun(10, f))
+	}
+	return least
 }
 
 // BenchmarkFanOut measures what a delivery costs besides its write.
