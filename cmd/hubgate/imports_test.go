@@ -77,6 +77,7 @@ var forTests = []string{"gatewaytest", "store", "backplane", "hubserver", "clust
 
 // whole are the parts that tests of a package put together to see it from outside.
 var whole = map[string][]string{
+	"cluster":     {"cluster/natscarrier", "hubprotocol"},
 	"servermode":  {"clientws", "modes"},
 	"hubserver":   {"gateway", "clientws", "servermode"},
 	"cmd/hubgate": {"serviceprotocol", "bench/aspnethub"},
