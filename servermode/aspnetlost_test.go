@@ -258,6 +258,28 @@ func TestAspNetBorders(t *testing.T) {
 	})
 }
 
+// A hub server whose connections of its own are lost for a moment still is of its application.
+func TestAspNetBordersAreRemembered(t *testing.T) {
+	inWorld(t, func(t *testing.T, w *world) {
+		mine := w.aspnetServer(dial{id: "s1", hub: "my_app_my_app"})
+		w.aspnetServer(dial{id: "s2", hub: "my_my"})
+		brief := w.aspnet(aspnetOptions{id: "1", app: "my", hubs: []string{"app_chat"}})
+		hub := w.aspnetServer(dial{id: "s1", hub: "my_app_chat"})
+		hub.broadcast("1")
+		_ = mine.ws.Close()
+		synctest.Wait()
+		hub.broadcast("2")
+		hub.send(&sp.CloseConnection{ConnectionID: "1", Error: "x"})
+		brief.wantFrames(initFrame)
+		require.Nil(t, brief.conn.CloseRequested())
+
+		// It may have another one besides from now on.
+		w.aspnetServer(dial{id: "s1", hub: "my_my"})
+		hub.broadcast("3")
+		brief.wantFrames(busFrame("3"))
+	})
+}
+
 func TestAspNetBordersOfNames(t *testing.T) {
 	inWorld(t, func(t *testing.T, w *world) {
 		for hub, app := range map[string]string{

@@ -147,7 +147,8 @@ func (h *hub) belongs(sc *serverConn) bool {
 	})
 }
 
-// serves returns the keys of the hubs to whose clients the connection sends.
+// serves returns the keys of the hubs to whose clients the connection sends. Where the connection belongs
+// does not change while its hub server has no connection that says so. Only the reader calls it.
 func (sc *serverConn) serves() []string {
 	if len(sc.peer.homes) == 1 {
 		return sc.peer.homes
@@ -162,8 +163,11 @@ func (sc *serverConn) serves() []string {
 			h.mu.Unlock()
 		}
 	}
-	if len(keys) == 0 {
+	switch {
+	case len(keys) > 0:
+		sc.reader.served = keys
+	case sc.reader.served == nil:
 		return sc.peer.homes // nothing says more than its name does
 	}
-	return keys
+	return sc.reader.served
 }

@@ -87,6 +87,8 @@ type messageReader struct {
 	decoder *serviceprotocol.Decoder
 	// logged are the kinds of losses that have been logged for this connection.
 	logged map[Loss]bool
+	// served is what serves has found, nil as long as it has found nothing.
+	served []string
 }
 
 func (sc *serverConn) attach(ws *websocket.Conn) {
