@@ -72,6 +72,9 @@ func (h *Handler) ping(c *call) error {
 	if err := c.authenticate(); err != nil {
 		return err
 	}
+	if c.values.callback.found {
+		return errJSONP
+	}
 	writeJSON(c.w, []byte(`{"Response":"pong"}`))
 	return nil
 }

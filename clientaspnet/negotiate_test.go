@@ -204,6 +204,9 @@ func TestTokens(t *testing.T) {
 		require.JSONEq(t, `{"Response":"pong"}`, res.body)
 		require.Equal(t, 401, f.do(request{path: "ping", query: "room=1"}).status)
 		require.Equal(t, 401, f.do(request{path: "ping", query: "room=1", token: coreToken(t)}).status)
+		res = f.do(request{path: "ping", query: "callback=x", token: f.user("u")})
+		require.Equal(t, 400, res.status)
+		require.Contains(t, res.body, "JSONP")
 	})
 
 	t.Run("secrets stay out of the log and of the application's query", func(t *testing.T) {

@@ -53,7 +53,11 @@ func comeBackAspNet(t *testing.T) func() string {
 	_, _, err := c.conn.ReadMessage()
 	require.Error(t, err)
 	c.socket("reconnect", url.Values{"messageId": {c.cursor}})
-	return p.saw(c.next())
+	seen := p.saw(c.next())
+	c.negotiated["ConnectionToken"] = "of the gateway before its restart"
+	c.socket("reconnect", url.Values{"messageId": {c.cursor}})
+	require.Contains(t, c.next(), "The connection has ended. Start a new one.")
+	return seen
 }
 
 func pingWithOldToken(t *testing.T) func() string {
