@@ -67,11 +67,12 @@ function page(client) {
 const states = ['connecting', 'connected', 'reconnecting', undefined, 'disconnected'];
 
 export class Client {
-  /** `url` is the application's; options: query (items), hubs, protocol (to announce), and what start() takes. `transport` may be "auto". */
-  constructor({ version, transport }, url, { query = {}, hubs = ['ChatHub'], protocol, ...options } = {}) {
+  /** `url` is the application's; options: query (items), hubs, protocol (to announce), patient (waits long for a transport), and what start() takes. `transport` may be "auto". */
+  constructor({ version, transport }, url, { query = {}, hubs = ['ChatHub'], protocol, patient = true, ...options } = {}) {
     Object.assign(this, { version, options: { transport, ...options }, requests: [], heard: [], errors: [], states: [], slow: 0 });
     this.window = page(this);
     this.connection = this.window.jQuery.hubConnection(url, { qs: query });
+    if (patient) this.connection.transportConnectTimeout = patience / 2; // more than the server says
     if (protocol) this.connection.clientProtocol = protocol;
     this.proxies = new Map();
     for (const name of hubs) this.listen(name);

@@ -79,7 +79,7 @@ async function fallsBack(stand, version, works) {
 /** The server has seen the first /connect, but its answers do not arrive: the second one replaces it. */
 async function silentWebSocket(stand, version) {
   const [detour, other] = await Promise.all([stand.detour(SilentDetour), stand.connect({ version, transport: 'webSockets' })]);
-  const starting = stand.connect({ version, transport: transports }, { via: detour });
+  const starting = stand.connect({ version, transport: transports }, { via: detour, patient: false });
   // More than the server keeps for a client that comes back.
   for (let i = 0; i < 200; i++) await other.invoke('Broadcast', `too early ${i}`);
   const client = await starting;
