@@ -54,15 +54,33 @@ async function closedByTheHub(stand, combination) {
   client.close();
 }
 
+/** Which of two servers each client is on. */
+async function serversOf(stand, clients) {
+  await Promise.all(clients.map((client) => client.invoke('Nothing'))); // they know it by then
+  const [one, two] = stand.servers;
+  const where = await Promise.all(clients.map(async ({ id }) => ((await one.events(id)).length > 0 ? one : two)));
+  const onOne = where.filter((server) => server === one).length;
+  assert.ok(onOne > 1 && onOne < clients.length - 1, `the load is spread: ${onOne} of ${clients.length}`);
+  return where;
+}
+
 async function serverKilled() {
-  const stand = await Stand.behind();
-  const clients = await Promise.all(combinations.map((one) => stand.connect(one)));
-  await stand.server.kill();
-  for (const client of clients) {
+  const stand = await Stand.behind([], { servers: 2 });
+  const clients = await Promise.all(combinations.flatMap((one) => [stand.connect(one), stand.connect(one)]));
+  const where = await serversOf(stand, clients);
+  const [victim, survivor] = stand.servers;
+  await victim.kill();
+  for (const client of clients.filter((_, index) => where[index] === victim)) {
     assert.match(await client.whenEnded(), /\w/, 'the client is told why');
     assert.equal(client.to('reconnect').length, 0);
     client.close();
   }
+  for (const client of clients.filter((_, index) => where[index] === survivor)) {
+    assert.equal(await client.invoke('Echo', 'unharmed'), 'unharmed');
+    assert.deepEqual(client.states, ['connecting', 'connected']);
+    await client.stop();
+  }
+  await survivor.kill();
   stand.servers = [await AspNetServer.start(stand.gateway)];
   const client = await stand.connect(combinations[0]);
   assert.equal(await client.invoke('Echo', 'served again'), 'served again');
@@ -75,9 +93,8 @@ async function rehomed() {
   const stand = await Stand.behind(['--servers-grace-period', '1m'], { servers: 2 });
   const [victim, survivor] = stand.servers;
   const clients = await Promise.all(combinations.flatMap((one) => [stand.connect(one), stand.connect(one)]));
-  const where = await Promise.all(clients.map(async ({ id }) => ((await victim.events(id)).length > 0 ? victim : survivor)));
+  const where = await serversOf(stand, clients);
   const onVictim = clients.filter((_, index) => where[index] === victim);
-  assert.ok(onVictim.length > 2 && onVictim.length < clients.length - 2, 'the load is spread');
   const word = freshWord();
   await Promise.all(clients.map((client) => client.invoke('Join', word)));
   await onVictim[0].invoke('Broadcast', `${word}across`);
