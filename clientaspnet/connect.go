@@ -4,6 +4,7 @@ import (
 	"errors"
 
 	"github.com/hubgate/hubgate/aspnetprotocol"
+	"github.com/hubgate/hubgate/auth"
 	"github.com/hubgate/hubgate/gateway"
 	"github.com/hubgate/hubgate/internal/transport"
 )
@@ -72,7 +73,15 @@ func (h *Handler) target(c *call, given given) (*client, error) {
 // reconnect gives a connection another transport. A client whose connection is no more would try again
 // for half a minute if it was refused; so it is let in and told.
 func (h *Handler) reconnect(c *call) error {
-	if done, err := c.admit(); done || err != nil {
+	done, err := c.admit()
+	var bad *auth.TokenError
+	switch {
+	case done:
+		return nil
+	case errors.As(err, &bad) && bad.Failure == auth.TokenExpired:
+		// The connection that outlives the token is not here (vouch).
+		return h.tellGone(c, err)
+	case err != nil:
 		return err
 	}
 	given, way, err := c.read()
@@ -92,6 +101,20 @@ func (h *Handler) reconnect(c *call) error {
 	} else {
 		o.client.tokens.Used(c.token)
 	}
+	return o.open(way)
+}
+
+// tellGone is reconnect for a client of which nothing is known but that its token was good.
+func (h *Handler) tellGone(c *call, why error) error {
+	if err := c.readForm(); err != nil {
+		return err
+	}
+	way, err := wayOf(c.values.transport.text)
+	if err != nil {
+		return err
+	}
+	h.refuser.Note(c.r, why, c.key, c.remote())
+	o := opening{call: c, refusal: lastFrame(goneText)}
 	return o.open(way)
 }
 

@@ -8,7 +8,9 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/hubgate/hubgate/auth"
 	"github.com/hubgate/hubgate/gateway"
+	"github.com/hubgate/hubgate/internal/transport"
 )
 
 func (c *testClient) cursorItem() string { return "&messageId=" + url.QueryEscape(c.cursor) }
@@ -218,6 +220,31 @@ func TestReconnectOfNothing(t *testing.T) {
 			require.Empty(t, mustTold(f, "returned"))
 		})
 	}
+}
+
+// A connection outlives its token. A client that comes back for one that is no more has no better token, and
+// would try again for half a minute if it was refused.
+func TestReconnectOfNothingWithAnOldToken(t *testing.T) {
+	now := time.Now()
+	f := newFixture(t, func(_ *fixture, o *Options) {
+		o.Verifier = auth.NewVerifier(auth.VerifierOptions{Keys: func() []auth.Secret { return []auth.Secret{testKey} }, Now: func() time.Time { return now }})
+	})
+	c := f.negotiate(f.token(auth.ClientTokenSpec{UserID: "u", Lifetime: time.Minute}))
+	now = now.Add(time.Hour)
+	c.dial("reconnect", "&messageId=0").wantError(goneText)
+	s := c.events("reconnect", "&messageId=0")
+	require.Equal(t, goneText, parse[struct{ E string }](t, s.next()).E)
+	s.wantEnd()
+	require.Equal(t, goneText, parse[struct{ E string }](t, c.do("POST", "reconnect", "longPolling", "", "messageId=0").body).E)
+	require.EqualValues(t, 3, f.h.Refused()[transport.Refusal(auth.TokenExpired)])
+	require.Equal(t, 401, c.do("POST", "poll", "longPolling", "", "messageId=0").status)
+	require.Equal(t, 401, c.do("POST", "connect", "longPolling", "", "").status)
+	require.Equal(t, 400, c.do("POST", "reconnect", "carrierPigeons", "", "").status)
+	c.token += "x"
+	require.Equal(t, 401, c.do("POST", "reconnect", "longPolling", "", "").status, "the signature")
+	known, ended := f.gw.Lookup(c.ConnectionID)
+	require.Nil(t, known)
+	require.False(t, ended)
 }
 
 // A client that hears nothing on one transport tries the next one, with the same connection token.
