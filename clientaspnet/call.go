@@ -65,7 +65,7 @@ func (h *Handler) vouch(c *call) *auth.Claims {
 		return nil
 	}
 	id := conn.Identity()
-	return &auth.Claims{UserID: id.User, Application: id.HubName}
+	return &auth.Claims{UserID: id.User, Application: id.HubName, Transports: client.transports}
 }
 
 // admit is what all commands for a connection begin with: who asks? done means that the request was

@@ -18,8 +18,9 @@ type client struct {
 	h *Handler
 	// conn is set as soon as the core knows the connection.
 	conn atomic.Pointer[gateway.Conn]
-	// tokens stay good for the connection (see vouch).
-	tokens transport.Tokens
+	// tokens stay good for the connection (see vouch), and transports are those that its first one allows.
+	tokens     transport.Tokens
+	transports auth.TransportMask
 	// connecting is held by the request that makes the connection or replaces its transport: they
 	// come one at a time.
 	connecting sync.Mutex

@@ -157,7 +157,8 @@ func (o *opening) attach(t gateway.Transport, cl *client) (*gateway.Conn, error)
 		return nil, transport.Admission(err)
 	}
 	o.h.options.Metrics.Opened(t.Name())
-	cl.tokens.Used(o.token)
+	cl.transports = o.claims.Transports
+	cl.tokens.Used(o.token) // from now on transports are read
 	cl.conn.Store(conn)
 	return conn, nil
 }

@@ -241,6 +241,23 @@ func TestConnectionOutlivesItsToken(t *testing.T) {
 	require.Equal(t, 401, c.say("serverSentEvents", `{"H":"chat","M":"c"}`).status, "the connection is gone")
 }
 
+// So does what it forbids.
+func TestOldTokenForbidsTransports(t *testing.T) {
+	now := time.Now()
+	f := newFixture(t, func(_ *fixture, o *Options) {
+		o.Verifier = auth.NewVerifier(auth.VerifierOptions{Keys: func() []auth.Secret { return []auth.Secret{testKey} }, Now: func() time.Time { return now }})
+	})
+	c := f.negotiate(f.token(auth.ClientTokenSpec{Lifetime: time.Minute, Transports: auth.TransportServerSentEvents}))
+	c.events("connect", "").wantInit()
+	now = now.Add(time.Hour)
+	for _, command := range []string{"connect", "reconnect"} {
+		require.Equal(t, 404, c.do("POST", command, "longPolling", "&messageId=0", "").status, command)
+	}
+	s := c.events("reconnect", "&messageId=0")
+	f.broadcast("a")
+	s.want("a")
+}
+
 // negotiateWith is the same client with another token.
 func (f *fixture) negotiateWith(c *testClient, token string) *testClient {
 	other := *c
