@@ -3,6 +3,7 @@ package cluster
 import (
 	"context"
 	"fmt"
+	"net/http"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -23,6 +24,8 @@ type Backplane struct {
 	filter *ownFilter
 	began  time.Time
 	node   gateway.Node // set by Join
+	// handler answers what other nodes forward.
+	handler atomic.Pointer[http.Handler]
 
 	members   members
 	questions questions

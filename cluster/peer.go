@@ -15,6 +15,10 @@ type peer struct {
 	// there. Producers ask them.
 	filter  theirFilter
 	crowded atomic.Pointer[map[string]bool]
+	// streams are requests that one of the two nodes has the other one answer. stuck: one of them
+	// waits for room on the link.
+	streams streams
+	stuck   atomic.Bool
 
 	// turn is held while something that happened is carried out, so that it is done in order:
 	// carriers call one at a time, but time goes by as well. Nothing that waits is called meanwhile.
@@ -64,6 +68,21 @@ func (p *peer) hello(h *hello) {
 
 func (p *peer) tick() {
 	p.do(func(l *link, now time.Duration) event { return l.tick(now) })
+	if p.stuck.Load() && !p.full(0) {
+		p.stuck.Store(false)
+		for _, s := range p.streams.all() {
+			signal(s.writable)
+		}
+	}
+}
+
+// linkFull reports whether streams have to wait for room on the link.
+func (p *peer) linkFull() bool {
+	full := p.full(0)
+	if full {
+		p.stuck.Store(true)
+	}
+	return full
 }
 
 // absent notes that the carrier says that the node is not there.
@@ -106,6 +125,7 @@ func (p *peer) lost() {
 	}
 	p.b.members.changed()
 	p.b.questions.gone(p)
+	p.streams.lost()
 }
 
 // refused follows a Bye.
@@ -169,6 +189,8 @@ func (p *peer) carryOutOne(f frame) (filter uint64, err error) {
 		return 0, p.members(f.body)
 	case frameLoad:
 		return 0, p.load(f.body)
+	case frameHTTP:
+		return 0, p.http(f.body)
 	}
 	if f.kind&frameIgnorable != 0 {
 		p.b.counted.ignored.Add(1)
@@ -182,6 +204,16 @@ func (p *peer) push(kind frameType, body []byte) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.link.push(kind, body)
+	p.kickLocked()
+}
+
+// pushAll queues frames of one type, one right behind the other.
+func (p *peer) pushAll(kind frameType, bodies [][]byte) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for _, body := range bodies {
+		p.link.push(kind, body)
+	}
 	p.kickLocked()
 }
 

@@ -89,3 +89,14 @@ func (r *wireReader) end() error {
 	}
 	return nil
 }
+
+// varint reads a number that may be negative.
+func (r *wireReader) varint() int64 {
+	n, size := binary.Varint(r.rest)
+	if r.failed || size <= 0 {
+		r.failed = true
+		return 0
+	}
+	r.rest = r.rest[size:]
+	return n
+}

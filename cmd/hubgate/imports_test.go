@@ -77,7 +77,7 @@ var forTests = []string{"gatewaytest", "store", "backplane", "hubserver", "clust
 
 // whole are the parts that tests of a package put together to see it from outside.
 var whole = map[string][]string{
-	"cluster":     {"cluster/natscarrier", "hubprotocol"},
+	"cluster":     {"auth", "clientws", "hubprotocol", "cluster/natscarrier"},
 	"servermode":  {"clientws", "modes"},
 	"hubserver":   {"gateway", "clientws", "servermode"},
 	"cmd/hubgate": {"serviceprotocol", "bench/aspnethub"},

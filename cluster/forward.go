@@ -1,0 +1,318 @@
+package cluster
+
+import (
+	"bytes"
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/url"
+	"time"
+)
+
+// longAgo is a deadline that interrupts whoever reads.
+var longAgo = time.Unix(1, 0)
+
+// farewell is how long what came of an answer that has broken off may still take to leave.
+const farewell = time.Second
+
+// Forward has a request answered by the handler of the node with the tag, body, headers and upgrade
+// included; it is clientws.Forwarder. An error means that the node could not be reached, and that
+// nothing was written. An answer that breaks off panics with http.ErrAbortHandler, as an answer of
+// this node would. It may be called concurrently.
+func (b *Backplane) Forward(w http.ResponseWriter, r *http.Request, node string) error {
+	for _, p := range b.members.liveNow() {
+		if p.inc.Tag == node {
+			f := &forwarding{w: w, r: r, rc: http.NewResponseController(w), s: p.streams.begin(p)}
+			return f.run()
+		}
+	}
+	return fmt.Errorf("cluster: no session with the node %s", node)
+}
+
+// forwarding is a request that another node answers, at the node that it came to.
+type forwarding struct {
+	w  http.ResponseWriter
+	r  *http.Request
+	rc *http.ResponseController
+	s  *stream
+	// started: the answer has begun.
+	started bool
+	// uploaded is closed when the body is not read any more; nil without one.
+	uploaded chan struct{}
+}
+
+func (f *forwarding) run() error {
+	// A deadline for the request as a whole would end answers that take long by their nature.
+	_ = f.rc.SetReadDeadline(time.Time{})
+	err := f.s.send(f.head())
+	if err == nil {
+		f.s.silence(!f.hasBody())
+		f.upload()
+		var hijacked bool
+		if hijacked, err = f.download(); hijacked {
+			return nil // two goroutines go on
+		}
+	}
+	f.s.abort()
+	f.stopUpload()
+	f.s.finish()
+	switch {
+	case err != nil && f.started:
+		panic(http.ErrAbortHandler) // half an answer must not look whole
+	case f.r.Context().Err() != nil:
+		return nil // nobody waits for an answer
+	}
+	return err
+}
+
+// head is the first frame of the request.
+func (f *forwarding) head() []byte {
+	h := requestHead{method: f.r.Method, uri: f.r.RequestURI, host: f.r.Host, remote: f.r.RemoteAddr,
+		major: byte(f.r.ProtoMajor), minor: byte(f.r.ProtoMinor), length: f.r.ContentLength, header: f.r.Header}
+	if f.hasBody() {
+		h.flags |= httpHasBody
+	}
+	if f.r.TLS != nil {
+		h.flags |= httpOverTLS
+	}
+	return h.append(f.s.frame(httpRequest))
+}
+
+func (f *forwarding) hasBody() bool {
+	return f.r.Body != nil && f.r.Body != http.NoBody && f.r.ContentLength != 0
+}
+
+// upload sends the body while the answer comes.
+func (f *forwarding) upload() {
+	if !f.hasBody() {
+		return
+	}
+	f.uploaded = make(chan struct{})
+	f.s.p.b.life.wg.Go(func() {
+		defer close(f.uploaded)
+		if err := f.s.copyFrom(f.r.Body, streamPiece); err != nil {
+			f.s.abort()
+		}
+	})
+}
+
+// stopUpload returns when the body is not read any more.
+func (f *forwarding) stopUpload() {
+	if f.uploaded == nil {
+		return
+	}
+	select {
+	case <-f.uploaded:
+		return
+	default:
+	}
+	_ = f.rc.SetReadDeadline(longAgo) // the answer is over, and who sends on is not listened to
+	<-f.uploaded
+}
+
+// copyFrom sends what a reader has, and its end.
+func (s *stream) copyFrom(from io.Reader, size int) error {
+	buf := make([]byte, size)
+	for {
+		n, err := from.Read(buf)
+		if n > 0 {
+			if _, err := s.write(nil, buf[:n], httpPiece); err != nil {
+				return err
+			}
+		}
+		switch {
+		case errors.Is(err, io.EOF):
+			return s.end()
+		case err != nil:
+			return err
+		}
+	}
+}
+
+// download writes the answer as it comes.
+func (f *forwarding) download() (hijacked bool, err error) {
+	for {
+		it, err := f.s.next(f.r.Context().Done())
+		if err != nil {
+			return false, err
+		}
+		switch it.op {
+		case httpResponse:
+			if err := f.begin(it.body); err != nil {
+				return false, err
+			}
+		case httpPiece, httpFlushed:
+			if !f.started {
+				return false, errMalformed
+			}
+			if err := f.piece(&it); err != nil {
+				return false, err
+			}
+		case httpEnd:
+			if !f.started {
+				return false, errMalformed
+			}
+			return false, nil
+		case httpHijacked:
+			if f.started || f.uploaded != nil {
+				return false, errMalformed
+			}
+			f.started = true
+			return f.hijack()
+		default:
+			return false, errMalformed
+		}
+	}
+}
+
+func (f *forwarding) begin(body []byte) error {
+	var h responseHead
+	if err := h.read(&wireReader{rest: body}); err != nil || f.started {
+		return errMalformed
+	}
+	header := f.w.Header()
+	for name, values := range h.header {
+		header[name] = values
+	}
+	f.started = true
+	f.s.whenFailed(func() { _ = f.rc.SetWriteDeadline(time.Now().Add(farewell)) })
+	f.w.WriteHeader(h.status)
+	return nil
+}
+
+func (f *forwarding) piece(it *item) error {
+	if _, err := f.w.Write(it.body); err != nil {
+		return err
+	}
+	f.s.took(len(it.body))
+	if it.op == httpFlushed {
+		return f.rc.Flush()
+	}
+	return nil
+}
+
+// hijack takes the connection from the HTTP server: from now on both ends see its bytes.
+func (f *forwarding) hijack() (hijacked bool, err error) {
+	conn, buffered, err := f.rc.Hijack()
+	if err != nil {
+		return false, err
+	}
+	_ = conn.SetDeadline(time.Time{})
+	f.s.silence(false)
+	f.s.whenFailed(func() { _ = conn.Close() })
+	var unread []byte
+	if n := buffered.Reader.Buffered(); n > 0 {
+		unread, _ = buffered.Reader.Peek(n) // it is in memory
+		unread = append([]byte(nil), unread...)
+	}
+	relayConn(f.s, conn, unread)
+	return true, nil
+}
+
+// relayBuffer is small: most connections that are relayed say little.
+const relayBuffer = 4 << 10
+
+// relayConn takes bytes from a connection to the other node and back, until one of both ends.
+func relayConn(s *stream, conn net.Conn, unread []byte) {
+	up := make(chan struct{})
+	s.p.b.life.wg.Go(func() {
+		defer close(up)
+		if err := s.copyFrom(io.MultiReader(bytes.NewReader(unread), conn), relayBuffer); err != nil {
+			s.abort()
+		}
+	})
+	s.p.b.life.wg.Go(func() {
+		_, err := io.Copy(conn, &streamReader{s: s})
+		if err != nil {
+			s.abort()
+		}
+		_ = conn.Close()
+		<-up
+		s.finish()
+	})
+}
+
+// Handle sets what answers the requests that other nodes forward to this one. Without it they are
+// refused.
+func (b *Backplane) Handle(h http.Handler) { b.handler.Store(&h) }
+
+// http takes an HTTP frame of a peer.
+func (p *peer) http(body []byte) error {
+	id, op, r, err := cutHTTP(body)
+	if err != nil {
+		return err
+	}
+	if op != httpRequest {
+		if s := p.streams.get(id); s != nil {
+			return s.take(op, &r)
+		}
+		return nil // it is over
+	}
+	var h requestHead
+	if err := h.read(&r); err != nil {
+		return err
+	}
+	s, err := p.streams.accept(p, id)
+	if err != nil {
+		return err
+	}
+	if s != nil {
+		s.deafness(h.flags&httpHasBody == 0)
+	}
+	handler := p.b.handler.Load()
+	if s == nil || handler == nil {
+		p.push(frameHTTP, appendHTTP(nil, id, httpReset))
+		if s != nil {
+			s.finish()
+		}
+		return nil
+	}
+	p.b.life.wg.Go(func() { s.serve(&h, *handler) })
+	return nil
+}
+
+// serve answers a request of another node.
+func (s *stream) serve(h *requestHead, handler http.Handler) {
+	ctx, cancel := context.WithCancel(context.Background())
+	defer cancel()
+	s.whenFailed(cancel)
+	a := &answerer{s: s, header: make(http.Header)}
+	defer a.finish()
+	r, err := h.request(ctx, s)
+	if err != nil {
+		http.Error(a, "malformed request", http.StatusBadRequest)
+		return
+	}
+	handler.ServeHTTP(a, r)
+	a.served = true
+}
+
+// request is what the handler sees.
+func (h *requestHead) request(ctx context.Context, s *stream) (*http.Request, error) {
+	r, err := http.NewRequestWithContext(ctx, h.method, "/", http.NoBody)
+	if err != nil {
+		return nil, err
+	}
+	if r.URL, err = url.ParseRequestURI(h.uri); err != nil {
+		return nil, err
+	}
+	if h.flags&httpOverTLS != 0 {
+		r.TLS = &tls.ConnectionState{HandshakeComplete: true}
+	}
+	r.RequestURI, r.Host, r.RemoteAddr, r.Header, r.ContentLength = h.uri, h.host, h.remote, h.header, h.length
+	r.Proto, r.ProtoMajor, r.ProtoMinor = fmt.Sprintf("HTTP/%d.%d", h.major, h.minor), int(h.major), int(h.minor)
+	if h.flags&httpHasBody != 0 {
+		r.Body = &requestBody{streamReader{s: s}}
+	}
+	return r, nil
+}
+
+// requestBody is the body of a request at the node that answers it.
+type requestBody struct{ streamReader }
+
+// Close implements io.Closer.
+func (*requestBody) Close() error { return nil }
