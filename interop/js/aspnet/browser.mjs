@@ -1,14 +1,14 @@
-// npm signalr 2.4 in headless Chromium, on a page of another origin than the gateway's. HUBGATE_ASPNET_SELF as in main.mjs.
+// npm signalr 2.4 in headless Chromium, on a page of another origin than the gateway's. See suite.mjs.
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { createServer } from 'node:http';
 import { Page } from '../browser/devtools.mjs';
 import { NoUpgradeDetour } from '../lib/detour.mjs';
-import { Report } from '../lib/report.mjs';
 import { until } from '../lib/wait.mjs';
 import { AspNetServer } from './hubserver.mjs';
 import { combinations, transports, versions } from './client.mjs';
-import { freshWord, Stand, unlessNotServed } from './stand.mjs';
+import { freshWord } from './stand.mjs';
+import { beginning, self, standard } from './suite.mjs';
 
 const module = (path) => readFileSync(new URL(`../node_modules/${path}`, import.meta.url));
 const files = { '/jquery.js': ['text/javascript', module('jquery/dist/jquery.js')] };
@@ -22,9 +22,7 @@ const server = createServer(({ url }, response) => {
 });
 await new Promise((resolve) => server.listen(0, '127.0.0.1', resolve));
 
-const report = new Report('aspnet browser');
-const self = process.env.HUBGATE_ASPNET_SELF;
-if (!self) await unlessNotServed(report);
+const report = await beginning('aspnet browser');
 
 /** Runs in the page: makes and starts a client, whose doings are kept in `clients[name]`. */
 function start(name, url, transport, query) {
@@ -156,7 +154,7 @@ async function gatewayRestarts(stand, page) {
 }
 
 async function inChromium(version) {
-  const stand = self ? Stand.self(self) : await Stand.behind();
+  const stand = await standard();
   const page = await Page.open(`http://127.0.0.1:${server.address().port}/${version}`);
   for (const transport of transports) {
     await report.run(`${version} ${transport}: C26 C111 C118 C119 H87 calls, sends, cut off, stop`, () => conversation(stand, page, transport));
