@@ -26,6 +26,7 @@ type lab struct {
 	gateway    *exec.Cmd
 	servers    [2]*hubServer
 	tokens     int // shown by showTokens
+	readings   int // of the heap, whose profiles are in dir
 }
 
 // hubServer is a process that is restarted now and then.

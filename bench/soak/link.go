@@ -156,6 +156,12 @@ func (w *wire) call(ctx context.Context, method, address string, body []byte) ([
 	return answer, err
 }
 
+func (w *wire) isCut() bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.over
+}
+
 func (w *wire) negotiate(ctx context.Context, base string) (string, error) {
 	ctx, cancel := context.WithTimeout(ctx, answerTime)
 	defer cancel()
@@ -272,6 +278,10 @@ func (l *pollLink) receive() ([]byte, error) {
 	switch {
 	case err != nil:
 		return nil, err
+	case l.isCut():
+		// A poll whose socket was closed is repeated by net/http on another that is not closed yet:
+		// what it brings comes behind the answer that was lost.
+		return nil, net.ErrClosed
 	case resp.StatusCode == http.StatusNoContent:
 		return nil, io.EOF
 	case resp.StatusCode != http.StatusOK:

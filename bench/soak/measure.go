@@ -7,6 +7,8 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"os"
+	"path/filepath"
 	"strconv"
 	"strings"
 	"time"
@@ -120,7 +122,12 @@ func (l *lab) read() (reading, error) {
 	}
 	// Twice: finalizers free what the first collection found.
 	for range 2 {
-		if _, err := get(l.admin + "/debug/pprof/heap?gc=1"); err != nil {
+		profile, err := get(l.admin + "/debug/pprof/heap?gc=1")
+		if err != nil {
+			return r, err
+		}
+		l.readings++
+		if err := os.WriteFile(filepath.Join(l.dir, fmt.Sprintf("heap-%02d.pb.gz", l.readings)), profile, 0o600); err != nil {
 			return r, err
 		}
 	}
