@@ -373,7 +373,8 @@ func (m *model) expect(ops []op) {
 		}
 		key := m.keys[s.frames]
 		if s.frames == nil {
-			if s.one.control {
+			if s.one.control { // a ping may be what is too much
+				s.to.each(func(to *Conn) { count(modelOf(to), len(s.one.Bytes)) })
 				continue
 			}
 			key = modelKey(s.one.Bytes)
