@@ -129,7 +129,11 @@ func TestVersionsOfTheSummary(t *testing.T) {
 			installed++
 		}
 	}
-	require.Equal(t, 6, installed)
+	for _, m := range regexp.MustCompile(`"npm:signalr@([\d.]+)"`).FindAllStringSubmatch(read("js/package.json"), -1) {
+		require.Contains(t, row("signalr"), m[1])
+		installed++
+	}
+	require.Equal(t, 8, installed)
 	m := regexp.MustCompile(`<artifactId>signalr</artifactId>\s*<version>([\d.]+)<`).FindStringSubmatch(read("java/pom.xml"))
 	require.NotNil(t, m)
 	require.Contains(t, row("com.microsoft.signalr"), m[1])
