@@ -80,7 +80,7 @@ const pieceBytes = 4 << 10
 
 // Write sends bytes to the client and sees that they leave. A client that takes
 // none of them for the timeout is an error that WriteFailed knows.
-func (s *Stream) Write(w http.ResponseWriter, b []byte, timeout time.Duration) error {
+func (s *Stream) Write(w http.ResponseWriter, b []byte, timeout time.Duration) (err error) {
 	rc := http.NewResponseController(w)
 	s.mu.Lock()
 	if s.IsGone() {
@@ -91,8 +91,11 @@ func (s *Stream) Write(w http.ResponseWriter, b []byte, timeout time.Duration) e
 	s.mu.Unlock()
 	defer func() {
 		s.mu.Lock()
+		defer s.mu.Unlock()
 		s.writing = nil
-		s.mu.Unlock()
+		if err == nil && s.IsGone() {
+			_ = rc.SetWriteDeadline(time.Time{}) // End came too late to cut it, and the connection serves other requests
+		}
 	}()
 	for len(b) > 0 {
 		piece := b[:min(len(b), pieceBytes)]
