@@ -1,6 +1,7 @@
 package clientaspnet
 
 import (
+	"bytes"
 	"net/http"
 	"strconv"
 	"sync"
@@ -102,21 +103,46 @@ func (o *opening) openPoll() error {
 		if err != nil {
 			return err
 		}
-		l.serve(o.call, conn, false)
-		return nil
+		return o.serve(l, conn, false)
 	}
 	l := newPollTransport(o.client)
+	if o.cursor != "" {
+		l.cursor = o.cursor
+	}
 	o.end = l.finish
 	if refusal := o.replace(l); refusal != nil {
 		writeJSON(o.w, refusal)
 		return nil
 	}
-	if o.first == nil && o.cursor != "" {
-		l.cursor = o.cursor
-	}
 	// A client that has come back knows it by the answer.
-	l.serve(o.call, o.client.conn.Load(), o.first == nil)
-	return nil
+	return o.serve(l, o.client.conn.Load(), o.command == "reconnect")
+}
+
+// serve answers a poll on a transport, or on another one if the client has not had what was answered on that.
+func (o *opening) serve(l *pollTransport, conn *gateway.Conn, atOnce bool) error {
+	if l.serve(o.call, conn, atOnce) {
+		return nil
+	}
+	// Whoever has given up a poll has closed its connection too, which is noticed soon.
+	select {
+	case <-time.After(lateGrace):
+		return o.openAgain()
+	case <-o.r.Context().Done():
+		return nil
+	}
+}
+
+// lateGrace is how long a poll that does not begin where the last answer ended waits for the end of its request.
+const lateGrace = 50 * time.Millisecond
+
+// openAgain answers a poll of a client that has not had what was answered before: an answer was lost, or went to a
+// poll that the client had given up and that came late. To the application it has not been away.
+func (o *opening) openAgain() error {
+	if o.cursor = o.values.messageID.text; o.cursor == "" {
+		o.cursor = aspnetprotocol.NoCursor
+	}
+	o.first = aspnetprotocol.AppendEmpty(nil, o.cursor)
+	return o.openPoll()
 }
 
 // poll holds a request until there is something to say.
@@ -136,24 +162,32 @@ func (h *Handler) poll(c *call) error {
 	}
 	client.tokens.Used(c.token)
 	l, ok := conn.Transport().(*pollTransport)
-	switch {
-	case way != longPolling || !ok:
+	if way != longPolling || !ok {
 		return errNotPolling
-	case l.IsGone(): // the answer to an earlier poll was lost, and the client has not noticed
-		o := opening{call: c, given: given, client: client, cursor: c.values.messageID.text}
-		return o.openPoll()
 	}
-	c.end = l.finish
-	l.serve(c, conn, false)
-	return nil
+	o := opening{call: c, given: given, client: client}
+	return o.serve(l, conn, false)
 }
 
-// serve answers one poll, at once if there is no time to hold it.
-func (l *pollTransport) serve(c *call, conn *gateway.Conn, atOnce bool) {
+// serve answers one poll, at once if there is no time to hold it. It does not if the client has not had what
+// was answered before.
+func (l *pollTransport) serve(c *call, conn *gateway.Conn, atOnce bool) (served bool) {
 	c.end = l.finish
 	p := l.enter(conn)
 	defer l.leave(p, conn)
+	if c.command == "poll" && !p.isSuperseded() && l.missed(c.values.messageID.text, conn) {
+		return false
+	}
 	l.hold(c, conn, p, atOnce)
+	return true
+}
+
+// missed reports whether a client that has read up to the cursor needs a transport that begins there.
+func (l *pollTransport) missed(cursor string, conn *gateway.Conn) bool {
+	if conn.Transport() != gateway.Transport(l) || conn.CloseRequested() != nil {
+		return false // whoever has replaced it, or ends it, answers
+	}
+	return l.IsGone() || cursor != "" && cursor != l.cursor
 }
 
 // enter waits until the poll before has been answered: it is told to give up.
@@ -250,7 +284,7 @@ func (l *pollTransport) more(conn *gateway.Conn) bool {
 func (l *pollTransport) deliver(c *call, conn *gateway.Conn) {
 	buffer := transport.BorrowBuffer()
 	defer transport.ReturnBuffer(buffer)
-	body, n := l.appendNext((*buffer)[:0])
+	body, n := l.appendNext(c, (*buffer)[:0])
 	*buffer = body
 	err := l.answer(c, body, true)
 	l.at += n
@@ -269,10 +303,13 @@ func (l *pollTransport) deliver(c *call, conn *gateway.Conn) {
 	}
 }
 
+// nothing is an answer without messages to a client that has had none.
+var nothing = aspnetprotocol.AppendEmpty(nil, aspnetprotocol.NoCursor)
+
 // appendNext appends one answer, and returns how many records it carries: several frames with messages,
 // or any other alone. The first frame of a connection is alone too, because clients have to hear of it before
 // there are messages, and an error, because clients stop there.
-func (l *pollTransport) appendNext(dst []byte) (body []byte, n int) {
+func (l *pollTransport) appendNext(c *call, dst []byte) (body []byte, n int) {
 	var few [16][]byte
 	frames := few[:0]
 	for _, r := range l.batch.Records[l.at:] {
@@ -281,7 +318,7 @@ func (l *pollTransport) appendNext(dst []byte) (body []byte, n int) {
 			continue
 		}
 		cursor := aspnetprotocol.CursorOf(r.Bytes)
-		alone := cursor == "" || cursor == aspnetprotocol.NoCursor
+		alone := cursor == "" || cursor == aspnetprotocol.NoCursor && !bytes.Equal(r.Bytes, nothing)
 		if alone && len(frames) > 0 {
 			break
 		}
@@ -293,7 +330,7 @@ func (l *pollTransport) appendNext(dst []byte) (body []byte, n int) {
 	}
 	switch len(frames) {
 	case 0: // the end, and nothing before it
-		return aspnetprotocol.AppendEmpty(dst, l.cursor), n
+		return l.appendNothing(c, dst), n
 	case 1:
 		body = append(dst, frames[0]...)
 	default:
@@ -305,16 +342,25 @@ func (l *pollTransport) appendNext(dst []byte) (body []byte, n int) {
 	return body, n
 }
 
+// appendNothing appends an answer without messages. Its cursor is the one that the client has said: what was
+// answered last may have gone to another poll.
+func (l *pollTransport) appendNothing(c *call, dst []byte) []byte {
+	if cursor := c.values.messageID.text; cursor != "" {
+		return aspnetprotocol.AppendEmpty(dst, cursor)
+	}
+	return aspnetprotocol.AppendEmpty(dst, l.cursor)
+}
+
 // answerNothing lets the client poll again.
 func (l *pollTransport) answerNothing(c *call) {
-	_ = l.answer(c, aspnetprotocol.AppendEmpty(nil, l.cursor), true) // there is nothing to lose
+	_ = l.answer(c, l.appendNothing(c, nil), true) // there is nothing to lose
 }
 
 // answerEnd answers a poll whose transport has ended meanwhile.
 func (l *pollTransport) answerEnd(c *call) {
 	body := manner{l.h}.Close(l.Cause(), true)
 	if l.Cause() == gateway.Replaced || body == nil {
-		body = aspnetprotocol.AppendEmpty(nil, l.cursor)
+		body = l.appendNothing(c, nil)
 	}
 	if !c.w.Started {
 		writeJSON(c.w, body)
@@ -333,5 +379,9 @@ func (l *pollTransport) answer(c *call, body []byte, last bool) error {
 			header.Set("Content-Length", strconv.Itoa(len(body)))
 		}
 	}
-	return l.Write(c.w, body, l.h.sendTimeout())
+	err := l.Write(c.w, body, l.h.sendTimeout())
+	if err == transport.ErrGone && last && !c.w.Started {
+		l.answerEnd(c) // whoever is there polls again, or hears why not
+	}
+	return err
 }

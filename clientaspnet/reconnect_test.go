@@ -1,6 +1,7 @@
 package clientaspnet
 
 import (
+	"context"
 	"net/url"
 	"testing"
 	"testing/synctest"
@@ -284,3 +285,60 @@ func TestFallback(t *testing.T) {
 }
 
 var gatewayName = map[string]string{"webSockets": gateway.WebSockets, "serverSentEvents": gateway.ServerSentEvents, "longPolling": gateway.LongPolling}
+
+// A poll that a client has given up may come late, and take what the client needs. The client says by its
+// cursor that it has not had it.
+func TestLostAnswers(t *testing.T) {
+	connect := func(t *testing.T, f *fixture) (*testClient, request) {
+		c := f.negotiate(f.user("u"))
+		c.open("longPolling", "connect")
+		return c, c.request("POST", "poll", "longPolling", "", "messageId=0")
+	}
+
+	inBubble(t, "C111 what went to another poll comes again", func(t *testing.T, f *fixture) {
+		c, poll := connect(t, f)
+		lost := f.async(poll)
+		f.broadcast("a")
+		require.Contains(t, (<-lost).body, message("a"))
+		f.broadcast("b")
+		began := time.Now()
+		res := f.do(poll)
+		require.Less(t, time.Since(began), time.Second)
+		c.saw(res.body)
+		require.Equal(t, []string{"a", "b"}, texts(t, res.body))
+		f.broadcast("c")
+		c.open("webSockets", "reconnect").want("c")
+		require.Len(t, mustTold(f, "returned"), 1, "not by polling")
+	})
+
+	inBubble(t, "C108 an empty answer does not take the client behind what it has not had", func(t *testing.T, f *fixture) {
+		_, poll := connect(t, f)
+		f.broadcast("a")
+		<-f.async(poll)
+		one := f.async(poll)
+		for range 3 {
+			other := f.async(poll)
+			// A poll may be cut while it is answered, when another one begins anew.
+			if res := <-one; res.status == 200 && len(texts(t, res.body)) == 0 {
+				require.Equal(t, "0", parse[struct{ C string }](t, res.body).C)
+			}
+			one = other
+		}
+		<-one
+		require.Equal(t, []string{"a"}, texts(t, f.do(poll).body))
+	})
+
+	inBubble(t, "a poll that was given up while it waits for its end changes nothing", func(t *testing.T, f *fixture) {
+		c, poll := connect(t, f)
+		f.broadcast("a")
+		c.saw(f.do(poll).body)
+		before := f.live(c.ConnectionID).Transport()
+		ctx, cancel := context.WithCancel(t.Context())
+		late := f.asyncUntil(ctx, poll)
+		synctest.Wait()
+		cancel()
+		<-late
+		time.Sleep(time.Second)
+		require.Same(t, before, f.live(c.ConnectionID).Transport())
+	})
+}
