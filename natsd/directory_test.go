@@ -90,6 +90,7 @@ func spoil(t *testing.T, dir, suffix string) {
 }
 
 func TestDamagedStore(t *testing.T) {
+	elections(t)
 	t.Run("a store that is whole is not taken for damaged after a crash", func(t *testing.T) {
 		opts := Options{Name: "a", DataDir: t.TempDir()}
 		n := launch(t, opts)

@@ -119,6 +119,7 @@ func (p *process) awaitStopped(t *testing.T) {
 }
 
 func TestVotersThatDie(t *testing.T) {
+	elections(t)
 	t.Parallel()
 	v := startVoterProcesses(t)
 	restart := func(i int) {

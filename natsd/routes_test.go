@@ -113,6 +113,7 @@ func onAddresses(t *testing.T, list []Options, addrs []string) {
 }
 
 func TestNodesFindEachOtherByOneName(t *testing.T) {
+	elections(t)
 	t.Parallel()
 	addrs := []string{"127.0.0.1", "127.0.0.2", "127.0.0.3", "127.0.0.4", "127.0.0.5"}
 	list := team(t, 5, 3)

@@ -34,6 +34,7 @@ func wipe(t testing.TB, dir string) {
 }
 
 func TestVotersThatComeBack(t *testing.T) {
+	elections(t)
 	t.Parallel()
 	list := team(t, 3, 3)
 	nodes := launchAll(t, list)
@@ -94,6 +95,7 @@ func (n *node) leaderOf(t testing.TB, stream string) string {
 }
 
 func TestReplacingVoters(t *testing.T) {
+	elections(t)
 	t.Parallel()
 	list := team(t, 6, 3)
 	voters := []string{"a", "b", "c"}
@@ -128,6 +130,7 @@ func TestReplacingVoters(t *testing.T) {
 }
 
 func TestOneVoter(t *testing.T) {
+	elections(t)
 	t.Parallel()
 	t.Run("N38 one voter is enough for many nodes, and for itself", func(t *testing.T) {
 		t.Parallel()
@@ -168,6 +171,7 @@ func TestOneVoter(t *testing.T) {
 }
 
 func TestPlainNodesComeAndGo(t *testing.T) {
+	elections(t)
 	t.Parallel()
 	list := team(t, 4, 3)
 	nodes := launchAll(t, list[:3])
