@@ -23,7 +23,7 @@ import (
 const (
 	theSecret    secret.Text = "a secret of a test cluster, 32 bytes or more"
 	otherSecret  secret.Text = "another secret of 32 bytes, or of even more"
-	longEnough               = 20 * time.Second
+	longEnough               = time.Minute
 	betweenLooks             = 10 * time.Millisecond
 )
 
