@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/hubgate/hubgate/gateway"
+	"github.com/hubgate/hubgate/internal/logsum"
 )
 
 // tickEvery is how exactly links know the time.
@@ -30,11 +31,15 @@ type Backplane struct {
 	members   members
 	questions questions
 	counted   counted
-	// order makes all peers get commands in the order of their numbers.
-	order  sync.Mutex
-	number uint64
+	numbering numbering
 
 	life life
+}
+
+// numbering makes all peers get commands in the order of their numbers.
+type numbering struct {
+	mu   sync.Mutex
+	last uint64
 }
 
 // life is how a node ends.
@@ -49,6 +54,18 @@ type life struct {
 // counted is what happened, for Stats.
 type counted struct {
 	malformed, ignored, strangers atomic.Uint64
+
+	mu sync.Mutex
+	// former are the books of peers that are not known any more.
+	former PeerBooks
+	lines  *logsum.Lines[seldom]
+}
+
+// seldom is something that may happen again and again, and is logged once a minute.
+type seldom struct{ text, node string }
+
+func (b *Backplane) logSeldom(what seldom, times uint64) {
+	b.opts.Logger.Warn(what.text, "node", what.node, "again", times)
 }
 
 // New makes the backplane of one node. Nothing happens before Join.
@@ -66,6 +83,9 @@ func New(o Options) (*Backplane, error) {
 	b.cfg = &linkConfig{frame: o.Limits.Frame, queue: o.Limits.Queue, key: b.keys.proof}
 	b.cfg.hello = hello{versions: ourVersions, cluster: o.Cluster, from: NewInc(o.Tag),
 		about: about{frame: uint64(o.Limits.Frame), filterKey: b.keys.filterID, software: o.Software}}
+	b.counted.lines = logsum.New(b.logSeldom)
+	b.counted.former.Dropped = make(map[DropReason]uint64)
+	b.filter.onLate = func(p *filterPeer) { b.counted.lines.Note(seldom{"a node does not acknowledge announcements", p.name}) }
 	b.members.init(b)
 	b.questions.init(o.Limits.Answer)
 	return b, nil
@@ -153,6 +173,7 @@ func (b *Backplane) leave() {
 	b.life.closeCarrier()
 	b.filter.close()
 	b.questions.close()
+	b.counted.lines.Close()
 }
 
 // Announce says that the node has receivers for names. Done is called once when all peers know
@@ -195,9 +216,8 @@ func (b *Backplane) receiveHello(from Inc, packet []byte) {
 	case err != nil || h.from != from || h.to != (Inc{}) && h.to != b.Self():
 		b.counted.malformed.Add(1)
 	case !proven || h.cluster != b.opts.Cluster:
-		if b.counted.strangers.Add(1) == 1 {
-			b.opts.Logger.Warn("a node of another cluster, or with another secret, is refused", "node", from.String())
-		}
+		b.counted.strangers.Add(1)
+		b.counted.lines.Note(seldom{"a node of another cluster, or with another secret, is refused", from.String()})
 		if h.to == b.Self() {
 			b.refuse(from, ByeCluster)
 		}

@@ -1,6 +1,8 @@
 package cluster
 
 import (
+	"errors"
+	"fmt"
 	"math/bits"
 	"sync"
 	"time"
@@ -200,6 +202,23 @@ func (f *ownFilter) snapshotLocked() (frames [][]byte) {
 	h.flags |= filterLast
 	finish()
 	return frames
+}
+
+// check verifies that the table has the bits of all names.
+func (f *ownFilter) check() error {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	set := 0
+	f.table.each(func(uint32) { set++ })
+	if set != f.table.count {
+		return fmt.Errorf("cluster: %d bits of the filter are set, %d counted", set, f.table.count)
+	}
+	for hash := range f.names {
+		if bit := f.table.bit(hash); f.table.words[bit>>6]&(1<<(bit&63)) == 0 || f.table.nibble(bit) == 0 {
+			return errors.New("cluster: a name has no bit in the filter")
+		}
+	}
+	return nil
 }
 
 // bitTable is bits, and how many names share each of them.

@@ -23,17 +23,21 @@ type peer struct {
 	// turn is held while something that happened is carried out, so that it is done in order:
 	// carriers call one at a time, but time goes by as well. Nothing that waits is called meanwhile.
 	turn sync.Mutex
-	// ear is how its announcements are sent, in this session; nil without one. Guarded by turn.
-	ear *filterPeer
-	// told is the last Load frame of this session, acked the last Filter frame that the peer has in
-	// force. Guarded by turn.
-	told  []byte
-	acked uint64
+	hears
 
 	mu      sync.Mutex // guards what follows
 	link    *link
 	writing bool // a goroutine sends what the link has to say
 	closed  bool
+}
+
+// hears is what the peer is told in this session. Guarded by peer.turn.
+type hears struct {
+	// ear is how announcements are sent; nil without a session.
+	ear *filterPeer
+	// acked is the last Filter frame that the peer has in force, told the last Load frame.
+	acked uint64
+	told  []byte
 }
 
 func newPeer(b *Backplane, inc Inc) *peer {
@@ -263,7 +267,7 @@ func (p *peer) close(why ByeReason) {
 		p.kickLocked()
 	}
 	happened |= p.link.forget()
-	p.closed = true
+	p.buryLocked()
 	p.mu.Unlock()
 	p.follow(happened)
 }

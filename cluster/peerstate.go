@@ -73,5 +73,13 @@ func (p *peer) retire() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.link.forget()
-	p.closed = true
+	p.buryLocked()
+}
+
+// buryLocked ends the peer for this node, which keeps what it has counted.
+func (p *peer) buryLocked() {
+	if !p.closed {
+		p.closed = true
+		p.b.counted.add(p.link.books.stats(&p.link.out))
+	}
 }

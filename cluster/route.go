@@ -148,14 +148,14 @@ func (b *Backplane) hand(list []routed, question uint64, missed func(p *peer, er
 	if len(list) == 0 {
 		return nil
 	}
-	b.order.Lock()
-	defer b.order.Unlock()
-	b.number++
+	b.numbering.mu.Lock()
+	defer b.numbering.mu.Unlock()
+	b.numbering.last++
 	var errs []error
 	for i := range list {
 		r := &list[i]
 		if r.command.frame == nil {
-			r.command.begin(b.number, question)
+			r.command.begin(b.numbering.last, question)
 		}
 		if err := r.to.hand(r.command.frame); err != nil {
 			if err != errPeerGone {

@@ -3,6 +3,7 @@ package cluster
 import (
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"time"
 )
@@ -56,6 +57,8 @@ type PeerStats struct {
 type Stats struct {
 	// Peers are ordered by their names.
 	Peers []PeerStats
+	// Former are the books of peers that are not known any more.
+	Former PeerBooks
 	// Names is how many names are announced.
 	Names int
 	// LateAnnouncements did not wait for all peers.
@@ -68,7 +71,7 @@ type Stats struct {
 
 // Stats returns what there is to know of the node and its peers.
 func (b *Backplane) Stats() Stats {
-	s := Stats{Malformed: b.counted.malformed.Load(), Ignored: b.counted.ignored.Load(), Strangers: b.counted.strangers.Load()}
+	s := Stats{Former: b.counted.formerBooks(), Malformed: b.counted.malformed.Load(), Ignored: b.counted.ignored.Load(), Strangers: b.counted.strangers.Load()}
 	now := b.now()
 	for _, p := range b.members.all() {
 		s.Peers = append(s.Peers, p.stats(now))
@@ -111,6 +114,26 @@ func (b *books) stats(out *outgoing) PeerBooks {
 	return PeerBooks{Handed: b.handed, Acknowledged: b.acknowledged, Dropped: b.dropped.Map(), Queued: sent + unsent + b.doubtful, Doubtful: b.doubtful, Received: b.received}
 }
 
+// add adds the books of a peer that is not known any more.
+func (c *counted) add(of PeerBooks) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.former.Handed += of.Handed
+	c.former.Acknowledged += of.Acknowledged
+	c.former.Received += of.Received
+	for why, n := range of.Dropped {
+		c.former.Dropped[why] += n
+	}
+}
+
+func (c *counted) formerBooks() PeerBooks {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	sum := c.former
+	sum.Dropped = maps.Clone(sum.Dropped)
+	return sum
+}
+
 // Balanced reports whether the books agree.
 func (b *PeerBooks) Balanced() bool {
 	sum := b.Acknowledged + b.Queued
@@ -120,7 +143,7 @@ func (b *PeerBooks) Balanced() bool {
 	return sum == b.Handed
 }
 
-// Check verifies the books of all peers.
+// Check verifies the books of all peers, and the filter. It takes a while with very many names.
 func (b *Backplane) Check() error {
 	var errs []error
 	for _, p := range b.Stats().Peers {
@@ -128,7 +151,10 @@ func (b *Backplane) Check() error {
 			errs = append(errs, fmt.Errorf("cluster: the books of the node %s do not balance: %+v", p.Node, p.Books))
 		}
 	}
-	return errors.Join(errs...)
+	if former := b.counted.formerBooks(); !former.Balanced() {
+		errs = append(errs, fmt.Errorf("cluster: the books of former nodes do not balance: %+v", former))
+	}
+	return errors.Join(append(errs, b.filter.check())...)
 }
 
 // Ready reports whether the node knows what all its peers take, and they know what it takes. A node

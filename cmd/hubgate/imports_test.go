@@ -57,7 +57,7 @@ var mayImport = map[string][]string{
 
 	"store":            {"gateway"},
 	"backplane":        {"gateway", "hubprotocol"},
-	"cluster":          {"gateway", "internal/counts"},
+	"cluster":          {"gateway", "internal/counts", "internal/logsum"},
 	"natsd":            {"regularfile", "secret", "internal/counts", "internal/logsum"},
 	"admin":            {"gateway", "hubname", "internal/watch"},
 	"bench":            {"bench/aspnethub"},
