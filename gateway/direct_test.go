@@ -201,20 +201,18 @@ func leastAllocations(f func()) float64 {
 
 // BenchmarkFanOut measures what a delivery costs besides its write.
 func BenchmarkFanOut(b *testing.B) {
-	for name, workers := range map[string]int{"one worker": 1} {
+	for name, protocol := range map[string]string{"one worker": hubprotocol.JSON, "one worker, to clients that may come back": gatewaytest.Marked} {
 		b.Run(name, func(b *testing.B) {
-			g, err := gateway.New(gateway.Options{Node: "a", Backend: &gatewaytest.Backend{}, Workers: workers})
+			g, err := gateway.New(gateway.Options{Node: "a", Backend: &gatewaytest.Backend{}, Workers: 1})
 			require.NoError(b, err)
 			b.Cleanup(g.Close)
 			l := listen(b)
 			const receivers = 500
 			for i := range receivers {
-				client, _ := dial(b, g, l, strings.Repeat("x", i+1))
+				client, _ := dialWith(b, g, l, strings.Repeat("x", i+1), protocol, plainFraming{})
 				go io.Copy(io.Discard, client)
 			}
-			frames, err := hubprotocol.NewInvocation(hubprotocol.JSON, "hello", []byte(`["`+strings.Repeat("x", 100)+`"]`))
-			require.NoError(b, err)
-			cmd := &gateway.Command{Hub: "chat", Verb: gateway.VerbSend, Target: all(), Frames: frames}
+			cmd := &gateway.Command{Hub: "chat", Verb: gateway.VerbSend, Target: all(), Frames: mark(b, strings.Repeat("x", 100))}
 			barrier := &gateway.Command{Hub: "chat", Verb: gateway.VerbCount, Target: conns("x")}
 			b.ReportAllocs()
 			b.ResetTimer()
