@@ -63,6 +63,7 @@ func newLab(ctx context.Context, dir string) (*lab, error) {
 func (l *lab) startGateway() error {
 	l.gateway = exec.Command(filepath.Join(l.dir, "hubgate"), "serve", "--mode", "default", "--listen", "127.0.0.1:0",
 		"--admin-listen", "127.0.0.1:0", "--servers-grace-period", "30s", "--auth-leeway", "0s")
+	l.gateway.Args = append(l.gateway.Args, aspNetFlags...)
 	l.gateway.Env = append(os.Environ(), "HUBGATE_ACCESS_KEY="+accessKey)
 	l.gateway.Dir = l.dir
 	log, err := l.gateway.StderrPipe()

@@ -4,6 +4,9 @@
 //	go run ./bench/soak                          three minutes, 500 clients
 //	go run ./bench/soak -duration 1h
 //
+// A hundred more are clients of ASP.NET SignalR. They lose their transports, come back with others and
+// must have missed nothing.
+//
 // The clients join, leave, invoke, stream, stall, cut their sockets and come back. One hub server
 // is restarted gracefully, the other is killed, in turns. Everything that is sent has a number, so
 // that each client knows what it missed, got twice or got out of order.
@@ -30,7 +33,9 @@ import (
 type options struct {
 	duration time.Duration
 	clients  int
-	seed     uint64
+	// aspNet is how many further clients there are of ASP.NET SignalR.
+	aspNet int
+	seed   uint64
 	// warmup is the time until the gateway is looked at for the first time.
 	warmup time.Duration
 	// restartEvery is the time between two restarts of hub servers.
@@ -41,6 +46,7 @@ func main() {
 	var o options
 	flag.DurationVar(&o.duration, "duration", 3*time.Minute, "how long the clients live")
 	flag.IntVar(&o.clients, "clients", 500, "how many there are")
+	flag.IntVar(&o.aspNet, "aspnet", 100, "how many further clients there are of ASP.NET SignalR")
 	flag.Uint64Var(&o.seed, "seed", uint64(time.Now().UnixNano()), "seed of what they do")
 	flag.DurationVar(&o.warmup, "warmup", time.Minute, "time until the gateway is looked at for the first time")
 	flag.DurationVar(&o.restartEvery, "restart", 15*time.Second, "time between two restarts of hub servers")
@@ -74,7 +80,7 @@ func soak(ctx context.Context, out io.Writer, o options) (err error) {
 		err = fmt.Errorf("%w\nthe gateway's log is kept: %s", err, l.log())
 	}()
 	defer func() { err = errors.Join(err, l.close()) }()
-	fmt.Fprintf(out, "seed %d, %d clients, %v, gateway %s (process %d)\n", o.seed, o.clients, o.duration, l.url, l.gateway.Process.Pid)
+	fmt.Fprintf(out, "seed %d, %d clients and %d of ASP.NET SignalR, %v, gateway %s (process %d)\n", o.seed, o.clients, o.aspNet, o.duration, l.url, l.gateway.Process.Pid)
 
 	w := newWorld(l, o)
 	before, after, err := w.run(ctx, out)

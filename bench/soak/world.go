@@ -59,12 +59,21 @@ func (w *world) lastRestart() time.Time {
 
 // run lets everybody live, and looks at the gateway after the warm-up and at the end.
 func (w *world) run(ctx context.Context, out io.Writer) (before, after reading, err error) {
+	app, err := w.serveAspNet(ctx)
+	if err != nil {
+		return before, after, err
+	}
+	defer app.Close()
 	living, stop := context.WithCancel(ctx)
 	var everybody sync.WaitGroup
 	for i := range w.o.clients {
 		c := &client{world: w, number: i, transport: transport(i % int(transports)), random: rand.New(rand.NewPCG(w.o.seed, uint64(i)))}
 		everybody.Go(func() { c.run(living) })
 	}
+	for i := range w.o.aspNet {
+		everybody.Go(func() { w.newAspNetClient(i).run(living) })
+	}
+	everybody.Go(func() { w.sendAspNet(living, app) })
 	everybody.Go(func() { w.send(living) })
 	everybody.Go(func() { w.restart(living) })
 	defer everybody.Wait()
@@ -86,6 +95,9 @@ func (w *world) run(ctx context.Context, out io.Writer) (before, after reading, 
 	return before, after, err
 }
 
+// everybody is how many clients there are.
+func (w *world) everybody() int { return w.o.clients + w.o.aspNet }
+
 func sleep(ctx context.Context, d time.Duration) error {
 	select {
 	case <-ctx.Done():
@@ -95,9 +107,9 @@ func sleep(ctx context.Context, d time.Duration) error {
 	}
 }
 
-// remembering is a little more than the gateway remembers an ended connection: the life of its
-// token, and its own clock.
-const remembering = tokenLife + 10*time.Second
+// remembering is a little more than the gateway remembers an ended connection, which is the life of its
+// token and its own clock, and than it keeps what it has written to clients that may come back.
+const remembering = max(tokenLife, 40*time.Second) + 10*time.Second
 
 // look pauses everybody, waits until the gateway has forgotten the connections that have ended,
 // and measures.
@@ -106,15 +118,15 @@ func (w *world) look() (reading, error) {
 	defer w.restarting.Unlock()
 	w.pause.begin()
 	defer w.pause.end()
-	for end := time.Now().Add(answerTime); int(w.here.Load()) < w.o.clients; time.Sleep(50 * time.Millisecond) {
+	for end := time.Now().Add(answerTime); int(w.here.Load()) < w.everybody(); time.Sleep(50 * time.Millisecond) {
 		if time.Now().After(end) {
-			return reading{}, fmt.Errorf("%d of %d clients are connected", w.here.Load(), w.o.clients)
+			return reading{}, fmt.Errorf("%d of %d clients are connected", w.here.Load(), w.everybody())
 		}
 	}
 	time.Sleep(remembering)
 	r, err := w.lab.measure()
-	if err == nil && r.connections != w.o.clients {
-		err = fmt.Errorf("the gateway counts %d connections of %d", r.connections, w.o.clients)
+	if err == nil && r.connections != w.everybody() {
+		err = fmt.Errorf("the gateway counts %d connections of %d", r.connections, w.everybody())
 	}
 	return r, err
 }

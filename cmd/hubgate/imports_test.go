@@ -64,7 +64,7 @@ var mayImport = map[string][]string{
 	"bench/floor":      nil,
 	"bench/aspnethub":  {"serviceprotocol"},
 	"bench/compare":    {"bench", "hubserver"},
-	"bench/soak":       nil,
+	"bench/soak":       {"bench/aspnethub"},
 	"internal/compat":  nil,
 	"internal/reasons": nil,
 	"gatewaytest":      {"gateway", "hubprotocol"},
