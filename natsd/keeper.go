@@ -4,13 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net"
 	"net/url"
 	"os"
-	"strconv"
 	"time"
-
-	"github.com/nats-io/nats-server/v2/server"
 )
 
 const (
@@ -66,7 +62,7 @@ func (e *Engine) keepRoutes(ctx context.Context) time.Duration {
 	if e.opts.Cluster == nil || len(e.opts.Cluster.Peers) == 0 {
 		return lookEvery
 	}
-	urls, changed := e.routes.change(ctx, e.connectedTo())
+	urls, changed := e.routes.change(ctx)
 	if changed && ctx.Err() == nil {
 		if err := e.reload(urls); err != nil {
 			e.log.report(TroubleServer, "the addresses of other nodes were not taken: "+err.Error())
@@ -76,21 +72,6 @@ func (e *Engine) keepRoutes(ctx context.Context) time.Duration {
 		return lookSoon
 	}
 	return lookEvery
-}
-
-// connectedTo are the addresses that were dialled and answered.
-func (e *Engine) connectedTo() []string {
-	routez, err := e.server().Routez(&server.RoutezOptions{})
-	if err != nil {
-		return nil
-	}
-	var list []string
-	for _, r := range routez.Routes {
-		if r.DidSolicit {
-			list = append(list, net.JoinHostPort(r.IP, strconv.Itoa(r.Port)))
-		}
-	}
-	return list
 }
 
 // reload gives the running server other routes. A store that stopped starts again by it.

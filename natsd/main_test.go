@@ -5,6 +5,7 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"math/rand/v2"
 	"net"
 	"os"
 	"runtime"
@@ -144,14 +145,18 @@ func noSecrets(t testing.TB, log string) {
 	}
 }
 
-// reserve returns addresses on loopback that are free.
+// reserve returns addresses on loopback that are free. Their ports are not among
+// those that connections are given, so that they stay free between two servers.
 func reserve(t testing.TB, n int) []string {
 	t.Helper()
 	var addrs []string
 	var listeners []net.Listener
-	for range n {
-		l, err := net.Listen("tcp", "127.0.0.1:0")
-		require.NoError(t, err)
+	for len(addrs) < n {
+		const from, to = 20_000, 32_000
+		l, err := net.Listen("tcp", fmt.Sprint("127.0.0.1:", from+rand.IntN(to-from)))
+		if err != nil {
+			continue
+		}
 		listeners = append(listeners, l)
 		addrs = append(addrs, l.Addr().String())
 	}

@@ -2,6 +2,7 @@ package natsd
 
 import (
 	"context"
+	"maps"
 	"net"
 	"net/url"
 	"slices"
@@ -16,6 +17,10 @@ const (
 	lookTime  = 5 * time.Second
 	// maxAddresses bounds what the names of peers may stand for together.
 	maxAddresses = 256
+	// keepGone is how long an address is still dialled that no name stands for
+	// any more. The node there may live on: a node that is about to end is taken
+	// out of names first, and giving its address up would cut it off.
+	keepGone = 10 * time.Minute
 )
 
 // routes are the addresses that a node dials. The server by itself would look
@@ -27,13 +32,19 @@ type routes struct {
 	// answers are what each peer's name stood for when it was last looked up.
 	answers map[string][]string
 	dialled []string
+	// last is when an address was last what a name stood for.
+	last map[string]time.Time
+	now  func() time.Time
 	// self is the node's own address. The server hangs up when it meets itself,
 	// and does not dial it again.
 	self string
 }
 
 func newRoutes(c *Cluster, self string, report func(Trouble, string)) *routes {
-	return &routes{cluster: c, self: self, report: report, answers: make(map[string][]string)}
+	return &routes{
+		cluster: c, self: self, report: report, now: time.Now,
+		answers: make(map[string][]string), last: make(map[string]time.Time),
+	}
 }
 
 // lookUp returns all addresses of all peers, in order. A name that cannot be
@@ -73,7 +84,7 @@ func (r *routes) addresses(ctx context.Context, peer string) ([]string, error) {
 
 // all returns the routes to start with.
 func (r *routes) all(ctx context.Context) []*url.URL {
-	r.dialled = r.lookUp(ctx)
+	r.change(ctx)
 	return r.current()
 }
 
@@ -97,19 +108,19 @@ func urls(addrs []string) []*url.URL {
 	return list
 }
 
-// change returns the routes to have from now on, and whether that is news.
-// Addresses of nodes that are connected stay, whatever their names say.
-func (r *routes) change(ctx context.Context, connected []string) ([]*url.URL, bool) {
-	now := r.lookUp(ctx)
-	for _, addr := range r.dialled {
-		if slices.Contains(connected, addr) && !slices.Contains(now, addr) {
-			now = append(now, addr)
-		}
+// change looks the names up again. It returns the routes to have from now on,
+// and whether that is news.
+func (r *routes) change(ctx context.Context) ([]*url.URL, bool) {
+	now := r.now()
+	for _, addr := range r.lookUp(ctx) {
+		r.last[addr] = now
 	}
-	slices.Sort(now)
-	if slices.Equal(now, r.dialled) {
+	maps.DeleteFunc(r.last, func(_ string, at time.Time) bool { return now.Sub(at) > keepGone })
+	dial := slices.Sorted(maps.Keys(r.last))
+	dial = dial[:min(len(dial), maxAddresses)]
+	if slices.Equal(dial, r.dialled) {
 		return nil, false
 	}
-	r.dialled = now
+	r.dialled = dial
 	return r.current(), true
 }

@@ -7,6 +7,7 @@ import (
 	"slices"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 )
@@ -55,31 +56,39 @@ func TestRoutesFollowNames(t *testing.T) {
 			require.Equal(t, TroubleLookup, trouble)
 			reports = append(reports, text)
 		})
+	clock := time.Now()
+	r.now = func() time.Time { return clock }
 	dns.set("nodes", "10.0.0.2", "10.0.0.1", "10.0.0.2")
 	r.all(ctx)
 	require.Equal(t, []string{"10.0.0.1:4250", "10.0.0.2:4250", "10.9.9.9:1"}, hosts(t, r))
 	require.Len(t, reports, 1)
 	require.Contains(t, reports[0], "other")
 
-	_, changed := r.change(ctx, nil)
+	_, changed := r.change(ctx)
 	require.False(t, changed)
 
 	dns.set("other", "10.0.0.3")
 	dns.set("nodes", "10.0.0.2", "10.0.0.4")
-	_, changed = r.change(ctx, []string{"10.0.0.1:4250"})
-	require.True(t, changed, "10.0.0.1 is connected, whatever its name says")
-	require.Equal(t, []string{"10.0.0.1:4250", "10.0.0.2:4250", "10.0.0.3:4250", "10.0.0.4:4250", "10.9.9.9:1"}, hosts(t, r))
-
-	delete(dns.answers, "nodes") // the name server fails: nobody is given up
-	_, changed = r.change(ctx, nil)
+	_, changed = r.change(ctx)
 	require.True(t, changed)
-	require.Equal(t, []string{"10.0.0.2:4250", "10.0.0.3:4250", "10.0.0.4:4250", "10.9.9.9:1"}, hosts(t, r))
+	five := []string{"10.0.0.1:4250", "10.0.0.2:4250", "10.0.0.3:4250", "10.0.0.4:4250", "10.9.9.9:1"}
+	require.Equal(t, five, hosts(t, r), "a node that is gone from the name may live on")
 
+	clock = clock.Add(keepGone / 2)
+	delete(dns.answers, "nodes") // the name server fails: nobody is given up
+	_, changed = r.change(ctx)
+	require.False(t, changed)
 	dns.set("nodes")
 	dns.set("other")
-	_, changed = r.change(ctx, nil)
+	clock = clock.Add(keepGone/2 + time.Second)
+	_, changed = r.change(ctx)
 	require.True(t, changed)
-	require.Equal(t, []string{"10.9.9.9:1"}, hosts(t, r))
+	require.Equal(t, five[1:], hosts(t, r))
+	clock = clock.Add(keepGone)
+	_, changed = r.change(ctx)
+	require.True(t, changed)
+	require.Equal(t, five[4:], hosts(t, r))
+	require.Len(t, r.last, 1, "nothing is remembered for ever")
 }
 
 func TestRoutesAreBounded(t *testing.T) {

@@ -31,8 +31,8 @@ const (
 	handshakeTime = 2 * time.Second
 	maxPayload    = 1 << 20
 	// gossipRetries is how often, a second apart, a node tries to reach one
-	// that another has told it of.
-	gossipRetries = 30
+	// that another has told it of: as long as one that a name stood for.
+	gossipRetries = int(keepGone / time.Second)
 	// syncEvery is how late files are synced where other voters have copies.
 	syncEvery = 10 * time.Second
 
