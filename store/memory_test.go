@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"math/rand/v2"
 	"strings"
 	"sync"
 	"testing"
@@ -13,8 +12,6 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
-
-	"github.com/hubgate/hubgate/gateway"
 )
 
 const hub = "chat"
@@ -77,86 +74,6 @@ func verify(t *testing.T, m *Memory) {
 	require.Len(t, m.expiries, listed)
 }
 
-func TestMemoryKeepsMembershipsOfAbsentUsers(t *testing.T) {
-	m := NewMemory(MemoryOptions{})
-	ctx := context.Background()
-	put(t, m, "ann", "red", 0)
-	put(t, m, "ann", "blue", 0)
-	put(t, m, "bob", "red", 0)
-	require.NoError(t, m.Put(ctx, "other", "ann", "green", time.Time{}))
-	require.Equal(t, []string{"blue", "red"}, names(t, m, "ann"))
-
-	require.NoError(t, m.Delete(ctx, hub, "ann", "red"))
-	require.NoError(t, m.Delete(ctx, hub, "ann", "never"))
-	require.NoError(t, m.Delete(ctx, hub, "nobody", "red"))
-	require.Equal(t, []string{"blue"}, names(t, m, "ann"))
-
-	require.NoError(t, m.DeleteAll(ctx, hub, "ann"))
-	require.NoError(t, m.DeleteAll(ctx, hub, "nobody"))
-	require.Empty(t, names(t, m, "ann"))
-	require.Equal(t, []string{"red"}, names(t, m, "bob"))
-	list, err := m.List(ctx, "other", "ann")
-	require.NoError(t, err)
-	require.Equal(t, []gateway.StandingGroup{{Group: "green"}}, list)
-	verify(t, m)
-}
-
-func TestMemoryTTL(t *testing.T) {
-	t.Run("R33 a membership with TTL is not listed past its end", func(t *testing.T) {
-		synctest.Test(t, func(t *testing.T) {
-			m := NewMemory(MemoryOptions{})
-			put(t, m, "ann", "red", 2*time.Second)
-			put(t, m, "ann", "blue", 4*time.Second)
-			elapse(2*time.Second - 1)
-			require.Equal(t, []string{"blue", "red"}, names(t, m, "ann"))
-			elapse(1)
-			require.Equal(t, []string{"blue"}, names(t, m, "ann"))
-			elapse(2 * time.Second)
-			require.Empty(t, names(t, m, "ann"))
-			require.Zero(t, m.Len())
-			require.Zero(t, m.Bytes())
-		})
-	})
-	t.Run("a new TTL replaces the old one, longer, shorter or none", func(t *testing.T) {
-		synctest.Test(t, func(t *testing.T) {
-			m := NewMemory(MemoryOptions{})
-			for _, group := range []string{"longer", "shorter", "none"} {
-				put(t, m, "ann", group, 10*time.Second)
-			}
-			put(t, m, "ann", "was-open", 0)
-			put(t, m, "ann", "longer", 20*time.Second)
-			put(t, m, "ann", "shorter", time.Second)
-			put(t, m, "ann", "none", 0)
-			put(t, m, "ann", "was-open", 5*time.Second)
-			verify(t, m)
-			elapse(time.Second)
-			require.Equal(t, []string{"longer", "none", "was-open"}, names(t, m, "ann"))
-			elapse(10 * time.Second)
-			require.Equal(t, []string{"longer", "none"}, names(t, m, "ann"))
-			elapse(10 * time.Second)
-			require.Equal(t, []string{"none"}, names(t, m, "ann"))
-			verify(t, m)
-		})
-	})
-	t.Run("without TTL it lasts a year after the last activity", func(t *testing.T) {
-		synctest.Test(t, func(t *testing.T) {
-			m := NewMemory(MemoryOptions{})
-			put(t, m, "ann", "red", 0)
-			put(t, m, "bob", "red", 0)
-			put(t, m, "bob", "blue", 3*OpenLifetime)
-			elapse(OpenLifetime - time.Hour)
-			require.Equal(t, []string{"red"}, names(t, m, "ann"), "the user connects")
-			elapse(time.Hour)
-			require.Equal(t, []string{"red"}, names(t, m, "ann"))
-			require.Equal(t, []string{"blue"}, names(t, m, "bob"))
-			verify(t, m)
-			elapse(OpenLifetime)
-			require.Empty(t, names(t, m, "ann"))
-			verify(t, m)
-		})
-	})
-}
-
 func TestMemoryActivityDoesNotReviveWhatHasExpired(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		m := NewMemory(MemoryOptions{})
@@ -169,38 +86,6 @@ func TestMemoryActivityDoesNotReviveWhatHasExpired(t *testing.T) {
 		elapse(OpenLifetime)
 		put(t, m, "ann", "blue", 0)
 		require.Equal(t, []string{"blue"}, names(t, m, "ann"))
-		verify(t, m)
-	})
-}
-
-func TestMemoryNewestOfTheOpen(t *testing.T) {
-	t.Run("R34 the 101st membership without TTL drops the oldest", func(t *testing.T) {
-		m := NewMemory(MemoryOptions{})
-		put(t, m, "ann", "with-ttl", time.Hour)
-		for i := range 100 {
-			put(t, m, "ann", fmt.Sprintf("g%03d", i), 0)
-		}
-		put(t, m, "ann", "g000", 0) // now the newest
-		put(t, m, "bob", "g001", 0)
-		put(t, m, "ann", "g100", 0)
-		got := names(t, m, "ann")
-		require.Len(t, got, 101)
-		require.NotContains(t, got, "g001")
-		require.Contains(t, got, "g000")
-		require.Contains(t, got, "with-ttl")
-		require.Equal(t, []string{"g001"}, names(t, m, "bob"))
-		verify(t, m)
-	})
-	t.Run("the number is a setting", func(t *testing.T) {
-		keep := 3
-		m := NewMemory(MemoryOptions{PerUser: func() int { return keep }})
-		for _, group := range []string{"a", "b", "c", "d"} {
-			put(t, m, "ann", group, 0)
-		}
-		require.Equal(t, []string{"b", "c", "d"}, names(t, m, "ann"))
-		keep = 1
-		put(t, m, "ann", "e", 0)
-		require.Equal(t, []string{"e"}, names(t, m, "ann"))
 		verify(t, m)
 	})
 }
@@ -259,39 +144,6 @@ func TestMemoryKeepsNoPiecesOfRequests(t *testing.T) {
 			}
 		}
 	}
-}
-
-// The model is a list of puts; the store must agree with it after any sequence.
-func TestMemoryAgreesWithAModel(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		random := rand.New(rand.NewPCG(1, 2))
-		const keep = 3
-		m := NewMemory(MemoryOptions{PerUser: func() int { return keep }})
-		model := newModel(keep)
-		ctx := context.Background()
-		for range 20_000 {
-			user, group := fmt.Sprint("u", random.IntN(4)), fmt.Sprint("g", random.IntN(6))
-			switch random.IntN(10) {
-			case 0:
-				require.NoError(t, m.Delete(ctx, hub, user, group))
-				model.delete(user, group)
-			case 1:
-				require.NoError(t, m.DeleteAll(ctx, hub, user))
-				delete(model.users, user)
-			case 2:
-				elapse(time.Duration(random.IntN(2000)) * time.Millisecond)
-			case 3, 4, 5:
-				put(t, m, user, group, 0)
-				model.put(user, group, 0)
-			default:
-				ttl := time.Duration(1+random.IntN(5)) * time.Second
-				put(t, m, user, group, ttl)
-				model.put(user, group, ttl)
-			}
-			require.Equal(t, model.list(user), names(t, m, user))
-		}
-		verify(t, m)
-	})
 }
 
 func TestMemoryConcurrently(t *testing.T) {

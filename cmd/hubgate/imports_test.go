@@ -56,6 +56,8 @@ var mayImport = map[string][]string{
 	"hubserver/hubservertest":   {"auth", "clientws", "gateway", "hubprotocol", "hubserver", "hubserver/internal/values", "servermode", "store"},
 
 	"store":            {"gateway"},
+	"store/jetstore":   {"gateway", "store", "internal/counts"},
+	"store/storetest":  {"gateway", "store"},
 	"backplane":        {"gateway", "hubprotocol"},
 	"cluster":          {"gateway", "internal/counts", "internal/logsum"},
 	"natsd":            {"regularfile", "secret", "internal/counts", "internal/logsum"},
@@ -73,7 +75,10 @@ var mayImport = map[string][]string{
 
 // forTests are packages that every test may import: fakes, what implements the
 // core's seams in memory, and the hub server to test with.
-var forTests = []string{"gatewaytest", "store", "backplane", "hubserver", "cluster/clustertest"}
+var forTests = []string{"gatewaytest", "store", "store/storetest", "backplane", "hubserver", "cluster/clustertest"}
+
+// onNATS are the packages that may use NATS. The core and all else does without.
+var onNATS = []string{"natsd", "store/jetstore", "cluster/natscarrier"}
 
 // whole are the parts that tests of a package put together to see it from outside.
 var whole = map[string][]string{
@@ -81,6 +86,8 @@ var whole = map[string][]string{
 	"servermode":  {"clientws", "modes"},
 	"hubserver":   {"gateway", "clientws", "servermode"},
 	"cmd/hubgate": {"serviceprotocol", "bench/aspnethub"},
+
+	"store/jetstore": {"natsd"},
 }
 
 // forOthers are packages for programs outside, such as the examples.
@@ -175,6 +182,9 @@ func checkImports(t *testing.T, root, file string) {
 		require.NoError(t, err)
 		if !test && slices.Contains(forbidden[pkg], imported) {
 			t.Errorf("%s: %s must not import %s", file, pkg, imported)
+		}
+		if strings.HasPrefix(imported, "github.com/nats-io/") && !slices.Contains(onNATS, pkg) {
+			t.Errorf("%s: %s must not import %s: the packages for that are %v", file, pkg, imported, onNATS)
 		}
 		ours, found := strings.CutPrefix(imported, module+"/")
 		switch {

@@ -1,14 +1,14 @@
-package store
+package storetest
 
 import (
 	"slices"
 	"time"
-	"unsafe"
 )
 
 // model is a store that is obviously right: a slice per user, searched whole.
 type model struct {
 	keep  int
+	now   func() time.Time
 	users map[string][]modelEntry // oldest put first
 }
 
@@ -17,7 +17,9 @@ type modelEntry struct {
 	until time.Time
 }
 
-func newModel(keep int) *model { return &model{keep: keep, users: make(map[string][]modelEntry)} }
+func newModel(keep int, now func() time.Time) *model {
+	return &model{keep: keep, now: now, users: make(map[string][]modelEntry)}
+}
 
 func (m *model) delete(user, group string) {
 	m.users[user] = slices.DeleteFunc(m.users[user], func(e modelEntry) bool { return e.group == group })
@@ -27,7 +29,7 @@ func (m *model) put(user, group string, ttl time.Duration) {
 	m.delete(user, group)
 	e := modelEntry{group: group}
 	if ttl > 0 {
-		e.until = time.Now().Add(ttl)
+		e.until = m.now().Add(ttl)
 	}
 	m.users[user] = append(m.users[user], e)
 	open := 0
@@ -44,17 +46,10 @@ func (m *model) put(user, group string, ttl time.Duration) {
 func (m *model) list(user string) []string {
 	var names []string
 	for _, e := range m.users[user] {
-		if e.until.IsZero() || time.Now().Before(e.until) {
+		if e.until.IsZero() || m.now().Before(e.until) {
 			names = append(names, e.group)
 		}
 	}
 	slices.Sort(names)
 	return names
-}
-
-// sharesMemory reports whether part lies inside whole's memory.
-func sharesMemory(whole, part string) bool {
-	start := uintptr(unsafe.Pointer(unsafe.StringData(whole)))
-	at := uintptr(unsafe.Pointer(unsafe.StringData(part)))
-	return at >= start && at < start+uintptr(len(whole))
 }

@@ -1,0 +1,195 @@
+package jetstore
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"math/rand/v2"
+	"net"
+	"os"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/hubgate/hubgate/gateway"
+	"github.com/hubgate/hubgate/natsd"
+	"github.com/hubgate/hubgate/store/storetest"
+)
+
+// engine is a real NATS server in this process.
+type engine struct{ *natsd.Engine }
+
+// shared are the engines that all tests use: a cluster takes seconds to begin.
+var shared struct {
+	alone, three sync.Once
+	one          []*engine
+	all          []*engine
+}
+
+func TestMain(m *testing.M) {
+	if child() {
+		return
+	}
+	code := m.Run()
+	for _, e := range append(shared.one, shared.all...) {
+		if err := e.close(); err != nil && code == 0 {
+			fmt.Fprintln(os.Stderr, err)
+			code = 1
+		}
+	}
+	os.Exit(code)
+}
+
+func (e *engine) close() error {
+	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
+	defer cancel()
+	return e.Close(ctx)
+}
+
+func startEngine(t testing.TB, opts natsd.Options) *engine {
+	t.Helper()
+	opts.Log = slog.New(slog.DiscardHandler)
+	e, err := natsd.Start(context.Background(), opts)
+	require.NoError(t, err)
+	return &engine{e}
+}
+
+func (e *engine) awaitReady(t testing.TB) {
+	t.Helper()
+	await(t, "an engine that is ready", func() bool { return e.Ready(context.Background()) == nil })
+}
+
+func await(t testing.TB, what string, cond func() bool) {
+	t.Helper()
+	for end := time.Now().Add(30 * time.Second); !cond(); time.Sleep(10 * time.Millisecond) {
+		if time.Now().After(end) {
+			require.FailNow(t, "waited in vain: "+what)
+		}
+	}
+}
+
+// alone is one engine, with a store in memory.
+func alone(t testing.TB) []*engine {
+	t.Helper()
+	shared.alone.Do(func() { shared.one = []*engine{startEngine(t, natsd.Options{Name: "alone"})} })
+	return shared.one
+}
+
+// three are three voters.
+func three(t testing.TB) []*engine {
+	t.Helper()
+	shared.three.Do(func() { shared.all = startCluster(t, 3) })
+	return shared.all
+}
+
+func startCluster(t testing.TB, voters int) []*engine {
+	t.Helper()
+	var names, addrs []string
+	for i := range voters {
+		names = append(names, string(rune('a'+i)))
+		addrs = append(addrs, freeAddress(t))
+	}
+	var all []*engine
+	for i, name := range names {
+		all = append(all, startEngine(t, natsd.Options{Name: name, Cluster: &natsd.Cluster{
+			Listen: addrs[i], Peers: addrs, Voters: names, Secret: "a secret of a test cluster, 32 bytes or more",
+		}}))
+	}
+	for _, e := range all {
+		e.awaitReady(t)
+	}
+	await(t, "all voters", func() bool {
+		s, err := all[0].Status(context.Background())
+		return err == nil && s.Leader != "" && s.Voters == voters && s.VotersThere == voters
+	})
+	return all
+}
+
+// freeAddress is on a port that connections are not given.
+func freeAddress(t testing.TB) string {
+	t.Helper()
+	for {
+		l, err := net.Listen("tcp", fmt.Sprint("127.0.0.1:", 10_000+rand.IntN(10_000)))
+		if err == nil {
+			require.NoError(t, l.Close())
+			return l.Addr().String()
+		}
+	}
+}
+
+// clock is a clock that a test moves.
+type clock struct{ nanos atomic.Int64 }
+
+func newClock() *clock {
+	c := new(clock)
+	c.nanos.Store(time.Now().UnixNano())
+	return c
+}
+
+func (c *clock) now() time.Time         { return time.Unix(0, c.nanos.Load()) }
+func (c *clock) elapse(d time.Duration) { c.nanos.Add(int64(d)) }
+
+var prefixes atomic.Int64
+
+// newStores are stores on a new bucket, one on each engine. The bucket goes with the test.
+func newStores(t testing.TB, engines []*engine, prefix string, with storetest.Settings, clock *clock) []*UserGroups {
+	t.Helper()
+	prefix = fmt.Sprint(prefix, prefixes.Add(1))
+	maxBytes := with.MaxBytes
+	if maxBytes == 0 {
+		maxBytes = 8 << 20
+	}
+	var stores []*UserGroups
+	for _, e := range engines {
+		s := New(Options{
+			JetStream: e.JetStream(), Prefix: prefix, Replicas: e.Replicas(), Storage: e.Storage(),
+			PerUser: with.PerUser, MaxBytes: int64(maxBytes), Log: slog.New(slog.DiscardHandler),
+		})
+		if clock != nil {
+			s.now = clock.now
+		}
+		stores = append(stores, s)
+	}
+	t.Cleanup(func() {
+		ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
+		defer cancel()
+		_ = engines[0].JetStream().DeleteStream(ctx, "KV_"+prefix+"_usergroups")
+	})
+	return stores
+}
+
+// alternating asks another node each time: together they are one store.
+type alternating struct {
+	stores []*UserGroups
+	turn   atomic.Int64
+}
+
+func (a *alternating) next() *UserGroups {
+	return a.stores[int(a.turn.Add(1))%len(a.stores)]
+}
+
+func (a *alternating) Put(ctx context.Context, hub, user, group string, until time.Time) error {
+	return a.next().Put(ctx, hub, user, group, until)
+}
+
+func (a *alternating) Delete(ctx context.Context, hub, user, group string) error {
+	return a.next().Delete(ctx, hub, user, group)
+}
+
+func (a *alternating) DeleteAll(ctx context.Context, hub, user string) error {
+	return a.next().DeleteAll(ctx, hub, user)
+}
+
+func (a *alternating) List(ctx context.Context, hub, user string) ([]gateway.StandingGroup, error) {
+	return a.next().List(ctx, hub, user)
+}
+
+// recount has the number of stored bytes asked for anew.
+func (a *alternating) recount() {
+	for _, s := range a.stores {
+		s.usage.at.Store(0)
+	}
+}
