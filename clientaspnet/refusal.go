@@ -16,7 +16,7 @@ var (
 	errTransport   error = &transport.Refused{Reason: transport.RefusedUnknownWay, Status: http.StatusBadRequest, Text: "Protocol error: Unknown transport."}
 	errNoToken     error = &transport.Refused{Reason: transport.RefusedNoID, Status: http.StatusBadRequest, Text: "Protocol error: Missing connection token."}
 	errToken       error = &transport.Refused{Reason: transport.RefusedToken, Status: http.StatusBadRequest, Text: "The ConnectionId is in the incorrect format."}
-	errUser        error = &transport.Refused{Reason: transport.RefusedUser, Status: http.StatusForbidden, Text: "Unrecognized user identity. The user identity cannot change during an active SignalR connection."}
+	errUser        error = &transport.Refused{Reason: transport.RefusedUser, Status: http.StatusForbidden, Text: "Unrecognized user identity.  The user identity cannot change during an active SignalR connection."}
 	errNoUpgrade   error = transport.ErrUpgrade(http.StatusBadRequest, "Not a valid web socket request.")
 	errHubList     error = &transport.Refused{Reason: transport.RefusedHubList, Status: http.StatusBadRequest, Text: "The connectionData is invalid: it is a JSON array of objects with a name."}
 	errCall        error = &transport.Refused{Reason: transport.RefusedCall, Status: http.StatusBadRequest, Text: notACall}
