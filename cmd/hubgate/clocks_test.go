@@ -30,6 +30,10 @@ var wallClock = map[string]string{
 	"clientaspnet/negotiate.go Now": "connection tokens",
 	"clientaspnet/connect.go Now":   "connection tokens",
 
+	"store/jetstore/value.go Unix":     "what is stored for other processes: the last activity",
+	"store/storetest/contract.go Now":  "the clock of a test",
+	"store/jetstore/value.go UnixNano": "what is stored for other processes: ends of memberships",
+
 	"internal/transport/stream.go Unix": "a deadline that has passed",
 
 	"hubserver/internal/values/packed.go Unix": "a time that an application sends",

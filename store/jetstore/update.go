@@ -63,7 +63,13 @@ func (s *UserGroups) patiently(ctx context.Context, o *outage, limit time.Durati
 	}
 }
 
-// outage is since when the store has not answered, in Unix nanoseconds; 0 while it does.
+// began is long before the first tick, so that no moment is 0.
+var began = time.Now().Add(-time.Hour)
+
+// ticks is a clock in nanoseconds that nobody sets.
+func ticks() int64 { return int64(time.Since(began)) }
+
+// outage is since when the store has not answered, in ticks; 0 while it does.
 type outage struct{ since atomic.Int64 }
 
 // note keeps in mind whether the store answers, and returns for how long it has not.
@@ -72,7 +78,7 @@ func (o *outage) note(err error) time.Duration {
 		o.since.Store(0)
 		return 0
 	}
-	now := time.Now().UnixNano()
+	now := ticks()
 	o.since.CompareAndSwap(0, now)
 	return time.Duration(now - o.since.Load())
 }
@@ -180,13 +186,13 @@ func (s *UserGroups) hasRoom(ctx context.Context, more int64) error {
 type usage struct {
 	refreshing sync.Mutex
 	bytes      atomic.Int64
-	at         atomic.Int64 // Unix nanoseconds
+	at         atomic.Int64 // ticks
 }
 
 // of returns the number of bytes, at most usageAge old if the store answers.
 // Nobody waits while somebody else asks.
 func (u *usage) of(ctx context.Context, b storage) int64 {
-	if now := time.Now().UnixNano(); now-u.at.Load() > int64(usageAge) && u.refreshing.TryLock() {
+	if now := ticks(); now-u.at.Load() > int64(usageAge) && u.refreshing.TryLock() {
 		defer u.refreshing.Unlock()
 		if bytes, err := b.bytes(ctx); err == nil {
 			u.bytes.Store(bytes)
