@@ -176,9 +176,8 @@ func TestHalfABatch(t *testing.T) {
 		c.saw(res.body)
 		require.Equal(t, `[`+message("a")+`]`, messages(t, res.body))
 		l := f.live(c.ConnectionID).Transport().(*pollTransport)
-		l.turn.Lock()
-		taken := l.taken
-		l.turn.Unlock()
+		var taken bool
+		l.polls.IfNone(func() { taken = l.taken })
 		require.True(t, taken, "the answer to the call was taken with it")
 		f.wait("closed "+c.ConnectionID+" DisconnectTimeout", 1) // and the books balance
 	})

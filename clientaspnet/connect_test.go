@@ -190,11 +190,7 @@ func TestPolling(t *testing.T) {
 }
 
 // held is the poll that is held, for tests.
-func (l *pollTransport) held() *heldPoll {
-	l.turn.Lock()
-	defer l.turn.Unlock()
-	return l.newest
-}
+func (l *pollTransport) held() *transport.Poll { return l.polls.Newest() }
 
 // What the application is told of a client is what it needs to let its SDK handle it.
 func TestIdentity(t *testing.T) {

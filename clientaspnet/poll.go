@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"net/http"
 	"strconv"
-	"sync"
 	"time"
 
 	"github.com/hubgate/hubgate/aspnetprotocol"
@@ -18,11 +17,9 @@ type pollTransport struct {
 	transport.Stream
 	*client
 
-	turn sync.Mutex
-	// newest is the poll that came last, nil when none is held. Guarded by turn.
-	newest *heldPoll
+	polls transport.Polls
 
-	// The rest belongs to the poll that is being served, or to whoever has the turn while there is none.
+	// The rest belongs to the poll that is being served, or to whoever has the lock of polls while there is none.
 
 	// batch was taken from the connection, and its records up to at were answered: a poll carries what
 	// can be joined. taken says that there is one.
@@ -31,12 +28,6 @@ type pollTransport struct {
 	taken bool
 	// cursor is the last one that was answered.
 	cursor string
-}
-
-// heldPoll is one request that waits for data.
-type heldPoll struct {
-	superseded chan struct{} // closed by the poll that comes after it
-	done       chan struct{} // closed when it is answered
 }
 
 func newPollTransport(cl *client) *pollTransport {
@@ -64,20 +55,13 @@ func (l *pollTransport) Abort(cause gateway.Cause) { l.finish(cause) }
 // finish ends the transport. The first cause counts.
 func (l *pollTransport) finish(cause gateway.Cause) {
 	cause = l.End(cause)
-	l.turn.Lock()
-	if l.newest == nil {
-		l.giveUp()
-	}
-	l.turn.Unlock()
+	l.polls.IfNone(l.giveUp)
 	l.lost(l, cause)
 }
 
 // endIdle ends the transport if no poll is held that could be told: a client that leaves polls no more.
 func (l *pollTransport) endIdle(cause gateway.Cause) {
-	l.turn.Lock()
-	idle := l.newest == nil
-	l.turn.Unlock()
-	if idle {
+	if l.polls.Newest() == nil {
 		l.finish(cause)
 	}
 }
@@ -173,9 +157,9 @@ func (h *Handler) poll(c *call) error {
 // was answered before.
 func (l *pollTransport) serve(c *call, conn *gateway.Conn, atOnce bool) (served bool) {
 	c.end = l.finish
-	p := l.enter(conn)
+	p := l.polls.Enter(func() { conn.AttachedFor(l) })
 	defer l.leave(p, conn)
-	if c.command == "poll" && !p.isSuperseded() && l.missed(c.values.messageID.text, conn) {
+	if c.command == "poll" && !p.IsSuperseded() && l.missed(c.values.messageID.text, conn) {
 		return false
 	}
 	l.hold(c, conn, p, atOnce)
@@ -190,45 +174,17 @@ func (l *pollTransport) missed(cursor string, conn *gateway.Conn) bool {
 	return l.IsGone() || cursor != "" && cursor != l.cursor
 }
 
-// enter waits until the poll before has been answered: it is told to give up.
-func (l *pollTransport) enter(conn *gateway.Conn) *heldPoll {
-	p := &heldPoll{superseded: make(chan struct{}), done: make(chan struct{})}
-	l.turn.Lock()
-	before := l.newest
-	l.newest = p
-	conn.AttachedFor(l)
-	l.turn.Unlock()
-	if before != nil {
-		close(before.superseded)
-		<-before.done
-	}
-	return p
-}
-
-func (l *pollTransport) leave(p *heldPoll, conn *gateway.Conn) {
-	l.turn.Lock()
-	if l.newest == p {
-		l.newest = nil
+func (l *pollTransport) leave(p *transport.Poll, conn *gateway.Conn) {
+	l.polls.Leave(p, func() {
 		conn.DetachedFor(l)
 		if l.IsGone() {
 			l.giveUp()
 		}
-	}
-	l.turn.Unlock()
-	close(p.done)
-}
-
-func (p *heldPoll) isSuperseded() bool {
-	select {
-	case <-p.superseded:
-		return true
-	default:
-		return false
-	}
+	})
 }
 
 // hold answers with data as soon as there is some, or with none after the interval.
-func (l *pollTransport) hold(c *call, conn *gateway.Conn, p *heldPoll, atOnce bool) {
+func (l *pollTransport) hold(c *call, conn *gateway.Conn, p *transport.Poll, atOnce bool) {
 	limits := l.h.options.Limits()
 	interval := time.NewTimer(limits.PollInterval)
 	defer interval.Stop()
@@ -241,7 +197,7 @@ func (l *pollTransport) hold(c *call, conn *gateway.Conn, p *heldPoll, atOnce bo
 		case l.IsGone():
 			l.answerEnd(c)
 			return
-		case p.isSuperseded():
+		case p.IsSuperseded():
 			l.answerNothing(c)
 			return
 		case c.r.Context().Err() != nil:
@@ -256,7 +212,7 @@ func (l *pollTransport) hold(c *call, conn *gateway.Conn, p *heldPoll, atOnce bo
 		select {
 		case <-l.Woken():
 		case <-l.Gone():
-		case <-p.superseded:
+		case <-p.Superseded():
 		case <-c.r.Context().Done():
 		case <-keepAlive.C:
 			if l.answer(c, space, false) != nil {

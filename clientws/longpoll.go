@@ -3,7 +3,6 @@ package clientws
 import (
 	"net/http"
 	"strconv"
-	"sync"
 	"time"
 
 	"github.com/hubgate/hubgate/auth"
@@ -19,9 +18,7 @@ type longPoll struct {
 	// interval is how long a poll without data is held; 0 means the configured time.
 	interval time.Duration
 
-	turn sync.Mutex
-	// newest is the poll that came last, nil when none is held. Guarded by turn.
-	newest *poll
+	polls transport.Polls
 
 	// The rest belongs to the poll that is being served.
 
@@ -31,12 +28,6 @@ type longPoll struct {
 	shaken bool
 	// farewell: the Close record has left, and what remains to be said is 204.
 	farewell bool
-}
-
-// poll is one request that waits for data.
-type poll struct {
-	superseded chan struct{} // closed by the poll that comes after it
-	done       chan struct{} // closed when it is answered
 }
 
 // Name implements gateway.Transport.
@@ -84,10 +75,10 @@ func (h *Handler) attachPoll(c *call, t target) (*gateway.Conn, error) {
 
 // serve answers one poll.
 func (l *longPoll) serve(c *call, conn *gateway.Conn) {
-	p := l.enter(conn)
-	defer l.leave(p, conn)
+	p := l.polls.Enter(conn.Attached)
+	defer l.polls.Leave(p, conn.Detached)
 	switch {
-	case l.IsGone(), p.isSuperseded():
+	case l.IsGone(), p.IsSuperseded():
 		l.answer(c, http.StatusNoContent, "", nil)
 	case l.farewell:
 		l.answer(c, http.StatusNoContent, "", nil)
@@ -101,42 +92,8 @@ func (l *longPoll) serve(c *call, conn *gateway.Conn) {
 	}
 }
 
-// enter waits until the poll before has been answered: it is told to give up (C56).
-func (l *longPoll) enter(conn *gateway.Conn) *poll {
-	p := &poll{superseded: make(chan struct{}), done: make(chan struct{})}
-	l.turn.Lock()
-	before := l.newest
-	l.newest = p
-	conn.Attached()
-	l.turn.Unlock()
-	if before != nil {
-		close(before.superseded)
-		<-before.done
-	}
-	return p
-}
-
-func (l *longPoll) leave(p *poll, conn *gateway.Conn) {
-	l.turn.Lock()
-	if l.newest == p {
-		l.newest = nil
-		conn.Detached()
-	}
-	l.turn.Unlock()
-	close(p.done)
-}
-
-func (p *poll) isSuperseded() bool {
-	select {
-	case <-p.superseded:
-		return true
-	default:
-		return false
-	}
-}
-
 // hold answers with data as soon as there is some, or empty after the interval.
-func (l *longPoll) hold(c *call, conn *gateway.Conn, p *poll) {
+func (l *longPoll) hold(c *call, conn *gateway.Conn, p *transport.Poll) {
 	interval := l.interval
 	if interval <= 0 {
 		interval = l.h.options.Limits().LongPollInterval
@@ -149,7 +106,7 @@ func (l *longPoll) hold(c *call, conn *gateway.Conn, p *poll) {
 	var batch gateway.Batch
 	for {
 		switch {
-		case l.IsGone(), p.isSuperseded():
+		case l.IsGone(), p.IsSuperseded():
 			l.answer(c, http.StatusNoContent, "", nil)
 			return
 		case c.r.Context().Err() != nil:
@@ -161,7 +118,7 @@ func (l *longPoll) hold(c *call, conn *gateway.Conn, p *poll) {
 		select {
 		case <-l.Woken():
 		case <-l.Gone():
-		case <-p.superseded:
+		case <-p.Superseded():
 		case <-c.r.Context().Done():
 		case <-expired:
 			if l.shaken {

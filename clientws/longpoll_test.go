@@ -242,11 +242,7 @@ func (f *fixture) waitQueued(_ string, n uint64) {
 func (c *pollClient) hold() <-chan response {
 	c.f.t.Helper()
 	l := c.f.live(c.n.ConnectionID).Transport().(*longPoll)
-	newest := func() *poll {
-		l.turn.Lock()
-		defer l.turn.Unlock()
-		return l.newest
-	}
+	newest := l.polls.Newest
 	before := newest() // held, or answered and about to leave
 	answered := c.f.async(c.get())
 	for end := deadline(); ; {
