@@ -141,19 +141,8 @@ func (c *call) remote() string { return transport.ClientAddr(c.r, c.h.options.Tr
 
 // recover ends the connection that a panic happened on, and nothing else.
 func (c *call) recover() {
-	p := recover()
-	if p == nil {
-		return
+	if p := recover(); p != nil {
+		c.w.AfterPanic(p, func() { c.h.panicked(p, c.h.log.With("hub", c.key)) }, c.end,
+			func() { c.h.refuser.Refuse(c.w, c.r, transport.ErrInternal, c.key, c.remote()) })
 	}
-	if p == http.ErrAbortHandler {
-		panic(p)
-	}
-	c.h.panicked(p, c.h.log.With("hub", c.key))
-	if c.end != nil {
-		c.end(transport.InternalCause)
-	}
-	if c.w.Started {
-		panic(http.ErrAbortHandler) // half an answer must not look whole
-	}
-	c.h.refuser.Refuse(c.w, c.r, transport.ErrInternal, c.key, c.remote())
 }

@@ -106,21 +106,10 @@ func (c *call) remote() string { return transport.ClientAddr(c.r, c.h.options.Tr
 
 // recover ends the connection that a panic happened on, and nothing else.
 func (c *call) recover() {
-	p := recover()
-	if p == nil {
-		return
+	if p := recover(); p != nil {
+		c.w.AfterPanic(p, func() { c.h.panicked(p, c.h.log.With("hub", c.hub)) }, c.end,
+			func() { c.h.refuse(c, transport.ErrInternal) })
 	}
-	if p == http.ErrAbortHandler {
-		panic(p)
-	}
-	c.h.panicked(p, c.h.log.With("hub", c.hub))
-	if c.end != nil {
-		c.end(transport.InternalCause)
-	}
-	if c.w.Started {
-		panic(http.ErrAbortHandler) // half an answer must not look whole
-	}
-	c.h.refuse(c, transport.ErrInternal)
 }
 
 // panicked counts and logs a panic with the stack it happened on.

@@ -55,3 +55,20 @@ var InternalCause = gateway.Cause{
 func LogPanic(log *slog.Logger, p any) {
 	log.Error("panic", "panic", p, "stack", string(debug.Stack()))
 }
+
+// AfterPanic handles what was recovered from a panic of a request: it is told to panicked, the
+// connection that the request works on ends by end, which may be nil, and the request is refused by
+// refuse. A request that is aborted on purpose is aborted.
+func (a *Answer) AfterPanic(p any, panicked func(), end func(gateway.Cause), refuse func()) {
+	if p == http.ErrAbortHandler {
+		panic(p)
+	}
+	panicked()
+	if end != nil {
+		end(InternalCause)
+	}
+	if a.Started {
+		panic(http.ErrAbortHandler) // half an answer must not look whole
+	}
+	refuse()
+}
