@@ -176,6 +176,7 @@ func TestHalfABatch(t *testing.T) {
 		c.saw(res.body)
 		require.Equal(t, `[`+message("a")+`]`, messages(t, res.body))
 		l := f.live(c.ConnectionID).Transport().(*pollTransport)
+		synctest.Wait() // the poll has left
 		var taken bool
 		l.polls.IfNone(func() { taken = l.taken })
 		require.True(t, taken, "the answer to the call was taken with it")
