@@ -16,6 +16,9 @@ type Config struct {
 	Network  Network  `embed:"" group:"Network"`
 	TLS      TLS      `embed:"" prefix:"tls-" group:"TLS"`
 	Log      Log      `embed:"" prefix:"log-" group:"Logs"`
+	Cluster  Cluster  `embed:"" prefix:"cluster-" group:"Cluster"`
+	NATS     NATS     `embed:"" prefix:"nats-" group:"NATS outside"`
+	Data     Data     `embed:"" prefix:"data-" group:"Data"`
 	Service  Service  `embed:"" group:"Service"`
 	Upstream Upstream `embed:"" prefix:"upstream-" group:"Upstream"`
 	CORS     CORS     `embed:"" prefix:"cors-" group:"CORS"`
@@ -31,7 +34,7 @@ type Config struct {
 
 // startGroups are the groups that are read once; all others may change while
 // the gateway runs.
-var startGroups = []string{"Files", "Network", "TLS", "Logs"}
+var startGroups = []string{"Files", "Network", "TLS", "Logs", "Cluster", "NATS outside", "Data"}
 
 // Files names the files that options come from.
 type Files struct {
@@ -45,7 +48,7 @@ type Network struct {
 	AdminListen    string        `help:"Address for the live view, metrics, pprof, livez and readyz, or off." default:"127.0.0.1:8889"`
 	PublicURL      string        `help:"The URL by which clients and applications reach the gateway, if a proxy or a container changes it. The gateway prints it and signs tokens for it. Requests are accepted with its path and without." placeholder:"URL"`
 	TrustedProxies []Prefix      `help:"Networks, or single addresses, whose X-Forwarded-For is believed: the client's address comes from it." placeholder:"CIDR"`
-	Node           string        `help:"Tag of this node in its connection ids: up to 12 letters, digits, hyphens and underscores." placeholder:"TAG"`
+	Node           string        `help:"Name of this node, which is in its connection ids: up to 12 letters, digits, hyphens and underscores. In a cluster each node needs one of its own." placeholder:"TAG"`
 	DrainTimeout   time.Duration `help:"How long clients, webhooks and requests may take to finish after SIGTERM." default:"30s"`
 
 	UnsafeListenWithWellKnownKey bool `help:"Listen beyond loopback although the access key is the emulator's, which everybody knows: whoever reaches the gateway controls it."`

@@ -24,6 +24,7 @@ type option struct {
 	kind    string // how the value is written, in words
 	typ     reflect.Type
 	atStart bool // read once, when the gateway starts
+	noFlag  bool // a secret that the command line would show
 }
 
 // boundOption is an option with its field in one Config.
@@ -45,7 +46,7 @@ func bind(c *Config) []boundOption {
 		o := option{
 			flag: flag.Name, env: envName(flag.Name), key: fileKey(flag), group: flag.Group.Key,
 			preset: flag.Default, help: flag.Help, kind: kindOf(flag.Target.Type()), typ: flag.Target.Type(),
-			atStart: slices.Contains(startGroups, flag.Group.Key),
+			atStart: slices.Contains(startGroups, flag.Group.Key), noFlag: flag.Tag.Has("noflag"),
 		}
 		bound = append(bound, boundOption{o, flag.Target})
 	}

@@ -49,6 +49,9 @@ func nameEnvironment(n *kong.Node) {
 // BeforeResolve is called by kong between parsing flags and applying them: it
 // reads the file that --config or HUBGATE_CONFIG names.
 func (c *Config) BeforeResolve(ctx *kong.Context) error {
+	if err := refuseFlag(ctx); err != nil {
+		return err
+	}
 	flags := c.flags(ctx)
 	path := ""
 	for _, flag := range flags {

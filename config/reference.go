@@ -32,8 +32,12 @@ func (o option) row() string {
 	if o.atStart {
 		live = ""
 	}
-	return fmt.Sprintf("| `--%s`<br>`%s` | %s | %s | %s | %s | %s |\n",
-		o.flag, o.env, code(o.key), o.kind, code(o.preset), cell(o.help), live)
+	flag := fmt.Sprintf("`--%s`<br>", o.flag)
+	if o.noFlag {
+		flag = ""
+	}
+	return fmt.Sprintf("| %s`%s` | %s | %s | %s | %s | %s |\n",
+		flag, o.env, code(o.key), o.kind, code(o.preset), cell(o.help), live)
 }
 
 func code(text string) string {

@@ -46,6 +46,7 @@ func (c *Config) Validate() error {
 	if (c.TLS.Cert == "") != (c.TLS.Key == "") {
 		add("tls", errors.New("cert and key go together: set both or none"))
 	}
+	c.validateCluster(add)
 	return errors.Join(errs...)
 }
 

@@ -70,7 +70,7 @@ var mayImport = map[string][]string{
 	"internal/compat":  nil,
 	"internal/reasons": nil,
 	"gatewaytest":      {"gateway", "hubprotocol"},
-	"cmd/hubgate":      {"api", "aspnetprotocol", "hubprotocol", "auth", "hubname", "regularfile", "secret", "webhook", "settings", "config", "gateway", "clientws", "clientaspnet", "restapi", "upstream", "servermode", "modes", "store", "backplane", "admin", "bench", "internal/logsum", "internal/nearest", "internal/reasons", "internal/watch", "internal/trace", "internal/transport"},
+	"cmd/hubgate":      {"api", "aspnetprotocol", "hubprotocol", "auth", "hubname", "regularfile", "secret", "webhook", "settings", "config", "gateway", "clientws", "clientaspnet", "restapi", "upstream", "servermode", "modes", "store", "store/jetstore", "backplane", "natsd", "cluster", "cluster/natscarrier", "admin", "bench", "internal/logsum", "internal/nearest", "internal/reasons", "internal/watch", "internal/trace", "internal/transport"},
 }
 
 // forTests are packages that every test may import: fakes, what implements the

@@ -24,7 +24,6 @@ import (
 	"github.com/hubgate/hubgate/restapi"
 	"github.com/hubgate/hubgate/servermode"
 	"github.com/hubgate/hubgate/settings"
-	"github.com/hubgate/hubgate/store"
 	"github.com/hubgate/hubgate/upstream"
 )
 
@@ -58,6 +57,7 @@ type server struct {
 	seen      *observer
 	handler   http.Handler
 	web       web
+	nodes     nodes
 	endpoints endpoints
 	// built ends what exists, serving what goes on in it. They are two since ends
 	// have an order of their own: first clients, hub servers and webhooks, while
@@ -194,6 +194,9 @@ func (s *server) newVerifier() *auth.Verifier {
 
 // buildGateway makes the gateway from its parts and opens it to clients.
 func (s *server) buildGateway(listeners []net.Listener) error {
+	if err := s.joinNodes(); err != nil {
+		return err
+	}
 	node := auth.NodeTag(s.config.Network.Node)
 	verifier := s.newVerifier()
 	behind := s.newBackends(node, verifier)
@@ -201,7 +204,7 @@ func (s *server) buildGateway(listeners []net.Listener) error {
 	hub, err := gateway.New(gateway.Options{
 		Node: node, NodeOf: auth.NodeOf, Backend: behind.modes, Logger: s.log.With("part", partGateway), Observer: s.seen,
 		Limits:     func() gateway.Limits { return s.live.load().gateway },
-		UserGroups: store.NewMemory(store.MemoryOptions{PerUser: func() int { return s.live.load().groupsPerUser }}),
+		UserGroups: s.userGroups(), Backplane: s.nodes.backplane(),
 	})
 	if err != nil {
 		return err
@@ -219,7 +222,7 @@ func (s *server) buildGateway(listeners []net.Listener) error {
 			behind.modes.Changed()
 		}
 	})))
-	sealer, err := auth.NewSealer(auth.NewSealerKey())
+	sealer, err := auth.NewSealer(s.nodes.tokens...)
 	if err != nil {
 		return err
 	}
@@ -236,6 +239,9 @@ func (s *server) buildGateway(listeners []net.Listener) error {
 		l := &s.live.load().source.Limits
 		return l.URIBytes, l.HeaderBytes
 	}})
+	if s.nodes.plane != nil {
+		s.nodes.plane.Handle(s.handler)
+	}
 	s.admin.Watch(hub)
 	s.admin.WatchServers(serverStats{behind.servers, behind.modes})
 	s.admin.WatchModes(liveModes{&s.live})
@@ -256,7 +262,7 @@ func (s *server) buildGateway(listeners []net.Listener) error {
 
 func (s *server) newClients(hub *gateway.Gateway, verifier *auth.Verifier, sealer *auth.Sealer, node string) *clientws.Handler {
 	return clientws.New(clientws.Options{
-		Gateway: hub, Verifier: verifier, Sealer: sealer, Node: node,
+		Gateway: hub, Verifier: verifier, Sealer: sealer, Node: node, Forwarder: s.nodes.forwarder(),
 		Origins:        func() []string { return s.live.load().source.CORS.AllowedOrigins },
 		Limits:         func() clientws.Limits { return s.live.load().clients },
 		KeepHeaders:    func(hub string) bool { return s.live.load().source.ModeOf(hub) != settings.Serverless },
@@ -268,7 +274,7 @@ func (s *server) newClients(hub *gateway.Gateway, verifier *auth.Verifier, seale
 // newAspNetClients is newClients for ASP.NET SignalR.
 func (s *server) newAspNetClients(hub *gateway.Gateway, verifier *auth.Verifier, sealer *auth.Sealer, node string) *clientaspnet.Handler {
 	return clientaspnet.New(clientaspnet.Options{
-		Gateway: hub, Verifier: verifier, Sealer: sealer, Node: node, BasePath: s.config.BasePath(),
+		Gateway: hub, Verifier: verifier, Sealer: sealer, Node: node, BasePath: s.config.BasePath(), Forwarder: s.nodes.forwarder(),
 		Serverless:     func(application string) bool { return s.live.load().source.ModeOf(application) == settings.Serverless },
 		Origins:        func() []string { return s.live.load().source.CORS.AllowedOrigins },
 		Limits:         func() clientaspnet.Limits { return s.live.load().aspNet },

@@ -41,6 +41,7 @@ const (
 	partREST     = "rest"
 	partUpstream = "upstream"
 	partServers  = "servers"
+	partCluster  = "cluster"
 )
 
 // The kinds of server connections, in metrics.

@@ -1,0 +1,137 @@
+package main
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/hubgate/hubgate/auth"
+	"github.com/hubgate/hubgate/cluster"
+	"github.com/hubgate/hubgate/cluster/natscarrier"
+	"github.com/hubgate/hubgate/config"
+	"github.com/hubgate/hubgate/gateway"
+	"github.com/hubgate/hubgate/internal/transport"
+	"github.com/hubgate/hubgate/natsd"
+	"github.com/hubgate/hubgate/secret"
+	"github.com/hubgate/hubgate/store"
+	"github.com/hubgate/hubgate/store/jetstore"
+)
+
+// engineStart bounds how long the engine may take to start. It does not wait for other nodes.
+const engineStart = 30 * time.Second
+
+// nodes are what joins this node to others, and what keeps what outlives it. A node that is alone
+// and keeps nothing has neither.
+type nodes struct {
+	engine *natsd.Engine
+	plane  *cluster.Backplane
+	// kept are the memberships of users in the engine's store.
+	kept *jetstore.UserGroups
+	// tokens seal connection tokens: the first one seals, all open.
+	tokens [][]byte
+}
+
+// joinNodes starts what the configuration asks for.
+func (s *server) joinNodes() error {
+	c := s.config
+	s.nodes.tokens = [][]byte{auth.NewSealerKey()}
+	if !c.Clustered() && c.Data.Dir == "" {
+		return nil
+	}
+	now, previous, err := c.ClusterSecrets()
+	if err != nil {
+		return usage(err)
+	}
+	log := s.log.With("part", partCluster)
+	ctx, cancel := context.WithTimeout(context.Background(), engineStart)
+	defer cancel()
+	opts := engineOptions(c, now, previous)
+	opts.Log = log
+	if s.nodes.engine, err = natsd.Start(ctx, opts); err != nil {
+		return err
+	}
+	s.built.add("engine", s.nodes.engine.Close)
+	s.nodes.kept = jetstore.New(jetstore.Options{
+		JetStream: s.nodes.engine.JetStream(), Prefix: c.NATS.Prefix, Replicas: s.nodes.engine.Replicas(), Storage: s.nodes.engine.Storage(),
+		PerUser: func() int { return s.live.load().groupsPerUser }, Log: log,
+	})
+	if !c.Clustered() {
+		return nil
+	}
+	s.nodes.tokens = tokenKeys(now, previous)
+	s.nodes.plane, err = cluster.New(cluster.Options{
+		Tag: c.Network.Node, Cluster: c.NATS.Prefix, Secret: natsd.Key(now, natsd.PurposeHello),
+		Carrier: natscarrier.New(s.nodes.engine.Conn(), c.NATS.Prefix), Everything: true,
+		Software: version(), Logger: log, Ended: s.leftCluster,
+	})
+	return err
+}
+
+// engineOptions are the configuration's. What it does not say the engine decides.
+func engineOptions(c *config.Config, now, previous secret.Text) natsd.Options {
+	o := natsd.Options{
+		Name: cmp.Or(c.Network.Node, "alone"), Version: version(), DataDir: c.Data.Dir, MaxStore: int64(c.Data.MaxBytes), AcceptLoss: c.Data.AcceptLoss,
+	}
+	if c.External() {
+		o.MaxStore = 0
+		o.External = &natsd.External{
+			URLs: c.NATS.URL, Credentials: c.NATS.Credentials, NKey: c.NATS.NKey, Replicas: c.NATS.Replicas,
+			TLS: natsd.TLSFiles{CA: c.NATS.TLSCA, Certificate: c.NATS.TLSCert, Key: c.NATS.TLSKey},
+		}
+		return o
+	}
+	if !c.Clustered() {
+		return o
+	}
+	o.Cluster = &natsd.Cluster{Listen: c.Cluster.Listen, Peers: c.Cluster.Peer, Voters: c.Cluster.Voter, Secret: now, Previous: previous}
+	if c.Cluster.TLSCA != "" {
+		o.Cluster.TLS = &natsd.TLSFiles{CA: c.Cluster.TLSCA, Certificate: c.Cluster.TLSCert, Key: c.Cluster.TLSKey}
+	}
+	return o
+}
+
+// tokenKeys are the keys by which each node of a cluster opens the connection tokens of the others.
+func tokenKeys(now, previous secret.Text) [][]byte {
+	keys := [][]byte{natsd.Key(now, natsd.PurposeTokens)}
+	if previous != "" {
+		keys = append(keys, natsd.Key(previous, natsd.PurposeTokens))
+	}
+	return keys
+}
+
+// leftCluster ends the gateway: it must not go on.
+func (s *server) leftCluster(why error) {
+	if errors.Is(why, cluster.ErrNameInUse) {
+		why = fmt.Errorf("another node of the cluster has the name %q and lives: give each node a name of its own (--node)", s.config.Network.Node)
+	}
+	select {
+	case s.web.failed <- why:
+	default: // it ends already
+	}
+}
+
+// backplane is what the core is given: nil if the node is alone.
+func (n *nodes) backplane() gateway.Backplane {
+	if n.plane == nil {
+		return nil
+	}
+	return n.plane
+}
+
+// forwarder hands requests to the nodes that they are for: nil if the node is alone.
+func (n *nodes) forwarder() transport.Forwarder {
+	if n.plane == nil {
+		return nil
+	}
+	return n.plane
+}
+
+// userGroups are memberships of users, in the engine's store if there is an engine.
+func (s *server) userGroups() gateway.UserGroups {
+	if s.nodes.kept != nil {
+		return s.nodes.kept
+	}
+	return store.NewMemory(store.MemoryOptions{PerUser: func() int { return s.live.load().groupsPerUser }})
+}
