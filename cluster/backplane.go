@@ -15,8 +15,8 @@ import (
 // tickEvery is how exactly links know the time.
 const tickEvery = 50 * time.Millisecond
 
-// Backplane is one node's view of the cluster: the gateway.Backplane and gateway.Asker of one
-// gateway. Make one with New. All methods may be called concurrently, and none of them waits for
+// Backplane is one node's view of the cluster: the gateway.Backplane of one gateway, with all
+// abilities that one may have. Make one with New. All methods may be called concurrently, and none of them waits for
 // other nodes but Join and the leave that it returns.
 type Backplane struct {
 	opts   Options
@@ -67,6 +67,14 @@ type seldom struct{ text, node string }
 func (b *Backplane) logSeldom(what seldom, times uint64) {
 	b.opts.Logger.Warn(what.text, "node", what.node, "again", times)
 }
+
+var (
+	_ gateway.Asker     = (*Backplane)(nil)
+	_ gateway.Finder    = (*Backplane)(nil)
+	_ gateway.Announcer = (*Backplane)(nil)
+	_ gateway.Admitter  = (*Backplane)(nil)
+	_ Loaded            = (*gateway.Gateway)(nil)
+)
 
 // New makes the backplane of one node. Nothing happens before Join.
 func New(o Options) (*Backplane, error) {

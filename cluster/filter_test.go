@@ -66,7 +66,10 @@ func nobodyWaits() {}
 func TestNamesAreDifferent(t *testing.T) {
 	k := testKeys(t)
 	seen := make(map[uint64]Name)
-	for _, n := range []Name{{NameHub, "chat", ""}, {NameGroup, "chat", ""}, {NameUser, "chat", "ann"}, {NameConnection, "chat", "ann"}, {NameUser, "cha", "tann"}, {NameUser, "chata", "nn"}} {
+	for _, n := range []Name{
+		{Kind: NameHub, Hub: "chat"}, group(""), {Kind: NameUser, Hub: "chat", Name: "ann"},
+		{Kind: NameConnection, Hub: "chat", Name: "ann"}, {Kind: NameUser, Hub: "cha", Name: "tann"}, {Kind: NameUser, Hub: "chata", Name: "nn"},
+	} {
 		hash := k.hash(n.Kind, n.Hub, n.Name)
 		require.NotContains(t, seen, hash)
 		seen[hash] = n

@@ -8,29 +8,22 @@ import (
 	"fmt"
 
 	"github.com/minio/highwayhash"
+
+	"github.com/hubgate/hubgate/gateway"
 )
 
-// NameKind says what a Name is the name of.
-type NameKind byte
+// NameKind, Name and the kinds are those of the core.
+type (
+	NameKind = gateway.NameKind
+	Name     = gateway.Name
+)
 
 const (
-	// NameHub is a hub that has clients. Name.Name is empty.
-	NameHub NameKind = iota + 1
-	// NameGroup is a group that has members.
-	NameGroup
-	// NameUser is a user with connections.
-	NameUser
-	// NameConnection is a connection, by its id.
-	NameConnection
+	NameHub        = gateway.NameHub
+	NameGroup      = gateway.NameGroup
+	NameUser       = gateway.NameUser
+	NameConnection = gateway.NameConnection
 )
-
-// Name is what a Command may be for: a hub, or something in one.
-type Name struct {
-	Kind NameKind
-	// Hub is the hub's key.
-	Hub  string
-	Name string
-}
 
 // keys are made of the cluster's secret. Each has one purpose.
 type keys struct {

@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"log/slog"
 	"time"
+
+	"github.com/hubgate/hubgate/gateway"
 )
 
 // Options are what a Backplane is made of.
@@ -97,9 +99,9 @@ func (o *Options) fill() error {
 var (
 	// ErrNameInUse ends a node whose name another node has that lives.
 	ErrNameInUse = errors.New("cluster: another node has this name")
-	// ErrIncomplete says that nodes did not answer a question in time; it is wrapped with their
-	// names.
-	ErrIncomplete = errors.New("nodes of the cluster did not answer in time")
+	// ErrIncomplete is gateway.ErrIncomplete: nodes did not answer a question in time. It is wrapped
+	// with their names.
+	ErrIncomplete = gateway.ErrIncomplete
 	// errLeft refuses what comes after a node has left.
 	errLeft = errors.New("cluster: the node has left")
 )

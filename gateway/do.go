@@ -124,7 +124,7 @@ const maxBacklog = 64 << 20
 var errBacklog = fmt.Errorf("%w: the workers are behind", ErrHubBusy)
 
 func (g *Gateway) admitSend(cmd *Command) error {
-	if g.counts.backlog.Load() > maxBacklog {
+	if g.Busy() {
 		return errBacklog
 	}
 	h := g.hubs.get(cmd.Hub)
