@@ -15,6 +15,7 @@ import (
 	"github.com/golang-jwt/jwt/v5"
 
 	"github.com/hubgate/hubgate/bench/aspnethub"
+	"github.com/hubgate/hubgate/bench/link"
 )
 
 const (
@@ -150,7 +151,7 @@ func (c *aspNetClient) start() (err error) {
 		err = wire.open("connect", "")
 	}
 	if err != nil {
-		wire.cut()
+		wire.Cut()
 		return err
 	}
 	c.cursor, c.last, c.ended = "", 0, ""
@@ -164,7 +165,9 @@ func (c *aspNetClient) start() (err error) {
 	return nil
 }
 
-func (c *aspNetClient) anyWay() transport { return transport(c.random.IntN(int(transports))) }
+func (c *aspNetClient) anyWay() link.Transport {
+	return link.Transport(c.random.IntN(int(link.Transports)))
+}
 
 // echo calls and compares the answer.
 func (c *aspNetClient) echo() error {
@@ -173,7 +176,7 @@ func (c *aspNetClient) echo() error {
 	if err := c.wire.say(fmt.Sprintf(`{"H":"soak","M":"Echo","A":[%q],"I":%d}`, text, c.calls)); err != nil {
 		return fmt.Errorf("call: %w", err)
 	}
-	timeout := time.After(answerTime)
+	timeout := time.After(link.AnswerTime)
 	for {
 		select {
 		case got := <-c.answers:
@@ -201,7 +204,7 @@ type answered struct {
 // which transport they are, so they have to end before.
 func (c *aspNetClient) comeBack(how string) error {
 	c.expectEnd() // what the former transport still brings is not looked at, and comes again
-	if c.wire.way == longPolling {
+	if c.wire.way == link.LongPolling {
 		c.cut()
 	}
 	c.mu.Lock()
@@ -210,10 +213,10 @@ func (c *aspNetClient) comeBack(how string) error {
 	former := c.wire
 	wire := newAspNetWire(&c.who, c.anyWay())
 	if err := wire.open("reconnect", cursor); err != nil {
-		wire.cut()
+		wire.Cut()
 		return fmt.Errorf("comes back: %w", err)
 	}
-	former.cut()
+	former.Cut()
 	<-c.reader
 	c.read(wire)
 	c.count(how + ", by " + wire.way.String())
@@ -226,7 +229,7 @@ func (c *aspNetClient) stayAway() error {
 	time.Sleep(aspNetAway + 3*time.Second)
 	wire := newAspNetWire(&c.who, c.anyWay())
 	if err := wire.open("reconnect", c.cursor); err != nil {
-		wire.cut()
+		wire.Cut()
 		c.wire = nil
 		c.world.here.Add(-1)
 		c.count("came back too late, and its token as well")
@@ -235,7 +238,7 @@ func (c *aspNetClient) stayAway() error {
 	c.read(wire)
 	select {
 	case <-c.reader:
-	case <-time.After(answerTime):
+	case <-time.After(link.AnswerTime):
 	}
 	c.mu.Lock()
 	told := c.ended
@@ -257,7 +260,7 @@ func (c *aspNetClient) expectEnd() {
 // cut ends the transport without a word.
 func (c *aspNetClient) cut() {
 	c.expectEnd()
-	c.wire.cut()
+	c.wire.Cut()
 	<-c.reader
 }
 
@@ -265,7 +268,7 @@ func (c *aspNetClient) cut() {
 func (c *aspNetClient) stop() {
 	c.expectEnd()
 	_, _ = c.wire.ask(http.MethodPost, "abort", nil) // it may be over already
-	c.wire.cut()
+	c.wire.Cut()
 	<-c.reader
 	c.wire = nil
 	c.world.here.Add(-1)

@@ -14,6 +14,8 @@ import (
 	"time"
 
 	"github.com/gorilla/websocket"
+
+	"github.com/hubgate/hubgate/bench/link"
 )
 
 // aspNetWays are the names of transports in queries.
@@ -26,9 +28,9 @@ type aspNetIdentity struct {
 
 // aspNetWire is one transport of a client. cut ends its sockets.
 type aspNetWire struct {
-	*wire
+	*link.Wire
 	who *aspNetIdentity
-	way transport
+	way link.Transport
 	ws  *websocket.Conn
 	// events are read by one goroutine.
 	events io.ReadCloser
@@ -37,10 +39,8 @@ type aspNetWire struct {
 	first []byte
 }
 
-func newAspNetWire(who *aspNetIdentity, way transport) *aspNetWire {
-	w := &aspNetWire{wire: &wire{token: who.token}, who: who, way: way}
-	w.http = &http.Client{Transport: &http.Transport{DialContext: w.dialContext, DisableCompression: true}}
-	return w
+func newAspNetWire(who *aspNetIdentity, way link.Transport) *aspNetWire {
+	return &aspNetWire{Wire: link.NewWire(who.token), who: who, way: way}
 }
 
 // address is the URL of a command.
@@ -58,9 +58,9 @@ func (w *aspNetWire) address(command string, more url.Values) string {
 
 // ask makes a request with a form.
 func (w *aspNetWire) ask(method, command string, form url.Values) ([]byte, error) {
-	ctx, cancel := context.WithTimeout(context.Background(), answerTime)
+	ctx, cancel := context.WithTimeout(context.Background(), link.AnswerTime)
 	defer cancel()
-	return w.call(ctx, method, w.address(command, nil), []byte(form.Encode()))
+	return w.Call(ctx, method, w.address(command, nil), []byte(form.Encode()))
 }
 
 // negotiate gives the identity a connection.
@@ -87,22 +87,22 @@ func (w *aspNetWire) open(command, cursor string) (err error) {
 		query.Set("messageId", cursor)
 	}
 	switch w.way {
-	case webSockets:
-		dialer := websocket.Dialer{NetDialContext: w.dialContext, HandshakeTimeout: answerTime}
+	case link.WebSockets:
+		dialer := websocket.Dialer{NetDialContext: w.DialContext, HandshakeTimeout: link.AnswerTime}
 		address := "ws" + strings.TrimPrefix(w.address(command, query), "http")
-		w.ws, _, err = dialer.Dial(address, http.Header{"Authorization": {"Bearer " + w.token}})
-	case serverSentEvents:
+		w.ws, _, err = dialer.Dial(address, http.Header{"Authorization": {"Bearer " + w.Token}})
+	case link.ServerSentEvents:
 		var resp *http.Response
-		if resp, err = w.request(context.Background(), http.MethodGet, w.address(command, query), nil); err == nil {
+		if resp, err = w.Request(context.Background(), http.MethodGet, w.address(command, query), nil); err == nil {
 			w.events, w.lines = resp.Body, bufio.NewReader(resp.Body)
 			if resp.StatusCode != http.StatusOK {
 				err = errors.Join(errors.New(resp.Status), resp.Body.Close())
 			}
 		}
 	default:
-		ctx, cancel := context.WithTimeout(context.Background(), answerTime)
+		ctx, cancel := context.WithTimeout(context.Background(), link.AnswerTime)
 		defer cancel()
-		w.first, err = w.call(ctx, http.MethodPost, w.address(command, query), nil)
+		w.first, err = w.Call(ctx, http.MethodPost, w.address(command, query), nil)
 	}
 	if err != nil {
 		return fmt.Errorf("%s by %v: %w", command, w.way, err)
@@ -132,24 +132,24 @@ func (w *aspNetWire) receive(cursor string) ([]byte, error) {
 		return first, nil
 	}
 	form := url.Values{"messageId": {cursor}}
-	return w.call(context.Background(), http.MethodPost, w.address("poll", form), nil)
+	return w.Call(context.Background(), http.MethodPost, w.address("poll", form), nil)
 }
 
 // say sends a call.
 func (w *aspNetWire) say(text string) error {
 	if w.ws != nil {
-		_ = w.ws.SetWriteDeadline(time.Now().Add(answerTime))
+		_ = w.ws.SetWriteDeadline(time.Now().Add(link.AnswerTime))
 		return w.ws.WriteMessage(websocket.TextMessage, []byte(text))
 	}
-	ctx, cancel := context.WithTimeout(context.Background(), answerTime)
+	ctx, cancel := context.WithTimeout(context.Background(), link.AnswerTime)
 	defer cancel()
 	r, err := http.NewRequestWithContext(ctx, http.MethodPost, w.address("send", nil), strings.NewReader(url.Values{"data": {text}}.Encode()))
 	if err != nil {
 		return err
 	}
-	r.Header.Set("Authorization", "Bearer "+w.token)
+	r.Header.Set("Authorization", "Bearer "+w.Token)
 	r.Header.Set("Content-Type", "application/x-www-form-urlencoded; charset=UTF-8")
-	resp, err := w.http.Do(r)
+	resp, err := w.HTTP.Do(r)
 	if err != nil {
 		return err
 	}

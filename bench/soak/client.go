@@ -9,11 +9,13 @@ import (
 	"strconv"
 	"sync"
 	"time"
+
+	"github.com/hubgate/hubgate/bench/link"
 )
 
 // connection is one stay of a client at the gateway: from the handshake to the end.
 type connection struct {
-	link link
+	link link.Link
 	// ended is closed when nothing more is read.
 	ended chan struct{}
 
@@ -53,30 +55,30 @@ func (e errCall) Error() string { return e.text }
 const separator = 0x1e
 
 // connect dials and does the handshake of the hub protocol.
-func connect(ctx context.Context, d *dialer, t transport, user string, all *source) (*connection, error) {
-	l, err := d.dial(ctx, t, user)
+func connect(ctx context.Context, d *link.Dialer, t link.Transport, user string, all *source) (*connection, error) {
+	l, err := d.Dial(ctx, t, user)
 	if err != nil {
 		return nil, err
 	}
 	c := &connection{link: l, ended: make(chan struct{}), expected: map[string]*expectation{}, left: map[string]int{}, calls: map[string]*call{}}
-	timer := time.AfterFunc(answerTime, l.cut)
+	timer := time.AfterFunc(link.AnswerTime, l.Cut)
 	defer timer.Stop()
-	if err := l.send([]byte("{\"protocol\":\"json\",\"version\":1}\x1e")); err != nil {
-		l.cut()
+	if err := l.Send([]byte("{\"protocol\":\"json\",\"version\":1}\x1e")); err != nil {
+		l.Cut()
 		return nil, fmt.Errorf("handshake: %w", err)
 	}
 	var pending []byte
 	for !bytes.Contains(pending, []byte{separator}) {
-		data, err := l.receive()
+		data, err := l.Receive()
 		if err != nil {
-			l.cut()
+			l.Cut()
 			return nil, fmt.Errorf("handshake: %w", err)
 		}
 		pending = append(pending, data...)
 	}
 	answer, rest, _ := bytes.Cut(pending, []byte{separator})
 	if string(answer) != "{}" {
-		l.cut()
+		l.Cut()
 		return nil, fmt.Errorf("handshake: %s", answer)
 	}
 	c.expected[all.name] = expect(all)
@@ -97,7 +99,7 @@ func (c *connection) read(pending []byte) {
 			pending = rest
 		}
 		c.waitWhileStalled()
-		data, err := c.link.receive()
+		data, err := c.link.Receive()
 		if err != nil {
 			c.end(err)
 			return
@@ -240,13 +242,13 @@ func (c *connection) call(made *call, kind int, method string, arguments ...any)
 	if err != nil {
 		return nil, err
 	}
-	if err := c.link.send(append(text, separator)); err != nil {
+	if err := c.link.Send(append(text, separator)); err != nil {
 		return nil, err
 	}
 	select {
 	case r := <-made.done:
 		return r.value, r.err
-	case <-time.After(answerTime):
+	case <-time.After(link.AnswerTime):
 		return nil, errSilent
 	}
 }
@@ -269,7 +271,7 @@ func (c *connection) waitWhileStalled() {
 
 // cut ends the connection as a broken network does and waits for the reader.
 func (c *connection) cut() {
-	c.link.cut()
+	c.link.Cut()
 	c.mu.Lock()
 	if c.stalled != nil {
 		close(c.stalled)
@@ -280,14 +282,14 @@ func (c *connection) cut() {
 }
 
 // ping keeps the connection alive.
-func (c *connection) ping() { _ = c.link.send([]byte("{\"type\":6}\x1e")) }
+func (c *connection) ping() { _ = c.link.Send([]byte("{\"type\":6}\x1e")) }
 
 // leave says goodbye and waits for the end.
 func (c *connection) leave() {
-	_ = c.link.send([]byte("{\"type\":7}\x1e"))
+	_ = c.link.Send([]byte("{\"type\":7}\x1e"))
 	select {
 	case <-c.ended:
-	case <-time.After(answerTime):
+	case <-time.After(link.AnswerTime):
 		c.fault(errors.New("the connection does not end after a Close record"))
 	}
 	c.cut()

@@ -12,6 +12,10 @@ import (
 	"sync"
 	"syscall"
 	"time"
+
+	"github.com/golang-jwt/jwt/v5"
+
+	"github.com/hubgate/hubgate/bench/link"
 )
 
 const (
@@ -200,4 +204,21 @@ func (l *lab) close() error {
 		_ = l.gateway.Process.Kill()
 		return errors.New("the gateway does not end after SIGTERM")
 	}
+}
+
+// tokenLife is short, since the gateway remembers an ended connection for as long as its token.
+// Connections outlive their tokens.
+const tokenLife = 20 * time.Second
+
+func sign(audience, user string) (string, error) {
+	claims := jwt.MapClaims{"aud": audience, "exp": time.Now().Add(tokenLife).Unix()}
+	if user != "" {
+		claims["nameid"] = user
+	}
+	return jwt.NewWithClaims(jwt.SigningMethodHS256, claims).SignedString([]byte(accessKey))
+}
+
+// dialer makes links of clients of ASP.NET Core SignalR.
+func (l *lab) dialer() link.Dialer {
+	return link.Dialer{Base: l.url, Hub: hub, Token: func(user string) (string, error) { return sign(l.url+"/client/?hub="+hub, user) }}
 }

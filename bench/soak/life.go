@@ -7,13 +7,15 @@ import (
 	"math/rand/v2"
 	"strconv"
 	"time"
+
+	"github.com/hubgate/hubgate/bench/link"
 )
 
 // client lives: it connects, does things, and comes back when it has gone.
 type client struct {
 	world     *world
 	number    int
-	transport transport
+	transport link.Transport
 	random    *rand.Rand
 	conn      *connection
 }
@@ -222,7 +224,7 @@ func (c *client) caughtUp() {
 		goals = append(goals, goal{e, accepted})
 	}
 	c.conn.mu.Unlock()
-	for end := time.Now().Add(answerTime); ; time.Sleep(20 * time.Millisecond) {
+	for end := time.Now().Add(link.AnswerTime); ; time.Sleep(20 * time.Millisecond) {
 		missing := ""
 		c.conn.mu.Lock()
 		for _, g := range goals {

@@ -12,6 +12,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/hubgate/hubgate/bench/link"
 )
 
 // reading is the state of the gateway while all clients are connected and silent.
@@ -176,7 +178,7 @@ func (l *lab) heap() (int, error) {
 
 // get returns the body also of an answer that is an error.
 func get(address string) ([]byte, error) {
-	client := http.Client{Timeout: answerTime, Transport: &http.Transport{DisableKeepAlives: true}}
+	client := http.Client{Timeout: link.AnswerTime, Transport: &http.Transport{DisableKeepAlives: true}}
 	resp, err := client.Get(address)
 	if err != nil {
 		return nil, err

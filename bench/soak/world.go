@@ -12,13 +12,15 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"github.com/hubgate/hubgate/bench/link"
 )
 
 // world is the clients, the senders and what they have seen.
 type world struct {
 	lab    *lab
 	o      options
-	dialer dialer
+	dialer link.Dialer
 	all    *source
 	groups []*source
 	tally  tally
@@ -35,7 +37,7 @@ type world struct {
 const groupCount = 25
 
 func newWorld(l *lab, o options) *world {
-	w := &world{lab: l, o: o, dialer: dialer{base: l.url}, all: &source{name: "all"}}
+	w := &world{lab: l, o: o, dialer: l.dialer(), all: &source{name: "all"}}
 	w.pause.init()
 	for i := range groupCount {
 		w.groups = append(w.groups, &source{name: fmt.Sprintf("group%d", i)})
@@ -67,7 +69,7 @@ func (w *world) run(ctx context.Context, out io.Writer) (before, after reading, 
 	living, stop := context.WithCancel(ctx)
 	var everybody sync.WaitGroup
 	for i := range w.o.clients {
-		c := &client{world: w, number: i, transport: transport(i % int(transports)), random: rand.New(rand.NewPCG(w.o.seed, uint64(i)))}
+		c := &client{world: w, number: i, transport: link.Transport(i % int(link.Transports)), random: rand.New(rand.NewPCG(w.o.seed, uint64(i)))}
 		everybody.Go(func() { c.run(living) })
 	}
 	for i := range w.o.aspNet {
@@ -118,7 +120,7 @@ func (w *world) look() (reading, error) {
 	defer w.restarting.Unlock()
 	w.pause.begin()
 	defer w.pause.end()
-	for end := time.Now().Add(answerTime); int(w.here.Load()) < w.everybody(); time.Sleep(50 * time.Millisecond) {
+	for end := time.Now().Add(link.AnswerTime); int(w.here.Load()) < w.everybody(); time.Sleep(50 * time.Millisecond) {
 		if time.Now().After(end) {
 			return reading{}, fmt.Errorf("%d of %d clients are connected", w.here.Load(), w.everybody())
 		}
