@@ -26,6 +26,9 @@ const (
 	CloseDisconnectTimeout CloseReason = "DisconnectTimeout"
 	// CloseMissedMessages: the client came back for messages that were not kept any more.
 	CloseMissedMessages CloseReason = "MissedMessages"
+	// CloseNodeLost: the other nodes have given this one up, and have told the application that its clients
+	// have ended. It is also what the application is told of the clients of a node that died.
+	CloseNodeLost CloseReason = "NodeLost"
 	// CloseServiceTransientError is a fault of the gateway itself.
 	CloseServiceTransientError CloseReason = "ServiceTransientError"
 )
@@ -35,7 +38,7 @@ var closeReasonList = []CloseReason{
 	CloseNormal, CloseThrottled, ClosePingTimeout, CloseInvokeUpstreamFailed, CloseSlowClient, CloseHandshakeError,
 	CloseBadRequest, CloseClosedByAppServer, CloseServiceReload, CloseUnauthorized, CloseServiceTransientError,
 	CloseNoAvailableServerConnection, CloseServerConnectionClosed, CloseServiceModeSwitched,
-	CloseDisconnectTimeout, CloseMissedMessages,
+	CloseDisconnectTimeout, CloseMissedMessages, CloseNodeLost,
 }
 
 // DropReason is why a delivery to one receiver was given up. The list is closed.

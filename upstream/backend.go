@@ -59,6 +59,7 @@ type Backend struct {
 	plans     atomic.Pointer[plan]
 	secrets   secretStore
 	origins   originGates
+	life      Life // nil for a node alone
 	callers   callerCache
 	unmatched *logsum.Lines[message]
 	transport *http.Transport

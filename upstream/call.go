@@ -16,21 +16,30 @@ import (
 // textNoURL is what a client is told when the template of its invocation makes no URL.
 const textNoURL = "Invocation failed, the upstream's URL is not available."
 
-// handle delivers one event and acts on the answer.
-func (s *session) handle(e *event) {
+// handle delivers one event and acts on the answer. It returns what became of it, "" if no webhook was
+// called.
+func (s *session) handle(e *event) Result {
 	b, cfg := s.backend, s.backend.opts.Config()
-	id, parent := trace.New()
-	if b.ctx.Err() != nil {
+	switch {
+	case b.ctx.Err() != nil:
 		s.skip(e, SkipShutdown)
 		s.answer(e, failure(ResultShutdown, ""))
-		return
+		return ResultShutdown
+	case e.kind == kindBorn:
+		b.life.Born(b.ctx, s.conn.Identity().Hub, s.conn.Identity().ID, s)
+		return ""
+	case e.kind == kindDisconnected && !s.mayEnd(e):
+		s.skip(e, SkipHeld)
+		return ""
 	}
+	id, parent := trace.New()
 	at, err := e.template.endpoint(s.names(e.kind, e.target), &b.secrets)
 	if err != nil {
 		s.skip(e, SkipURL)
 		s.log(slog.LevelWarn, "webhook skipped", e, id, slog.String("error", err.Error()))
 		s.answer(e, answer{text: textNoURL})
-		return
+		s.delivered(e, "")
+		return ""
 	}
 	start, kept := time.Now(), s.watches(id)
 	var a answer
@@ -46,6 +55,16 @@ func (s *session) handle(e *event) {
 	s.happened(e, at, id, &a, took, kept)
 	if a.result == ResultRejected && !cfg.KeepRejected {
 		s.reject(a.reason)
+	}
+	s.delivered(e, a.result)
+	return a.result
+}
+
+// delivered is called when nothing more is done for an event. A call that was cut off because the node
+// ends may not have arrived: another node makes it again.
+func (s *session) delivered(e *event, r Result) {
+	if e.kind == kindDisconnected && r != ResultShutdown {
+		s.forget()
 	}
 }
 

@@ -7,13 +7,15 @@ import (
 	"github.com/hubgate/hubgate/gateway"
 )
 
-// kind is which of the three events of a client an event is.
+// kind is which of the three events of a client an event is, or what has to be done between them.
 type kind uint8
 
 const (
 	kindConnected kind = iota
 	kindMessage
 	kindDisconnected
+	// kindBorn is no event: the client is noted, see Life.
+	kindBorn
 )
 
 // Categories of events, as they travel in headers and URLs.

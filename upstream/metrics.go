@@ -72,11 +72,14 @@ const (
 	SkipAbandoned SkipReason = "abandoned"
 	// SkipShutdown: the gateway ended first.
 	SkipShutdown SkipReason = "shutdown"
+	// SkipHeld: this node may not say now that the client has ended. It says so later, or another node
+	// does, see Life.
+	SkipHeld SkipReason = "held"
 )
 
 // SkipReasons lists every SkipReason, for metrics that start at zero.
 var SkipReasons = []SkipReason{
-	SkipUnmatched, SkipUnsupported, SkipTarget, SkipURL, SkipFull, SkipRejected, SkipPanic, SkipAbandoned, SkipShutdown,
+	SkipUnmatched, SkipUnsupported, SkipTarget, SkipURL, SkipFull, SkipRejected, SkipPanic, SkipAbandoned, SkipShutdown, SkipHeld,
 }
 
 type nopMetrics struct{}

@@ -31,6 +31,7 @@ type session struct {
 	closed   bool // disconnected was queued, or never will be
 	working  bool // a goroutine delivers
 	rejected bool // the upstream does not want this client: nothing more is delivered
+	born     bool // Life has been told of the client, or will be before the next event
 }
 
 func newSession(b *Backend, c conn) *session { return &session{backend: b, conn: c} }
@@ -50,6 +51,9 @@ func (s *session) Opened() {
 	s.mu.Lock()
 	s.opened = true
 	s.mu.Unlock()
+	if s.backend.life != nil {
+		s.bear()
+	}
 	if t := s.match(kindConnected, ""); t != nil {
 		s.put(event{kind: kindConnected, template: t, body: bodyConnected})
 	}
@@ -79,7 +83,9 @@ func (s *session) Closed(cause gateway.Cause) {
 	}
 	if t := s.match(kindDisconnected, ""); t != nil {
 		s.put(event{kind: kindDisconnected, template: t, body: disconnectedBody(cause)})
+		return
 	}
+	s.forget()
 }
 
 func (s *session) message(r *gateway.Record) (taken bool) {
@@ -243,6 +249,9 @@ func (s *session) deliver() (again bool) {
 // fail ends the connection after a fault of the gateway in the handling of e.
 func (s *session) fail(e *event, fault any) {
 	s.skip(e, SkipPanic)
+	if e.kind == kindDisconnected {
+		s.forget()
+	}
 	s.backend.log.Error("webhook worker panicked", "connection", s.conn.Identity().ID, "hub", s.conn.Identity().Hub,
 		"panic", fmt.Sprint(fault), "stack", string(debug.Stack()))
 	s.purge(SkipAbandoned, func(e *event) bool { return e.kind != kindDisconnected })
@@ -258,5 +267,6 @@ func (s *session) reject(reason string) {
 	s.rejected = true
 	s.mu.Unlock()
 	s.purge(SkipRejected, func(*event) bool { return true })
+	s.forget()
 	s.conn.Close(gateway.Cause{Reason: gateway.CloseInvokeUpstreamFailed, Text: reason})
 }

@@ -106,6 +106,9 @@ func (s *session) happened(e *event, at *endpoint, trace string, a *answer, took
 
 // skip counts an event for which no webhook is called, and tells those who watch.
 func (s *session) skip(e *event, reason SkipReason) {
+	if e.kind == kindBorn {
+		return // It is no event.
+	}
 	s.backend.metrics.Skipped(e.kind.category(), reason)
 	w := s.backend.opts.Watcher
 	if w == nil {

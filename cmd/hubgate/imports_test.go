@@ -58,6 +58,7 @@ var mayImport = map[string][]string{
 	"store":            {"gateway"},
 	"store/jetstore":   {"gateway", "store", "internal/counts"},
 	"store/storetest":  {"gateway", "store"},
+	"store/life":       {},
 	"backplane":        {"gateway", "hubprotocol"},
 	"cluster":          {"gateway", "internal/counts", "internal/logsum"},
 	"natsd":            {"regularfile", "secret", "internal/counts", "internal/logsum"},
@@ -79,7 +80,7 @@ var mayImport = map[string][]string{
 var forTests = []string{"gatewaytest", "store", "store/storetest", "backplane", "hubserver", "cluster/clustertest"}
 
 // onNATS are the packages that may use NATS. The core and all else does without.
-var onNATS = []string{"natsd", "store/jetstore", "cluster/natscarrier"}
+var onNATS = []string{"natsd", "store/jetstore", "store/life", "cluster/natscarrier"}
 
 // whole are the parts that tests of a package put together to see it from outside.
 var whole = map[string][]string{

@@ -60,5 +60,6 @@ var skips = List{
 		{"panic", "A fault of the gateway while it handled the event. The connection ends.", "Report it, with the stack in the log."},
 		{"abandoned", "The event waited behind one with `panic`.", "See [panic](#skipped-panic)."},
 		{"shutdown", "The gateway ended before the event had its turn.", "Raise `--drain-timeout`."},
+		{"held", "A node of a cluster that cannot reach the others or their store must not say that a client has ended. It says so when it reaches them again, or another node has said so.", "Look at the log for why the node could not reach the store."},
 	},
 }

@@ -20,6 +20,7 @@ var closes = List{
 		{"ServiceModeSwitched", "The mode of the hub was changed in the configuration. The client may reconnect.", Nothing},
 		{"DisconnectTimeout", "A client of ASP.NET SignalR lost its transport, or stopped polling, and did not come back in time.", "The client's process stopped or its network broke for longer than that. A client that comes back later is told that its connection is gone, and stops: let the application start it again."},
 		{"MissedMessages", "A client of ASP.NET SignalR came back for messages that are not kept any more: of those that were written to it the gateway keeps the last 128, at most 64 KiB of them and for 40 s.", "The client stops: let the application start it again, and read what it has missed. If it happens often, the network loses much of what it took: look for a proxy that buffers."},
+		{"NodeLost", "The other nodes of the cluster have not heard of the client's node for 20 s. One of them has told the webhook `disconnected`, whose body has `NodeLost` as its error. If the node comes back, it closes the client, which may reconnect.", "Look at the log of that node for why it stopped, hung, or could not reach the others."},
 		{"ServiceTransientError", "A fault of the gateway. The log has an error beside it.", "Report it. Other connections are not affected."},
 	},
 }
