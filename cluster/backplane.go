@@ -31,6 +31,7 @@ type Backplane struct {
 	members   members
 	questions questions
 	counted   counted
+	talks     talks
 	numbering numbering
 
 	life life

@@ -10,6 +10,7 @@ const (
 	frameMembers
 	frameLoad
 	frameHTTP
+	frameBackend
 )
 
 const (

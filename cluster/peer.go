@@ -38,6 +38,8 @@ type hears struct {
 	// acked is the last Filter frame that the peer has in force, told the last Load frame.
 	acked uint64
 	told  []byte
+	// talk is the conversation of the Backends; nil without a session or without a handler.
+	talk *talk
 }
 
 func newPeer(b *Backplane, inc Inc) *peer {
@@ -74,9 +76,7 @@ func (p *peer) tick() {
 	p.do(func(l *link, now time.Duration) event { return l.tick(now) })
 	if p.stuck.Load() && !p.full(0) {
 		p.stuck.Store(false)
-		for _, s := range p.streams.all() {
-			signal(s.writable)
-		}
+		p.roomy()
 	}
 }
 
@@ -112,6 +112,7 @@ func (p *peer) follow(happened event) {
 		p.acked = 0
 		p.ear = &filterPeer{name: p.inc.String(), push: func(frame []byte) { p.push(frameFilter, frame) }}
 		p.b.filter.subscribe(p.ear)
+		p.beginTalk()
 	}
 }
 
@@ -130,6 +131,7 @@ func (p *peer) lost() {
 	p.b.members.changed()
 	p.b.questions.gone(p)
 	p.streams.lost()
+	p.endTalk()
 }
 
 // refused follows a Bye.
@@ -195,6 +197,8 @@ func (p *peer) carryOutOne(f frame) (filter uint64, err error) {
 		return 0, p.load(f.body)
 	case frameHTTP:
 		return 0, p.http(f.body)
+	case frameBackend:
+		return 0, p.talked(f.body)
 	}
 	if f.kind&frameIgnorable != 0 {
 		p.b.counted.ignored.Add(1)
