@@ -52,6 +52,10 @@ type Cluster struct {
 	// Listen is the address and port for routes, as in "10.0.0.1:4250". Port 0
 	// takes a free one, which Engine.Address tells.
 	Listen string
+	// Advertise is the address and port by which other nodes tell each other of
+	// this one, where that is not Listen, as behind the ports of a container. ""
+	// means Listen.
+	Advertise string
 	// Peers are the addresses of other nodes, with port. A name may stand for
 	// many addresses, and for others later. Not all nodes have to be named:
 	// they tell each other. The node's own address does no harm.
@@ -162,6 +166,11 @@ func (c *Cluster) check() error {
 	host, _, err := net.SplitHostPort(c.Listen)
 	if err != nil {
 		return fmt.Errorf("the address for other nodes is not host:port: %w", err)
+	}
+	if c.Advertise != "" {
+		if _, _, err := net.SplitHostPort(c.Advertise); err != nil {
+			return fmt.Errorf("the address that other nodes are told is not host:port: %w", err)
+		}
 	}
 	for _, peer := range c.Peers {
 		if _, _, err := net.SplitHostPort(peer); err != nil {

@@ -156,9 +156,12 @@ func (e *Engine) chooseAddress() error {
 	return l.Close()
 }
 
-// advertise is what other nodes tell each other of where this one is: where it
-// listens, or if that is everywhere, where they see it come from.
+// advertise is what other nodes tell each other of where this one is: what the
+// options say, or where it listens, or if that is everywhere, where they see it come from.
 func (e *Engine) advertise() string {
+	if e.opts.Cluster.Advertise != "" {
+		return e.opts.Cluster.Advertise
+	}
 	if ip := net.ParseIP(e.host); ip != nil && ip.IsUnspecified() {
 		return ""
 	}
