@@ -26,7 +26,11 @@ const farewell = time.Second
 func (b *Backplane) Forward(w http.ResponseWriter, r *http.Request, node string) error {
 	for _, p := range b.members.liveNow() {
 		if p.inc.Tag == node {
-			f := &forwarding{w: w, r: r, rc: http.NewResponseController(w), s: p.streams.begin(p)}
+			f := &forwarding{w: w, r: r, rc: http.NewResponseController(w)}
+			var err error
+			if f.s, err = p.streams.begin(p, f.head); err != nil {
+				return err
+			}
 			return f.run()
 		}
 	}
@@ -48,14 +52,11 @@ type forwarding struct {
 func (f *forwarding) run() error {
 	// A deadline for the request as a whole would end answers that take long by their nature.
 	_ = f.rc.SetReadDeadline(time.Time{})
-	err := f.s.send(f.head())
-	if err == nil {
-		f.s.silence(!f.hasBody())
-		f.upload()
-		var hijacked bool
-		if hijacked, err = f.download(); hijacked {
-			return nil // two goroutines go on
-		}
+	f.s.silence(!f.hasBody())
+	f.upload()
+	hijacked, err := f.download()
+	if hijacked {
+		return nil // two goroutines go on
 	}
 	f.s.abort()
 	f.stopUpload()
@@ -70,7 +71,7 @@ func (f *forwarding) run() error {
 }
 
 // head is the first frame of the request.
-func (f *forwarding) head() []byte {
+func (f *forwarding) head(s *stream) []byte {
 	h := requestHead{method: f.r.Method, uri: f.r.RequestURI, host: f.r.Host, remote: f.r.RemoteAddr,
 		major: byte(f.r.ProtoMajor), minor: byte(f.r.ProtoMinor), length: f.r.ContentLength, header: f.r.Header}
 	if f.hasBody() {
@@ -79,7 +80,7 @@ func (f *forwarding) head() []byte {
 	if f.r.TLS != nil {
 		h.flags |= httpOverTLS
 	}
-	return h.append(f.s.frame(httpRequest))
+	return h.append(s.frame(httpRequest))
 }
 
 func (f *forwarding) hasBody() bool {

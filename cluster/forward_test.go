@@ -143,6 +143,26 @@ func TestForwardedBodiesOfAnySize(t *testing.T) {
 	wg.Wait()
 }
 
+// Requests that begin at the same time do not overtake each other on the way to the link, which would
+// end the session of the two nodes.
+func TestManyRequestsAreForwardedAtOnce(t *testing.T) {
+	r := startRelay(t, func(w http.ResponseWriter, req *http.Request) { _, _ = io.WriteString(w, req.RequestURI) })
+	var wg sync.WaitGroup
+	for i := range 16 {
+		wg.Go(func() {
+			for n := range 200 {
+				req := httptest.NewRequest(http.MethodGet, fmt.Sprintf("/%d/%d", i, n), nil)
+				w := httptest.NewRecorder()
+				if err := r.a.plane.Forward(w, req, "b"); err != nil || w.Body.String() != req.RequestURI {
+					t.Errorf("%s: %q, %v", req.RequestURI, w.Body, err)
+					return
+				}
+			}
+		})
+	}
+	wg.Wait()
+}
+
 // What is flushed arrives while the answer goes on, and who goes away is noticed.
 func TestForwardedStreams(t *testing.T) {
 	next, ended := make(chan string), make(chan struct{})

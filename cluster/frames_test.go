@@ -78,7 +78,7 @@ func FuzzHTTPFrames(f *testing.F) {
 	f.Add(append(appendHTTP(nil, streamID{1, false}, httpPiece), "piece"...))
 	f.Fuzz(func(t *testing.T, body []byte) {
 		p, _ := alonePeer(t)
-		s := p.streams.begin(p)
+		s := p.streams.addLocked(newStream(p, streamID{1, true}))
 		_ = p.http(body) // without a handler requests are refused
 		if s.credit > streamWindow || s.held > streamWindow {
 			t.Fatalf("a credit of %d, %d bytes held", s.credit, s.held)

@@ -215,14 +215,18 @@ func (p *peer) push(kind frameType, body []byte) {
 	p.kickLocked()
 }
 
-// pushAll queues frames of one type, one right behind the other.
-func (p *peer) pushAll(kind frameType, bodies [][]byte) {
+// pushAll queues frames of one type, one right behind the other. It reports false without a session.
+func (p *peer) pushAll(kind frameType, bodies [][]byte) bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	if p.link.state != open {
+		return false
+	}
 	for _, body := range bodies {
 		p.link.push(kind, body)
 	}
 	p.kickLocked()
+	return true
 }
 
 // kick has sent what the link has to say.

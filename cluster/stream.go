@@ -202,7 +202,9 @@ func (s *stream) sendLocked(frames ...[]byte) error {
 	case s.finished || s.saidEnd:
 		return errStreamDone
 	}
-	s.p.pushAll(frameHTTP, frames)
+	if !s.p.pushAll(frameHTTP, frames) {
+		return errPeerGone
+	}
 	return nil
 }
 

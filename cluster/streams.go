@@ -12,12 +12,17 @@ type streams struct {
 	count  int // of theirs
 }
 
-// begin makes a stream of this node.
-func (ss *streams) begin(p *peer) *stream {
+// begin makes a stream of this node, and sends its first frame. Both are one step, since the peer
+// takes new numbers only in their order. After an error there is no stream.
+func (ss *streams) begin(p *peer, first func(s *stream) []byte) (*stream, error) {
 	ss.mu.Lock()
 	defer ss.mu.Unlock()
 	ss.newest++
-	return ss.addLocked(newStream(p, streamID{ss.newest, true}))
+	s := newStream(p, streamID{ss.newest, true})
+	if err := s.send(first(s)); err != nil {
+		return nil, err
+	}
+	return ss.addLocked(s), nil
 }
 
 func (ss *streams) addLocked(s *stream) *stream {
