@@ -106,8 +106,30 @@ func NewSealerKey() []byte {
 // base64url without padding. The hub's letter case does not matter; user is ""
 // for anonymous clients. Expiry is kept in whole seconds.
 func (s *Sealer) Seal(id string, expires time.Time, hub, user string) string {
-	plain := binary.AppendUvarint(make([]byte, 0, binary.MaxVarintLen64+len(id)), uint64(max(0, expires.Unix())))
-	plain = append(plain, id...)
+	return s.SealToken(ConnectionToken{ID: id, Expires: expires}, hub, user)
+}
+
+// ConnectionToken is what a connection token says.
+type ConnectionToken struct {
+	// ID is the connection id.
+	ID string
+	// Expires is until when the token may create the connection, in whole seconds.
+	Expires time.Time
+	// Stateful: the client was granted stateful reconnect.
+	Stateful bool
+}
+
+// sealedStateful is the bit of ConnectionToken.Stateful, above all seconds.
+const sealedStateful = 1 << 62
+
+// SealToken is Seal for everything that a token can say.
+func (s *Sealer) SealToken(t ConnectionToken, hub, user string) string {
+	head := uint64(min(max(0, t.Expires.Unix()), sealedStateful-1))
+	if t.Stateful {
+		head |= sealedStateful
+	}
+	plain := binary.AppendUvarint(make([]byte, 0, binary.MaxVarintLen64+len(t.ID)), head)
+	plain = append(plain, t.ID...)
 	sealed := (*s.keys.Load())[0].aead.Seal(nil, nil, plain, boundTo(hub, user))
 	return base64.RawURLEncoding.EncodeToString(sealed)
 }
@@ -116,15 +138,21 @@ func (s *Sealer) Seal(id string, expires time.Time, hub, user string) string {
 // the token has expired is for the caller to say: it matters only when the
 // connection does not exist yet.
 func (s *Sealer) Open(token, hub, user string) (id string, expires time.Time, err error) {
+	t, err := s.OpenToken(token, hub, user)
+	return t.ID, t.Expires, err
+}
+
+// OpenToken is Open for everything that a token says.
+func (s *Sealer) OpenToken(token, hub, user string) (t ConnectionToken, err error) {
 	keys := *s.keys.Load()
 	longest := keys[0].aead.Overhead() + binary.MaxVarintLen64 + maxSealedID
 	if len(token) > base64.RawURLEncoding.EncodedLen(longest) || strings.ContainsAny(token, "\r\n") {
-		return "", time.Time{}, ErrNotOurs
+		return t, ErrNotOurs
 	}
 	// A token has one spelling: Strict refuses stray bits, but skips line ends.
 	sealed, err := base64.RawURLEncoding.Strict().DecodeString(token)
 	if err != nil {
-		return "", time.Time{}, ErrNotOurs
+		return t, ErrNotOurs
 	}
 	var plain []byte
 	for _, key := range keys {
@@ -133,13 +161,15 @@ func (s *Sealer) Open(token, hub, user string) (id string, expires time.Time, er
 		}
 	}
 	if err != nil {
-		return "", time.Time{}, ErrNotOurs
+		return t, ErrNotOurs
 	}
-	seconds, n := binary.Uvarint(plain)
-	if n <= 0 || seconds > math.MaxInt64 {
-		return "", time.Time{}, ErrNotOurs
+	head, n := binary.Uvarint(plain)
+	if n <= 0 || head > math.MaxInt64 {
+		return t, ErrNotOurs
 	}
-	return string(plain[n:]), time.Unix(int64(seconds), 0), nil
+	return ConnectionToken{
+		ID: string(plain[n:]), Expires: time.Unix(int64(head&^sealedStateful), 0), Stateful: head&sealedStateful != 0,
+	}, nil
 }
 
 // NewMarkedID returns a connection id for negotiations of version 0, in which the

@@ -32,6 +32,19 @@ func TestSealedToken(t *testing.T) {
 			require.Equal(t, expires, gotExpires)
 		}
 	})
+	t.Run("C92 says whether stateful reconnect was granted", func(t *testing.T) {
+		for _, stateful := range []bool{false, true} {
+			want := auth.ConnectionToken{ID: id, Expires: expires, Stateful: stateful}
+			token := s.SealToken(want, "chat", "u")
+			require.LessOrEqual(t, len(token), 80)
+			got, err := s.OpenToken(token, "chat", "u")
+			require.NoError(t, err)
+			require.Equal(t, want, got)
+			gotID, gotExpires, err := s.Open(token, "chat", "u")
+			require.NoError(t, err)
+			require.Equal(t, []any{id, expires}, []any{gotID, gotExpires})
+		}
+	})
 	t.Run("C04 alphabet, and no two are equal", func(t *testing.T) {
 		seen := make(map[string]bool)
 		for range 10_000 {

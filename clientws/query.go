@@ -24,6 +24,9 @@ type query struct {
 
 	version    string // of negotiate, as written
 	hasVersion bool
+	// stateful: the client asks for stateful reconnect. It does if any of the values says so: clients
+	// repeat the item that the application's URL has.
+	stateful bool
 }
 
 func parseQuery(raw string) query {
@@ -41,6 +44,8 @@ func parseQuery(raw string) query {
 			q.application = transport.Unescape(value)
 		case strings.EqualFold(key, "negotiateVersion"):
 			q.version, q.hasVersion = transport.Unescape(value), true
+		case strings.EqualFold(key, "useStatefulReconnect"):
+			q.stateful = q.stateful || strings.EqualFold(strings.TrimSpace(transport.Unescape(value)), "true")
 		}
 	}
 	q.hasID = q.hasID && q.id != ""

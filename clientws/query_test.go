@@ -29,6 +29,9 @@ func TestParseQuery(t *testing.T) {
 		"what cannot be decoded":      {"hub=%zz&id=%", query{hub: "%zz", hubs: 1, id: "%", hasID: true}, "hub=%zz"},
 		"C09 the first of two hubs":   {"hub=a&Hub=b", query{hub: "a", hubs: 2}, "hub=a&Hub=b"},
 		"version without a value":     {"negotiateVersion", query{hasVersion: true}, "negotiateVersion"},
+		"C92 stateful, any value":     {"useStatefulReconnect=true&UseStatefulReconnect=false", query{stateful: true}, "useStatefulReconnect=true&UseStatefulReconnect=false"},
+		"C92 stateful, any case":      {"usestatefulreconnect=+TRUE", query{stateful: true}, "usestatefulreconnect=+TRUE"},
+		"C91 not stateful":            {"useStatefulReconnect=1&useStatefulReconnect", query{}, "useStatefulReconnect=1&useStatefulReconnect"},
 		"the last version counts too": {"negotiateVersion=1&negotiateVersion=0", query{version: "0", hasVersion: true}, "negotiateVersion=1&negotiateVersion=0"},
 	} {
 		t.Run(name, func(t *testing.T) {
