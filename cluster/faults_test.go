@@ -286,7 +286,7 @@ func TestTwoNodesOfOneNameBehindAPartition(t *testing.T) {
 		ns.net.Set("", "c", func(f *clustertest.Fault) { f.Cut = true })
 		ns.net.Set("c", "", func(f *clustertest.Fault) { f.Cut = true })
 		ns.net.Set("c", "c", func(f *clustertest.Fault) { f.Cut = true })
-		second.plane = &announcing{Backplane: join(t, o)}
+		second.plane = join(t, o)
 		var err error
 		second.Gateway, err = gateway.New(gateway.Options{Node: "c", Backend: &gatewaytest.Backend{}, Workers: 1, Backplane: second.plane})
 		require.NoError(t, err, "nobody is heard who has the name")

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"slices"
 	"strings"
-	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -19,97 +18,6 @@ import (
 	"github.com/hubgate/hubgate/gatewaytest"
 	"github.com/hubgate/hubgate/hubprotocol"
 )
-
-// announcing does for a gateway what its core is to do: it announces names before anybody can know
-// them, and withdraws them.
-type announcing struct {
-	*cluster.Backplane
-	node gateway.Node
-
-	mu     sync.Mutex
-	groups map[cluster.Name]bool
-}
-
-// listening is the gateway as the backplane sees it.
-type listening struct {
-	gateway.Node
-	a *announcing
-}
-
-func (a *announcing) Join(n gateway.Node) (func(), error) {
-	a.node, a.groups = n, make(map[cluster.Name]bool)
-	return a.Backplane.Join(&listening{n, a})
-}
-
-// Apply announces the group of a join that another node asks for.
-func (l *listening) Apply(cmd *gateway.Command, answered func(gateway.Result, error)) {
-	if answered == nil {
-		answered = func(gateway.Result, error) {}
-	}
-	l.Node.Apply(cmd, l.a.around(cmd, answered))
-}
-
-// Ask announces the group of a join that this node asks for.
-func (a *announcing) Ask(ctx context.Context, to []string, cmd *gateway.Command, answered func(gateway.Result, error)) {
-	a.Backplane.Ask(ctx, to, cmd, a.around(cmd, answered))
-}
-
-// around returns answered for a command that may change which groups have members here: it is called
-// when that is known everywhere.
-func (a *announcing) around(cmd *gateway.Command, answered func(gateway.Result, error)) func(gateway.Result, error) {
-	switch cmd.Verb {
-	case gateway.VerbJoin:
-		done := make(chan struct{})
-		a.announceGroup(cluster.Name{Kind: cluster.NameGroup, Hub: cmd.Hub, Name: cmd.Group}, func() { close(done) })
-		return func(r gateway.Result, err error) {
-			a.withdrawIfEmpty(cmd.Hub, cmd.Group)
-			select {
-			case <-done:
-				answered(r, err)
-			default:
-				go func() {
-					<-done
-					answered(r, err)
-				}()
-			}
-		}
-	case gateway.VerbLeave:
-		return func(r gateway.Result, err error) {
-			a.withdrawIfEmpty(cmd.Hub, cmd.Group)
-			answered(r, err)
-		}
-	}
-	return answered
-}
-
-func (a *announcing) announceGroup(n cluster.Name, done func()) {
-	a.mu.Lock()
-	known := a.groups[n]
-	a.groups[n] = true
-	a.mu.Unlock()
-	a.Announce([]cluster.Name{n}, func() {
-		if known {
-			a.Withdraw([]cluster.Name{n}) // once is enough
-		}
-		done()
-	})
-}
-
-func (a *announcing) withdrawIfEmpty(hub, group string) {
-	cmd := &gateway.Command{Hub: hub, Verb: gateway.VerbCount, Target: gateway.Target{Kind: gateway.TargetGroups, IDs: []string{group}}}
-	a.node.Apply(cmd, func(r gateway.Result, _ error) {
-		n := cluster.Name{Kind: cluster.NameGroup, Hub: hub, Name: group}
-		a.mu.Lock()
-		known := a.groups[n]
-		if r.Matched == 0 {
-			delete(a.groups, n)
-		}
-		a.mu.Unlock()
-		if known && r.Matched == 0 {
-			a.Withdraw([]cluster.Name{n})
-		}
-	})
-}
 
 // nodes is a cluster of gateways in one process.
 type nodes struct {
@@ -124,11 +32,11 @@ type nodes struct {
 type node struct {
 	*gateway.Gateway
 	nodes *nodes
-	plane *announcing
+	plane *cluster.Backplane
 	tag   string
 }
 
-// startNodes starts nodes that announce names, named a, b, c and so on. It has to be called in a
+// startNodes starts nodes named a, b, c and so on. It has to be called in a
 // synctest bubble.
 func startNodes(t *testing.T, count int, change ...func(*cluster.Options)) *nodes {
 	ns := newNodes(t)
@@ -155,7 +63,7 @@ func (ns *nodes) start(tag string, change ...func(*cluster.Options)) *node {
 	for _, c := range change {
 		c(&o)
 	}
-	n.plane = &announcing{Backplane: join(ns.t, o)}
+	n.plane = join(ns.t, o)
 	var err error
 	n.Gateway, err = gateway.New(gateway.Options{Node: tag, Backend: &gatewaytest.Backend{}, Workers: 2, Backplane: n.plane})
 	require.NoError(ns.t, err)
@@ -205,15 +113,12 @@ func (n *node) peer(tag string) cluster.PeerStats {
 	return cluster.PeerStats{}
 }
 
-// connect announces a client as its core will, and connects it: its handshake is answered when all
-// nodes know it.
+// connect connects a client and waits for the answer to its handshake.
 func (n *node) connect(id, user string) *gatewaytest.Client {
 	n.nodes.t.Helper()
-	names := []cluster.Name{{Kind: cluster.NameHub, Hub: "chat"}, {Kind: cluster.NameConnection, Hub: "chat", Name: id}, {Kind: cluster.NameUser, Hub: "chat", Name: user}}
-	done := make(chan struct{})
-	n.plane.Announce(names, func() { close(done) })
-	<-done
-	return gatewaytest.Connect(n.nodes.t, n.Gateway, gatewaytest.Options{ID: id, Hub: "chat", User: user})
+	c := gatewaytest.Connect(n.nodes.t, n.Gateway, gatewaytest.Options{ID: id, Hub: "chat", User: user})
+	c.Want(context.Background(), "{}")
+	return c
 }
 
 func (n *node) ask(cmd gateway.Command) (int, error) {

@@ -80,9 +80,10 @@ func laneFor(want lane) *lane {
 type placement struct {
 	slot int32 // position in hubShard.conns, -1 if not there
 	// arrived: announceOp has run. noted are changes of memberships that came before.
-	arrived bool
-	noted   []notedVerb
-	groups  []*member
+	arrived  bool
+	noted    []notedVerb
+	prepared *prepared // nil if there is nothing
+	groups   []*member
 	// byGroup finds members of groups by name; nil while there are few.
 	byGroup map[string]*member
 }
@@ -125,7 +126,9 @@ func (g *Gateway) Attach(id Identity, t Transport) (*Conn, error) {
 	c.shard = &h.shards[int(g.next.Add(1))%len(h.shards)]
 	c.clocks.lastRead.Store(now)
 	c.clocks.lastWrite.Store(now)
+	c.announceNames()
 	if err := g.conns.add(c); err != nil {
+		c.withdrawNames()
 		g.conns.unreserve(id.Diagnostic)
 		g.hubs.release(h)
 		return nil, err

@@ -101,8 +101,8 @@ func (g *Gateway) others(cmd *Command) (to []string, others bool) {
 	if g.opts.Backplane == nil {
 		return nil, false
 	}
-	if cmd.Target.Kind != TargetConnections || g.opts.NodeOf == nil {
-		return nil, true
+	if cmd.Target.Kind != TargetConnections || g.opts.NodeOf == nil || g.plane.announcer != nil {
+		return nil, true // where there is an Announcer, it knows better
 	}
 	for _, id := range cmd.Target.IDs {
 		node := g.opts.NodeOf(id)
@@ -131,6 +131,11 @@ func (g *Gateway) admitSend(cmd *Command) error {
 	if h != nil && h.queuedBytes() > g.opts.Limits().HubQueuedBytes {
 		return ErrHubBusy
 	}
+	if g.plane.admitter != nil {
+		if to, others := g.others(cmd); others {
+			return g.plane.admitter.Admit(to, cmd)
+		}
+	}
 	return nil
 }
 
@@ -148,6 +153,7 @@ func (g *Gateway) begin(cmd *Command, a *answer) {
 		op := &verbOp{cmd: cmd, to: *to, answer: a}
 		if cmd.Verb == VerbJoin {
 			op.group = h.groups.pin(cmd.Group, to.shard.worker.index)
+			a.await(op.group.notice.Load())
 		}
 		a.add()
 		if !to.shard.worker.queue.push(op) {

@@ -49,6 +49,7 @@ type Gateway struct {
 	next    atomic.Uint32 // spreads connections over workers
 	counts  counters
 	keeping keeping
+	plane   plane
 
 	// began is a second before the start; see now.
 	began time.Time
@@ -117,6 +118,7 @@ func build(opts Options) (*Gateway, error) {
 	g.ending.stop = make(chan struct{})
 	g.began = time.Now().Add(-time.Second)
 	g.counts.closed = counts.New(closeReasonList)
+	g.plane.init(opts.Backplane, func(do func()) { g.ending.wg.Go(do) })
 	g.conns.init()
 	g.hubs.init(g)
 	for i := range opts.Workers {

@@ -12,6 +12,8 @@ type group struct {
 	// shards are those of workers that the group has had members of; nil elsewhere, for most
 	// groups are small and there may be many workers.
 	shards []atomic.Pointer[groupShard]
+	// notice is there until the other nodes know of the group; nil if there is nobody to tell.
+	notice atomic.Pointer[notice]
 }
 
 // shard returns the worker's members, nil if it has never had one.
@@ -44,13 +46,20 @@ type member struct {
 
 // groupTable holds the groups of a hub that have members or are about to.
 type groupTable struct {
+	hub     string
 	workers int
-	mu      sync.RWMutex
-	groups  map[string]*group
+	// announcer is told which groups there are; nil if nobody wants to know.
+	announcer Announcer
+	mu        sync.RWMutex
+	groups    map[string]*group
 }
 
-func (t *groupTable) init(workers int) {
-	t.workers, t.groups = workers, make(map[string]*group)
+func (t *groupTable) init(hub string, workers int, announcer Announcer) {
+	t.hub, t.workers, t.announcer, t.groups = hub, workers, announcer, make(map[string]*group)
+}
+
+func (t *groupTable) name(group string) Name {
+	return Name{Kind: NameGroup, Hub: t.hub, Name: group}
 }
 
 // get returns the group, nil if it has no members here.
@@ -60,13 +69,33 @@ func (t *groupTable) get(name string) *group {
 	return t.groups[name]
 }
 
-// pin returns the group with one more join on its way to the worker.
+// pin returns the group with one more join on its way to the worker. A group that is new is
+// announced: there is one announcement for each object of a group, and one withdrawal.
 func (t *groupTable) pin(name string, worker int) *group {
+	g, made := t.take(name, worker, nil)
+	if n := g.notice.Load(); made && n != nil {
+		t.announcer.Announce([]Name{t.name(name)}, func() {
+			g.notice.Store(nil)
+			n.settle()
+		})
+	}
+	return g
+}
+
+// take is pin for a caller that announces the group itself if it was made, with the notice. That is
+// nil for one of its own.
+func (t *groupTable) take(name string, worker int, n *notice) (g *group, made bool) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	g := t.groups[name]
+	g = t.groups[name]
 	if g == nil {
-		g = &group{name: name, shards: make([]atomic.Pointer[groupShard], t.workers)}
+		g, made = &group{name: name, shards: make([]atomic.Pointer[groupShard], t.workers)}, true
+		if t.announcer != nil {
+			if n == nil {
+				n = new(notice)
+			}
+			g.notice.Store(n)
+		}
 		t.groups[name] = g
 	}
 	s := g.shard(worker)
@@ -75,13 +104,12 @@ func (t *groupTable) pin(name string, worker int) *group {
 		g.shards[worker].Store(s)
 	}
 	s.pins++
-	return g
+	return g, made
 }
 
 // unpin takes a pin back and forgets the group if it is empty.
 func (t *groupTable) unpin(g *group, worker int) {
 	t.mu.Lock()
-	defer t.mu.Unlock()
 	g.shard(worker).pins--
 	t.dropIfEmpty(g)
 }
@@ -89,18 +117,24 @@ func (t *groupTable) unpin(g *group, worker int) {
 // emptied forgets the group if no worker has members of it.
 func (t *groupTable) emptied(g *group) {
 	t.mu.Lock()
-	defer t.mu.Unlock()
 	t.dropIfEmpty(g)
 }
 
+// dropIfEmpty is called with mu held, which it releases: others are told without it.
 func (t *groupTable) dropIfEmpty(g *group) {
+	drop := t.groups[g.name] == g
 	for i := range g.shards {
 		if s := g.shard(i); s != nil && (s.pins > 0 || s.size.Load() > 0) {
-			return
+			drop = false
+			break
 		}
 	}
-	if t.groups[g.name] == g {
+	if drop {
 		delete(t.groups, g.name)
+	}
+	t.mu.Unlock()
+	if drop && t.announcer != nil {
+		t.announcer.Withdraw([]Name{t.name(g.name)})
 	}
 }
 

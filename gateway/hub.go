@@ -90,7 +90,7 @@ func (t *hubTable) acquire(key string, limit int) (*hub, error) {
 			h.shards[i].hub, h.shards[i].worker = h, t.g.workers[i]
 			h.shards[i].books.dropped = counts.New(dropReasonList)
 		}
-		h.groups.init(len(t.g.workers))
+		h.groups.init(key, len(t.g.workers), t.g.plane.announcer)
 		h.users.init()
 		t.hubs[key] = h
 	}

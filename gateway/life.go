@@ -174,8 +174,8 @@ func (c *Conn) Announce() {
 // ended meanwhile; announceOp, which comes behind all that removes it, sees to that.
 func (c *Conn) introduce() {
 	op := &announceOp{conn: c}
-	defer c.shard.worker.queue.push(op) // whatever becomes of what the store does
-	if c.id.User != "" {
+	defer c.shard.worker.queue.push(op)                // whatever becomes of what the store does
+	if c.id.User != "" && c.g.plane.announcer == nil { // else it was done before the application was asked
 		// In this order: a change of memberships that the list does not show finds the
 		// connection among the user's, and is carried out behind announceOp.
 		c.shard.hub.users.add(c)

@@ -25,6 +25,9 @@ func (o *announceOp) apply(w *worker) {
 		c.place.slot = int32(len(c.shard.conns))
 		c.shard.conns = append(c.shard.conns, c)
 	}
+	if p := c.place.prepared; p != nil {
+		o.standing, p.standing = p.standing, nil
+	}
 	w.arrive(c, o.standing, hears)
 	if !hears {
 		// It ended on the way here: what removes it from the tables may have run
@@ -183,6 +186,8 @@ func (o *removeOp) apply(w *worker) {
 	c := o.conn
 	w.leaveHub(c)
 	w.forgetNoted(c)
+	w.forgetPrepared(c)
+	c.withdrawNames()
 	c.mu.Lock()
 	lost, why := c.out.giveUp(c.back), c.life.cause.dropped()
 	c.mu.Unlock()

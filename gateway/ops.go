@@ -119,6 +119,18 @@ func newAnswer(page Page, answered func(Result, error)) *answer {
 
 func (a *answer) add() { a.parts.Add(1) }
 
+// await makes the answer wait until the other nodes know of something.
+func (a *answer) await(n *notice) {
+	if n == nil {
+		return
+	}
+	a.add()
+	over := func() { a.done(Result{}, nil) }
+	if !n.wait(over) {
+		over()
+	}
+}
+
 // done brings a part.
 func (a *answer) done(part Result, err error) {
 	a.mu.Lock()
@@ -155,6 +167,7 @@ func (o *verbOp) apply(w *worker) {
 	var failed error
 	switch o.cmd.Verb {
 	case VerbJoin:
+		defer o.to.shard.hub.groups.unpin(o.group, w.index)
 		part.Matched, failed = o.join(w)
 		part.Matched += o.note(w)
 	case VerbLeave:
@@ -180,7 +193,6 @@ func (o *verbOp) apply(w *worker) {
 }
 
 func (o *verbOp) join(w *worker) (joined int, err error) {
-	defer o.to.shard.hub.groups.unpin(o.group, w.index)
 	for _, c := range o.to.snapshot() {
 		if !w.join(c, o.group, o.cmd.Membership) {
 			err = ErrTooManyGroups

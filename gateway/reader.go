@@ -16,6 +16,8 @@ type reader struct {
 	partial []byte
 	// accounted is what of partial the books know.
 	accounted int
+	// arrival is there while the client is not known everywhere.
+	arrival *arrival
 
 	unfinished unfinished // guarded by Conn.mu
 }
@@ -245,13 +247,22 @@ func (c *Conn) handshake(data []byte) ([]byte, error) {
 	if err != nil {
 		return nil, c.refuseHandshake(err.Error())
 	}
-	if err := c.acceptHandshake(Handshake{request, data[:len(data)-len(rest)]}); err != nil {
+	if err := c.checkHandshake(request); err != nil {
+		return nil, err
+	}
+	if !c.mayBeTold() {
+		if len(rest) > limits.MessageBytes {
+			return nil, c.reject(hubprotocol.ErrTooLarge)
+		}
+		return data, nil // it is read again when the client is known everywhere
+	}
+	if err := c.accept(Handshake{request, data[:len(data)-len(rest)]}); err != nil {
 		return nil, err
 	}
 	return rest, nil
 }
 
-func (c *Conn) acceptHandshake(request Handshake) error {
+func (c *Conn) checkHandshake(request hubprotocol.HandshakeRequest) error {
 	if err := request.Check(c.g.opts.Backend.Supports); err != nil {
 		return c.refuseHandshake(err.Error())
 	}
@@ -259,7 +270,7 @@ func (c *Conn) acceptHandshake(request Handshake) error {
 		return c.refuseHandshake("Cannot use the '" + request.Protocol +
 			"' protocol on the current transport. The transport does not support 'Binary' transfer format.")
 	}
-	return c.accept(request)
+	return nil
 }
 
 // accept asks the application for a session. It is the way of every client, with a handshake request

@@ -21,6 +21,12 @@ func (c *Conn) Start(h Handshake) error {
 	if c.life.session != nil {
 		return nil
 	}
+	if a := c.reader.arrival; a != nil {
+		a.request = &h
+	}
+	if !c.mayBeTold() {
+		return nil
+	}
 	if err := c.accept(h); err != nil {
 		return err
 	}
@@ -49,6 +55,9 @@ func (c *Conn) Record(text []byte) error {
 	}
 	defer c.leaveSession() // also when the session panics: it is still told the end
 	if c.life.session == nil {
+		if a := r.arrival; a != nil && a.request != nil {
+			return c.keepRecord(text)
+		}
 		return ErrNotStarted
 	}
 	c.hearReturns()
