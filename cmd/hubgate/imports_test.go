@@ -56,7 +56,8 @@ var mayImport = map[string][]string{
 	"hubserver/hubservertest":   {"auth", "clientws", "gateway", "hubprotocol", "hubserver", "hubserver/internal/values", "servermode", "store"},
 
 	"store":            {"gateway"},
-	"store/jetstore":   {"gateway", "store", "internal/counts"},
+	"store/jetstore":   {"gateway", "store", "store/stream", "internal/counts"},
+	"store/stream":     {"store"},
 	"store/storetest":  {"gateway", "store"},
 	"store/life":       {},
 	"backplane":        {"gateway", "hubprotocol"},
@@ -80,7 +81,7 @@ var mayImport = map[string][]string{
 var forTests = []string{"gatewaytest", "store", "store/storetest", "backplane", "hubserver", "cluster/clustertest"}
 
 // onNATS are the packages that may use NATS. The core and all else does without.
-var onNATS = []string{"natsd", "store/jetstore", "store/life", "cluster/natscarrier"}
+var onNATS = []string{"natsd", "store/jetstore", "store/stream", "store/life", "cluster/natscarrier"}
 
 // whole are the parts that tests of a package put together to see it from outside.
 var whole = map[string][]string{

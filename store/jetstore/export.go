@@ -66,27 +66,14 @@ func (s *UserGroups) Export(ctx context.Context, w io.Writer) (int, error) {
 func (b *bucket) next(ctx context.Context, from uint64) (entry, error) {
 	ctx, cancel := context.WithTimeout(ctx, attemptTime)
 	defer cancel()
-	question, err := json.Marshal(struct {
-		Sequence uint64 `json:"seq"`
-		Next     string `json:"next_by_subj"`
-	}{from, b.subject(">")})
-	if err != nil {
-		return entry{}, err
+	e, err := entryOf(b.stream.AnyNext(ctx, b.subject(">"), from))
+	if errors.Is(err, ErrUnavailable) {
+		// Nobody hears a question to a copy if there is none.
+		if there := b.stream.Exists(ctx); errors.Is(there, errNoBucket) {
+			err = errNoBucket
+		}
 	}
-	msg, err := b.request(ctx, "DIRECT.GET."+b.config.Name, question)
-	if err != nil {
-		return entry{}, b.missing(ctx, err)
-	}
-	return direct(msg)
-}
-
-// missing tells a bucket that is not there from one that does not answer: nobody
-// hears a question to a copy if there is none.
-func (b *bucket) missing(ctx context.Context, err error) error {
-	if _, streamErr := b.js.Stream(ctx, b.config.Name); errors.Is(classify(streamErr), errNoBucket) {
-		return errNoBucket
-	}
-	return err
+	return e, err
 }
 
 // Imported is what became of an import.

@@ -238,14 +238,14 @@ func TestBucketGrowsAndNeverShrinks(t *testing.T) {
 	ctx := context.Background()
 	engines := three(t)
 	small := newStores(t, engines, "grows", storetest.Settings{MaxBytes: 1 << 20}, nil)[0]
-	small.bucket.(*bucket).config.Replicas = 1
+	small.opts.Replicas = 1
+	small = New(small.opts)
 	require.NoError(t, small.Put(ctx, hub, "ann", "red", time.Time{}))
 	opts := small.opts
 	opts.Replicas, opts.MaxBytes = 3, 2<<20
 	large := New(opts)
 	require.NoError(t, large.Put(ctx, hub, "bob", "red", time.Time{}))
 	again := New(small.opts)
-	again.bucket.(*bucket).config.Replicas = 1
 	require.NoError(t, again.Put(ctx, hub, "cid", "red", time.Time{}))
 	stream, err := engines[0].JetStream().Stream(ctx, "KV_"+small.opts.Prefix+"_usergroups")
 	require.NoError(t, err)
