@@ -85,11 +85,11 @@ func New(o Options) (*Backplane, error) {
 	b := &Backplane{opts: o, began: time.Now()}
 	b.life.stop, b.life.failed = make(chan struct{}), make(chan error, 1)
 	var err error
-	if b.keys, err = newKeys(o.Secret); err != nil {
+	if b.keys, err = newKeys(o.Secret, o.Previous); err != nil {
 		return nil, err
 	}
 	b.filter = newOwnFilter(&b.keys, o.Everything)
-	b.cfg = &linkConfig{frame: o.Limits.Frame, queue: o.Limits.Queue, key: b.keys.proof}
+	b.cfg = &linkConfig{frame: o.Limits.Frame, queue: o.Limits.Queue, keys: b.keys.proofs}
 	b.cfg.hello = hello{versions: ourVersions, cluster: o.Cluster, from: NewInc(o.Tag),
 		about: about{frame: uint64(o.Limits.Frame), filterKey: b.keys.filterID, software: o.Software}}
 	b.counted.lines = logsum.New(b.logSeldom)
@@ -220,7 +220,7 @@ func (b *Backplane) receive(from Inc, packet []byte) {
 }
 
 func (b *Backplane) receiveHello(from Inc, packet []byte) {
-	h, proven, err := parseHello(packet, [][]byte{b.keys.proof})
+	h, proven, err := parseHello(packet, b.keys.proofs)
 	switch {
 	case err != nil || h.from != from || h.to != (Inc{}) && h.to != b.Self():
 		b.counted.malformed.Add(1)

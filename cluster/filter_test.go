@@ -14,7 +14,7 @@ import (
 )
 
 func testKeys(tb testing.TB) *keys {
-	k, err := newKeys([]byte("a secret of more than thirty-two bytes"))
+	k, err := newKeys([]byte("a secret of more than thirty-two bytes"), nil)
 	require.NoError(tb, err)
 	return &k
 }
@@ -74,7 +74,7 @@ func TestNamesAreDifferent(t *testing.T) {
 		require.NotContains(t, seen, hash)
 		seen[hash] = n
 	}
-	other, err := newKeys([]byte("another secret"))
+	other, err := newKeys([]byte("another secret"), nil)
 	require.NoError(t, err)
 	require.NotContains(t, seen, other.hash(NameHub, "chat", ""))
 	require.NotEqual(t, k.filterID, other.filterID)

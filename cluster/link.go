@@ -38,8 +38,8 @@ type linkConfig struct {
 	sessions atomic.Uint64
 	// digest is that of the members as the node sees them.
 	digest atomic.Uint64
-	// key proves a Hello.
-	key []byte
+	// keys prove a Hello.
+	keys [][]byte
 }
 
 // piece is the most bytes of one unit.

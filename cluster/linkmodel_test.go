@@ -48,7 +48,7 @@ func newModelLink(seed uint64) *modelLink {
 
 // testConfig is one of a node whose links are easily full.
 func testConfig(self Inc) *linkConfig {
-	cfg := &linkConfig{packet: 400, frame: 4 << 10, queue: 4 << 10, key: []byte("key")}
+	cfg := &linkConfig{packet: 400, frame: 4 << 10, queue: 4 << 10, keys: [][]byte{[]byte("key")}}
 	cfg.window.Store(1 << 10)
 	cfg.hello = hello{versions: ourVersions, from: self, about: about{frame: 4 << 10}}
 	return cfg

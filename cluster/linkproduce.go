@@ -92,7 +92,7 @@ func (l *link) produce(buf []byte, now time.Duration) []byte {
 		w.hello = false
 		l.clock.greeted = now
 		h := l.hello(now)
-		buf = h.append(buf, l.cfg.key)
+		buf = h.append(buf, l.cfg.keys...)
 	case l.state != open:
 	case w.pong:
 		p := pong{stamp: l.stamp(), time: w.pongTime, digest: l.cfg.digest.Load()}

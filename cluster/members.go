@@ -230,7 +230,7 @@ func (m *members) tick(now time.Duration) {
 func (m *members) sayHello() {
 	h := m.b.cfg.hello
 	h.age = m.b.now()
-	packet := h.append(nil, m.b.keys.proof)
+	packet := h.append(nil, m.b.keys.proofs...)
 	m.send(Inc{}, packet)
 }
 

@@ -18,6 +18,9 @@ type Options struct {
 	// Secret is the cluster's: nodes that have another one are refused, and filters are keyed with
 	// it.
 	Secret []byte
+	// Previous is a secret that is accepted beside Secret, and proven to those that have no other:
+	// for the time in which nodes change from one to the next. Empty is none.
+	Previous []byte
 	// Carrier takes packets to the other nodes. It is this node's alone.
 	Carrier Carrier
 	// Everything: the core does not announce names, and all commands are sent here.

@@ -214,11 +214,16 @@ type about struct {
 	software  string
 }
 
-// proofSize is how much of the HMAC of a Hello is on the wire.
-const proofSize = 16
+// A Hello ends with a proof for each secret that its sender has, and their number in a byte: while
+// the nodes of a cluster change from one secret to another, some know only one of the two.
+const (
+	// proofSize is how much of the HMAC of a Hello is on the wire.
+	proofSize = 16
+	maxProofs = 2
+)
 
-// append writes a Hello. The key is the cluster's, see keys.
-func (h *hello) append(dst []byte, key []byte) []byte {
+// append writes a Hello. The keys are the cluster's, see keys.
+func (h *hello) append(dst []byte, keys ...[]byte) []byte {
 	start := len(dst)
 	dst = appendPacket(dst, packetHello)
 	dst = binary.AppendUvarint(binary.AppendUvarint(dst, h.min), h.max)
@@ -227,7 +232,14 @@ func (h *hello) append(dst []byte, key []byte) []byte {
 		dst = binary.AppendUvarint(dst, n)
 	}
 	dst = appendText(binary.BigEndian.AppendUint64(dst, h.filterKey), h.software)
-	return append(dst, proof(key, dst[start:])...)
+	return appendProofs(dst, dst[start:], keys)
+}
+
+func appendProofs(dst, body []byte, keys [][]byte) []byte {
+	for _, key := range keys {
+		dst = append(dst, proof(key, body)...)
+	}
+	return append(dst, byte(len(keys)))
 }
 
 func proof(key, body []byte) []byte {
@@ -236,14 +248,34 @@ func proof(key, body []byte) []byte {
 	return mac.Sum(nil)[:proofSize]
 }
 
+// cutProofs returns what the proofs at the end of a Hello are of, and whether one of them is by one
+// of the keys.
+func cutProofs(packet []byte, keys [][]byte) (body []byte, proven bool, err error) {
+	last := len(packet) - 1
+	count := int(packet[last])
+	if count < 1 || count > maxProofs || last < count*proofSize {
+		return nil, false, errMalformed
+	}
+	body = packet[:last-count*proofSize]
+	for given := packet[len(body):last]; len(given) > 0; given = given[proofSize:] {
+		for _, key := range keys {
+			proven = proven || hmac.Equal(proof(key, body), given[:proofSize])
+		}
+	}
+	return body, proven, nil
+}
+
 // parseHello reads a whole Hello packet. Proven says that its sender has one of the keys.
 func parseHello(packet []byte, keys [][]byte) (h hello, proven bool, err error) {
-	kind, r, err := cutPacket(packet)
-	if err != nil || kind != packetHello || len(r.rest) < proofSize {
+	kind, _, err := cutPacket(packet)
+	if err != nil || kind != packetHello {
 		return hello{}, false, errMalformed
 	}
-	body, given := packet[:len(packet)-proofSize], packet[len(packet)-proofSize:]
-	r.rest = body[2:]
+	body, proven, err := cutProofs(packet, keys)
+	if err != nil || len(body) < 2 {
+		return hello{}, false, errMalformed
+	}
+	r := wireReader{rest: body[2:]}
 	h.min, h.max = r.number(), r.number()
 	h.cluster = r.text(maxName)
 	h.from, h.to = r.inc(), r.inc()
@@ -253,9 +285,6 @@ func parseHello(packet []byte, keys [][]byte) (h hello, proven bool, err error) 
 	h.frame, h.filterKey, h.software = r.number(), r.fixed(), r.text(maxName)
 	if r.failed || h.from == (Inc{}) || h.min > h.max {
 		return hello{}, false, errMalformed
-	}
-	for _, key := range keys {
-		proven = proven || hmac.Equal(proof(key, body), given)
 	}
 	return h, proven, nil
 }

@@ -51,6 +51,12 @@ func TestHello(t *testing.T) {
 		require.True(t, proven, "either key will do")
 		require.Equal(t, h, got)
 	}
+	for _, known := range keys { // both are proven to who knows one
+		got, proven, err := parseHello(h.append(nil, keys...), [][]byte{known})
+		require.NoError(t, err)
+		require.True(t, proven)
+		require.Equal(t, h, got)
+	}
 	beacon := h
 	beacon.to, beacon.mine, beacon.yours = Inc{}, 0, 0
 	got, _, err := parseHello(beacon.append(nil, keys[0]), keys)
@@ -69,8 +75,9 @@ func TestHello(t *testing.T) {
 		require.True(t, err != nil || !proven, "byte %d is not proven", i)
 	}
 	// What a later version says at the end of it is passed over.
-	body := append(packet[:len(packet)-proofSize:len(packet)-proofSize], "more"...)
-	got, proven, err = parseHello(append(body, proof(keys[0], body)...), keys)
+	end := len(packet) - proofSize - 1
+	body := append(packet[:end:end], "more"...)
+	got, proven, err = parseHello(appendProofs(body, body, keys[:1]), keys)
 	require.NoError(t, err)
 	require.True(t, proven)
 	require.Equal(t, h, got)
