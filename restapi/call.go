@@ -117,12 +117,13 @@ func (c *call) fail(err error) {
 // level of the line about a failed request. That something does not exist is
 // an answer more than a failure: applications ask for just that. So is the health of
 // a node that shuts down, which every probe asks for. A full hub or store is no fault of
-// the gateway: callers ask for more than there is room for, as often as they like.
+// the gateway: callers ask for more than there is room for, as often as they like. Nodes
+// and stores that do not answer are the log's of those.
 func (f *failure) level() slog.Level {
 	switch {
 	case f.reason == ReasonNotExisted, f.reason == ReasonCallerGone, f.reason == ReasonDraining:
 		return slog.LevelDebug
-	case f.reason == ReasonHubBusy, f.reason == ReasonFull:
+	case f.reason == ReasonHubBusy, f.reason == ReasonFull, f.reason == ReasonStoreDown, f.reason == ReasonIncomplete:
 		return slog.LevelWarn
 	case f.status >= http.StatusInternalServerError:
 		return slog.LevelError

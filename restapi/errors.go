@@ -91,6 +91,7 @@ func asFailure(err error) *failure {
 	}
 	// What a store without room says; the name is no one else's, unlike Temporary.
 	var full interface{ Full() bool }
+	var down interface{ Unavailable() bool }
 	switch {
 	case errors.Is(err, gateway.ErrHubBusy):
 		return &failure{
@@ -112,6 +113,18 @@ func asFailure(err error) *failure {
 			status: http.StatusServiceUnavailable, reason: ReasonFull, code: codeRequestUnknown,
 			target: ErrorDetailTargetRequest, retryAfter: 60,
 			message: "There is no room for further memberships.", cause: err,
+		}
+	case errors.As(err, &down) && down.Unavailable():
+		return &failure{
+			status: http.StatusServiceUnavailable, reason: ReasonStoreDown, code: codeRequestUnknown,
+			target: ErrorDetailTargetRequest, retryAfter: 5,
+			message: "The memberships of users cannot be reached now. Whether a change was made is not known; it may be asked for again.", cause: err,
+		}
+	case errors.Is(err, gateway.ErrIncomplete):
+		return &failure{
+			status: http.StatusServiceUnavailable, reason: ReasonIncomplete, code: codeRequestUnknown,
+			target: ErrorDetailTargetRequest, retryAfter: 5,
+			message: "Not all nodes of the gateway answered in time.", cause: err,
 		}
 	}
 	return &failure{

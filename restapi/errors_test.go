@@ -21,6 +21,11 @@ type noRoom struct{}
 func (noRoom) Error() string { return "secret detail of the store" }
 func (noRoom) Full() bool    { return true }
 
+type noAnswer struct{}
+
+func (noAnswer) Error() string     { return "secret detail of the store" }
+func (noAnswer) Unavailable() bool { return true }
+
 // broken is a fixture whose gateway fails with the error.
 func broken(t *testing.T, err error) (*fixture, *recorder) {
 	f := newFixture(t)
@@ -45,6 +50,7 @@ func TestErrorsOfTheGateway(t *testing.T) {
 		"unknown error":    {errors.New("secret detail"), 500, codeUnknown, "", ReasonInternal, "ERROR"},
 		"caller gone":      {context.Canceled, 500, codeUnknown, "", ReasonCallerGone, "DEBUG"},
 		"a node's silence": {context.DeadlineExceeded, 500, codeUnknown, "", ReasonInternal, "ERROR"},
+		"silent nodes":     {fmt.Errorf("with detail: %w", gateway.ErrIncomplete), 503, codeRequestUnknown, "5", ReasonIncomplete, "WARN"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			f, _ := broken(t, tc.err)
@@ -63,6 +69,14 @@ func TestErrorsOfTheGateway(t *testing.T) {
 		a.wantError(503, codeRequestUnknown)
 		require.Equal(t, "60", a.header.Get("Retry-After"))
 		require.NotContains(t, a.body, "secret")
+	})
+	t.Run("the store does not answer", func(t *testing.T) {
+		f, _ := broken(t, fmt.Errorf("put: %w", noAnswer{}))
+		a := f.do("PUT", "/api/hubs/chat/users/u/groups/g", "")
+		a.wantError(503, codeRequestUnknown)
+		require.Equal(t, "5", a.header.Get("Retry-After"))
+		require.NotContains(t, a.body, "secret")
+		require.Equal(t, string(ReasonStoreDown), f.logged.take(t)[0]["reason"])
 	})
 	t.Run("too many groups", func(t *testing.T) {
 		f, _ := broken(t, gateway.ErrTooManyGroups)

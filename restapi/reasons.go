@@ -35,6 +35,10 @@ const (
 	ReasonHubBusy FailureReason = "HubBusy"
 	// ReasonFull: the store of memberships has no room.
 	ReasonFull FailureReason = "StoreFull"
+	// ReasonStoreDown: the store of memberships does not answer now.
+	ReasonStoreDown FailureReason = "StoreUnavailable"
+	// ReasonIncomplete: nodes of the cluster did not answer in time.
+	ReasonIncomplete FailureReason = "NodesSilent"
 	// ReasonDraining: health of a node that shuts down.
 	ReasonDraining FailureReason = "Draining"
 	// ReasonCallerGone: the caller closed its connection before the answer.
@@ -49,7 +53,7 @@ const (
 var failureList = []FailureReason{
 	ReasonUnknownRoute, ReasonMethod, ReasonURITooLong, ReasonPage, ReasonToken, ReasonParameter,
 	ReasonContentType, ReasonContentEncoding, ReasonBody, ReasonBodyTooLarge, ReasonBodyTooSlow,
-	ReasonNotExisted, ReasonTooManyGroups, ReasonHubBusy, ReasonFull, ReasonDraining, ReasonCallerGone,
+	ReasonNotExisted, ReasonTooManyGroups, ReasonHubBusy, ReasonFull, ReasonStoreDown, ReasonIncomplete, ReasonDraining, ReasonCallerGone,
 	ReasonPanic, ReasonInternal,
 }
 

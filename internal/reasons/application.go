@@ -20,6 +20,8 @@ var restFailures = List{
 		{"TooManyGroups", "400 `Error.Connection.Invalid`. The connection is in as many groups as `limits.groupsPerConnection` allows.", "Leave groups that are no longer needed, or raise the option."},
 		{"HubBusy", "503 `Error.Request.Unknown`. Too many bytes wait for the clients of the hub (`limits.hubQueuedBytes`). Nothing was sent.", "Try again after the time in `Retry-After`. If it stays, you send more than your clients can read."},
 		{"StoreFull", "503 `Error.Request.Unknown`. There is no room for more memberships of users.", "Give memberships a `ttl`, or let users leave groups."},
+		{"StoreUnavailable", "503 `Error.Request.Unknown`. In a [cluster](cluster.md): no majority of voters answered, so memberships of users could not be read or changed. Whether a change was made is not known.", "Try again after the time in `Retry-After`; it does no harm. If it stays: see `hubgate cluster status`."},
+		{"NodesSilent", "503 `Error.Request.Unknown`. In a [cluster](cluster.md): a node did not answer a question within five seconds.", "Try again after the time in `Retry-After`. See `hubgate cluster status`."},
 		{"Draining", "503. The health check says that the gateway is shutting down.", Nothing},
 		{"CallerGone", "The application closed its connection before the answer.", "Raise the timeout of the application's HTTP client."},
 		{"Panic", "500 `Error.Unknown.Unknown`. A fault of the gateway.", "Report it, with the stack in the log."},
