@@ -35,7 +35,7 @@ func (e *Engine) RemoveVoter(ctx context.Context, name string) error {
 	}
 	ctx, cancel := context.WithTimeout(ctx, removeTime)
 	defer cancel()
-	for asked := false; ; asked = true {
+	for asked := false; ; {
 		there, err := e.mayRemove(ctx, name)
 		switch {
 		case err != nil && !errors.Is(err, errNoLeader):
@@ -45,6 +45,7 @@ func (e *Engine) RemoveVoter(ctx context.Context, name string) error {
 		case err == nil && !there:
 			return fmt.Errorf("%q is not one of the voters", name)
 		case err == nil:
+			asked = true
 			err = e.askToRemove(ctx, name)
 		}
 		select {
