@@ -36,7 +36,8 @@ type Admin struct {
 	registry *prometheus.Registry
 	node     *nodeCollector
 	pages    *http.ServeMux
-	view     atomic.Pointer[View] // nil before WatchLive
+	view     atomic.Pointer[View]    // nil before WatchLive
+	cluster  atomic.Pointer[Cluster] // nil before WatchCluster, and for a node alone
 }
 
 // New returns an Admin with metrics of its own registry. The version is a
@@ -64,8 +65,9 @@ const index = `hubgate, for operators
 /inspector      the live view, for browsers
 /watch          the live view as Server-Sent Events; ?hub= &user= &connection= &trace= &kind=
 /metrics        Prometheus metrics
+/cluster        the nodes of the cluster, as JSON
 /livez          200 while the process serves
-/readyz         200 while clients are taken, 503 before and while draining
+/readyz         200 while clients are taken, 503 before, while draining, and while a node does not know the others
 /debug/pprof/   profiles
 /debug/check    whether the books balance (exact only when nothing is under way)
 `
@@ -79,6 +81,10 @@ func (a *Admin) route() {
 	a.pages.Handle("GET /metrics", promhttp.HandlerFor(a.registry, promhttp.HandlerOpts{Registry: a.registry}))
 	a.pages.HandleFunc("GET /livez", func(w http.ResponseWriter, _ *http.Request) { text(w, http.StatusOK, "alive\n") })
 	a.pages.HandleFunc("GET /readyz", a.serveReady)
+	a.pages.HandleFunc("GET /cluster", a.clustered(serveCluster))
+	a.pages.HandleFunc("DELETE /cluster/voters/{name}", a.clustered(serveRemoveVoter))
+	a.pages.HandleFunc("GET /cluster/export", a.clustered(serveExport))
+	a.pages.HandleFunc("POST /cluster/import", a.clustered(serveImport))
 	a.pages.HandleFunc("GET /debug/check", a.serveCheck)
 	// No cmdline: it may hold access keys and the secrets of webhooks.
 	a.pages.HandleFunc("GET /debug/pprof/", pprof.Index)
@@ -88,15 +94,23 @@ func (a *Admin) route() {
 	a.pages.HandleFunc("GET /debug/pprof/trace", pprof.Trace)
 }
 
-func (a *Admin) serveReady(w http.ResponseWriter, _ *http.Request) {
-	switch n := a.node.current(); {
+func (a *Admin) serveReady(w http.ResponseWriter, r *http.Request) {
+	n := a.node.current()
+	switch {
 	case n == nil:
 		text(w, http.StatusServiceUnavailable, "starting\n")
+		return
 	case n.Draining():
 		text(w, http.StatusServiceUnavailable, "draining\n")
-	default:
-		text(w, http.StatusOK, "ready\n")
+		return
 	}
+	if c := a.cluster.Load(); c != nil {
+		if why := (*c).NotReady(r.Context()); why != "" {
+			text(w, http.StatusServiceUnavailable, why+"\n")
+			return
+		}
+	}
+	text(w, http.StatusOK, "ready\n")
 }
 
 func (a *Admin) serveCheck(w http.ResponseWriter, _ *http.Request) {

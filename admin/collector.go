@@ -15,6 +15,7 @@ type nodeCollector struct {
 	node    Node
 	servers Servers // nil: none are shown
 	modes   Modes
+	cluster Cluster // nil: the node is alone
 	// transports and kinds are series of each hub from the start.
 	transports, kinds []string
 
@@ -45,6 +46,12 @@ func (c *nodeCollector) watchServers(v Servers) {
 	c.servers = v
 }
 
+func (c *nodeCollector) watchCluster(v Cluster) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.cluster = v
+}
+
 func (c *nodeCollector) watchModes(m Modes) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -62,13 +69,14 @@ type watched struct {
 	node              Node // nil: nothing yet
 	servers           Servers
 	modes             Modes
+	cluster           Cluster
 	transports, kinds []string
 }
 
 func (c *nodeCollector) watched() watched {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	return watched{c.node, c.servers, c.modes, c.transports, c.kinds}
+	return watched{c.node, c.servers, c.modes, c.cluster, c.transports, c.kinds}
 }
 
 func desc(name, help string, labels ...string) *prometheus.Desc {
@@ -138,6 +146,10 @@ func (c *nodeCollector) Collect(ch chan<- prometheus.Metric) {
 		out.servers(servers)
 	}
 	out.total(s.Total)
+	if w.cluster != nil {
+		stats := w.cluster.Stats()
+		out.cluster(&stats)
+	}
 }
 
 // sink writes constant metrics to a scrape.

@@ -25,8 +25,9 @@ const engineStart = 30 * time.Second
 // nodes are what joins this node to others, and what keeps what outlives it. A node that is alone
 // and keeps nothing has neither.
 type nodes struct {
-	engine *natsd.Engine
-	plane  *cluster.Backplane
+	engine  *natsd.Engine
+	plane   *cluster.Backplane
+	carrier *natscarrier.Carrier
 	// kept are the memberships of users in the engine's store.
 	kept *jetstore.UserGroups
 	// tokens seal connection tokens: the first one seals, all open.
@@ -54,16 +55,21 @@ func (s *server) joinNodes() error {
 	}
 	s.built.add("engine", s.nodes.engine.Close)
 	s.nodes.kept = jetstore.New(jetstore.Options{
-		JetStream: s.nodes.engine.JetStream(), Prefix: c.NATS.Prefix, Replicas: s.nodes.engine.Replicas(), Storage: s.nodes.engine.Storage(),
+		JetStream: s.nodes.engine.JetStream(), Prefix: c.NATS.Prefix, Replicas: s.nodes.engine.Replicas(), Storage: s.nodes.engine.Storage(), MaxBytes: shareOfStore(c),
 		PerUser: func() int { return s.live.load().groupsPerUser }, Log: log,
 	})
 	if !c.Clustered() {
 		return nil
 	}
 	s.nodes.tokens = tokenKeys(now, previous)
+	s.nodes.carrier = natscarrier.New(s.nodes.engine.Conn(), c.NATS.Prefix)
+	var before []byte
+	if previous != "" {
+		before = natsd.Key(previous, natsd.PurposeHello)
+	}
 	s.nodes.plane, err = cluster.New(cluster.Options{
-		Tag: c.Network.Node, Cluster: c.NATS.Prefix, Secret: natsd.Key(now, natsd.PurposeHello),
-		Carrier: natscarrier.New(s.nodes.engine.Conn(), c.NATS.Prefix), Everything: true,
+		Tag: c.Network.Node, Cluster: c.NATS.Prefix, Secret: natsd.Key(now, natsd.PurposeHello), Previous: before,
+		Carrier: s.nodes.carrier, Everything: true,
 		Software: version(), Logger: log, Ended: s.leftCluster,
 	})
 	return err
@@ -90,6 +96,15 @@ func engineOptions(c *config.Config, now, previous secret.Text) natsd.Options {
 		o.Cluster.TLS = &natsd.TLSFiles{CA: c.Cluster.TLSCA, Certificate: c.Cluster.TLSCert, Key: c.Cluster.TLSKey}
 	}
 	return o
+}
+
+// shareOfStore is what memberships of users may take of the store, in bytes: a store has room for
+// more than them.
+func shareOfStore(c *config.Config) int64 {
+	if c.External() {
+		return store.DefaultMaxBytes
+	}
+	return min(store.DefaultMaxBytes, int64(c.Data.MaxBytes)/4)
 }
 
 // tokenKeys are the keys by which each node of a cluster opens the connection tokens of the others.

@@ -46,7 +46,7 @@ var fileKeys = []string{"hubs", "upstream.templates"}
 func effects() map[string]func(*testing.T) effect {
 	all := make(map[string]func(*testing.T) effect)
 	for _, some := range []map[string]func(*testing.T) effect{
-		networkEffects, serviceEffects, upstreamEffects, capacityEffects, sizeEffects, clientEffects, aspnetEffects, serverEffects,
+		networkEffects, clusterEffects, natsEffects, serviceEffects, upstreamEffects, capacityEffects, sizeEffects, clientEffects, aspnetEffects, serverEffects,
 	} {
 		maps.Copy(all, some)
 	}
@@ -59,7 +59,7 @@ type documented struct {
 	live                bool
 }
 
-var optionRow = regexp.MustCompile("(?m)^\\| `--([a-z-]+)`<br>`([A-Z_]+)` \\| (?:`([A-Za-z.]+)`|–) \\|.*\\| (●?) ?\\|$")
+var optionRow = regexp.MustCompile("(?m)^\\| (?:`--([a-z-]+)`<br>)?`([A-Z_]+)` \\| (?:`([A-Za-z.]+)`|–) \\|.*\\| (●?) ?\\|$")
 
 // documentedOptions reads the rows of docs/configuration.md.
 func documentedOptions(t *testing.T) []documented {
@@ -68,7 +68,7 @@ func documentedOptions(t *testing.T) []documented {
 	for _, m := range optionRow.FindAllStringSubmatch(text, -1) {
 		rows = append(rows, documented{flag: m[1], variable: m[2], key: m[3], live: m[4] != ""})
 	}
-	require.Equal(t, strings.Count(text, "\n| `--"), len(rows), "rows that this test does not understand")
+	require.Equal(t, strings.Count(text, "\n| `--")+strings.Count(text, "\n| `HUBGATE_"), len(rows), "rows that this test does not understand")
 	for _, key := range fileKeys {
 		require.Contains(t, text, key)
 		rows = append(rows, documented{key: key, live: true})
@@ -120,7 +120,7 @@ func (o documented) ways() map[string]func(*testing.T, effect) {
 	if o.flag != "" && (!raced || len(ways) == 0) {
 		ways["flag"] = o.byFlag
 	}
-	if o.flag != "" && !raced {
+	if o.variable != "" && !raced {
 		ways["usual"] = o.usual
 		ways["variable"] = o.byVariable
 	}

@@ -67,7 +67,7 @@ func TestEveryReasonIsExplained(t *testing.T) {
 
 // What never happened is a zero, so that the first time is seen as an increase.
 func TestReasonsAreSeriesFromTheStart(t *testing.T) {
-	p := start(t)
+	p := start(t, oneNode()...)
 	_, metrics := p.get(p.Admin + "/metrics")
 	for _, list := range reasons.Lists() {
 		if strings.HasPrefix(list.Metric, "hubgate_upstream_requests") || list.Metric == "hubgate_deliveries_dropped_total" {

@@ -36,6 +36,7 @@ type commands struct {
 	Watch    watchCommand    `cmd:"" help:"Print what happens at a running gateway: connections, sends, webhooks."`
 	Bench    benchCommand    `cmd:"" help:"Connect many clients, send and measure."`
 	Upstream upstreamCommand `cmd:"" help:"Make or show upstream webhook templates."`
+	Cluster  clusterCommand  `cmd:"" help:"Show the nodes of a cluster, replace a voter, export and import what is stored."`
 	Config   configCommand   `cmd:"" help:"Print the effective configuration without its secrets."`
 	Health   healthCommand   `cmd:"" help:"Ask a running gateway whether it takes clients; for container health checks."`
 	Version  versionCommand  `cmd:"" help:"Print the version."`

@@ -242,6 +242,9 @@ func (s *server) buildGateway(listeners []net.Listener) error {
 	if s.nodes.plane != nil {
 		s.nodes.plane.Handle(s.handler)
 	}
+	if s.nodes.engine != nil {
+		s.admin.WatchCluster(newClusterView(&s.nodes, s.config))
+	}
 	s.admin.Watch(hub)
 	s.admin.WatchServers(serverStats{behind.servers, behind.modes})
 	s.admin.WatchModes(liveModes{&s.live})

@@ -16,8 +16,9 @@ type List struct {
 	Type string
 	// Line is the log line that carries the reason, "" if none does; Attribute is its field there.
 	Line, Attribute string
-	// Metric counts the reasons.
-	Metric string
+	// Metric counts the reasons. Clustered: a node that is alone has none of them.
+	Metric    string
+	Clustered bool
 	// Intro is a paragraph of the page.
 	Intro   string
 	Reasons []Reason
@@ -37,6 +38,7 @@ const Nothing = "Nothing to do."
 func Lists() []List {
 	return []List{
 		closes, clientRefusals, restFailures, webhookResults, skips, drops, serverRefusals, serverEnds, losses,
+		commandDrops, troubles, storeEvents,
 	}
 }
 

@@ -1,0 +1,71 @@
+package main
+
+import (
+	"encoding/json"
+	"net/http"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/hubgate/hubgate/admin"
+)
+
+// oneNode are flags of a cluster that has one node so far.
+func oneNode(more ...string) []string {
+	return append([]string{"--node=n", "--cluster-listen=127.0.0.1:0", "--cluster-voter=n"}, more...)
+}
+
+// clusterStatus is what the admin address says of the nodes.
+func (p *program) clusterStatus() (s admin.ClusterStatus) {
+	p.t.Helper()
+	status, text := p.request(http.MethodGet, p.Admin+"/cluster", "")
+	require.Equal(p.t, http.StatusOK, status, text)
+	require.NoError(p.t, json.Unmarshal([]byte(text), &s))
+	return s
+}
+
+// trio is three programs that are one gateway: a, b and c, all of which keep the store.
+type trio struct{ a, b, c *program }
+
+// startTrio starts them with further flags.
+func startTrio(t *testing.T, more ...string) trio {
+	t.Helper()
+	node := func(name, peer string) *program {
+		args := []string{"--node=" + name, "--cluster-listen=127.0.0.1:0", "--cluster-voter=a,b,c"}
+		if peer != "" {
+			args = append(args, "--cluster-peer="+peer)
+		}
+		return start(t, append(args, more...)...)
+	}
+	var all trio
+	all.a = node("a", "")
+	first := all.a.clusterStatus().Address
+	all.b, all.c = node("b", first), node("c", first)
+	for _, p := range all.each() {
+		p.seesPeers(2)
+	}
+	return all
+}
+
+func (t trio) each() []*program { return []*program{t.a, t.b, t.c} }
+
+// seesPeers waits until so many other nodes get messages of this one.
+func (p *program) seesPeers(want int) {
+	p.t.Helper()
+	require.Eventually(p.t, func() bool {
+		up := 0
+		for _, peer := range p.clusterStatus().Peers {
+			if peer.State == "up" {
+				up++
+			}
+		}
+		return up == want
+	}, patience, 10*time.Millisecond, "%s does not see %d other nodes", p.URL, want)
+}
+
+// isReady waits until the program says that it takes clients.
+func (p *program) isReady() {
+	p.t.Helper()
+	require.Eventually(p.t, func() bool { return p.status(http.MethodGet, p.Admin+"/readyz", "") == "200" }, slowPatience, 10*time.Millisecond)
+}
