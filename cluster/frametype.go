@@ -11,6 +11,7 @@ const (
 	frameLoad
 	frameHTTP
 	frameBackend
+	frameHome
 )
 
 const (

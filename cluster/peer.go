@@ -4,6 +4,8 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"github.com/hubgate/hubgate/gateway"
 )
 
 // peer is another node, in one incarnation.
@@ -38,8 +40,8 @@ type hears struct {
 	// acked is the last Filter frame that the peer has in force, told the last Load frame.
 	acked uint64
 	told  []byte
-	// talk is the conversation of the Backends; nil without a session or without a handler.
-	talk *talk
+	// talks are the conversations, by topic; nil without a session or without a handler.
+	talks [gateway.Topics]*talk
 }
 
 func newPeer(b *Backplane, inc Inc) *peer {
@@ -112,7 +114,7 @@ func (p *peer) follow(happened event) {
 		p.acked = 0
 		p.ear = &filterPeer{name: p.inc.String(), push: func(frame []byte) { p.push(frameFilter, frame) }}
 		p.b.filter.subscribe(p.ear)
-		p.beginTalk()
+		p.beginTalks()
 	}
 }
 
@@ -131,7 +133,7 @@ func (p *peer) lost() {
 	p.b.members.changed()
 	p.b.questions.gone(p)
 	p.streams.lost()
-	p.endTalk()
+	p.endTalks()
 }
 
 // refused follows a Bye.
@@ -198,7 +200,9 @@ func (p *peer) carryOutOne(f frame) (filter uint64, err error) {
 	case frameHTTP:
 		return 0, p.http(f.body)
 	case frameBackend:
-		return 0, p.talked(f.body)
+		return 0, p.talked(gateway.BackendTopic, f.body)
+	case frameHome:
+		return 0, p.talked(gateway.HomeTopic, f.body)
 	}
 	if f.kind&frameIgnorable != 0 {
 		p.b.counted.ignored.Add(1)

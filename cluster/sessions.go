@@ -7,67 +7,78 @@ import (
 	"github.com/hubgate/hubgate/gateway"
 )
 
-// Backends of two nodes talk while there is a session between the nodes. What they say are frames
-// like commands, in order with them.
+// Parts of two nodes talk while there is a session between the nodes: Backends, and those who know
+// where connections are. What they say are frames like commands, in order with them.
 
-// talks is who hears what the Backends of other nodes say.
-type talks struct {
-	handler atomic.Pointer[gateway.PeerHandler]
-}
+// topicFrames are the frames of what is said, by topic.
+var topicFrames = [gateway.Topics]frameType{gateway.BackendTopic: frameBackend, gateway.HomeTopic: frameHome}
 
-// talk is the conversation of the Backend of this node with that of a peer, in one session.
+// talks is who hears what other nodes say, by topic.
+type talks [gateway.Topics]atomic.Pointer[gateway.PeerHandler]
+
+// talk is a conversation with a peer about one topic, in one session.
 type talk struct {
-	p *peer
+	p     *peer
+	frame frameType
 	// session is this node's number of the session.
 	session uint64
 }
 
 // Converse implements gateway.Peers. Its handler is called by what receives from the Carrier.
-func (b *Backplane) Converse(h gateway.PeerHandler) (stop func()) {
-	b.talks.handler.Store(&h)
+func (b *Backplane) Converse(about gateway.Topic, h gateway.PeerHandler) (stop func()) {
+	b.talks[about].Store(&h)
 	for _, p := range b.members.all() {
 		p.turn.Lock()
-		p.beginTalk()
+		p.beginTalk(about)
 		p.turn.Unlock()
 	}
 	return sync.OnceFunc(func() {
-		b.talks.handler.Store(nil)
+		b.talks[about].Store(nil)
 		for _, p := range b.members.all() {
 			p.turn.Lock()
-			p.talk = nil
+			p.talks[about] = nil
 			p.turn.Unlock()
 		}
 	})
 }
 
-// beginTalk begins the conversation if there is a session and a handler. p.turn is held.
-func (p *peer) beginTalk() {
-	h := p.b.talks.handler.Load()
-	if h == nil || p.talk != nil || p.ear == nil {
+// beginTalks begins the conversations if there is a session. p.turn is held.
+func (p *peer) beginTalks() {
+	for about := range gateway.Topics {
+		p.beginTalk(about)
+	}
+}
+
+// beginTalk begins a conversation if there is a session and a handler. p.turn is held.
+func (p *peer) beginTalk(about gateway.Topic) {
+	h := p.b.talks[about].Load()
+	if h == nil || p.talks[about] != nil || p.ear == nil {
 		return
 	}
 	p.mu.Lock()
-	p.talk = &talk{p, p.link.mine}
+	one := &talk{p, topicFrames[about], p.link.mine}
 	p.mu.Unlock()
-	(*h).PeerUp(p.talk)
+	p.talks[about] = one
+	(*h).PeerUp(one)
 }
 
-// endTalk ends the conversation with its session. p.turn is held.
-func (p *peer) endTalk() {
-	ended := p.talk
-	p.talk = nil
-	if h := p.b.talks.handler.Load(); h != nil && ended != nil {
-		(*h).PeerGone(ended)
+// endTalks ends the conversations with their session. p.turn is held.
+func (p *peer) endTalks() {
+	for about, ended := range p.talks {
+		p.talks[about] = nil
+		if h := p.b.talks[about].Load(); h != nil && ended != nil {
+			(*h).PeerGone(ended)
+		}
 	}
 }
 
-// talked takes a message of the peer's Backend. p.turn is held.
-func (p *peer) talked(message []byte) error {
-	h := p.b.talks.handler.Load()
-	if h == nil || p.talk == nil {
+// talked takes a message of the peer. p.turn is held.
+func (p *peer) talked(about gateway.Topic, message []byte) error {
+	h := p.b.talks[about].Load()
+	if h == nil || p.talks[about] == nil {
 		return nil
 	}
-	return (*h).PeerSaid(p.talk, message)
+	return (*h).PeerSaid(p.talks[about], message)
 }
 
 // roomy tells those who wait for room on the link that there is some.
@@ -77,8 +88,10 @@ func (p *peer) roomy() {
 	}
 	p.turn.Lock()
 	defer p.turn.Unlock()
-	if h := p.b.talks.handler.Load(); h != nil && p.talk != nil {
-		(*h).PeerRoom(p.talk)
+	for about, one := range p.talks {
+		if h := p.b.talks[about].Load(); h != nil && one != nil {
+			(*h).PeerRoom(one)
+		}
 	}
 }
 
@@ -93,7 +106,7 @@ func (t *talk) Send(message []byte) bool {
 	if !t.livesLocked() || p.link.tooLarge(len(message)) {
 		return false
 	}
-	p.link.push(frameBackend, message)
+	p.link.push(t.frame, message)
 	p.kickLocked()
 	return true
 }

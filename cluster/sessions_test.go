@@ -102,8 +102,8 @@ func TestN12WhatBackendsSay(t *testing.T) {
 				net := clustertest.NewNet(1 << 20)
 				list := startTalkers(t, net, "a", "b")
 				a, b := list[0], list[1]
-				defer a.Converse(a)()
-				defer b.Converse(b)()
+				defer a.Converse(gateway.BackendTopic, a)()
+				defer b.Converse(gateway.BackendTopic, b)()
 				require.Equal(t, []string{"up b"}, a.take())
 				require.Equal(t, []string{"up a"}, b.take())
 				var want []string
@@ -141,11 +141,11 @@ func TestAPeerIsOneConversation(t *testing.T) {
 		net := clustertest.NewNet(1 << 20)
 		list := startTalkers(t, net, "a", "b")
 		a, b := list[0], list[1]
-		stop := a.Converse(a)
+		stop := a.Converse(gateway.BackendTopic, a)
 		former := a.peer("b")
 		require.True(t, former.Send([]byte("nobody listens")))
 		time.Sleep(time.Second)
-		defer b.Converse(b)()
+		defer b.Converse(gateway.BackendTopic, b)()
 		require.Equal(t, []string{"up a"}, b.take())
 
 		net.Set("", "", func(f *clustertest.Fault) { f.Cut = true })
@@ -177,8 +177,8 @@ func TestN11AFullPeerSaysWhenThereIsRoom(t *testing.T) {
 		net := clustertest.NewNet(1 << 20)
 		list := startTalkers(t, net, "a", "b")
 		a, b := list[0], list[1]
-		defer a.Converse(a)()
-		defer b.Converse(b)()
+		defer a.Converse(gateway.BackendTopic, a)()
+		defer b.Converse(gateway.BackendTopic, b)()
 		a.take()
 		b.take()
 		p := a.peer("b")
@@ -212,12 +212,12 @@ func TestTheEndOfANodeEndsWhatItsBackendSays(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		net := clustertest.NewNet(1 << 20)
 		a := startTalkers(t, net, "a")[0]
-		defer a.Converse(a)()
+		defer a.Converse(gateway.BackendTopic, a)()
 		o := options("b", net.Carrier())
 		b := &talker{tag: "b", peers: make(map[string]gateway.Peer), Backplane: join(t, o)}
 		leave, err := b.Join(b)
 		require.NoError(t, err)
-		defer b.Converse(b)()
+		defer b.Converse(gateway.BackendTopic, b)()
 		time.Sleep(time.Second)
 		require.Equal(t, []string{"up b"}, a.take())
 		require.True(t, b.peer("a").Send([]byte("the last word")))

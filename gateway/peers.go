@@ -1,15 +1,27 @@
 package gateway
 
-// Peers is the optional ability of a Backplane to take messages from the Backend of one node to those
-// of others. What they say is no business of the core or of the Backplane.
+// Topic says which parts of nodes talk with each other: each talks with its like.
+type Topic int
+
+const (
+	// BackendTopic is for the Backends of nodes.
+	BackendTopic Topic = iota
+	// HomeTopic is for those who know by an id where its connection is.
+	HomeTopic
+	// Topics is how many there are.
+	Topics
+)
+
+// Peers is the optional ability of a Backplane to take messages from a part of one node to the same
+// part of others. What they say is no business of the core or of the Backplane.
 //
-// Messages of one Backend to another one arrive in the order in which they were sent, exactly once,
+// Messages of one part to its like arrive in the order in which they were sent, exactly once,
 // and in order with the Commands that the sender's gateway has handed over before and after: both
 // take the same way. All that ends at a moment that both sides see, with the words PeerGone.
 type Peers interface {
 	// Converse has the handler hear of the other nodes, beginning with those that are there, until
-	// stop is called. There is one handler at a time. What comes for a node that has none is dropped.
-	Converse(h PeerHandler) (stop func())
+	// stop is called. There is one handler at a time for each topic. What comes for a node that has none is dropped.
+	Converse(about Topic, h PeerHandler) (stop func())
 }
 
 // Peer is another node, from PeerUp to PeerGone. A node that comes back is another Peer. Its methods
