@@ -9,7 +9,7 @@ import (
 const hub = "chat"
 
 func TestUserGroups(t *testing.T) {
-	for name, engines := range map[string]func(testing.TB) []*engine{"JetStream R1": alone, "JetStream R3": three} {
+	for name, engines := range map[string]func(testing.TB) []*engine{"JetStream, one copy": alone, "JetStream, three copies": three} {
 		t.Run(name, func(t *testing.T) {
 			storetest.Run(t, func(t *testing.T, name string, with storetest.Settings, test func(*testing.T, storetest.Subject)) {
 				t.Run(name, func(t *testing.T) {

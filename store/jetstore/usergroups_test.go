@@ -286,7 +286,7 @@ func TestServerIsFull(t *testing.T) {
 
 func TestServerForgetsWhatHasEnded(t *testing.T) {
 	ctx := context.Background()
-	for name, engines := range map[string][]*engine{"R1": alone(t), "R3": three(t)} {
+	for name, engines := range map[string][]*engine{"one copy": alone(t), "three copies": three(t)} {
 		t.Run(name, func(t *testing.T) {
 			s := newStores(t, engines, "forgets", storetest.Settings{}, nil)[0]
 			stream := func() jetstream.Stream {
