@@ -22,6 +22,8 @@ type returning struct {
 	broken bool
 	// untold is how often the client has come back and the session has not been told.
 	untold int
+	// numbers is there if the client's records are numbered: it says itself what it has read.
+	numbers *numbers
 }
 
 // failed reports whether the present transport is given nothing more.
@@ -34,6 +36,11 @@ func (r *returning) lend(b *Batch) {
 
 // keep keeps records that are being handed to the transport. Called with c.mu held.
 func (c *Conn) keep(records []OutRecord, now int64) {
+	if n := c.back.numbers; n != nil {
+		n.keep(&c.back.kept, records)
+		c.trim(now)
+		return
+	}
 	k, m := &c.back.kept, c.manner()
 	coming := 0
 	for _, r := range records {
@@ -52,6 +59,16 @@ func (c *Conn) keep(records []OutRecord, now int64) {
 		}
 	}
 	k.trim(c.g.keeping, m, now, 0)
+}
+
+// trim gives up what does not have to be kept any more. Called with c.mu held.
+func (c *Conn) trim(now int64) {
+	if n := c.back.numbers; n != nil {
+		n.trim(&c.back.kept)
+		c.out.unacked = c.unacked()
+		return
+	}
+	c.back.kept.trim(c.g.keeping, c.manner(), now, 0)
 }
 
 // settle notes that a pump has come back with a batch. It reports false if that changes nothing in the
@@ -78,7 +95,7 @@ func (r *returning) giveUp() (lost waiting) {
 		return waiting{}
 	}
 	lost = r.owed
-	*r = returning{generation: r.generation + 1}
+	*r = returning{generation: r.generation + 1, numbers: r.numbers}
 	return lost
 }
 
@@ -96,6 +113,7 @@ func (c *Conn) Lost(t Transport, cause Cause) {
 	case c.goAway():
 		c.mu.Unlock()
 		c.reportLost(t, cause)
+		c.forgetPartial()
 	default:
 		c.finish(cause)
 	}
@@ -109,17 +127,24 @@ func (c *Conn) lose(t Transport, cause Cause) {
 	c.mu.Unlock()
 	if lost {
 		c.reportLost(t, cause)
+		c.forgetPartial()
 		t.Abort(cause)
 	}
 }
 
 // goAway begins the time without a transport, if the connection permits it. Called with c.mu held.
 func (c *Conn) goAway() bool {
-	if c.back == nil || c.life.cause != nil || !c.life.step(away, c.g.now()) {
+	if c.back == nil || c.life.cause != nil || !c.mayComeBack() || !c.life.step(away, c.g.now()) {
 		return false
 	}
 	c.clocks.detached.Store(0)
 	return true
+}
+
+// mayComeBack reports whether the client can come back if it loses its transport now. One whose
+// records are numbered cannot before it has the answer to its handshake. Called with c.mu held.
+func (c *Conn) mayComeBack() bool {
+	return c.back.numbers == nil || c.life.state() > answering
 }
 
 func (c *Conn) reportLost(t Transport, cause Cause) {
@@ -129,12 +154,13 @@ func (c *Conn) reportLost(t Transport, cause Cause) {
 	}
 }
 
-// awayTime is how long the client may be without a transport, or without a poll.
-func (c *Conn) awayTime(m *moment) time.Duration {
+// awayTime is how long the client may be without a transport, or without a poll, if its protocol does not say
+// otherwise.
+func (c *Conn) awayTime(otherwise time.Duration) time.Duration {
 	if manner := c.manner(); manner != nil {
 		return manner.Away()
 	}
-	return m.limits.Detached
+	return otherwise
 }
 
 var awayCause = Cause{Reason: CloseDisconnectTimeout, Text: "The client lost its transport and did not come back in time.", AllowReconnect: true}

@@ -125,5 +125,7 @@ var (
 	// ErrMissed refuses a client that comes back for records that are not kept any more.
 	ErrMissed = errors.New("messages that the client has missed are not kept any more")
 	// ErrNotStarted refuses a record of a client before Conn.Start.
-	ErrNotStarted = errors.New("the connection has not started")
+	// ErrTooManyReturns is for a client that gives its connection another transport all the time.
+	ErrTooManyReturns = errors.New("the client comes back too often")
+	ErrNotStarted     = errors.New("the connection has not started")
 )

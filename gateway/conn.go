@@ -19,7 +19,9 @@ type Conn struct {
 	g     *Gateway
 	shard *hubShard // of its hub
 	id    Identity
-	back  *returning // nil if the transport cannot be replaced; what is in it is guarded by mu
+	// back is nil if the transport cannot be replaced. It is made by Attach, or by the reader before the
+	// application is asked, with mu held. What is in it is guarded by mu.
+	back *returning
 
 	// transport and channel change only when the transport is replaced, by the worker and with mu
 	// held: the worker reads them without it. The channel is set by the reader before the

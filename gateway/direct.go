@@ -72,11 +72,11 @@ func (f *fanout) wroteAll(c *Conn, h handed) {
 // idle reports whether a worker may write to the client past the outbox. Only
 // the worker makes anybody a writer, so the answer stays true until the worker
 // itself changes it, or until the connection ends, which a write notices by its
-// error.
-func (c *Conn) idle() bool {
+// error. With more unacknowledged bytes than the bound it is not: the outbox is where that is noticed.
+func (c *Conn) idle(bound int) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	return c.life.state() == open && c.out.writer == writerNone
+	return c.life.state() == open && c.out.writer == writerNone && c.out.unacked <= bound
 }
 
 // collected hands the worker what it has put since it became the writer.
@@ -129,7 +129,7 @@ func (c *Conn) hand(h handed, n int, err error, now int64) (outcome writeOutcome
 	switch {
 	case all:
 		b.settled()
-		b.kept.trim(c.g.keeping, c.manner(), now, 0)
+		c.trim(now)
 		return wroteAll, 0, false
 	case err == nil && s.may(mayTake):
 		b.owed = waiting{len(h.bytes) - n, h.deliveries}
@@ -140,6 +140,7 @@ func (c *Conn) hand(h handed, n int, err error, now int64) (outcome writeOutcome
 		o.queued.bytes += b.owed.bytes
 		o.queued.deliveries += b.owed.deliveries
 	}
+	o.unacked = c.unacked()
 	return wrotePart, b.owed.bytes, wake
 }
 

@@ -15,6 +15,8 @@ type fanout struct {
 	pass  fanoutPass
 	tally tally
 	last  lastJoin
+	// counted is the record whose numbers were counted last.
+	counted counted
 	// wires are the bytes of this pass, shared by receivers of equal framing and protocol.
 	wires []wire
 	// claimed are the connections whose outbox this pass found idle.
@@ -132,8 +134,11 @@ func (f *fanout) toOne(c *Conn) {
 	if len(wr.records) == 0 {
 		return
 	}
+	if c.back != nil {
+		wr.number()
+	}
 	f.pass.open = wr.deliveries
-	if c.channel.raw == nil || !c.idle() {
+	if c.channel.raw == nil || !c.idle(f.w.bound) {
 		if f.queue(c, wr.records) {
 			wr.reach.queued++
 		}
@@ -189,6 +194,9 @@ func (f *fanout) collect(c *Conn) {
 		f.tally.drop(DropNoPayloadForProtocol, 1)
 		return
 	}
+	if c.back != nil && c.channel.lane.manner == nil {
+		r.numbered = f.count(r, c.channel.lane.protocol)
+	}
 	as := writerWorker
 	if c.channel.raw == nil {
 		as = writerPump // flush wakes it
@@ -223,6 +231,7 @@ func (f *fanout) flush() {
 	clear(f.claimed)
 	f.claimed = f.claimed[:0]
 	f.last.records, f.last.framed, f.last.framing = nil, nil, nil
+	f.counted = counted{}
 }
 
 func (f *fanout) flushOne(c *Conn) {

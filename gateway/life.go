@@ -13,8 +13,12 @@ import (
 //	announced  its session knows it (Announce)       held                        yes          alive
 //	answering  Open was called; the answer is on     held                        yes          alive
 //	           its way through the worker's queue
-//	open       the worker came to the answer, or     leave, behind the answer    yes          alive
-//	           the client came back
+//	greeting   the same, for a client that does      the answer leaves, others   yes          alive
+//	           not count what comes with the         are held
+//	           answer (numbers.go)
+//	open       the worker came to the answer, the    leave, behind the answer    yes          alive
+//	           client has said something, or it
+//	           came back
 //	away       the transport was lost, and may be    held                        yes          alive
 //	           replaced (away.go)
 //	closing    the worker came to a Close            those before leave, then    no           dead
@@ -34,6 +38,7 @@ const (
 	attached state = iota
 	announced
 	answering
+	greeting
 	open
 	away
 	closing
@@ -62,6 +67,7 @@ var permissions = [...]permission{
 	attached:  mayPut | mayTake | idAlive,
 	announced: mayPut | mayTake | idAlive | mayHear | holds,
 	answering: mayPut | mayTake | idAlive | mayHear | holds,
+	greeting:  mayPut | mayTake | idAlive | mayHear | holds,
 	open:      mayPut | mayTake | idAlive | mayHear,
 	away:      mayPut | idAlive | mayHear,
 	closing:   mayTake,
@@ -77,12 +83,13 @@ var follows = [...][]state{
 	attached:  {},
 	announced: {attached},
 	answering: {announced},
-	open:      {answering, away},
-	away:      {answering, open},
-	closing:   {attached, announced, answering, open},
+	greeting:  {answering},
+	open:      {answering, greeting, away},
+	away:      {answering, greeting, open},
+	closing:   {attached, announced, answering, greeting, open},
 	closed:    {closing},
-	cut:       {attached, announced, answering, open, away, closing, closed},
-	gone:      {attached, announced, answering, open, away, closing, closed, cut},
+	cut:       {attached, announced, answering, greeting, open, away, closing, closed},
+	gone:      {attached, announced, answering, greeting, open, away, closing, closed, cut},
 }
 
 // life is a connection's state, why it ends, and what its session knows of that.
@@ -120,7 +127,7 @@ func (l *life) step(to state, now int64) bool {
 	for _, s := range follows[to] {
 		if s == from {
 			l.current.Store(uint32(to))
-			if to >= open && to != closed { // the Close record's time counts for closed too
+			if to >= greeting && to != closed { // the Close record's time counts for closed too
 				l.since = now
 			}
 			return true

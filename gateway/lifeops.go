@@ -45,7 +45,12 @@ type openOp struct {
 func (o *openOp) apply(w *worker) {
 	c, answer := o.conn, OutRecord{Bytes: o.answer, control: true}
 	c.mu.Lock()
-	if c.life.state() != answering || !c.life.step(open, w.now) {
+	next := open
+	if n := c.numbersOf(); n != nil && !n.heard {
+		next = greeting
+		answer.ahead = true
+	}
+	if c.life.state() != answering || !c.life.step(next, w.now) {
 		// It has ended, or has lost its transport already: a client that comes back is
 		// not answered any more.
 		c.mu.Unlock()
@@ -116,8 +121,8 @@ func (w *worker) beginClose(c *Conn) {
 		c.cutOff(*c.CloseRequested())
 		return
 	}
-	answered := c.life.state() == open
-	if c.life.state().may(holds) {
+	answered := c.life.state() == greeting || c.life.state() == open
+	if !answered && c.life.state().may(holds) {
 		// Nothing may come before a handshake error, and nothing makes sense behind it.
 		lost = c.out.dropHeld(w.soft)
 	}

@@ -40,6 +40,8 @@ type Periods struct {
 	KeepAlive, Timeout time.Duration
 	// Handshake is how long a client may take for its handshake request (C65).
 	Handshake time.Duration
+	// Away is how long a client with stateful reconnect may be without a transport (C97).
+	Away time.Duration
 	// Detached is how long a long-polling client may stay without a poll (C58).
 	Detached time.Duration
 }
@@ -52,7 +54,7 @@ func DefaultLimits() Limits {
 		Queues: Queues{OutboxBytes: 1 << 20, OutboxMaxBytes: 64 << 20, HubQueuedBytes: 256 << 20},
 		Periods: Periods{
 			KeepAlive: 15 * time.Second, Timeout: 30 * time.Second, Handshake: 15 * time.Second,
-			Detached: 15 * time.Second,
+			Away: 30 * time.Second, Detached: 15 * time.Second,
 		},
 	}
 }

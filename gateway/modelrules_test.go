@@ -246,7 +246,7 @@ func (c *modelConn) expectSweep(at *moment) {
 			c.kind == kindSocket && passed(max(c.reader.at, c.reader.heard), at.limits.Timeout+2*at.limits.KeepAlive) ||
 			c.kind == kindPolling && !c.pump.polling && passed(c.conn.clocks.detached.Load(), at.limits.Detached)),
 		CloseDisconnectTimeout: c.comings != nil && (c.conn.life.state() == away && passed(c.comings.lostAt, modelAway) ||
-			c.kind == kindPolling && !c.pump.polling && passed(c.conn.clocks.detached.Load(), c.conn.awayTime(at))),
+			c.kind == kindPolling && !c.pump.polling && passed(c.conn.clocks.detached.Load(), c.conn.awayTime(at.limits.Detached))),
 		CloseSlowClient:   c.checked.over != 0 && passed(c.checked.over, OverPatience-2),
 		CloseBadRequest:   c.conn.reader.unfinished.size > 0 && passed(c.reader.at, 0),
 		CloseUnauthorized: !c.conn.id.CloseAt.IsZero() && !at.wall.Before(c.conn.id.CloseAt),

@@ -19,6 +19,8 @@ type outbox struct {
 	// over is since when more bytes wait than the soft bound, 0 if fewer do, in the
 	// gateway's nanoseconds.
 	over int64
+	// unacked are the bytes that have left and count all the same, see Conn.unacked.
+	unacked int
 	// drained exists while somebody waits for the bytes to come below the bound.
 	drained chan struct{}
 }
@@ -84,9 +86,10 @@ func (o *outbox) putFirst(r OutRecord) {
 	o.records = slices.Insert(o.records, o.framed(), r)
 }
 
-// framed is how many frames of the transport's own are in front.
+// framed is how many records are in front that wait for nothing: frames of the transport's own, and the
+// handshake's answer.
 func (o *outbox) framed() int {
-	n := slices.IndexFunc(o.records, func(r OutRecord) bool { return !r.framed })
+	n := slices.IndexFunc(o.records, func(r OutRecord) bool { return !r.framed && !r.ahead })
 	if n < 0 {
 		return len(o.records)
 	}
@@ -118,7 +121,7 @@ func (o *outbox) giveUp(back *returning) (lost waiting) {
 		lost.bytes += len(o.tail)
 		lost.deliveries = o.queued.deliveries
 	}
-	o.records, o.tail = nil, nil
+	o.records, o.tail, o.unacked = nil, nil, 0
 	o.sub(lost, 0) // whoever waited was told of the end
 	return lost
 }
@@ -129,14 +132,19 @@ func (o *outbox) giveUp(back *returning) (lost waiting) {
 func (o *outbox) sub(w waiting, soft int) {
 	o.queued.bytes -= w.bytes
 	o.queued.deliveries -= w.deliveries
-	if o.queued.bytes <= soft {
+	o.less(soft)
+}
+
+// less notes that less counts for the bounds than before.
+func (o *outbox) less(soft int) {
+	if o.queued.bytes+o.unacked <= soft {
 		o.over = 0
 	}
 	o.tellDrained(soft)
 }
 
 // isOver reports whether more waits than the soft bound allows, for whoever waits for less.
-func (o *outbox) isOver(bound int) bool { return o.queued.bytes+o.coming > bound }
+func (o *outbox) isOver(bound int) bool { return o.queued.bytes+o.unacked+o.coming > bound }
 
 // tellDrained tells those who wait for the outbox that it is below the bound, if it is.
 func (o *outbox) tellDrained(bound int) {
@@ -189,14 +197,14 @@ func (c *Conn) put(r OutRecord, w *worker, as writer) putResult {
 		return putGone
 	case s == away && r.control:
 		return putGone // it would be nothing to the transport with which the client comes back
-	case o.queued.bytes > 0 && o.queued.bytes+len(r.Bytes) > w.bound:
+	case o.queued.bytes+o.unacked > 0 && o.queued.bytes+o.unacked+len(r.Bytes) > w.bound:
 		return putOver
 	}
 	if o.records == nil {
 		o.records = w.fan.spare()
 	}
 	o.append(r)
-	if !s.may(mayTake) || s.may(holds) && !(r.framed && o.framed() == len(o.records)) {
+	if !s.may(mayTake) || s.may(holds) && !((r.framed || r.ahead) && o.framed() == len(o.records)) {
 		return putQueued
 	}
 	if o.claim(as) {

@@ -79,6 +79,9 @@ func (c *Conn) Wrote(b *Batch, err error) {
 		c.mu.Unlock()
 		return
 	}
+	if c.back != nil {
+		c.trim(c.g.now())
+	}
 	c.out.sub(b.taken, soft)
 	c.mu.Unlock()
 	books := &c.shard.books

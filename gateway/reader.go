@@ -3,6 +3,7 @@ package gateway
 import (
 	"bytes"
 	"errors"
+	"strconv"
 	"sync"
 
 	"github.com/hubgate/hubgate/hubprotocol"
@@ -16,6 +17,8 @@ type reader struct {
 	partial []byte
 	// accounted is what of partial the books know.
 	accounted int
+	// numbers is that of Conn.back, if it has one.
+	numbers *numbers
 	// arrival is there while the client is not known everywhere.
 	arrival *arrival
 
@@ -26,13 +29,22 @@ type reader struct {
 // It returns a Cause once the connection is ending because of this or earlier
 // input; the transport then stops reading and goes on writing until it is told
 // to end. Concurrent calls are carried out one after another.
-func (c *Conn) Feed(data []byte) error {
+func (c *Conn) Feed(data []byte) error { return c.feed(nil, data) }
+
+// FeedFor is Feed for a transport with Abilities.Numbers. What a former transport still reads is not
+// taken: it returns Replaced.
+func (c *Conn) FeedFor(t Transport, data []byte) error { return c.feed(t, data) }
+
+// feed is Feed. The transport is nil if it cannot be replaced.
+func (c *Conn) feed(t Transport, data []byte) error {
 	r := &c.reader
-	if c.back != nil {
-		defer c.tellReturns()
-	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	if t != nil && r.numbers != nil {
+		if err := c.readFrom(t); err != nil {
+			return err
+		}
+	}
 	c.clocks.lastRead.Store(c.g.now())
 	c.shard.books.bytesIn.Add(uint64(len(data)))
 	if len(r.partial) > 0 {
@@ -49,7 +61,6 @@ func (c *Conn) Feed(data []byte) error {
 		return err
 	}
 	defer c.leaveSession() // also when the session panics: it is still told the end
-	c.hearReturns()
 	rest, err := c.consume(data)
 	if err != nil {
 		rest = nil
@@ -141,6 +152,13 @@ func (c *Conn) record(frame, body []byte) error {
 	if err != nil {
 		return c.reject(err)
 	}
+	var number uint64
+	if c.reader.numbers != nil {
+		var done bool
+		if number, done, err = c.numbered(peeked.Type, body); done || err != nil {
+			return err
+		}
+	}
 	rec := Record{Type: peeked.Type, InvocationID: peeked.InvocationID, HasID: peeked.HasID, Frame: frame, Body: body}
 	if peeked.Type == hubprotocol.Ping {
 		c.clocks.pinged.Store(true)
@@ -159,7 +177,11 @@ func (c *Conn) record(frame, body []byte) error {
 		// The client leaves. It gets a Close record in return, as from a hub.
 		return c.closeNow(Cause{Reason: CloseNormal})
 	}
-	return c.deliver(rec)
+	if err := c.deliver(rec); err != nil || number == 0 {
+		return err
+	}
+	c.handedOver(number, len(frame))
+	return nil
 }
 
 // deliver hands a record to the session; see D14 for when it is full.
@@ -277,6 +299,9 @@ func (c *Conn) checkHandshake(request hubprotocol.HandshakeRequest) error {
 // or without.
 func (c *Conn) accept(request Handshake) error {
 	c.setProtocol(request.Protocol)
+	if !c.beginNumbers(&request) {
+		return c.refuseHandshake("The server does not support version " + strconv.Itoa(request.Version) + " of the '" + request.Protocol + "' protocol.")
+	}
 	session, err := c.g.opts.Backend.Accept(c, request)
 	if err != nil {
 		if c.manner() == nil && !hubprotocol.Supported(request.Protocol) && request.Protocol != hubprotocol.BlazorPack {

@@ -32,16 +32,56 @@ func (c *Conn) Replace(t Transport, cursor string, first []byte) error {
 		return ErrConnectionEnded
 	}
 	o := &replaceOp{conn: c, by: t, first: first, from: behind(cursor), done: make(chan error, 1)}
-	if !c.shard.worker.queue.push(o) {
-		return ErrConnectionEnded
-	}
-	if err := <-o.done; err != nil {
+	if err := c.replaceBy(o); err != nil {
 		return err
 	}
 	if first == nil {
 		c.tellReturns()
 	}
 	return nil
+}
+
+// Return is Replace for a client whose records are numbered (Abilities.Numbers): it says itself what it
+// has read. It gets a Sequence record, then what it has not acknowledged, then what waits. The session
+// notices nothing. MayReturn should be asked before. Return waits for the worker of the connection,
+// and must not be called from a method of a Transport or of a Session. Errors: ErrConnectionEnded, and
+// ErrConnectionExists for a connection without numbers, or whose handshake was not answered yet. With an
+// error t is not the connection's.
+func (c *Conn) Return(t Transport) error {
+	if !c.hasNumbers() {
+		return ErrConnectionExists
+	}
+	return c.replaceBy(&replaceOp{conn: c, by: t, done: make(chan error, 1)})
+}
+
+// MayReturn reports whether the client may give the connection another transport now: the errors that
+// Return would return, and ErrTooManyReturns for one that does so all the time. A nil answer counts as
+// one of its times.
+func (c *Conn) MayReturn() error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	switch s := c.life.state(); {
+	case !s.may(idAlive) || c.life.cause != nil:
+		return ErrConnectionEnded
+	case c.numbersOf() == nil || s < greeting:
+		return ErrConnectionExists
+	case !c.back.numbers.redials.admit(c.g.now()):
+		return ErrTooManyReturns
+	}
+	return nil
+}
+
+func (c *Conn) hasNumbers() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.numbersOf() != nil
+}
+
+func (c *Conn) replaceBy(o *replaceOp) error {
+	if !c.shard.worker.queue.push(o) {
+		return ErrConnectionEnded
+	}
+	return <-o.done
 }
 
 // replaceOp replaces a connection's transport, in order with what is sent to it.
@@ -118,41 +158,54 @@ func (o *replaceOp) swap(w *worker) (r replaced, err error) {
 	if !s.may(idAlive) || c.life.cause != nil {
 		return r, ErrConnectionEnded
 	}
-	from, ok := o.from(&b.kept, c.manner())
-	if !ok && o.first == nil {
-		return r, ErrMissed
+	if b.numbers != nil && s < greeting {
+		return r, ErrConnectionExists
+	}
+	before := c.out.queued.bytes
+	var again []OutRecord
+	if b.numbers != nil {
+		again, r.arrived = b.numbers.again(&b.kept, c.channel.lane.protocol)
+	} else {
+		from, ok := o.from(&b.kept, c.manner())
+		if !ok && o.first == nil {
+			return r, ErrMissed
+		}
+		again, r.arrived = b.kept.cut(from)
 	}
 	if s != away {
 		r.former = c.transport
 	}
-	before := c.out.queued.bytes
-	var again []OutRecord
-	again, r.arrived = b.kept.cut(from)
 	r.again = len(again)
-	if s >= open {
+	if s >= greeting {
 		c.life.since = w.now
 		c.life.step(open, w.now)
 		if o.first != nil {
 			again = append([]OutRecord{{Bytes: o.first, control: true}}, again...)
-		} else {
+		} else if b.numbers == nil {
 			b.untold++
 		}
 	}
-	c.out.anew(again, w.soft)
+	c.out.anew(again, b.numbers != nil, w.soft)
 	r.queued = c.out.queued.bytes - before
 	r.wake = s >= open && len(c.out.records) > 0 && c.out.claim(writerPump)
 	c.transport = o.by
-	*b = returning{kept: b.kept, generation: b.generation + 1, untold: b.untold}
+	*b = returning{kept: b.kept, generation: b.generation + 1, untold: b.untold, numbers: b.numbers}
+	if b.numbers != nil {
+		b.numbers.told.Store(0) // what the client was told may be lost
+		c.out.unacked = c.unacked()
+		c.reader.unfinished.since = w.now
+	}
 	c.clocks.renew(w.now)
 	return r, nil
 }
 
 // anew makes the outbox that of another transport: first what is given again, then what waits. Frames
-// and control records of the former transport are dropped.
-func (o *outbox) anew(again []OutRecord, soft int) {
+// and control records of the former transport are dropped. kept says that what was to be given again on
+// it is kept, and among what is given again now.
+func (o *outbox) anew(again []OutRecord, kept bool, soft int) {
 	records := again
 	for _, r := range o.records {
-		if !r.control {
+		if !r.control && !(kept && r.again) {
 			records = append(records, r)
 		}
 	}

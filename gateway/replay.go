@@ -31,7 +31,9 @@ type replay struct {
 
 type keptRecord struct {
 	bytes []byte
-	at    int64 // when it was handed over, in the gateway's nanoseconds
+	// at is when it was handed over, in the gateway's nanoseconds. For a client whose records are numbered
+	// it is the number of the record, of the last if it is several.
+	at int64
 }
 
 func (r *replay) at(i int) *keptRecord { return &r.ring[(r.first+i)&(len(r.ring)-1)] }
@@ -65,11 +67,17 @@ func (r *replay) trim(k keeping, m Manner, now int64, coming int) {
 		if m == nil || m.Marked(oldest.bytes) {
 			r.mark = oldest.bytes
 		}
-		r.bytes -= len(oldest.bytes)
-		*oldest = keptRecord{}
-		r.first = (r.first + 1) & (len(r.ring) - 1)
-		r.size--
+		r.drop()
 	}
+}
+
+// drop gives up the oldest.
+func (r *replay) drop() {
+	oldest := r.at(0)
+	r.bytes -= len(oldest.bytes)
+	*oldest = keptRecord{}
+	r.first = (r.first + 1) & (len(r.ring) - 1)
+	r.size--
 }
 
 // rest is trim for a client to which nothing is being handed: an idle one holds no buffer.

@@ -17,7 +17,7 @@ const OverPatience = 30 * time.Second
 // tooSlow reports whether the client has been over its soft bound for too long.
 func (o *outbox) tooSlow(m *moment) bool {
 	switch {
-	case o.queued.bytes <= m.limits.OutboxBytes:
+	case o.queued.bytes+o.unacked <= m.limits.OutboxBytes:
 		o.over = 0
 	case o.over == 0:
 		o.over = m.now

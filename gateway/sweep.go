@@ -68,13 +68,16 @@ type inspected struct {
 	// kept: the gateway keeps it alive with pings, and ends it when it is silent.
 	kept      bool
 	transport Transport
+	numbers   *numbers // nil for clients without
 }
 
 func (c *Conn) inspect(m *moment) inspected {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	l, polled := &c.life, c.transport.Abilities().Polled
-	if c.back != nil {
+	if n := c.numbersOf(); n != nil {
+		n.rest(&c.back.kept)
+	} else if c.back != nil {
 		c.back.kept.rest(c.g.keeping, c.manner(), m.now)
 	}
 	return inspected{
@@ -82,7 +85,7 @@ func (c *Conn) inspect(m *moment) inspected {
 		slow: c.out.tooSlow(m), queued: c.out.queued,
 		unfinished: c.reader.unfinished.overdue(m),
 		kept:       l.session != nil && (l.speaker != ApplicationSpeaks || c.manner() != nil) && !polled,
-		transport:  c.transport,
+		transport:  c.transport, numbers: c.numbersOf(),
 	}
 }
 
@@ -98,7 +101,7 @@ func (c *Conn) sweep(m *moment) {
 	case gone:
 		return
 	}
-	if d := c.clocks.detached.Load(); d != 0 && m.passed(d, c.awayTime(m)) {
+	if d := c.clocks.detached.Load(); d != 0 && m.passed(d, c.awayTime(m.limits.Detached)) {
 		c.endDetached(d)
 		return
 	}
@@ -106,7 +109,7 @@ func (c *Conn) sweep(m *moment) {
 	case seen.asked: // its Close is on the way
 	case seen.slow:
 		c.cutOff(slowCause)
-	case seen.state == away && m.passed(seen.since, c.awayTime(m)):
+	case seen.state == away && m.passed(seen.since, c.awayTime(m.limits.Away)):
 		c.cutOffIf(awayCause, func(c *Conn) bool { return c.life.state() == away && c.life.since == seen.since })
 	case seen.unfinished:
 		c.Close(Cause{Reason: CloseBadRequest, Text: "A message took too long to arrive.", AllowReconnect: true})
@@ -115,10 +118,19 @@ func (c *Conn) sweep(m *moment) {
 		c.Close(Cause{Reason: CloseHandshakeError, Text: "Handshake was canceled."})
 	case !c.id.CloseAt.IsZero() && !m.wall.Before(c.id.CloseAt):
 		c.Close(Cause{Reason: CloseUnauthorized, Text: "The authentication of the connection has expired.", AllowReconnect: true})
+	case seen.state == greeting:
+		if m.passed(seen.since, greetTime-1) {
+			c.shard.worker.queue.push(&greetedOp{conn: c})
+		}
 	case seen.state == open && c.silent(m, &seen):
 		c.endSilent(seen.transport)
-	case seen.state == open && seen.kept:
-		c.keepAlive(m, seen.queued.deliveries)
+	case seen.state == open:
+		if seen.numbers != nil {
+			c.acknowledge(seen.numbers)
+		}
+		if seen.kept {
+			c.keepAlive(m, seen.queued.deliveries)
+		}
 	}
 }
 
@@ -196,10 +208,10 @@ func (c *Conn) keepAliveTime(m *moment) time.Duration {
 // silentKeepAlives is how many keep-alives a client may be silent before its peer is asked.
 const silentKeepAlives = 2
 
-// spoke notes that the client was written to. One that may come back takes not every record for a sign
-// of life, such as the answer to a call: it gets pings all the same.
+// spoke notes that the client was written to. One with a Manner takes not every record for a sign of
+// life, such as the answer to a call: it gets pings all the same.
 func (c *Conn) spoke(now int64) {
-	if c.back == nil {
+	if c.manner() == nil {
 		c.clocks.lastWrite.Store(now)
 	}
 }
@@ -208,7 +220,7 @@ func (c *Conn) spoke(now int64) {
 func (c *Conn) keepAlive(m *moment, deliveries int) {
 	// The sweep after next might come late by its own interval. What waits will
 	// keep the client alive (see spoke for one that it will not), or end it as slow.
-	if !m.passed(c.clocks.lastWrite.Load(), c.keepAliveTime(m)-sweepInterval/2-1) || deliveries > 0 && c.back == nil {
+	if !m.passed(c.clocks.lastWrite.Load(), c.keepAliveTime(m)-sweepInterval/2-1) || deliveries > 0 && c.manner() == nil {
 		return
 	}
 	// A ping counts as sent when it is queued: while the socket is full there

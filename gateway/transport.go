@@ -35,6 +35,10 @@ type Abilities struct {
 	// When the transport has ended it calls Conn.Lost instead of Conn.Ended, and it is told
 	// from others by comparing: it is a pointer, or otherwise comparable.
 	Returns bool
+	// Numbers: a client whose handshake asks for version 2 of a hub protocol may come back with another
+	// such transport (Conn.Return, numbers.go). The transport hands over bytes by Conn.FeedFor, and it is
+	// like one with Returns otherwise, whatever its client asked for.
+	Numbers bool
 	// EarliestClose is how long after the handshake answer a Close record must
 	// not be sent yet.
 	EarliestClose time.Duration
@@ -84,6 +88,10 @@ type OutRecord struct {
 	control bool
 	// framed: Bytes are already in the transport's framing.
 	framed bool
+	// ahead: it does not wait for the client's first word.
+	ahead bool
+	// numbered is how many numbers it takes, for a client whose records are numbered.
+	numbered uint32
 	// again: it was written to a former transport, and counts in no books any more.
 	again bool
 }

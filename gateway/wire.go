@@ -3,6 +3,8 @@ package gateway
 import (
 	"slices"
 	"unsafe"
+
+	"github.com/hubgate/hubgate/hubprotocol"
 )
 
 // wire is what one kind of receiver gets of a pass.
@@ -13,6 +15,8 @@ type wire struct {
 	// deliveries are the records that count, missing the messages without a form in the
 	// protocol, faulty those that could not be framed.
 	deliveries, missing, faulty int
+	// numbers: the numbers of the records have been counted.
+	numbers bool
 	// reach is what became of the receivers of this wire.
 	reach reach
 }
@@ -126,4 +130,37 @@ func (f *fanout) tryFrame(dst []byte, framing Framing, records []OutRecord) (out
 		}
 	}()
 	return framing.AppendFrames(dst, records), true
+}
+
+// number counts how many numbers the records take, once for all receivers of the wire.
+func (wr *wire) number() {
+	if wr.numbers || wr.lane.manner != nil {
+		return
+	}
+	wr.numbers = true
+	for i := range wr.records {
+		if r := &wr.records[i]; !r.control {
+			r.numbered = uint32(hubprotocol.CountNumbered(wr.lane.protocol, r.Bytes))
+		}
+	}
+}
+
+// counted is a record and how many numbers it takes: receivers next to each other mostly get the same.
+type counted struct {
+	data     *byte
+	size     int
+	protocol string
+	numbers  uint32
+}
+
+// count returns how many numbers a record takes.
+func (f *fanout) count(r OutRecord, protocol string) uint32 {
+	if r.control || len(r.Bytes) == 0 {
+		return 0
+	}
+	last := &f.counted
+	if data := unsafe.SliceData(r.Bytes); last.data != data || last.size != len(r.Bytes) || last.protocol != protocol {
+		*last = counted{data, len(r.Bytes), protocol, uint32(hubprotocol.CountNumbered(protocol, r.Bytes))}
+	}
+	return last.numbers
 }

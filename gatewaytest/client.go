@@ -3,6 +3,7 @@
 package gatewaytest
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"strings"
@@ -26,10 +27,12 @@ type Client struct {
 	name   string
 	manner gateway.Manner // of a client that returns, else nil
 	cursor string         // with which it came
-	life   life
-	raw    *rawSocket // nil: written by the pump only
-	wake   chan struct{}
-	wg     sync.WaitGroup
+	// numbers: its transport has Abilities.Numbers.
+	numbers bool
+	life    life
+	raw     *rawSocket // nil: written by the pump only
+	wake    chan struct{}
+	wg      sync.WaitGroup
 
 	mu      sync.Mutex
 	changed chan struct{} // closed and replaced when something arrives or changes
@@ -71,6 +74,8 @@ type Options struct {
 	// Returns clients may lose their transport and come back (Client.Return). They are started
 	// without a handshake and speak Marked.
 	Returns bool
+	// Numbers clients ask for stateful reconnect, and may come back with ReturnNumbered.
+	Numbers bool
 	// Identity, if set, is used as it is, with ID, Hub and User from above.
 	Identity gateway.Identity
 }
@@ -98,12 +103,17 @@ func TryConnect(tb testing.TB, g *gateway.Gateway, o Options) (*Client, error) {
 	case o.Protocol == "-":
 	case o.Returns:
 		_ = conn.Start(gateway.Handshake{HandshakeRequest: hubprotocol.HandshakeRequest{Protocol: Marked}})
-	case o.Protocol == "":
-		_ = c.Feed([]byte("{\"protocol\":\"json\",\"version\":1}\x1e"))
 	default:
-		_ = c.Feed([]byte("{\"protocol\":\"" + o.Protocol + "\",\"version\":1}\x1e"))
+		_ = c.Feed(hubprotocol.AppendHandshakeRequest(nil, cmp.Or(o.Protocol, hubprotocol.JSON), o.version()))
 	}
 	return c, nil
+}
+
+func (o *Options) version() int {
+	if o.Numbers {
+		return 2
+	}
+	return 1
 }
 
 func newClient(tb testing.TB, o Options) *Client {
@@ -111,6 +121,7 @@ func newClient(tb testing.TB, o Options) *Client {
 	if c.name == "" {
 		c.name = gateway.WebSockets
 	}
+	c.numbers = o.Numbers
 	if o.Returns {
 		c.manner, c.cursor = Manner{}, "0"
 	}

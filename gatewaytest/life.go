@@ -98,6 +98,9 @@ func (c *Client) feed(data []byte) (err error) {
 	if c.manner != nil {
 		return c.Conn.Record(data)
 	}
+	if c.numbers {
+		return c.Conn.FeedFor(c, data)
+	}
 	return c.Conn.Feed(data)
 }
 
@@ -117,7 +120,7 @@ func (c *Client) leave(cause gateway.Cause) {
 
 // ended says that the transport is no more.
 func (c *Client) ended(conn *gateway.Conn) {
-	if c.manner != nil {
+	if c.manner != nil || c.numbers {
 		conn.Lost(c, c.life.cause)
 		return
 	}
@@ -136,7 +139,7 @@ func (c *Client) Abilities() gateway.Abilities {
 	case gateway.ServerSentEvents:
 		return gateway.Abilities{TextOnly: true, EarliestClose: time.Second, Returns: returns}
 	}
-	return gateway.Abilities{Returns: returns}
+	return gateway.Abilities{Returns: returns, Numbers: c.numbers}
 }
 
 // Wake implements gateway.Transport.
@@ -188,7 +191,7 @@ func (c *Client) pump() {
 }
 
 func (c *Client) take(b *gateway.Batch) bool {
-	if c.manner != nil {
+	if c.manner != nil || c.numbers {
 		return c.Conn.TakeFor(c, b, 64<<10)
 	}
 	return c.Conn.Take(b, 64<<10)

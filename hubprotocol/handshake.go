@@ -127,3 +127,10 @@ func lowerASCII(s string) string {
 	}
 	return s
 }
+
+// AppendHandshakeRequest appends a handshake request with its separator.
+func AppendHandshakeRequest(dst []byte, protocol string, version int) []byte {
+	dst = jsontext.AppendString(append(dst, `{"protocol":`...), protocol)
+	dst = strconv.AppendInt(append(dst, `,"version":`...), int64(version), 10)
+	return append(dst, '}', RecordSeparator)
+}
