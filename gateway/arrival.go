@@ -43,7 +43,7 @@ func (c *Conn) mayBeTold() bool {
 	}
 	for !a.waiting {
 		switch last := len(a.awaits) - 1; {
-		case last >= 0 && a.awaits[last].wait(func() { c.g.plane.start(c.goOn) }):
+		case last >= 0 && a.awaits[last].wait(func() { c.g.plane.start(c) }):
 			a.waiting = true
 		case last >= 0:
 			a.awaits = a.awaits[:last]

@@ -63,6 +63,9 @@ type Command struct {
 	Membership Membership
 	// Page is what VerbList names.
 	Page Page
+	// Any asks VerbCount only whether there is a connection: the first that is found is the answer,
+	// and Result.Matched is not the whole number. Other nodes are not told of it.
+	Any bool
 	// By says who asks, for logs and those who watch.
 	By Sender
 	// Trace is the id under which logs and those who watch show the command; it may be empty.

@@ -41,6 +41,7 @@ func (g *Gateway) Start(ctx context.Context, cmd *Command, answered func(Result,
 		return
 	}
 	a := newAnswer(cmd.Page, answered)
+	a.any = cmd.Any
 	g.begin(cmd, a)
 	g.elsewhere(ctx, cmd, a)
 	a.done(Result{}, nil)
@@ -88,11 +89,14 @@ func (g *Gateway) elsewhere(ctx context.Context, cmd *Command, a *answer) {
 		return
 	}
 	a.add()
-	if asker, ok := g.opts.Backplane.(Asker); ok {
-		asker.Ask(ctx, to, cmd, a.done)
-		return
+	switch {
+	case cmd.Any && g.plane.finder != nil:
+		g.plane.finder.Exists(ctx, to, cmd, a.done)
+	case g.plane.asker != nil:
+		g.plane.asker.Ask(ctx, to, cmd, a.done)
+	default:
+		a.done(Result{}, g.opts.Backplane.Publish(ctx, to, cmd))
 	}
-	a.done(Result{}, g.opts.Backplane.Publish(ctx, to, cmd))
 }
 
 // others says which other nodes a command concerns: those that own the connections it names, or,

@@ -118,7 +118,7 @@ func build(opts Options) (*Gateway, error) {
 	g.ending.stop = make(chan struct{})
 	g.began = time.Now().Add(-time.Second)
 	g.counts.closed = counts.New(closeReasonList)
-	g.plane.init(opts.Backplane, func(do func()) { g.ending.wg.Go(do) })
+	g.plane.init(opts.Backplane, func(c *Conn) { g.ending.wg.Go(c.goOn) })
 	g.conns.init()
 	g.hubs.init(g)
 	for i := range opts.Workers {

@@ -80,6 +80,8 @@ func (s modelSeen) enough(t *testing.T) {
 		"a membership while arriving", "a polite end",
 		"nothing was dropped", "lost during a write", "a client came back", "a fallback", "a fallback may have missed some", "messages were missed", "a former pump came out", "a silent transport was given up",
 		"a return was told by another reader",
+		"a reader went on by itself", "a client ended before it was known", "records came before the client was known",
+		"a panic of a reader that went on by itself",
 	}
 	for _, what := range []string{
 		"a tail", "a batch", "a failed write", "what is given again", "what was held while away", "an early transport",
@@ -111,7 +113,8 @@ type model struct {
 	rand   *rand.Rand
 	seen   modelSeen
 	g      *Gateway
-	queues [][]op // what the workers have taken and not carried out
+	queues [][]op      // what the workers have taken and not carried out
+	plane  *modelPlane // nil if there are no other nodes
 	conns  []*modelConn
 	keys   map[*hubprotocol.Frames]string
 	number int // of the last message
@@ -136,15 +139,23 @@ var modelLimits = Limits{
 
 func newModel(seed uint64, seen modelSeen) *model {
 	m := &model{seed: seed, rand: rand.New(rand.NewPCG(seed, 1)), seen: seen, keys: make(map[*hubprotocol.Frames]string)}
-	g, err := build(Options{
+	opts := Options{
 		Node: "a", Backend: modelBackend{m}, UserGroups: modelStore{m}, Workers: 1 + m.rand.IntN(2),
 		Limits: func() Limits { return modelLimits },
 		Now:    func() time.Time { return time.Now().Add(m.set) },
-	})
+	}
+	if m.chance(50) {
+		m.plane = &modelPlane{m: m, names: make(map[Name]*modelName)}
+		opts.Backplane = m.plane
+	}
+	g, err := build(opts)
 	if err != nil {
 		panic(err)
 	}
 	g.keeping = modelKeeping
+	if m.plane != nil {
+		g.plane.start = m.plane.start
+	}
 	m.g, m.queues = g, make([][]op, len(g.workers))
 	return m
 }
@@ -308,6 +319,7 @@ func (m *model) end() {
 func (m *model) settle() {
 	for range 10_000 {
 		moved := m.work(1 << 20)
+		moved = m.plane.settle() || moved
 		for _, c := range m.conns {
 			moved = c.goOn() || moved
 		}

@@ -15,6 +15,7 @@ type modelClient struct {
 	// input is what it has to say and has not said. invoked are the numbers of its calls in it.
 	input    []byte
 	invoked  int
+	early    int  // bytes said
 	said     bool // everything it will ever say may be answered
 	expected []string
 	on       *modelTransport // from which it reads

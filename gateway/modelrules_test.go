@@ -22,6 +22,7 @@ type modelChecked struct {
 // check looks whether the rules hold. It is called between steps.
 func (m *model) check() {
 	m.readers()
+	m.plane.check()
 	var attempted, written, unfinished, bytes int64
 	for _, c := range m.conns {
 		c.check()
@@ -348,12 +349,16 @@ func (m *model) checkEmpty() {
 	if err := m.g.Check(); err != nil {
 		m.breaks("%v", err)
 	}
+	m.plane.checkEmpty()
 	s := m.g.Stats()
-	closed := uint64(0)
+	closed, panics := uint64(0), uint64(0)
+	if m.plane != nil {
+		panics = m.plane.panics
+	}
 	for _, n := range s.Closed {
 		closed += n
 	}
-	if s.Opened != closed || s.Backlog != 0 || s.Unfinished != 0 || s.Panics != 0 || m.g.conns.count() != 0 || m.g.Connections(modelHub) != 0 {
+	if s.Opened != closed || s.Backlog != 0 || s.Unfinished != 0 || s.Panics != panics || m.g.conns.count() != 0 || m.g.Connections(modelHub) != 0 {
 		m.breaks("something is left: %+v", s)
 	}
 	if h := m.g.hubs.get(modelHub); h != nil && len(h.groups.groups) > 0 {

@@ -66,6 +66,7 @@ func (b modelBackend) Accept(conn *Conn, _ Handshake) (Session, error) {
 	if s.accepted {
 		b.m.breaks("%d: accepted twice", c.index)
 	}
+	b.m.plane.checkTold(conn)
 	c.park()
 	if s.announces {
 		if conn.step(announced) { // Announce in two halves, since other goroutines may come between

@@ -46,6 +46,10 @@ var modelClientSteps = []modelStep{
 		if c.reader.parked != nil && c.m.chance(3) {
 			how = parkPanic
 			c.m.seen["a panic of a session"]++
+			if c.reader.alone {
+				c.m.seen["a panic of a reader that went on by itself"]++
+				c.m.plane.panics++
+			}
 			c.why[CloseServiceTransientError], c.client.said = true, false
 		}
 		return c.goesOn(how)
@@ -112,6 +116,7 @@ var modelTransportSteps = []modelStep{
 // What the gateway, the application and the clock do.
 var modelServerSteps = []modelStep{
 	{name: "a worker", weight: 100, alone: func(m *model) bool { return m.work(1 + m.rand.IntN(4)) }},
+	{name: "the other nodes", weight: 60, alone: func(m *model) bool { return m.plane.step() }},
 	{name: "a send", weight: 60, alone: (*model).send},
 	{name: "an answer of the application", weight: 15, of: (*modelConn).answer},
 	{name: "the application opens", weight: 15, of: (*modelConn).open},
@@ -317,6 +322,9 @@ func (c *modelConn) say() bool {
 	}
 	data := slices.Clone(l.input[:n])
 	l.input = l.input[n:]
+	if l.early += n; !c.session.accepted && l.early > modelLimits.MessageBytes && c.m.plane != nil {
+		c.why[CloseBadRequest] = true // it cannot have been told yet that it may speak
+	}
 	c.feed(data)
 	return true
 }

@@ -88,6 +88,8 @@ type modelPump struct {
 // modelReader is whoever feeds what the client says.
 type modelReader struct {
 	feeding bool
+	// alone: it went on by itself, without anything that was said.
+	alone bool
 	// parked is where it waits for the schedule to go on, nil if it does not.
 	parked chan parkResult
 	// result is there when Feed has returned.
@@ -258,7 +260,7 @@ func (c *modelConn) fed() {
 		return
 	}
 	result := r.result
-	r.result, r.feeding = nil, false
+	r.result, r.feeding, r.alone = nil, false, false
 	internal := Cause{Reason: CloseServiceTransientError, Text: "an error of the gateway"}
 	switch {
 	case result.panic != nil && (c.kind.webSocket() || c.comings != nil):

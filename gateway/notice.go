@@ -39,13 +39,17 @@ func (n *notice) wait(then func()) bool {
 // plane is what the core uses of its Backplane beside carrying commands. Each is nil if the Backplane
 // is not able to do it, and all are if there is none.
 type plane struct {
+	asker     Asker
+	finder    Finder
 	announcer Announcer
 	admitter  Admitter
-	// start runs what may have to wait in a goroutine of its own.
-	start func(func())
+	// start has a reader go on, in a goroutine of its own: it may have to wait.
+	start func(*Conn)
 }
 
-func (p *plane) init(b Backplane, start func(func())) {
+func (p *plane) init(b Backplane, start func(*Conn)) {
+	p.asker, _ = b.(Asker)
+	p.finder, _ = b.(Finder)
 	p.announcer, _ = b.(Announcer)
 	p.admitter, _ = b.(Admitter)
 	p.start = start

@@ -100,7 +100,9 @@ func (o *frameOp) apply(w *worker) {
 // answer collects the parts of a command's result: those of this node's workers and that of the
 // other nodes. The last part to come answers.
 type answer struct {
-	page     Page
+	page Page
+	// any: a part that found something is the answer.
+	any      bool
 	answered func(Result, error) // nil if nobody wants to know
 	parts    atomic.Int32        // that are missing
 
@@ -109,6 +111,7 @@ type answer struct {
 	// refused: a limit refused a part of it. err is the first error of another kind.
 	refused bool
 	err     error
+	told    bool // answered was called before all parts had come
 }
 
 func newAnswer(page Page, answered func(Result, error)) *answer {
@@ -141,8 +144,16 @@ func (a *answer) done(part Result, err error) {
 	case a.err == nil:
 		a.err = err
 	}
+	found := a.any && part.Matched > 0 && !a.told
+	a.told = a.told || found
+	told := a.told && !found
+	last := a.parts.Add(-1) == 0
 	a.mu.Unlock()
-	if a.parts.Add(-1) > 0 || a.answered == nil {
+	switch {
+	case a.answered == nil || told || !last && !found:
+		return
+	case found:
+		a.answered(Result{Matched: part.Matched}, nil)
 		return
 	}
 	if a.err == nil && a.refused && a.result.Matched == 0 {

@@ -75,7 +75,7 @@ func (g *Gateway) UserInGroup(ctx context.Context, hub, user, group string) (boo
 			return true, nil
 		}
 	}
-	r, err := g.Do(ctx, &Command{Hub: hub, Verb: VerbCount, Target: userTarget(user), Group: group})
+	r, err := g.Do(ctx, &Command{Hub: hub, Verb: VerbCount, Target: userTarget(user), Group: group, Any: true})
 	return r.Matched > 0, err
 }
 

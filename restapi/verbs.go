@@ -72,7 +72,7 @@ func (s *server) command(ctx context.Context, at address, cmd gateway.Command) (
 
 // exists asks whether there is a connection; if not, the error is missing.
 func (s *server) exists(ctx context.Context, at address, missing error) error {
-	n, err := s.command(ctx, at, gateway.Command{Verb: gateway.VerbCount})
+	n, err := s.command(ctx, at, gateway.Command{Verb: gateway.VerbCount, Any: true})
 	return orMissing(n, err, missing)
 }
 

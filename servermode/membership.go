@@ -2,6 +2,7 @@ package servermode
 
 import (
 	"context"
+	"errors"
 	"slices"
 	"sync"
 	"time"
@@ -59,7 +60,7 @@ func (sc *serverConn) membership(m sp.Message) bool {
 // question answers questions of the hub server. False means that m is none.
 func (sc *serverConn) question(m sp.Message) bool {
 	count := func(t gateway.Target, ack int32) {
-		sc.start(&gateway.Command{Verb: gateway.VerbCount, Target: t}, acked(ack))
+		sc.start(&gateway.Command{Verb: gateway.VerbCount, Target: t, Any: true}, acked(ack))
 	}
 	switch m := m.(type) {
 	case *sp.CheckConnectionExistence:
@@ -151,6 +152,8 @@ func (sc *serverConn) ack(to ackID, found bool, err error) {
 	}
 	m := sp.Ack{AckID: to.id, Status: sp.AckNotFound}
 	switch {
+	case errors.Is(err, gateway.ErrIncomplete), errors.Is(err, context.DeadlineExceeded):
+		m.Status, m.Message = sp.AckTimeout, "Not all nodes of the gateway have answered in time."
 	case err != nil:
 		m.Status, m.Message = sp.AckInternalError, "The gateway could not carry out the request."
 	case found:

@@ -1,6 +1,7 @@
 package servermode_test
 
 import (
+	"context"
 	"fmt"
 	"strings"
 	"testing"
@@ -58,6 +59,46 @@ func TestAcks(t *testing.T) {
 			require.Nil(t, a.Conn.CloseRequested())
 			require.Nil(t, b.Conn.CloseRequested())
 		})
+	})
+}
+
+// silent is another node that does not answer.
+type silent struct{}
+
+func (silent) Join(gateway.Node) (func(), error)                         { return func() {}, nil }
+func (silent) Publish(context.Context, []string, *gateway.Command) error { return nil }
+func (silent) Ask(_ context.Context, _ []string, _ *gateway.Command, answered func(gateway.Result, error)) {
+	time.AfterFunc(4*time.Second, func() { answered(gateway.Result{}, fmt.Errorf("%w: b", gateway.ErrIncomplete)) })
+}
+
+// N7: what not all nodes have answered is neither a yes nor a no.
+func TestN7AcksWhileANodeIsSilent(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newNode(t, "a", silent{})
+		defer w.stop()
+		s := w.server(dial{})
+		w.connect("1", "ann")
+		for name, c := range map[string]struct {
+			m    sp.Message
+			want sp.AckStatus
+		}{
+			"a user is here":              {&sp.CheckUserExistence{User: "ann", AckID: 1}, sp.AckOK},
+			"a user may be there":         {&sp.CheckUserExistence{User: "bob", AckID: 1}, sp.AckTimeout},
+			"a group may be there":        {&sp.CheckGroupExistence{Group: "g", AckID: 1}, sp.AckTimeout},
+			"a join":                      {&sp.JoinGroupWithAck{ConnectionID: "1", Group: "g", AckID: 1}, sp.AckTimeout},
+			"a user's join":               {&sp.UserJoinGroupWithAck{User: "bob", Group: "g", AckID: 1}, sp.AckTimeout},
+			"the members, and some there": {&sp.GroupMemberQuery{Group: "g", AckID: 1}, sp.AckTimeout},
+		} {
+			t.Log(name)
+			begin := time.Now()
+			s.send(c.m)
+			time.Sleep(5 * time.Second)
+			synctest.Wait()
+			acks := s.take(sp.TypeAck)
+			require.Len(t, acks, 1)
+			require.Equal(t, c.want, acks[0].(*sp.Ack).Status)
+			require.LessOrEqual(t, time.Since(begin), 5*time.Second)
+		}
 	})
 }
 
