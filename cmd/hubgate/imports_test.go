@@ -59,6 +59,7 @@ var mayImport = map[string][]string{
 	"store/jetstore":   {"gateway", "store", "store/stream", "internal/counts"},
 	"store/stream":     {"store"},
 	"store/storetest":  {"gateway", "store"},
+	"store/nodes":      {"store/stream", "internal/counts"},
 	"store/life":       {},
 	"backplane":        {"gateway", "hubprotocol"},
 	"cluster":          {"gateway", "internal/counts", "internal/logsum"},
@@ -81,7 +82,7 @@ var mayImport = map[string][]string{
 var forTests = []string{"gatewaytest", "store", "store/storetest", "backplane", "hubserver", "cluster/clustertest"}
 
 // onNATS are the packages that may use NATS. The core and all else does without.
-var onNATS = []string{"natsd", "store/jetstore", "store/stream", "store/life", "cluster/natscarrier"}
+var onNATS = []string{"natsd", "store/jetstore", "store/stream", "store/nodes", "store/life", "cluster/natscarrier"}
 
 // whole are the parts that tests of a package put together to see it from outside.
 var whole = map[string][]string{

@@ -143,6 +143,42 @@ func (s *Stream) AnyNext(ctx context.Context, filter string, from uint64) (Messa
 	return direct(msg)
 }
 
+// AllLast returns what was written last under each subject that the filter takes, as the next best copy
+// has it.
+func (s *Stream) AllLast(ctx context.Context, filter string) ([]Message, error) {
+	text, err := json.Marshal(question{LastOf: []string{filter}})
+	if err != nil {
+		return nil, err
+	}
+	conn := s.js.Conn()
+	sub, err := conn.SubscribeSync(conn.NewRespInbox())
+	if err != nil {
+		return nil, classify(err)
+	}
+	defer func() { _ = sub.Unsubscribe() }() // fails only with the connection
+	if err := conn.PublishRequest(s.api+"DIRECT.GET."+s.config.Name, sub.Subject, text); err != nil {
+		return nil, classify(err)
+	}
+	var all []Message
+	for {
+		msg, err := sub.NextMsgWithContext(ctx)
+		switch {
+		case err != nil:
+			return nil, classify(err)
+		case msg.Header.Get("Status") == fmt.Sprint(http.StatusNoContent):
+			return all, nil
+		}
+		m, err := direct(msg)
+		if errors.Is(err, ErrNotFound) {
+			return nil, nil
+		}
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, m)
+	}
+}
+
 // question asks for a message.
 type question struct {
 	Sequence uint64   `json:"seq,omitempty"`
