@@ -103,8 +103,8 @@ func (b *Backend) unwrap(payload []byte) ([]byte, error) {
 
 // connectionData sends data to one client, which another connection may have.
 func (d aspnetDialect) connectionData(sc *serverConn, m *sp.ConnectionData) {
-	if s := sc.clients.get(m.ConnectionID); s != nil {
-		d.toClient(sc, s, m)
+	if c := sc.clients.get(m.ConnectionID); c != nil {
+		c.receive(sc, m)
 		return
 	}
 	c, ended := sc.b.gw.Lookup(m.ConnectionID)
@@ -112,10 +112,12 @@ func (d aspnetDialect) connectionData(sc *serverConn, m *sp.ConnectionData) {
 	case ended: // a moment ago: hub servers do not know it yet
 	case c != nil:
 		if s, ok := c.Session().(*session); ok && slices.Contains(sc.serves(), s.hub()) {
-			d.toClient(sc, s, m)
+			s.receive(sc, m)
 			return
 		}
 		sc.b.counts.lose(LossUnknownConnection)
+	case sc.b.ownerOf(m.ConnectionID) != nil:
+		sc.b.ownerOf(m.ConnectionID).stray(sc)
 	case sc.b.isElsewhere(m.ConnectionID):
 		d.send(sc, sc.connections(m.ConnectionID), sp.Payloads{{Protocol: hubprotocol.JSON, Data: m.Payload}}, "")
 	default:
@@ -123,18 +125,21 @@ func (d aspnetDialect) connectionData(sc *serverConn, m *sp.ConnectionData) {
 	}
 }
 
-// toClient does not wait for a client that is away: it takes nothing until it comes back.
-func (aspnetDialect) toClient(sc *serverConn, s *session, m *sp.ConnectionData) {
-	sc.toClient(s, m)
-	if !s.conn.IsAway() {
-		sc.waitFor(s.conn)
-	}
-}
+// waitsFor: a client that is away takes nothing until it comes back.
+func (aspnetDialect) waitsFor(s *session) bool { return !s.conn.IsAway() }
 
 // isElsewhere reports whether the id names another node.
 func (b *Backend) isElsewhere(id string) bool {
 	node := auth.NodeOf(id)
 	return node != "" && node != b.opts.Node
+}
+
+// ownerOf returns the node that the id names, if it is another one that is there.
+func (b *Backend) ownerOf(id string) *peerLink {
+	if !b.isElsewhere(id) {
+		return nil
+	}
+	return b.peers.named(auth.NodeOf(id))
 }
 
 // deliver sends one frame to the client. Whatever connection of the application it comes from, it is
@@ -174,21 +179,21 @@ const duplicate = "Duplicate connection ID"
 // closeConnection ends a client. Its hub server refuses it (perhaps after the client was opened), or
 // has no more use for it.
 func (d aspnetDialect) closeConnection(sc *serverConn, m *sp.CloseConnection) {
-	s := sc.clients.get(m.ConnectionID)
+	c := sc.clients.get(m.ConnectionID)
 	text := m.Error
 	switch {
 	case strings.HasPrefix(text, duplicate):
 		// The id is that of the client that lives (H88).
 		sc.lose(LossDuplicate, "connection", clip(m.ConnectionID))
-		if s != nil {
-			s.openAgain(sc)
+		if c != nil {
+			c.openAgain(sc)
 		}
 		return
 	case text == "":
 		text = unnamedEnd
 	}
-	if s != nil {
-		s.closeByServer(sc, text)
+	if c != nil {
+		c.closeByServer(sc, text)
 		return
 	}
 	sc.closeClients(sc.connections(m.ConnectionID), text, ackID{})

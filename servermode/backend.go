@@ -7,8 +7,8 @@
 // of the gateway, or goes to one client. The other writes: the records of clients are appended
 // directly to its buffer.
 //
-// Locks are taken in this order: session.mu, hubTable.mu, hub.mu, resultTable.mu, clientTable.mu,
-// outgoing.mu. The other locks of this package are held alone.
+// Locks are taken in this order: session.mu, hubTable.mu, hub.mu, resultTable.mu, peerLink.mu,
+// clientTable.mu, outgoing.mu. The other locks of this package are held alone.
 package servermode
 
 import (
@@ -47,6 +47,9 @@ type Options struct {
 	Logger *slog.Logger
 	// Observer is told of the connections of hub servers; nil tells nobody.
 	Observer Observer
+	// Peers are the other nodes: a client of this one may have its hub server there, and the other
+	// way round. Nil means that there are none.
+	Peers gateway.Peers
 }
 
 // Limits are the limits of server connections: sizes in bytes, and durations.
@@ -89,8 +92,9 @@ type Backend struct {
 	results resultTable
 	counts  *counters
 
-	// servers finds hub servers for clients. It is hubs while all hub servers are on this node.
+	// servers finds hub servers for clients. It is hubs but in tests.
 	servers directory
+	peers   peerTable
 	start   time.Time
 	// held counts the bytes of all clients that wait in sessions for a hub server.
 	held atomic.Int64
@@ -122,7 +126,7 @@ func New(opts Options) *Backend {
 	}
 	b := &Backend{counts: newCounters(opts.Node), opts: opts, start: time.Now(),
 		roomy: make(chan struct{}, 1), stop: make(chan struct{})}
-	b.servers = &b.hubs
+	b.servers, b.results.b = &b.hubs, b
 	return b
 }
 
@@ -141,6 +145,7 @@ func (b *Backend) callRoomy() {
 // Use tells the Backend its gateway. Call it once, before the first client and the first hub server.
 func (b *Backend) Use(g *gateway.Gateway) {
 	b.gw = g
+	b.peers.begin(b, b.opts.Peers)
 	b.conns.wg.Go(b.sweep)
 }
 
@@ -154,6 +159,7 @@ func (b *Backend) Close(ctx context.Context) error {
 	for _, sc := range b.conns.all() {
 		sc.end(EndShutdown, nil)
 	}
+	b.peers.end()
 	done := make(chan struct{})
 	go func() {
 		defer close(done)

@@ -4,7 +4,7 @@ import (
 	"slices"
 	"time"
 
-	"github.com/hubgate/hubgate/serviceprotocol"
+	sp "github.com/hubgate/hubgate/serviceprotocol"
 )
 
 // wish says which server connections fit a client.
@@ -36,52 +36,63 @@ func (t *hubTable) choose(key string, w wish) (hubServer, choice) {
 	}
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	sc, found := h.pick(w)
-	if found != choseOne {
-		return nil, found // not a *serverConn that is nil
-	}
-	return sc, choseOne
+	return h.pick(w)
 }
 
-func (h *hub) pick(w wish) (*serverConn, choice) {
+// candidate is a server connection that may get clients: one of this node, or a remoteServer.
+type candidate interface {
+	hubServer
+	about() *peer
+	// draining reports whether it gets no new clients.
+	draining() bool
+	// quiet reports whether nothing has come from its hub server for a while.
+	quiet() bool
+	// clientCount is how many it has, as far as this node knows.
+	clientCount() int
+	// takesClient reports whether there is room for another one.
+	takesClient(paced bool) bool
+	// put sends a message that is about none of its clients.
+	put(m sp.Message)
+}
+
+func (h *hub) pick(w wish) (hubServer, choice) {
 	if w.server != "" {
-		named := func(sc *serverConn) bool { return sc.peer.serverID == w.server && w.fits(sc) }
-		if sc, found := h.least(w, named); found != choseNone || w.required {
-			return sc, found
+		named := func(c candidate) bool { return c.about().serverID == w.server && w.fits(c) }
+		if c, found := h.nearest(w, named); found != choseNone || w.required {
+			return c, found
 		}
 	}
-	if sc, found := h.least(w, w.fits); found != choseNone || !w.weak {
-		return sc, found
+	if c, found := h.nearest(w, w.fits); found != choseNone || !w.weak {
+		return c, found
 	}
-	if slices.ContainsFunc(h.servers, func(sc *serverConn) bool { return !sc.isWeak() && !sc.draining() }) {
+	if h.any(func(c candidate) bool { return !c.about().isWeak() && !c.draining() }) {
 		return nil, choseNone
 	}
-	return h.least(w, func(sc *serverConn) bool {
-		return sc.isWeak() && !sc.draining() && sc.dialect.lastResort(sc.peer.agent) && sc.peer.serverID != w.not
+	return h.nearest(w, func(c candidate) bool {
+		p := c.about()
+		return p.isWeak() && !c.draining() && dialectOf(p.homes[0]).lastResort(p.agent) && p.serverID != w.not
 	})
 }
 
-func (w wish) fits(sc *serverConn) bool {
-	return !sc.isWeak() && !sc.draining() && sc.peer.level >= w.level && (w.not == "" || sc.peer.serverID != w.not)
+func (w wish) fits(c candidate) bool {
+	p := c.about()
+	return !p.isWeak() && !c.draining() && p.level >= w.level && (w.not == "" || p.serverID != w.not)
 }
 
-func (sc *serverConn) isWeak() bool { return sc.peer.kind == serviceprotocol.KindWeak }
+func (p *peer) isWeak() bool { return p.kind == sp.KindWeak }
 
-// least returns the fitting server connection with the fewest clients, of those that get clients
-// first if there is one. Quiet connections count only if all that fit are quiet.
-func (h *hub) least(w wish, fits func(*serverConn) bool) (best *serverConn, found choice) {
+// nearest returns the best fitting server connection of this node, and of other nodes if this one has
+// none. Quiet connections count only if all that fit are quiet. A client that is paced waits for one
+// of this node.
+func (h *hub) nearest(w wish, fits func(candidate) bool) (hubServer, choice) {
 	for _, quiet := range []bool{false, true} {
-		for _, sc := range h.servers {
-			switch {
-			case !fits(sc) || sc.quiet() != quiet || !h.belongs(sc):
-			case !sc.out.takesClient(w.paced):
-				found = choseLater
-			case best == nil || sc.isBetter(best):
-				best = sc
-			}
+		alike := func(c candidate) bool { return c.quiet() == quiet && fits(c) && h.belongs(c) }
+		best, found := least(h.servers, w, alike)
+		if found == choseOne || found == choseLater && w.paced {
+			return best, found
 		}
-		if best != nil {
-			return best, choseOne
+		if best, far := least(h.remote, w, alike); far != choseNone {
+			return best, far
 		}
 		if found != choseNone {
 			return nil, found
@@ -90,13 +101,45 @@ func (h *hub) least(w wish, fits func(*serverConn) bool) (best *serverConn, foun
 	return nil, choseNone
 }
 
-// isBetter compares two connections that fit a client.
-func (sc *serverConn) isBetter(other *serverConn) bool {
-	if sc.peer.whole != other.peer.whole {
-		return sc.peer.whole
+// least returns the fitting server connection with the fewest clients, of those that get clients
+// first if there is one.
+func least[C candidate](of []C, w wish, fits func(candidate) bool) (hubServer, choice) {
+	var best candidate // not a C, which may be a pointer that is nil
+	found := choseNone
+	for _, c := range of {
+		switch {
+		case !fits(c):
+		case !c.takesClient(w.paced):
+			found = choseLater
+		case best == nil || isBetter(c, best):
+			best = c
+		}
 	}
-	return sc.clients.count() < other.clients.count()
+	if best != nil {
+		return best, choseOne
+	}
+	return nil, found
 }
+
+// isBetter compares two connections that fit a client.
+func isBetter(c, other candidate) bool {
+	if c.about().whole != other.about().whole {
+		return c.about().whole
+	}
+	return c.clientCount() < other.clientCount()
+}
+
+// any reports whether there is such a server connection, on any node. h.mu is held.
+func (h *hub) any(is func(candidate) bool) bool {
+	return slices.ContainsFunc(h.servers, func(sc *serverConn) bool { return is(sc) }) ||
+		slices.ContainsFunc(h.remote, func(rs *remoteServer) bool { return is(rs) })
+}
+
+func (sc *serverConn) about() *peer { return &sc.peer }
+
+func (sc *serverConn) clientCount() int { return sc.clients.count() }
+
+func (sc *serverConn) takesClient(paced bool) bool { return sc.out.takesClient(paced) }
 
 // quiet reports whether nothing has come from the hub server for a while.
 func (sc *serverConn) quiet() bool {

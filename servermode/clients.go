@@ -3,33 +3,55 @@ package servermode
 import (
 	"sync"
 	"sync/atomic"
+	"time"
+
+	sp "github.com/hubgate/hubgate/serviceprotocol"
 )
+
+// attached is a client of a server connection: a session, or a remoteClient, whose session is on
+// another node. Its methods are called without locks.
+type attached interface {
+	// receive takes data that the hub server has sent on the connection, and waits for a slow client.
+	// The reader calls it.
+	receive(sc *serverConn, m *sp.ConnectionData)
+	// closeByServer ends the client because its hub server said so. The text is for the client.
+	closeByServer(by hubServer, text string)
+	// openAgain follows the word that the hub server has a client of the same id and has not taken
+	// this one.
+	openAgain(by hubServer)
+	// serverLost tells that the connection has ended.
+	serverLost(lost hubServer, why End)
+	// sweepMove moves a client away whose hub server leaves, see session.sweepMove.
+	sweepMove(now time.Duration) (later bool)
+}
 
 // clientTable holds the clients of one server connection.
 type clientTable struct {
 	n atomic.Int32 // len(live)
 
 	mu   sync.Mutex
-	live map[string]*session
+	live map[string]attached
 	// former are clients that have moved away. What the hub server had sent to them is still
 	// delivered.
-	former map[string]*session
+	former map[string]attached
 	// gone: the connection has ended. No more clients are added.
 	gone bool
+	came uint64 // how many were ever added
 }
 
 func (t *clientTable) count() int { return int(t.n.Load()) }
 
 // add adds a client. False means that the connection has ended.
-func (t *clientTable) add(id string, s *session) bool {
+func (t *clientTable) add(id string, s attached) bool {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if t.gone {
 		return false
 	}
 	if t.live == nil {
-		t.live = make(map[string]*session)
+		t.live = make(map[string]attached)
 	}
+	t.came++
 	t.live[id] = s
 	delete(t.former, id)
 	t.n.Store(int32(len(t.live)))
@@ -37,7 +59,7 @@ func (t *clientTable) add(id string, s *session) bool {
 }
 
 // get returns the client or former client with that id.
-func (t *clientTable) get(id string) *session {
+func (t *clientTable) get(id string) attached {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if s := t.live[id]; s != nil {
@@ -46,27 +68,40 @@ func (t *clientTable) get(id string) *session {
 	return t.former[id]
 }
 
-// leave removes a client. One that moves stays known as a former client.
-func (t *clientTable) leave(id string, moves bool) {
+// leave removes a client. One that moves stays known as a former client. Another one of the same id,
+// which has come since, stays. live is false
+// for a client that was a former one, or was not there.
+func (t *clientTable) leave(id string, s attached, moves bool) (live bool) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	s := t.live[id]
-	delete(t.live, id)
-	delete(t.former, id)
-	if moves && s != nil && !t.gone {
+	if live = t.live[id] == s; live {
+		delete(t.live, id)
+	}
+	if t.former[id] == s {
+		delete(t.former, id)
+	}
+	if moves && live && !t.gone {
 		if t.former == nil {
-			t.former = make(map[string]*session)
+			t.former = make(map[string]attached)
 		}
 		t.former[id] = s
 	}
 	t.n.Store(int32(len(t.live)))
+	return live
+}
+
+// counts returns how many clients there are, and how many there ever were.
+func (t *clientTable) counts() (now int, ever uint64) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return len(t.live), t.came
 }
 
 // all returns the clients at this moment.
-func (t *clientTable) all() []*session {
+func (t *clientTable) all() []attached {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	list := make([]*session, 0, len(t.live))
+	list := make([]attached, 0, len(t.live))
 	for _, s := range t.live {
 		list = append(list, s)
 	}
@@ -74,7 +109,7 @@ func (t *clientTable) all() []*session {
 }
 
 // close ends the table. It returns the clients and the former clients.
-func (t *clientTable) close() (live, former []*session) {
+func (t *clientTable) close() (live, former []attached) {
 	t.mu.Lock()
 	t.gone = true
 	for _, s := range t.former {

@@ -71,6 +71,8 @@ func (coreDialect) deliver(s *session, from hubServer, m *sp.ConnectionData) Los
 	return s.deliver(from, m)
 }
 
+func (coreDialect) waitsFor(*session) bool { return true }
+
 func (coreDialect) callError(s *session, id, text string) []byte {
 	return hubprotocol.AppendCompletionError(nil, s.conn.Protocol(), id, text)
 }

@@ -56,6 +56,9 @@ type dialect interface {
 	// deliver sends the data of a hub server to the client. It returns what was not carried out, ""
 	// if everything was. The session is not locked.
 	deliver(s *session, from hubServer, m *sp.ConnectionData) Loss
+	// waitsFor reports whether a hub server is not read while the client has more to take than its
+	// soft bound.
+	waitsFor(s *session) bool
 	// callError is the record that answers a call of the client with an error. The session is locked.
 	callError(s *session, id, text string) []byte
 	// moves reports whether clients leave a hub server that wants it before its connection ends, and

@@ -22,6 +22,7 @@ func (sc *serverConn) drain(fin serviceprotocol.Fin) {
 	if sc.fin.Swap(leaving) == finNone {
 		sc.log.Info("hub server leaves", "fin", string(fin), "clients", sc.clients.count())
 	}
+	sc.b.peers.tellStatus()
 	sc.out.put(serviceprotocol.FinAckPing())
 	if leaving == finMigrate {
 		sc.moveClients()

@@ -12,6 +12,10 @@ var serverClosed = gateway.Cause{
 	Reason: gateway.CloseServerConnectionClosed, AllowReconnect: true, Text: "The connection to the hub server was lost.",
 }
 
+var behind = gateway.Cause{
+	Reason: gateway.CloseServerConnectionClosed, AllowReconnect: true, Text: "Too much waits between the nodes of the gateway.",
+}
+
 // finish ends the client. Every end of a session passes through here or through Closed, and the
 // first one counts. tell is false if the hub server knows already.
 func (s *session) finish(cause gateway.Cause, tell bool) {

@@ -52,6 +52,7 @@ func (sc *serverConn) establish() {
 	sc.b.opts.Observer.Opened(sc.describe())
 	sc.clock.established.Store(true)
 	sc.b.hubs.add(sc)
+	sc.b.peers.add(sc)
 	// The rules may have changed since check. RulesChanged did not see this connection then.
 	if !sc.mayConnect(sc.peer.kind) {
 		sc.end(EndModeSwitched, nil)

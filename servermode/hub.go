@@ -7,12 +7,14 @@ import (
 	"time"
 )
 
-// hub holds the established server connections of one hub, and its clients that wait for one.
+// hub holds the established server connections of one hub, on all nodes, and its clients that wait for one.
 type hub struct {
 	key string
 
 	mu      sync.Mutex
 	servers []*serverConn
+	// remote are those of other nodes.
+	remote []*remoteServer
 	// waiting are clients whose server connection was lost. The value is the end of their grace
 	// period (Backend.now).
 	waiting map[*session]time.Duration
@@ -57,7 +59,7 @@ func (t *hubTable) update(key string, change func(*hub)) {
 	before := len(h.waiting)
 	change(h)
 	t.waiting.Add(int64(len(h.waiting) - before))
-	if len(h.servers) == 0 && len(h.waiting) == 0 {
+	if len(h.servers) == 0 && len(h.remote) == 0 && len(h.waiting) == 0 {
 		delete(t.hubs, key)
 	}
 }
@@ -75,11 +77,33 @@ func (t *hubTable) all() []*hub {
 func (t *hubTable) add(sc *serverConn) {
 	for _, key := range sc.peer.homes {
 		t.update(key, func(h *hub) {
-			takes := func(have *serverConn) bool { return !have.isWeak() && !have.draining() }
-			if len(h.waiting) > 0 && !slices.ContainsFunc(h.servers, takes) {
-				h.settled = sc.b.now() + settle
-			}
+			h.pauseHandOut(sc.b)
 			h.servers = append(h.servers, sc)
+		})
+	}
+}
+
+// pauseHandOut is called before a server connection comes: the first one gets no client that waits until
+// others of its process have followed.
+func (h *hub) pauseHandOut(b *Backend) {
+	if len(h.waiting) > 0 && !h.any(func(c candidate) bool { return !c.about().isWeak() && !c.draining() }) {
+		h.settled = b.now() + settle
+	}
+}
+
+func (t *hubTable) addRemote(rs *remoteServer) {
+	for _, key := range rs.peer.homes {
+		t.update(key, func(h *hub) {
+			h.pauseHandOut(rs.link.b)
+			h.remote = append(h.remote, rs)
+		})
+	}
+}
+
+func (t *hubTable) removeRemote(rs *remoteServer) {
+	for _, key := range rs.peer.homes {
+		t.update(key, func(h *hub) {
+			h.remote = slices.DeleteFunc(h.remote, func(have *remoteServer) bool { return have == rs })
 		})
 	}
 }
@@ -92,20 +116,23 @@ func (t *hubTable) remove(sc *serverConn) {
 	}
 }
 
-// byServerID returns a connection of the hub server with that server id, or nil.
-func (t *hubTable) byServerID(key, id string) *serverConn {
+// byServerID returns a connection of the hub server with that server id, one of this node if there is
+// one, or nil.
+func (t *hubTable) byServerID(key, id string) candidate {
 	h := t.get(key)
 	if h == nil {
 		return nil
 	}
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	for _, sc := range h.servers {
-		if sc.peer.serverID == id {
-			return sc
+	var named candidate
+	h.any(func(c candidate) bool {
+		if c.about().serverID == id {
+			named = c
 		}
-	}
-	return nil
+		return named != nil
+	})
+	return named
 }
 
 // knows implements directory.
@@ -120,12 +147,13 @@ func (t *hubTable) serverIDs(of *serverConn) []string {
 	}
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	ids := make([]string, 0, len(h.servers))
-	for _, sc := range h.servers {
-		if sc.peer.hub == of.peer.hub {
-			ids = append(ids, sc.peer.serverID)
+	ids := make([]string, 0, len(h.servers)+len(h.remote))
+	h.any(func(c candidate) bool {
+		if p := c.about(); p.hub == of.peer.hub {
+			ids = append(ids, p.serverID)
 		}
-	}
+		return false
+	})
 	slices.Sort(ids)
 	return slices.Compact(ids)
 }
@@ -141,9 +169,10 @@ func (h *hub) all() []*serverConn {
 // application does not say where the application's name ends, if both have underscores: such a
 // connection belongs to the application of which its hub server has a connection of its own. h.mu is
 // held.
-func (h *hub) belongs(sc *serverConn) bool {
-	return len(sc.peer.homes) == 1 || slices.ContainsFunc(h.servers, func(other *serverConn) bool {
-		return other.peer.whole && other.peer.serverID == sc.peer.serverID
+func (h *hub) belongs(c candidate) bool {
+	p := c.about()
+	return len(p.homes) == 1 || h.any(func(other candidate) bool {
+		return other.about().whole && other.about().serverID == p.serverID
 	})
 }
 

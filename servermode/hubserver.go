@@ -76,19 +76,21 @@ func (sc *serverConn) forward(s *session, payload []byte) {
 	sc.out.announce(&sp.ConnectionData{ConnectionID: s.id(), Payload: payload})
 }
 
-func (sc *serverConn) invoke(m *sp.ClientInvocation) { sc.out.put(m) }
+func (sc *serverConn) invoke(m *sp.ClientInvocation) { sc.put(m) }
+
+func (sc *serverConn) put(m sp.Message) { sc.out.put(m) }
 
 func (sc *serverConn) remove(s *session, tell bool) {
-	sc.clients.leave(s.id(), false)
+	sc.clients.leave(s.id(), s, false)
 	if tell {
 		sc.out.put(&sp.CloseConnection{ConnectionID: s.id()})
 	}
 }
 
 func (sc *serverConn) moveAway(s *session, to string) {
-	sc.clients.leave(s.id(), true)
+	sc.clients.leave(s.id(), s, true)
 	sc.out.put(&sp.CloseConnection{ConnectionID: s.id(), Headers: []sp.Header{
 		{Name: sp.HeaderMigrateTo, Values: []string{to}}}})
 }
 
-func (sc *serverConn) removeFormer(s *session) { sc.clients.leave(s.id(), false) }
+func (sc *serverConn) removeFormer(s *session) { sc.clients.leave(s.id(), s, false) }

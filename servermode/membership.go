@@ -114,7 +114,11 @@ func (sc *serverConn) listMembers(m *sp.GroupMemberQuery) {
 // start carries out a command. It is acknowledged when it has been applied: messages that come
 // later, on any server connection, see its effect (H61).
 func (sc *serverConn) start(cmd *gateway.Command, ack ackID) {
-	done := func(r gateway.Result, err error) { sc.ack(ack, r.Matched > 0, err) }
+	sc.startAll(cmd, func(r gateway.Result, err error) { sc.ack(ack, r.Matched > 0, err) })
+}
+
+// startAll carries out a command in each hub to whose clients the connection sends.
+func (sc *serverConn) startAll(cmd *gateway.Command, done func(gateway.Result, error)) {
 	hubs := sc.serves()
 	if len(hubs) > 1 {
 		done = allOf(len(hubs), done)

@@ -3,6 +3,7 @@ package servermode
 import (
 	"slices"
 
+	"github.com/hubgate/hubgate/gateway"
 	sp "github.com/hubgate/hubgate/serviceprotocol"
 )
 
@@ -25,15 +26,21 @@ func (sc *serverConn) handle(m sp.Message) {
 }
 
 func (sc *serverConn) connectionData(m *sp.ConnectionData) {
-	s := sc.clients.get(m.ConnectionID)
-	if s == nil {
-		if !sc.b.hasLeft(m.ConnectionID) {
-			sc.b.counts.lose(LossUnknownConnection)
-		}
+	if c := sc.clients.get(m.ConnectionID); c != nil {
+		c.receive(sc, m)
 		return
 	}
+	if !sc.b.hasLeft(m.ConnectionID) {
+		sc.b.counts.lose(LossUnknownConnection)
+	}
+}
+
+// receive implements attached.
+func (s *session) receive(sc *serverConn, m *sp.ConnectionData) {
 	sc.toClient(s, m)
-	sc.waitFor(s.conn)
+	if sc.dialect.waitsFor(s) {
+		sc.waitFor(s.conn)
+	}
 }
 
 // toClient sends data to a client.
@@ -50,6 +57,9 @@ func (sc *serverConn) toClient(s *session, m *sp.ConnectionData) {
 // hasLeft reports whether the id belongs to a client that has ended or is about to end. Hub servers
 // ordinarily still send to such a client for a moment (H45).
 func (b *Backend) hasLeft(id string) bool {
+	if b.ownerOf(id) != nil {
+		return true // nobody here knows
+	}
 	c, ended := b.gw.Lookup(id)
 	if c == nil || ended {
 		return ended
@@ -61,8 +71,8 @@ func (b *Backend) hasLeft(id string) bool {
 // closeConnection ends a client: one of this connection, or for the management library one of any
 // hub server.
 func (sc *serverConn) closeConnection(m *sp.CloseConnection) {
-	if s := sc.clients.get(m.ConnectionID); s != nil {
-		s.closeByServer(sc, "") // its error is for logs: the hub has told the client
+	if c := sc.clients.get(m.ConnectionID); c != nil {
+		c.closeByServer(sc, "") // its error is for logs: the hub has told the client
 		return
 	}
 	sc.closeClients(sc.connections(m.ConnectionID), m.Error, ackID{})
@@ -79,12 +89,21 @@ func (sc *serverConn) ping(m *sp.Ping) {
 		sc.out.put(sp.ServersPing(sc.b.ticks(), sc.b.hubs.serverIDs(sc)))
 	default:
 		if _, ok := m.Status(); ok {
-			sc.out.put(sp.StatusPing(sc.hasClients(), nil))
+			sc.tellStatus()
 		}
 	}
 }
 
-// hasClients reports whether there are clients, of any hub server, to whom the connection sends.
-func (sc *serverConn) hasClients() bool {
-	return slices.ContainsFunc(sc.serves(), func(hub string) bool { return sc.b.gw.Connections(hub) > 0 })
+// tellStatus answers whether there are clients, of any hub server and on any node, to whom the
+// connection sends.
+func (sc *serverConn) tellStatus() {
+	here := slices.ContainsFunc(sc.serves(), func(hub string) bool { return sc.b.gw.Connections(hub) > 0 })
+	if here || !sc.b.peers.any() {
+		sc.out.put(sp.StatusPing(here, nil))
+		return
+	}
+	all := gateway.Target{Kind: gateway.TargetAll}
+	sc.startAll(&gateway.Command{Verb: gateway.VerbCount, Target: all}, func(r gateway.Result, _ error) {
+		sc.out.put(sp.StatusPing(r.Matched > 0, nil))
+	})
 }

@@ -149,6 +149,11 @@ func (b *Backend) moveClients() {
 			sc.moveClients()
 		}
 	}
+	for _, rs := range b.peers.servers() {
+		if rs.migrates() {
+			rs.moveClients()
+		}
+	}
 }
 
 func (sc *serverConn) moveClients() {

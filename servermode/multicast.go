@@ -20,7 +20,9 @@ func (sc *serverConn) multicast(m sp.Message) bool {
 		ids := distinct(m.Connections)
 		sc.send(gateway.Target{Kind: gateway.TargetConnections, IDs: ids}, m.Payloads, m.Filter)
 		if len(ids) == 1 {
-			if c, _ := sc.b.gw.Lookup(ids[0]); c != nil && c.Identity().Hub == sc.peer.hub {
+			if rc, ok := sc.clients.get(ids[0]).(*remoteClient); ok {
+				rc.wait(sc)
+			} else if c, _ := sc.b.gw.Lookup(ids[0]); c != nil && c.Identity().Hub == sc.peer.hub {
 				sc.waitFor(c)
 			}
 		}
@@ -163,6 +165,43 @@ func (sc *serverConn) waitFor(c *gateway.Conn) {
 	case <-c.Drained():
 	case <-patience.C:
 	case <-sc.b.stop:
+	}
+}
+
+// waitUntil is waitFor for a client of another node: until a channel is closed.
+func (sc *serverConn) waitUntil(idle <-chan struct{}) {
+	defer sc.pause()()
+	patience := time.NewTimer(publishPatience)
+	defer patience.Stop()
+	select {
+	case <-idle:
+	case <-patience.C:
+	case <-sc.b.stop:
+	}
+}
+
+// waitForLink waits until another node takes so many bytes, for publishPatience at most. False means
+// that it does not.
+func (sc *serverConn) waitForLink(l *peerLink, size int) bool {
+	if !l.Full(size) {
+		return true
+	}
+	defer sc.pause()()
+	patience := time.NewTimer(publishPatience)
+	defer patience.Stop()
+	retry := time.NewTicker(publishRetry)
+	defer retry.Stop()
+	for {
+		select {
+		case <-retry.C:
+			if !l.Full(size) {
+				return true
+			}
+		case <-patience.C:
+			return !l.Full(size)
+		case <-sc.b.stop:
+			return false
+		}
 	}
 }
 

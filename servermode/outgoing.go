@@ -3,9 +3,12 @@ package servermode
 import (
 	"sync"
 
-	"github.com/hubgate/hubgate/gateway"
 	"github.com/hubgate/hubgate/serviceprotocol"
 )
+
+// resumed is whoever sends no more until Resume is called: the connection of a client, or another
+// node. Resume is called without locks, and needlessly sometimes.
+type resumed interface{ Resume() }
 
 // outgoing is the queue of one server connection: encoded messages, which the writer takes all at
 // once.
@@ -22,8 +25,8 @@ type outgoing struct {
 	announced int
 	// writing counts the bytes that the writer has taken and not written yet.
 	writing int
-	// stopped are the clients that are not read until there is room.
-	stopped []*gateway.Conn
+	// stopped are whoever sends no more until there is room.
+	stopped []resumed
 	// wanted: a client was refused for want of room. roomy is called when there is room.
 	wanted bool
 	roomy  func()
@@ -71,6 +74,48 @@ func (o *outgoing) flush() {
 	o.signal()
 }
 
+// append appends messages that are encoded already, whatever waits. So does announce.
+func (o *outgoing) append(bytes []byte) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.appendLocked(bytes)
+}
+
+func (o *outgoing) appendLocked(bytes []byte) {
+	if o.closed || o.over {
+		return
+	}
+	o.buf = append(o.buf, bytes...)
+	o.announced += len(bytes)
+	o.signal()
+}
+
+// relay is append for data of another node's client. If the queue exceeds its bound then, both the
+// client and its lane are stopped, and resumed when there is room.
+func (o *outgoing) relay(bytes []byte, client, lane stoppable) (room bool) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.appendLocked(bytes)
+	if o.closed || len(o.buf)+o.writing <= o.bound {
+		return true
+	}
+	if client.stop() {
+		o.stopped = append(o.stopped, client)
+	}
+	if lane.stop() {
+		o.stopped = append(o.stopped, lane)
+	}
+	return false
+}
+
+// stoppable is somebody on another node who can be told to send no more.
+type stoppable interface {
+	resumed
+	// stop returns false if it waits for Resume already. It is called with the lock of the queue
+	// held.
+	stop() bool
+}
+
 // announce appends messages that hand a client to the hub server.
 func (o *outgoing) announce(messages ...serviceprotocol.Message) {
 	o.mu.Lock()
@@ -104,7 +149,7 @@ func (o *outgoing) takesClient(paced bool) bool {
 
 // data appends a record of a client. False means that there is no room. The client is resumed when
 // there is.
-func (o *outgoing) data(c *gateway.Conn, id string, payload []byte) (taken bool) {
+func (o *outgoing) data(c resumed, id string, payload []byte) (taken bool) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	if o.closed {
@@ -143,10 +188,10 @@ func (o *outgoing) take(empty []byte) (buf []byte, over, ok bool) {
 func (o *outgoing) wrote(n int) {
 	o.mu.Lock()
 	o.writing -= n
-	var resumed []*gateway.Conn
+	var list []resumed
 	held := len(o.buf) + o.writing
 	if held <= o.bound/2 {
-		resumed, o.stopped = o.stopped, nil
+		list, o.stopped = o.stopped, nil
 	}
 	roomy := o.wanted && held <= o.bound/4
 	if roomy {
@@ -156,7 +201,7 @@ func (o *outgoing) wrote(n int) {
 	if roomy {
 		o.roomy()
 	}
-	for _, c := range resumed {
+	for _, c := range list {
 		c.Resume()
 	}
 }
@@ -165,14 +210,14 @@ func (o *outgoing) wrote(n int) {
 func (o *outgoing) close() {
 	o.mu.Lock()
 	o.closed, o.buf = true, nil
-	resumed := o.stopped
+	list := o.stopped
 	o.stopped = nil
 	o.mu.Unlock()
 	select {
 	case o.wake <- struct{}{}:
 	default:
 	}
-	for _, c := range resumed {
+	for _, c := range list {
 		c.Resume()
 	}
 }

@@ -110,6 +110,9 @@ const (
 	// LossDuplicate: a hub server of ASP.NET SignalR has refused a client because it still has the same
 	// from before. The client is given to a hub server again.
 	LossDuplicate Loss = "Duplicate"
+	// LossPeerBehind: data for a client of another node, for which too much waited already. The client
+	// is closed.
+	LossPeerBehind Loss = "PeerBehind"
 )
 
 // Losses returns every Loss, so that metrics start at zero.
@@ -117,7 +120,7 @@ func Losses() []Loss { return slices.Clone(lossList) }
 
 var lossList = []Loss{
 	LossMalformedMessage, LossUnknownType, LossUnknownConnection, LossMalformedRecord, LossNoPayload, LossFilter,
-	LossLateCompletion, LossMigration, LossServerGone, LossClientResult, LossUnexpected, LossNoMeaning, LossDuplicate,
+	LossLateCompletion, LossMigration, LossServerGone, LossClientResult, LossUnexpected, LossNoMeaning, LossDuplicate, LossPeerBehind,
 }
 
 // counters count what a Backend has done since its start.

@@ -12,6 +12,8 @@ import (
 
 // resultTable holds the invocations of clients by hub servers that wait for the client's answer.
 type resultTable struct {
+	b *Backend
+
 	mu      sync.Mutex
 	calls   map[resultKey]*resultCall
 	byConn  map[string]map[*resultCall]struct{}
@@ -24,18 +26,28 @@ type resultKey struct{ hub, id string }
 type resultCall struct {
 	key        resultKey
 	connection string
-	// caller is the server connection that asked, and callerID the server id that it asked for.
-	// owner is the server id of the hub server that has the client.
-	caller          *serverConn
+	// caller is who asked, callerID the server id that it asked for. owner is the server id of the hub
+	// server that has the client, if that is known.
+	caller          caller
 	callerID, owner string
-	until           time.Time
+	// node is that of the client if it is another one, which decides about the answer.
+	node  *peerLink
+	until time.Time
+}
+
+// caller is who has invoked a client: a server connection of this node, or another node for one of its.
+type caller interface {
+	// answer gives it what it waits for. The call is over then.
+	answer(call *resultCall, m sp.Message)
+	// mapped tells it where the client is, if it wants to know.
+	mapped(m *sp.ServiceMapping, call *resultCall)
 }
 
 // delayedError is an error that is sent a little later. Hub servers note an invocation only after
 // they have sent it, and would not know one that is answered at once (H72).
 type delayedError struct {
 	at   time.Time
-	to   *serverConn
+	call *resultCall
 	what sp.ErrorCompletion
 }
 
@@ -54,15 +66,22 @@ func (t *resultTable) invoke(sc *serverConn, m *sp.ClientInvocation) {
 	if call.callerID == "" {
 		call.callerID = sc.peer.serverID
 	}
-	if text := t.ask(sc, m, call); text != "" {
+	text := ""
+	if node := sc.nodeOf(m.ConnectionID); node != nil {
+		text = t.askNode(node, sc, call)
+	} else {
+		text = t.ask(m, call, sc.peer.serverID)
+	}
+	if text != "" {
 		t.refuse(call, text)
 	}
 }
 
-// ask sends the invocation to the client. It returns why it cannot, "" if it has.
-func (t *resultTable) ask(sc *serverConn, m *sp.ClientInvocation, call *resultCall) string {
-	c, dead := sc.b.gw.Lookup(m.ConnectionID)
-	if c == nil || dead || c.Identity().Hub != sc.peer.homes[0] {
+// ask sends the invocation to the client. It returns why it cannot, "" if it has. by is the server id
+// of the connection that has asked.
+func (t *resultTable) ask(m *sp.ClientInvocation, call *resultCall, by string) string {
+	c, dead := t.b.gw.Lookup(m.ConnectionID)
+	if c == nil || dead || c.Identity().Hub != call.key.hub {
 		return "The connection does not exist."
 	}
 	s, ok := c.Session().(*session)
@@ -82,13 +101,11 @@ func (t *resultTable) ask(sc *serverConn, m *sp.ClientInvocation, call *resultCa
 	if text := t.add(call); text != "" {
 		return text
 	}
-	if s.server.name() != sc.peer.serverID {
+	if s.server.name() != by {
 		// The hub server that has the client must know of the invocation before the answer comes.
 		s.server.invoke(m)
-		if sc.peer.kind != sp.KindWeak {
-			sc.out.put(&sp.ServiceMapping{InvocationID: m.InvocationID, ConnectionID: m.ConnectionID,
-				InstanceID: sc.b.opts.Node})
-		}
+		call.caller.mapped(&sp.ServiceMapping{InvocationID: m.InvocationID, ConnectionID: m.ConnectionID,
+			InstanceID: t.b.opts.Node}, call)
 	}
 	c.Send(frame)
 	return ""
@@ -148,57 +165,95 @@ func (t *resultTable) removeLocked(call *resultCall) {
 
 // takeAnswered removes the invocation that a hub server answers. It returns nil if there is none, or
 // if it is not for this hub server to answer.
-func (t *resultTable) takeAnswered(sc *serverConn, id string) *resultCall {
+func (t *resultTable) takeAnswered(by answeredBy, id string) *resultCall {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	call := t.calls[resultKey{sc.peer.homes[0], id}]
-	if call == nil || sc.peer.serverID != call.owner && sc.peer.serverID != call.callerID {
+	call := t.calls[resultKey{by.hub, id}]
+	if call == nil || by.server != call.owner && by.server != call.callerID {
 		return nil
 	}
 	t.removeLocked(call)
 	return call
 }
 
+// answeredBy is a hub server that answers.
+type answeredBy struct{ hub, server string }
+
+func (sc *serverConn) asAnswering() answeredBy { return answeredBy{sc.peer.homes[0], sc.peer.serverID} }
+
 // complete forwards a client's answer to the hub server that has invoked it. An answer without a
 // payload says that this hub server has it already (H70, H71).
 func (t *resultTable) complete(sc *serverConn, m *sp.ClientCompletion) {
-	call := t.takeAnswered(sc, m.InvocationID)
-	switch {
-	case call == nil:
-		if len(m.Payload) > 0 {
-			sc.b.counts.lose(LossUnexpected) // too late, or nobody asked
-		}
-	case len(m.Payload) > 0:
-		m.CallerServerID = call.callerID
-		call.answer(m)
+	if !t.completed(sc.asAnswering(), m) && !sc.answerElsewhere(m.ConnectionID) && len(m.Payload) > 0 {
+		sc.b.counts.lose(LossUnexpected) // too late, or nobody asked
 	}
+}
+
+// completed is complete for a hub server of any node. False means that it answers nothing.
+func (t *resultTable) completed(by answeredBy, m *sp.ClientCompletion) bool {
+	call := t.takeAnswered(by, m.InvocationID)
+	if call == nil {
+		return false
+	}
+	m.CallerServerID = call.callerID
+	call.answer(m)
+	return true
 }
 
 // fail forwards an error of the hub server that has the client to the one that has invoked it.
 func (t *resultTable) fail(sc *serverConn, m *sp.ErrorCompletion) {
-	if call := t.takeAnswered(sc, m.InvocationID); call != nil && sc.peer.serverID != call.callerID {
-		m.CallerServerID = call.callerID
-		call.answer(m)
+	if !t.failed(sc.asAnswering(), m) {
+		sc.answerElsewhere(m.ConnectionID)
 	}
 }
 
-// answer sends m to the connection that asked, or if that has ended to another one of its hub server.
-func (c *resultCall) answer(m sp.Message) {
-	to := c.caller
-	if reason, _ := to.endReason(); reason != "" {
-		if to = to.b.hubs.byServerID(c.key.hub, c.callerID); to == nil {
-			return
-		}
+func (t *resultTable) failed(by answeredBy, m *sp.ErrorCompletion) bool {
+	call := t.takeAnswered(by, m.InvocationID)
+	if call == nil {
+		return false
 	}
-	to.out.put(m)
+	m.CallerServerID = call.callerID
+	if by.server == call.callerID {
+		call.answered() // it knows
+	} else {
+		call.answer(m)
+	}
+	return true
 }
+
+// answer gives the caller an answer, and tells the client's node that nobody waits any more.
+func (c *resultCall) answer(m sp.Message) {
+	c.answered()
+	c.caller.answer(c, m)
+}
+
+// answer implements caller: on this connection, or if it has ended on another one of its hub server.
+// An answer without a payload says that the hub server has it already.
+func (sc *serverConn) answer(call *resultCall, m sp.Message) {
+	if done, ok := m.(*sp.ClientCompletion); ok && len(done.Payload) == 0 {
+		return
+	}
+	if reason, _ := sc.endReason(); reason == "" {
+		sc.out.put(m)
+	} else if other := sc.b.hubs.byServerID(call.key.hub, call.callerID); other != nil {
+		other.put(m)
+	}
+}
+
+// mapped implements caller.
+func (sc *serverConn) mapped(m *sp.ServiceMapping, _ *resultCall) {
+	if sc.peer.kind != sp.KindWeak {
+		sc.out.put(m)
+	}
+}
+
 
 // refuse tells the hub server that has asked, a little later, that there will be no answer.
 func (t *resultTable) refuse(call *resultCall, text string) {
-	call.caller.b.counts.lose(LossClientResult)
+	t.b.counts.lose(LossClientResult)
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	t.delayed = append(t.delayed, delayedError{at: time.Now().Add(errorDelay), to: call.caller, what: sp.ErrorCompletion{
+	t.delayed = append(t.delayed, delayedError{at: time.Now().Add(errorDelay), call: call, what: sp.ErrorCompletion{
 		InvocationID: call.key.id, ConnectionID: call.connection, CallerServerID: call.callerID, Error: text}})
 }
 
@@ -214,7 +269,7 @@ func (t *resultTable) sendDelayed(now time.Time) {
 	}
 	t.mu.Unlock()
 	for i := range due {
-		due[i].to.out.put(&due[i].what)
+		due[i].call.answer(&due[i].what)
 	}
 }
 
@@ -246,13 +301,24 @@ func (t *resultTable) serverGone(sc *serverConn) {
 	if sc.b.hubs.byServerID(sc.peer.homes[0], sc.peer.serverID) != nil {
 		return
 	}
+	for _, call := range t.takeAll(func(c *resultCall) bool {
+		return c.callerID == sc.peer.serverID && c.key.hub == sc.peer.homes[0]
+	}) {
+		call.answered()
+	}
+}
+
+// takeAll removes and returns all such invocations.
+func (t *resultTable) takeAll(want func(*resultCall) bool) (list []*resultCall) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	for _, call := range t.calls {
-		if call.callerID == sc.peer.serverID && call.key.hub == sc.peer.homes[0] {
+		if want(call) {
+			list = append(list, call)
 			t.removeLocked(call)
 		}
 	}
+	return list
 }
 
 func (t *resultTable) takeWhere(connection string, want func(*resultCall) bool) []*resultCall {
@@ -270,16 +336,7 @@ func (t *resultTable) takeWhere(connection string, want func(*resultCall) bool) 
 
 // expire ends invocations that the client has not answered in time.
 func (t *resultTable) expire(now time.Time) {
-	t.mu.Lock()
-	var late []*resultCall
-	for _, call := range t.calls {
-		if now.After(call.until) {
-			late = append(late, call)
-			t.removeLocked(call)
-		}
-	}
-	t.mu.Unlock()
-	for _, call := range late {
+	for _, call := range t.takeAll(func(c *resultCall) bool { return now.After(c.until) }) {
 		t.refuse(call, "The client did not answer in time.")
 	}
 }

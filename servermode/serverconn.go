@@ -85,6 +85,8 @@ type ending struct {
 type messageReader struct {
 	stream  *serviceprotocol.Reader
 	decoder *serviceprotocol.Decoder
+	// body is the message that is carried out at the moment.
+	body []byte
 	// logged are the kinds of losses that have been logged for this connection.
 	logged map[Loss]bool
 	// served is what serves has found, nil as long as it has found nothing.
@@ -161,11 +163,12 @@ func (sc *serverConn) endReason() (End, error) {
 
 // close ends everything that depends on the connection. Its clients go elsewhere or are closed.
 func (sc *serverConn) close() {
+	reason, err := sc.endReason()
 	sc.b.hubs.remove(sc)
+	sc.b.peers.remove(sc, reason)
 	sc.out.close()
 	clients, former := sc.clients.close()
 	sc.b.results.serverGone(sc)
-	reason, err := sc.endReason()
 	sc.b.counts.end(reason)
 	sc.log.Info("server connection closed", "reason", string(reason), "err", err,
 		"clients", len(clients), "lasted", time.Since(sc.clock.opened).Round(time.Millisecond))
@@ -199,6 +202,7 @@ func (sc *serverConn) read() {
 			sc.lose(LossMalformedMessage, "err", err)
 			continue
 		}
+		sc.reader.body = body
 		sc.handle(m)
 	}
 }

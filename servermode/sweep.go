@@ -26,6 +26,7 @@ func (b *Backend) sweep() {
 		case now := <-ticker.C:
 			b.surviving(func() { b.results.sendDelayed(now) })
 			b.surviving(b.handOut)
+			b.surviving(b.peers.noteIdle)
 			if n++; n%sweepTicks == 1 {
 				b.surviving(func() { b.sweepAll(now) })
 			}
@@ -37,6 +38,7 @@ func (b *Backend) sweepAll(now time.Time) {
 	for _, sc := range b.conns.all() {
 		sc.sweep()
 	}
+	b.peers.tellStatus()
 	b.moveClients()
 	b.giveUp()
 	b.results.expire(now)

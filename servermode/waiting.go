@@ -138,7 +138,7 @@ func (h *hub) handSome(now time.Duration) (more bool) {
 func (h *hub) someWaiting(now time.Duration) []*session {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	if len(h.waiting) == 0 || len(h.servers) == 0 || now < h.settled {
+	if len(h.waiting) == 0 || len(h.servers)+len(h.remote) == 0 || now < h.settled {
 		return nil
 	}
 	some := make([]*session, 0, min(handful, len(h.waiting)))

@@ -1,0 +1,236 @@
+package servermode
+
+import (
+	"encoding/binary"
+	"errors"
+
+	sp "github.com/hubgate/hubgate/serviceprotocol"
+)
+
+// What the Backends of two nodes say to each other. A client lives on one node, its owner, which has
+// its session; its hub server may be connected to another one, the server's node. Numbers are varints,
+// texts have their length in front; what is
+// about a session says first whether it is said to its owner. "Bytes" are messages of the service protocol as they go to a hub
+// server, a "body" is one message without its length, as it came from a hub server.
+//
+//	Servers   server's node → all     flags, then a change after the other, see serverChange
+//	Open      owner → server's node   session, server connection, connection id, bytes
+//	Data      both                    session; bytes to, or a body from the hub server
+//	Close     both                    session, why; bytes to the hub server, or its text for the client
+//	Credit    server's node → owner   session, how many bytes of Data more it may send
+//	Stop, Go  server's node → owner   server connection: no Data for any of its clients, or again
+//	Busy, Idle owner → server's node  session: the client takes less than it is sent, or has caught up
+//	Put       owner → server's node   server connection, bytes
+//	Stray     any → owner             hubs, a body: data from a server connection that has not the client
+//	Invoke    caller's node → owner   server id, whether it is Weak, hub, a body: ClientInvocation
+//	Answer    server's node → owner   server id, hub, a body: what the hub server answers
+//	Reply     owner → caller's node   hub, a body: the answer, or where the client is
+//	Answered  caller's node → owner   hub, invocation id: nobody waits for an answer any more
+type peerOp byte
+
+const (
+	opServers peerOp = iota + 1
+	opOpen
+	opData
+	opClose
+	opCredit
+	opStop
+	opGo
+	opBusy
+	opIdle
+	opPut
+	opStray
+	opInvoke
+	opAnswer
+	opReply
+	opAnswered
+)
+
+// closeWhy is why a Close is said.
+type closeWhy byte
+
+const (
+	// whyOwner: the owner ends the session.
+	whyOwner closeWhy = iota
+	// whyMoved: so it does, but what the hub server has sent before still counts.
+	whyMoved
+	// whyServer: the hub server ends its client.
+	whyServer
+	// whyDuplicate: the hub server has a client of the same id, and has not taken this one.
+	whyDuplicate
+	// whyLost: the server connection has ended.
+	whyLost
+	// whyBehind: too much waits for the owner's node.
+	whyBehind
+	lastWhy = whyBehind
+)
+
+// Bounds of texts on the wire.
+const (
+	maxPeerText  = 64 << 10
+	maxPeerHubs  = 256
+	maxPeerAgent = 128
+)
+
+// errPeer says that another node's words cannot be read.
+var errPeer = errors.New("servermode: malformed message of another node")
+
+func appendPeerText[T ~string | ~[]byte](dst []byte, s T) []byte {
+	return append(binary.AppendUvarint(dst, uint64(len(s))), s...)
+}
+
+// appendSession begins a message that is about a session. Its owner has numbered it.
+func appendSession(dst []byte, op peerOp, toOwner bool, session uint64) []byte {
+	return binary.AppendUvarint(append(dst, byte(op), bit(toOwner)), session)
+}
+
+// sessionRoom is more than appendSession appends.
+const sessionRoom = 2 + binary.MaxVarintLen64
+
+// peerReader reads the fields of a message. After a failure everything is zero.
+type peerReader struct {
+	rest   []byte
+	failed bool
+}
+
+func (r *peerReader) number() uint64 {
+	n, size := binary.Uvarint(r.rest)
+	if r.failed || size <= 0 {
+		r.failed = true
+		return 0
+	}
+	r.rest = r.rest[size:]
+	return n
+}
+
+func (r *peerReader) upTo(limit uint64) int {
+	n := r.number()
+	if n > limit {
+		r.failed = true
+		return 0
+	}
+	return int(n)
+}
+
+func (r *peerReader) text(limit int) string {
+	n := r.upTo(uint64(limit))
+	if r.failed || n > len(r.rest) {
+		r.failed = true
+		return ""
+	}
+	s := string(r.rest[:n])
+	r.rest = r.rest[n:]
+	return s
+}
+
+func (r *peerReader) texts(limit int) []string {
+	n := r.upTo(uint64(limit))
+	list := make([]string, 0, min(n, len(r.rest)))
+	for range n {
+		if list = append(list, r.text(maxPeerText)); r.failed {
+			return nil
+		}
+	}
+	return list
+}
+
+// end returns an error if a field was malformed.
+func (r *peerReader) end() error {
+	if r.failed {
+		return errPeer
+	}
+	return nil
+}
+
+// serverChange is what a node tells of one of its server connections.
+type serverChange struct {
+	kind   changeKind
+	number uint64
+	// peer is set when it is new.
+	peer   peer
+	status serverStatus
+	// why is set when it is gone.
+	why End
+}
+
+type changeKind byte
+
+const (
+	changeNew changeKind = iota
+	changeStatus
+	changeGone
+	lastChange = changeGone
+)
+
+// serverStatus is what changes while a server connection lives.
+type serverStatus struct {
+	clients int
+	fin     int32
+	// quiet: its hub server has been silent for a while.
+	quiet bool
+	// came counts the clients that it has ever had. Others are not told, but told anew when it has
+	// changed: they count those that they have sent.
+	came uint64
+}
+
+// serversAnswer is the flag of a Servers that is to be answered with the own list.
+const serversAnswer = 1
+
+// maxClients bounds the clients of one server connection, as others are told.
+const maxClients = 1 << 30
+
+func (c *serverChange) append(dst []byte) []byte {
+	dst = binary.AppendUvarint(append(dst, byte(c.kind)), c.number)
+	if c.kind == changeGone {
+		return appendPeerText(dst, c.why)
+	}
+	if c.kind == changeNew {
+		p := &c.peer
+		dst = appendPeerText(appendPeerText(appendPeerText(dst, p.hub), p.serverID), p.agent[:min(len(p.agent), maxPeerAgent)])
+		dst = binary.AppendUvarint(dst, uint64(len(p.homes)))
+		for _, home := range p.homes {
+			dst = appendPeerText(dst, home)
+		}
+		dst = binary.AppendVarint(append(dst, byte(p.kind), bit(p.whole)), int64(p.level))
+	}
+	dst = binary.AppendUvarint(dst, uint64(c.status.clients))
+	return append(dst, byte(c.status.fin), bit(c.status.quiet))
+}
+
+func (c *serverChange) read(r *peerReader) {
+	c.kind = changeKind(r.upTo(uint64(lastChange)))
+	c.number = r.number()
+	if c.kind == changeGone {
+		c.why = End(r.text(maxPeerAgent))
+		return
+	}
+	if c.kind == changeNew {
+		p := &c.peer
+		p.hub, p.serverID, p.agent = r.text(maxPeerText), r.text(maxPeerText), r.text(maxPeerAgent)
+		p.homes = r.texts(maxPeerHubs)
+		p.kind = sp.ConnectionKind(r.upTo(uint64(sp.KindWeak)))
+		p.whole = r.upTo(1) == 1
+		p.level = r.level()
+		r.failed = r.failed || len(p.homes) == 0
+	}
+	c.status.clients = r.upTo(maxClients)
+	c.status.fin = int32(r.upTo(uint64(finMigrate)))
+	c.status.quiet = r.upTo(1) == 1
+}
+
+func (r *peerReader) level() int32 {
+	n, size := binary.Varint(r.rest)
+	if r.failed || size <= 0 || n != int64(int32(n)) {
+		r.failed = true
+		return 0
+	}
+	r.rest = r.rest[size:]
+	return int32(n)
+}
+
+func bit(is bool) byte {
+	if is {
+		return 1
+	}
+	return 0
+}

@@ -1,0 +1,227 @@
+package servermode
+
+import (
+	"time"
+
+	sp "github.com/hubgate/hubgate/serviceprotocol"
+)
+
+// An invocation of a client by a hub server concerns up to three nodes: that of the caller, which knows
+// who waits; the client's, its owner, which decides about the answer; and that of the hub server that
+// has the client and brings the answer. The first two note the invocation. The owner's note names the
+// caller's node as the caller, and the caller's note names the owner.
+
+// nodeOf returns the node of a client, nil if it is this one or none is known.
+func (sc *serverConn) nodeOf(id string) *peerLink {
+	if rc, ok := sc.clients.get(id).(*remoteClient); ok {
+		return rc.link
+	}
+	if c, ended := sc.b.gw.Lookup(id); c != nil || ended {
+		return nil
+	}
+	return sc.b.ownerOf(id)
+}
+
+// askNode asks the client's node to invoke it. It returns why it cannot, "" if it has.
+func (t *resultTable) askNode(node *peerLink, sc *serverConn, call *resultCall) string {
+	call.node = node
+	if rc, ok := sc.clients.get(call.connection).(*remoteClient); ok {
+		call.owner = rc.sc.peer.serverID
+	}
+	if text := t.add(call); text != "" {
+		return text
+	}
+	frame := appendPeerText([]byte{byte(opInvoke)}, sc.peer.serverID)
+	frame = appendPeerText(append(frame, bit(sc.peer.isWeak())), call.key.hub)
+	frame = append(frame, sc.reader.body...)
+	if sc.waitForLink(node, len(frame)) && node.Send(frame) {
+		return ""
+	}
+	t.mu.Lock()
+	t.removeLocked(call)
+	t.mu.Unlock()
+	return "The gateway node of the connection cannot be reached."
+}
+
+// answered tells the client's node that nobody waits for its answer any more.
+func (c *resultCall) answered() {
+	if c.node != nil {
+		c.node.Send(appendPeerText(appendPeerText([]byte{byte(opAnswered)}, c.key.hub), c.key.id))
+	}
+}
+
+// answerElsewhere gives what the hub server answers to the node of its client. False means that the
+// client is none of another node.
+func (sc *serverConn) answerElsewhere(connection string) bool {
+	rc, ok := sc.clients.get(connection).(*remoteClient)
+	if !ok {
+		return false
+	}
+	frame := appendPeerText(appendPeerText([]byte{byte(opAnswer)}, sc.peer.serverID), sc.peer.homes[0])
+	frame = append(frame, sc.reader.body...)
+	if !sc.waitForLink(rc.link, len(frame)) {
+		rc.drop() // the caller hears that its client has ended
+		return true
+	}
+	rc.link.Send(frame)
+	return true
+}
+
+// remoteCaller is a node whose hub server has invoked a client of this one.
+type remoteCaller struct {
+	link *peerLink
+	weak bool
+}
+
+// answer implements caller.
+func (c remoteCaller) answer(call *resultCall, m sp.Message) {
+	c.link.reply(call.key.hub, m)
+}
+
+// mapped implements caller.
+func (c remoteCaller) mapped(m *sp.ServiceMapping, call *resultCall) {
+	if !c.weak {
+		c.link.reply(call.key.hub, m)
+	}
+}
+
+// reply sends a message with its length in front.
+func (l *peerLink) reply(hub string, m sp.Message) {
+	l.Send(m.Append(appendPeerText([]byte{byte(opReply)}, hub)))
+}
+
+// heardOfResult takes what another node says about an invocation of a client by a hub server.
+func (l *peerLink) heardOfResult(op peerOp, r *peerReader) error {
+	switch op {
+	case opInvoke:
+		return l.heardInvoke(r)
+	case opAnswer:
+		return l.heardAnswer(r)
+	case opReply:
+		return l.heardReply(r)
+	}
+	key := resultKey{r.text(maxPeerText), r.text(maxPeerText)}
+	if err := r.end(); err != nil {
+		return err
+	}
+	l.b.results.forget(key, l)
+	return nil
+}
+
+// heardInvoke invokes a client of this node for a hub server of the peer.
+func (l *peerLink) heardInvoke(r *peerReader) error {
+	by, weak, hub := r.text(maxPeerText), r.upTo(1) == 1, r.text(maxPeerText)
+	if err := r.end(); err != nil {
+		return err
+	}
+	m, err := l.decoder.Decode(r.rest)
+	invocation, ok := m.(*sp.ClientInvocation)
+	if err != nil || !ok {
+		return errPeer
+	}
+	call := &resultCall{key: resultKey{hub, invocation.InvocationID}, connection: invocation.ConnectionID,
+		caller: remoteCaller{l, weak}, callerID: invocation.CallerServerID,
+		until: time.Now().Add(l.b.opts.Limits().ClientResult)}
+	if call.callerID == "" {
+		call.callerID = by
+	}
+	if text := l.b.results.ask(invocation, call, by); text != "" {
+		l.b.results.refuse(call, text)
+	}
+	return nil
+}
+
+// heardAnswer takes what a hub server of the peer answers for a client of this node.
+func (l *peerLink) heardAnswer(r *peerReader) error {
+	by := answeredBy{server: r.text(maxPeerText), hub: r.text(maxPeerText)}
+	if err := r.end(); err != nil {
+		return err
+	}
+	m, err := l.decoder.Decode(r.rest)
+	if err != nil {
+		return errPeer
+	}
+	switch m := m.(type) {
+	case *sp.ClientCompletion:
+		if !l.b.results.completed(by, m) && len(m.Payload) > 0 {
+			l.b.counts.lose(LossUnexpected) // too late, or nobody asked
+		}
+	case *sp.ErrorCompletion:
+		l.b.results.failed(by, m)
+	default:
+		return errPeer
+	}
+	return nil
+}
+
+// heardReply takes what the node of a client says to a hub server of this one that has invoked it.
+func (l *peerLink) heardReply(r *peerReader) error {
+	hub := r.text(maxPeerText)
+	body, _, err := sp.Cut(r.rest, len(r.rest))
+	if err != nil || body == nil || r.failed {
+		return errPeer
+	}
+	m, err := l.decoder.Decode(body)
+	if err != nil {
+		return errPeer
+	}
+	t := &l.b.results
+	switch m := m.(type) {
+	case *sp.ServiceMapping:
+		if call := t.find(resultKey{hub, m.InvocationID}, l); call != nil {
+			call.caller.mapped(m, call)
+		}
+	case *sp.ClientCompletion:
+		t.replied(resultKey{hub, m.InvocationID}, l, m)
+	case *sp.ErrorCompletion:
+		t.replied(resultKey{hub, m.InvocationID}, l, m)
+	default:
+		return errPeer
+	}
+	return nil
+}
+
+// find returns an invocation of a client of that node.
+func (t *resultTable) find(key resultKey, node *peerLink) *resultCall {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if call := t.calls[key]; call != nil && call.node == node {
+		return call
+	}
+	return nil
+}
+
+// forget ends an invocation by a hub server of that node, which waits no more.
+func (t *resultTable) forget(key resultKey, node *peerLink) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if call := t.calls[key]; call != nil {
+		if by, ok := call.caller.(remoteCaller); ok && by.link == node {
+			t.removeLocked(call)
+		}
+	}
+}
+
+// replied ends an invocation of a client of that node, which knows.
+func (t *resultTable) replied(key resultKey, node *peerLink, m sp.Message) {
+	t.mu.Lock()
+	call := t.calls[key]
+	if call == nil || call.node != node {
+		t.mu.Unlock()
+		return
+	}
+	t.removeLocked(call)
+	t.mu.Unlock()
+	call.caller.answer(call, m)
+}
+
+// nodeGone follows the end of a node: its clients answer nobody, and its hub servers wait no more.
+func (t *resultTable) nodeGone(l *peerLink) {
+	for _, call := range t.takeAll(func(c *resultCall) bool { return c.node == l }) {
+		t.refuse(call, "The gateway node of the connection is gone.")
+	}
+	t.takeAll(func(c *resultCall) bool {
+		by, ok := c.caller.(remoteCaller)
+		return ok && by.link == l
+	})
+}
