@@ -54,6 +54,7 @@ var losses = List{
 		{"MalformedRecord", "The server sent a client a record that is none in the client's protocol.", "Look for a custom hub protocol. Otherwise report it."},
 		{"UnknownType", "A message of a type that this version does not know.", "The SDK is newer than the gateway. If a feature of it does not work, report it."},
 		{"Unexpected", "A message that only the gateway sends, or an answer to nothing.", "Report it, with the name and version of the SDK."},
+		{"PeerBehind", "Data for a client of another node, for which too much waited already. The client was closed, and may reconnect.", "Look at the load of that node, and at the network between the nodes."},
 		{"NoMeaning", "A server of ASP.NET SignalR sent a message that ASP.NET SignalR does not have.", "Report it, with the name and version of the SDK."},
 		{"Duplicate", "A server of ASP.NET SignalR refused a client, because it had the same client from a connection that was lost and had not ended it yet. The client is given to a server again.", "If it stays, the hub's methods take longer than five seconds."},
 		{"Filter", "A message with a filter, which is not supported.", "Send to a group instead."},
