@@ -247,7 +247,6 @@ func (sc *serverConn) mapped(m *sp.ServiceMapping, _ *resultCall) {
 	}
 }
 
-
 // refuse tells the hub server that has asked, a little later, that there will be no answer.
 func (t *resultTable) refuse(call *resultCall, text string) {
 	t.b.counts.lose(LossClientResult)
