@@ -74,7 +74,7 @@ func newNode(t testing.TB, node string, bus gateway.Backplane) *world {
 			return servermode.Rules{Closed: w.mode == modes.Serverless, LastResort: w.mode == modes.Default}
 		},
 		Limits: func() servermode.Limits { return w.limits },
-		Logger: slog.New(slog.NewTextHandler(w.lines, nil)),
+		Logger: slog.New(slog.NewTextHandler(w.lines, nil)), Peers: peersOf(bus),
 	})
 	w.modes = modes.New(modes.Options{Mode: func(string) modes.Mode { return w.mode }, Servers: w.Backend, Webhooks: &gatewaytest.Backend{}})
 	var err error
@@ -90,6 +90,12 @@ func newNode(t testing.TB, node string, bus gateway.Backplane) *world {
 	w.http = &http.Server{Handler: mux, ErrorLog: slog.NewLogLogger(slog.DiscardHandler, slog.LevelError)}
 	go func() { _ = w.http.Serve(w.listen) }()
 	return w
+}
+
+// peersOf is the bus as it takes messages between Backends, if it does.
+func peersOf(bus gateway.Backplane) gateway.Peers {
+	peers, _ := bus.(gateway.Peers)
+	return peers
 }
 
 func (w *world) stop() {

@@ -64,7 +64,7 @@ func (t *peerTable) begin(b *Backend, peers gateway.Peers) {
 	t.b = b
 	t.links, t.own, t.told = make(map[gateway.Peer]*peerLink), make(map[uint64]*serverConn), make(map[*serverConn]*toldServer)
 	if peers != nil {
-		t.stop = peers.Converse(t)
+		t.stop = peers.Converse(gateway.BackendTopic, t)
 	}
 }
 

@@ -87,7 +87,7 @@ var onNATS = []string{"natsd", "store/jetstore", "store/stream", "store/nodes", 
 // whole are the parts that tests of a package put together to see it from outside.
 var whole = map[string][]string{
 	"cluster":     {"auth", "clientws", "hubprotocol", "cluster/natscarrier"},
-	"servermode":  {"clientws", "modes"},
+	"servermode":  {"clientws", "modes", "cluster"},
 	"hubserver":   {"gateway", "clientws", "servermode"},
 	"cmd/hubgate": {"serviceprotocol", "bench/aspnethub"},
 

@@ -1,0 +1,17 @@
+package servermode
+
+// Shared is how many clients have their session on one node and their hub server on another one, as
+// far as the Backend knows, from either side.
+func Shared(b *Backend) (n int) {
+	for _, l := range b.peers.all() {
+		l.mu.Lock()
+		n += len(l.sessions) + len(l.clients) + len(l.waiting) + len(l.busy)
+		for _, rs := range l.servers {
+			n += len(rs.sessions)
+		}
+		l.mu.Unlock()
+	}
+	b.results.mu.Lock()
+	defer b.results.mu.Unlock()
+	return n + len(b.results.calls)
+}
