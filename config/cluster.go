@@ -16,6 +16,7 @@ import (
 // Cluster joins this node to others. Without Listen, and without NATS.URL, the node is alone.
 type Cluster struct {
 	Listen             string      `help:"Address on which other nodes reach this one, as HOST:PORT. With it the node is one of a cluster. Beyond loopback the cluster needs a secret." placeholder:"ADDRESS"`
+	Advertise          string      `help:"Address by which other nodes tell each other of this one, as HOST:PORT, where that is not the one of cluster.listen: behind the published ports of containers, for example." placeholder:"ADDRESS"`
 	Peer               []string    `help:"Address of another node, as HOST:PORT; repeatable. A name may stand for many addresses, and is looked up again every 10 seconds. Nodes tell each other of the others, and the node's own address does no harm." placeholder:"ADDRESS"`
 	Voter              []string    `help:"Name of a node that keeps the store; repeatable. There are one, three or five, and all nodes are told the same." placeholder:"NODE"`
 	Secret             secret.Text `help:"What the nodes of a cluster have in common, of 32 bytes at least: from it come the certificates and keys by which they know each other. It is no flag, since others on the machine can read those." hidden:"" noflag:""`
@@ -85,6 +86,9 @@ func (c *Config) validateCluster(add func(name string, err error)) {
 	if all.Listen != "" {
 		add("cluster.listen", addressesOf([]string{all.Listen}))
 	}
+	if all.Advertise != "" {
+		add("cluster.advertise", addressesOf([]string{all.Advertise}))
+	}
 	if all.Secret != "" && all.SecretFile != "" {
 		add("cluster.secretFile", errors.New("does not go with cluster.secret: set one of them"))
 	}
@@ -107,7 +111,7 @@ func (c *Config) validateCluster(add func(name string, err error)) {
 // checkTogether reports options that go without the one that they are for.
 func (c *Config) checkTogether() error {
 	all := &c.Cluster
-	used := len(all.Peer) > 0 || len(all.Voter) > 0 || all.TLSCA != ""
+	used := len(all.Peer) > 0 || len(all.Voter) > 0 || all.TLSCA != "" || all.Advertise != ""
 	secret := all.Secret != "" || all.SecretFile != ""
 	switch {
 	case c.External() && (all.Listen != "" || used || c.Data.Dir != ""):

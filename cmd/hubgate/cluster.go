@@ -91,7 +91,7 @@ func engineOptions(c *config.Config, now, previous secret.Text) natsd.Options {
 	if !c.Clustered() {
 		return o
 	}
-	o.Cluster = &natsd.Cluster{Listen: c.Cluster.Listen, Peers: c.Cluster.Peer, Voters: c.Cluster.Voter, Secret: now, Previous: previous}
+	o.Cluster = &natsd.Cluster{Listen: c.Cluster.Listen, Advertise: c.Cluster.Advertise, Peers: c.Cluster.Peer, Voters: c.Cluster.Voter, Secret: now, Previous: previous}
 	if c.Cluster.TLSCA != "" {
 		o.Cluster.TLS = &natsd.TLSFiles{CA: c.Cluster.TLSCA, Certificate: c.Cluster.TLSCert, Key: c.Cluster.TLSKey}
 	}

@@ -70,6 +70,7 @@ var mayImport = map[string][]string{
 	"bench/aspnethub":  {"serviceprotocol"},
 	"bench/compare":    {"bench", "hubserver"},
 	"bench/link":       nil,
+	"chaos":            {"auth", "bench/link", "hubserver"},
 	"bench/soak":       {"bench/aspnethub", "bench/link"},
 	"internal/compat":  nil,
 	"internal/reasons": nil,

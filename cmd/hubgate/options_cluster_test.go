@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bufio"
 	"fmt"
 	"io/fs"
 	"net"
@@ -27,6 +28,19 @@ var clusterEffects = map[string]func(*testing.T) effect{
 			conn, err := net.Dial("tcp", p.clusterStatus().Address)
 			require.NoError(t, err)
 			require.NoError(t, conn.Close())
+			return "listens"
+		}}
+	},
+	"cluster-advertise": func(*testing.T) effect {
+		return effect{unusual: "127.0.0.1:1", with: []string{"--node=n", "--cluster-voter=n", "--cluster-listen=127.0.0.1:0"}, before: "listens", after: "advertised", see: func(t *testing.T, p *program) string {
+			conn, err := net.Dial("tcp", p.clusterStatus().Address)
+			require.NoError(t, err)
+			defer conn.Close()
+			hello, err := bufio.NewReader(conn).ReadString('\n')
+			require.NoError(t, err)
+			if strings.Contains(hello, "nats-route://127.0.0.1:1/") {
+				return "advertised"
+			}
 			return "listens"
 		}}
 	},

@@ -1,0 +1,203 @@
+package main
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/hubgate/hubgate/auth"
+)
+
+const (
+	// settleTime bounds the wait for what is under way when nobody sends any more.
+	settleTime = 15 * time.Second
+	// eventTime bounds the wait for the last events of connections that have ended.
+	eventTime = 20 * time.Second
+)
+
+// finish stops the traffic, waits for what is under way and looks at everything that was promised.
+func (s *stage) finish(ctx context.Context) {
+	s.crowd.quiet()
+	s.crowd.sending.Wait()
+	s.crowd.speaking.Store(false)
+	if took, err := s.everybody(ctx); err != nil {
+		s.checker.violate("clients", err.Error())
+	} else if took > lookEvery {
+		s.report.note("all clients were back %v after the traffic", took.Round(time.Millisecond))
+	}
+	s.checker.settle(ctx, settleTime)
+	s.checkCalls(ctx)
+	s.checkCounts(ctx)
+	s.checkBooks(ctx)
+	s.depart(ctx)
+}
+
+// checkCalls: what living clients have said has come.
+func (s *stage) checkCalls(ctx context.Context) {
+	if s.plan.mode == modeDefault {
+		return // each call has its answer
+	}
+	missing := make(map[string]int)
+	err := until(ctx, settleTime, func() bool {
+		clear(missing)
+		for _, r := range s.checker.living() {
+			if n := s.calls.missing(r.who.id); n > 0 {
+				missing[r.who.String()] = n
+			}
+		}
+		return len(missing) == 0
+	})
+	if err != nil {
+		s.checker.violate("loss", fmt.Sprintf("calls that have not come to the application: %v", missing))
+	}
+}
+
+// checkCounts: the nodes together count each client once.
+func (s *stage) checkCounts(ctx context.Context) {
+	counts := make(map[string]int)
+	err := until(ctx, settleTime, func() bool {
+		sum := 0
+		for _, n := range s.running() {
+			m, err := n.metrics(ctx)
+			if err != nil {
+				return false
+			}
+			counts[n.name] = int(m.sum("hubgate_connections"))
+			sum += counts[n.name]
+		}
+		return sum == s.plan.clients
+	})
+	if err != nil {
+		s.checker.violate("counts", fmt.Sprintf("%d clients are connected, and the nodes count %v", s.plan.clients, counts))
+		return
+	}
+	s.report.note("connections by node at the end: %v", counts)
+}
+
+// balanced is what a node says of its books.
+const balanced = "the books balance"
+
+// checkBooks: deliveries attempted = written + dropped + queued, on each node.
+func (s *stage) checkBooks(ctx context.Context) {
+	for _, n := range s.running() {
+		var text string
+		err := until(ctx, settleTime, func() bool {
+			text = n.look(ctx, "/debug/check")
+			return text == balanced
+		})
+		if err != nil {
+			s.checker.violate("books", fmt.Sprintf("%s: %s", n.name, text))
+		}
+	}
+}
+
+// depart has all clients leave, and looks at the last events.
+func (s *stage) depart(ctx context.Context) {
+	if s.crowd.official != nil {
+		s.crowd.official.close()
+	}
+	s.crowd.leave()
+	s.crowd.clients.Wait()
+	if s.hooks == nil {
+		return
+	}
+	var open []string
+	err := until(ctx, eventTime, func() bool {
+		open = s.hooks.open(s.unreported)
+		return len(open) == 0
+	})
+	if err != nil {
+		s.checker.violate("events", fmt.Sprintf("%d connections have ended without disconnected, such as %s", len(open), open[0]))
+	}
+}
+
+// unreported says whether nobody reports the end of a connection, since its node was killed.
+func (s *stage) unreported(id string) bool {
+	s.checker.mu.Lock()
+	defer s.checker.mu.Unlock()
+	if len(s.killed) == 0 {
+		return false
+	}
+	for _, r := range s.checker.receivers {
+		if r.who.id == id && r.who.owner != "" {
+			return s.killed[r.who.owner]
+		}
+	}
+	return s.killed[auth.NodeOf(id)] // its client has not seen the handshake
+}
+
+func (s *stage) running() (nodes []*node) {
+	for _, n := range s.cluster.nodes {
+		if n.process().running() {
+			nodes = append(nodes, n)
+		}
+	}
+	return nodes
+}
+
+// look asks the admin address, and returns what it says, or the error.
+func (n *node) look(ctx context.Context, path string) string {
+	r, err := http.NewRequestWithContext(ctx, http.MethodGet, n.admin()+path, nil)
+	if err != nil {
+		return err.Error()
+	}
+	resp, err := looks.Do(r)
+	if err != nil {
+		return err.Error()
+	}
+	defer resp.Body.Close()
+	text, err := io.ReadAll(resp.Body)
+	if err != nil {
+		return err.Error()
+	}
+	return strings.TrimSpace(string(text))
+}
+
+// metrics are the lines of /metrics.
+type metrics map[string]float64
+
+func (n *node) metrics(ctx context.Context) (metrics, error) {
+	text := n.look(ctx, "/metrics")
+	if !strings.HasPrefix(text, "#") {
+		return nil, errors.New(text)
+	}
+	m := make(metrics)
+	for lines := bufio.NewScanner(bytes.NewReader([]byte(text))); lines.Scan(); {
+		line := lines.Text()
+		at := strings.LastIndexByte(line, ' ')
+		if strings.HasPrefix(line, "#") || at < 0 {
+			continue
+		}
+		value, err := strconv.ParseFloat(line[at+1:], 64)
+		if err != nil {
+			return nil, fmt.Errorf("%s: %w", line, err)
+		}
+		m[line[:at]] = value
+	}
+	return m, nil
+}
+
+// sum adds all of a name, whatever their labels are, that have the given ones, each as in `peer="b"`.
+func (m metrics) sum(name string, labels ...string) (sum float64) {
+next:
+	for line, value := range m {
+		found, rest, _ := strings.Cut(line, "{")
+		if found != name {
+			continue
+		}
+		for _, label := range labels {
+			if !strings.Contains(rest, label) {
+				continue next
+			}
+		}
+		sum += value
+	}
+	return sum
+}

@@ -1,0 +1,217 @@
+package main
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"syscall"
+	"time"
+)
+
+var errEnding = errors.New("the harness is ending")
+
+// node is one place of the cluster: a gateway that may be killed and started again.
+type node struct {
+	name string
+	// front is the way of clients and applications to the node, links are its ways to the others.
+	front *valve
+	links map[string]*valve
+	// door leads to the node alone, whatever the balancer does.
+	door  *proxy
+	ready atomic.Bool
+	args  []string // flags, the same at each start
+	files nodeFiles
+	run   nodeRun
+}
+
+// nodeFiles is where a node lives.
+type nodeFiles struct {
+	binary, dir string
+	env         []string
+}
+
+// nodeRun is the present process of a node.
+type nodeRun struct {
+	mu          sync.Mutex
+	child       *child
+	url, admin  string
+	incarnation int
+	logged      chan struct{} // closed when all of its log was read
+	troubles    []string
+}
+
+// startTime bounds the start of a gateway until it serves.
+const startTime = 30 * time.Second
+
+// start starts the process and returns when it serves. It need not be ready then: see awaitReady.
+func (n *node) start(ctx context.Context) error {
+	cmd := exec.Command(n.files.binary, append([]string{"serve"}, n.args...)...)
+	cmd.Dir, cmd.Env = n.files.dir, append(os.Environ(), n.files.env...)
+	log, err := cmd.StderrPipe()
+	if err != nil {
+		return err
+	}
+	kept, err := os.OpenFile(n.log(), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
+	if err != nil {
+		return err
+	}
+	logged, serves := make(chan struct{}), make(chan [2]string, 1)
+	one, err := startChild(cmd, func() { <-logged })
+	if err != nil {
+		return errors.Join(err, kept.Close())
+	}
+	go func() {
+		defer close(logged)
+		defer kept.Close()
+		n.follow(log, kept, serves)
+	}()
+	timer := time.NewTimer(startTime)
+	defer timer.Stop()
+	select {
+	case where, ok := <-serves:
+		if !ok {
+			<-one.ended
+			return fmt.Errorf("%s does not start: %w: %s", n.name, one.err, n.lastLines())
+		}
+		n.run.mu.Lock()
+		defer n.run.mu.Unlock()
+		n.run.child, n.run.url, n.run.admin = one, where[0], where[1]
+		n.run.incarnation++
+		return nil
+	case <-timer.C:
+		one.kill()
+		return fmt.Errorf("%s does not serve within %v", n.name, startTime)
+	case <-ctx.Done():
+		one.kill()
+		return ctx.Err()
+	}
+}
+
+// log is the file with what all processes of this node have logged.
+func (n *node) log() string { return filepath.Join(n.files.dir, n.name+".log") }
+
+// follow keeps the log. Panics and errors are kept as troubles besides.
+func (n *node) follow(log io.Reader, kept io.Writer, serves chan<- [2]string) {
+	defer close(serves)
+	told := false
+	lines := bufio.NewReader(log)
+	for {
+		line, err := lines.ReadString('\n')
+		_, _ = io.WriteString(kept, line) // the disk may be full: the scenario goes on
+		if !told && strings.Contains(line, " msg=serving ") {
+			told = true
+			serves <- [2]string{field(line, "url"), field(line, "admin")}
+		}
+		if strings.Contains(line, " level=ERROR ") || strings.HasPrefix(line, "panic") || strings.HasPrefix(line, "fatal error") {
+			n.trouble(strings.TrimSpace(line))
+		}
+		if err != nil {
+			return
+		}
+	}
+}
+
+// maxTroubles are kept of a node.
+const maxTroubles = 20
+
+func (n *node) trouble(line string) {
+	n.run.mu.Lock()
+	defer n.run.mu.Unlock()
+	if len(n.run.troubles) < maxTroubles {
+		n.run.troubles = append(n.run.troubles, n.name+": "+line)
+	}
+}
+
+// field is a value without spaces of a line of the log.
+func field(line, name string) string {
+	_, rest, _ := strings.Cut(line, " "+name+"=")
+	value, _, _ := strings.Cut(rest, " ")
+	return strings.TrimSpace(value)
+}
+
+func (n *node) lastLines() string {
+	text, _ := os.ReadFile(n.log())
+	const tail = 800
+	return string(text[max(0, len(text)-tail):])
+}
+
+// address is where the node serves, as host:port.
+func (n *node) address() string {
+	n.run.mu.Lock()
+	defer n.run.mu.Unlock()
+	return strings.TrimPrefix(n.run.url, "http://")
+}
+
+func (n *node) admin() string {
+	n.run.mu.Lock()
+	defer n.run.mu.Unlock()
+	return n.run.admin
+}
+
+// origin names the present process as a sender of commands: its order is promised.
+func (n *node) origin() string {
+	n.run.mu.Lock()
+	defer n.run.mu.Unlock()
+	return fmt.Sprintf("%s.%d", n.name, n.run.incarnation)
+}
+
+func (n *node) process() *child {
+	n.run.mu.Lock()
+	defer n.run.mu.Unlock()
+	return n.run.child
+}
+
+// kill is kill -9.
+func (n *node) kill() {
+	n.ready.Store(false)
+	n.process().kill()
+}
+
+// stop ends the process in order, within a bound.
+func (n *node) stop(bound time.Duration) error {
+	one := n.process()
+	if err := one.cmd.Process.Signal(syscall.SIGTERM); err != nil {
+		return err
+	}
+	if !one.within(bound) {
+		one.kill()
+		return fmt.Errorf("%s does not end within %v of SIGTERM", n.name, bound)
+	}
+	if one.err != nil {
+		return fmt.Errorf("%s ends with an error: %w", n.name, one.err)
+	}
+	return nil
+}
+
+// hang makes the process stand still until resume.
+func (n *node) hang() error   { return n.process().cmd.Process.Signal(stopSignal) }
+func (n *node) resume() error { return n.process().cmd.Process.Signal(continueSignal) }
+
+// lookTime bounds one look at the admin address. A node that is slower is not ready.
+const lookTime = time.Second
+
+// looks are for the admin addresses of nodes.
+var looks = http.Client{Timeout: lookTime, Transport: &http.Transport{DisableKeepAlives: true}}
+
+// isReady asks the node.
+func (n *node) isReady(ctx context.Context) bool {
+	r, err := http.NewRequestWithContext(ctx, http.MethodGet, n.admin()+"/readyz", nil)
+	if err != nil {
+		return false
+	}
+	resp, err := looks.Do(r)
+	if err != nil {
+		return false
+	}
+	_ = resp.Body.Close()
+	return resp.StatusCode == http.StatusOK
+}

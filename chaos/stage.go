@@ -1,0 +1,245 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"os"
+	"path/filepath"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/hubgate/hubgate/auth"
+	"github.com/hubgate/hubgate/bench/link"
+)
+
+// stage is one scenario while it runs: a cluster, clients, an application, and who watches them.
+type stage struct {
+	machine *machine
+	plan    plan
+	cluster *cluster
+	checker *checker
+	calls   *calls
+	hooks   *webhooks // in Serverless mode
+	hubs    *hubs     // in Default mode
+	tally   tally
+	crowd   crowd
+	report  report
+	// killed are nodes whose ends nobody reports.
+	killed map[string]bool
+}
+
+// plan is how much there is of everything.
+type plan struct {
+	shape
+	clients, official int
+	stateful          bool
+	// every is the time between two messages of one sender.
+	every time.Duration
+	seed  uint64
+}
+
+// crowd is who is there.
+type crowd struct {
+	official *npmClients
+	senders  []*sender
+	rest     *rest
+	joins    sync.WaitGroup
+	clients  sync.WaitGroup
+	leave    context.CancelFunc
+	sending  sync.WaitGroup
+	quiet    context.CancelFunc
+	speaking atomic.Bool
+}
+
+// comingTime bounds the way of all clients into the cluster.
+const comingTime = 60 * time.Second
+
+// newStage starts everything, and returns when all clients are connected and in their groups.
+func newStage(ctx context.Context, m *machine, name string, p plan) (*stage, error) {
+	s := &stage{machine: m, plan: p, checker: newChecker()}
+	s.crowd.leave, s.crowd.quiet = func() {}, func() {}
+	s.calls = newCalls(s.checker, p.mode == modeDefault)
+	dir := filepath.Join(m.dir, name)
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return nil, err
+	}
+	if p.mode == modeServerless {
+		var err error
+		if s.hooks, err = startWebhooks(s.checker, s.calls); err != nil {
+			return nil, err
+		}
+		p.flags = append([]string{"--upstream", s.hooks.template()}, p.flags...)
+	}
+	var err error
+	if s.cluster, err = newCluster(dir, m.hubgate, p.shape); err != nil {
+		return nil, errors.Join(err, s.close())
+	}
+	if err := s.populate(ctx); err != nil {
+		return nil, errors.Join(err, s.close())
+	}
+	return s, nil
+}
+
+// populate starts the nodes, the application and the clients.
+func (s *stage) populate(ctx context.Context) error {
+	if err := s.cluster.start(ctx); err != nil {
+		return err
+	}
+	if s.plan.mode == modeDefault {
+		var err error
+		if s.hubs, err = startHubs(ctx, s); err != nil {
+			return err
+		}
+	}
+	s.crowd.rest = newRest(s.cluster.key, false)
+	s.crowd.speaking.Store(true)
+	living, leave := context.WithCancel(context.WithoutCancel(ctx))
+	s.crowd.leave = leave
+	for i := range s.plan.clients - s.plan.official {
+		c := &client{stage: s, number: i, name: fmt.Sprintf("go%d", i), transport: link.Transport(i % int(link.Transports)), random: s.random(i)}
+		s.crowd.clients.Go(func() { c.run(living) })
+	}
+	if s.plan.official > 0 {
+		var err error
+		if s.crowd.official, err = startNpm(s, s.plan.official, s.plan.stateful); err != nil {
+			return err
+		}
+		s.crowd.clients.Go(func() { s.crowd.official.speak(living, s.random(-1)) })
+	}
+	if _, err := s.everybody(ctx); err != nil {
+		return err
+	}
+	s.crowd.joins.Wait()
+	s.startSending(ctx)
+	return nil
+}
+
+func (s *stage) random(i int) *rand.Rand { return rand.New(rand.NewPCG(s.plan.seed, uint64(i))) }
+
+// startSending starts the senders: one for each node, one that enters anywhere, and the hub servers.
+func (s *stage) startSending(ctx context.Context) {
+	sending, quiet := context.WithCancel(context.WithoutCancel(ctx))
+	s.crowd.quiet = quiet
+	if s.hubs != nil {
+		s.crowd.sending.Go(func() { s.hubs.run(sending, s.plan.every) })
+	}
+	for i, n := range append([]*node{nil}, s.cluster.nodes...) {
+		one := &sender{stage: s, node: n, rest: newRest(s.cluster.key, n != nil), random: s.random(-2 - i), every: s.plan.every}
+		s.crowd.senders = append(s.crowd.senders, one)
+		s.crowd.sending.Go(func() { one.run(sending) })
+	}
+}
+
+// arrived takes a client in whose handshake was answered, and brings it into its group.
+func (s *stage) arrived(who identity) *receiver {
+	who.owner = auth.NodeOf(who.id)
+	if !who.forwarded {
+		// The node that accepts a WebSocket has the connection, whoever has given it its id.
+		who.owner = s.cluster.balancer.owner(who.client)
+	}
+	s.tally.count("arrivals")
+	r := s.checker.enter(who)
+	s.crowd.joins.Go(func() { s.join(r) })
+	return r
+}
+
+// joining bounds the way of a client into its group.
+const joining = 15 * time.Second
+
+// join makes the receiver a member of its group, by the application. As long as its connection lives it must
+// succeed, or a fault is under way.
+func (s *stage) join(r *receiver) {
+	group := groupOf(int(r.who.id[0]))
+	path := hubPath + "/groups/" + group + "/connections/" + r.who.id
+	last := "no answer"
+	err := until(context.Background(), joining, func() bool {
+		if !r.living() {
+			return true
+		}
+		status, err := s.crowd.rest.do(context.Background(), "PUT", s.cluster.url(), path, nil)
+		if err == nil && status == 200 {
+			r.join(group)
+			s.tally.count("joins")
+			return true
+		}
+		last = fmt.Sprint(status, " ", err)
+		s.tally.count("joins that were tried again")
+		return false
+	})
+	if err != nil && !s.disturbed(joining) {
+		s.checker.violate("calls", fmt.Sprintf("%v does not come into its group: %s", r.who, last))
+	}
+}
+
+// call is the next call of a client, as a record.
+func (s *stage) call(r *receiver) []byte {
+	n := s.calls.next(r.who.id)
+	call := map[string]any{"type": 1, "target": "Up", "arguments": []int{n}}
+	if s.plan.mode == modeDefault {
+		call["invocationId"] = fmt.Sprint(n)
+	}
+	text, err := json.Marshal(call)
+	if err != nil {
+		panic(err) // text and a number
+	}
+	return append(text, separator)
+}
+
+// answered takes the end of a call.
+func (s *stage) answered(r *receiver, call string, failure *string) {
+	switch {
+	case failure == nil:
+		s.tally.count("calls answered")
+	case s.disturbed(requestTime) || !r.living():
+		s.tally.count("calls that failed beside a fault")
+	default:
+		s.checker.violate("calls", fmt.Sprintf("call %s of %v: %s", call, r.who, *failure))
+	}
+}
+
+// rest waits before a client comes back.
+func (s *stage) rest(ctx context.Context, random *rand.Rand) {
+	timer := time.NewTimer(50*time.Millisecond + time.Duration(random.IntN(250))*time.Millisecond)
+	defer timer.Stop()
+	select {
+	case <-ctx.Done():
+	case <-timer.C:
+	}
+}
+
+// everybody waits until all clients are connected, and returns how long that took.
+func (s *stage) everybody(ctx context.Context) (time.Duration, error) {
+	start := time.Now()
+	err := until(ctx, comingTime, func() bool { return len(s.checker.living()) >= s.plan.clients })
+	if err != nil {
+		return 0, fmt.Errorf("%d of %d clients are connected: %w", len(s.checker.living()), s.plan.clients, err)
+	}
+	return time.Since(start), nil
+}
+
+// close ends everything.
+func (s *stage) close() error {
+	s.crowd.quiet()
+	s.crowd.sending.Wait()
+	if s.crowd.official != nil {
+		s.crowd.official.close()
+	}
+	s.crowd.leave()
+	s.crowd.clients.Wait()
+	s.crowd.joins.Wait()
+	if s.hubs != nil {
+		s.hubs.close()
+	}
+	var err error
+	if s.cluster != nil {
+		err = s.cluster.close()
+	}
+	if s.hooks != nil {
+		s.hooks.close()
+	}
+	return err
+}

@@ -1,0 +1,131 @@
+package main
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"strings"
+	"sync"
+	"time"
+)
+
+// webhooks is the application of a Serverless hub. It counts what it hears of each connection.
+type webhooks struct {
+	checker *checker
+	calls   *calls
+	server  *http.Server
+	url     string
+
+	mu    sync.Mutex
+	lives map[string]*life
+}
+
+// life is what was heard of one connection.
+type life struct {
+	connected, disconnected int
+	ended                   time.Time // when disconnected came
+}
+
+func startWebhooks(c *checker, calls *calls) (*webhooks, error) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		return nil, err
+	}
+	w := &webhooks{checker: c, calls: calls, url: "http://" + l.Addr().String(), lives: make(map[string]*life)}
+	mux := http.NewServeMux()
+	mux.HandleFunc("POST /{hub}/connections/{event}", w.connection)
+	mux.HandleFunc("POST /{hub}/messages/{event}", w.message)
+	w.server = &http.Server{Handler: mux, ReadHeaderTimeout: 10 * time.Second}
+	go func() {
+		if err := w.server.Serve(l); !errors.Is(err, http.ErrServerClosed) {
+			c.violate("harness", "webhooks: "+err.Error())
+		}
+	}()
+	return w, nil
+}
+
+// template is the flag for gateways.
+func (w *webhooks) template() string { return w.url + "/{hub}/{category}/{event}" }
+
+func (w *webhooks) close() { _ = w.server.Close() }
+
+func (w *webhooks) connection(_ http.ResponseWriter, r *http.Request) {
+	id := r.Header.Get("X-Asrs-Connection-Id")
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	one := w.lives[id]
+	if one == nil {
+		one = new(life)
+		w.lives[id] = one
+	}
+	switch r.PathValue("event") {
+	case "connected":
+		one.connected++
+		if one.connected > 1 || one.disconnected > 0 {
+			w.checker.violate("events", fmt.Sprintf("connected of %s came behind %+v", id, *one))
+		}
+	case "disconnected":
+		one.disconnected++
+		one.ended = time.Now()
+		if one.connected != 1 || one.disconnected > 1 {
+			w.checker.violate("events", fmt.Sprintf("disconnected of %s: %+v", id, *one))
+		}
+	}
+}
+
+func (w *webhooks) message(out http.ResponseWriter, r *http.Request) {
+	id := r.Header.Get("X-Asrs-Connection-Id")
+	text, err := io.ReadAll(r.Body)
+	if err != nil {
+		return // the gateway has gone
+	}
+	var m struct{ Arguments []int }
+	if err := json.Unmarshal([]byte(strings.TrimSuffix(string(text), "\x1e")), &m); err != nil || len(m.Arguments) != 1 {
+		w.checker.violate("harness", fmt.Sprintf("a webhook that is no call: %q", text))
+		out.WriteHeader(http.StatusBadRequest)
+		return
+	}
+	w.mu.Lock()
+	one := w.lives[id]
+	if one == nil || one.connected != 1 || one.disconnected > 0 {
+		w.checker.violate("events", fmt.Sprintf("a call of %s outside of its life: %+v", id, one))
+	}
+	w.mu.Unlock()
+	w.calls.receive(id, m.Arguments[0])
+}
+
+// open are the connections that were heard of and have not ended, but for those that pass over.
+func (w *webhooks) open(over func(id string) bool) (ids []string) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	for id, one := range w.lives {
+		if one.connected > 0 && one.disconnected == 0 && !over(id) {
+			ids = append(ids, id)
+		}
+	}
+	return ids
+}
+
+// life is what was heard of a connection; zero if nothing.
+func (w *webhooks) life(id string) life {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if one := w.lives[id]; one != nil {
+		return *one
+	}
+	return life{}
+}
+
+// count is how many connections came and ended.
+func (w *webhooks) count() (connected, disconnected int) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	for _, one := range w.lives {
+		connected += one.connected
+		disconnected += one.disconnected
+	}
+	return connected, disconnected
+}
