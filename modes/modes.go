@@ -115,6 +115,14 @@ func (b *Backend) acceptAspNet(c *gateway.Conn, h gateway.Handshake, mode Mode) 
 	return b.opts.Servers.Accept(c, h)
 }
 
+// ExpectedGroups implements gateway.GroupExpecter: sessions of hub servers may have groups of their own.
+func (b *Backend) ExpectedGroups(c *gateway.Conn) []string {
+	if e, ok := b.opts.Servers.(gateway.GroupExpecter); ok && b.opts.Mode(c.Identity().Hub) != Serverless {
+		return e.ExpectedGroups(c)
+	}
+	return nil
+}
+
 // Accepted implements gateway.AcceptObserver. The mode may have changed during Accept, when Changed
 // could not see the client.
 func (b *Backend) Accepted(c *gateway.Conn) { b.check(c) }

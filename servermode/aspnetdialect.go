@@ -68,19 +68,37 @@ func namedGroup(name string) string     { return "g:" + name }
 // introduce puts the client into the groups that broadcasts and sends to users go to (H86). They are
 // joined in order with what is sent to the client.
 func (aspnetDialect) introduce(s *session) error {
-	id := s.conn.Identity()
-	hubs, err := declaredHubs(id)
+	groups, err := ownGroups(s.conn.Identity())
 	if err != nil {
 		return gateway.Cause{Reason: gateway.CloseBadRequest, Text: "The connection data is not valid."}
 	}
 	s.state = stateOpen // hub servers answer no handshake
-	for _, hub := range hubs {
-		s.join(declaredGroup(hub))
-		if id.User != "" {
-			s.join(userGroup(hub, id.User))
-		}
+	for _, group := range groups {
+		s.join(group)
 	}
 	return nil
+}
+
+// ownGroups are the groups that a client is in as long as it lives.
+func ownGroups(id *gateway.Identity) (groups []string, err error) {
+	hubs, err := declaredHubs(id)
+	for _, hub := range hubs {
+		groups = append(groups, declaredGroup(hub))
+		if id.User != "" {
+			groups = append(groups, userGroup(hub, id.User))
+		}
+	}
+	return groups, err
+}
+
+// ExpectedGroups implements gateway.GroupExpecter: a hub server may send to a client's groups, by any
+// node, as soon as it has heard of the client.
+func (b *Backend) ExpectedGroups(c *gateway.Conn) []string {
+	if dialectOf(c.Identity().Hub) != (aspnetDialect{}) {
+		return nil
+	}
+	groups, _ := ownGroups(c.Identity()) // Accept will refuse what is not valid
+	return groups
 }
 
 // declaredHubs returns the keys of the hubs that a client has declared in its query. A hub with a name

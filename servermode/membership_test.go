@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"strings"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -12,6 +13,7 @@ import (
 
 	"github.com/hubgate/hubgate/gateway"
 	"github.com/hubgate/hubgate/gatewaytest"
+	"github.com/hubgate/hubgate/hubname"
 	"github.com/hubgate/hubgate/servermode"
 	sp "github.com/hubgate/hubgate/serviceprotocol"
 )
@@ -99,6 +101,62 @@ func TestN7AcksWhileANodeIsSilent(t *testing.T) {
 			require.Equal(t, c.want, acks[0].(*sp.Ack).Status)
 			require.LessOrEqual(t, time.Since(begin), 5*time.Second)
 		}
+	})
+}
+
+// later are other nodes that acknowledge names when they are told to.
+type later struct {
+	silent
+	mu      sync.Mutex
+	waiting []func()
+	names   []gateway.Name
+}
+
+func (l *later) Announce(names []gateway.Name, done func()) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.names, l.waiting = append(l.names, names...), append(l.waiting, done)
+}
+
+func (*later) Withdraw([]gateway.Name) {}
+
+// acknowledge ends the wait for what was announced, and returns the last names of it.
+func (l *later) acknowledge() []gateway.Name {
+	l.mu.Lock()
+	waiting, names := l.waiting, l.names
+	l.waiting, l.names = nil, nil
+	l.mu.Unlock()
+	for _, done := range waiting {
+		done()
+	}
+	synctest.Wait()
+	return names
+}
+
+// N5: a hub server hears of a client when all nodes know it, and the groups that the hub server may send
+// to at once.
+func TestN5HubServersHearOfKnownClients(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		others := &later{}
+		w := newNode(t, "a", others)
+		defer w.stop()
+		core, classic := w.server(dial{}), w.aspnetServer(dial{})
+		c := w.connect("1", "ann")
+		require.Empty(t, core.take(sp.TypeOpenConnection))
+		others.acknowledge()
+		require.Len(t, core.take(sp.TypeOpenConnection), 1)
+		require.Equal(t, []string{"{}\x1e"}, c.Got())
+
+		w.aspnet(aspnetOptions{id: "2", user: "ann"})
+		others.acknowledge()
+		require.Empty(t, classic.take(sp.TypeOpenConnection))
+		application, err := hubname.ApplicationKey("app")
+		require.NoError(t, err)
+		require.ElementsMatch(t, []gateway.Name{
+			{Kind: gateway.NameGroup, Hub: application, Name: "h:app_chat"}, {Kind: gateway.NameGroup, Hub: application, Name: "u:app_chat:ann"},
+		}, others.acknowledge())
+		require.Len(t, classic.take(sp.TypeOpenConnection), 1)
+		require.Empty(t, others.acknowledge(), "the session has joined what was announced")
 	})
 }
 
