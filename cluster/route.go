@@ -124,6 +124,11 @@ const commandRoom = 8 + 1 + binary.MaxVarintLen64
 // encode writes a command behind room for what its frame begins with.
 func encode(cmd *gateway.Command) *encoded {
 	size := commandRoom + 64 + len(cmd.Hub) + len(cmd.Group)
+	for _, list := range [][]string{cmd.Target.IDs, cmd.Target.Except, cmd.Target.ExceptUsers} {
+		for _, name := range list {
+			size += binary.MaxVarintLen64 + len(name)
+		}
+	}
 	if cmd.Frames != nil {
 		size += cmd.Frames.Size()
 	}

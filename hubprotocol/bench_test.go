@@ -80,3 +80,33 @@ func BenchmarkFor(b *testing.B) {
 		frames.For(MessagePack)
 	}
 }
+
+// BenchmarkFramesWire writes a message for another node, and reads it there.
+func BenchmarkFramesWire(b *testing.B) {
+	argument := []byte(`["` + strings.Repeat("x", 2000) + `"]`)
+	one, err := NewInvocation(JSON, "target", argument)
+	if err != nil {
+		b.Fatal(err)
+	}
+	two, err := NewFrames(map[string][]byte{JSON: argument, MessagePack: argument})
+	if err != nil {
+		b.Fatal(err)
+	}
+	for name, f := range map[string]*Frames{"one form": one, "two forms": two} {
+		b.Run("append "+name, func(b *testing.B) {
+			b.ReportAllocs()
+			for b.Loop() {
+				f.Append(nil)
+			}
+		})
+		wire := f.Append(nil)
+		b.Run("parse "+name, func(b *testing.B) {
+			b.ReportAllocs()
+			for b.Loop() {
+				if _, err := ParseFrames(wire); err != nil {
+					b.Fatal(err)
+				}
+			}
+		})
+	}
+}
