@@ -68,6 +68,13 @@ func (t *clientTable) get(id string) attached {
 	return t.former[id]
 }
 
+// has reports whether a client is there and has not moved away.
+func (t *clientTable) has(id string, s attached) bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.live[id] == s
+}
+
 // leave removes a client. One that moves stays known as a former client. Another one of the same id,
 // which has come since, stays. live is false
 // for a client that was a former one, or was not there.

@@ -17,6 +17,8 @@ type peerTable struct {
 	stop func() // ends what comes from other nodes
 	// sessions numbers the sessions of this node's clients on other nodes.
 	sessions atomic.Uint64
+	// leaving: the node ends, and wants no clients of others.
+	leaving atomic.Bool
 
 	mu    sync.Mutex
 	links map[gateway.Peer]*peerLink

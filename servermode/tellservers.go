@@ -90,7 +90,11 @@ func (t *peerTable) tellStatus() {
 
 func (sc *serverConn) status() serverStatus {
 	now, ever := sc.clients.counts()
-	return serverStatus{clients: now, fin: sc.fin.Load(), quiet: sc.quiet(), came: ever}
+	s := serverStatus{clients: now, fin: sc.fin.Load(), quiet: sc.quiet(), came: ever}
+	if sc.b.peers.leaving.Load() {
+		s.fin = finMigrate
+	}
+	return s
 }
 
 // heardServers takes what a node tells of its server connections.

@@ -135,6 +135,14 @@ func (n *nodes) backplane() gateway.Backplane {
 	return n.plane
 }
 
+// peers are what hub servers and their clients on other nodes are reached by: nil if the node is alone.
+func (n *nodes) peers() gateway.Peers {
+	if n.plane == nil {
+		return nil
+	}
+	return n.plane
+}
+
 // forwarder hands requests to the nodes that they are for: nil if the node is alone.
 func (n *nodes) forwarder() transport.Forwarder {
 	if n.plane == nil {

@@ -176,7 +176,7 @@ func (s *server) newBackends(node string, verifier *auth.Verifier) backends {
 			return servermode.Rules{Closed: mode == modes.Serverless, LastResort: mode == modes.Default}
 		},
 		Limits: func() servermode.Limits { return s.live.load().servers },
-		Logger: s.log.With("part", partServers), Observer: watchedServers{s.seen},
+		Logger: s.log.With("part", partServers), Observer: watchedServers{s.seen}, Peers: s.nodes.peers(),
 	})
 	b.modes = modes.New(modes.Options{Mode: modeOf, Servers: b.servers, Webhooks: b.webhooks})
 	return b
@@ -256,6 +256,7 @@ func (s *server) buildGateway(listeners []net.Listener) error {
 	// heard of those ends, then webhooks, which may still call REST.
 	s.serving.add("webhooks", behind.webhooks.Close)
 	s.serving.add("hub servers", behind.servers.Close)
+	s.serving.add("clients of other nodes", behind.servers.Leave)
 	s.serving.add("clients", func(ctx context.Context) error {
 		cutOff.begin()
 		return hub.Drain(ctx)
