@@ -29,7 +29,7 @@ func (h *Handler) owner(c *call, user string) string {
 // reports whether it did. refusal is why this node would refuse the request:
 // the owner may know better, since a connection outlives its token there.
 func (h *Handler) forward(c *call, refusal error) (bool, error) {
-	if h.options.Forwarder == nil {
+	if h.options.Forwarder == nil || h.homes.stop != nil && transport.IsUpgrade(c.r) {
 		return false, refusal
 	}
 	var user string

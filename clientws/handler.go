@@ -27,6 +27,9 @@ type Options struct {
 	// Forwarder carries requests for connections of other nodes to them. Nil means
 	// that there is no other node.
 	Forwarder Forwarder
+	// Peers are other nodes that make WebSocket connections of ids which this node has given out,
+	// and give out ids of which this node makes them. Nil means that WebSockets are forwarded too.
+	Peers gateway.Peers
 	// Origins returns the origins that browsers may come from; "*" is any.
 	// Nil means any.
 	Origins func() []string
@@ -85,6 +88,7 @@ type Handler struct {
 	cors    transport.CORS
 	pending pendingPosts
 	posted  exchanges
+	homes   homes
 
 	// sockets are the goroutines of WebSocket connections, and those that feed what came early.
 	sockets transport.Running
@@ -115,12 +119,16 @@ func New(options Options) *Handler {
 	if options.Now == nil {
 		options.Now = time.Now
 	}
-	return &Handler{
+	h := &Handler{
 		options: options, log: options.Logger,
 		refuser: transport.NewRefuser(options.Logger),
 		cors:    transport.CORS{Origins: options.Origins, Methods: "GET, POST, DELETE, OPTIONS"},
 		pending: pendingPosts{now: options.Now},
 	}
+	if options.Peers != nil {
+		h.homes.converse(h, options.Peers)
+	}
+	return h
 }
 
 // Close refuses further WebSockets and waits until the last one has ended, or
@@ -130,6 +138,7 @@ func New(options Options) *Handler {
 func (h *Handler) Close(ctx context.Context) error {
 	h.sockets.Refuse()
 	h.pending.close()
+	h.homes.close()
 	return h.sockets.WaitFor(ctx)
 }
 

@@ -41,6 +41,9 @@ func (h *Handler) servePoll(c *call) error {
 	if err != nil {
 		return err
 	}
+	if t.elsewhere != "" {
+		return errChange // only WebSockets are elsewhere
+	}
 	if t.conn == nil {
 		if t.conn, err = h.attachPoll(c, t); err != nil {
 			return err

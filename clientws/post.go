@@ -15,6 +15,8 @@ func (h *Handler) servePost(c *call) error {
 		return err
 	case t.dead:
 		return transport.ErrEnded
+	case t.elsewhere != "":
+		return errPost // only WebSockets are elsewhere
 	case t.conn == nil:
 		return h.postEarly(c, t)
 	}

@@ -54,6 +54,8 @@ func (h *Handler) serveEvents(c *call) error {
 			return transport.ErrBusy
 		}
 		return errChange
+	case t.elsewhere != "":
+		return errChange
 	case !c.claims.Transports.Allows(auth.TransportServerSentEvents):
 		return transport.ErrNotOffered(gateway.ServerSentEvents)
 	}

@@ -18,6 +18,17 @@ type target struct {
 	id       string
 	expires  time.Time
 	version0 bool
+	foreign
+}
+
+// foreign is of an id that another node has given out, or whose connection another node has.
+type foreign struct {
+	// home has given out the id, if it is not this node and the connection is this node's.
+	home string
+	// posted came to the home before the transport.
+	posted []byte
+	// elsewhere is the node that has the connection.
+	elsewhere string
 }
 
 // version0 is a transport whose requests name it by its public id.
@@ -40,7 +51,11 @@ func (h *Handler) find(c *call) (target, error) {
 		return c.live(conn)
 	case ended:
 		return target{}, transport.ErrEnded
-	case h.options.Now().After(expires):
+	}
+	if node := h.options.Gateway.Elsewhere(id); node != "" {
+		return target{id: id, foreign: foreign{elsewhere: node}}, nil
+	}
+	if h.options.Now().After(expires) {
 		return target{}, transport.ErrUnknown
 	}
 	return target{id: id, expires: expires}, nil
@@ -57,10 +72,16 @@ func (h *Handler) findV0(c *call) (target, error) {
 		return target{}, transport.ErrUnknown
 	}
 	expires, err := h.options.Sealer.OpenMarked(c.query.id, c.hub, c.claims.UserID)
-	switch {
-	case err == nil && ended:
+	if err != nil {
+		return target{}, transport.ErrUnknown
+	}
+	if ended {
 		return target{}, transport.ErrEnded
-	case err != nil, h.options.Now().After(expires):
+	}
+	if node := h.options.Gateway.Elsewhere(c.query.id); node != "" {
+		return target{id: c.query.id, version0: true, foreign: foreign{elsewhere: node}}, nil
+	}
+	if h.options.Now().After(expires) {
 		return target{}, transport.ErrUnknown
 	}
 	return target{id: c.query.id, expires: expires, version0: true}, nil

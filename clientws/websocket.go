@@ -75,18 +75,32 @@ func (h *Handler) serveWebSocket(c *call) error {
 	}
 	ws := newWSConn(h, t.version0)
 	// Attached before the upgrade is answered, so that a refusal has a status (C21, C35).
-	if ws.conn, err = h.attach(c, t, ws); err != nil {
+	if err := h.attachSocket(c, &t, ws); err != nil {
 		h.sockets.Done()
 		return err
 	}
 	c.end = ws.Abandon
-	early := h.pending.take(ws.conn.Identity().ID)
+	early := t.posted
+	if t.home == "" {
+		early = h.pending.take(t.id)
+	}
 	unread, err := ws.Upgrade(c.w, c.r, h.sendTimeout)
 	if err != nil {
 		return err
 	}
 	ws.Start(early, unread)
 	return nil
+}
+
+// attachSocket makes the connection, here and at the home of its id.
+func (h *Handler) attachSocket(c *call, t *target, ws *wsConn) (err error) {
+	if err := h.claim(c, t); err != nil {
+		return err
+	}
+	if ws.conn, err = h.attach(c, *t, ws); err != nil {
+		h.giveBack(t)
+	}
+	return err
 }
 
 // webSocketTarget finds out which connection to make. Without an id the client
@@ -104,6 +118,8 @@ func (h *Handler) webSocketTarget(c *call) (target, error) {
 		return target{}, err
 	case t.dead:
 		return target{}, transport.ErrEnded
+	case t.elsewhere != "":
+		return target{}, transport.ErrBusy
 	case t.conn == nil:
 		return t, nil
 	case t.conn.Transport().Name() == gateway.WebSockets:

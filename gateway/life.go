@@ -265,6 +265,7 @@ func (c *Conn) finish(cause Cause) {
 	c.mu.Unlock()
 
 	c.g.conns.remove(c)
+	c.g.tellHome(c.id.ID)
 	c.shard.worker.queue.push(&removeOp{conn: c})
 	c.g.counts.closed.Add(cause.Reason, 1)
 	c.Logger().Info("connection closed", "reason", string(cause.Reason), "text", cause.Text, "transport", transport.Name())

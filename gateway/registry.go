@@ -17,12 +17,16 @@ type registry struct {
 	live       atomic.Int64
 	diagnostic atomic.Int64
 	forgetNext int // the stripe whose turn it is; the sweeper's
+	// whenEnded hears of connections whose ids other nodes have given out; nil is nobody.
+	whenEnded func(id string)
 }
 
 type registryStripe struct {
 	mu    sync.RWMutex
 	conns map[string]*Conn
 	ended map[string]time.Time
+	// elsewhere are ids of this node whose connections others have; nil until there are any.
+	elsewhere map[string]elsewhere
 }
 
 func (r *registry) init() {
@@ -71,6 +75,9 @@ func (r *registry) add(c *Conn) error {
 	if have := s.conns[c.id.ID]; have != nil && !have.life.state().may(idAlive) {
 		return ErrConnectionEnded
 	} else if have != nil {
+		return ErrConnectionExists
+	}
+	if _, ok := s.elsewhere[c.id.ID]; ok {
 		return ErrConnectionExists
 	}
 	s.conns[c.id.ID] = c

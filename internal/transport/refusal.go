@@ -49,6 +49,8 @@ const (
 	RefusedHubList     Refusal = "InvalidConnectionData"
 	RefusedCall        Refusal = "InvalidMessage"
 
+	// RefusedNode: the node of a cluster that has the connection, or would know, cannot be reached.
+	RefusedNode     Refusal = "NodeUnreachable"
 	RefusedDraining Refusal = "Draining"
 	RefusedInternal Refusal = "InternalError"
 )
@@ -59,7 +61,7 @@ func Refusals() []Refusal {
 		RefusedPath, RefusedMethod, RefusedURI, RefusedHeaders, RefusedHub, RefusedVersion, RefusedOrigin, RefusedUpgrade,
 		RefusedNoID, RefusedUnknownID, RefusedEnded, RefusedUser, RefusedTransport, RefusedChange, RefusedBusy,
 		RefusedBodySize, RefusedBodyRead, RefusedBodySlow,
-		RefusedConnections, RefusedHubs, RefusedPending, RefusedDraining, RefusedInternal,
+		RefusedConnections, RefusedHubs, RefusedPending, RefusedNode, RefusedDraining, RefusedInternal,
 		RefusedApplication, RefusedServerless, RefusedJSONP, RefusedUnknownWay, RefusedToken, RefusedHubList, RefusedCall,
 	}
 	for _, failure := range auth.Failures() {
@@ -94,6 +96,7 @@ var (
 	ErrBodySize error = &Refused{Reason: RefusedBodySize, Status: http.StatusRequestEntityTooLarge, Text: "The request's body is too large."}
 	ErrBodyRead error = &Refused{Reason: RefusedBodyRead, Status: http.StatusBadRequest, Text: "The request's body cannot be read."}
 	ErrBodySlow error = &Refused{Reason: RefusedBodySlow, Status: http.StatusRequestTimeout, Text: "The request's body arrives too slowly."}
+	ErrNode     error = &Refused{Reason: RefusedNode, Status: http.StatusServiceUnavailable, Text: "The node of this connection cannot be reached, try again later.", RetryAfter: 1}
 	ErrDraining error = &Refused{Reason: RefusedDraining, Status: http.StatusServiceUnavailable, Text: "The service is shutting down, try again later.", RetryAfter: 5}
 	ErrQuota    error = &Refused{Reason: RefusedConnections, Status: http.StatusTooManyRequests, Text: "Connection count reaches limit.", RetryAfter: 10}
 	ErrHubs     error = &Refused{Reason: RefusedHubs, Status: http.StatusTooManyRequests, Text: "Hub count reaches limit.", RetryAfter: 10}
