@@ -37,6 +37,7 @@ type fixture struct {
 	counts  counted
 	log     gatewaytest.Log
 	network network
+	plane   gateway.Backplane // of other nodes; nil is none
 	url     string
 	http    *http.Client
 }
@@ -75,7 +76,7 @@ func serveOn(t *testing.T, n network, change ...func(*fixture, *Options)) *fixtu
 	for _, c := range change {
 		c(f, &options)
 	}
-	f.gw, err = gateway.New(gateway.Options{Node: "n1", Backend: f.backend, Workers: 2, Logger: options.Logger,
+	f.gw, err = gateway.New(gateway.Options{Node: options.Node, NodeOf: auth.NodeOf, Backplane: f.plane, Backend: f.backend, Workers: 2, Logger: options.Logger,
 		Limits: func() gateway.Limits { return f.core }})
 	require.NoError(t, err)
 	options.Gateway = f.gw

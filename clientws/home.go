@@ -15,7 +15,7 @@ import (
 // detour: that node asks the home for the connection, and tells it when it has ended. What was posted
 // to the id before comes with the answer.
 
-// homeAnswer is bounded, so that a WebSocket is refused in good time.
+// homeTimeout bounds the wait for a home, so that a WebSocket is refused in good time.
 const homeTimeout = 5 * time.Second
 
 // homes asks the homes of ids, and answers for those of this node.

@@ -151,6 +151,14 @@ func (n *nodes) forwarder() transport.Forwarder {
 	return n.plane
 }
 
+// peers are the nodes that make WebSocket connections of this node's ids: nil if the node is alone.
+func (n *nodes) peers() gateway.Peers {
+	if n.plane == nil {
+		return nil
+	}
+	return n.plane
+}
+
 // userGroups are memberships of users, in the engine's store if there is an engine.
 func (s *server) userGroups() gateway.UserGroups {
 	if s.nodes.kept != nil {

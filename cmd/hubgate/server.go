@@ -266,7 +266,7 @@ func (s *server) buildGateway(listeners []net.Listener) error {
 
 func (s *server) newClients(hub *gateway.Gateway, verifier *auth.Verifier, sealer *auth.Sealer, node string) *clientws.Handler {
 	return clientws.New(clientws.Options{
-		Gateway: hub, Verifier: verifier, Sealer: sealer, Node: node, Forwarder: s.nodes.forwarder(),
+		Gateway: hub, Verifier: verifier, Sealer: sealer, Node: node, Forwarder: s.nodes.forwarder(), Peers: s.nodes.peers(),
 		Origins:        func() []string { return s.live.load().source.CORS.AllowedOrigins },
 		Limits:         func() clientws.Limits { return s.live.load().clients },
 		KeepHeaders:    func(hub string) bool { return s.live.load().source.ModeOf(hub) != settings.Serverless },
