@@ -135,7 +135,7 @@ func (n *nodes) backplane() gateway.Backplane {
 	return n.plane
 }
 
-// peers are what hub servers and their clients on other nodes are reached by: nil if the node is alone.
+// peers are how parts of this node talk with their like on others: nil if the node is alone.
 func (n *nodes) peers() gateway.Peers {
 	if n.plane == nil {
 		return nil
@@ -145,14 +145,6 @@ func (n *nodes) peers() gateway.Peers {
 
 // forwarder hands requests to the nodes that they are for: nil if the node is alone.
 func (n *nodes) forwarder() transport.Forwarder {
-	if n.plane == nil {
-		return nil
-	}
-	return n.plane
-}
-
-// peers are the nodes that make WebSocket connections of this node's ids: nil if the node is alone.
-func (n *nodes) peers() gateway.Peers {
 	if n.plane == nil {
 		return nil
 	}
