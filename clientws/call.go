@@ -62,10 +62,13 @@ func (c *call) authenticate() error {
 // for all other requests.
 func (h *Handler) vouch(c *call) *auth.Claims {
 	conn := h.posted.get(c.query.id)
+	if conn == nil {
+		conn = h.unverified(c)
+	}
 	if conn == nil || conn.Identity().Hub != c.hub {
 		return nil
 	}
-	if x := exchangeOf(conn); x == nil || !x.tokens.Know(c.token) {
+	if tokens := tokensOf(conn); tokens == nil || !tokens.Know(c.token) {
 		return nil
 	}
 	return &auth.Claims{UserID: conn.Identity().User}

@@ -144,7 +144,7 @@ func TestAbortBeforeTheUpgradeIsAnswered(t *testing.T) {
 	// The core may end a connection between Attach and 101.
 	f := newFixture(t)
 	require.True(t, f.h.sockets.Begin())
-	ws := newWSConn(f.h, false)
+	ws := newWSConn(f.h, false, nil)
 	conn, err := f.gw.Attach(gateway.Identity{ID: "x", Hub: "chat"}, ws)
 	require.NoError(t, err)
 	ws.conn = conn

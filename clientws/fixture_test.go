@@ -194,7 +194,8 @@ type negotiated struct {
 		Transport       string   `json:"transport"`
 		TransferFormats []string `json:"transferFormats"`
 	} `json:"availableTransports"`
-	Error string `json:"error"`
+	Error                string `json:"error"`
+	UseStatefulReconnect bool   `json:"useStatefulReconnect"`
 }
 
 // query is the query of requests for the negotiated connection.

@@ -39,6 +39,9 @@ type Options struct {
 	// the token and the headers of the request that opens a connection. They
 	// stay in memory as long as the connection lives. Nil means no hub's does.
 	KeepHeaders func(hub string) bool
+	// Stateful says whether clients of a hub that ask for stateful reconnect are granted it. Nil means
+	// that those of every hub are.
+	Stateful func(hub string) bool
 	// TrustedProxies are the peers whose X-Forwarded-For is believed.
 	TrustedProxies []netip.Prefix
 	// Logger receives one line for each refused request; nil discards.
@@ -105,6 +108,9 @@ func New(options Options) *Handler {
 	options.Path = strings.ToLower(options.Path)
 	if options.Origins == nil {
 		options.Origins = func() []string { return []string{"*"} }
+	}
+	if options.Stateful == nil {
+		options.Stateful = func(string) bool { return true }
 	}
 	if options.Limits == nil {
 		limits := DefaultLimits()

@@ -11,7 +11,7 @@ import (
 
 // negotiate answers POST /client/negotiate (section 1.4 of the client
 // compatibility table). It keeps no state: the connection token, or in version 0
-// the id, says everything. A client that asks for stateful reconnect works without it (C91).
+// the id, says everything. A client that asks for stateful reconnect works without it too (C91).
 func (h *Handler) negotiate(c *call) error {
 	if err := c.authenticate(); err != nil {
 		return err
@@ -27,14 +27,17 @@ func (h *Handler) negotiate(c *call) error {
 	}
 	// Ids and tokens count whole seconds: round up, so that nobody gets less than promised.
 	expires := h.options.Now().Add(h.options.Limits().NegotiateTimeout + time.Second - 1)
+	stateful := version > 0 && c.query.stateful && c.claims.Transports.Allows(auth.TransportWebSockets) &&
+		h.options.Stateful(c.hub)
 	var id, token string
 	if version == 0 {
 		id = h.options.Sealer.NewMarkedID(h.options.Node, expires, c.hub, c.claims.UserID)
 	} else {
 		id = auth.NewConnectionID(h.options.Node)
-		token = h.options.Sealer.Seal(id, expires, c.hub, c.claims.UserID)
+		token = h.options.Sealer.SealToken(auth.ConnectionToken{ID: id, Expires: expires, Stateful: stateful}, c.hub, c.claims.UserID)
 	}
-	transport.WriteJSON(c.w, "application/json", appendNegotiateAnswer(nil, version, id, token, c.claims.Transports))
+	answer := negotiateAnswer{version, id, token, stateful, c.claims.Transports}
+	transport.WriteJSON(c.w, "application/json", answer.append(nil))
 	h.options.Metrics.Negotiated()
 	return nil
 }
@@ -65,21 +68,33 @@ var transportOffers = [...]struct {
 	{auth.TransportLongPolling, `{"transport":"LongPolling","transferFormats":["Text","Binary"]}`},
 }
 
-// appendNegotiateAnswer writes the members in the order of self-hosted servers.
-// Ids and tokens need no escaping. There is no token in version 0.
-func appendNegotiateAnswer(dst []byte, version int, id, token string, allowed auth.TransportMask) []byte {
+// negotiateAnswer is the answer to negotiate.
+type negotiateAnswer struct {
+	version int
+	// Ids and tokens need no escaping. There is no token in version 0.
+	id, token string
+	stateful  bool
+	allowed   auth.TransportMask
+}
+
+// append writes the members in the order of self-hosted servers.
+func (n *negotiateAnswer) append(dst []byte) []byte {
 	dst = append(dst, `{"negotiateVersion":`...)
-	dst = strconv.AppendInt(dst, int64(version), 10)
+	dst = strconv.AppendInt(dst, int64(n.version), 10)
 	dst = append(dst, `,"connectionId":"`...)
-	dst = append(dst, id...)
-	if token != "" {
+	dst = append(dst, n.id...)
+	if n.token != "" {
 		dst = append(dst, `","connectionToken":"`...)
-		dst = append(dst, token...)
+		dst = append(dst, n.token...)
 	}
-	dst = append(dst, `","availableTransports":[`...)
+	dst = append(dst, '"')
+	if n.stateful {
+		dst = append(dst, `,"useStatefulReconnect":true`...)
+	}
+	dst = append(dst, `,"availableTransports":[`...)
 	first := true
 	for _, t := range transportOffers {
-		if !allowed.Allows(t.mask) {
+		if !n.allowed.Allows(t.mask) {
 			continue
 		}
 		if !first {

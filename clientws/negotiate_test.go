@@ -128,11 +128,13 @@ func TestNegotiate(t *testing.T) {
 		}
 	})
 
-	t.Run("C16 C17 C91 stateful reconnect is never granted", func(t *testing.T) {
-		for _, query := range []string{"useStatefulReconnect=true", "useStatefulReconnect=true&useStatefulReconnect=True", ""} {
+	t.Run("C16 C17 stateful reconnect is granted to those who ask, and to nobody else", func(t *testing.T) {
+		for query, granted := range map[string]bool{
+			"useStatefulReconnect=true": true, "useStatefulReconnect=true&useStatefulReconnect=True": true, "": false, "useStatefulReconnect=false": false,
+		} {
 			res := post("hub=chat&negotiateVersion=1&" + query)
 			require.Equal(t, 200, res.status)
-			require.NotContains(t, res.body, "useStatefulReconnect")
+			require.Equal(t, granted, strings.Contains(res.body, `,"useStatefulReconnect":true,`), query)
 		}
 	})
 

@@ -18,6 +18,8 @@ type target struct {
 	id       string
 	expires  time.Time
 	version0 bool
+	// stateful: the client was granted stateful reconnect.
+	stateful bool
 	foreign
 }
 
@@ -41,24 +43,24 @@ func (h *Handler) find(c *call) (target, error) {
 	if conn := h.posted.get(c.query.id); conn != nil {
 		return c.live(conn)
 	}
-	id, expires, err := h.options.Sealer.Open(c.query.id, c.hub, c.claims.UserID)
+	token, err := h.options.Sealer.OpenToken(c.query.id, c.hub, c.claims.UserID)
 	if err != nil {
 		return h.findV0(c)
 	}
-	conn, ended := h.options.Gateway.Lookup(id)
+	conn, ended := h.options.Gateway.Lookup(token.ID)
 	switch {
 	case conn != nil:
 		return c.live(conn)
 	case ended:
 		return target{}, transport.ErrEnded
 	}
-	if node := h.options.Gateway.Elsewhere(id); node != "" {
-		return target{id: id, foreign: foreign{elsewhere: node}}, nil
+	if node := h.options.Gateway.Elsewhere(token.ID); node != "" {
+		return target{id: token.ID, foreign: foreign{elsewhere: node}}, nil
 	}
-	if h.options.Now().After(expires) {
+	if h.options.Now().After(token.Expires) {
 		return target{}, transport.ErrUnknown
 	}
-	return target{id: id, expires: expires}, nil
+	return target{id: token.ID, expires: token.Expires, stateful: token.Stateful}, nil
 }
 
 // findV0 looks for a public id that serves as connection token. Ids of
@@ -91,8 +93,8 @@ func (c *call) live(conn *gateway.Conn) (target, error) {
 	if !c.owns(conn.Identity()) {
 		return target{}, errUser
 	}
-	if x := exchangeOf(conn); x != nil {
-		x.tokens.Used(c.token)
+	if tokens := tokensOf(conn); tokens != nil {
+		tokens.Used(c.token)
 	}
 	id := conn.Identity().ID
 	_, dead := c.h.options.Gateway.Lookup(id)

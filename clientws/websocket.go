@@ -14,16 +14,21 @@ type wsConn struct {
 	h    *Handler
 	conn *gateway.Conn
 	v0   bool
+	// stateful is what the sockets of one connection share, nil if its client was not granted stateful
+	// reconnect.
+	stateful *stateful
 }
 
-func newWSConn(h *Handler, version0 bool) *wsConn {
-	t := &wsConn{h: h, v0: version0}
+func newWSConn(h *Handler, version0 bool, s *stateful) *wsConn {
+	t := &wsConn{h: h, v0: version0, stateful: s}
 	t.Init(t)
 	return t
 }
 
 // Abilities implements gateway.Transport.
-func (*wsConn) Abilities() gateway.Abilities { return gateway.Abilities{} }
+func (t *wsConn) Abilities() gateway.Abilities {
+	return gateway.Abilities{Numbers: t.stateful != nil}
+}
 
 func (t *wsConn) negotiatedV0() bool { return t.v0 }
 
@@ -38,12 +43,12 @@ func (t *wsConn) Framing() gateway.Framing {
 
 // What follows implements transport.Owner.
 
-func (t *wsConn) Take(b *gateway.Batch, limit int) bool { return t.conn.Take(b, limit) }
+func (t *wsConn) Take(b *gateway.Batch, limit int) bool { return t.conn.TakeFor(t, b, limit) }
 func (t *wsConn) Wrote(b *gateway.Batch, err error)     { t.conn.Wrote(b, err) }
-func (t *wsConn) SendFrame(frame []byte)                { t.conn.SendFrame(frame) }
-func (t *wsConn) Heard()                                { t.conn.Heard() }
+func (t *wsConn) SendFrame(frame []byte)                { t.conn.SendFrameFor(t, frame) }
+func (t *wsConn) Heard()                                { t.conn.HeardFor(t) }
 func (t *wsConn) Close(cause gateway.Cause)             { t.conn.Close(cause) }
-func (t *wsConn) Ended(cause gateway.Cause)             { t.conn.Ended(cause) }
+func (t *wsConn) Ended(cause gateway.Cause)             { t.conn.Lost(t, cause) }
 func (t *wsConn) Gone()                                 { t.h.sockets.Done() }
 func (t *wsConn) Panicked(p any)                        { t.h.panicked(p, t.conn.Logger()) }
 
@@ -51,10 +56,14 @@ func (t *wsConn) Received(m transport.Message) error {
 	if len(m.Bytes) == 0 {
 		return nil
 	}
-	return t.conn.Feed(m.Bytes)
+	return t.conn.FeedFor(t, m.Bytes)
 }
 
+// Left implements transport.Owner. A client that says goodbye does not come back.
 func (t *wsConn) Left(cause gateway.Cause, _ bool) bool {
+	if t.conn.Transport() != gateway.Transport(t) {
+		return false
+	}
 	t.conn.Close(cause)
 	return true
 }
@@ -73,7 +82,10 @@ func (h *Handler) serveWebSocket(c *call) error {
 	if !h.sockets.Begin() {
 		return transport.ErrDraining
 	}
-	ws := newWSConn(h, t.version0)
+	if t.conn != nil {
+		return h.replaceSocket(c, t.conn)
+	}
+	ws := newWSConn(h, t.version0, t.granted(c))
 	// Attached before the upgrade is answered, so that a refusal has a status (C21, C35).
 	if err := h.attachSocket(c, &t, ws); err != nil {
 		h.sockets.Done()
@@ -103,7 +115,7 @@ func (h *Handler) attachSocket(c *call, t *target, ws *wsConn) (err error) {
 	return err
 }
 
-// webSocketTarget finds out which connection to make. Without an id the client
+// webSocketTarget finds out which connection to make, or to give another socket. Without an id the client
 // has skipped negotiation (C23).
 func (h *Handler) webSocketTarget(c *call) (target, error) {
 	if !c.claims.Transports.Allows(auth.TransportWebSockets) {
@@ -122,6 +134,8 @@ func (h *Handler) webSocketTarget(c *call) (target, error) {
 		return target{}, transport.ErrBusy
 	case t.conn == nil:
 		return t, nil
+	case statefulOf(t.conn) != nil:
+		return t, mayReturn(t.conn)
 	case t.conn.Transport().Name() == gateway.WebSockets:
 		return target{}, transport.ErrBusy
 	}

@@ -75,6 +75,15 @@ func (ws *wsClient) wantMessage(opcode int, text string) {
 	require.Equal(ws.t, opcode, got, "opcode")
 }
 
+// next is the next message.
+func (ws *wsClient) next() string {
+	ws.t.Helper()
+	require.NoError(ws.t, ws.SetReadDeadline(time.Now().Add(time.Minute)))
+	_, message, err := ws.ReadMessage()
+	require.NoError(ws.t, err)
+	return string(message)
+}
+
 func (ws *wsClient) want(text string) {
 	ws.t.Helper()
 	ws.wantMessage(websocket.TextMessage, text)

@@ -128,6 +128,7 @@ type Clients struct {
 	NegotiateTimeout   time.Duration `help:"How long after negotiating a client may connect." default:"15s"`
 	LongPollInterval   time.Duration `help:"A poll is answered after this time even if there is no message." default:"90s"`
 	LongPollDisconnect time.Duration `help:"A client with long polling may be without a poll for this time." default:"15s"`
+	StatefulReconnect  time.Duration `help:"A client with stateful reconnect may be without a connection for this time. 0 turns stateful reconnect off." default:"30s"`
 	SendTimeout        time.Duration `help:"A client that takes no byte for this time, while bytes wait for it, is closed as SlowClient." default:"10s"`
 }
 

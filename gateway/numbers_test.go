@@ -307,7 +307,7 @@ func TestC98AClientCannotComeBackAllTheTime(t *testing.T) {
 func TestC99UnacknowledgedBytesCountForTheBounds(t *testing.T) {
 	big := strings.Repeat("x", 1000)
 	for kind, o := range numberedKinds {
-		bubble(t, "the hard bound, "+kind, func(t *testing.T) {
+		bubble(t, "C99 D9 the hard bound, "+kind, func(t *testing.T) {
 			n := start(t, func(_ *gateway.Options, n *node) { n.limits.OutboxMaxBytes = 10_000 })
 			c := n.numbered("1", o)
 			other := n.connect("2", "")
@@ -328,7 +328,7 @@ func TestC99UnacknowledgedBytesCountForTheBounds(t *testing.T) {
 			require.Len(t, other.Records(), 1+16)
 			n.balanced()
 		})
-		bubble(t, "the soft bound, "+kind, func(t *testing.T) {
+		bubble(t, "C99 D9 the soft bound, "+kind, func(t *testing.T) {
 			n := start(t, func(_ *gateway.Options, n *node) { n.limits.OutboxBytes = 5000 })
 			c := n.numbered("1", o)
 			for range 7 {

@@ -30,6 +30,8 @@ type Servers interface {
 	gateway.Backend
 	// Owns reports whether this Backend has made the session.
 	Owns(s gateway.Session) bool
+	// Stateful reports whether the hub servers of a hub let its clients have stateful reconnect.
+	Stateful(hub string) bool
 	// RulesChanged closes the connections of hub servers that the mode of their hub no longer allows.
 	RulesChanged()
 }
@@ -67,6 +69,12 @@ func (b *Backend) Use(g *gateway.Gateway) { b.gw = g }
 // Unanswered returns how many invocations of Classic clients without a hub server were answered with
 // an error.
 func (b *Backend) Unanswered() uint64 { return b.unanswered.Load() }
+
+// Stateful reports whether clients of the hub that ask for stateful reconnect may have it: all may whose
+// hub servers do not say otherwise.
+func (b *Backend) Stateful(hub string) bool {
+	return b.opts.Mode(hub) == Serverless || b.opts.Servers.Stateful(hub)
+}
 
 // Supports implements gateway.Backend. It is true if any mode supports the protocol; Accept, which
 // knows the hub, decides.

@@ -19,6 +19,7 @@ type servers struct {
 }
 
 func (s *servers) Owns(gateway.Session) bool { return s.owns }
+func (s *servers) Stateful(hub string) bool  { return hub != "stateless" }
 func (s *servers) RulesChanged()             { s.changed++ }
 
 // A client whose Accept is under way while the mode changes has no session that could be found.

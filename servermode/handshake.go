@@ -37,6 +37,7 @@ func (sc *serverConn) handshake() (ok bool) {
 		return false
 	}
 	sc.peer.kind, sc.peer.level = request.Kind, request.MigrationLevel
+	sc.peer.stateless = request.AllowStatefulReconnects != nil && !*request.AllowStatefulReconnects
 	return true
 }
 

@@ -191,7 +191,7 @@ func (c *serverChange) append(dst []byte) []byte {
 		for _, home := range p.homes {
 			dst = appendPeerText(dst, home)
 		}
-		dst = binary.AppendVarint(append(dst, byte(p.kind), bit(p.whole)), int64(p.level))
+		dst = binary.AppendVarint(append(dst, byte(p.kind), bit(p.whole)|bit(p.stateless)<<1), int64(p.level))
 	}
 	dst = binary.AppendUvarint(dst, uint64(c.status.clients))
 	return append(dst, byte(c.status.fin), bit(c.status.quiet))
@@ -209,7 +209,8 @@ func (c *serverChange) read(r *peerReader) {
 		p.hub, p.serverID, p.agent = r.text(maxPeerText), r.text(maxPeerText), r.text(maxPeerAgent)
 		p.homes = r.texts(maxPeerHubs)
 		p.kind = sp.ConnectionKind(r.upTo(uint64(sp.KindWeak)))
-		p.whole = r.upTo(1) == 1
+		flags := r.upTo(3)
+		p.whole, p.stateless = flags&1 != 0, flags&2 != 0
 		p.level = r.level()
 		r.failed = r.failed || len(p.homes) == 0
 	}

@@ -128,6 +128,8 @@ func (s *session) record(protocol string, frame, body []byte, former bool) Loss 
 	switch p.Type {
 	case hubprotocol.Ping:
 		s.conn.SendControl(frame)
+	case hubprotocol.Ack, hubprotocol.Sequence:
+		// They are between a client and the gateway, which numbers what all senders send.
 	case hubprotocol.Close:
 		s.incoming.closed = true
 		s.conn.SendControl(frame)

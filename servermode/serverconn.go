@@ -61,6 +61,8 @@ type peer struct {
 	// Immutable after the handshake.
 	kind  serviceprotocol.ConnectionKind
 	level int32
+	// stateless: the hub server wants no stateful reconnect for its clients.
+	stateless bool
 }
 
 // serverClock is what the sweeper looks at.

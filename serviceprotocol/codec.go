@@ -119,15 +119,18 @@ func (c *codec) wide(field string, v *int32) {
 	*v = c.r.integer(field)
 }
 
-// optionalFlag is only written if it is true.
-func (c *codec) optionalFlag(field string, v *bool) {
-	if !c.writing {
-		*v = c.r.boolean(field)
+// optionalFlag is only written if it is not nil, and nil if there is none.
+func (c *codec) optionalFlag(field string, v **bool) {
+	if c.writing {
+		if *v != nil {
+			c.w.elements++
+			c.w.b = msgp.AppendBool(c.w.b, **v)
+		}
 		return
 	}
-	if *v {
-		c.w.elements++
-		c.w.b = msgp.AppendBool(c.w.b, true)
+	if *v = nil; c.r.left > 0 {
+		said := c.r.boolean(field)
+		*v = &said
 	}
 }
 

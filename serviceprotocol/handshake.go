@@ -24,9 +24,9 @@ type HandshakeRequest struct {
 	Target string
 	// MigrationLevel is 1 if clients may be moved to others at a graceful shutdown, else 0.
 	MigrationLevel int32
-	// AllowStatefulReconnects is a seventh element, which older hub servers do not send. It
-	// is only written if it is true.
-	AllowStatefulReconnects bool
+	// AllowStatefulReconnects is a seventh element, which older hub servers do not send: nil. It says
+	// whether clients may have stateful reconnect.
+	AllowStatefulReconnects *bool
 }
 
 // Type returns TypeHandshakeRequest.

@@ -29,6 +29,9 @@ func filled(t Type) Message {
 		case []Claim:
 			field.Set(reflect.ValueOf([]Claim{{"t", "v"}, {"t", "w"}}))
 			continue
+		case *bool:
+			field.Set(reflect.ValueOf(told(true)))
+			continue
 		case []Header:
 			field.Set(reflect.ValueOf([]Header{{"N", []string{"v", "w"}}}))
 			continue
@@ -139,9 +142,9 @@ func TestHandshakeRequestLengths(t *testing.T) {
 		{"4 elements", "94010102a161", &HandshakeRequest{Version: 1, Kind: KindWeak, Target: "a"}},
 		{"5 elements", "95010101a001", &HandshakeRequest{Version: 1, Kind: KindOnDemand, MigrationLevel: 1}},
 		{"6 elements", "96010100a00180", &HandshakeRequest{Version: 1, MigrationLevel: 1}},
-		{"7 elements", "97010100a00080c3", &HandshakeRequest{Version: 1, AllowStatefulReconnects: true}},
-		{"7 elements, false", "97010100a00080c2", &HandshakeRequest{Version: 1}},
-		{"9 elements", "99010100a00080c38105c0c0", &HandshakeRequest{Version: 1, AllowStatefulReconnects: true}},
+		{"7 elements", "97010100a00080c3", &HandshakeRequest{Version: 1, AllowStatefulReconnects: told(true)}},
+		{"7 elements, false", "97010100a00080c2", &HandshakeRequest{Version: 1, AllowStatefulReconnects: told(false)}},
+		{"9 elements", "99010100a00080c38105c0c0", &HandshakeRequest{Version: 1, AllowStatefulReconnects: told(true)}},
 	} {
 		t.Run("H18 HandshakeRequest with "+c.name, func(t *testing.T) {
 			message, err := Parse(unhex(t, c.body))
@@ -241,3 +244,5 @@ func TestIntegerForms(t *testing.T) {
 		require.Equal(t, &Ack{AckID: 5, Status: AckOK}, message)
 	}
 }
+
+func told(what bool) *bool { return &what }

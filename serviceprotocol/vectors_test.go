@@ -26,7 +26,7 @@ var appendixA = []vector{
 	{"V2 HandshakeRequest, Weak", "0796010102a00080",
 		&HandshakeRequest{Version: 1, Kind: KindWeak}, ""},
 	{"V3 HandshakeRequest, 2025 form with AllowStatefulReconnects=true", "0897010100a00080c3",
-		&HandshakeRequest{Version: 1, AllowStatefulReconnects: true}, ""},
+		&HandshakeRequest{Version: 1, AllowStatefulReconnects: told(true)}, ""},
 	{"V4 HandshakeResponse ok, no id", "059402a080c0",
 		&HandshakeResponse{}, ""},
 	{"V5 HandshakeResponse ok + id srv-1", "0a9402a080a57372762d31",

@@ -59,6 +59,9 @@ type Clients struct {
 	LongPollInterval time.Duration
 	// LongPollDisconnect is how long a long-polling client may be without a poll.
 	LongPollDisconnect time.Duration
+	// StatefulReconnect is how long a client with stateful reconnect may be without a connection. 0 grants
+	// stateful reconnect to nobody.
+	StatefulReconnect time.Duration
 	// SendTimeout is how long a client may take no byte while bytes wait (D12).
 	SendTimeout time.Duration
 }
@@ -109,6 +112,7 @@ func Default() Settings {
 			NegotiateTimeout:   15 * time.Second,
 			LongPollInterval:   90 * time.Second,
 			LongPollDisconnect: 15 * time.Second,
+			StatefulReconnect:  30 * time.Second,
 			SendTimeout:        10 * time.Second,
 		},
 		AspNet: defaultAspNet(),

@@ -259,6 +259,7 @@ func (p *problems) checkClients(c Clients) {
 	p.duration("clients.negotiateTimeout", c.NegotiateTimeout, least, maxTimer)
 	p.duration("clients.longPollInterval", c.LongPollInterval, least, maxTimer)
 	p.duration("clients.longPollDisconnect", c.LongPollDisconnect, least, maxTimer)
+	p.duration("clients.statefulReconnect", c.StatefulReconnect, 0, maxTimer)
 	p.duration("clients.sendTimeout", c.SendTimeout, least, maxTimer)
 }
 

@@ -55,7 +55,7 @@ func translate(s *settings.Settings) *live {
 			},
 			Periods: gateway.Periods{
 				KeepAlive: s.Clients.KeepAlive, Timeout: s.Clients.Timeout, Handshake: s.Clients.HandshakeTimeout,
-				Detached: s.Clients.LongPollDisconnect,
+				Away: s.Clients.StatefulReconnect, Detached: s.Clients.LongPollDisconnect,
 			},
 		},
 		clients: clientws.Limits{

@@ -45,6 +45,14 @@ var clientEffects = map[string]func(*testing.T) effect{
 			return p.open("hub=chat&id="+negotiated.ConnectionToken, token)
 		}}
 	},
+	"clients-stateful-reconnect": func(*testing.T) effect {
+		return effect{usual: "1h", unusual: "0s", before: `"useStatefulReconnect":true`, after: "", see: func(t *testing.T, p *program) string {
+			token, err := auth.SignClient(auth.EmulatorKey, p.URL, "chat", auth.ClientTokenSpec{})
+			require.NoError(t, err)
+			_, answer := p.request(http.MethodPost, p.URL+"/client/negotiate?negotiateVersion=1&useStatefulReconnect=true&hub=chat", "", "Authorization", "Bearer "+token)
+			return firstMatch(`("useStatefulReconnect":true)`, answer)
+		}}
+	},
 	"clients-long-poll-interval": func(*testing.T) effect {
 		return effect{usual: "24h", unusual: "1s", with: []string{"--clients-keep-alive", "2m"}, before: never, after: "answered with nothing", see: func(t *testing.T, p *program) string {
 			status, answer := p.poller("chat").poll()

@@ -226,7 +226,7 @@ func (s *server) buildGateway(listeners []net.Listener) error {
 	if err != nil {
 		return err
 	}
-	clients := s.newClients(hub, verifier, sealer, node)
+	clients := s.newClients(hub, behind.modes, verifier, sealer, node)
 	s.built.add("client endpoint", clients.Close)
 	aspNet := s.newAspNetClients(hub, verifier, sealer, node)
 	s.built.add("client endpoint of ASP.NET SignalR", aspNet.Close)
@@ -264,11 +264,12 @@ func (s *server) buildGateway(listeners []net.Listener) error {
 	return nil
 }
 
-func (s *server) newClients(hub *gateway.Gateway, verifier *auth.Verifier, sealer *auth.Sealer, node string) *clientws.Handler {
+func (s *server) newClients(hub *gateway.Gateway, behind *modes.Backend, verifier *auth.Verifier, sealer *auth.Sealer, node string) *clientws.Handler {
 	return clientws.New(clientws.Options{
 		Gateway: hub, Verifier: verifier, Sealer: sealer, Node: node, Forwarder: s.nodes.forwarder(), Peers: s.nodes.peers(),
 		Origins:        func() []string { return s.live.load().source.CORS.AllowedOrigins },
 		Limits:         func() clientws.Limits { return s.live.load().clients },
+		Stateful:       func(hub string) bool { return s.live.load().gateway.Away > 0 && behind.Stateful(hub) },
 		KeepHeaders:    func(hub string) bool { return s.live.load().source.ModeOf(hub) != settings.Serverless },
 		TrustedProxies: s.config.Proxies(),
 		Logger:         s.log.With("part", partClients), Metrics: clientMetrics{s.admin.Metrics, admin.AspNetCore},

@@ -38,6 +38,7 @@ const (
 	RefusedConnections Refusal = "TooManyConnections"
 	RefusedHubs        Refusal = "TooManyHubs"
 	RefusedPending     Refusal = "TooManyPending"
+	RefusedRedials     Refusal = "TooManyReconnects"
 
 	// Those of ASP.NET SignalR alone.
 
@@ -61,7 +62,7 @@ func Refusals() []Refusal {
 		RefusedPath, RefusedMethod, RefusedURI, RefusedHeaders, RefusedHub, RefusedVersion, RefusedOrigin, RefusedUpgrade,
 		RefusedNoID, RefusedUnknownID, RefusedEnded, RefusedUser, RefusedTransport, RefusedChange, RefusedBusy,
 		RefusedBodySize, RefusedBodyRead, RefusedBodySlow,
-		RefusedConnections, RefusedHubs, RefusedPending, RefusedNode, RefusedDraining, RefusedInternal,
+		RefusedConnections, RefusedHubs, RefusedPending, RefusedRedials, RefusedNode, RefusedDraining, RefusedInternal,
 		RefusedApplication, RefusedServerless, RefusedJSONP, RefusedUnknownWay, RefusedToken, RefusedHubList, RefusedCall,
 	}
 	for _, failure := range auth.Failures() {

@@ -20,7 +20,7 @@ async function skipsNegotiation(world, combination) {
   await client.stop();
 }
 
-async function worksWithoutStatefulReconnect(world, combination) {
+async function worksWithStatefulReconnect(world, combination) {
   const client = await world.connect(combination, {}, { stateful: true });
   assert.equal(await client.invoke('Echo', 'plain'), 'plain');
   await world.rest.toAll(client.hub, 'news', ['plain']);
@@ -72,7 +72,7 @@ export function negotiationCases(world, combination) {
   return [
     ...cases,
     named('C23 skipNegotiation', skipsNegotiation),
-    named('C91 withStatefulReconnect, not granted', worksWithoutStatefulReconnect),
+    named('C91 withStatefulReconnect, on every transport', worksWithStatefulReconnect),
     named('C24 fallback when WebSockets are blocked', fallsBack),
   ];
 }
