@@ -71,6 +71,7 @@ func (ns *nodes) start(tag string, change ...func(*cluster.Options)) *node {
 		n.Close()
 		require.NoError(ns.t, n.plane.Check())
 		require.NoError(ns.t, n.Check())
+		require.Zero(ns.t, n.plane.Stats().Names, "its clients have ended, and what they were announced under")
 	})
 	ns.list = append(ns.list, n)
 	return n
