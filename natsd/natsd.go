@@ -143,7 +143,11 @@ func (e *Engine) startNode(ctx context.Context) error {
 	if jetStream && e.opts.Cluster != nil {
 		jetStream = e.dir.hasStore()
 	}
-	if err := e.startServer(ctx, e.routes.all(ctx), jetStream); err != nil {
+	routes := e.routes.all(ctx)
+	if err := e.refuseNamesake(ctx, routes); err != nil {
+		return err
+	}
+	if err := e.startServer(ctx, routes, jetStream); err != nil {
 		return err
 	}
 	if e.opts.Cluster == nil {

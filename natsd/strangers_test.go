@@ -201,3 +201,19 @@ func TestRotationOfTheSecret(t *testing.T) {
 		}
 	})
 }
+
+func TestN53NodeWhoseNameIsInUseDoesNotStart(t *testing.T) {
+	t.Parallel()
+	for name, keys := range map[string]secret.Text{"with the secret": theSecret, "on loopback without one": ""} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			first := launch(t, Options{Name: "a", Cluster: &Cluster{Listen: "127.0.0.1:0", Voters: []string{"a"}, Secret: keys}})
+			opts := Options{Name: "a", Cluster: &Cluster{Listen: "127.0.0.1:0", Voters: []string{"b"}, Secret: keys, Peers: []string{first.Address().String()}}}
+			_, err := tryLaunch(t, opts)
+			require.ErrorIs(t, err, ErrNameInUse)
+			opts.Name = "c"
+			_, err = tryLaunch(t, opts)
+			require.NoError(t, err)
+		})
+	}
+}
