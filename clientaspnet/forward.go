@@ -1,5 +1,7 @@
 package clientaspnet
 
+import "github.com/hubgate/hubgate/internal/transport"
+
 // forward hands the request over if its connection lives on another node, and
 // reports whether it did. refusal is why this node would refuse the request:
 // the owner may know better, since a connection outlives its token there.
@@ -23,6 +25,9 @@ func (h *Handler) forward(c *call, refusal error) (bool, error) {
 	for name, values := range own {
 		header[name] = values
 	}
-	// The connection is as good as gone; the commands say so in their own way.
+	if refused := transport.NotForwarded(err); refusal == nil && refused != transport.ErrUnknown {
+		return true, refused
+	}
+	// The connection is gone; the commands say so in their own way.
 	return false, refusal
 }

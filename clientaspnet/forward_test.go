@@ -22,10 +22,13 @@ type cluster struct {
 func (c *cluster) Forward(w http.ResponseWriter, r *http.Request, node string) error {
 	c.mu.Lock()
 	c.asked = append(c.asked, node+r.URL.Path)
-	h := c.nodes[node]
+	h, known := c.nodes[node]
 	c.mu.Unlock()
-	if h == nil {
-		return errors.New("no such node")
+	switch {
+	case known && h == nil:
+		return errors.New("no answer")
+	case !known:
+		return gateway.ErrNoNode
 	}
 	h.ServeHTTP(w, r)
 	return nil
@@ -64,11 +67,17 @@ func TestForwarding(t *testing.T) {
 	require.Equal(t, []string{"home/aspnetclient/connect", "home/aspnetclient/start", "home/aspnetclient/send", "home/aspnetclient/abort"}, other.asked)
 	require.Zero(t, away.gw.Stats().Opened)
 
-	t.Run("a node that cannot be reached", func(t *testing.T) {
+	t.Run("a node that does not answer, or is gone", func(t *testing.T) {
 		c := home.negotiate(home.user("u"))
 		_ = c.connect()
 		abroad := *c
 		abroad.f = away
+		reachable := other.nodes["home"]
+		other.nodes["home"] = nil
+		require.Equal(t, 503, abroad.do("POST", "poll", "longPolling", "", "").status)
+		require.Equal(t, 503, abroad.say("webSockets", call0).status)
+		require.Equal(t, 401, (&testClient{t: t, f: away, negotiated: c.negotiated}).say("webSockets", call0).status)
+		other.nodes["home"] = reachable
 		delete(other.nodes, "home")
 		require.Equal(t, 404, abroad.do("POST", "connect", "longPolling", "", "").status)
 		require.Equal(t, 404, abroad.say("webSockets", call0).status)

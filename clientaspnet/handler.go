@@ -88,6 +88,11 @@ func (h *Handler) route(c *call) error {
 		return errMethod
 	}
 	transport.NoStore(c.w.Header())
+	if h.options.Available != nil {
+		if err := h.options.Available(); err != nil {
+			return err
+		}
+	}
 	if err := transport.BoundBody(c.w, c.r); err != nil {
 		return err
 	}

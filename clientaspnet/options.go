@@ -29,6 +29,9 @@ type Options struct {
 	// Forwarder carries requests for connections of other nodes to them. Nil means
 	// that there is no other node.
 	Forwarder transport.Forwarder
+	// Available returns nil, or why the endpoint serves nobody now: an error of package transport. Nil
+	// means that it always does.
+	Available func() error
 	// Origins returns the origins that browsers may come from; "*" is any.
 	// Nil means any.
 	Origins func() []string

@@ -46,7 +46,7 @@ func (h *Handler) forward(c *call, refusal error) (bool, error) {
 	if err := h.options.Forwarder.Forward(c.w, c.r, node); err != nil {
 		h.log.Warn("request not forwarded", "node", node, "error", err)
 		h.cors.Allow(c.w.Header(), c.r)
-		return true, transport.ErrUnknown
+		return true, transport.NotForwarded(err)
 	}
 	return true, nil
 }

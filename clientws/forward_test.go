@@ -10,6 +10,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/hubgate/hubgate/auth"
+	"github.com/hubgate/hubgate/gateway"
 )
 
 // handlers is a Forwarder within one process.
@@ -20,8 +21,11 @@ type handlers struct {
 
 func (h *handlers) Forward(w http.ResponseWriter, r *http.Request, node string) error {
 	f := h.byNode[node]
-	if f == nil {
-		return errors.New("no such node")
+	switch {
+	case node == "silent":
+		return errors.New("no answer")
+	case f == nil:
+		return gateway.ErrNoNode
 	}
 	h.forwarded.Add(1)
 	f.h.ServeHTTP(w, r)
@@ -114,5 +118,15 @@ func TestForwarding(t *testing.T) {
 		res := one.do(request{method: "GET", query: "hub=chat&id=" + gone, token: token, header: map[string]string{"Origin": "http://page.example"}})
 		require.Equal(t, 404, res.status)
 		require.Equal(t, "http://page.example", res.header.Get("Access-Control-Allow-Origin"))
+	})
+	t.Run("a node that does not answer", func(t *testing.T) {
+		token := one.user("u")
+		silent := one.h.options.Sealer.Seal(auth.NewConnectionID("silent"), time.Now().Add(time.Minute), "chat", "u")
+		for _, method := range []string{"GET", "POST"} {
+			res := one.do(request{method: method, query: "hub=chat&id=" + silent, token: token, header: map[string]string{"Origin": "http://page.example"}})
+			require.Equal(t, 503, res.status)
+			require.Equal(t, "1", res.header.Get("Retry-After"))
+			require.Equal(t, "http://page.example", res.header.Get("Access-Control-Allow-Origin"))
+		}
 	})
 }

@@ -30,6 +30,9 @@ type Options struct {
 	// Peers are other nodes that make WebSocket connections of ids which this node has given out,
 	// and give out ids of which this node makes them. Nil means that WebSockets are forwarded too.
 	Peers gateway.Peers
+	// Available returns nil, or why the endpoint serves nobody now: an error of package transport. Nil
+	// means that it always does.
+	Available func() error
 	// Origins returns the origins that browsers may come from; "*" is any.
 	// Nil means any.
 	Origins func() []string
@@ -92,6 +95,8 @@ type Handler struct {
 	pending pendingPosts
 	posted  exchanges
 	homes   homes
+	// began is when the handler was made, to the second before, as tokens have times.
+	began time.Time
 
 	// sockets are the goroutines of WebSocket connections, and those that feed what came early.
 	sockets transport.Running
@@ -130,6 +135,7 @@ func New(options Options) *Handler {
 		refuser: transport.NewRefuser(options.Logger),
 		cors:    transport.CORS{Origins: options.Origins, Methods: "GET, POST, DELETE, OPTIONS"},
 		pending: pendingPosts{now: options.Now},
+		began:   options.Now().Truncate(time.Second),
 	}
 	if options.Peers != nil {
 		h.homes.converse(h, options.Peers)
@@ -182,6 +188,11 @@ func (h *Handler) route(c *call) error {
 		return transport.ErrHeaders
 	case negotiate && c.r.Method != http.MethodPost:
 		return errNegotiate
+	}
+	if h.options.Available != nil {
+		if err := h.options.Available(); err != nil {
+			return err
+		}
 	}
 	if err := transport.BoundBody(c.w, c.r); err != nil {
 		return err

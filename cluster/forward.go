@@ -11,6 +11,8 @@ import (
 	"net/http"
 	"net/url"
 	"time"
+
+	"github.com/hubgate/hubgate/gateway"
 )
 
 // longAgo is a deadline that interrupts whoever reads.
@@ -21,7 +23,7 @@ const farewell = time.Second
 
 // Forward has a request answered by the handler of the node with the tag, body, headers and upgrade
 // included; it is clientws.Forwarder. An error means that the node could not be reached, and that
-// nothing was written. An answer that breaks off panics with http.ErrAbortHandler, as an answer of
+// nothing was written; it is gateway.ErrNoNode if no node of that name is known. An answer that breaks off panics with http.ErrAbortHandler, as an answer of
 // this node would. It may be called concurrently.
 func (b *Backplane) Forward(w http.ResponseWriter, r *http.Request, node string) error {
 	for _, p := range b.members.liveNow() {
@@ -34,7 +36,10 @@ func (b *Backplane) Forward(w http.ResponseWriter, r *http.Request, node string)
 			return f.run()
 		}
 	}
-	return fmt.Errorf("cluster: no session with the node %s", node)
+	if b.members.knows(node) {
+		return fmt.Errorf("cluster: no session with the node %s", node)
+	}
+	return fmt.Errorf("%w: %s", gateway.ErrNoNode, node)
 }
 
 // forwarding is a request that another node answers, at the node that it came to.

@@ -87,6 +87,15 @@ func (m *members) peerLocked(inc Inc) *peer {
 	return p
 }
 
+// knows reports whether there is a node with the tag, or was a moment ago: one that is silent may
+// come back.
+func (m *members) knows(tag string) bool {
+	m.mu.RLock()
+	defer m.mu.RUnlock()
+	p := m.namedLocked(tag)
+	return p != nil && p.hasSession()
+}
+
 // namedLocked returns the peer with a tag.
 func (m *members) namedLocked(tag string) *peer {
 	for inc, p := range m.peers {

@@ -1,6 +1,12 @@
 package gateway
 
-import "context"
+import (
+	"context"
+	"errors"
+)
+
+// ErrNoNode is the error of who wants something from a node that there is not, or not any more.
+var ErrNoNode = errors.New("there is no such node")
 
 // Backplane reaches the other nodes. It is the second of the two seams of the gateway. Commands of
 // one node arrive at each other node in the order of its calls of Publish and Ask, and never at the

@@ -74,6 +74,7 @@ var clientRefusals = List{
 		{"NodeUnreachable", "503. The node of the cluster that has the connection, or has given out its id, does not answer.", "The client connects again. If it stays: look at the nodes and the network between them."},
 		{"TooManyPending", "503. Too much data waits for connections that have negotiated and not started.", "The client tries again. If it stays: clients negotiate and never connect."},
 		{"TooManyReconnects", "429. A client with stateful reconnect gives its connection another WebSocket more than ten times a second.", "The client is in a loop: look at what closes its WebSockets, a proxy in most cases."},
+		{"Isolated", "503. The node cannot reach another one of the [cluster](cluster.md) that others reach, and takes no clients.", "Look at the network between the nodes: each has to reach each."},
 		{"Draining", "503. The gateway is shutting down.", Nothing},
 		{"InternalError", "500. A fault of the gateway.", "Report it, with the error in the log."},
 		{"InvalidApplication", "ASP.NET SignalR: 400. The token names no application (the claim `asrs.s.apn`), or its name is not valid: a letter, then letters, digits and ``_`,.[]``; no hyphen.", "Give `MapAzureSignalR` another name: its argument is the name of the application."},

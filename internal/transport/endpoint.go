@@ -1,6 +1,7 @@
 package transport
 
 import (
+	"errors"
 	"net/http"
 
 	"github.com/hubgate/hubgate/auth"
@@ -36,8 +37,17 @@ func (NoMetrics) Panicked() {}
 type Forwarder interface {
 	// Forward has the request answered by the handler of the node with the tag,
 	// body, headers and upgrade included. An error means that the node cannot be
-	// reached and that nothing was written.
+	// reached and that nothing was written. It is gateway.ErrNoNode if there is no
+	// such node, and its connections have ended with it.
 	Forward(w http.ResponseWriter, r *http.Request, node string) error
+}
+
+// NotForwarded is the refusal of a request whose node could not be reached, as err says.
+func NotForwarded(err error) error {
+	if errors.Is(err, gateway.ErrNoNode) {
+		return ErrUnknown
+	}
+	return ErrNode
 }
 
 // Claims returns claims of a token as the core has them, nil if there are none.

@@ -51,7 +51,9 @@ const (
 	RefusedCall        Refusal = "InvalidMessage"
 
 	// RefusedNode: the node of a cluster that has the connection, or would know, cannot be reached.
+	// RefusedIsolated: this node cannot reach the others, and has no clients.
 	RefusedNode     Refusal = "NodeUnreachable"
+	RefusedIsolated Refusal = "Isolated"
 	RefusedDraining Refusal = "Draining"
 	RefusedInternal Refusal = "InternalError"
 )
@@ -62,7 +64,7 @@ func Refusals() []Refusal {
 		RefusedPath, RefusedMethod, RefusedURI, RefusedHeaders, RefusedHub, RefusedVersion, RefusedOrigin, RefusedUpgrade,
 		RefusedNoID, RefusedUnknownID, RefusedEnded, RefusedUser, RefusedTransport, RefusedChange, RefusedBusy,
 		RefusedBodySize, RefusedBodyRead, RefusedBodySlow,
-		RefusedConnections, RefusedHubs, RefusedPending, RefusedRedials, RefusedNode, RefusedDraining, RefusedInternal,
+		RefusedConnections, RefusedHubs, RefusedPending, RefusedRedials, RefusedIsolated, RefusedNode, RefusedDraining, RefusedInternal,
 		RefusedApplication, RefusedServerless, RefusedJSONP, RefusedUnknownWay, RefusedToken, RefusedHubList, RefusedCall,
 	}
 	for _, failure := range auth.Failures() {
@@ -99,6 +101,7 @@ var (
 	ErrBodySlow error = &Refused{Reason: RefusedBodySlow, Status: http.StatusRequestTimeout, Text: "The request's body arrives too slowly."}
 	ErrNode     error = &Refused{Reason: RefusedNode, Status: http.StatusServiceUnavailable, Text: "The node of this connection cannot be reached, try again later.", RetryAfter: 1}
 	ErrDraining error = &Refused{Reason: RefusedDraining, Status: http.StatusServiceUnavailable, Text: "The service is shutting down, try again later.", RetryAfter: 5}
+	ErrIsolated error = &Refused{Reason: RefusedIsolated, Status: http.StatusServiceUnavailable, Text: "The service is not available here, try again later.", RetryAfter: 5}
 	ErrQuota    error = &Refused{Reason: RefusedConnections, Status: http.StatusTooManyRequests, Text: "Connection count reaches limit.", RetryAfter: 10}
 	ErrHubs     error = &Refused{Reason: RefusedHubs, Status: http.StatusTooManyRequests, Text: "Hub count reaches limit.", RetryAfter: 10}
 	ErrInternal error = errInternal
