@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"sync/atomic"
 	"time"
 
 	"github.com/hubgate/hubgate/auth"
@@ -32,6 +33,9 @@ type nodes struct {
 	kept *jetstore.UserGroups
 	// tokens seal connection tokens: the first one seals, all open.
 	tokens [][]byte
+
+	isolation isolation
+	hub       atomic.Pointer[gateway.Gateway] // nil until there is one
 }
 
 // joinNodes starts what the configuration asks for.
@@ -51,7 +55,7 @@ func (s *server) joinNodes() error {
 	opts := engineOptions(c, now, previous)
 	opts.Log = log
 	if s.nodes.engine, err = natsd.Start(ctx, opts); err != nil {
-		return err
+		return s.explain(err)
 	}
 	s.built.add("engine", s.nodes.engine.Close)
 	s.nodes.kept = jetstore.New(jetstore.Options{
@@ -70,7 +74,7 @@ func (s *server) joinNodes() error {
 	s.nodes.plane, err = cluster.New(cluster.Options{
 		Tag: c.Network.Node, Cluster: c.NATS.Prefix, Secret: natsd.Key(now, natsd.PurposeHello), Previous: before,
 		Carrier:  s.nodes.carrier,
-		Software: version(), Logger: log, Ended: s.leftCluster,
+		Software: version(), Logger: log, Ended: s.leftCluster, Isolated: s.isolate,
 	})
 	return err
 }
@@ -118,13 +122,18 @@ func tokenKeys(now, previous secret.Text) [][]byte {
 
 // leftCluster ends the gateway: it must not go on.
 func (s *server) leftCluster(why error) {
-	if errors.Is(why, cluster.ErrNameInUse) {
-		why = fmt.Errorf("another node of the cluster has the name %q and lives: give each node a name of its own (--node)", s.config.Network.Node)
-	}
 	select {
-	case s.web.failed <- why:
+	case s.web.failed <- s.explain(why):
 	default: // it ends already
 	}
+}
+
+// explain says what to do about an error of the cluster.
+func (s *server) explain(why error) error {
+	if errors.Is(why, cluster.ErrNameInUse) || errors.Is(why, natsd.ErrNameInUse) {
+		return fmt.Errorf("another node of the cluster has the name %q and lives: give each node a name of its own (--node)", s.config.Network.Node)
+	}
+	return why
 }
 
 // backplane is what the core is given: nil if the node is alone.

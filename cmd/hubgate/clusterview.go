@@ -39,8 +39,8 @@ func (v *clusterView) NotReady(ctx context.Context) string {
 	stats := v.plane.Stats()
 	known := v.plane.Ready()
 	switch {
-	case stats.Isolated:
-		return "isolated: there is a node that others reach and this one does not"
+	case v.isolation.on.Load():
+		return "isolated: this node cannot reach the others"
 	case known:
 		v.joined.Store(true)
 	case !v.joined.Load() || !reachesAny(stats.Peers):
@@ -75,7 +75,7 @@ func (v *clusterView) Stats() admin.ClusterStats {
 	s.Incarnation = v.plane.Self().String()
 	s.Engine.DroppedPackets = v.carrier.Dropped()
 	now := v.plane.Stats()
-	s.Isolated, s.Names, s.Late = now.Isolated, now.Names, now.LateAnnouncements
+	s.Isolated, s.Names, s.Late = v.isolation.on.Load(), now.Names, now.LateAnnouncements
 	s.Odd = admin.OddPackets{Malformed: now.Malformed, Ignored: now.Ignored, Strangers: now.Strangers}
 	s.Former = booksOf(&now.Former)
 	for i := range now.Peers {

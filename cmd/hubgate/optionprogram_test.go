@@ -29,6 +29,7 @@ func startProcess(t *testing.T, args, env []string) *program {
 	cmd.Env = append(append(cmd.Env, beProgram+"=1"), env...)
 	require.NoError(t, cmd.Start())
 	p.cancel = func() { _ = cmd.Process.Signal(syscall.SIGTERM) } // it may have ended
+	p.pid, p.kill = cmd.Process.Pid, func() { _ = cmd.Process.Kill() }
 	go func() {
 		defer close(p.ended)
 		_ = cmd.Wait() // the exit code says it

@@ -122,6 +122,9 @@ type program struct {
 	code      int
 	// settings is the program's settings.json.
 	settings string
+	// pid and kill are of a process of its own.
+	pid  int
+	kill func()
 }
 
 // start runs the program with free ports and a settings.json that can be

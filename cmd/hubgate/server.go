@@ -207,8 +207,9 @@ func (s *server) buildGateway(listeners []net.Listener) error {
 		UserGroups: s.userGroups(), Backplane: s.nodes.backplane(),
 	})
 	if err != nil {
-		return err
+		return s.explain(err)
 	}
+	s.nodes.hub.Store(hub)
 	cutOff := &losses{hub: hub}
 	s.built.add("messages of clients", cutOff.check) // when the last client has ended
 	s.built.add("gateway", ignoreContext(hub.Close))
@@ -266,7 +267,7 @@ func (s *server) buildGateway(listeners []net.Listener) error {
 
 func (s *server) newClients(hub *gateway.Gateway, behind *modes.Backend, verifier *auth.Verifier, sealer *auth.Sealer, node string) *clientws.Handler {
 	return clientws.New(clientws.Options{
-		Gateway: hub, Verifier: verifier, Sealer: sealer, Node: node, Forwarder: s.nodes.forwarder(), Peers: s.nodes.peers(),
+		Gateway: hub, Verifier: verifier, Sealer: sealer, Node: node, Forwarder: s.nodes.forwarder(), Peers: s.nodes.peers(), Available: s.nodes.isolation.available,
 		Origins:        func() []string { return s.live.load().source.CORS.AllowedOrigins },
 		Limits:         func() clientws.Limits { return s.live.load().clients },
 		Stateful:       func(hub string) bool { return s.live.load().gateway.Away > 0 && behind.Stateful(hub) },
@@ -279,7 +280,7 @@ func (s *server) newClients(hub *gateway.Gateway, behind *modes.Backend, verifie
 // newAspNetClients is newClients for ASP.NET SignalR.
 func (s *server) newAspNetClients(hub *gateway.Gateway, verifier *auth.Verifier, sealer *auth.Sealer, node string) *clientaspnet.Handler {
 	return clientaspnet.New(clientaspnet.Options{
-		Gateway: hub, Verifier: verifier, Sealer: sealer, Node: node, BasePath: s.config.BasePath(), Forwarder: s.nodes.forwarder(),
+		Gateway: hub, Verifier: verifier, Sealer: sealer, Node: node, BasePath: s.config.BasePath(), Forwarder: s.nodes.forwarder(), Available: s.nodes.isolation.available,
 		Serverless:     func(application string) bool { return s.live.load().source.ModeOf(application) == settings.Serverless },
 		Origins:        func() []string { return s.live.load().source.CORS.AllowedOrigins },
 		Limits:         func() clientaspnet.Limits { return s.live.load().aspNet },
