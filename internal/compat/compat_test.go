@@ -92,7 +92,7 @@ func TestRows(t *testing.T) {
 		}
 		require.False(t, strings.ContainsAny(r.statement, "<>`"), id)
 	}
-	require.Equal(t, map[byte]int{'C': 121, 'R': 90, 'D': 16, 'H': 89}, count)
+	require.Equal(t, map[byte]int{'C': 121, 'R': 90, 'D': 16, 'H': 89, 'N': 58}, count)
 }
 
 func TestCheckComparesWithThePage(t *testing.T) {

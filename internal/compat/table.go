@@ -33,10 +33,10 @@ type table struct {
 
 // rowID is a row's name. Client rows have two digits at least, so that C1 of a
 // connection in a test's name is none.
-var rowID = regexp.MustCompile(`^(?:C\d{2,3}|R\d{1,2}|D\d{1,2}|H\d{1,2}a?)$`)
+var rowID = regexp.MustCompile(`^(?:C\d{2,3}|R\d{1,2}|D\d{1,2}|H\d{1,2}a?|N\d{1,2})$`)
 
 // leadingID is a row's name at the beginning of a test function's.
-var leadingID = regexp.MustCompile(`^Test(C\d{2,3}|R\d{1,2}|D\d{1,2}|H\d{1,2}a?)[A-Z]`)
+var leadingID = regexp.MustCompile(`^Test(C\d{2,3}|R\d{1,2}|D\d{1,2}|H\d{1,2}a?|N\d{1,2})[A-Z]`)
 
 // parseTable reads the two files: a row is an id, a statement and optionally
 // the rows that stand for it, separated by tabs; a line with # begins a section.
