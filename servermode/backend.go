@@ -159,7 +159,7 @@ func (b *Backend) Close(ctx context.Context) error {
 	for _, sc := range b.conns.all() {
 		sc.end(EndShutdown, nil)
 	}
-	b.peers.end()
+	defer b.peers.end() // when other nodes have heard of those ends
 	done := make(chan struct{})
 	go func() {
 		defer close(done)

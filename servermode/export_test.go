@@ -11,7 +11,12 @@ func Shared(b *Backend) (n int) {
 		}
 		l.mu.Unlock()
 	}
+	return n + Waiting(b)
+}
+
+// Waiting is how many invocations of clients by hub servers wait for an answer.
+func Waiting(b *Backend) int {
 	b.results.mu.Lock()
 	defer b.results.mu.Unlock()
-	return n + len(b.results.calls)
+	return len(b.results.calls) + len(b.results.byConn)
 }

@@ -49,7 +49,7 @@ func inNodes(t *testing.T, tags []string, test func(t *testing.T, ns *nodes), ch
 }
 
 func (ns *nodes) start(tag string, change ...func(*cluster.Options)) *clusterNode {
-	o := cluster.Options{Tag: tag, Cluster: "test", Secret: []byte(strings.Repeat("s", 32)), Carrier: ns.net.Carrier(), Everything: true,
+	o := cluster.Options{Tag: tag, Cluster: "test", Secret: []byte(strings.Repeat("s", 32)), Carrier: ns.net.Carrier(), Everything: false,
 		Limits: cluster.DefaultLimits()}
 	o.Limits.Settle = 0
 	for _, c := range change {
