@@ -113,9 +113,11 @@ func TestN18ResultsThatDoNotCome(t *testing.T) {
 		return failed.Error
 	}
 	for name, end := range map[string]func(ns *nodes, q *asking){
-		"the client goes":             func(_ *nodes, q *asking) { q.client.Leave() },
-		"the client does not answer":  func(*nodes, *asking) { time.Sleep(11 * time.Minute) },
-		"the hub server fails it":     func(_ *nodes, q *asking) { q.server.send(&sp.ErrorCompletion{InvocationID: "i", ConnectionID: q.id, Error: "no"}) },
+		"the client goes":            func(_ *nodes, q *asking) { q.client.Leave() },
+		"the client does not answer": func(*nodes, *asking) { time.Sleep(11 * time.Minute) },
+		"the hub server fails it": func(_ *nodes, q *asking) {
+			q.server.send(&sp.ErrorCompletion{InvocationID: "i", ConnectionID: q.id, Error: "no"})
+		},
 		"the client's node is killed": func(ns *nodes, _ *asking) { ns.kill("a"); time.Sleep(5 * time.Second) },
 	} {
 		for _, server := range []string{"a", "b", "c"} {
