@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { endingCases, restartCase } from './cases/endings.mjs';
 import { broadcastCase, idleCase, messageCases } from './cases/messages.mjs';
 import { negotiationCases } from './cases/negotiation.mjs';
+import { statefulCases } from './cases/stateful.mjs';
 import { boundedUpstreamCases, upstreamCases } from './cases/upstream.mjs';
 import { combinations } from './lib/clients.mjs';
 import { freePort } from './lib/gateway.mjs';
@@ -35,6 +36,7 @@ for (const { webhook } of [world, restarted, bounded]) {
 const cases = [];
 for (const one of combinations) {
   if (one.protocol === 'json') cases.push(idleCase(world, one));
+  cases.push(...statefulCases(world, one));
 }
 const waiting = report.runAll(cases, cases.length);
 

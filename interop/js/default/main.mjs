@@ -7,6 +7,7 @@ import { callCases } from './calls.mjs';
 import { lifeCases } from './life.mjs';
 import { modeCases } from './modes.mjs';
 import { broadcastCase, sendCases } from './sends.mjs';
+import { statefulCases } from './stateful.mjs';
 import { World } from './world.mjs';
 
 const report = new Report(process.env.HUBGATE_SUITE ?? 'default');
@@ -21,8 +22,11 @@ process.on('uncaughtException', (error) => {
 const world = await World.create();
 world.server = await world.start();
 const cases = [broadcastCase(world, combinations)];
+// They mostly wait.
+const stateful = combinations.flatMap((one) => statefulCases(world, one));
+const breaking = report.runAll(chosen(stateful), stateful.length);
 for (const one of combinations) cases.push(...callCases(world, one), ...sendCases(world, one));
-await report.runAll(chosen(cases), 6);
+await Promise.all([breaking, report.runAll(chosen(cases), 6)]);
 // One after the other: each is busy with clients of every kind.
 await report.runAll(chosen([...lifeCases(world, combinations), ...modeCases(combinations)]), 1);
 
