@@ -8,11 +8,10 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
-
-	"github.com/hubgate/hubgate/auth"
 )
 
 const (
@@ -36,6 +35,7 @@ func (s *stage) finish(ctx context.Context) {
 	s.checkCalls(ctx)
 	s.checkCounts(ctx)
 	s.checkBooks(ctx)
+	s.checkLinks(ctx)
 	s.depart(ctx)
 }
 
@@ -118,20 +118,20 @@ func (s *stage) depart(ctx context.Context) {
 	}
 }
 
-// unreported says whether nobody reports the end of a connection, since its node was killed.
+// unreported says whether nobody reports the end of a connection, since its node was killed. The client of
+// one that is not known has not seen the answer to its handshake: then its node is not known either.
 func (s *stage) unreported(id string) bool {
-	s.checker.mu.Lock()
-	defer s.checker.mu.Unlock()
-	if len(s.killed) == 0 {
+	if reportsDead {
 		return false
 	}
-	for _, r := range s.checker.receivers {
-		if r.who.id == id && r.who.owner != "" {
-			return s.killed[r.who.owner]
-		}
-	}
-	return s.killed[auth.NodeOf(id)] // its client has not seen the handshake
+	s.checker.mu.Lock()
+	defer s.checker.mu.Unlock()
+	known := slices.ContainsFunc(s.checker.receivers, func(r *receiver) bool { return r.who.id == id })
+	return s.killed.ids[id] || !known && len(s.killed.times) > 0
 }
+
+// reportsDead says whether the nodes tell the application of clients that have died with their node.
+const reportsDead = false
 
 func (s *stage) running() (nodes []*node) {
 	for _, n := range s.cluster.nodes {

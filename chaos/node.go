@@ -46,7 +46,7 @@ type nodeRun struct {
 	url, admin  string
 	incarnation int
 	logged      chan struct{} // closed when all of its log was read
-	troubles    []string
+	troubles    map[string]int // how often, by the line without what differs
 }
 
 // startTime bounds the start of a gateway until it serves.
@@ -120,15 +120,21 @@ func (n *node) follow(log io.Reader, kept io.Writer, serves chan<- [2]string) {
 	}
 }
 
-// maxTroubles are kept of a node.
-const maxTroubles = 20
-
+// trouble counts a line by its message and error.
 func (n *node) trouble(line string) {
+	what := line
+	if _, rest, found := strings.Cut(line, " msg="); found {
+		what, _, _ = strings.Cut(rest, " connection=")
+		if _, failure, found := strings.Cut(rest, " err="); found {
+			what += " " + failure
+		}
+	}
 	n.run.mu.Lock()
 	defer n.run.mu.Unlock()
-	if len(n.run.troubles) < maxTroubles {
-		n.run.troubles = append(n.run.troubles, n.name+": "+line)
+	if n.run.troubles == nil {
+		n.run.troubles = make(map[string]int)
 	}
+	n.run.troubles[what]++
 }
 
 // field is a value without spaces of a line of the log.

@@ -46,8 +46,8 @@ func (s *stage) tell() {
 		s.report.note("%s", f)
 	}
 	for _, n := range s.cluster.nodes {
-		for _, line := range n.run.troubles {
-			s.report.note("log: %s", line)
+		for line, times := range n.run.troubles {
+			s.report.note("log of %s, %d times: %.300s", n.name, times, line)
 		}
 	}
 }

@@ -26,9 +26,23 @@ type scenario struct {
 func scenarios() []scenario {
 	return []scenario{
 		{name: "steady", about: "three nodes, clients of all transports, nothing is broken", play: steady},
-		{name: "default-steady", about: "the same with hub servers", change: defaultMode, play: steady},
+		{name: "kill", about: "kill -9 of each node in turn", play: killEach},
+		{name: "rolling", about: "each node is stopped in order and started again", play: rolling},
+		{name: "cuts", about: "ways between nodes are cut for up to 2 s", play: shortCuts},
+		{name: "partition", about: "one node is cut off from two others, and comes back", play: partitioned},
+		{name: "slow", about: "ways between nodes are slow and narrow", play: slowLinks},
+		{name: "hang-short", about: "a process stands still for 2 s", play: shortHang},
+		{name: "hang", about: "a process stands still for 8 s", play: longHang},
+		{name: "quorum", about: "two of three voters are killed", play: quorumLost},
+		{name: "full", about: "the store reaches its bound, as on a full disk", change: smallStore, play: fullStore},
+		{name: "default-steady", about: "hub servers, nothing is broken", change: defaultMode, play: steady},
+		{name: "default-kill", about: "hub servers, kill -9 of each node in turn", change: defaultMode, play: killEach},
+		{name: "default-rolling", about: "hub servers, each node is stopped in order and started again", change: defaultMode, play: rolling},
+		{name: "default-partition", about: "hub servers, one node is cut off from two others, and comes back", change: defaultMode, play: partitioned},
 	}
 }
+
+func smallStore(_ *machine, p *plan) { p.flags = append(p.flags, "--data-max-bytes", "512KiB") }
 
 func defaultMode(_ *machine, p *plan) { p.mode = modeDefault }
 

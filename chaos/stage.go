@@ -28,8 +28,8 @@ type stage struct {
 	tally   tally
 	crowd   crowd
 	report  report
-	// killed are nodes whose ends nobody reports.
-	killed map[string]bool
+	killed  killed
+	stores  int // users that were put into a group
 }
 
 // plan is how much there is of everything.
@@ -40,6 +40,12 @@ type plan struct {
 	// every is the time between two messages of one sender.
 	every time.Duration
 	seed  uint64
+}
+
+// killed are connections that have died with their node, and when nodes were killed.
+type killed struct {
+	ids   map[string]bool
+	times []time.Time
 }
 
 // crowd is who is there.
@@ -60,7 +66,7 @@ const comingTime = 60 * time.Second
 
 // newStage starts everything, and returns when all clients are connected and in their groups.
 func newStage(ctx context.Context, m *machine, name string, p plan) (*stage, error) {
-	s := &stage{machine: m, plan: p, checker: newChecker()}
+	s := &stage{machine: m, plan: p, checker: newChecker(), killed: killed{ids: make(map[string]bool)}}
 	s.crowd.leave, s.crowd.quiet = func() {}, func() {}
 	s.calls = newCalls(s.checker, p.mode == modeDefault)
 	dir := filepath.Join(m.dir, name)
