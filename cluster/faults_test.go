@@ -66,15 +66,18 @@ func TestN12ACutLink(t *testing.T) {
 		lost bool
 	}{{100 * time.Millisecond, false}, {time.Second, false}, {4 * time.Second, false}, {6 * time.Second, true}} {
 		for name, ways := range map[string][][2]string{"both ways": {{"a", "b"}, {"b", "a"}}, "one way": {{"a", "b"}}, "the way back": {{"b", "a"}}} {
-			t.Run(fmt.Sprint(c.cut, " ", name), func(t *testing.T) {
-				synctest.Test(t, func(t *testing.T) { cutLink(t, c.cut, c.lost, ways) })
-			})
+			for _, tells := range []bool{false, true} { // whether the carrier takes a node behind a cut for absent
+				t.Run(fmt.Sprint(c.cut, " ", name, " ", tells), func(t *testing.T) {
+					synctest.Test(t, func(t *testing.T) { cutLink(t, c.cut, c.lost, tells, ways) })
+				})
+			}
 		}
 	}
 }
 
-func cutLink(t *testing.T, cut time.Duration, lost bool, ways [][2]string) {
+func cutLink(t *testing.T, cut time.Duration, lost, tells bool, ways [][2]string) {
 	ns := startNodes(t, 2)
+	ns.net.TellsAbsence.Store(tells)
 	a, b := ns.list[0], ns.list[1]
 	ns.net.Between("a", "b", func(f *clustertest.Fault) { f.Delay = time.Millisecond })
 	clients := []*gatewaytest.Client{a.connect("a1", "ann"), b.connect("b1", "ann")}
@@ -171,7 +174,7 @@ func TestN34GhostsAreForgotten(t *testing.T) {
 		"killed, and the carrier says so": {func(ns *nodes) {
 			ns.net.TellsAbsence.Store(true)
 			ns.net.Kill("c")
-		}, 2 * time.Second},
+		}, 5 * time.Second},
 		"hanging": {func(ns *nodes) { ns.net.Between("c", "", func(f *clustertest.Fault) { f.Held = true }) }, 6 * time.Second},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -18,8 +18,7 @@ const (
 	probeAfter    = 250 * time.Millisecond // how long something is unacknowledged before it is asked about
 	askAgainEvery = 100 * time.Millisecond
 	creditAfter   = 50 * time.Millisecond // how long an acknowledgement may wait for company
-	absentAfter   = 500 * time.Millisecond
-	refusedFor    = time.Second // how long a peer that was refused is left alone
+	refusedFor    = time.Second           // how long a peer that was refused is left alone
 )
 
 var errTooLarge = errors.New("cluster: a frame is too large")
@@ -117,10 +116,8 @@ type wants struct {
 type linkClock struct {
 	heard, begun, pinged, greeted time.Duration
 	notBefore                     time.Duration // the peer was refused, or refused us
-	// absences is how often the carrier said that the peer is not there since it was heard, absent
-	// is when it said so first.
-	absences  int
-	absent    time.Duration
+	// absent: the carrier has said that the peer is not there since it was heard.
+	absent    bool
 	roundTrip time.Duration
 }
 

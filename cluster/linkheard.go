@@ -36,7 +36,7 @@ func (l *link) taken() []frame {
 // hears notes that the peer gave a sign of life.
 func (l *link) hears(now time.Duration) {
 	l.clock.heard = now
-	l.clock.absences = 0
+	l.clock.absent = false
 }
 
 // fail ends the session because of what came in it. Outside of one nothing is to be ended.

@@ -13,7 +13,7 @@ func (l *link) tick(now time.Duration) event {
 			l.wants.hello = true
 		}
 	case open:
-		if l.silent(now) >= goneAfter || l.isAbsent(now) {
+		if l.silent(now) >= goneAfter {
 			return l.reset()
 		}
 		if l.pingDue(now) {
@@ -38,20 +38,12 @@ func (l *link) pingDue(now time.Duration) bool {
 	case since < probeAfter:
 		return false
 	}
-	return l.clock.absences > 0 || l.out.unacked > 0 && now-l.out.progress >= probeAfter
+	return l.clock.absent || l.out.unacked > 0 && now-l.out.progress >= probeAfter
 }
 
-// absent notes that the carrier says that the peer is not there. It may be wrong once.
-func (l *link) absent(now time.Duration) {
-	if l.clock.absences++; l.clock.absences == 1 {
-		l.clock.absent = now
-	}
-}
-
-// isAbsent reports whether the carrier has said so again while nothing was heard.
-func (l *link) isAbsent(now time.Duration) bool {
-	return l.clock.absences > 1 && now-l.clock.absent >= absentAfter
-}
+// absent notes that the carrier says that the peer is not there. That may be so, or the way to it is broken for
+// a moment: a peer is gone only when nothing was heard of it for long. Until then it is asked more often.
+func (l *link) absent() { l.clock.absent = true }
 
 // carriedOut says that what was ready has been carried out, and Filter frames up to a number are in
 // force. A node that is busy acknowledges later.

@@ -94,7 +94,7 @@ func (p *peer) linkFull() bool {
 // absent notes that the carrier says that the node is not there.
 func (p *peer) absent() {
 	p.do(func(l *link, now time.Duration) event {
-		l.absent(now)
+		l.absent()
 		return l.tick(now)
 	})
 }

@@ -16,7 +16,8 @@ import (
 // may be called concurrently.
 type Net struct {
 	limit int
-	// TellsAbsence: who sends to a node that is not there hears of it, as with NATS.
+	// TellsAbsence: who sends to a node that is not there hears of it, and so does who sends on a way that
+	// is cut, as with NATS.
 	TellsAbsence atomic.Bool
 
 	mu    sync.Mutex
@@ -216,9 +217,7 @@ func (n *Net) sendLocked(c *carrier, to cluster.Inc, bytes []byte) {
 	case t.fault.Lose > 0:
 		t.fault.Lose--
 		t.sum.Lost++
-	case t.fault.Cut:
-		t.sum.Lost++
-	case other == nil:
+	case t.fault.Cut, other == nil:
 		t.sum.Lost++
 		if n.TellsAbsence.Load() {
 			back := n.way(way{to.Tag, c.self.Tag})
