@@ -48,8 +48,11 @@ type life struct {
 	closeCarrier func()
 	stop         chan struct{} // closed when the node leaves
 	stopOnce     sync.Once
-	failed       chan error // has one error at most
-	wg           sync.WaitGroup
+	// leaving ends when requests for other nodes are to end.
+	leaving context.Context
+	leave   context.CancelFunc
+	failed  chan error // has one error at most
+	wg      sync.WaitGroup
 }
 
 // counted is what happened, for Stats.
@@ -84,6 +87,7 @@ func New(o Options) (*Backplane, error) {
 	}
 	b := &Backplane{opts: o, began: time.Now()}
 	b.life.stop, b.life.failed = make(chan struct{}), make(chan error, 1)
+	b.life.leaving, b.life.leave = context.WithCancel(context.Background())
 	var err error
 	if b.keys, err = newKeys(o.Secret, o.Previous); err != nil {
 		return nil, err
@@ -177,6 +181,7 @@ func (b *Backplane) leave() {
 	}
 	drained.Stop()
 	b.life.stopOnce.Do(func() { close(b.life.stop) })
+	b.life.leave()
 	b.members.leave()
 	b.life.wg.Wait()
 	b.life.closeCarrier()

@@ -10,6 +10,7 @@ import (
 	"net"
 	"net/http"
 	"net/url"
+	"sync"
 	"time"
 
 	"github.com/hubgate/hubgate/gateway"
@@ -42,6 +43,38 @@ func (b *Backplane) Forward(w http.ResponseWriter, r *http.Request, node string)
 	return fmt.Errorf("%w: %s", gateway.ErrNoNode, node)
 }
 
+// longRequest is how long a request that is forwarded may take undisturbed while this node is about to end.
+const longRequest = time.Second
+
+// EndForwarded has requests end that other nodes answer without an end of their own, such as polls and streams of
+// events: their answers end with what there is, and nothing of them is lost. From then on no such request takes
+// longer than a second. It returns at once, and may be called concurrently and again.
+func (b *Backplane) EndForwarded() { b.life.leave() }
+
+// hurry has the other node come to an end with its answer when this one is about to end.
+func (f *forwarding) hurry() (stop func()) {
+	begun := time.Now()
+	var later *time.Timer
+	var mu sync.Mutex
+	over := false
+	forget := context.AfterFunc(f.s.p.b.life.leaving, func() {
+		mu.Lock()
+		defer mu.Unlock()
+		if !over {
+			later = time.AfterFunc(longRequest-time.Since(begun), f.s.hurry)
+		}
+	})
+	return func() {
+		forget()
+		mu.Lock()
+		defer mu.Unlock()
+		over = true
+		if later != nil {
+			later.Stop()
+		}
+	}
+}
+
 // forwarding is a request that another node answers, at the node that it came to.
 type forwarding struct {
 	w  http.ResponseWriter
@@ -58,6 +91,7 @@ func (f *forwarding) run() error {
 	// A deadline for the request as a whole would end answers that take long by their nature.
 	_ = f.rc.SetReadDeadline(time.Time{})
 	f.s.silence(!f.hasBody())
+	defer f.hurry()()
 	f.upload()
 	hijacked, err := f.download()
 	if hijacked {

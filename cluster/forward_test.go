@@ -376,3 +376,41 @@ func TestForwardedUpgrades(t *testing.T) {
 		_ = conn.Close()
 	}
 }
+
+// A node that is about to end does not wait for polls and streams of events of other nodes: their answers end
+// with what there is, as they would at the other node.
+func TestForwardedRequestsEndBeforeTheirNode(t *testing.T) {
+	begun := make(chan struct{}, 2)
+	r := startRelay(t, func(w http.ResponseWriter, req *http.Request) {
+		if req.URL.Path == "/short" {
+			_, _ = io.WriteString(w, "short")
+			return
+		}
+		if req.URL.Path == "/events" {
+			_, _ = io.WriteString(w, "an event")
+			http.NewResponseController(w).Flush()
+		}
+		begun <- struct{}{}
+		<-req.Context().Done()
+		_, _ = io.WriteString(w, ", and the rest")
+	})
+	answers := make(chan string, 2)
+	for _, path := range []string{"/poll", "/events"} {
+		go func() {
+			res, body := r.get(path)
+			answers <- fmt.Sprint(res.StatusCode, " ", body)
+		}()
+	}
+	<-begun
+	<-begun
+	r.a.plane.EndForwarded()
+	require.ElementsMatch(t, []string{"200 , and the rest", "200 an event, and the rest"}, []string{<-answers, <-answers})
+	_, body := r.get("/short")
+	require.Equal(t, "short", body, "what takes no time is forwarded to the end")
+	go func() {
+		res, body := r.get("/poll")
+		answers <- fmt.Sprint(res.StatusCode, " ", body)
+	}()
+	require.Equal(t, "200 , and the rest", <-answers, "a poll that comes now is a short one")
+	require.Empty(t, r.failed)
+}

@@ -30,6 +30,8 @@ const (
 	httpCredit
 	// httpHijacked: the answer is whatever follows, up to the end, and so is the request.
 	httpHijacked
+	// httpHurry: who asks is about to end, and wants the answer to end with what there is.
+	httpHurry
 )
 
 // Bounds of what heads hold.
@@ -77,7 +79,7 @@ func cutHTTP(body []byte) (id streamID, op httpOp, r wireReader, err error) {
 	first := r.byte()
 	id.mine = first&httpOpenedByReceiver != 0
 	op = httpOp(first &^ httpOpenedByReceiver)
-	if r.failed || op < httpRequest || op > httpHijacked {
+	if r.failed || op < httpRequest || op > httpHurry {
 		return streamID{}, 0, wireReader{}, errMalformed
 	}
 	return id, op, r, nil

@@ -98,6 +98,11 @@ func (s *stream) take(op httpOp, r *wireReader) error {
 		s.credit += int(n)
 		signal(s.writable)
 		return r.end()
+	case httpHurry:
+		if s.onFail != nil {
+			s.p.b.life.wg.Go(s.onFail) // the request is over for its handler, whose answer still leaves
+		}
+		return r.end()
 	}
 	if s.ended {
 		return errMalformed
@@ -299,6 +304,15 @@ func (s *stream) abort() {
 	}
 	s.onFail = nil
 	s.failLocked(errStreamDone)
+}
+
+// hurry asks the other end to come to an end with its answer.
+func (s *stream) hurry() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.err == nil && !s.finished {
+		s.p.push(frameHTTP, s.frame(httpHurry))
+	}
 }
 
 // finish forgets the stream: what still comes for it is not looked at.

@@ -111,7 +111,7 @@ func TestN13UnknownAndMalformedFrames(t *testing.T) {
 			"a load without end":          {5, "\x05", cluster.ByeMalformed},
 			"more behind the load":        {5, "\x00\x00", cluster.ByeMalformed},
 			"a request without number":    {6, "\xff", cluster.ByeMalformed},
-			"no operation":                {6, "\x01\x09", cluster.ByeMalformed},
+			"no operation":                {6, "\x01\x0a", cluster.ByeMalformed},
 			"half a head":                 {6, "\x01\x01\x03GET", cluster.ByeMalformed},
 			"a request that is not newer": {6, "\x00\x01\x00\x00\x00\x00\x00\x00\x00\x00\x00", cluster.ByeMalformed},
 			"more hubs than there may be": {5, "\xff\xff\x7f", cluster.ByeMalformed},

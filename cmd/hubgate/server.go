@@ -252,6 +252,9 @@ func (s *server) buildGateway(listeners []net.Listener) error {
 	s.watchReasons(clients, aspNet, rest)
 	s.admin.WatchLive(s.liveView(hub, behind.servers, rest, verifier))
 	s.open(listeners)
+	if plane := s.nodes.plane; plane != nil {
+		s.built.add("requests for other nodes", ignoreContext(plane.EndForwarded)) // else the server would wait for them
+	}
 	// From here on there can be clients, hub servers and webhooks. Clients end
 	// first: they are told to reconnect elsewhere. Then hub servers, which have
 	// heard of those ends, then webhooks, which may still call REST.
