@@ -45,7 +45,7 @@ type nodeRun struct {
 	child       *child
 	url, admin  string
 	incarnation int
-	logged      chan struct{} // closed when all of its log was read
+	logged      chan struct{}  // closed when all of its log was read
 	troubles    map[string]int // how often, by the line without what differs
 }
 
