@@ -60,7 +60,7 @@ var mayImport = map[string][]string{
 	"store/stream":     {"store"},
 	"store/storetest":  {"gateway", "store"},
 	"store/nodes":      {"store/stream", "internal/counts"},
-	"store/life":       {},
+	"store/life":       {"store/nodes", "store/stream", "internal/counts"},
 	"backplane":        {"gateway", "hubprotocol"},
 	"cluster":          {"gateway", "internal/counts", "internal/logsum"},
 	"natsd":            {"regularfile", "secret", "internal/counts", "internal/logsum"},
@@ -93,6 +93,7 @@ var whole = map[string][]string{
 	"cmd/hubgate": {"serviceprotocol", "bench/aspnethub"},
 
 	"store/jetstore": {"natsd"},
+	"store/life":     {"natsd"},
 }
 
 // forOthers are packages for programs outside, such as the examples.

@@ -3,9 +3,11 @@
 //
 //   - the nodes that are alive, each of which renews a record of its own every few seconds (package
 //     nodes); one that does not is claimed by another;
-//   - the life log: which clients each node has (log.go). Whoever claims a node reads it;
-//   - the outbox: the webhooks that are to be called for a dead node's clients, by any node.
+//   - the life log: which clients each node has (log.go, writer.go). Whoever claims a node reads it
+//     (bury.go);
+//   - the outbox: the webhooks that are to be called for a dead node's clients, by any node (outbox.go).
 //
+// A node that cannot renew its record is fenced: the ends of its clients are held back (held.go).
 // A node alone needs none of it.
 package life
 
@@ -13,41 +15,67 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"sync"
 	"time"
 
 	"github.com/nats-io/nats.go/jetstream"
+
+	"github.com/hubgate/hubgate/internal/counts"
+	"github.com/hubgate/hubgate/store/nodes"
+	"github.com/hubgate/hubgate/store/stream"
 )
 
-// Options describe a Node. JetStream, Tag and Send are required.
+// Options describe a Node. JetStream, Tag, Send and SendTime are required.
 type Options struct {
-	// JetStream is the engine that keeps everything. Prefix begins the names there; "" means "hg".
-	JetStream jetstream.JetStream
-	Prefix    string
-	// Replicas is how many voters keep a copy; 0 means 1. Storage is files or memory.
-	Replicas int
-	Storage  jetstream.StorageType
+	Store Store
 	// Tag is the node's name in connection ids. Link is the incarnation under which the other nodes
-	// have links with it: what they ask Members.Gone about.
-	Tag, Link string
+	// have links with it: what they ask Members.Gone about. Software is the program's version.
+	Tag, Link, Software string
 	// Lease is how long a node may not renew its record before the others give it up; 0 means 20 s.
 	// With voters that may die it must not be less: they take 10 s to choose another leader.
 	Lease time.Duration
 	// Members says what is known of other nodes by other means; nil knows nobody.
 	Members Members
-	// Send calls the webhook for the end of a client, from its record. SendTime returns the longest
-	// that it takes.
-	Send     func(record []byte) error
-	SendTime func() time.Duration
+	Webhook Webhook
 	// Lives asks all nodes whether a client lives; nil means that none does.
 	Lives func(ctx context.Context, hub, id string) (bool, error)
-	// Claimed is called when the others have given this node up, and have told the application that
-	// its clients have ended: all have to be closed. It is not called for a node that died.
+	// Claimed is called when the others have given this node up, and have told or will tell that its
+	// clients have ended: all have to be closed. It must not wait for them.
 	Claimed func()
 	// Isolated is called when the node reaches neither the store nor any other node, and when it does
-	// again: it should have no clients meanwhile.
+	// again: it should have no clients meanwhile. It must not wait.
 	Isolated func(bool)
 	// Logger takes what cannot be returned; nil discards.
 	Logger *slog.Logger
+}
+
+// Store is where everything is kept.
+type Store struct {
+	JetStream jetstream.JetStream
+	// Prefix begins the names there; "" means "hg".
+	Prefix string
+	// Replicas is how many voters keep a copy; 0 means 1.
+	Replicas int
+	// Storage is files or memory.
+	Storage jetstream.StorageType
+	// MaxBytes bounds what is stored: two thirds for the logs of all nodes, one for the outbox; 0 means
+	// DefaultMaxBytes.
+	MaxBytes int64
+}
+
+// DefaultMaxBytes is room for some hundred thousand clients, and for half as many whose end is to be
+// told.
+const DefaultMaxBytes = 384 << 20
+
+// Webhook tells applications of the end of clients. All fields are required.
+type Webhook struct {
+	// Send calls the webhook for the end of a client, from its record, and waits for the answer. It is
+	// called concurrently. Whatever the answer is, the application has been told.
+	Send func(record []byte) error
+	// Later is the error of Send that says that another node has to send it.
+	Later error
+	// Time returns the longest that Send takes.
+	Time func() time.Duration
 }
 
 // Members says what a node knows of others without the store. Its methods may be called concurrently
@@ -60,28 +88,211 @@ type Members interface {
 	Reached() int
 }
 
+const (
+	defaultPrefix = "hg"
+	// outboxLasts is how old entries of the outbox get, duplicates for how long it knows what was put
+	// into it.
+	outboxLasts = 24 * time.Hour
+	duplicates  = 10 * time.Minute
+	// releaseEvery is how often a node looks whether it may tell what it holds back; releaseAtOnce how
+	// many ends it tells at the same time.
+	releaseEvery  = 250 * time.Millisecond
+	releaseAtOnce = 32
+	// flushTime bounds how long a node that ends waits for its log to be written.
+	flushTime = 3 * time.Second
+)
+
 // Node is this node as the store knows it. It implements upstream.Life. All methods may be called
 // concurrently.
-type Node struct{ opts Options }
+type Node struct {
+	opts   Options
+	lease  *nodes.Lease
+	log    *lifeLog
+	buries *undertaker
+	outbox *outbox
+	counts *counts.Counts[Event]
 
-// New returns a Node that does nothing before Start.
-func New(opts Options) (*Node, error) { return &Node{opts}, errors.ErrUnsupported }
-
-// Start makes the node known. It does not wait for the store, which may come later.
-func (n *Node) Start() {}
-
-// Born implements upstream.Life.
-func (n *Node) Born(ctx context.Context, hub, id string, record interface{ AppendRecord(dst []byte) []byte }) {
+	work, write ending // what ends first, and what ends last
 }
 
-// Ending implements upstream.Life.
-func (n *Node) Ending(ctx context.Context, id string, record interface{ AppendRecord(dst []byte) []byte }) (call bool) {
-	return true
+// ending ends goroutines.
+type ending struct {
+	ctx    context.Context
+	cancel context.CancelFunc
+	wg     sync.WaitGroup
+}
+
+func (e *ending) begin() { e.ctx, e.cancel = context.WithCancel(context.Background()) }
+
+func (e *ending) end() {
+	e.cancel()
+	e.wg.Wait()
+}
+
+// New returns a Node that does nothing before Start.
+func New(opts Options) *Node {
+	opts = opts.filled()
+	n := &Node{opts: opts, counts: counts.New(events)}
+	n.work.begin()
+	n.write.begin()
+	n.lease = nodes.New(nodes.Options{
+		JetStream: opts.Store.JetStream, Prefix: opts.Store.Prefix, Replicas: opts.Store.Replicas, Storage: opts.Store.Storage,
+		Tag: opts.Tag, Link: opts.Link, Software: opts.Software, Lease: opts.Lease, Logger: opts.Logger,
+		Calls: nodes.Calls{
+			Gone: opts.Members.Gone, Reached: opts.Members.Reached, Isolated: opts.Isolated,
+			Bury: func(ctx context.Context, inc string) error { return n.buries.bury(ctx, inc) },
+			Claimed: func(_, next string) {
+				n.log.abandon(next)
+				opts.Claimed()
+			},
+		},
+	})
+	logs := stream.New(opts.Store.JetStream, opts.logStream())
+	n.log = newLog(logs, logPrefix(opts.Store.Prefix), n.lease.Inc(), n.lease, n.counts)
+	n.log.logger = opts.Logger
+	box := stream.New(opts.Store.JetStream, opts.outboxStream())
+	n.buries = &undertaker{
+		inc: n.lease.Inc, logs: logs, prefix: n.log.prefix, outbox: box, subject: outboxPrefix(opts.Store.Prefix),
+		lives: opts.Lives, fence: n.lease, counts: n.counts,
+	}
+	n.outbox = &outbox{
+		js: opts.Store.JetStream, stream: box, name: opts.outboxStream().Name, send: opts.Webhook.Send, later: opts.Webhook.Later,
+		sendTime: opts.Webhook.Time, fence: n.lease, counts: n.counts, logger: opts.Logger, slots: make(chan struct{}, atOnce),
+	}
+	return n
+}
+
+func (o Options) filled() Options {
+	if o.Store.Prefix == "" {
+		o.Store.Prefix = defaultPrefix
+	}
+	if o.Store.MaxBytes <= 0 {
+		o.Store.MaxBytes = DefaultMaxBytes
+	}
+	if o.Members == nil {
+		o.Members = nobody{}
+	}
+	if o.Claimed == nil {
+		o.Claimed = func() {}
+	}
+	if o.Logger == nil {
+		o.Logger = slog.New(slog.DiscardHandler)
+	}
+	return o
+}
+
+// nobody knows no other node.
+type nobody struct{}
+
+func (nobody) Gone(string) bool { return true }
+func (nobody) Reached() int     { return 0 }
+
+func logPrefix(prefix string) string    { return prefix + ".life." }
+func outboxPrefix(prefix string) string { return prefix + ".out." }
+
+func (o *Options) logStream() jetstream.StreamConfig {
+	return jetstream.StreamConfig{
+		Name: o.Store.Prefix + "_life", Subjects: []string{logPrefix(o.Store.Prefix) + "*"},
+		MaxBytes: o.Store.MaxBytes / 3 * 2, MaxMsgSize: maxBatch, Discard: jetstream.DiscardNew,
+		Storage: o.Store.Storage, Replicas: o.Store.Replicas, AllowMsgTTL: true,
+	}
+}
+
+func (o *Options) outboxStream() jetstream.StreamConfig {
+	return jetstream.StreamConfig{
+		Name: o.Store.Prefix + "_outbox", Subjects: []string{outboxPrefix(o.Store.Prefix) + "*"},
+		Retention: jetstream.WorkQueuePolicy, MaxBytes: o.Store.MaxBytes / 3, MaxMsgSize: maxBatch, MaxAge: outboxLasts,
+		Discard: jetstream.DiscardNew, Duplicates: duplicates, Storage: o.Store.Storage, Replicas: o.Store.Replicas,
+	}
+}
+
+// Start makes the node known. It does not wait for the store, which may come later.
+func (n *Node) Start() {
+	n.lease.Start()
+	n.write.wg.Go(func() { n.log.run(n.write.ctx) })
+	n.work.wg.Go(func() { n.outbox.run(n.work.ctx) })
+	n.work.wg.Go(n.release)
+}
+
+// Born implements upstream.Life. It returns within a second.
+func (n *Node) Born(ctx context.Context, hub, id string, record Recorder) {
+	n.log.born(ctx, hub, id, record)
+}
+
+// Ending implements upstream.Life. If the store does not answer it returns when the node is fenced.
+func (n *Node) Ending(ctx context.Context, id string, record Recorder) (call bool) {
+	return n.log.ending(ctx, id, record)
 }
 
 // Ended implements upstream.Life.
-func (n *Node) Ended(id string) {}
+func (n *Node) Ended(id string) { n.log.ended(id) }
+
+// release tells of the ends that were held back, when it may.
+func (n *Node) release() {
+	slots := make(chan struct{}, releaseAtOnce)
+	var wg sync.WaitGroup
+	defer wg.Wait()
+	for pause(n.work.ctx, releaseEvery) {
+		for !n.lease.Fenced() && n.work.ctx.Err() == nil {
+			id, record, ok := n.log.nextHeld()
+			if !ok {
+				break
+			}
+			slots <- struct{}{}
+			wg.Go(func() {
+				defer func() { <-slots }()
+				n.releaseOne(id, record)
+			})
+		}
+	}
+}
+
+func (n *Node) releaseOne(id string, record kept) {
+	if !n.log.ending(n.work.ctx, id, record) {
+		return // It is held again, or another node tells it.
+	}
+	switch err := n.opts.Webhook.Send(record); {
+	case errors.Is(err, n.opts.Webhook.Later):
+		return // It stays in the log.
+	case err != nil:
+		n.opts.Logger.Error("the end of a client that was held back is not told", "connection", id, "error", err)
+	}
+	n.counts.Add(EventReleased, 1)
+	n.log.ended(id)
+}
+
+// Stats are of a Node at one moment.
+type Stats struct {
+	Lease nodes.Stats
+	// Clients is how many clients of this node the log has, or will have.
+	Clients int
+	// Held is how many ends of clients are held back.
+	Held   int
+	Events map[Event]uint64
+}
+
+// Stats returns what there is to know.
+func (n *Node) Stats() Stats {
+	n.log.mu.Lock()
+	clients := len(n.log.open)
+	n.log.mu.Unlock()
+	return Stats{Lease: n.lease.Stats(), Clients: clients, Held: n.log.heldNow(), Events: n.counts.Map()}
+}
 
 // Close ends the node in order. Call it when the last webhook was called. If all clients have ended,
 // nothing of the node is left in the store; else another node tells of those that are left.
-func (n *Node) Close(ctx context.Context) error { return nil }
+func (n *Node) Close(ctx context.Context) error {
+	n.work.end()
+	flush, cancel := context.WithTimeout(ctx, flushTime)
+	defer cancel()
+	told, written := n.log.empty()
+	for !written && pause(flush, commitEvery) {
+		told, written = n.log.empty()
+	}
+	n.write.end()
+	var err error
+	if told {
+		err = n.log.remove(ctx) // Without it there is nothing to do for whoever claims the record.
+	}
+	return errors.Join(err, n.lease.Close(ctx, told))
+}

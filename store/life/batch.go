@@ -1,0 +1,173 @@
+package life
+
+import (
+	"errors"
+	"fmt"
+
+	"github.com/tinylib/msgp/msgp"
+)
+
+// kind is what an entry of the life log says of a client.
+type kind uint8
+
+// The values are stored.
+const (
+	// kindBorn: it is there. Said of one that is there already it means nothing.
+	kindBorn kind = 1
+	// kindEnding: its webhook is about to be called.
+	kindEnding kind = 2
+	// kindEnded: it was called, or never will be.
+	kindEnded kind = 3
+	// kindClosed is of no client: the node whose log it is was given up, and writes no more.
+	kindClosed kind = 4
+)
+
+// entry is one thing that the log says.
+type entry struct {
+	kind kind
+	id   string
+	// hub and record are those of kindBorn.
+	hub    string
+	record []byte
+}
+
+// batch is what is written at once.
+type batch struct {
+	// number is new with each batch of one writer: who wrote it knows it again.
+	number  uint64
+	entries []entry
+}
+
+const (
+	batchFormat = 1
+	// maxBatch bounds what is read as a batch; writers make them far smaller.
+	maxBatch = 1 << 20
+	// maxRecord bounds the record of one client, in bytes.
+	maxRecord = 128 << 10
+)
+
+// errBatch is the error for what is no batch.
+var errBatch = errors.New("a part of the life log cannot be read")
+
+// append writes a batch: a MessagePack array of format, number, and the entries, each of which is an
+// array of kind, id, hub and record.
+func (b *batch) append(dst []byte) []byte {
+	dst = msgp.AppendArrayHeader(dst, 3)
+	dst = msgp.AppendInt(dst, batchFormat)
+	dst = msgp.AppendUint64(dst, b.number)
+	dst = msgp.AppendArrayHeader(dst, uint32(len(b.entries)))
+	for i := range b.entries {
+		e := &b.entries[i]
+		dst = msgp.AppendArrayHeader(dst, 4)
+		dst = msgp.AppendUint8(dst, uint8(e.kind))
+		dst = msgp.AppendString(dst, e.id)
+		dst = msgp.AppendString(dst, e.hub)
+		dst = msgp.AppendBytes(dst, e.record)
+	}
+	return dst
+}
+
+// parseBatch reads a batch. Entries of kinds that this program does not know are left out. What it
+// returns does not share the text.
+func parseBatch(text []byte) (*batch, error) {
+	if len(text) > maxBatch {
+		return nil, fmt.Errorf("%w: it has %d bytes", errBatch, len(text))
+	}
+	p := parser{rest: text}
+	if fields := p.length(); p.err == nil && fields < 3 {
+		p.err = fmt.Errorf("%d fields", fields)
+	}
+	if format := read(&p, msgp.ReadIntBytes); p.err == nil && format != batchFormat {
+		p.err = fmt.Errorf("format %d; this program knows %d", format, batchFormat)
+	}
+	b := &batch{number: read(&p, msgp.ReadUint64Bytes)}
+	for range p.length() {
+		if fields := p.length(); p.err == nil && fields != 4 {
+			p.err = fmt.Errorf("an entry of %d fields", fields)
+		}
+		e := entry{
+			kind: kind(read(&p, msgp.ReadUint8Bytes)), id: read(&p, msgp.ReadStringBytes), hub: read(&p, msgp.ReadStringBytes),
+			record: p.bytes(),
+		}
+		if p.err == nil && e.kind >= kindBorn && e.kind <= kindClosed {
+			b.entries = append(b.entries, e)
+		}
+	}
+	if p.err != nil {
+		return nil, fmt.Errorf("%w: %w", errBatch, p.err)
+	}
+	return b, nil
+}
+
+// parser reads MessagePack until the first error.
+type parser struct {
+	rest []byte
+	err  error
+}
+
+// read takes one thing from the front, unless there was an error before.
+func read[T any](p *parser, next func([]byte) (T, []byte, error)) T {
+	var v T
+	if p.err == nil {
+		v, p.rest, p.err = next(p.rest)
+	}
+	return v
+}
+
+func (p *parser) bytes() []byte {
+	if p.err != nil {
+		return nil
+	}
+	var b []byte
+	b, p.rest, p.err = msgp.ReadBytesBytes(p.rest, nil)
+	return b
+}
+
+// length reads the length of an array, which cannot have more elements than there are bytes.
+func (p *parser) length() int {
+	n := read(p, msgp.ReadArrayHeaderBytes)
+	if p.err == nil && int64(n) > int64(len(p.rest)) {
+		p.err = fmt.Errorf("an array of %d in %d bytes", n, len(p.rest))
+	}
+	if p.err != nil {
+		return 0
+	}
+	return int(n)
+}
+
+// reading is what is known after a part of a log was read.
+type reading struct {
+	// open are the clients that have not ended, by id, in no order.
+	open map[string]entry
+	// ending are those whose webhook may have been called.
+	ending map[string]bool
+	closed bool
+	// damaged is how many parts could not be read.
+	damaged int
+}
+
+func newReading() *reading {
+	return &reading{open: make(map[string]entry), ending: make(map[string]bool)}
+}
+
+// take reads the next part.
+func (r *reading) take(text []byte) {
+	b, err := parseBatch(text)
+	if err != nil {
+		r.damaged++
+		return
+	}
+	for _, e := range b.entries {
+		switch e.kind {
+		case kindBorn:
+			r.open[e.id] = e
+		case kindEnding:
+			r.ending[e.id] = true
+		case kindEnded:
+			delete(r.open, e.id)
+			delete(r.ending, e.id)
+		case kindClosed:
+			r.closed = true
+		}
+	}
+}

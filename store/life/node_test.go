@@ -1,0 +1,174 @@
+package life
+
+import (
+	"context"
+	"fmt"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+)
+
+func TestNodeDeath(t *testing.T) {
+	t.Run("N29 each client of a dead node is told of once, by the others", func(t *testing.T) {
+		t.Parallel()
+		app, prefix := new(told), newPrefix()
+		a, b, c := join(t, alone(t), prefix, "a", shortLease, app), join(t, alone(t), prefix, "b", shortLease, app), join(t, alone(t), prefix, "c", shortLease, app)
+		a.bear(300)
+		b.bear(10)
+		for i := range 100 {
+			id := fmt.Sprintf("a%04d", i)
+			require.True(t, a.Ending(t.Context(), id, person(id)))
+			a.Ended(id)
+		}
+		await(t, "the log", func() bool { _, written := a.log.empty(); return written })
+		a.kill()
+		await(t, "everything told", func() bool { _, times := app.sum(); return times >= 200 })
+		await(t, "a tombstone", func() bool {
+			return b.Stats().Lease.Events["Buried"]+c.Stats().Lease.Events["Buried"] > 0 && b.Stats().Lease.Others == 1
+		})
+		clients, times := app.sum()
+		require.Equal(t, 200, clients)
+		require.Equal(t, 200, times)
+		require.Zero(t, app.by["a"])
+		b.Ended("b0000")
+		for i := range 10 {
+			b.Ended(fmt.Sprintf("b%04d", i))
+		}
+		b.end(t)
+		c.end(t)
+	})
+	t.Run("N31 a claimant dies in the middle, and it is still once for each", func(t *testing.T) {
+		t.Parallel()
+		app, prefix := new(told), newPrefix()
+		a, b := join(t, alone(t), prefix, "a", shortLease, app), join(t, alone(t), prefix, "b", shortLease, app)
+		a.bear(1000) // two seconds
+		a.kill()
+		await(t, "the first half", func() bool { _, times := app.sum(); return times >= 300 })
+		b.kill()
+		_, before := app.sum()
+		require.Less(t, before, 1000)
+		c := join(t, alone(t), prefix, "c", shortLease, app)
+		await(t, "the others", func() bool { clients, _ := app.sum(); return clients == 1000 })
+		await(t, "the end", func() bool { return c.Stats().Lease.Events["Buried"] == 2 })
+		_, times := app.sum()
+		require.Equal(t, 1000, times)
+		c.end(t)
+	})
+	t.Run("14.1 a node that ends in order leaves nothing", func(t *testing.T) {
+		t.Parallel()
+		app, prefix := new(told), newPrefix()
+		a, b := join(t, alone(t), prefix, "a", shortLease, app), join(t, alone(t), prefix, "b", shortLease, app)
+		a.bear(10)
+		for i := range 10 {
+			id := fmt.Sprintf("a%04d", i)
+			require.True(t, a.Ending(t.Context(), id, person(id)))
+			a.Ended(id)
+		}
+		a.end(t)
+		s, err := alone(t).JetStream().Stream(t.Context(), prefix+"_life")
+		require.NoError(t, err)
+		require.Zero(t, s.CachedInfo().State.Msgs)
+		await(t, "the tombstone", func() bool { return b.Stats().Lease.Others == 0 })
+		b.end(t)
+		clients, _ := app.sum()
+		require.Zero(t, clients)
+	})
+	t.Run("a node that ends before all was told leaves it to the others", func(t *testing.T) {
+		t.Parallel()
+		app, prefix := new(told), newPrefix()
+		a, b := join(t, alone(t), prefix, "a", shortLease, app), join(t, alone(t), prefix, "b", shortLease, app)
+		a.bear(10)
+		a.end(t)
+		await(t, "all told", func() bool { clients, _ := app.sum(); return clients == 10 })
+		await(t, "the end", func() bool { return b.Stats().Lease.Events["Buried"] == 1 })
+		_, times := app.sum()
+		require.Equal(t, 10, times)
+		b.end(t)
+	})
+	t.Run("what the last node left is told by the next one that starts", func(t *testing.T) {
+		t.Parallel()
+		app, prefix := new(told), newPrefix()
+		a := join(t, alone(t), prefix, "a", shortLease, app)
+		a.bear(5)
+		a.kill()
+		again := join(t, alone(t), prefix, "a", shortLease, app)
+		await(t, "all told", func() bool { clients, _ := app.sum(); return clients == 5 })
+		again.end(t)
+	})
+}
+
+func TestOutbox(t *testing.T) {
+	t.Run("17 an entry that a node cannot send now is sent by another one", func(t *testing.T) {
+		t.Parallel()
+		app, prefix := new(told), newPrefix()
+		var refused atomic.Int64
+		app.hold = func(string) error {
+			if refused.Add(1) <= 20 {
+				return errLater
+			}
+			return nil
+		}
+		a, b := join(t, alone(t), prefix, "a", shortLease, app), join(t, alone(t), prefix, "b", shortLease, app)
+		a.bear(20)
+		a.kill()
+		await(t, "all told", func() bool { clients, _ := app.sum(); return clients == 20 })
+		_, times := app.sum()
+		require.Equal(t, 20, times)
+		await(t, "the acknowledgements", func() bool {
+			s, err := alone(t).JetStream().Stream(t.Context(), prefix+"_outbox")
+			return err == nil && s.CachedInfo().State.Msgs == 0
+		})
+		b.end(t)
+	})
+	t.Run("13 what is put twice is told once", func(t *testing.T) {
+		t.Parallel()
+		app, prefix := new(told), newPrefix()
+		a := join(t, alone(t), prefix, "a", shortLease, app)
+		require.NoError(t, a.outbox.stream.Ensure(t.Context()))
+		for range 3 {
+			require.NoError(t, a.outbox.stream.Put(t.Context(), outboxPrefix(prefix)+"x", "d/ann", []byte("ann")))
+		}
+		await(t, "it is told", func() bool { clients, _ := app.sum(); return clients == 1 })
+		require.NoError(t, a.outbox.stream.Put(t.Context(), outboxPrefix(prefix)+"x", "d/ann", []byte("ann")))
+		require.NoError(t, a.outbox.stream.Put(t.Context(), outboxPrefix(prefix)+"x", "d/bob", []byte("bob")))
+		await(t, "it is told", func() bool { clients, _ := app.sum(); return clients == 2 })
+		_, times := app.sum()
+		require.Equal(t, 2, times)
+		a.end(t)
+	})
+	t.Run("13 how long an entry belongs to a node follows the webhook's timeout", func(t *testing.T) {
+		t.Parallel()
+		a := join(t, alone(t), newPrefix(), "a", shortLease, new(told))
+		a.outbox.sendTime = func() time.Duration { return time.Minute }
+		require.NotNil(t, a.outbox.join(context.Background()))
+		require.Equal(t, ackMargin, a.outbox.margin())
+		c, err := alone(t).JetStream().Consumer(t.Context(), a.outbox.name, consumerName)
+		require.NoError(t, err)
+		require.Equal(t, time.Minute+ackMargin, c.CachedInfo().Config.AckWait)
+		require.Equal(t, maxUnacknowledged, c.CachedInfo().Config.MaxAckPending)
+		a.end(t)
+	})
+}
+
+// TestThreeVoters has the times that clusters have.
+func TestThreeVoters(t *testing.T) {
+	elections(t)
+	engines := startCluster(t, 3)
+	app, prefix := new(told), newPrefix()
+	var all []*member
+	for i, e := range engines {
+		all = append(all, join(t, e, prefix, string(rune('a'+i)), 0, app))
+	}
+	all[2].bear(100)
+	all[2].kill()
+	began := time.Now()
+	await(t, "all told", func() bool { clients, _ := app.sum(); return clients == 100 })
+	t.Log("told after", time.Since(began))
+	require.Less(t, time.Since(began), 25*time.Second)
+	_, times := app.sum()
+	require.Equal(t, 100, times)
+	all[0].end(t)
+	all[1].end(t)
+}
