@@ -39,6 +39,13 @@ func TestPorts(t *testing.T) {
 	})
 }
 
+func TestServerTakesWhatWaitsForIt(t *testing.T) {
+	n := launch(t, Options{Name: "a"})
+	o, err := n.serverOptions(nil, false)
+	require.NoError(t, err)
+	require.EqualValues(t, MaxPending, o.MaxPending)
+}
+
 func TestAlone(t *testing.T) {
 	t.Run("a node alone is ready at once", func(t *testing.T) {
 		for _, dir := range []string{"", t.TempDir()} {

@@ -30,6 +30,11 @@ const (
 	// handshakeTime bounds TLS and the first frame of a route.
 	handshakeTime = 2 * time.Second
 	maxPayload    = 1 << 20
+
+	// MaxPending is how many bytes may wait for a connection of this process before the server cuts it
+	// off. What the other nodes have under way to one node has to stay well below.
+	MaxPending = 128 << 20
+
 	// gossipRetries is how often, a second apart, a node tries to reach one
 	// that another has told it of: as long as one that a name stood for.
 	gossipRetries = int(keepGone / time.Second)
@@ -90,7 +95,7 @@ system_account: %s`, nodeAccount, e.users.node.public, systemAccount, e.users.sy
 		o.Metadata[storeKey] = storeWanted
 	}
 	o.NoSigs = true
-	o.MaxPayload = maxPayload
+	o.MaxPayload, o.MaxPending = maxPayload, MaxPending
 	o.DisableJetStreamBanner = true
 	o.JetStream = jetStream
 	if e.opts.voter() {

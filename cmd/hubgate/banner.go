@@ -51,6 +51,7 @@ func printBanner(w io.Writer, s *server) error {
 		p.entry("what happens", s.endpoints.Admin+"/inspector")
 		p.entry("metrics, readiness", s.endpoints.Admin+"/metrics  "+s.endpoints.Admin+"/readyz")
 	}
+	p.cluster(s)
 	for _, open := range s.unsafe() {
 		p.entry("UNSAFE", open)
 	}
@@ -65,6 +66,27 @@ func printBanner(w io.Writer, s *server) error {
 
 // entry is a line of the list at the top.
 func (p *bannerPrinter) entry(name, value string) { p.line("  %-18s %s", name, value) }
+
+// cluster says which node this is, where others find it, and what it keeps.
+func (p *bannerPrinter) cluster(s *server) {
+	c := s.config
+	if c.Clustered() {
+		where := "joined to others by " + strings.Join(c.NATS.URL, ", ")
+		if at := s.nodes.engine.Address(); at != nil {
+			where = "other nodes reach it at " + at.String()
+		}
+		p.entry("node", c.Network.Node+": "+where)
+		if len(c.Cluster.Peer) > 0 {
+			p.entry("looks for others at", strings.Join(c.Cluster.Peer, ", "))
+		}
+		if s.endpoints.Admin != "" {
+			p.entry("nodes", programName()+" cluster status --admin "+strings.TrimPrefix(s.endpoints.Admin, "http://"))
+		}
+	}
+	if c.Data.Dir != "" {
+		p.entry("data", c.Data.Dir)
+	}
+}
 
 // maxBannerWebhooks bounds the templates that are shown.
 const maxBannerWebhooks = 8

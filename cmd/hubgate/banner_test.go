@@ -24,6 +24,15 @@ func TestBanner(t *testing.T) {
 		require.NotContains(t, text, "UNSAFE")
 		require.NotContains(t, p.logs.String(), "level=WARN")
 	})
+	t.Run("one of many nodes", func(t *testing.T) {
+		dir := t.TempDir()
+		p := start(t, oneNode("--cluster-peer=127.0.0.1:1", "--data-dir", dir)...)
+		at := p.clusterStatus().Address
+		require.Contains(t, p.out.String(), "  node               n: other nodes reach it at "+at+"\n  looks for others at 127.0.0.1:1\n")
+		require.Contains(t, p.out.String(), "  nodes              hubgate cluster status --admin "+strings.TrimPrefix(p.Admin, "http://")+"\n")
+		require.Contains(t, p.out.String(), "  data               "+dir+"\n")
+		require.Contains(t, p.logs.String(), "msg=cluster part=cluster node=n listen="+at)
+	})
 	t.Run("where the other verbs find it", func(t *testing.T) {
 		t.Setenv("HUBGATE_ACCESS_KEY", own)
 		t.Setenv("HUBGATE_PUBLIC_URL", "https://gw.example")

@@ -17,6 +17,8 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/hubgate/hubgate/auth"
+	"github.com/hubgate/hubgate/cluster"
+	"github.com/hubgate/hubgate/natsd"
 )
 
 // Two nodes of one name: the younger one ends, and says why.
@@ -143,6 +145,12 @@ func TestN1NodeAloneHasNoOtherPorts(t *testing.T) {
 		slices.Sort(ports)
 		return slices.Equal(want, ports)
 	}, patience, 10*time.Millisecond)
+}
+
+// What all nodes together may have under way to one node is never taken for a connection that does not
+// read, by which everything would be lost.
+func TestWindowsFitIntoTheEngine(t *testing.T) {
+	require.LessOrEqual(t, 2*cluster.DefaultLimits().AllWindows, natsd.MaxPending)
 }
 
 func port(t *testing.T, at string) string {

@@ -34,6 +34,13 @@ func (c *serveCommand) Run(env *environment) error {
 	u := &s.live.load().source.Upstream
 	log.Info("webhooks", "from", u.Source, "templates", templateList(u.Templates))
 	log.Info("serving", "url", s.endpoints.URL, "admin", s.endpoints.Admin, "version", version(), "pid", os.Getpid(), "listen", s.endpoints.Address)
+	if c.Clustered() {
+		listen := ""
+		if at := s.nodes.engine.Address(); at != nil {
+			listen = at.String()
+		}
+		log.Info("cluster", "part", partCluster, "node", c.Network.Node, "listen", listen, "peers", c.Cluster.Peer, "nats", c.NATS.URL, "voters", c.Cluster.Voter)
+	}
 	s.warn()
 	if c.Log.Format == "text" { // else whoever reads this parses it
 		err = printBanner(env.stdout, s)
