@@ -139,7 +139,7 @@ type composeService struct {
 	Command     []string
 	Ports       []string
 	Environment map[string]string
-	DependsOn   map[string]any `yaml:"depends_on"`
+	DependsOn   any `yaml:"depends_on"`
 }
 
 func composeServices(t *testing.T, text string) map[string]composeService {
@@ -169,6 +169,26 @@ func TestCompose(t *testing.T) {
 	}
 	_, err = parse([]string{"serve", "--upstream", all["hubgate"].Environment["HUBGATE_UPSTREAM"]}, terminal{newOutput(), newOutput()})
 	require.NoError(t, err)
+}
+
+// The nodes of compose.cluster.yaml differ in their names only, and each finds the others.
+func TestComposeCluster(t *testing.T) {
+	text, err := os.ReadFile(filepath.Join(repository, "compose.cluster.yaml"))
+	require.NoError(t, err)
+	services := composeServices(t, string(text))
+	for _, name := range []string{"a", "b", "c"} {
+		node := services[name]
+		require.Equal(t, ".", node.Build)
+		require.Equal(t, name, node.Environment["HUBGATE_NODE"])
+		require.Contains(t, strings.Split(node.Environment["HUBGATE_CLUSTER_VOTER"], ","), name)
+		port := strings.TrimPrefix(node.Environment["HUBGATE_CLUSTER_LISTEN"], ":")
+		require.Contains(t, strings.Split(node.Environment["HUBGATE_CLUSTER_PEER"], ","), name+":"+port)
+		require.Contains(t, services["balancer"].DependsOn, name)
+		for variable := range node.Environment {
+			require.Contains(t, string(config.Reference()), "`"+variable+"`")
+		}
+	}
+	require.Contains(t, services["a"].Environment["HUBGATE_CLUSTER_SECRET"], ":?", "there is no default secret")
 }
 
 // The example in containers, without an engine: the same commands with the same variables, as

@@ -73,6 +73,7 @@ var mayImport = map[string][]string{
 	"chaos":            {"auth", "bench/link", "hubserver"},
 	"bench/soak":       {"bench/aspnethub", "bench/link"},
 	"internal/compat":  nil,
+	"deploy/check":     nil,
 	"internal/reasons": nil,
 	"gatewaytest":      {"gateway", "hubprotocol"},
 	"cmd/hubgate":      {"api", "aspnetprotocol", "hubprotocol", "auth", "hubname", "regularfile", "secret", "webhook", "settings", "config", "gateway", "clientws", "clientaspnet", "restapi", "upstream", "servermode", "modes", "store", "store/jetstore", "backplane", "natsd", "cluster", "cluster/natscarrier", "admin", "bench", "internal/logsum", "internal/nearest", "internal/reasons", "internal/watch", "internal/trace", "internal/transport"},
@@ -88,6 +89,7 @@ var onNATS = []string{"natsd", "store/jetstore", "store/stream", "store/nodes", 
 // whole are the parts that tests of a package put together to see it from outside.
 var whole = map[string][]string{
 	"cluster":     {"auth", "clientws", "hubprotocol", "cluster/natscarrier"},
+	"clientws":    {"cluster"},
 	"servermode":  {"clientws", "modes", "cluster"},
 	"hubserver":   {"gateway", "clientws", "servermode"},
 	"cmd/hubgate": {"serviceprotocol", "bench/aspnethub"},

@@ -1,0 +1,67 @@
+// Command check reads Kubernetes manifests as the API server does: every object has to be of a known
+// kind, and every field has to be one of it, of the right type. It is a module of its own, so that
+// hubgate does not depend on what it needs.
+//
+//	go run . ../kubernetes/*.yaml
+package main
+
+import (
+	"bufio"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+
+	appsv1 "k8s.io/api/apps/v1"
+	corev1 "k8s.io/api/core/v1"
+	networkingv1 "k8s.io/api/networking/v1"
+	policyv1 "k8s.io/api/policy/v1"
+	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/runtime/serializer/json"
+	"k8s.io/apimachinery/pkg/util/yaml"
+)
+
+func main() {
+	failed := false
+	for _, path := range os.Args[1:] {
+		n, err := check(path)
+		fmt.Printf("%s: %d objects\n", path, n)
+		if err != nil {
+			fmt.Fprintf(os.Stderr, "%s: %v\n", path, err)
+			failed = true
+		}
+	}
+	if failed || len(os.Args) < 2 {
+		os.Exit(1)
+	}
+}
+
+// check decodes all objects of a file, and returns how many there are.
+func check(path string) (objects int, err error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return 0, err
+	}
+	defer f.Close()
+	scheme := runtime.NewScheme()
+	for _, add := range []func(*runtime.Scheme) error{appsv1.AddToScheme, corev1.AddToScheme, networkingv1.AddToScheme, policyv1.AddToScheme} {
+		if err := add(scheme); err != nil {
+			return 0, err
+		}
+	}
+	strict := json.NewSerializerWithOptions(json.DefaultMetaFactory, scheme, scheme, json.SerializerOptions{Yaml: true, Strict: true})
+	documents := yaml.NewYAMLReader(bufio.NewReader(f))
+	for {
+		text, err := documents.Read()
+		if errors.Is(err, io.EOF) {
+			return objects, nil
+		}
+		if err != nil {
+			return objects, err
+		}
+		if _, _, err := strict.Decode(text, nil, nil); err != nil {
+			return objects, fmt.Errorf("object %d: %w", objects+1, err)
+		}
+		objects++
+	}
+}
