@@ -29,8 +29,14 @@ func (h *Handler) owner(c *call, user string) string {
 // reports whether it did. refusal is why this node would refuse the request:
 // the owner may know better, since a connection outlives its token there.
 func (h *Handler) forward(c *call, refusal error) (bool, error) {
-	if h.options.Forwarder == nil || h.homes.stop != nil && transport.IsUpgrade(c.r) {
+	if h.options.Forwarder == nil {
 		return false, refusal
+	}
+	if h.homes.stop != nil && transport.IsUpgrade(c.r) {
+		if refusal != nil {
+			return h.forwardRefused(c, refusal)
+		}
+		return false, nil
 	}
 	var user string
 	if refusal == nil {
@@ -42,11 +48,5 @@ func (h *Handler) forward(c *call, refusal error) (bool, error) {
 	if node == "" {
 		return false, refusal
 	}
-	clear(c.w.Header()) // the owner sets its own
-	if err := h.options.Forwarder.Forward(c.w, c.r, node); err != nil {
-		h.log.Warn("request not forwarded", "node", node, "error", err)
-		h.cors.Allow(c.w.Header(), c.r)
-		return true, transport.NotForwarded(err)
-	}
-	return true, nil
+	return true, h.relay(c, node)
 }

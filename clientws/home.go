@@ -29,7 +29,7 @@ type homes struct {
 	last  uint64
 }
 
-// asked is a question that waits for its answer. It has room for one.
+// asked is a question that waits for its answer, for which there is room.
 type asked struct {
 	home   gateway.Peer
 	answer chan homeAnswer
@@ -68,15 +68,10 @@ func (s *homes) ask(ctx context.Context, home, id string, until time.Time) (home
 		s.mu.Unlock()
 		return homeAnswer{}, transport.ErrUnknown
 	}
-	s.last++
-	number, answer := s.last, make(chan homeAnswer, 1)
-	s.asked[number] = asked{peer, answer}
+	answer := make(chan homeAnswer, 1)
+	number := s.beginLocked(peer, answer)
 	s.mu.Unlock()
-	defer func() {
-		s.mu.Lock()
-		defer s.mu.Unlock()
-		delete(s.asked, number)
-	}()
+	defer s.over(number)
 	if !peer.Send(homeMessage{kind: homeAsks, number: number, id: id, until: until}.append(nil)) {
 		return homeAnswer{}, transport.ErrUnknown
 	}
@@ -151,6 +146,8 @@ func (s *homes) PeerSaid(p gateway.Peer, message []byte) error {
 			give(a.answer, m.homeAnswer)
 		}
 		s.mu.Unlock()
+	case homeLooks:
+		p.Send(s.found(&m).append(nil))
 	case homeReturns:
 		gw.Returned(m.id, p.Name())
 		// Whoever posted it is known there, and has passed the bounds.
@@ -196,6 +193,11 @@ func (h *Handler) claim(c *call, t *target) error {
 		return nil
 	}
 	a, err := h.homes.ask(c.r.Context(), t.home, t.id, t.expires)
+	if err == transport.ErrUnknown && t.stateful {
+		if t.elsewhere = h.homes.look(c.r.Context(), t.id); t.elsewhere != "" {
+			return transport.ErrBusy
+		}
+	}
 	if err != nil {
 		return err
 	}

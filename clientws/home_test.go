@@ -16,6 +16,12 @@ import (
 // homeNodes are nodes of one cluster on a network that can be cut.
 func homeNodes(t *testing.T, tags ...string) (*clustertest.Net, map[string]*fixture) {
 	t.Helper()
+	return homeNodesWith(t, func(*fixture, *Options) {}, tags...)
+}
+
+// homeNodesWith is homeNodes with other options.
+func homeNodesWith(t *testing.T, change func(*fixture, *Options), tags ...string) (*clustertest.Net, map[string]*fixture) {
+	t.Helper()
 	sealer, err := auth.NewSealer(auth.NewSealerKey())
 	require.NoError(t, err)
 	network, nodes, planes := clustertest.NewNet(1<<20), make(map[string]*fixture), []*cluster.Backplane(nil)
@@ -27,6 +33,7 @@ func homeNodes(t *testing.T, tags ...string) (*clustertest.Net, map[string]*fixt
 		require.NoError(t, err)
 		f := newFixture(t, func(f *fixture, o *Options) {
 			f.plane, o.Node, o.Sealer, o.Forwarder, o.Peers = plane, tag, sealer, plane, plane
+			change(f, o)
 		})
 		plane.Handle(f.h)
 		nodes[tag], planes = f, append(planes, plane)
@@ -146,6 +153,7 @@ func FuzzHomeMessage(f *testing.F) {
 		{kind: homeAnswers, number: 7, homeAnswer: homeAnswer{state: homeLive, owner: "b"}},
 		{kind: homeReturns, id: "id", homeAnswer: homeAnswer{posted: []byte("posted")}},
 		{kind: homeEnded, id: "id"},
+		{kind: homeLooks, number: 8, id: "id"},
 	} {
 		f.Add(m.append(nil))
 	}

@@ -19,6 +19,8 @@ const (
 	homeEnded
 	// homeHas: it is here, in case that you do not know.
 	homeHas
+	// homeLooks: where is it?
+	homeLooks
 )
 
 // homeState is the answer to homeAsks.
@@ -66,7 +68,7 @@ func parseHomeMessage(b []byte) (m homeMessage, err error) {
 	m.state = homeState(r.byte())
 	m.owner = r.text()
 	m.posted = r.rest
-	if r.failed || m.kind < homeAsks || m.kind > homeHas || m.state >= homeLost || (m.kind == homeAnswers) != (m.state != 0) {
+	if r.failed || m.kind < homeAsks || m.kind > homeLooks || m.state >= homeLost || (m.kind == homeAnswers) != (m.state != 0) {
 		return homeMessage{}, errHomeMessage
 	}
 	return m, nil

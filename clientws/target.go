@@ -56,7 +56,7 @@ func (h *Handler) find(c *call) (target, error) {
 		return target{}, transport.ErrEnded
 	}
 	if node := h.options.Gateway.Elsewhere(token.ID); node != "" {
-		return target{id: token.ID, foreign: foreign{elsewhere: node}}, nil
+		return target{id: token.ID, stateful: token.Stateful, foreign: foreign{elsewhere: node}}, nil
 	}
 	if h.options.Now().After(token.Expires) || h.former(token.ID, token.Expires) {
 		return target{}, transport.ErrUnknown

@@ -79,6 +79,9 @@ func (h *Handler) serveWebSocket(c *call) error {
 	if err := transport.CheckUpgrade(c.r, c.w.Header()); err != nil {
 		return err
 	}
+	if t.elsewhere != "" {
+		return h.relay(c, t.elsewhere)
+	}
 	if !h.sockets.Begin() {
 		return transport.ErrDraining
 	}
@@ -89,6 +92,9 @@ func (h *Handler) serveWebSocket(c *call) error {
 	// Attached before the upgrade is answered, so that a refusal has a status (C21, C35).
 	if err := h.attachSocket(c, &t, ws); err != nil {
 		h.sockets.Done()
+		if t.elsewhere != "" && t.stateful {
+			return h.relay(c, t.elsewhere)
+		}
 		return err
 	}
 	c.end = ws.Abandon
@@ -126,12 +132,19 @@ func (h *Handler) webSocketTarget(c *call) (target, error) {
 	}
 	t, err := h.find(c)
 	switch {
+	case err == transport.ErrUnknown:
+		if node := h.whereabouts(c, c.claims.UserID); node != "" {
+			return target{foreign: foreign{elsewhere: node}}, nil
+		}
+		return target{}, err
 	case err != nil:
 		return target{}, err
 	case t.dead:
 		return target{}, transport.ErrEnded
-	case t.elsewhere != "":
+	case t.elsewhere != "" && !t.stateful:
 		return target{}, transport.ErrBusy
+	case t.elsewhere != "":
+		return t, nil
 	case t.conn == nil:
 		return t, nil
 	case statefulOf(t.conn) != nil:
