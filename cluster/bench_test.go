@@ -2,7 +2,6 @@ package cluster_test
 
 import (
 	"context"
-	"fmt"
 	"testing"
 	"time"
 
@@ -26,17 +25,21 @@ func benchNodes(b *testing.B, carriers func(b *testing.B) cluster.Carrier) (one,
 		if err != nil {
 			b.Fatal(err)
 		}
-		g, err := gateway.New(gateway.Options{Node: tag, Backend: &gatewaytest.Backend{}, Workers: 2, Backplane: plane})
-		if err != nil {
-			b.Fatal(err)
-		}
-		b.Cleanup(g.Close)
-		list, planes = append(list, g), append(planes, plane)
+		list, planes = append(list, newBenchNode(b, tag, plane)), append(planes, plane)
 	}
 	for !planes[0].Ready() || !planes[1].Ready() || len(planes[1].Stats().Peers) == 0 {
 		time.Sleep(time.Millisecond)
 	}
 	return list[0], list[1], planes
+}
+
+func newBenchNode(b *testing.B, tag string, plane gateway.Backplane) *gateway.Gateway {
+	g, err := gateway.New(gateway.Options{Node: tag, Backend: &gatewaytest.Backend{}, Workers: 2, Backplane: plane})
+	if err != nil {
+		b.Fatal(err)
+	}
+	b.Cleanup(g.Close)
+	return g
 }
 
 func natsCarriers(b *testing.B) func(b *testing.B) cluster.Carrier {
@@ -61,53 +64,11 @@ func memoryCarriers(*testing.B) func(b *testing.B) cluster.Carrier {
 	return func(*testing.B) cluster.Carrier { return net.Carrier() }
 }
 
-// announce announces the client that benchmarks have, and waits until it is known.
-func announce(plane *cluster.Backplane) {
-	done := make(chan struct{})
-	plane.Announce([]cluster.Name{{Kind: cluster.NameHub, Hub: "chat"}, {Kind: cluster.NameUser, Hub: "chat", Name: "ann"}}, func() { close(done) })
-	<-done
-}
-
-// BenchmarkSendToOneUser sends to a client of the own node, and to one of another node, in bursts of
-// ten as they come from a busy application.
-func BenchmarkSendToOneUser(b *testing.B) {
-	for name, carriers := range map[string]func(*testing.B) func(*testing.B) cluster.Carrier{"memory": memoryCarriers, "nats": natsCarriers} {
-		for _, where := range []string{"local", "remote"} {
-			for _, size := range []int{128, 2048} {
-				b.Run(fmt.Sprint(name, "/", where, "/", size), func(b *testing.B) {
-					one, two, planes := benchNodes(b, carriers(b))
-					at, plane := one, planes[0]
-					if where == "remote" {
-						at, plane = two, planes[1]
-					}
-					announce(plane)
-					client := &counting{}
-					client.attach(b, at)
-					cmd := &gateway.Command{Hub: "chat", Verb: gateway.VerbSend, Target: users("ann"), Frames: message("m", size)}
-					cpu := usedCPU()
-					sent := 0
-					for b.Loop() {
-						for range 10 {
-							if err := one.Force(context.Background(), cmd); err != nil {
-								b.Fatal(err)
-							}
-						}
-						sent += 10
-						client.wait(sent)
-					}
-					b.ReportMetric(float64(usedCPU()-cpu)/float64(sent), "cpu-ns/message")
-				})
-			}
-		}
-	}
-}
-
 // BenchmarkQuestion asks the other node.
 func BenchmarkQuestion(b *testing.B) {
 	for name, carriers := range map[string]func(*testing.B) func(*testing.B) cluster.Carrier{"memory": memoryCarriers, "nats": natsCarriers} {
 		b.Run(name, func(b *testing.B) {
-			one, two, planes := benchNodes(b, carriers(b))
-			announce(planes[1])
+			one, two, _ := benchNodes(b, carriers(b))
 			client := &counting{}
 			client.attach(b, two)
 			cpu := usedCPU()

@@ -107,7 +107,7 @@ func FuzzCommandFrames(f *testing.F) {
 	for _, question := range []uint64{0, 77} {
 		made := encode(cmd)
 		made.begin(5, question)
-		f.Add(made.frame)
+		f.Add(append(made.frame, made.tail...))
 	}
 	f.Fuzz(func(t *testing.T, body []byte) {
 		p, node := alonePeer(t)

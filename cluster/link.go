@@ -202,18 +202,18 @@ func (l *link) settle(arrived uint64) {
 	l.books.doubtful = 0
 }
 
-// pushCommand queues a command. It is in the books, whatever becomes of it.
-func (l *link) pushCommand(body []byte) (queued bool) {
+// pushCommand queues a command: body, and tail behind it. It is in the books, whatever becomes of it.
+func (l *link) pushCommand(body, tail []byte) (queued bool) {
 	l.books.handed++
 	switch {
 	case l.state != open:
 		l.books.dropped.Add(DropPeerLost, 1)
 		return false
-	case l.full(len(body)):
+	case l.full(len(body) + len(tail)):
 		l.books.dropped.Add(DropPeerBehind, 1)
 		return false
 	}
-	l.out.push(frameCommand, body, l.cfg.piece())
+	l.out.push(frameCommand, body, tail, l.cfg.piece())
 	return true
 }
 
@@ -226,7 +226,7 @@ func (l *link) full(size int) bool {
 // push queues a frame that is no command. Such frames are bounded by what they are about.
 func (l *link) push(kind frameType, body []byte) {
 	if l.state == open {
-		l.out.push(kind, body, l.cfg.piece())
+		l.out.push(kind, body, nil, l.cfg.piece())
 	}
 }
 

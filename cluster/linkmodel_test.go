@@ -110,7 +110,7 @@ func (m *modelLink) push(i int) {
 		return
 	}
 	e.handed = append(e.handed, e.next)
-	if !e.link.pushCommand(body) {
+	if !e.link.pushCommand(body[:len(body)/3], body[len(body)/3:]) {
 		e.refused++
 	}
 }

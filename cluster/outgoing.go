@@ -9,17 +9,20 @@ import (
 // beside them.
 const (
 	unitHead = 1 + binary.MaxVarintLen32
-	unitCost = 48
+	unitCost = 64
 )
 
 // unit is a frame or a piece of one. Units are numbered from 1 on in each session.
 type unit struct {
-	bytes   []byte // part of a frame that several links may share
+	// bytes and, behind them, tail are parts of a frame that several links may share.
+	bytes, tail []byte
+
 	kind    frameType
 	command bool // it completes a command
 }
 
-func (u *unit) cost() int { return len(u.bytes) + unitCost }
+func (u *unit) size() int { return len(u.bytes) + len(u.tail) }
+func (u *unit) cost() int { return u.size() + unitCost }
 
 // outgoing is what a session sends: units that are sent and not acknowledged, and behind them those
 // that wait to be sent. Whoever misses one has all from it on sent again.
@@ -42,17 +45,24 @@ func (o *outgoing) init() { *o = outgoing{units: o.units[:0], first: 1, next: 1}
 // total is the cost of all units that are kept.
 func (o *outgoing) total() int { return o.unacked + o.waiting }
 
-// push queues a frame in pieces.
-func (o *outgoing) push(kind frameType, bytes []byte, piece int) {
+// push queues a frame, which is bytes and tail, in pieces.
+func (o *outgoing) push(kind frameType, bytes, tail []byte, piece int) {
 	for more := true; more; {
-		u := unit{bytes: bytes, kind: kind, command: kind == frameCommand}
-		if more = len(bytes) > piece; more {
-			u = unit{bytes: bytes[:piece:piece], kind: kind | frameMore}
-			bytes = bytes[piece:]
+		u := unit{kind: kind, command: kind == frameCommand}
+		u.bytes, bytes = cutAt(bytes, piece)
+		u.tail, tail = cutAt(tail, piece-len(u.bytes))
+		if more = len(bytes)+len(tail) > 0; more {
+			u.kind, u.command = kind|frameMore, false
 		}
 		o.units = append(o.units, u)
 		o.waiting += u.cost()
 	}
+}
+
+// cutAt cuts at most n bytes off.
+func cutAt(b []byte, n int) (first, rest []byte) {
+	n = min(n, len(b))
+	return b[:n:n], b[n:]
 }
 
 // fill appends units to a packet as far as it has room and the window permits. A unit that is alone
@@ -63,11 +73,11 @@ func (o *outgoing) fill(packet []byte, limit, window int, now time.Duration) []b
 	}
 	for at := o.at(o.next); at < len(o.units); at++ {
 		u := &o.units[at]
-		if len(packet)+unitHead+len(u.bytes) > limit || o.unacked > 0 && o.unacked+u.cost() > window {
+		if len(packet)+unitHead+u.size() > limit || o.unacked > 0 && o.unacked+u.cost() > window {
 			break
 		}
-		packet = binary.AppendUvarint(append(packet, byte(u.kind)), uint64(len(u.bytes)))
-		packet = append(packet, u.bytes...)
+		packet = binary.AppendUvarint(append(packet, byte(u.kind)), uint64(u.size()))
+		packet = append(append(packet, u.bytes...), u.tail...)
 		o.unacked += u.cost()
 		o.waiting -= u.cost()
 		o.next++

@@ -221,7 +221,7 @@ func FuzzPackets(f *testing.F) {
 	f.Fuzz(func(t *testing.T, one, two []byte) {
 		l := openLink(t)
 		for i := range 50 {
-			l.pushCommand(make([]byte, 7*i))
+			l.pushCommand(make([]byte, 7*i), nil)
 		}
 		for range 3 {
 			l.produce(nil, 0)

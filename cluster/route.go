@@ -23,8 +23,12 @@ type routed struct {
 	command *encoded
 }
 
-// encoded is a command as it is sent. The frame is a part of bytes, made when its number is known.
-type encoded struct{ bytes, frame []byte }
+// encoded is a command as it is sent: its frame, and tail, which follows and belongs to the command's
+// message. The frame is a part of bytes, made when its number is known.
+type encoded struct {
+	bytes, frame, tail []byte
+	room               [128]byte // for bytes, if they are few
+}
 
 // route finds the peers that a command concerns: those that have receivers for one of its names. A
 // list of names is cut to those that a peer has receivers for. The names in to are tags of nodes; nil
@@ -129,10 +133,13 @@ func encode(cmd *gateway.Command) *encoded {
 			size += binary.MaxVarintLen64 + len(name)
 		}
 	}
-	if cmd.Frames != nil {
-		size += cmd.Frames.Size()
+	e := new(encoded)
+	room := e.room[:commandRoom]
+	if size > cap(room) {
+		room = make([]byte, commandRoom, size)
 	}
-	return &encoded{bytes: gateway.AppendCommand(make([]byte, commandRoom, size), cmd)}
+	e.bytes, e.tail = gateway.AppendCommandShared(room, cmd)
+	return e
 }
 
 // begin writes what the frame begins with right before the command.
@@ -162,7 +169,7 @@ func (b *Backplane) hand(list []routed, question uint64, missed func(p *peer, er
 		if r.command.frame == nil {
 			r.command.begin(b.numbering.last, question)
 		}
-		if err := r.to.hand(r.command.frame); err != nil {
+		if err := r.to.hand(r.command.frame, r.command.tail); err != nil {
 			if err != errPeerGone {
 				errs = append(errs, err)
 			}
@@ -176,13 +183,13 @@ func (b *Backplane) hand(list []routed, question uint64, missed func(p *peer, er
 
 // hand queues a command. A peer that is gone gets nothing and is no error, as if it had been gone
 // before.
-func (p *peer) hand(frame []byte) error {
+func (p *peer) hand(frame, tail []byte) error {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if p.link.tooLarge(len(frame)) {
-		return fmt.Errorf("%w for the node %s: %d bytes", errTooLarge, p.inc, len(frame))
+	if size := len(frame) + len(tail); p.link.tooLarge(size) {
+		return fmt.Errorf("%w for the node %s: %d bytes", errTooLarge, p.inc, size)
 	}
-	if !p.link.pushCommand(frame) {
+	if !p.link.pushCommand(frame, tail) {
 		if p.link.state != open {
 			return errPeerGone
 		}

@@ -30,6 +30,25 @@ const (
 // AppendCommand writes a Command for another node. A membership's end is written as the time that
 // remains, so that the clocks of two nodes need not agree. ParseCommand reads it.
 func AppendCommand(dst []byte, cmd *Command) []byte {
+	dst = appendCommand(dst, cmd)
+	if cmd.Frames != nil {
+		dst = cmd.Frames.Append(dst)
+	}
+	return dst
+}
+
+// AppendCommandShared is AppendCommand in two parts, which follow one another. The second is a part of
+// cmd.Frames that is not copied and must not be changed; nil without Frames.
+func AppendCommandShared(dst []byte, cmd *Command) (head, tail []byte) {
+	dst = appendCommand(dst, cmd)
+	if cmd.Frames == nil {
+		return dst, nil
+	}
+	return cmd.Frames.AppendShared(dst)
+}
+
+// appendCommand is AppendCommand without the message.
+func appendCommand(dst []byte, cmd *Command) []byte {
 	flags := byte(0)
 	set := func(on bool, flag byte) {
 		if on {
@@ -59,9 +78,6 @@ func AppendCommand(dst []byte, cmd *Command) []byte {
 	}
 	if flags&wireTraced != 0 {
 		dst = appendString(dst, cmd.Trace)
-	}
-	if flags&wireFrames != 0 {
-		dst = cmd.Frames.Append(dst)
 	}
 	return dst
 }

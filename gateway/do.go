@@ -153,8 +153,8 @@ func (g *Gateway) begin(cmd *Command, a *answer) {
 		a.add()
 		a.done(Result{Matched: g.closeUnopened(h, cmd)}, nil)
 	}
-	h.plan(cmd.Target, func(to *receivers) {
-		op := &verbOp{cmd: cmd, to: *to, answer: a}
+	h.plan(cmd.Target, func(to receivers) {
+		op := &verbOp{cmd: cmd, to: to, answer: a}
 		if cmd.Verb == VerbJoin {
 			op.group = h.groups.pin(cmd.Group, to.shard.worker.index)
 			a.await(op.group.notice.Load())
@@ -175,11 +175,11 @@ func (g *Gateway) sendHere(cmd *Command) {
 		return
 	}
 	parts, size := 0, cmd.Frames.Size()
-	h.plan(cmd.Target, func(to *receivers) {
+	h.plan(cmd.Target, func(to receivers) {
 		parts++
 		follows.add()
 		g.counts.backlog.Add(int64(size))
-		op := &sendOp{to: *to, frames: cmd.Frames, size: size, backlog: &g.counts.backlog, followed: follows}
+		op := &sendOp{to: to, frames: cmd.Frames, size: size, backlog: &g.counts.backlog, followed: follows}
 		op.comes()
 		if !to.shard.worker.queue.push(op) {
 			op.done()

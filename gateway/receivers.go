@@ -87,7 +87,7 @@ func (r *receivers) snapshot() []*Conn {
 // plan splits a target by worker and hands each non-empty part to push. A part
 // is resolved as far as it can be without the worker: connections and users to
 // connections, groups to their objects.
-func (h *hub) plan(t Target, push func(*receivers)) {
+func (h *hub) plan(t Target, push func(receivers)) {
 	base := receivers{
 		kind: t.Kind, except: t.Except, exceptSet: longSet(t.Except),
 		exceptUsers: t.ExceptUsers, exceptUserSet: longSet(t.ExceptUsers),
@@ -97,7 +97,7 @@ func (h *hub) plan(t Target, push func(*receivers)) {
 		for i := range h.shards {
 			part := base
 			part.shard = &h.shards[i]
-			push(&part)
+			push(part)
 		}
 	case TargetGroups:
 		h.planGroups(t.IDs, base, push)
@@ -106,7 +106,7 @@ func (h *hub) plan(t Target, push func(*receivers)) {
 	}
 }
 
-func (h *hub) planGroups(names []string, base receivers, push func(*receivers)) {
+func (h *hub) planGroups(names []string, base receivers, push func(receivers)) {
 	var groups []*group
 	for _, name := range names {
 		if g := h.groups.get(name); g != nil {
@@ -117,12 +117,12 @@ func (h *hub) planGroups(names []string, base receivers, push func(*receivers)) 
 		if slices.ContainsFunc(groups, func(g *group) bool { return h.groups.reaches(g, i) }) {
 			part := base
 			part.shard, part.groups = &h.shards[i], groups
-			push(&part)
+			push(part)
 		}
 	}
 }
 
-func (h *hub) planConns(conns []*Conn, base receivers, push func(*receivers)) {
+func (h *hub) planConns(conns []*Conn, base receivers, push func(receivers)) {
 	for len(conns) > 0 {
 		part := base
 		part.shard = conns[0].shard
@@ -134,7 +134,7 @@ func (h *hub) planConns(conns []*Conn, base receivers, push func(*receivers)) {
 				rest = append(rest, c)
 			}
 		}
-		push(&part)
+		push(part)
 		conns = rest
 	}
 }

@@ -17,43 +17,62 @@ var errFrames = errors.New("malformed message in several protocols")
 // with. Forms that were made from them are made there again when somebody asks. It allocates at most
 // once, and nothing if dst has room. ParseFrames reads it.
 func (f *Frames) Append(dst []byte) []byte {
-	count, size := len(f.others), binary.MaxVarintLen64
+	head, tail := f.AppendShared(slices.Grow(dst, f.wireSize()))
+	return append(head, tail...)
+}
+
+// AppendShared is Append in two parts, which follow one another. The second is a frame of the
+// message, mostly all of it, which is not copied and must not be changed.
+func (f *Frames) AppendShared(dst []byte) (head, tail []byte) {
+	count := len(f.others)
+	for _, known := range []*form{&f.json, &f.packed} {
+		if known.came {
+			count++
+		}
+	}
+	w := formWriter{dst: binary.AppendUvarint(dst, uint64(count))}
+	if f.json.came {
+		w.form(JSON, *f.json.Load())
+	}
+	if f.packed.came {
+		w.form(MessagePack, *f.packed.Load())
+	}
+	if len(f.others) < 2 { // no order to be kept
+		for name, frame := range f.others {
+			w.form(name, frame)
+		}
+		return w.dst, w.last
+	}
+	for _, name := range slices.Sorted(maps.Keys(f.others)) {
+		w.form(name, f.others[name])
+	}
+	return w.dst, w.last
+}
+
+// wireSize is at least what Append appends.
+func (f *Frames) wireSize() int {
+	size := binary.MaxVarintLen64
 	for name, frame := range f.others {
 		size += formSize(name, frame)
 	}
 	if f.json.came {
-		count++
 		size += formSize(JSON, *f.json.Load())
 	}
 	if f.packed.came {
-		count++
 		size += formSize(MessagePack, *f.packed.Load())
 	}
-	dst = binary.AppendUvarint(slices.Grow(dst, size), uint64(count))
-	if f.json.came {
-		dst = appendForm(dst, JSON, *f.json.Load())
-	}
-	if f.packed.came {
-		dst = appendForm(dst, MessagePack, *f.packed.Load())
-	}
-	if len(f.others) < 2 { // no order to be kept
-		for name, frame := range f.others {
-			dst = appendForm(dst, name, frame)
-		}
-		return dst
-	}
-	for _, name := range slices.Sorted(maps.Keys(f.others)) {
-		dst = appendForm(dst, name, f.others[name])
-	}
-	return dst
+	return size
 }
 
-// formSize is at least what appendForm appends.
 func formSize(name string, frame []byte) int { return 2*binary.MaxVarintLen64 + len(name) + len(frame) }
 
-func appendForm(dst []byte, name string, frame []byte) []byte {
-	dst = append(binary.AppendUvarint(dst, uint64(len(name))), name...)
-	return append(binary.AppendUvarint(dst, uint64(len(frame))), frame...)
+// formWriter writes forms. The frame of the last one is not in dst yet.
+type formWriter struct{ dst, last []byte }
+
+func (w *formWriter) form(name string, frame []byte) {
+	w.dst = append(w.dst, w.last...)
+	w.dst = append(binary.AppendUvarint(w.dst, uint64(len(name))), name...)
+	w.dst, w.last = binary.AppendUvarint(w.dst, uint64(len(frame))), frame
 }
 
 // ParseFrames reads what Append wrote, all of data. The frames are parts of data, which must not
