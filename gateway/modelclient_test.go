@@ -5,8 +5,6 @@ package gateway
 import (
 	"bytes"
 	"encoding/binary"
-
-	"github.com/hubgate/hubgate/hubprotocol"
 )
 
 // modelClient is what the client says and hears.
@@ -22,6 +20,8 @@ type modelClient struct {
 	stream   []byte
 	got      []string // what has come whole: answers, messages, "close"
 	ended    bool     // the last batch has come
+	// numbers are there if the client has stateful reconnect.
+	numbers *modelNumbers
 }
 
 // arrived is what the client reads, if it still reads from the transport.
@@ -39,7 +39,12 @@ func (t *modelTransport) arrived(data []byte) {
 		}
 		switch l.stream[0] {
 		case letter:
-			l.got = append(l.got, l.read(l.stream[5:n]))
+			record := l.stream[5:n]
+			if l.numbers == nil {
+				l.got = append(l.got, l.read(record))
+			} else if name := t.c.readNumbered(record); name != "" {
+				l.got = append(l.got, name)
+			}
 		case letter - 'H' + 'h':
 		default:
 			l.got = append(l.got, "a broken stream")
@@ -55,26 +60,7 @@ func (l *modelClient) read(record []byte) string {
 	if l.protocol == modelMarked {
 		return l.readMarked(record)
 	}
-	switch {
-	case len(l.got) == 0 && string(record) == "{}\x1e":
-		return "answer"
-	case len(l.got) == 0:
-		return "refusal"
-	}
-	_, body, _, err := hubprotocol.Cut(l.protocol, record, 1<<20)
-	if err != nil || body == nil {
-		return "broken"
-	}
-	peeked, err := hubprotocol.Peek(l.protocol, body)
-	switch {
-	case err != nil:
-		return "broken"
-	case peeked.Type == hubprotocol.Ping:
-		return "ping"
-	case peeked.Type == hubprotocol.Close:
-		return "close"
-	}
-	return modelKey(body)
+	return l.readPlain(record)
 }
 
 // modelKey finds the number in a message.

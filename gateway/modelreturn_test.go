@@ -124,6 +124,9 @@ func (c *modelConn) comeBack() bool {
 	if c.conn.life.state() < open && !c.m.chance(5) || c.conn.life.state() == open && !c.closed && !c.m.chance(8) {
 		return false // rare, so that schedules come further
 	}
+	if c.isNumbered() {
+		return c.redials()
+	}
 	if data := l.on.raw.drain(); len(data) > 0 {
 		l.on.arrived(data[:c.m.rand.IntN(len(data)+1)])
 	}
@@ -205,6 +208,10 @@ func (c *modelConn) arrivesBack(d *modelDial, err error) {
 		}
 		if !c.closed {
 			m.breaks("%d: the transport before goes on", c.index)
+		}
+		if c.isNumbered() {
+			c.cameBack(d)
+			return
 		}
 		missed, trimmed := c.mayBeTrimmed(d.cursor)
 		before := r.resumed[d.heard]
@@ -293,7 +300,11 @@ func (c *modelConn) sayMarked() bool {
 
 // beginsAtOnce brings the connection to where it is most of its life.
 func (c *modelConn) beginsAtOnce() {
-	c.sayMarked()
+	if c.isNumbered() {
+		c.say()
+	} else {
+		c.sayMarked()
+	}
 	for c.reader.parked != nil {
 		c.goesOn(parkGo)
 	}
@@ -354,7 +365,7 @@ func (c *modelConn) returnsInTheEnd() (moved bool) {
 func (t *modelTransport) lost() {
 	c := t.c
 	before := c.conn.life.state()
-	if t.present() && (before <= announced || c.conn.life.cause != nil) {
+	if t.present() && (before <= announced || c.isNumbered() && before <= answering || c.conn.life.cause != nil) {
 		c.why[t.cause.Reason] = true
 	}
 	if before == away {
@@ -394,6 +405,9 @@ func (t *modelTransport) quietly(what string, do func()) {
 // print is everything that a former transport could change.
 func (c *modelConn) print() string {
 	o, b, k := &c.conn.out, c.conn.back, &c.conn.clocks
+	if b == nil {
+		b = new(returning)
+	}
 	books := &c.conn.shard.books
 	return fmt.Sprint(c.conn.life.state(), c.conn.life.cause != nil, c.conn.life.since, o.writer, len(o.records), len(o.tail), o.queued,
 		b.kept.size, b.kept.unsettled, b.kept.bytes, b.owed, b.generation, b.inside, b.broken, b.untold,
@@ -435,6 +449,9 @@ func (c *modelConn) checkReturns() {
 	if s == gone && !c.closed || s == away && !c.closed {
 		m.breaks("%d: in state %d its transport goes on", c.index, s)
 	}
+	if b == nil {
+		return // its handshake has not been read
+	}
 	if !o.agrees(b) {
 		m.breaks("%d: the outbox does not agree with itself: %+v %+v", c.index, o, b)
 	}
@@ -451,6 +468,10 @@ func (c *modelConn) checkReturns() {
 	}
 	if b.owed != owed {
 		m.breaks("%d: %+v is queued of what was handed over, should be %+v", c.index, b.owed, owed)
+	}
+	if b.numbers != nil {
+		c.checkNumbers()
+		return
 	}
 	if n := b.kept.size - b.kept.unsettled; n > modelKeeping.records+20 || b.kept.bytes > 20_000 {
 		m.breaks("%d: %d records with %d bytes are kept", c.index, n, b.kept.bytes)
@@ -477,7 +498,8 @@ func (r *modelComings) hears(messages, expected []string) (ok bool, rest []strin
 			return false, expected
 		}
 		expected = expected[1:]
-		if r.resumed[i].unmarked && len(expected) > 0 && expected[0] == key && !r.records[key].marked && !slices.Contains(messages[i+1:], key) {
+		given := r.resumed[i].any || r.resumed[i].unmarked && !r.records[key].marked
+		if given && len(expected) > 0 && expected[0] == key && !slices.Contains(messages[i+1:], key) {
 			expected = expected[1:] // it was the first of two copies that was given up
 		}
 	}

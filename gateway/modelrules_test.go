@@ -135,7 +135,7 @@ func (c *modelConn) checkOutbox() {
 	o, now := &c.conn.out, c.m.g.now()
 	want := sumOf(o.records)
 	want.bytes += len(o.tail)
-	if c.comings != nil {
+	if c.conn.back != nil {
 		want.bytes += c.conn.back.owed.bytes - len(o.tail) // see checkReturns
 	} else if c.pump.inside {
 		want.bytes += c.pump.batch.taken.bytes
@@ -150,7 +150,7 @@ func (c *modelConn) checkOutbox() {
 		c.m.breaks("rule 3: %d: an idle connection holds a buffer", c.index)
 	}
 	switch {
-	case o.queued.bytes <= modelLimits.OutboxBytes:
+	case o.queued.bytes+o.unacked <= modelLimits.OutboxBytes:
 		c.checked.over = 0
 	case c.checked.over == 0:
 		c.checked.over = now
@@ -200,7 +200,7 @@ func (c *modelConn) messages() (messages []string) {
 // hears reports whether the messages are the first of the expected; rest are those behind them.
 func (c *modelConn) hears(messages, expected []string) (ok bool, rest []string) {
 	switch {
-	case c.comings != nil:
+	case c.isMarked():
 		return c.comings.hears(messages, expected)
 	case len(messages) > len(expected):
 		return false, nil
@@ -282,7 +282,7 @@ func (c *modelConn) checkSwept(at *moment) {
 		missed = "that the client did not come back"
 	case !c.conn.id.CloseAt.IsZero() && !at.wall.Before(c.conn.id.CloseAt):
 		missed = "the end of the authentication"
-	case c.conn.clocks.pinged.Load() && l.state() == open && l.speaker != ApplicationSpeaks && c.kind != kindPolling && passed(c.reader.at, at.limits.Timeout):
+	case c.conn.clocks.pinged.Load() && l.state() == open && l.speaker != ApplicationSpeaks && c.kind != kindPolling && passed(max(c.reader.at, c.born), at.limits.Timeout):
 		missed = "silence"
 	}
 	if missed != "" {
@@ -299,7 +299,7 @@ func (c *modelConn) checkComplete() {
 	}
 	c.m.seen["everything was delivered"]++
 	if ok, rest := c.hears(c.messages(), c.client.expected); !ok || len(rest) > 0 {
-		c.m.breaks("%d heard %v of %v", c.index, c.messages(), c.client.expected)
+		c.m.breaks("%d heard %v of %v: %v", c.index, c.messages(), c.client.expected, c.client.got)
 	}
 	if c.comings != nil && c.session.returned != len(c.comings.answered) {
 		c.m.breaks("%d: its session was told %d returns of %d", c.index, c.session.returned, len(c.comings.answered))

@@ -108,12 +108,12 @@ func (c *modelConn) Received(r Record) bool {
 		}
 		return false
 	}
-	if r.Type == hubprotocol.Invocation || c.comings != nil {
+	if r.Type == hubprotocol.Invocation || c.isMarked() {
 		var n int
 		if i := bytes.Index(r.Body, []byte("#c")); i >= 0 {
 			_, _ = fmt.Sscanf(string(r.Body[i+2:i+8]), "%d", &n)
 		}
-		if c.comings != nil {
+		if c.isMarked() {
 			c.checkOrder(n)
 		}
 		c.session.received = append(c.session.received, n)

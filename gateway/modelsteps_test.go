@@ -186,12 +186,15 @@ func (m *model) attach() bool {
 		return false
 	}
 	c := &modelConn{m: m, index: len(m.conns), why: map[CloseReason]bool{}}
-	if m.chance(50) {
+	if m.chance(60) {
 		c.comings = &modelComings{resumed: map[int]givenUp{}, records: map[string]*modelSent{}}
+	}
+	if c.comings != nil && m.chance(50) {
+		c.client.numbers = &modelNumbers{first: 1, next: 1}
 	}
 	c.modelTransport = newModelTransport(c)
 	c.client.on = c.modelTransport
-	m.note("kind %d, may come back: %v", c.kind, c.comings != nil)
+	m.note("kind %d, may come back: %v, with numbers: %v", c.kind, c.comings != nil, c.isNumbered())
 	id := Identity{
 		ID: fmt.Sprint("id", c.index), Hub: modelHub, User: fmt.Sprint("user", m.rand.IntN(2)), TokenExpires: time.Now().Add(1000 * time.Hour),
 	}
@@ -232,7 +235,7 @@ func (m *model) attach() bool {
 // handshake is the first thing a client says.
 func (c *modelConn) handshake() {
 	l := &c.client
-	if l.said = true; c.comings != nil {
+	if l.said = true; c.isMarked() {
 		l.protocol = modelMarked
 		return
 	}
@@ -240,7 +243,11 @@ func (c *modelConn) handshake() {
 	if c.kind != kindEvents && c.m.chance(40) {
 		l.protocol = hubprotocol.MessagePack
 	}
-	request := fmt.Sprintf("{\"protocol\":%q,\"version\":1}\x1e", l.protocol)
+	version := 1
+	if c.isNumbered() {
+		version = 2
+	}
+	request := fmt.Sprintf("{\"protocol\":%q,\"version\":%d}\x1e", l.protocol, version)
 	if c.m.chance(4) {
 		request = "{\"protocol\":\"other\",\"version\":1}\x1e"
 		c.why[CloseHandshakeError], l.said = true, false
@@ -258,17 +265,18 @@ func (c *modelConn) moreInput() bool {
 		return false
 	}
 	switch {
-	case c.comings != nil:
+	case c.isMarked():
 		l.invoked++
 		l.input = fmt.Appendf(l.input, "#c%06d\n", l.invoked)
 	case n < 70:
 		l.invoked++
 		text := fmt.Sprintf("#c%06d", l.invoked) + strings.Repeat("x", c.m.rand.IntN(1500))
 		if n < 35 {
-			l.input = append(l.input, invocationOf(l.protocol, text, "7")...)
+			l.says(invocationOf(l.protocol, text, "7"))
 		} else {
-			l.input = append(l.input, invocationOf(l.protocol, text, "")...)
+			l.says(invocationOf(l.protocol, text, ""))
 		}
+	case n < 85 && c.saysAck():
 	case n < 92:
 		l.input = append(l.input, hubprotocol.AppendPing(nil, l.protocol)...)
 		c.checked.mayPing = true
@@ -307,14 +315,16 @@ func invocationOf(protocol, target, id string) []byte {
 // say feeds a part of what the client has to say.
 func (c *modelConn) say() bool {
 	l := &c.client
-	starts := c.comings != nil && !c.comings.started
+	starts := c.isMarked() && !c.comings.started
 	switch {
 	case c.reader.feeding, len(l.input) == 0 && !starts, c.kind.webSocket() && (c.closed || c.reader.deaf):
 		return false
 	case c.ended && !c.m.chance(10): // a POST that had found the connection before it ended
 		return false
-	case c.comings != nil:
+	case c.isMarked():
 		return c.sayMarked()
+	case c.isNumbered() && l.on != c.modelTransport:
+		return false // it waits for the next transport
 	}
 	n := len(l.input)
 	if c.m.chance(50) {
@@ -384,7 +394,7 @@ func (c *modelConn) answer() bool {
 		return false
 	}
 	c.m.number++
-	if c.comings != nil {
+	if c.isMarked() {
 		key := fmt.Sprintf("#m%06d", c.m.number)
 		c.conn.Send(modelRecord(c.m.chance(30), key, strings.Repeat("x", c.m.rand.IntN(300))))
 		return true
@@ -398,7 +408,7 @@ func (c *modelConn) open() bool {
 	switch {
 	case c.session.opened == 0:
 		return false
-	case c.comings != nil:
+	case c.isMarked():
 		c.conn.Open(modelInit)
 		return true
 	case c.session.speaker != ApplicationSpeaks:
@@ -422,6 +432,10 @@ func (c *modelConn) goOn() bool {
 	}
 	if c.comings != nil {
 		moved = c.returnsInTheEnd() || moved
+	}
+	if c.conn.life.state() == greeting && len(c.client.input) == 0 && c.client.said && c.client.on == c.modelTransport {
+		c.client.input = hubprotocol.AppendPing(nil, c.client.protocol)
+		c.checked.mayPing = true
 	}
 	data := c.raw.drain()
 	c.arrived(data)

@@ -63,6 +63,9 @@ func newModelTransport(c *modelConn) *modelTransport {
 	if c.comings != nil && c.m.chance(40) {
 		t.kind = kindSocket // the one with most to go wrong
 	}
+	if c.isNumbered() {
+		t.kind %= 2 // it is one of WebSockets
+	}
 	t.raw = newModelSocket(t)
 	t.pump.awake = t.kind == kindEvents
 	return t
@@ -135,7 +138,7 @@ func (t *modelTransport) present() bool {
 
 // Manner implements MannerTransport.
 func (t *modelTransport) Manner() Manner {
-	if t.c.comings == nil {
+	if !t.c.isMarked() {
 		return nil
 	}
 	return modelManner{}
@@ -146,7 +149,7 @@ func (t *modelTransport) Name() string {
 }
 
 func (t *modelTransport) Abilities() Abilities {
-	a := Abilities{Returns: t.c.comings != nil}
+	a := Abilities{Returns: t.c.isMarked(), Numbers: t.c.isNumbered()}
 	switch t.kind {
 	case kindEvents:
 		a.TextOnly, a.EarliestClose = true, time.Second
@@ -234,6 +237,10 @@ func (t *modelTransport) over() {
 // feed lets the reader feed some bytes, until it has, or waits.
 func (c *modelConn) feed(data []byte) {
 	c.reader.at = c.m.g.now()
+	if t := c.modelTransport; c.isNumbered() {
+		c.read(func() error { return c.conn.FeedFor(t.transport(), data) })
+		return
+	}
 	c.read(func() error { return c.conn.Feed(data) })
 }
 

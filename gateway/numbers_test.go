@@ -151,6 +151,31 @@ func TestC93AClientWithNumbersComesBackAgainAndAgain(t *testing.T) {
 	})
 }
 
+func TestC93AClientMayComeBackBeforeItsFirstWord(t *testing.T) {
+	eachNumberedKind(t, func(t *testing.T, before, next gatewaytest.Options) {
+		n := start(t, nil)
+		c := n.silent("1", before)
+		n.texts("a")
+		c.Leave()
+		synctest.Wait()
+		require.True(t, c.Conn.IsAway())
+		c = n.redial(c, next, 1)
+		n.texts("b")
+		require.Equal(t, []string{"sequence 1", "a", "b"}, heard(c))
+		n.balanced()
+	})
+	bubble(t, "or another one while the first is there", func(t *testing.T) {
+		n := start(t, nil)
+		first := n.silent("1", gatewaytest.Options{})
+		n.texts("a")
+		c := n.redial(first, gatewaytest.Options{}, 1)
+		n.texts("b")
+		require.Equal(t, []string{"{}"}, heard(first))
+		require.Equal(t, []string{"sequence 1", "a", "b"}, heard(c))
+		n.balanced()
+	})
+}
+
 func TestC94WhatWasQueuedIsNotGivenTwice(t *testing.T) {
 	bubble(t, "in a pump", func(t *testing.T) {
 		n := start(t, nil)

@@ -187,7 +187,7 @@ func (o *replaceOp) swap(w *worker) (r replaced, err error) {
 	}
 	c.out.anew(again, b.numbers != nil, w.soft)
 	r.queued = c.out.queued.bytes - before
-	r.wake = s >= open && len(c.out.records) > 0 && c.out.claim(writerPump)
+	r.wake = s >= greeting && len(c.out.records) > 0 && c.out.claim(writerPump)
 	c.transport = o.by
 	*b = returning{kept: b.kept, generation: b.generation + 1, untold: b.untold, numbers: b.numbers}
 	if b.numbers != nil {
