@@ -12,6 +12,7 @@ const (
 	frameHTTP
 	frameBackend
 	frameHome
+	frameQuota
 )
 
 const (

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -34,6 +35,8 @@ type node struct {
 	nodes *nodes
 	plane *cluster.Backplane
 	tag   string
+	// limits are the core's; zero is its default.
+	limits atomic.Pointer[gateway.Limits]
 }
 
 // startNodes starts nodes named a, b, c and so on. It has to be called in a
@@ -65,7 +68,12 @@ func (ns *nodes) start(tag string, change ...func(*cluster.Options)) *node {
 	}
 	n.plane = join(ns.t, o)
 	var err error
-	n.Gateway, err = gateway.New(gateway.Options{Node: tag, Backend: &gatewaytest.Backend{}, Workers: 2, Backplane: n.plane})
+	n.Gateway, err = gateway.New(gateway.Options{Node: tag, Backend: &gatewaytest.Backend{}, Workers: 2, Backplane: n.plane, Limits: func() gateway.Limits {
+		if l := n.limits.Load(); l != nil {
+			return *l
+		}
+		return gateway.DefaultLimits()
+	}})
 	require.NoError(ns.t, err)
 	ns.t.Cleanup(func() {
 		n.Close()

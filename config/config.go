@@ -97,11 +97,11 @@ type CORS struct {
 
 // Capacity bounds what is held at a time, see [settings.Capacity].
 type Capacity struct {
-	MaxConnections           int  `help:"Maximum number of client connections; 0 is no limit. Further clients get 429." default:"0"`
+	MaxConnections           int  `help:"Maximum number of client connections, of all nodes of a cluster together; 0 is no limit. Further clients get 429. Nodes tell each other once a second what they have." default:"0"`
 	MaxDiagnosticConnections int  `help:"Maximum number of diagnostic client connections; 0 is no limit. Further ones get 429." default:"100"`
 	GroupsPerConnection      int  `help:"Maximum number of groups of one connection, about 300 bytes each; 0 is no limit." default:"50000"`
 	GroupsPerUser            int  `help:"Memberships without expiry per user; when exceeded, the oldest is removed. 0 is no limit." default:"100"`
-	Hubs                     int  `help:"Maximum number of hubs that have clients; hubs are created on first use, and one without clients makes room for another. 0 is no limit." default:"10000"`
+	Hubs                     int  `help:"Maximum number of hubs that have clients, on all nodes of a cluster together; hubs are created on first use, and one without clients makes room for another. 0 is no limit." default:"10000"`
 	OutboxBytes              Size `help:"Bytes that may wait for one client. A client for which more waits for 30 seconds is closed as SlowClient." default:"1MiB"`
 	OutboxMaxBytes           Size `help:"Bytes that may wait for one client at any moment. When exceeded, the client is closed as SlowClient at once." default:"64MiB"`
 	HubQueuedBytes           Size `help:"Bytes that may wait for all clients of a hub. When exceeded, REST answers 503 with Retry-After." default:"256MiB"`

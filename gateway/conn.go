@@ -111,7 +111,7 @@ func (g *Gateway) Attach(id Identity, t Transport) (*Conn, error) {
 		return nil, ErrDraining
 	}
 	limits := g.opts.Limits()
-	if err := g.conns.reserve(limits, id.Diagnostic); err != nil {
+	if err := g.conns.reserve(limits, g.quota.conns.Load(), id.Diagnostic); err != nil {
 		return nil, err
 	}
 	h, err := g.hubs.acquire(id.Hub, limits.MaxHubs)
@@ -151,7 +151,7 @@ func (g *Gateway) Admit(hub string, diagnostic bool) error {
 	switch {
 	case g.Draining():
 		return ErrDraining
-	case limits.MaxConnections > 0 && g.conns.count() >= limits.MaxConnections:
+	case limits.MaxConnections > 0 && g.conns.count()+int(g.quota.conns.Load()) >= limits.MaxConnections:
 		return ErrTooManyConnections
 	case diagnostic && limits.MaxDiagnostic > 0 && int(g.conns.diagnostic.Load()) >= limits.MaxDiagnostic:
 		return ErrTooManyConnections

@@ -23,6 +23,7 @@ func (g *Gateway) Close() { g.ending.once.Do(g.end) }
 
 func (g *Gateway) end() {
 	g.ending.draining.Store(true)
+	g.quota.end()
 	if g.ending.leave != nil {
 		g.ending.leave()
 	}

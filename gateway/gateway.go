@@ -50,6 +50,7 @@ type Gateway struct {
 	counts  counters
 	keeping keeping
 	plane   plane
+	quota   quota
 
 	// began is a second before the start; see now.
 	began time.Time
@@ -85,6 +86,7 @@ func New(opts Options) (*Gateway, error) {
 			return nil, err
 		}
 		g.ending.leave = leave
+		g.quota.begin(g, opts.Backplane)
 	}
 	g.ending.wg.Go(g.sweep)
 	return g, nil

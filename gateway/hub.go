@@ -77,6 +77,9 @@ func (t *hubTable) acquire(key string, limit int) (*hub, error) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	h := t.hubs[key]
+	if (h == nil || h.live.Load() == 0) && !t.g.quota.room(key, t.hubs, limit) {
+		return nil, ErrTooManyHubs
+	}
 	if h == nil {
 		if limit > 0 && len(t.hubs) >= limit {
 			empty := t.longestEmpty()
@@ -110,7 +113,11 @@ func (t *hubTable) release(h *hub) {
 func (t *hubTable) room(key string, limit int) bool {
 	t.mu.RLock()
 	defer t.mu.RUnlock()
-	return limit <= 0 || t.hubs[key] != nil || len(t.hubs) < limit || t.longestEmpty() != nil
+	h := t.hubs[key]
+	if (h == nil || h.live.Load() == 0) && !t.g.quota.room(key, t.hubs, limit) {
+		return false
+	}
+	return limit <= 0 || h != nil || len(t.hubs) < limit || t.longestEmpty() != nil
 }
 
 // emptyHubRest is how long a hub is kept after its last connection even when the table is full:

@@ -5,9 +5,11 @@ import "time"
 // Limits are the bounds and periods the core obeys. They may change while it
 // runs: the core asks for them anew each time.
 type Limits struct {
-	// MaxConnections and MaxDiagnostic bound connections of this node; 0 means no bound.
+	// MaxConnections bounds the connections of all nodes together, but for what others have taken
+	// within the last second; MaxDiagnostic those of this node. 0 means no bound.
 	MaxConnections, MaxDiagnostic int
-	// MaxHubs bounds the hubs with clients: one without makes room for a new one. 0 means no bound.
+	// MaxHubs bounds the hubs with clients, of all nodes together like MaxConnections: one without
+	// makes room for a new one. 0 means no bound.
 	MaxHubs int
 	// MaxGroups bounds the groups of one connection; 0 means no bound. Each takes about 300
 	// bytes, and 8 more for each worker (BenchmarkVeryManyGroups).

@@ -8,6 +8,8 @@ const (
 	BackendTopic Topic = iota
 	// HomeTopic is for those who know by an id where its connection is.
 	HomeTopic
+	// QuotaTopic is for what bounds over all nodes are compared with.
+	QuotaTopic
 	// Topics is how many there are.
 	Topics
 )

@@ -43,9 +43,9 @@ func (r *registry) stripe(id string) *registryStripe {
 
 func (r *registry) count() int { return int(r.live.Load()) }
 
-// reserve takes a place in the connection quota.
-func (r *registry) reserve(l Limits, diagnostic bool) error {
-	if n := r.live.Add(1); l.MaxConnections > 0 && n > int64(l.MaxConnections) {
+// reserve takes a place in the connection quota, of which other nodes have taken some.
+func (r *registry) reserve(l Limits, elsewhere int64, diagnostic bool) error {
+	if n := r.live.Add(1); l.MaxConnections > 0 && n+elsewhere > int64(l.MaxConnections) {
 		r.live.Add(-1)
 		return ErrTooManyConnections
 	}

@@ -31,6 +31,7 @@ func (g *Gateway) sweep() {
 			g.relieveReaders()
 			g.conns.forget(g.opts.Now())
 			g.hubs.forgetEmpty(g.now())
+			g.quota.tell()
 		}
 	}
 }

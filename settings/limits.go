@@ -9,7 +9,7 @@ type Limits struct {
 // Capacity bounds what is held at a time. A count of 0 means no limit; bounds
 // in bytes are always there.
 type Capacity struct {
-	MaxConnections           int   // client connections of the node; over it: 429 (C21, R51)
+	MaxConnections           int   // client connections of all nodes; over it: 429 (C21, R51)
 	MaxDiagnosticConnections int   // clients with the diagnostic claim; over it: 429 (R51)
 	GroupsPerConnection      int   // groups that one connection may be in
 	GroupsPerUser            int   // standing groups without expiry per user; the oldest goes (R34)
