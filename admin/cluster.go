@@ -49,6 +49,11 @@ type EngineStats struct {
 	// Troubles are of what joins the nodes, Store of what keeps memberships of users.
 	Troubles map[string]uint64 `json:"troubles"`
 	Store    map[string]uint64 `json:"store"`
+	// Life is what happened for the end of clients to be told, Lease to the lease of this node.
+	Life  map[string]uint64 `json:"life"`
+	Lease map[string]uint64 `json:"lease"`
+	// Fenced: others may give this node up, and it tells of no end of a client.
+	Fenced bool `json:"fenced"`
 	// DroppedPackets were not taken fast enough in this process.
 	DroppedPackets int `json:"droppedPackets"`
 }

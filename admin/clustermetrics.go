@@ -22,6 +22,9 @@ var (
 	descClusterOdd      = desc("cluster_odd_packets_total", "Packets of nodes that nothing was done with, by what they are.", "kind")
 	descClusterUntaken  = desc("cluster_packets_dropped_total", "Packets that this process did not take fast enough. They are sent again.")
 	descClusterTroubles = desc("cluster_troubles_total", "What went wrong in the engine that joins the nodes, by reason.", "reason")
+	descClusterFenced   = desc("cluster_fenced", "1 while the node tells of no end of a client, because others may give it up: the store has not answered it.")
+	descLifeEvents      = desc("life_events_total", "What happened for the end of clients to be told though their node may die, by event.", "event")
+	descLeaseEvents     = desc("lease_events_total", "What happened to the word of this node that it lives, and to that of others, by event.", "event")
 	descStoreEvents     = desc("store_events_total", "What happened to the store of users' memberships, by reason.", "reason")
 )
 
@@ -54,6 +57,13 @@ func (s sink) cluster(v *ClusterStats) {
 	for _, state := range peerStates {
 		s.gauge(descClusterNodes, float64(states[state]), state)
 	}
+	for event, count := range v.Engine.Life {
+		s.counter(descLifeEvents, float64(count), event)
+	}
+	for event, count := range v.Engine.Lease {
+		s.counter(descLeaseEvents, float64(count), event)
+	}
+	s.gauge(descClusterFenced, boolean(v.Engine.Fenced))
 	s.gauge(descClusterIsolated, boolean(v.Isolated))
 	s.gauge(descClusterNames, float64(v.Names))
 	s.counter(descClusterLate, float64(v.Late))

@@ -18,6 +18,7 @@ import (
 	"github.com/hubgate/hubgate/secret"
 	"github.com/hubgate/hubgate/store"
 	"github.com/hubgate/hubgate/store/jetstore"
+	"github.com/hubgate/hubgate/store/life"
 )
 
 // engineStart bounds how long the engine may take to start. It does not wait for other nodes.
@@ -31,6 +32,8 @@ type nodes struct {
 	carrier *natscarrier.Carrier
 	// kept are the memberships of users in the engine's store.
 	kept *jetstore.UserGroups
+	// life has the application told of the end of clients; nil if the node is alone.
+	life *life.Node
 	// tokens seal connection tokens: the first one seals, all open.
 	tokens [][]byte
 
@@ -74,7 +77,7 @@ func (s *server) joinNodes() error {
 	s.nodes.plane, err = cluster.New(cluster.Options{
 		Tag: c.Network.Node, Cluster: c.NATS.Prefix, Secret: natsd.Key(now, natsd.PurposeHello), Previous: before,
 		Carrier:  s.nodes.carrier,
-		Software: version(), Logger: log, Ended: s.leftCluster, Isolated: s.isolate,
+		Software: version(), Logger: log, Ended: s.leftCluster, Isolated: func(on bool) { s.isolate(noLink, on) },
 	})
 	return err
 }

@@ -114,7 +114,8 @@ func TestN42IsolatedNode(t *testing.T) {
 	p := &program{endpoints: s.endpoints, t: t}
 	p.isReady()
 	ann := p.connect("chat", "ann")
-	s.isolate(true)
+	s.isolate(noStore, true)
+	s.isolate(noLink, true)
 	require.Contains(t, ann.next(), `"allowReconnect":true`)
 	require.Equal(t, websocket.CloseInternalServerErr, ann.wantEnd())
 	require.Equal(t, "503", p.enter("chat", auth.ClientTokenSpec{}))
@@ -123,7 +124,9 @@ func TestN42IsolatedNode(t *testing.T) {
 	require.Contains(t, why, "isolated")
 	require.Equal(t, 1.0, p.metric("hubgate_cluster_isolated"))
 	require.Equal(t, "503", p.status(http.MethodGet, p.URL+"/aspnetclient/negotiate?clientProtocol=2.1", ""))
-	s.isolate(false)
+	s.isolate(noLink, false)
+	require.Equal(t, "503", p.enter("chat", auth.ClientTokenSpec{}), "there is another reason")
+	s.isolate(noStore, false)
 	p.isReady()
 	require.Equal(t, "connected", p.enter("chat", auth.ClientTokenSpec{}))
 }

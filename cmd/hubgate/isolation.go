@@ -1,6 +1,7 @@
 package main
 
 import (
+	"sync"
 	"sync/atomic"
 
 	"github.com/hubgate/hubgate/gateway"
@@ -8,7 +9,30 @@ import (
 )
 
 // isolation is whether the node has to do without clients, because it cannot reach what it needs.
-type isolation struct{ on atomic.Bool }
+type isolation struct {
+	on atomic.Bool
+
+	mu  sync.Mutex
+	why [isolations]bool
+}
+
+// Why a node may be isolated.
+const (
+	// noLink: there is a node that others reach and this one does not.
+	noLink = iota
+	// noStore: the node reaches neither the store nor another node.
+	noStore
+	isolations
+)
+
+// set notes a reason, or that it is none any more, and reports whether that changes anything.
+func (i *isolation) set(why int, on bool) (changed, isolated bool) {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	i.why[why] = on
+	isolated = i.why != [isolations]bool{}
+	return i.on.Swap(isolated) != isolated, isolated
+}
 
 // available is asked by the endpoints of clients.
 func (i *isolation) available() error {
@@ -25,11 +49,12 @@ var isolatedCause = gateway.Cause{
 
 // isolate has the node refuse clients and close those that it has, so that they reconnect to other
 // nodes, or ends that. It may be called before there is a gateway.
-func (s *server) isolate(on bool) {
-	if s.nodes.isolation.on.Swap(on) == on {
+func (s *server) isolate(why int, on bool) {
+	changed, isolated := s.nodes.isolation.set(why, on)
+	switch {
+	case !changed:
 		return
-	}
-	if !on {
+	case !isolated:
 		s.log.Info("clients are taken again: this node reaches the others", "part", partCluster)
 		return
 	}

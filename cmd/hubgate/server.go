@@ -201,6 +201,7 @@ func (s *server) buildGateway(listeners []net.Listener) error {
 	verifier := s.newVerifier()
 	behind := s.newBackends(node, verifier)
 	s.built.add("upstream", behind.webhooks.Close)
+	s.keepLife(behind.webhooks)
 	hub, err := gateway.New(gateway.Options{
 		Node: node, NodeOf: auth.NodeOf, Backend: behind.modes, Logger: s.log.With("part", partGateway), Observer: s.seen,
 		Limits:     func() gateway.Limits { return s.live.load().gateway },
@@ -258,6 +259,10 @@ func (s *server) buildGateway(listeners []net.Listener) error {
 	// From here on there can be clients, hub servers and webhooks. Clients end
 	// first: they are told to reconnect elsewhere. Then hub servers, which have
 	// heard of those ends, then webhooks, which may still call REST.
+	if life := s.nodes.life; life != nil {
+		life.Start()
+		s.serving.add("notes of clients", life.Close) // after the last webhook
+	}
 	s.serving.add("webhooks", behind.webhooks.Close)
 	s.serving.add("hub servers", behind.servers.Close)
 	s.serving.add("clients of other nodes", behind.servers.Leave)

@@ -1,0 +1,91 @@
+package main
+
+import (
+	"context"
+	"time"
+
+	"github.com/hubgate/hubgate/cluster"
+	"github.com/hubgate/hubgate/config"
+	"github.com/hubgate/hubgate/gateway"
+	"github.com/hubgate/hubgate/store/life"
+	"github.com/hubgate/hubgate/upstream"
+)
+
+// keepLife has the application told of the end of this node's clients if the node dies. It is called
+// before there are clients.
+func (s *server) keepLife(webhooks *upstream.Backend) {
+	n := &s.nodes
+	if n.plane == nil {
+		return
+	}
+	n.life = life.New(life.Options{
+		Store: life.Store{
+			JetStream: n.engine.JetStream(), Prefix: s.config.NATS.Prefix, Replicas: n.engine.Replicas(), Storage: n.engine.Storage(), MaxBytes: lifeShare(s.config),
+		},
+		Tag: s.config.Network.Node, Link: n.plane.Self().String(), Software: version(),
+		Members: lifeMembers{n.plane},
+		Webhook: life.Webhook{
+			Send: webhooks.SendDisconnected, Later: upstream.ErrNotSent,
+			Time: func() time.Duration { return s.live.load().upstream.Timeout },
+		},
+		Lives: s.lives, Claimed: s.givenUp, Isolated: func(on bool) { s.isolate(noStore, on) },
+		Logger: s.log.With("part", partCluster),
+	})
+	webhooks.Use(n.life)
+}
+
+// lifeShare is what the life logs of all nodes, and the webhooks that are still to be called for dead
+// ones, may take of the store.
+func lifeShare(c *config.Config) int64 {
+	if c.External() {
+		return life.DefaultMaxBytes
+	}
+	return min(life.DefaultMaxBytes, int64(c.Data.MaxBytes)/4)
+}
+
+// lives asks all nodes whether a client lives.
+func (s *server) lives(ctx context.Context, hub, id string) (bool, error) {
+	g := s.nodes.hub.Load()
+	if g == nil {
+		return false, gateway.ErrIncomplete // asked again
+	}
+	found, err := g.Do(ctx, &gateway.Command{
+		Hub: hub, Verb: gateway.VerbCount, Any: true, Target: gateway.Target{Kind: gateway.TargetConnections, IDs: []string{id}},
+	})
+	return found.Matched > 0, err
+}
+
+var givenUpCause = gateway.Cause{
+	Reason: gateway.CloseNodeLost, AllowReconnect: true,
+	Text: "The connection was given up by the service, try reconnecting.",
+}
+
+// givenUp closes all clients: others have told, or will tell, that they have ended.
+func (s *server) givenUp() {
+	if hub := s.nodes.hub.Load(); hub != nil {
+		hub.Each(func(c *gateway.Conn) { c.Close(givenUpCause) })
+	}
+}
+
+// lifeMembers says what the links know of other nodes.
+type lifeMembers struct{ plane *cluster.Backplane }
+
+// Gone implements life.Members.
+func (m lifeMembers) Gone(link string) bool {
+	for _, p := range m.plane.Stats().Peers {
+		if p.Node.String() == link {
+			return p.State == cluster.PeerGone
+		}
+	}
+	return true
+}
+
+// Reached implements life.Members.
+func (m lifeMembers) Reached() (reached int) {
+	for _, p := range m.plane.Stats().Peers {
+		if p.State == cluster.PeerUp {
+			reached++
+		}
+	}
+	return reached
+}
