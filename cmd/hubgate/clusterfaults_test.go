@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"fmt"
 	"io"
 	"log/slog"
 	"net"
@@ -80,6 +81,45 @@ func TestN34NodeThatIsKilled(t *testing.T) {
 	again := first.connect("chat", "ann")
 	first.sendTo("users/ann/:send", "welcome back")
 	again.wants("welcome back")
+}
+
+// The application is told of the end of each client of a node that is killed, by another node, once.
+func TestN29ClientsOfAKilledNode(t *testing.T) {
+	hook := newHook(t, answers("hook"))
+	first := start(t, append([]string{"--node=a", "--cluster-listen=127.0.0.1:0", "--cluster-voter=a"}, hook.upstream()...)...)
+	first.isReady()
+	settings := filepath.Join(t.TempDir(), settingsFileName)
+	require.NoError(t, os.WriteFile(settings, []byte("{}"), 0o600))
+	second := startProcess(t, append([]string{"serve", "--listen", "127.0.0.1:0", "--admin-listen", "127.0.0.1:0", "--settings", settings,
+		"--node=b", "--cluster-listen=127.0.0.1:0", "--cluster-voter=a", "--cluster-peer=" + first.clusterStatus().Address}, hook.upstream()...), nil)
+	first.seesPeers(1)
+	second.isReady()
+	const clients = 20
+	open := make(map[string]bool)
+	for i := range clients {
+		c := second.connect("chat", fmt.Sprint("user", i))
+		open[c.id] = true
+	}
+	stays := first.connect("chat", "ann")
+	for range clients + 1 {
+		require.Equal(t, "/connections/connected", (<-hook.calls).URL.Path)
+	}
+	second.kill()
+	deadline := time.After(slowPatience)
+	for len(open) > 0 {
+		select {
+		case call := <-hook.calls:
+			require.Equal(t, "/connections/disconnected", call.URL.Path)
+			id := call.Header.Get("X-ASRS-Connection-Id")
+			require.True(t, open[id], "told twice, or of a client that lives: %s", id)
+			delete(open, id)
+		case <-deadline:
+			t.Fatalf("not told of %d clients", len(open))
+		}
+	}
+	require.Empty(t, hook.calls)
+	first.sendTo("users/ann/:send", "still here")
+	stays.wants("still here")
 }
 
 // Who has another secret stays outside, and hears nothing.

@@ -34,6 +34,15 @@ func (s *server) keepLife(webhooks *upstream.Backend) {
 	webhooks.Use(n.life)
 }
 
+// endLife leaves in order. Without a store that answers, the notes stay there: that is no fault of this
+// node, and others find them.
+func (s *server) endLife(ctx context.Context) error {
+	if err := s.nodes.life.Close(ctx); err != nil {
+		s.log.Warn("what the store has noted of this node stays there", "part", partCluster, "error", err)
+	}
+	return nil
+}
+
 // lifeShare is what the life logs of all nodes, and the webhooks that are still to be called for dead
 // ones, may take of the store.
 func lifeShare(c *config.Config) int64 {

@@ -261,7 +261,7 @@ func (s *server) buildGateway(listeners []net.Listener) error {
 	// heard of those ends, then webhooks, which may still call REST.
 	if life := s.nodes.life; life != nil {
 		life.Start()
-		s.serving.add("notes of clients", life.Close) // after the last webhook
+		s.serving.add("notes of clients", s.endLife) // after the last webhook
 	}
 	s.serving.add("webhooks", behind.webhooks.Close)
 	s.serving.add("hub servers", behind.servers.Close)
