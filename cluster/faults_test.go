@@ -60,6 +60,71 @@ func TestN11ASlowPeer(t *testing.T) {
 	})
 }
 
+// A send that a node has no room for is refused at every door, before anybody gets it; what does not
+// concern that node is not.
+func TestN11SendsAreRefusedAtTheDoor(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		ns := startNodes(t, 3)
+		a := ns.list[0]
+		here, there, far := a.connect("a1", "ann"), ns.list[1].connect("b1", "ann"), ns.list[2].connect("c1", "ann")
+		ns.net.Set("a", "b", func(f *clustertest.Fault) { f.Held = true })
+		send := func(target gateway.Target, text string) error {
+			_, err := a.ask(gateway.Command{Verb: gateway.VerbSend, Target: target, Frames: message(text, 100<<10)})
+			return err
+		}
+		taken := 0
+		for ; taken < 1000; taken++ {
+			if err := send(all(), "taken"); err != nil {
+				require.ErrorIs(t, err, gateway.ErrHubBusy)
+				require.ErrorContains(t, err, "node b")
+				break
+			}
+			synctest.Wait()
+		}
+		require.Less(t, taken, 1000)
+		require.ErrorIs(t, send(users("ann"), "refused"), gateway.ErrHubBusy)
+		require.NoError(t, send(conns("a1", "c1"), "passes"))
+		synctest.Wait()
+		for _, c := range []*gatewaytest.Client{here, far} {
+			list := got(c)
+			require.Equal(t, taken+1, len(list))
+			require.Equal(t, "passes", list[taken])
+		}
+		require.Zero(t, a.peer("b").Books.Dropped[cluster.DropPeerBehind], "nothing was given up")
+		ns.net.Heal()
+		ns.atRest()
+		synctest.Wait()
+		require.Equal(t, taken, len(got(there)))
+		require.NoError(t, send(all(), "again"))
+	})
+}
+
+// A hub with too much for its clients on one node is refused on the others, within a second or so.
+func TestN11AHubThatIsCrowdedElsewhere(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		ns := startNodes(t, 2)
+		a, b := ns.list[0], ns.list[1]
+		limits := gateway.DefaultLimits()
+		limits.HubQueuedBytes = 100 << 10
+		b.limits.Store(&limits)
+		slow := b.connect("b1", "ann")
+		slow.Stall()
+		send := func() error {
+			_, err := a.ask(gateway.Command{Verb: gateway.VerbSend, Target: all(), Frames: message("m", 30<<10)})
+			return err
+		}
+		for range 5 {
+			require.NoError(t, send())
+			synctest.Wait()
+		}
+		time.Sleep(1100 * time.Millisecond)
+		require.ErrorIs(t, send(), gateway.ErrHubBusy)
+		slow.Unstall()
+		time.Sleep(1100 * time.Millisecond)
+		require.NoError(t, send())
+	})
+}
+
 func TestN12ACutLink(t *testing.T) {
 	for _, c := range []struct {
 		cut  time.Duration

@@ -234,13 +234,11 @@ func TestN7ANodeThatDoesNotAnswer(t *testing.T) {
 
 		// Whether there is anybody is known without it.
 		begin = time.Now()
-		answer := make(chan gateway.Result, 1)
-		a.plane.Exists(t.Context(), nil, &gateway.Command{Hub: "chat", Verb: gateway.VerbCount, Target: users("ann")}, func(r gateway.Result, err error) {
-			require.NoError(t, err)
-			answer <- r
-		})
-		require.Positive(t, (<-answer).Matched)
+		require.Positive(t, a.do(gateway.Command{Verb: gateway.VerbCount, Target: users("ann"), Any: true}))
+		require.Positive(t, a.do(gateway.Command{Verb: gateway.VerbCount, Target: conns("b1"), Any: true}))
 		require.Zero(t, time.Since(begin))
+		_, err = a.ask(gateway.Command{Verb: gateway.VerbCount, Target: users("bob"), Any: true})
+		require.ErrorIs(t, err, gateway.ErrIncomplete)
 	})
 }
 
