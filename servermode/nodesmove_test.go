@@ -122,6 +122,43 @@ func TestN49ANodeThatEndsLetsClientsMove(t *testing.T) {
 	})
 }
 
+// A client that has moved away ends at its hub server only, when its node dies.
+func TestN21ClientsThatHaveMovedDoNotEndTwice(t *testing.T) {
+	inNodes(t, []string{"a", "b", "c"}, func(t *testing.T, ns *nodes) {
+		a, b, c := ns.list["a"], ns.list["b"], ns.list["c"]
+		old := b.server(dial{id: "old", level: 1})
+		time.Sleep(time.Second)
+		a.client(gatewaytest.Options{})
+		next := c.server(dial{id: "next", level: 1})
+		time.Sleep(time.Second)
+		old.send(sp.ShutdownPing(sp.FinMigrate))
+		time.Sleep(time.Second)
+		require.Len(t, old.take(sp.TypeCloseConnection), 1)
+		ns.kill("a")
+		time.Sleep(5 * time.Second)
+		require.Len(t, next.take(sp.TypeCloseConnection), 1)
+		require.Empty(t, old.take(sp.TypeCloseConnection))
+	})
+}
+
+// The end of the hub server's node is no end of the client's: it waits for another hub server.
+func TestN22TheNodeOfTheServerConnectionEnds(t *testing.T) {
+	inNodes(t, []string{"a", "b", "c"}, func(t *testing.T, ns *nodes) {
+		a, b, c := ns.list["a"], ns.list["b"], ns.list["c"]
+		a.limits.Grace = 30 * time.Second
+		b.server(dial{id: "old"})
+		time.Sleep(time.Second)
+		client := a.client(gatewaytest.Options{})
+		next := c.server(dial{id: "next"})
+		time.Sleep(time.Second)
+		require.NoError(t, b.Leave(t.Context()))
+		require.NoError(t, b.Close(context.Background()))
+		time.Sleep(time.Second)
+		require.Nil(t, client.Conn.CloseRequested())
+		require.Len(t, next.take(sp.TypeOpenConnection), 1)
+	})
+}
+
 // A client waits for a hub server on any node.
 func TestN22GraceOverNodes(t *testing.T) {
 	inNodes(t, []string{"a", "b", "c"}, func(t *testing.T, ns *nodes) {

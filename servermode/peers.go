@@ -194,6 +194,10 @@ func (t *peerTable) PeerSaid(p gateway.Peer, message []byte) error {
 	case opInvoke, opAnswer, opReply, opAnswered:
 		return l.heardOfResult(op, &r)
 	}
+	if message[0] >= firstIgnorable {
+		l.b.counts.lose(LossUnknownType)
+		return nil
+	}
 	return errPeer
 }
 

@@ -46,6 +46,9 @@ const (
 	opAnswered
 )
 
+// firstIgnorable is the first of the messages that a node which does not know them may pass over.
+const firstIgnorable = 0x80
+
 // closeWhy is why a Close is said.
 type closeWhy byte
 
