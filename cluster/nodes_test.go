@@ -18,6 +18,7 @@ import (
 	"github.com/hubgate/hubgate/gateway"
 	"github.com/hubgate/hubgate/gatewaytest"
 	"github.com/hubgate/hubgate/hubprotocol"
+	"github.com/hubgate/hubgate/store"
 )
 
 // nodes is a cluster of gateways in one process.
@@ -27,6 +28,8 @@ type nodes struct {
 	list []*node
 	// sent numbers messages.
 	sent int
+	// users are the memberships of users, which all gateways share.
+	users gateway.UserGroups
 }
 
 // node is one of them.
@@ -51,7 +54,7 @@ func startNodes(t *testing.T, count int, change ...func(*cluster.Options)) *node
 }
 
 func newNodes(t *testing.T) *nodes {
-	ns := &nodes{t: t, net: clustertest.NewNet(1 << 20)}
+	ns := &nodes{t: t, net: clustertest.NewNet(1 << 20), users: store.NewMemory(store.MemoryOptions{})}
 	t.Cleanup(func() {
 		ns.net.Heal()
 		ns.net.Wait()
@@ -68,7 +71,7 @@ func (ns *nodes) start(tag string, change ...func(*cluster.Options)) *node {
 	}
 	n.plane = join(ns.t, o)
 	var err error
-	n.Gateway, err = gateway.New(gateway.Options{Node: tag, Backend: &gatewaytest.Backend{}, Workers: 2, Backplane: n.plane, Limits: func() gateway.Limits {
+	n.Gateway, err = gateway.New(gateway.Options{Node: tag, Backend: &gatewaytest.Backend{}, Workers: 2, Backplane: n.plane, UserGroups: ns.users, Limits: func() gateway.Limits {
 		if l := n.limits.Load(); l != nil {
 			return *l
 		}

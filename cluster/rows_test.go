@@ -2,6 +2,8 @@ package cluster_test
 
 import (
 	"fmt"
+	"math/rand/v2"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -123,6 +125,39 @@ func TestN5AClientIsKnownEverywhereWhenItsHandshakeIsAnswered(t *testing.T) {
 			time.Sleep(20 * time.Millisecond)
 			require.Equal(t, []string{one, two}, got(client))
 		}
+	})
+}
+
+// A user joins a group on one node while it connects on another, in any order: it is a member for
+// everybody.
+func TestN25AUserJoinsWhileItConnects(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		ns := startNodes(t, 3)
+		a, b, c := ns.list[0], ns.list[1], ns.list[2]
+		ns.net.Between("b", "a", func(f *clustertest.Fault) { f.Delay = 2 * time.Millisecond })
+		ns.net.Between("b", "c", func(f *clustertest.Fault) { f.Delay = 5 * time.Millisecond })
+		random := rand.New(rand.NewPCG(2, 5))
+		times := 10_000
+		if raced {
+			times = 500
+		}
+		for i := range times {
+			user, group := fmt.Sprint("user", i), fmt.Sprint("group", i)
+			var both sync.WaitGroup
+			wait := time.Duration(random.IntN(16_000)) * time.Microsecond
+			both.Go(func() {
+				time.Sleep(wait)
+				require.NoError(t, a.AddUserToGroup(t.Context(), "chat", user, group, nil))
+			})
+			time.Sleep(4 * time.Millisecond)
+			client := b.connect(fmt.Sprint("b", i), user)
+			both.Wait()
+			text := c.send(groups(group))
+			time.Sleep(6 * time.Millisecond)
+			require.Equal(t, []string{text}, got(client), "%d: the join was %v after the beginning", i, wait)
+			client.Leave()
+		}
+		require.Zero(t, b.plane.Stats().LateAnnouncements)
 	})
 }
 
