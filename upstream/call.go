@@ -79,7 +79,7 @@ func (s *session) answer(e *event, a answer) {
 // than the timeout.
 func (b *Backend) call(c *caller, e *event, at *endpoint, parent string, kept *seen) answer {
 	cfg := c.cfg
-	ctx, cancel := context.WithTimeout(b.ctx, orDefault(cfg.Timeout, DefaultTimeout))
+	ctx, cancel := context.WithTimeout(b.ctx, cfg.CallTime())
 	defer cancel()
 	leave, err := b.origins.enter(ctx, gateKey{at.origin, orDefault(cfg.MaxPerOrigin, DefaultMaxPerOrigin)}, c.party)
 	if err != nil {

@@ -42,6 +42,9 @@ type Config struct {
 	Secrets AllowedSecrets
 }
 
+// CallTime is the longest that one event takes.
+func (c *Config) CallTime() time.Duration { return orDefault(c.Timeout, DefaultTimeout) }
+
 // Queue bounds the events of one connection that wait. An empty queue takes
 // any one event, and disconnected is always taken.
 type Queue struct {

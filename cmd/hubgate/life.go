@@ -26,7 +26,7 @@ func (s *server) keepLife(webhooks *upstream.Backend) {
 		Members: lifeMembers{n.plane},
 		Webhook: life.Webhook{
 			Send: webhooks.SendDisconnected, Later: upstream.ErrNotSent,
-			Time: func() time.Duration { return s.live.load().upstream.Timeout },
+			Time: func() time.Duration { return s.live.load().upstream.CallTime() },
 		},
 		Lives: s.lives, Claimed: s.givenUp, Isolated: func(on bool) { s.isolate(noStore, on) },
 		Logger: s.log.With("part", partCluster),

@@ -280,19 +280,26 @@ func (n *Node) Stats() Stats {
 }
 
 // Close ends the node in order. Call it when the last webhook was called. If all clients have ended,
-// nothing of the node is left in the store; else another node tells of those that are left.
+// nothing of the node is left in the store; else another node tells of those that are left. If the store
+// does not answer, everything is left to the others: that is no error.
 func (n *Node) Close(ctx context.Context) error {
 	n.work.end()
-	flush, cancel := context.WithTimeout(ctx, flushTime)
+	ctx, cancel := context.WithTimeout(ctx, flushTime)
 	defer cancel()
 	told, written := n.log.empty()
-	for !written && pause(flush, commitEvery) {
+	for !written && pause(ctx, commitEvery) {
 		told, written = n.log.empty()
 	}
 	n.write.end()
-	var err error
-	if told {
-		err = n.log.remove(ctx) // Without it there is nothing to do for whoever claims the record.
+	leave := told && written
+	if leave {
+		if err := n.log.remove(ctx); err != nil {
+			n.opts.Logger.Warn("what the store has of this node is left to others: it does not answer", "error", err)
+			leave = false
+		}
 	}
-	return errors.Join(err, n.lease.Close(ctx, told))
+	if err := n.lease.Close(ctx, leave); err != nil {
+		n.opts.Logger.Warn("the record of this node is left to others: the store does not answer", "error", err)
+	}
+	return nil
 }
