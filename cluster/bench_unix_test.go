@@ -67,17 +67,24 @@ func BenchmarkBroadcast(b *testing.B) {
 	}
 }
 
-// BenchmarkSendToOneUser sends to a client of the own node, and to one of another node, in bursts of
-// ten as they come from a busy application. The client has a real socket, which workers write to. The
+// BenchmarkSendToOneUser sends to a client of a node that is alone, to one of the own node of two, and
+// to one of the other node, in bursts of ten as they come from a busy application. The client has a real socket, which workers write to. The
 // heap is that of a node with some thousand clients, so that it is collected as often.
 func BenchmarkSendToOneUser(b *testing.B) {
 	for name, carriers := range map[string]func(*testing.B) func(*testing.B) cluster.Carrier{"memory": memoryCarriers, "nats": natsCarriers} {
-		for _, where := range []string{"local", "remote"} {
+		for _, where := range []string{"alone", "local", "remote"} {
 			for _, size := range []int{128, 2048} {
 				b.Run(fmt.Sprint(name, "/", where, "/", size), func(b *testing.B) {
-					one, at, _ := benchNodes(b, carriers(b))
-					if where == "local" {
+					var one, at *gateway.Gateway
+					switch where {
+					case "alone":
+						one = newBenchNode(b, "a", nil)
 						at = one
+					case "local":
+						one, _, _ = benchNodes(b, carriers(b))
+						at = one
+					default:
+						one, at, _ = benchNodes(b, carriers(b))
 					}
 					heap := make([]byte, 64<<20)
 					defer runtime.KeepAlive(heap)
