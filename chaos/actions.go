@@ -12,7 +12,8 @@ func (s *stage) kill(n *node) *fault {
 	f := s.fault("kill -9 of "+n.name, touching(n.name))
 	s.checker.mu.Lock()
 	for _, r := range s.checker.receivers {
-		if r.living() && (r.who.owner == n.name || r.who.owner == "") {
+		// Also one whose client has gone may still be known there.
+		if (r.who.owner == n.name || r.who.owner == "") && (s.hooks == nil || s.hooks.life(r.who.id).disconnected == 0) {
 			s.killed.ids[r.who.id] = true
 		}
 	}

@@ -5,59 +5,80 @@ import (
 	"sync"
 )
 
-// calls checks what clients say to the application: the numbers of one connection come in order, none twice,
-// and if gaps is false none is missing between two others.
+// calls checks what clients say to the application: the numbers of one connection come in order, none twice, and
+// none is missing that may not be.
 type calls struct {
 	checker *checker
-	gaps    bool
 
-	mu   sync.Mutex
-	sent map[string]int // by connection id
-	got  map[string]*arrivals
-	all  int
+	mu  sync.Mutex
+	of  map[string]*said // by connection id
+	all int
 }
 
-func newCalls(c *checker, gaps bool) *calls {
-	return &calls{checker: c, gaps: gaps, sent: make(map[string]int), got: make(map[string]*arrivals)}
+// said are the calls of one connection.
+type said struct {
+	sent int
+	// failed are calls of which the client knows that they may not have come.
+	failed map[int]bool
+	got    arrivals
+}
+
+func newCalls(c *checker) *calls { return &calls{checker: c, of: make(map[string]*said)} }
+
+func (c *calls) ofLocked(id string) *said {
+	one := c.of[id]
+	if one == nil {
+		one = &said{failed: make(map[int]bool)}
+		c.of[id] = one
+	}
+	return one
 }
 
 // next numbers what a connection says.
 func (c *calls) next(id string) int {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.sent[id]++
-	return c.sent[id]
+	one := c.ofLocked(id)
+	one.sent++
+	return one.sent
+}
+
+// fail notes that the client was told that a call failed. It may have come all the same.
+func (c *calls) fail(id string, n int) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.ofLocked(id).failed[n] = true
 }
 
 // receive checks a number that has come to the application.
 func (c *calls) receive(id string, n int) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	a := c.got[id]
-	if a == nil {
-		a = new(arrivals)
-		c.got[id] = a
-	}
-	last := a.last
-	wrong := a.note(n)
-	if wrong == "" && n != last+1 && !c.gaps {
-		wrong = "loss"
-	}
-	if wrong != "" {
+	one := c.ofLocked(id)
+	last := one.got.last
+	if wrong := one.got.note(n); wrong != "" {
 		c.checker.violate(wrong, fmt.Sprintf("the application got call %d of connection %s behind %d", n, id, last))
 	}
 	c.all++
 }
 
-// missing says how many calls of a connection have not come.
-func (c *calls) missing(id string) int {
+// missing are the calls that have not come and had to: those before others that came, and if the connection
+// lives all.
+func (c *calls) missing(lives func(id string) bool) (texts []string) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	came := 0
-	if a := c.got[id]; a != nil {
-		came = a.last
+	for id, one := range c.of {
+		up := one.got.last
+		if lives(id) {
+			up = one.sent
+		}
+		for n := 1; n <= up; n++ {
+			if !one.got.has(n) && !one.failed[n] {
+				texts = append(texts, fmt.Sprintf("the application has not got call %d of connection %s, of %d that were made", n, id, one.sent))
+			}
+		}
 	}
-	return c.sent[id] - came
+	return texts
 }
 
 func (c *calls) count() int {

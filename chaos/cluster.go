@@ -36,20 +36,29 @@ type shape struct {
 	nats string
 }
 
+// The keys of all clusters, which nobody else knows.
+var accessKey, clusterSecret = randomText(), randomText()
+
+func randomText() string {
+	random := make([]byte, 32)
+	_, _ = rand.Read(random) // never fails
+	return hex.EncodeToString(random)
+}
+
 // newCluster makes the ways, and starts nothing.
-func newCluster(dir, binary string, s shape) (*cluster, error) {
-	secrets := make([]byte, 64)
-	_, _ = rand.Read(secrets) // never fails
-	c := &cluster{dir: dir, key: hex.EncodeToString(secrets[:32]), places: make(map[string]string), stop: func() {}}
-	env := []string{"HUBGATE_ACCESS_KEY=" + c.key}
-	if s.nodes > 1 && s.nats == "" {
-		env = append(env, "HUBGATE_CLUSTER_SECRET="+hex.EncodeToString(secrets[32:]))
-	}
+func newCluster(dir string, m *machine, s shape) (*cluster, error) {
+	c := &cluster{dir: dir, key: accessKey, places: make(map[string]string), stop: func() {}}
 	for i := range s.nodes {
 		n := &node{name: string(rune('a' + i)), front: newValve(), links: make(map[string]*valve)}
-		n.files = nodeFiles{binary: binary, dir: filepath.Join(dir, n.name), env: env}
+		n.files = nodeFiles{binary: m.hubgate, dir: filepath.Join(dir, n.name),
+			env: []string{"HUBGATE_ACCESS_KEY=" + accessKey, "HUBGATE_CLUSTER_SECRET=" + clusterSecret}}
 		if err := os.MkdirAll(n.files.dir, 0o700); err != nil {
 			return nil, err
+		}
+		if m.founded != "" && s.nats == "" {
+			if err := os.CopyFS(n.data(), os.DirFS(filepath.Join(m.founded, n.name, "data"))); err != nil {
+				return nil, err
+			}
 		}
 		c.nodes = append(c.nodes, n)
 	}
@@ -85,7 +94,7 @@ func (c *cluster) equip(n *node, s shape) (err error) {
 	}
 	// What nodes tell each other of where they are leads nowhere, so that all pass the proxies.
 	n.args = append(n.args, "--cluster-listen", c.places[n.name], "--cluster-advertise", "127.0.0.1:1",
-		"--data-dir", filepath.Join(n.files.dir, "data"))
+		"--data-dir", n.data())
 	for _, other := range c.nodes {
 		n.args = append(n.args, "--cluster-voter", other.name)
 		if other == n {

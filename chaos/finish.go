@@ -39,23 +39,21 @@ func (s *stage) finish(ctx context.Context) {
 	s.depart(ctx)
 }
 
-// checkCalls: what living clients have said has come.
+// checkCalls: what clients have said has come.
 func (s *stage) checkCalls(ctx context.Context) {
-	if s.plan.mode == modeDefault {
-		return // each call has its answer
-	}
-	missing := make(map[string]int)
+	var missing []string
 	err := until(ctx, settleTime, func() bool {
-		clear(missing)
+		living := make(map[string]bool)
 		for _, r := range s.checker.living() {
-			if n := s.calls.missing(r.who.id); n > 0 {
-				missing[r.who.String()] = n
-			}
+			living[r.who.id] = true
 		}
+		missing = s.calls.missing(func(id string) bool { return living[id] })
 		return len(missing) == 0
 	})
 	if err != nil {
-		s.checker.violate("loss", fmt.Sprintf("calls that have not come to the application: %v", missing))
+		for _, one := range missing {
+			s.checker.violate("loss", one)
+		}
 	}
 }
 

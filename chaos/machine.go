@@ -4,9 +4,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"time"
 )
 
 // machine is what all scenarios share: the programs, and where files go.
@@ -16,7 +18,8 @@ type machine struct {
 	long      bool
 	seed      uint64
 	official  bool // there are Node.js and the packages of the official clients
-	kept      bool
+	// founded has the stores of a cluster that was there before: the first start of one takes an election.
+	founded string
 }
 
 // newMachine builds the gateway, unless HUBGATE_BIN names one.
@@ -39,6 +42,32 @@ func newMachine(ctx context.Context) (*machine, error) {
 		m.hubgate, err = m.build(ctx, "hubgate", "./cmd/hubgate")
 	}
 	return m, err
+}
+
+// found starts a cluster for the first time, so that scenarios begin with one that has been there.
+func (m *machine) found(ctx context.Context) error {
+	start := time.Now()
+	dir := filepath.Join(m.dir, "founded")
+	c, err := newCluster(dir, m, shape{nodes: 3, mode: modeServerless})
+	if err != nil {
+		return err
+	}
+	requests := newRest(c.key, false)
+	err = c.start(ctx)
+	served := time.Since(start)
+	if err == nil {
+		err = until(ctx, readyTime, func() bool {
+			status, err := requests.do(ctx, http.MethodPut, c.url(), hubPath+"/users/first/groups/first", nil)
+			return err == nil && status == http.StatusOK
+		})
+	}
+	stored := time.Since(start)
+	if err = errors.Join(err, c.close()); err != nil {
+		return fmt.Errorf("a new cluster: %w", err)
+	}
+	fmt.Printf("a new cluster of three nodes was ready after %v, and its store took writes after %v\n", round(served), round(stored))
+	m.founded = dir
+	return nil
 }
 
 // build builds a program.

@@ -82,6 +82,9 @@ func play(ctx context.Context, chosen []scenario, long, keep bool, seed uint64) 
 	if !m.official {
 		fmt.Println("no official clients: they need Node.js and the packages of interop/js (npm ci)")
 	}
+	if err := m.found(ctx); err != nil {
+		return err
+	}
 	var failed []string
 	for _, one := range chosen {
 		if ctx.Err() != nil {
@@ -119,6 +122,7 @@ func (m *machine) play(ctx context.Context, one scenario) bool {
 		fmt.Printf("FAIL %s after %v: it does not start: %v\n", one.name, time.Since(start).Round(time.Second), err)
 		return false
 	}
+	s.report.note("all is there after %v", time.Since(start).Round(time.Millisecond))
 	if err := one.play(ctx, s); err != nil {
 		s.checker.violate("scenario", err.Error())
 	}

@@ -49,6 +49,9 @@ type nodeRun struct {
 	troubles    map[string]int // how often, by the line without what differs
 }
 
+// data is where the node's store is.
+func (n *node) data() string { return filepath.Join(n.files.dir, "data") }
+
 // startTime bounds the start of a gateway until it serves.
 const startTime = 30 * time.Second
 

@@ -10,6 +10,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strconv"
 	"sync"
 	"time"
 )
@@ -129,11 +130,21 @@ func (c *npmClients) take(client, what string, rest []json.RawMessage) {
 		}
 		c.pending[client] = append(c.pending[client], one)
 	case "called":
-		var failure *string
-		_ = json.Unmarshal(rest[2], &failure)
-		if r := c.here[client]; r != nil {
-			c.stage.answered(r, string(rest[1]), failure)
-		}
+		c.called(client, rest)
+	}
+}
+
+// called takes the end of a call: connection id, number and error.
+func (c *npmClients) called(client string, rest []json.RawMessage) {
+	var id string
+	var n int
+	var failure *string
+	_, _, _ = json.Unmarshal(rest[0], &id), json.Unmarshal(rest[1], &n), json.Unmarshal(rest[2], &failure)
+	switch r := c.here[client]; {
+	case r != nil && r.who.id == id:
+		c.stage.answered(r, strconv.Itoa(n), failure)
+	case failure != nil:
+		c.stage.calls.fail(id, n)
 	}
 }
 

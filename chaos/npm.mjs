@@ -3,7 +3,7 @@
 //
 //   node npm.mjs        one line of JSON on standard input says who connects; then one line for each event
 //
-// Events: up (connection id; also after a reconnect), down, n (origin, number), called (number, error).
+// Events: up (connection id; also after a reconnect), down, n (origin, number), called (connection id, number, error).
 import { createInterface } from 'node:readline';
 import { Client, combinations } from '../interop/js/lib/clients.mjs';
 
@@ -47,13 +47,13 @@ class Visitor {
 
   /** Calls the application: with an answer in Default mode, without in Serverless mode. */
   async call(method, argument, answered) {
-    if (this.client.connection.state !== 'Connected') return;
+    const id = this.client.id;
     try {
       if (answered) await this.client.connection.invoke(method, argument);
       else await this.client.connection.send(method, argument);
-      if (answered) say(this.name, 'called', method, argument, null);
+      say(this.name, 'called', id, argument, null);
     } catch (error) {
-      if (answered) say(this.name, 'called', method, argument, error.message);
+      say(this.name, 'called', id, argument, error.message);
     }
   }
 }

@@ -22,6 +22,8 @@ type receiver struct {
 // identity is what is known of a receiver.
 type identity struct {
 	client, id, user string
+	// standing is a group that the user is a member of, for ever.
+	standing string
 	// owner is the node that has the connection; "" if that is not known.
 	owner string
 	// forwarded says that the bytes may pass another node than the owner.
@@ -112,6 +114,9 @@ func (r *receiver) since(to target) (from time.Time, ok bool) {
 		return r.ready, to.name == r.who.user
 	case toConnection:
 		return r.ready, to.name == r.who.id
+	}
+	if to.name == r.who.standing {
+		return r.ready, true
 	}
 	from, ok = r.groups[to.name]
 	return from, ok

@@ -24,6 +24,11 @@ const groupCount = 4
 
 func groupOf(client int) string { return fmt.Sprintf("g%d", client%groupCount) }
 
+// standingOf is the group that a user is a member of whether connected or not. The store keeps that.
+func standingOf(user string) string {
+	return fmt.Sprintf("s%d", len(user)%2+2*(int(user[len(user)-1])%2))
+}
+
 // rest makes requests of an application.
 type rest struct {
 	key    string
@@ -153,7 +158,7 @@ func (s *sender) target() (target, bool) {
 	case n < 5:
 		return target{kind: toAll}, true
 	case n < 7:
-		return target{toGroup, fmt.Sprintf("g%d", s.random.IntN(groupCount))}, true
+		return target{toGroup, fmt.Sprintf("%c%d", "gs"[s.random.IntN(2)], s.random.IntN(groupCount))}, true
 	}
 	all := s.stage.checker.living()
 	if len(all) == 0 {

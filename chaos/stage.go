@@ -6,8 +6,10 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"net/http"
 	"os"
 	"path/filepath"
+	"strconv"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -68,7 +70,7 @@ const comingTime = 60 * time.Second
 func newStage(ctx context.Context, m *machine, name string, p plan) (*stage, error) {
 	s := &stage{machine: m, plan: p, checker: newChecker(), killed: killed{ids: make(map[string]bool)}}
 	s.crowd.leave, s.crowd.quiet = func() {}, func() {}
-	s.calls = newCalls(s.checker, p.mode == modeDefault)
+	s.calls = newCalls(s.checker)
 	dir := filepath.Join(m.dir, name)
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return nil, err
@@ -81,7 +83,7 @@ func newStage(ctx context.Context, m *machine, name string, p plan) (*stage, err
 		p.flags = append([]string{"--upstream", s.hooks.template()}, p.flags...)
 	}
 	var err error
-	if s.cluster, err = newCluster(dir, m.hubgate, p.shape); err != nil {
+	if s.cluster, err = newCluster(dir, m, p.shape); err != nil {
 		return nil, errors.Join(err, s.close())
 	}
 	if err := s.populate(ctx); err != nil {
@@ -102,6 +104,9 @@ func (s *stage) populate(ctx context.Context) error {
 		}
 	}
 	s.crowd.rest = newRest(s.cluster.key, false)
+	if err := s.enroll(ctx); err != nil {
+		return err
+	}
 	s.crowd.speaking.Store(true)
 	living, leave := context.WithCancel(context.WithoutCancel(ctx))
 	s.crowd.leave = leave
@@ -122,6 +127,33 @@ func (s *stage) populate(ctx context.Context) error {
 	s.crowd.joins.Wait()
 	s.startSending(ctx)
 	return nil
+}
+
+// enroll puts the users of all clients into their standing groups.
+func (s *stage) enroll(ctx context.Context) error {
+	for _, user := range s.users() {
+		path := hubPath + "/users/" + user + "/groups/" + standingOf(user)
+		last := 0
+		err := until(ctx, readyTime, func() bool {
+			status, err := s.crowd.rest.do(ctx, http.MethodPut, s.cluster.url(), path, nil)
+			last = status
+			return err == nil && status == http.StatusOK
+		})
+		if err != nil {
+			return fmt.Errorf("the store does not take users: status %d: %w", last, err)
+		}
+	}
+	return nil
+}
+
+func (s *stage) users() (users []string) {
+	for i := range s.plan.clients - s.plan.official {
+		users = append(users, fmt.Sprintf("u-go%d", i))
+	}
+	for i := range s.plan.official {
+		users = append(users, fmt.Sprintf("u-npm%d", i))
+	}
+	return users
 }
 
 func (s *stage) random(i int) *rand.Rand { return rand.New(rand.NewPCG(s.plan.seed, uint64(i))) }
@@ -147,6 +179,7 @@ func (s *stage) arrived(who identity) *receiver {
 		// The node that accepts a WebSocket has the connection, whoever has given it its id.
 		who.owner = s.cluster.balancer.owner(who.client)
 	}
+	who.standing = standingOf(who.user)
 	s.tally.count("arrivals")
 	r := s.checker.enter(who)
 	s.crowd.joins.Go(func() { s.join(r) })
@@ -166,8 +199,8 @@ func (s *stage) join(r *receiver) {
 		if !r.living() {
 			return true
 		}
-		status, err := s.crowd.rest.do(context.Background(), "PUT", s.cluster.url(), path, nil)
-		if err == nil && status == 200 {
+		status, err := s.crowd.rest.do(context.Background(), http.MethodPut, s.cluster.url(), path, nil)
+		if err == nil && status == http.StatusOK {
 			r.join(group)
 			s.tally.count("joins")
 			return true
@@ -197,6 +230,9 @@ func (s *stage) call(r *receiver) []byte {
 
 // answered takes the end of a call.
 func (s *stage) answered(r *receiver, call string, failure *string) {
+	if n, err := strconv.Atoi(call); err == nil && failure != nil {
+		s.calls.fail(r.who.id, n)
+	}
 	switch {
 	case failure == nil:
 		s.tally.count("calls answered")
