@@ -10,6 +10,7 @@ import (
 	"os"
 	"path/filepath"
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
@@ -112,28 +113,28 @@ func (c *cluster) equip(n *node, s shape) (err error) {
 	return nil
 }
 
+// reserved is the port that was reserved last.
+var reserved atomic.Int64
+
+func init() { reserved.Store(int64(firstPort + os.Getpid()%(lastPort-firstPort))) }
+
+const firstPort, lastPort = 20_000, 32_000
+
 // reserve finds free ports that no outgoing connection is given, so that a node finds its own again after
-// a restart.
+// a restart, each for this process once.
 func reserve(n int) (addresses []string, err error) {
-	const from, to, step = 20_000, 32_000, 7
-	var held []net.Listener
-	defer func() {
-		for _, l := range held {
-			_ = l.Close()
-		}
-	}()
-	for port := from + os.Getpid()%(to-from); len(addresses) < n; port += step {
-		if port >= to {
-			port -= to - from
-		}
+	for range lastPort - firstPort {
+		port := firstPort + reserved.Add(1)%(lastPort-firstPort)
 		l, err := net.Listen("tcp", fmt.Sprint("127.0.0.1:", port))
 		if err != nil {
 			continue
 		}
-		held = append(held, l)
 		addresses = append(addresses, l.Addr().String())
+		if err := l.Close(); err != nil || len(addresses) == n {
+			return addresses, err
+		}
 	}
-	return addresses, nil
+	return nil, errors.New("no port is free")
 }
 
 // start starts all nodes at once and waits until all are ready.

@@ -17,6 +17,9 @@ import (
 const (
 	// settleTime bounds the wait for what is under way when nobody sends any more.
 	settleTime = 15 * time.Second
+	// countTime bounds the wait until nobody is counted who has gone. A client of long polling whose handshake was
+	// refused is known for half a minute.
+	countTime = 40 * time.Second
 	// eventTime bounds the wait for the last events of connections that have ended.
 	eventTime = 20 * time.Second
 )
@@ -60,7 +63,7 @@ func (s *stage) checkCalls(ctx context.Context) {
 // checkCounts: the nodes together count each client once.
 func (s *stage) checkCounts(ctx context.Context) {
 	counts := make(map[string]int)
-	err := until(ctx, settleTime, func() bool {
+	err := until(ctx, countTime, func() bool {
 		sum := 0
 		for _, n := range s.running() {
 			m, err := n.metrics(ctx)

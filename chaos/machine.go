@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -15,9 +14,8 @@ import (
 type machine struct {
 	root, dir string
 	hubgate   string
-	long      bool
-	seed      uint64
-	official  bool // there are Node.js and the packages of the official clients
+	form
+	official bool // there are Node.js and the packages of the official clients
 	// founded has the stores of a cluster that was there before: the first start of one takes an election.
 	founded string
 }
@@ -44,7 +42,8 @@ func newMachine(ctx context.Context) (*machine, error) {
 	return m, err
 }
 
-// found starts a cluster for the first time, so that scenarios begin with one that has been there.
+// found starts a cluster for the first time, with all users in its store, so that scenarios begin with one that
+// has been there.
 func (m *machine) found(ctx context.Context) error {
 	start := time.Now()
 	dir := filepath.Join(m.dir, "founded")
@@ -52,16 +51,17 @@ func (m *machine) found(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	requests := newRest(c.key, false)
 	err = c.start(ctx)
 	served := time.Since(start)
+	p := m.plan()
+	users := p.users()
 	if err == nil {
-		err = until(ctx, readyTime, func() bool {
-			status, err := requests.do(ctx, http.MethodPut, c.url(), hubPath+"/users/first/groups/first", nil)
-			return err == nil && status == http.StatusOK
-		})
+		err = c.enroll(ctx, users[:1])
 	}
 	stored := time.Since(start)
+	if err == nil {
+		err = c.enroll(ctx, users[1:])
+	}
 	if err = errors.Join(err, c.close()); err != nil {
 		return fmt.Errorf("a new cluster: %w", err)
 	}

@@ -18,6 +18,7 @@ import (
 	"os/signal"
 	"regexp"
 	"strings"
+	"sync"
 	"syscall"
 	"time"
 )
@@ -28,6 +29,7 @@ func main() {
 		only = flag.String("only", "", "play only scenarios whose whole name matches this regular expression")
 		long = flag.Bool("long", false, "more clients, and the scenarios that take their time")
 		keep = flag.Bool("keep", false, "keep the logs whatever comes out")
+		many = flag.Int("parallel", 3, "how many scenarios are played at the same time: most of their time is waiting")
 		seed = flag.Uint64("seed", uint64(time.Now().UnixNano()), "seed of what clients and senders do")
 	)
 	flag.Parse()
@@ -44,7 +46,7 @@ func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	chosen, err := choose(*only, *long)
 	if err == nil {
-		err = play(ctx, chosen, *long, *keep, *seed)
+		err = play(ctx, chosen, form{long: *long, keep: *keep, parallel: max(*many, 1), seed: *seed})
 	}
 	stop()
 	killChildren()
@@ -72,43 +74,72 @@ func choose(only string, long bool) (chosen []scenario, err error) {
 	return chosen, nil
 }
 
-func play(ctx context.Context, chosen []scenario, long, keep bool, seed uint64) error {
+// form is how scenarios are played.
+type form struct {
+	long, keep bool
+	parallel   int
+	seed       uint64
+}
+
+func play(ctx context.Context, chosen []scenario, f form) error {
+	start := time.Now()
 	m, err := newMachine(ctx)
 	if err != nil {
 		return err
 	}
-	m.long, m.seed = long, seed
-	fmt.Printf("seed %d, %d scenarios, files in %s\n", seed, len(chosen), m.dir)
+	m.form = f
+	fmt.Printf("seed %d, %d scenarios, files in %s\n", f.seed, len(chosen), m.dir)
 	if !m.official {
 		fmt.Println("no official clients: they need Node.js and the packages of interop/js (npm ci)")
 	}
 	if err := m.found(ctx); err != nil {
 		return err
 	}
-	var failed []string
-	for _, one := range chosen {
-		if ctx.Err() != nil {
-			return ctx.Err()
-		}
-		if !m.play(ctx, one) {
-			failed = append(failed, one.name)
-		}
+	failed := m.playAll(ctx, chosen)
+	fmt.Printf("%d of %d scenarios passed in %v\n", len(chosen)-len(failed), len(chosen), time.Since(start).Round(time.Second))
+	if ctx.Err() != nil {
+		return ctx.Err()
 	}
 	if len(failed) > 0 {
-		return fmt.Errorf("%s; seed %d, logs in %s", strings.Join(failed, ", "), seed, m.dir)
+		return fmt.Errorf("%s; seed %d, logs in %s", strings.Join(failed, ", "), f.seed, m.dir)
 	}
-	if keep {
+	if f.keep {
 		fmt.Println("logs are in", m.dir)
 		return nil
 	}
 	return os.RemoveAll(m.dir)
 }
 
+// playAll plays scenarios, some at the same time, and returns the names of those that failed.
+func (m *machine) playAll(ctx context.Context, chosen []scenario) (failed []string) {
+	var mu sync.Mutex
+	var all sync.WaitGroup
+	places := make(chan struct{}, m.parallel)
+	for _, one := range chosen {
+		places <- struct{}{}
+		if ctx.Err() != nil {
+			break
+		}
+		all.Go(func() {
+			defer func() { <-places }()
+			text, passed := m.play(ctx, one)
+			mu.Lock()
+			defer mu.Unlock()
+			fmt.Print(text)
+			if !passed {
+				failed = append(failed, one.name)
+			}
+		})
+	}
+	all.Wait()
+	return failed
+}
+
 // longest bounds one scenario.
 const longest = 10 * time.Minute
 
-// play plays one scenario and says what was seen.
-func (m *machine) play(ctx context.Context, one scenario) bool {
+// play plays one scenario, and returns what was seen.
+func (m *machine) play(ctx context.Context, one scenario) (text string, passed bool) {
 	ctx, cancel := context.WithTimeout(ctx, longest)
 	defer cancel()
 	start := time.Now()
@@ -116,11 +147,10 @@ func (m *machine) play(ctx context.Context, one scenario) bool {
 	if one.change != nil {
 		one.change(m, &p)
 	}
-	fmt.Printf("== %s: %s\n", one.name, one.about)
+	text = fmt.Sprintf("== %s: %s\n", one.name, one.about)
 	s, err := newStage(ctx, m, one.name, p)
 	if err != nil {
-		fmt.Printf("FAIL %s after %v: it does not start: %v\n", one.name, time.Since(start).Round(time.Second), err)
-		return false
+		return text + fmt.Sprintf("FAIL %s after %v: it does not start: %v\n", one.name, time.Since(start).Round(time.Second), err), false
 	}
 	s.report.note("all is there after %v", time.Since(start).Round(time.Millisecond))
 	if err := one.play(ctx, s); err != nil {
@@ -132,14 +162,12 @@ func (m *machine) play(ctx context.Context, one scenario) bool {
 	}
 	s.tell()
 	for _, note := range s.report.notes {
-		fmt.Println("  ", note)
+		text += "   " + note + "\n"
 	}
-	text, kinds := s.checker.broken()
-	fmt.Print(text)
+	broken, kinds := s.checker.broken()
+	text += broken
 	if len(kinds) > 0 {
-		fmt.Printf("FAIL %s after %v, seed %d: %s\n", one.name, time.Since(start).Round(time.Second), m.seed, strings.Join(kinds, ", "))
-		return false
+		return text + fmt.Sprintf("FAIL %s after %v, seed %d: %s\n", one.name, time.Since(start).Round(time.Second), m.seed, strings.Join(kinds, ", ")), false
 	}
-	fmt.Printf("PASS %s after %v\n", one.name, time.Since(start).Round(time.Second))
-	return true
+	return text + fmt.Sprintf("PASS %s after %v\n", one.name, time.Since(start).Round(time.Second)), true
 }

@@ -48,7 +48,7 @@ func defaultMode(_ *machine, p *plan) { p.mode = modeDefault }
 
 // plan is how much there is of everything, unless a scenario says otherwise.
 func (m *machine) plan() plan {
-	p := plan{shape: shape{nodes: 3, mode: modeServerless}, clients: 60, every: 80 * time.Millisecond, seed: m.seed}
+	p := plan{shape: shape{nodes: 3, mode: modeServerless}, clients: 45, every: 100 * time.Millisecond, seed: m.seed}
 	if m.long {
 		p.clients, p.every = 300, 60*time.Millisecond
 	}
@@ -73,7 +73,7 @@ func (s *stage) flow(ctx context.Context, seconds int) error {
 	}
 	return until(ctx, flowTime, func() bool {
 		for i, one := range s.crowd.senders {
-			if (one.node == nil || one.node.process().running()) && one.accepted.Load()-start[i] < want {
+			if (one.node == nil || one.node.ready.Load()) && one.accepted.Load()-start[i] < want {
 				return false
 			}
 		}

@@ -123,8 +123,8 @@ func (s *sender) run(ctx context.Context) {
 func (s *sender) send(ctx context.Context) {
 	name, node, base := "anywhere", "", s.stage.cluster.url()
 	if s.node != nil {
-		if !s.node.process().running() {
-			return
+		if !s.node.ready.Load() {
+			return // as a balancer would do
 		}
 		name, node, base = s.node.origin(), s.node.name, "http://"+s.node.door.address()
 	}

@@ -104,9 +104,6 @@ func (s *stage) populate(ctx context.Context) error {
 		}
 	}
 	s.crowd.rest = newRest(s.cluster.key, false)
-	if err := s.enroll(ctx); err != nil {
-		return err
-	}
 	s.crowd.speaking.Store(true)
 	living, leave := context.WithCancel(context.WithoutCancel(ctx))
 	s.crowd.leave = leave
@@ -127,33 +124,6 @@ func (s *stage) populate(ctx context.Context) error {
 	s.crowd.joins.Wait()
 	s.startSending(ctx)
 	return nil
-}
-
-// enroll puts the users of all clients into their standing groups.
-func (s *stage) enroll(ctx context.Context) error {
-	for _, user := range s.users() {
-		path := hubPath + "/users/" + user + "/groups/" + standingOf(user)
-		last := 0
-		err := until(ctx, readyTime, func() bool {
-			status, err := s.crowd.rest.do(ctx, http.MethodPut, s.cluster.url(), path, nil)
-			last = status
-			return err == nil && status == http.StatusOK
-		})
-		if err != nil {
-			return fmt.Errorf("the store does not take users: status %d: %w", last, err)
-		}
-	}
-	return nil
-}
-
-func (s *stage) users() (users []string) {
-	for i := range s.plan.clients - s.plan.official {
-		users = append(users, fmt.Sprintf("u-go%d", i))
-	}
-	for i := range s.plan.official {
-		users = append(users, fmt.Sprintf("u-npm%d", i))
-	}
-	return users
 }
 
 func (s *stage) random(i int) *rand.Rand { return rand.New(rand.NewPCG(s.plan.seed, uint64(i))) }
