@@ -134,12 +134,16 @@ func (b *Backend) isElsewhere(id string) bool {
 	return node != "" && node != b.opts.Node
 }
 
-// ownerOf returns the node that the id names, if it is another one that is there.
+// ownerOf returns the node that has the client or knows who has: the home of the id, or the node that
+// its home, this one, has entrusted with it. It is nil if that node is not there.
 func (b *Backend) ownerOf(id string) *peerLink {
-	if !b.isElsewhere(id) {
-		return nil
+	if b.isElsewhere(id) {
+		return b.peers.named(auth.NodeOf(id))
 	}
-	return b.peers.named(auth.NodeOf(id))
+	if node := b.gw.Elsewhere(id); node != "" {
+		return b.peers.named(node)
+	}
+	return nil
 }
 
 // deliver sends one frame to the client. Whatever connection of the application it comes from, it is

@@ -150,6 +150,7 @@ type dial struct {
 	silent  bool   // it does not answer handshakes of clients
 	aspnet  bool   // it is one of ASP.NET SignalR; its hub is "app_app" if empty
 	tcp     string // address, if not by pipe
+	home    string // node that gives out the id of the client, if it is not a
 	// on is hubServer.on from the first message on.
 	on func(s *hubServer, m sp.Message)
 }

@@ -1,6 +1,7 @@
 package servermode_test
 
 import (
+	"cmp"
 	"fmt"
 	"testing"
 	"time"
@@ -25,7 +26,7 @@ func ask(ns *nodes, server, asker string, d dial) *asking {
 	q := &asking{ns: ns, server: ns.list[server].server(dial{id: "server"})}
 	time.Sleep(time.Second)
 	a := ns.list["a"]
-	q.client = a.client(gatewaytest.Options{})
+	q.client = a.client(gatewaytest.Options{ID: ns.entrusted("a", cmp.Or(d.home, "a"))})
 	q.id = idOf(q.client)
 	d.id = "asker"
 	q.asker = ns.list[asker].server(d)
@@ -34,6 +35,16 @@ func ask(ns *nodes, server, asker string, d dial) *asking {
 	q.asker.send(&sp.ClientInvocation{InvocationID: "i", ConnectionID: q.id, CallerServerID: "asker", Payloads: question("i")})
 	time.Sleep(10 * time.Millisecond)
 	return q
+}
+
+// entrusted returns an id that one node has given out, and that another one has the connection of.
+func (ns *nodes) entrusted(owner, home string) string {
+	id := ns.list[home].newID()
+	if home != owner {
+		_, err := ns.list[home].gw.Entrust(id, owner, time.Now().Add(time.Hour))
+		require.NoError(ns.t, err)
+	}
+	return id
 }
 
 // answered has the client and its hub server answer.
@@ -54,11 +65,12 @@ func (q *asking) forgotten(t *testing.T) {
 }
 
 func TestN18ResultsOfClientsOverNodes(t *testing.T) {
-	for _, at := range []struct{ server, asker string }{{"a", "b"}, {"b", "a"}, {"b", "b"}, {"b", "c"}} {
+	for _, at := range []struct{ server, asker, home string }{{"a", "b", "a"}, {"b", "a", "a"}, {"b", "b", "a"}, {"b", "c", "a"},
+		{"a", "b", "b"}, {"b", "c", "b"}, {"b", "c", "c"}, {"a", "b", "c"}, {"c", "a", "b"}} {
 		for _, weak := range []bool{false, true} {
-			t.Run(fmt.Sprintf("a client of a with a server on %s, asked on %s, weak %v", at.server, at.asker, weak), func(t *testing.T) {
+			t.Run(fmt.Sprintf("a client of a, negotiated on %s, with a server on %s, asked on %s, weak %v", at.home, at.server, at.asker, weak), func(t *testing.T) {
 				inNodes(t, []string{"a", "b", "c"}, func(t *testing.T, ns *nodes) {
-					d := dial{}
+					d := dial{home: at.home}
 					if weak {
 						d.kind = sp.KindWeak
 					}

@@ -191,7 +191,7 @@ func (t *peerTable) PeerSaid(p gateway.Peer, message []byte) error {
 		return l.heardOfSession(op, &r)
 	case opStray:
 		return l.heardStray(&r)
-	case opInvoke, opAnswer, opReply, opAnswered:
+	case opInvoke, opAnswer, opReply, opAnswered, opMoved:
 		return l.heardOfResult(op, &r)
 	}
 	if message[0] >= firstIgnorable {

@@ -162,10 +162,11 @@ func FuzzPeer(f *testing.F) {
 		append(appendSession(nil, opCredit, true, 1), 9),
 		{byte(opStop), 1}, {byte(opGo), 1}, {byte(opPut), 1, 1},
 		append(appendPeerText([]byte{byte(opStray), 1}, "chat"), body...),
-		append(appendPeerText(append(appendPeerText([]byte{byte(opInvoke)}, "far"), 0), "chat"), invocation...),
+		append(appendPeerText(append(appendPeerText(appendPeerText([]byte{byte(opInvoke)}, ""), "far"), 0), "chat"), invocation...),
 		append(appendPeerText(appendPeerText([]byte{byte(opAnswer)}, "far"), "chat"), invocation...),
 		appendPeerText([]byte{byte(opReply)}, "chat"),
 		appendPeerText(appendPeerText([]byte{byte(opAnswered)}, "chat"), "i"),
+		appendPeerText(appendPeerText(appendPeerText([]byte{byte(opMoved)}, "chat"), "i"), "b"),
 	} {
 		f.Add(seed, []byte{byte(opStop), 1})
 	}

@@ -22,7 +22,9 @@ import (
 //	Busy, Idle owner → server's node  session: the client takes less than it is sent, or has caught up
 //	Put       owner → server's node   server connection, bytes
 //	Stray     any → owner             hubs, a body: data from a server connection that has not the client
-//	Invoke    caller's node → owner   server id, whether it is Weak, hub, a body: ClientInvocation
+//	Invoke    caller's node → owner   caller's node if another one passes it on, server id, whether it
+//	                                  is Weak, hub, a body: ClientInvocation
+//	Moved     home → caller's node    hub, invocation id, owner: it has the Invoke now
 //	Answer    server's node → owner   server id, hub, a body: what the hub server answers
 //	Reply     owner → caller's node   hub, a body: the answer, or where the client is
 //	Answered  caller's node → owner   hub, invocation id: nobody waits for an answer any more
@@ -44,6 +46,7 @@ const (
 	opAnswer
 	opReply
 	opAnswered
+	opMoved
 )
 
 // firstIgnorable is the first of the messages that a node which does not know them may pass over.

@@ -9,7 +9,8 @@ import (
 // An invocation of a client by a hub server concerns up to three nodes: that of the caller, which knows
 // who waits; the client's, its owner, which decides about the answer; and that of the hub server that
 // has the client and brings the answer. The first two note the invocation. The owner's note names the
-// caller's node as the caller, and the caller's note names the owner.
+// caller's node as the caller, and the caller's note names the owner. What the caller's node knows of
+// the client may be its home only (see gateway.Entrust), which passes the invocation on.
 
 // nodeOf returns the node of a client, nil if it is this one or none is known.
 func (sc *serverConn) nodeOf(id string) *peerLink {
@@ -31,9 +32,7 @@ func (t *resultTable) askNode(node *peerLink, sc *serverConn, call *resultCall) 
 	if text := t.add(call); text != "" {
 		return text
 	}
-	frame := appendPeerText([]byte{byte(opInvoke)}, sc.peer.serverID)
-	frame = appendPeerText(append(frame, bit(sc.peer.isWeak())), call.key.hub)
-	frame = append(frame, sc.reader.body...)
+	frame := appendInvoke("", sc.peer.serverID, sc.peer.isWeak(), call.key.hub, sc.reader.body)
 	if sc.waitForLink(node, len(frame)) && node.Send(frame) {
 		return ""
 	}
@@ -43,12 +42,22 @@ func (t *resultTable) askNode(node *peerLink, sc *serverConn, call *resultCall) 
 	return "The gateway node of the connection cannot be reached."
 }
 
+// appendInvoke writes an Invoke. The caller's node is "" if that is the one that sends it.
+func appendInvoke(node, by string, weak bool, hub string, body []byte) []byte {
+	frame := appendPeerText(appendPeerText([]byte{byte(opInvoke)}, node), by)
+	frame = appendPeerText(append(frame, bit(weak)), hub)
+	return append(frame, body...)
+}
+
 // answered tells the client's node that nobody waits for its answer any more.
 func (c *resultCall) answered() {
 	if c.node != nil {
 		c.node.Send(appendPeerText(appendPeerText([]byte{byte(opAnswered)}, c.key.hub), c.key.id))
 	}
 }
+
+// nodeGoneText answers an invocation of a client whose node is not there any more.
+const nodeGoneText = "The gateway node of the connection is gone."
 
 // answerElsewhere gives what the hub server answers to the node of its client. False means that the
 // client is none of another node.
@@ -99,6 +108,8 @@ func (l *peerLink) heardOfResult(op peerOp, r *peerReader) error {
 		return l.heardAnswer(r)
 	case opReply:
 		return l.heardReply(r)
+	case opMoved:
+		return l.heardMoved(r)
 	}
 	key := resultKey{r.text(maxPeerText), r.text(maxPeerText)}
 	if err := r.end(); err != nil {
@@ -110,7 +121,7 @@ func (l *peerLink) heardOfResult(op peerOp, r *peerReader) error {
 
 // heardInvoke invokes a client of this node for a hub server of the peer.
 func (l *peerLink) heardInvoke(r *peerReader) error {
-	by, weak, hub := r.text(maxPeerText), r.upTo(1) == 1, r.text(maxPeerText)
+	node, by, weak, hub := r.text(maxPeerText), r.text(maxPeerText), r.upTo(1) == 1, r.text(maxPeerText)
 	if err := r.end(); err != nil {
 		return err
 	}
@@ -118,6 +129,15 @@ func (l *peerLink) heardInvoke(r *peerReader) error {
 	invocation, ok := m.(*sp.ClientInvocation)
 	if err != nil || !ok {
 		return errPeer
+	}
+	if node == "" {
+		if owner := l.b.peers.named(l.b.gw.Elsewhere(invocation.ConnectionID)); owner != nil && owner != l &&
+			owner.Send(appendInvoke(l.Name(), by, weak, hub, r.rest)) {
+			l.Send(appendPeerText(appendPeerText(appendPeerText([]byte{byte(opMoved)}, hub), invocation.InvocationID), owner.Name()))
+			return nil
+		}
+	} else if l = l.b.peers.named(node); l == nil {
+		return nil // who has asked is not there any more
 	}
 	call := &resultCall{key: resultKey{hub, invocation.InvocationID}, connection: invocation.ConnectionID,
 		caller: remoteCaller{l, weak}, callerID: invocation.CallerServerID,
@@ -181,14 +201,39 @@ func (l *peerLink) heardReply(r *peerReader) error {
 	return nil
 }
 
-// find returns an invocation of a client of that node.
+// heardMoved notes which node has an invocation that the home of the client has passed on.
+func (l *peerLink) heardMoved(r *peerReader) error {
+	key, owner := resultKey{r.text(maxPeerText), r.text(maxPeerText)}, r.text(maxPeerText)
+	if err := r.end(); err != nil {
+		return err
+	}
+	t, to := &l.b.results, l.b.peers.named(owner)
+	t.mu.Lock()
+	call := t.calls[key]
+	if call == nil || call.node != l {
+		t.mu.Unlock()
+		return nil // it has been answered, or the owner was faster
+	}
+	if call.node = to; to == nil {
+		t.removeLocked(call)
+	}
+	t.mu.Unlock()
+	if to == nil {
+		t.refuse(call, nodeGoneText)
+	}
+	return nil
+}
+
+// find returns an invocation of a client of that node. Whoever answers for a client has it.
 func (t *resultTable) find(key resultKey, node *peerLink) *resultCall {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	if call := t.calls[key]; call != nil && call.node == node {
-		return call
+	call := t.calls[key]
+	if call == nil || call.node == nil {
+		return nil
 	}
-	return nil
+	call.node = node
+	return call
 }
 
 // forget ends an invocation by a hub server of that node, which waits no more.
@@ -206,10 +251,11 @@ func (t *resultTable) forget(key resultKey, node *peerLink) {
 func (t *resultTable) replied(key resultKey, node *peerLink, m sp.Message) {
 	t.mu.Lock()
 	call := t.calls[key]
-	if call == nil || call.node != node {
+	if call == nil || call.node == nil {
 		t.mu.Unlock()
 		return
 	}
+	call.node = node
 	t.removeLocked(call)
 	t.mu.Unlock()
 	call.caller.answer(call, m)
@@ -218,7 +264,7 @@ func (t *resultTable) replied(key resultKey, node *peerLink, m sp.Message) {
 // nodeGone follows the end of a node: its clients answer nobody, and its hub servers wait no more.
 func (t *resultTable) nodeGone(l *peerLink) {
 	for _, call := range t.takeAll(func(c *resultCall) bool { return c.node == l }) {
-		t.refuse(call, "The gateway node of the connection is gone.")
+		t.refuse(call, nodeGoneText)
 	}
 	t.takeAll(func(c *resultCall) bool {
 		by, ok := c.caller.(remoteCaller)

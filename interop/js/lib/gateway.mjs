@@ -5,6 +5,7 @@ import { createWriteStream, existsSync, mkdtempSync, readFileSync } from 'node:f
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { Nodes } from './nodes.mjs';
 import { patience, until, within } from './wait.mjs';
 
 // What a case that failed has left behind ends with this process.
@@ -25,12 +26,37 @@ export function freePort() {
 }
 
 export class Gateway {
-  /** Starts a gateway with fresh random keys; `args` are further flags. Resolves when health answers 200. */
+  /** Starts a gateway with fresh random keys, of HUBGATE_NODES nodes; `args` are further flags. Resolves when it is ready. */
   static async start(args = []) {
+    const keys = { key: randomBytes(24).toString('hex'), secondaryKey: randomBytes(24).toString('hex') };
+    const count = Number(process.env.HUBGATE_NODES ?? 1);
+    if (count === 1) return Gateway.one(args, keys);
+    return Nodes.start(() => Gateway.several(count, args, keys), count);
+  }
+
+  /** Starts nodes that find each other. */
+  static async several(count, args, keys) {
+    const names = Array.from({ length: count }, (_, i) => String.fromCharCode(97 + i));
+    const voters = count < 3 ? names.slice(0, 1) : names.slice(0, 3);
+    const ports = await Promise.all(names.map(freePort));
+    const listens = ports.map((port) => `127.0.0.1:${port}`);
+    const nodes = await Promise.all(names.map((name, i) => Gateway.one([
+      ...args, '--node', name, '--cluster-listen', listens[i], '--cluster-peer', listens[(i + 1) % count], '--cluster-voter', voters.join(','),
+    ], keys)));
+    await Promise.all(nodes.map((node) => until('the nodes know each other', () => node.ready(count))));
+    return nodes;
+  }
+
+  /** Resolves to whether the node is ready, and has heard of all others. */
+  async ready(count) {
+    const answer = await fetch(`http://127.0.0.1:${this.adminPort}/readyz`);
+    const up = this.log().match(/msg="a node is up"/g) ?? [];
+    return answer.ok && up.length >= count - 1;
+  }
+
+  static async one(args, keys) {
     const gateway = new Gateway();
-    gateway.key = randomBytes(24).toString('hex');
-    gateway.secondaryKey = randomBytes(24).toString('hex');
-    gateway.args = args;
+    Object.assign(gateway, keys, { args });
     gateway.folder = mkdtempSync(join(process.env.HUBGATE_WORK ?? tmpdir(), 'gateway-'));
     gateway.logFile = join(gateway.folder, 'log');
     for (let attempt = 1; ; attempt++) {
