@@ -44,6 +44,7 @@ func inNodes(t *testing.T, tags []string, test func(t *testing.T, ns *nodes), ch
 		defer ns.net.Wait()
 		defer ns.stop()
 		time.Sleep(3 * time.Second)
+		synctest.Wait() // tests change limits
 		test(t, ns)
 	})
 }

@@ -2,6 +2,7 @@ package servermode_test
 
 import (
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/stretchr/testify/require"
@@ -59,6 +60,7 @@ func TestN18AspNetHubServersOfAnotherNode(t *testing.T) {
 		require.Equal(t, sp.AckOK, other.next(sp.TypeAck).(*sp.Ack).Status)
 		other.send(&sp.GroupBroadcastData{Group: "g", Payloads: wrapped(bus("group"))})
 		time.Sleep(10 * time.Millisecond)
+		synctest.Wait()
 		cursor := aspnetprotocol.CursorOf([]byte(client.got[len(client.got)-1]))
 		client.wantFrames(initFrame, aspnetResult("1", "3"), busFrame("has"), busFrame("other"), busFrame("elsewhere"), busFrame("all"), busFrame("group"))
 		for _, n := range ns.list {
