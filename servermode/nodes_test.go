@@ -3,6 +3,7 @@ package servermode_test
 import (
 	"fmt"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -414,18 +415,18 @@ func TestN20OneClientHasACredit(t *testing.T) {
 		c := a.client(gatewaytest.Options{})
 		server.take(sp.TypeConnectionData)
 		ns.net.Set("a", "b", func(f *clustertest.Fault) { f.Held = true })
-		fed := 0
+		var fed atomic.Int32
 		done := make(chan struct{})
 		record := `{"type":1,"target":"` + strings.Repeat("x", 10<<10) + `","arguments":[]}` + "\x1e"
 		go func() {
 			defer close(done)
 			for range 100 {
 				_ = c.Feed([]byte(record))
-				fed++
+				fed.Add(1)
 			}
 		}()
 		time.Sleep(time.Second)
-		require.InDelta(t, 7, fed, 1)
+		require.InDelta(t, 7, fed.Load(), 1)
 		ns.net.Heal()
 		<-done
 		time.Sleep(time.Second)
