@@ -80,7 +80,7 @@ func (h *Handler) serveWebSocket(c *call) error {
 		return err
 	}
 	if t.elsewhere != "" {
-		return h.relay(c, t.elsewhere)
+		return h.fetch(c, t.id, t.elsewhere, nil)
 	}
 	if !h.sockets.Begin() {
 		return transport.ErrDraining
@@ -93,7 +93,7 @@ func (h *Handler) serveWebSocket(c *call) error {
 	if err := h.attachSocket(c, &t, ws); err != nil {
 		h.sockets.Done()
 		if t.elsewhere != "" && t.stateful {
-			return h.relay(c, t.elsewhere)
+			return h.fetch(c, t.id, t.elsewhere, nil)
 		}
 		return err
 	}
@@ -133,8 +133,8 @@ func (h *Handler) webSocketTarget(c *call) (target, error) {
 	t, err := h.find(c)
 	switch {
 	case err == transport.ErrUnknown:
-		if node := h.whereabouts(c, c.claims.UserID); node != "" {
-			return target{foreign: foreign{elsewhere: node}}, nil
+		if id, node := h.whereabouts(c, c.claims.UserID); node != "" {
+			return target{id: id, foreign: foreign{elsewhere: node}}, nil
 		}
 		return target{}, err
 	case err != nil:

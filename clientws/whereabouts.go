@@ -10,10 +10,9 @@ import (
 )
 
 // A client with stateful reconnect dials again when it has lost its WebSocket, and may come to a node
-// that does not have its connection. Then the request is relayed to the one that does: the new
-// WebSocket ends there.
+// that does not have its connection.
 
-// relay has the node that has the connection answer the request.
+// relay has the node that has the connection answer the request: the new WebSocket ends there.
 func (h *Handler) relay(c *call, node string) error {
 	if node == h.options.Node || h.options.Forwarder == nil {
 		return transport.ErrBusy // the home of the id has not heard yet what has become of the connection
@@ -29,18 +28,18 @@ func (h *Handler) relay(c *call, node string) error {
 
 // whereabouts returns the node that has the connection of a user's client with stateful reconnect,
 // whose tokens may have expired. It is "" if that is this node, none, or another sort of client.
-func (h *Handler) whereabouts(c *call, user string) (node string) {
+func (h *Handler) whereabouts(c *call, user string) (id, node string) {
 	if h.homes.stop == nil || !c.query.hasID || c.hub == "" {
-		return ""
+		return "", ""
 	}
 	token, err := h.options.Sealer.OpenToken(c.query.id, c.hub, user)
 	if err != nil || !token.Stateful {
-		return ""
+		return "", ""
 	}
 	if node = h.homes.look(c.r.Context(), token.ID); node == h.options.Node {
-		return ""
+		return "", ""
 	}
-	return node
+	return token.ID, node
 }
 
 // forwardRefused is forward for a WebSocket that this node refuses: the node that has the connection
@@ -50,11 +49,11 @@ func (h *Handler) forwardRefused(c *call, refusal error) (bool, error) {
 	if !ok {
 		return false, refusal
 	}
-	node := h.whereabouts(c, user)
+	id, node := h.whereabouts(c, user)
 	if node == "" {
 		return false, refusal
 	}
-	return true, h.relay(c, node)
+	return true, h.fetch(c, id, node, refusal)
 }
 
 // look returns the node that has the connection of an id, "" if none is known. Whoever has given the

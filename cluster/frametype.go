@@ -13,6 +13,7 @@ const (
 	frameBackend
 	frameHome
 	frameQuota
+	frameMove
 )
 
 const (

@@ -205,6 +205,8 @@ func (p *peer) carryOutOne(f frame) (filter uint64, err error) {
 		return 0, p.talked(gateway.HomeTopic, f.body)
 	case frameQuota:
 		return 0, p.talked(gateway.QuotaTopic, f.body)
+	case frameMove:
+		return 0, p.talked(gateway.MoveTopic, f.body)
 	}
 	if f.kind&frameIgnorable != 0 {
 		p.b.counted.ignored.Add(1)

@@ -218,6 +218,7 @@ func (p *peer) command(body []byte) error {
 	if err != nil {
 		return fmt.Errorf("%w: %w", errMalformed, err)
 	}
+	cmd.From = p.inc.Tag
 	if question == 0 {
 		p.b.node.Apply(cmd, nil)
 		return nil

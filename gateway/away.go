@@ -22,6 +22,10 @@ type returning struct {
 	broken bool
 	// untold is how often the client has come back and the session has not been told.
 	untold int
+	// handed: another node is being given the connection, which does nothing until it is clear who has
+	// it. deferred is why it has to end then, if it has to.
+	handed   bool
+	deferred *Cause
 	// numbers is there if the client's records are numbered: it says itself what it has read.
 	numbers *numbers
 }

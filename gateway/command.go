@@ -68,6 +68,9 @@ type Command struct {
 	Any bool
 	// By says who asks, for logs and those who watch.
 	By Sender
+	// From is the tag of the node that the command comes from, "" if that is this one. The Backplane
+	// sets it; it is no part of the wire form.
+	From string
 	// Trace is the id under which logs and those who watch show the command; it may be empty.
 	Trace string
 }

@@ -55,7 +55,7 @@ func TestCommandsBetweenNodes(t *testing.T) {
 
 // Every field of a command is carried, those too that are added some day.
 func TestNoFieldOfACommandIsForgotten(t *testing.T) {
-	stays := []string{"Command.By", "Command.Trace", "Command.Any"} // only of concern to the node that was asked
+	stays := []string{"Command.By", "Command.Trace", "Command.Any", "Command.From"} // only of concern to the node that was asked
 	cmd := &gateway.Command{Verb: gateway.VerbSend, Frames: message(t, "hello"), Cause: gateway.Cause{Reason: gateway.CloseNormal}}
 	cmd.Target.Kind = gateway.TargetUsers
 	fill(reflect.ValueOf(cmd).Elem(), stays)

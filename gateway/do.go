@@ -42,9 +42,19 @@ func (g *Gateway) Start(ctx context.Context, cmd *Command, answered func(Result,
 	}
 	a := newAnswer(cmd.Page, answered)
 	a.any = cmd.Any
+	g.everywhere(ctx, cmd, a)
+	a.done(Result{}, nil)
+}
+
+// everywhere queues a command here and on its way to the other nodes, at one point of the stream of
+// commands (moves.order).
+func (g *Gateway) everywhere(ctx context.Context, cmd *Command, a *answer) {
+	if g.moves.on {
+		g.moves.order.RLock()
+		defer g.moves.order.RUnlock()
+	}
 	g.begin(cmd, a)
 	g.elsewhere(ctx, cmd, a)
-	a.done(Result{}, nil)
 }
 
 // Apply carries a command out on this node alone. The backplane calls it with the commands of other
@@ -52,15 +62,28 @@ func (g *Gateway) Start(ctx context.Context, cmd *Command, answered func(Result,
 // nil, is called once as by Start.
 func (g *Gateway) Apply(cmd *Command, answered func(Result, error)) {
 	if cmd.Verb == VerbSend {
-		g.sendHere(cmd)
+		g.here(cmd, nil)
 		if answered != nil {
 			answered(Result{}, nil)
 		}
 		return
 	}
 	a := newAnswer(cmd.Page, answered)
-	g.begin(cmd, a)
+	g.here(cmd, a)
 	a.done(Result{}, nil)
+}
+
+// here queues a command of another node.
+func (g *Gateway) here(cmd *Command, a *answer) {
+	if g.moves.on {
+		g.moves.order.RLock()
+		defer g.moves.order.RUnlock()
+	}
+	if cmd.Verb == VerbSend {
+		g.sendHere(cmd)
+		return
+	}
+	g.begin(cmd, a)
 }
 
 // send queues a send on all nodes, or refuses it.
@@ -74,6 +97,10 @@ func (g *Gateway) send(ctx context.Context, cmd *Command) error {
 // Force is Do for a send that has waited long enough: the bounds of D12 do not refuse it. Whoever
 // uses it has to see to it that such sends are rare.
 func (g *Gateway) Force(ctx context.Context, cmd *Command) error {
+	if g.moves.on {
+		g.moves.order.RLock()
+		defer g.moves.order.RUnlock()
+	}
 	g.sendHere(cmd)
 	if to, others := g.others(cmd); others {
 		return g.opts.Backplane.Publish(ctx, to, cmd)
@@ -145,6 +172,9 @@ func (g *Gateway) admitSend(cmd *Command) error {
 
 // begin queues a command for the workers it concerns.
 func (g *Gateway) begin(cmd *Command, a *answer) {
+	if g.moves.count.Load() > 0 {
+		cmd = g.moves.route(cmd, a)
+	}
 	h := g.hubs.get(cmd.Hub)
 	if h == nil {
 		return // a hub without clients: nothing to do, nothing created
@@ -169,6 +199,9 @@ func (g *Gateway) begin(cmd *Command, a *answer) {
 func (g *Gateway) sendHere(cmd *Command) {
 	follows := g.follow(cmd)
 	defer follows.done(reach{})
+	if g.moves.count.Load() > 0 {
+		cmd = g.moves.route(cmd, nil)
+	}
 	h := g.hubs.get(cmd.Hub)
 	if h == nil {
 		g.unheard(cmd)

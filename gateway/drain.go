@@ -24,6 +24,7 @@ func (g *Gateway) Close() { g.ending.once.Do(g.end) }
 func (g *Gateway) end() {
 	g.ending.draining.Store(true)
 	g.quota.end()
+	g.moves.close()
 	if g.ending.leave != nil {
 		g.ending.leave()
 	}

@@ -50,6 +50,7 @@ type Gateway struct {
 	counts  counters
 	keeping keeping
 	plane   plane
+	moves   moves
 	quota   quota
 
 	// began is a second before the start; see now.
@@ -79,9 +80,11 @@ func New(opts Options) (*Gateway, error) {
 	for _, w := range g.workers {
 		g.ending.wg.Go(w.run)
 	}
+	g.moves.begin(g)
 	if opts.Backplane != nil {
 		leave, err := opts.Backplane.Join(g)
 		if err != nil {
+			g.moves.close()
 			g.stopWorkers()
 			return nil, err
 		}

@@ -207,7 +207,7 @@ func (c *Conn) Open(answer []byte) {
 // then the transport ends. Nothing more is read. The first cause counts.
 func (c *Conn) Close(cause Cause) {
 	c.mu.Lock()
-	first := c.life.ask(cause)
+	first := !c.deferred(cause) && c.life.ask(cause)
 	c.mu.Unlock()
 	if first {
 		c.shard.worker.queue.push(&closeOp{conn: c, cause: cause})
@@ -223,7 +223,7 @@ func (c *Conn) cutOff(cause Cause) {
 // cutOffIf is cutOff if something still holds. The question is asked with c.mu held.
 func (c *Conn) cutOffIf(cause Cause, holds func(*Conn) bool) {
 	c.mu.Lock()
-	if !holds(c) {
+	if !holds(c) || c.deferred(cause) {
 		c.mu.Unlock()
 		return
 	}

@@ -10,6 +10,8 @@ const (
 	HomeTopic
 	// QuotaTopic is for what bounds over all nodes are compared with.
 	QuotaTopic
+	// MoveTopic is for the cores: they hand connections over.
+	MoveTopic
 	// Topics is how many there are.
 	Topics
 )

@@ -29,6 +29,8 @@ const (
 	// CloseNodeLost: the other nodes have given this one up, and have told the application that its clients
 	// have ended. It is also what the application is told of the clients of a node that died.
 	CloseNodeLost CloseReason = "NodeLost"
+	// CloseMoved: another node has the connection, which goes on there.
+	CloseMoved CloseReason = "Moved"
 	// CloseServiceTransientError is a fault of the gateway itself.
 	CloseServiceTransientError CloseReason = "ServiceTransientError"
 )
@@ -38,7 +40,7 @@ var closeReasonList = []CloseReason{
 	CloseNormal, CloseThrottled, ClosePingTimeout, CloseInvokeUpstreamFailed, CloseSlowClient, CloseHandshakeError,
 	CloseBadRequest, CloseClosedByAppServer, CloseServiceReload, CloseUnauthorized, CloseServiceTransientError,
 	CloseNoAvailableServerConnection, CloseServerConnectionClosed, CloseServiceModeSwitched,
-	CloseDisconnectTimeout, CloseMissedMessages, CloseNodeLost,
+	CloseDisconnectTimeout, CloseMissedMessages, CloseNodeLost, CloseMoved,
 }
 
 // DropReason is why a delivery to one receiver was given up. The list is closed.
@@ -52,12 +54,14 @@ const (
 	DropSlowClient DropReason = "SlowClient"
 	// DropConnectionClosed: the connection ended before the delivery was written.
 	DropConnectionClosed DropReason = "ConnectionClosed"
+	// DropMoved: another node has taken it over with its client, and counts it.
+	DropMoved DropReason = "Moved"
 	// DropFault: the gateway failed while it made the message ready; the log has the details.
 	DropFault DropReason = "Fault"
 )
 
 // dropReasonList is every DropReason.
-var dropReasonList = []DropReason{DropNoPayloadForProtocol, DropSlowClient, DropConnectionClosed, DropFault}
+var dropReasonList = []DropReason{DropNoPayloadForProtocol, DropSlowClient, DropConnectionClosed, DropMoved, DropFault}
 
 // Cause explains one connection's end.
 type Cause struct {
@@ -74,8 +78,11 @@ type Cause struct {
 
 // dropped is what deliveries that wait when the connection ends count as.
 func (c Cause) dropped() DropReason {
-	if c.Reason == CloseSlowClient {
+	switch c.Reason {
+	case CloseSlowClient:
 		return DropSlowClient
+	case CloseMoved:
+		return DropMoved
 	}
 	return DropConnectionClosed
 }

@@ -17,6 +17,8 @@ type Backend struct {
 	Full func() bool
 	// Pending, if set, says whether a session has answers to come.
 	Pending func() bool
+	// Moves: clients may be handed over to other nodes.
+	Moves bool
 	// OnRecord, if set, is called for each record taken.
 	OnRecord func(c *gateway.Conn, r gateway.Record)
 
@@ -48,8 +50,29 @@ func (b *Backend) Accept(c *gateway.Conn, _ gateway.Handshake) (gateway.Session,
 			return nil, err
 		}
 	}
+	if b.Moves {
+		return &movingSession{session{b, c}}, nil
+	}
 	return &session{b, c}, nil
 }
+
+// Resume implements gateway.Resumer: "resumed ID" is noted.
+func (b *Backend) Resume(c *gateway.Conn, _ []byte) (gateway.Session, error) {
+	b.add("resumed " + c.Identity().ID)
+	return &movingSession{session{b, c}}, nil
+}
+
+// movingSession is a session whose client may be handed over; "moved ID" or "stays ID" is noted.
+type movingSession struct{ session }
+
+// Park implements gateway.Mover.
+func (s *movingSession) Park(done func([]byte, error)) { done(nil, nil) }
+
+// Stays implements gateway.Mover.
+func (s *movingSession) Stays() { s.backend.add("stays " + s.conn.Identity().ID) }
+
+// Moved implements gateway.Mover.
+func (s *movingSession) Moved() { s.backend.add("moved " + s.conn.Identity().ID) }
 
 type session struct {
 	backend *Backend

@@ -123,6 +123,17 @@ func (b *Backend) acceptAspNet(c *gateway.Conn, h gateway.Handshake, mode Mode) 
 	return b.opts.Servers.Accept(c, h)
 }
 
+// Resume implements gateway.Resumer. A session is handed over only by nodes that have the same modes.
+func (b *Backend) Resume(c *gateway.Conn, state []byte) (gateway.Session, error) {
+	r, ok := b.opts.Webhooks.(gateway.Resumer)
+	if !ok || b.opts.Mode(c.Identity().Hub) != Serverless {
+		return nil, errNotResumed
+	}
+	return r.Resume(c, state)
+}
+
+var errNotResumed = errors.New("the mode of the hub is another one here")
+
 // ExpectedGroups implements gateway.GroupExpecter: sessions of hub servers may have groups of their own.
 func (b *Backend) ExpectedGroups(c *gateway.Conn) []string {
 	if e, ok := b.opts.Servers.(gateway.GroupExpecter); ok && b.opts.Mode(c.Identity().Hub) != Serverless {

@@ -32,6 +32,8 @@ type session struct {
 	working  bool // a goroutine delivers
 	rejected bool // the upstream does not want this client: nothing more is delivered
 	born     bool // Life has been told of the client, or will be before the next event
+	// parked is called when no event waits, if the client is being handed over to another node.
+	parked func(state []byte, err error)
 }
 
 func newSession(b *Backend, c conn) *session { return &session{backend: b, conn: c} }
@@ -181,10 +183,17 @@ func (s *session) put(e event) (taken bool) {
 
 // next takes the oldest event. When there is none, the caller's work is over.
 func (s *session) next() (e event, ok bool) {
+	var parked func([]byte, error)
+	defer func() {
+		if parked != nil {
+			s.tellParked(parked)
+		}
+	}()
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if len(s.queue) == 0 {
 		s.queue, s.working = nil, false
+		parked, s.parked = s.parked, nil
 		return event{}, false
 	}
 	e = s.queue[0]

@@ -21,6 +21,7 @@ var closes = List{
 		{"DisconnectTimeout", "A client of ASP.NET SignalR lost its transport, or stopped polling, and did not come back in time.", "The client's process stopped or its network broke for longer than that. A client that comes back later is told that its connection is gone, and stops: let the application start it again."},
 		{"MissedMessages", "A client of ASP.NET SignalR came back for messages that are not kept any more: of those that were written to it the gateway keeps the last 128, at most 64 KiB of them and for 40 s.", "The client stops: let the application start it again, and read what it has missed. If it happens often, the network loses much of what it took: look for a proxy that buffers."},
 		{"NodeLost", "The other nodes of the cluster have not heard of the client's node for 20 s. One of them has told the webhook `disconnected`, whose body has `NodeLost` as its error. If the node comes back, it closes the client, which may reconnect.", "Look at the log of that node for why it stopped, hung, or could not reach the others."},
+		{"Moved", "Another node of the [cluster](cluster.md) has taken the connection over: the client has stateful reconnect and came back to that node. The connection goes on there, and the client is told nothing.", Nothing},
 		{"ServiceTransientError", "A fault of the gateway. The log has an error beside it.", "Report it. Other connections are not affected."},
 	},
 }
@@ -33,6 +34,7 @@ var drops = List{
 		{"NoPayloadForProtocol", "The message has no form in the client's hub protocol: an `application/octet-stream` body or a hub server gave none.", "Send JSON or MessagePack, which the gateway converts, or add the protocol to the hub server."},
 		{"SlowClient", "The message waited for a client that was closed as slow.", "See [SlowClient](#close-slowclient)."},
 		{"ConnectionClosed", "The connection ended before the message was written.", "Nothing to do: messages are for the clients that are connected."},
+		{"Moved", "The message waited for a client that another node has taken over, which delivers it, and counts it again.", Nothing},
 		{"Fault", "The gateway failed while it prepared the message.", "Report it, with the error in the log."},
 	},
 }

@@ -1,6 +1,7 @@
 package transport
 
 import (
+	"errors"
 	"slices"
 	"sync"
 
@@ -32,4 +33,37 @@ func (t *Tokens) Know(token string) bool {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	return token != "" && slices.Contains(t.hashes[:], hash)
+}
+
+// KnowHash is Know for what stands for a token.
+func (t *Tokens) KnowHash(hash auth.TokenHash) bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return hash != auth.TokenHash{} && slices.Contains(t.hashes[:], hash)
+}
+
+// Append appends what stands for the tokens, for another node.
+func (t *Tokens) Append(dst []byte) []byte {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	for _, h := range t.hashes {
+		dst = append(dst, h[:]...)
+	}
+	return dst
+}
+
+var errTokens = errors.New("malformed access tokens of another node")
+
+// Take reads what Append wrote.
+func (t *Tokens) Take(b []byte) error {
+	const size = len(auth.TokenHash{})
+	if len(b) != len(t.hashes)*size {
+		return errTokens
+	}
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	for i := range t.hashes {
+		t.hashes[i] = auth.TokenHash(b[i*size : (i+1)*size])
+	}
+	return nil
 }
