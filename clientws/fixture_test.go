@@ -221,10 +221,10 @@ func (f *fixture) negotiateVersion(token, query string) negotiated {
 // send broadcasts a message to the hub.
 func (f *fixture) send(text string) {
 	f.t.Helper()
-	f.sendTo(gateway.Target{Kind: gateway.TargetAll}, text)
+	f.publish(gateway.Target{Kind: gateway.TargetAll}, text)
 }
 
-func (f *fixture) sendTo(to gateway.Target, text string) {
+func (f *fixture) publish(to gateway.Target, text string) {
 	f.t.Helper()
 	frames, err := hubprotocol.NewInvocation(hubprotocol.JSON, "message", []byte(`["`+text+`"]`))
 	require.NoError(f.t, err)

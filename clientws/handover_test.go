@@ -49,8 +49,8 @@ func TestN44AClientIsHandedOverToTheNodeThatItComesTo(t *testing.T) {
 		before := nodes[at].live(id)
 		require.NoError(t, ws.NetConn().Close())
 		require.Eventually(t, before.IsAway, time.Minute, time.Millisecond)
-		nodes["c"].sendTo(toGroup("g"), missed)
-		ws = returnsAt(t, nodes[by], query, owed, missed, func(text string) { nodes["b"].sendTo(toGroup("g"), text) })
+		nodes["c"].publish(toGroup("g"), missed)
+		ws = returnsAt(t, nodes[by], query, owed, missed, func(text string) { nodes["b"].publish(toGroup("g"), text) })
 		owed += messageRecord(missed) + messageRecord("next"+missed)
 		for said := range i + 1 { // it has heard no acknowledgement
 			ws.say(fmt.Sprintf(`{"type":1,"target":"said%d","arguments":[]}`+"\x1e", said))
