@@ -105,6 +105,32 @@ func TestAnOpenThatComesTooLate(t *testing.T) {
 	})
 }
 
+// A server connection for which far too much waits gets no client.
+func TestARemoteServerConnectionThatIsCrowded(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b, gw, f := withPeer(t)
+		defer closeBackend(t, b, gw)
+		tell := func(s serverStatus) {
+			require.NoError(t, f.handler.PeerSaid(f, appendServers([]serverChange{{kind: changeStatus, number: 1, status: s}}, false)))
+		}
+		tell(serverStatus{crowded: true})
+		c := gatewaytest.Connect(t, gw, gatewaytest.Options{ID: "1", Hub: "chat"})
+		require.Equal(t, gateway.CloseNoAvailableServerConnection, c.WantEnd(t.Context()).Reason)
+		tell(serverStatus{quiet: true, clients: 5})
+		gatewaytest.Connect(t, gw, gatewaytest.Options{ID: "2", Hub: "chat"})
+		synctest.Wait()
+		require.Len(t, f.take(opOpen), 1)
+		require.Equal(t, 6, b.peers.servers()[0].clientCount())
+
+		// The own ones say so.
+		sc := &serverConn{b: b}
+		sc.out.init(1<<10, func() {})
+		require.False(t, sc.status().crowded)
+		sc.out.append(make([]byte, 17<<10))
+		require.True(t, sc.status().crowded)
+	})
+}
+
 // What a node says of sessions that are over, or never were, is passed over.
 func TestWordsAboutNoSession(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

@@ -174,6 +174,8 @@ type serverStatus struct {
 	fin     int32
 	// quiet: its hub server has been silent for a while.
 	quiet bool
+	// crowded: so much waits for it that it gets no client at all.
+	crowded bool
 	// came counts the clients that it has ever had. Others are not told, but told anew when it has
 	// changed: they count those that they have sent.
 	came uint64
@@ -200,7 +202,7 @@ func (c *serverChange) append(dst []byte) []byte {
 		dst = binary.AppendVarint(append(dst, byte(p.kind), bit(p.whole)|bit(p.stateless)<<1), int64(p.level))
 	}
 	dst = binary.AppendUvarint(dst, uint64(c.status.clients))
-	return append(dst, byte(c.status.fin), bit(c.status.quiet))
+	return append(dst, byte(c.status.fin), bit(c.status.quiet), bit(c.status.crowded))
 }
 
 func (c *serverChange) read(r *peerReader) {
@@ -222,7 +224,7 @@ func (c *serverChange) read(r *peerReader) {
 	}
 	c.status.clients = r.upTo(maxClients)
 	c.status.fin = int32(r.upTo(uint64(finMigrate)))
-	c.status.quiet = r.upTo(1) == 1
+	c.status.quiet, c.status.crowded = r.upTo(1) == 1, r.upTo(1) == 1
 }
 
 func (r *peerReader) level() int32 {

@@ -21,6 +21,7 @@ type remoteServer struct {
 	// told is how many clients it has, of all nodes, as its own node says, and what came of it since.
 	told    atomic.Int32
 	isQuiet atomic.Bool
+	crowded atomic.Bool
 
 	// The rest is guarded by link.mu.
 
@@ -53,6 +54,7 @@ func newRemoteServer(l *peerLink, c *serverChange) *remoteServer {
 func (rs *remoteServer) setStatus(s serverStatus) {
 	rs.told.Store(int32(s.clients))
 	rs.isQuiet.Store(s.quiet)
+	rs.crowded.Store(s.crowded)
 	if rs.fin.Swap(s.fin) != finMigrate && s.fin == finMigrate {
 		rs.link.b.callRoomy() // the sweeper moves its clients
 	}
@@ -79,7 +81,10 @@ func (rs *remoteServer) takesClient(paced bool) bool {
 	l := rs.link
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if !paced || !rs.stopped && !l.Full(crowdRoom) {
+	if !paced {
+		return !rs.crowded.Load()
+	}
+	if !rs.stopped && !l.Full(crowdRoom) {
 		return true
 	}
 	rs.wanted = true

@@ -90,7 +90,7 @@ func (t *peerTable) tellStatus() {
 
 func (sc *serverConn) status() serverStatus {
 	now, ever := sc.clients.counts()
-	s := serverStatus{clients: now, fin: sc.fin.Load(), quiet: sc.quiet(), came: ever}
+	s := serverStatus{clients: now, fin: sc.fin.Load(), quiet: sc.quiet(), crowded: !sc.takesClient(false), came: ever}
 	if sc.b.peers.leaving.Load() {
 		s.fin = finMigrate
 	}
