@@ -75,9 +75,7 @@ func (p *peer) load(body []byte) error {
 }
 
 // Admit is what a core asks before it carries out a send: the error, which is gateway.ErrHubBusy, is
-// why a peer could not take the send. Nothing is reserved, but an eighth of the queue is left for
-// what others are handing over at the same time: who was let in is not refused behind the door, where
-// some have got the message already.
+// why a peer could not take the send. Nothing is reserved.
 func (b *Backplane) Admit(to []string, cmd *gateway.Command) error {
 	peers := b.members.liveNow()
 	if len(peers) == 0 {
@@ -96,7 +94,7 @@ func (b *Backplane) Admit(to []string, cmd *gateway.Command) error {
 		if hubs := p.crowded.Load(); hubs != nil && (*hubs)[cmd.Hub] {
 			return fmt.Errorf("%w at the node %s", gateway.ErrHubBusy, p.inc.Tag)
 		}
-		if p.full(size + b.opts.Limits.Queue/8) {
+		if p.full(size) {
 			return fmt.Errorf("%w: the node %s is behind", gateway.ErrHubBusy, p.inc.Tag)
 		}
 	}

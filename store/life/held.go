@@ -1,7 +1,21 @@
 package life
 
+import (
+	"context"
+	"errors"
+	"sync"
+	"time"
+)
+
 // maxHeld bounds the records of clients whose end is held back, in bytes.
 const maxHeld = 64 << 20
+
+const (
+	// releaseEvery is how often a node looks whether it may tell what it holds back; releaseAtOnce how
+	// many ends it tells at the same time.
+	releaseEvery  = 250 * time.Millisecond
+	releaseAtOnce = 32
+)
 
 // held are clients whose end must not be told now, because the node is fenced.
 type held struct {
@@ -56,4 +70,38 @@ func (l *lifeLog) heldNow() int {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return len(l.held.order)
+}
+
+// release tells of the ends that were held back, when the node may, until ctx ends.
+func (l *lifeLog) release(ctx context.Context, hook Webhook) {
+	slots := make(chan struct{}, releaseAtOnce)
+	var wg sync.WaitGroup
+	defer wg.Wait()
+	for pause(ctx, releaseEvery) {
+		for !l.fence.Fenced() && ctx.Err() == nil {
+			id, record, ok := l.nextHeld()
+			if !ok {
+				break
+			}
+			slots <- struct{}{}
+			wg.Go(func() {
+				defer func() { <-slots }()
+				l.releaseOne(ctx, hook, id, record)
+			})
+		}
+	}
+}
+
+func (l *lifeLog) releaseOne(ctx context.Context, hook Webhook, id string, record kept) {
+	if !l.ending(ctx, id, record) {
+		return // It is held again, or another node tells it.
+	}
+	switch err := hook.Send(record); {
+	case errors.Is(err, hook.Later):
+		return // It stays in the log.
+	case err != nil:
+		l.logger.Error("the end of a client that was held back is not told", "connection", id, "error", err)
+	}
+	l.counts.Add(EventReleased, 1)
+	l.ended(id)
 }

@@ -13,7 +13,6 @@ package life
 
 import (
 	"context"
-	"errors"
 	"log/slog"
 	"sync"
 	"time"
@@ -94,10 +93,6 @@ const (
 	// into it.
 	outboxLasts = 24 * time.Hour
 	duplicates  = 10 * time.Minute
-	// releaseEvery is how often a node looks whether it may tell what it holds back; releaseAtOnce how
-	// many ends it tells at the same time.
-	releaseEvery  = 250 * time.Millisecond
-	releaseAtOnce = 32
 	// flushTime bounds how long a node that ends waits for its log to be written.
 	flushTime = 3 * time.Second
 )
@@ -211,7 +206,7 @@ func (n *Node) Start() {
 	n.lease.Start()
 	n.write.wg.Go(func() { n.log.run(n.write.ctx) })
 	n.work.wg.Go(func() { n.outbox.run(n.work.ctx) })
-	n.work.wg.Go(n.release)
+	n.work.wg.Go(func() { n.log.release(n.work.ctx, n.opts.Webhook) })
 }
 
 // Born implements upstream.Life. It returns within a second.
@@ -226,40 +221,6 @@ func (n *Node) Ending(ctx context.Context, id string, record Recorder) (call boo
 
 // Ended implements upstream.Life.
 func (n *Node) Ended(id string) { n.log.ended(id) }
-
-// release tells of the ends that were held back, when it may.
-func (n *Node) release() {
-	slots := make(chan struct{}, releaseAtOnce)
-	var wg sync.WaitGroup
-	defer wg.Wait()
-	for pause(n.work.ctx, releaseEvery) {
-		for !n.lease.Fenced() && n.work.ctx.Err() == nil {
-			id, record, ok := n.log.nextHeld()
-			if !ok {
-				break
-			}
-			slots <- struct{}{}
-			wg.Go(func() {
-				defer func() { <-slots }()
-				n.releaseOne(id, record)
-			})
-		}
-	}
-}
-
-func (n *Node) releaseOne(id string, record kept) {
-	if !n.log.ending(n.work.ctx, id, record) {
-		return // It is held again, or another node tells it.
-	}
-	switch err := n.opts.Webhook.Send(record); {
-	case errors.Is(err, n.opts.Webhook.Later):
-		return // It stays in the log.
-	case err != nil:
-		n.opts.Logger.Error("the end of a client that was held back is not told", "connection", id, "error", err)
-	}
-	n.counts.Add(EventReleased, 1)
-	n.log.ended(id)
-}
 
 // Stats are of a Node at one moment.
 type Stats struct {
