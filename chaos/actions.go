@@ -10,15 +10,7 @@ import (
 // kill kills a node as kill -9 does. What was to and from it may be lost until the fault is over.
 func (s *stage) kill(n *node) *fault {
 	f := s.fault("kill -9 of "+n.name, touching(n.name))
-	s.checker.mu.Lock()
-	for _, r := range s.checker.receivers {
-		// Also one whose client has gone may still be known there.
-		if (r.who.owner == n.name || r.who.owner == "") && (s.hooks == nil || s.hooks.life(r.who.id).disconnected == 0) {
-			s.killed.ids[r.who.id] = true
-		}
-	}
-	s.killed.times = append(s.killed.times, time.Now())
-	s.checker.mu.Unlock()
+	s.killed = append(s.killed, killed{node: n.name, at: time.Now(), ids: s.livingOn(n)})
 	n.kill()
 	return f
 }

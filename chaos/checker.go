@@ -47,6 +47,11 @@ func (c *checker) enter(who identity) *receiver {
 	r := &receiver{checker: c, who: who, ready: time.Now(), groups: make(map[string]time.Time), got: make(map[string]*arrivals)}
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	for _, f := range c.faults {
+		if f.storeless && f.covers(r.ready, r.ready) {
+			r.who.standing = ""
+		}
+	}
 	c.receivers = append(c.receivers, r)
 	return r
 }

@@ -33,8 +33,9 @@ type shape struct {
 	mode  string
 	// flags are further flags of each node.
 	flags []string
-	// nats are the addresses of NATS servers outside, instead of those in the nodes.
-	nats string
+	// outside: a NATS server outside joins the nodes, instead of those in them. nats is its URL, once it runs.
+	outside bool
+	nats    string
 }
 
 // The keys of all clusters, which nobody else knows.
@@ -56,7 +57,7 @@ func newCluster(dir string, m *machine, s shape) (*cluster, error) {
 		if err := os.MkdirAll(n.files.dir, 0o700); err != nil {
 			return nil, err
 		}
-		if m.founded != "" && s.nats == "" {
+		if m.founded != "" && !s.outside {
 			if err := os.CopyFS(n.data(), os.DirFS(filepath.Join(m.founded, n.name, "data"))); err != nil {
 				return nil, err
 			}
@@ -87,7 +88,7 @@ func (c *cluster) equip(n *node, s shape) (err error) {
 	n.args = append(n.args, "--mode", s.mode, "--node", n.name, "--listen", "127.0.0.1:0", "--admin-listen", "127.0.0.1:0")
 	n.args = append(n.args, s.flags...)
 	switch {
-	case s.nats != "":
+	case s.outside:
 		n.args = append(n.args, "--nats-url", s.nats)
 		return nil
 	case s.nodes == 1:

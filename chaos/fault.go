@@ -11,6 +11,8 @@ type fault struct {
 	// between says whether messages that enter at one node and are for a client of another may be
 	// lost. A name is "" if the node is not known.
 	between func(from, to string) bool
+	// storeless: the store is away too. Who connects meanwhile may not come into the groups of its user.
+	storeless bool
 	// bound is how long after its end the fault excuses losses.
 	bound time.Duration
 

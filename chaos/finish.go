@@ -8,7 +8,6 @@ import (
 	"fmt"
 	"io"
 	"net/http"
-	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -20,8 +19,9 @@ const (
 	// countTime bounds the wait until nobody is counted who has gone. A client of long polling whose handshake was
 	// refused is known for half a minute.
 	countTime = 40 * time.Second
-	// eventTime bounds the wait for the last events of connections that have ended.
-	eventTime = 20 * time.Second
+	// eventTime bounds the wait for the last events of connections that have ended. That of a client that has died
+	// with its node comes when the node's lease is over, and somebody else has seen that.
+	eventTime = 30*time.Second + margin
 )
 
 // finish stops the traffic, waits for what is under way and looks at everything that was promised.
@@ -111,28 +111,30 @@ func (s *stage) depart(ctx context.Context) {
 	}
 	var open []string
 	err := until(ctx, eventTime, func() bool {
-		open = s.hooks.open(s.unreported)
+		open = s.hooks.open()
 		return len(open) == 0
 	})
 	if err != nil {
 		s.checker.violate("events", fmt.Sprintf("%d connections have ended without disconnected, such as %s", len(open), open[0]))
 	}
+	s.deaths()
 }
 
-// unreported says whether nobody reports the end of a connection, since its node was killed. The client of
-// one that is not known has not seen the answer to its handshake: then its node is not known either.
-func (s *stage) unreported(id string) bool {
-	if reportsDead {
-		return false
+// deaths says when the ends of clients were told that died with their nodes.
+func (s *stage) deaths() {
+	for _, k := range s.killed {
+		told, last := 0, k.at
+		for _, id := range k.ids {
+			if one := s.hooks.life(id); one.disconnected > 0 {
+				told++
+				if one.ended.After(last) {
+					last = one.ended
+				}
+			}
+		}
+		s.report.note("%s died with %d connections: disconnected was told of %d, the last one %v later", k.node, len(k.ids), told, last.Sub(k.at).Round(time.Millisecond))
 	}
-	s.checker.mu.Lock()
-	defer s.checker.mu.Unlock()
-	known := slices.ContainsFunc(s.checker.receivers, func(r *receiver) bool { return r.who.id == id })
-	return s.killed.ids[id] || !known && len(s.killed.times) > 0
 }
-
-// reportsDead says whether the nodes tell the application of clients that have died with their node.
-const reportsDead = false
 
 func (s *stage) running() (nodes []*node) {
 	for _, n := range s.cluster.nodes {

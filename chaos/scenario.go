@@ -35,12 +35,15 @@ func scenarios() []scenario {
 		{name: "hang", about: "a process stands still for 8 s", play: longHang},
 		{name: "quorum", about: "two of three voters are killed", play: quorumLost},
 		{name: "full", about: "the store reaches its bound, as on a full disk", change: smallStore, play: fullStore},
+		{name: "nats", about: "a NATS server outside joins the nodes, is killed and starts again", change: outside, play: natsRestart},
 		{name: "default-steady", about: "hub servers, nothing is broken", change: defaultMode, play: steady},
 		{name: "default-kill", about: "hub servers, kill -9 of each node in turn", change: defaultMode, play: killEach},
 		{name: "default-rolling", about: "hub servers, each node is stopped in order and started again", change: defaultMode, play: rolling},
 		{name: "default-partition", about: "hub servers, one node is cut off from two others, and comes back", change: defaultMode, play: partitioned},
 	}
 }
+
+func outside(_ *machine, p *plan) { p.outside = true }
 
 func smallStore(_ *machine, p *plan) { p.flags = append(p.flags, "--data-max-bytes", "512KiB") }
 

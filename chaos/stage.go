@@ -27,10 +27,11 @@ type stage struct {
 	calls   *calls
 	hooks   *webhooks // in Serverless mode
 	hubs    *hubs     // in Default mode
+	nats    *natsServer
 	tally   tally
 	crowd   crowd
 	report  report
-	killed  killed
+	killed  []killed
 	stores  int // users that were put into a group
 }
 
@@ -44,10 +45,11 @@ type plan struct {
 	seed  uint64
 }
 
-// killed are connections that have died with their node, and when nodes were killed.
+// killed is a process that was killed, and the connections that have died with it.
 type killed struct {
-	ids   map[string]bool
-	times []time.Time
+	node string
+	at   time.Time
+	ids  []string
 }
 
 // crowd is who is there.
@@ -68,7 +70,7 @@ const comingTime = 60 * time.Second
 
 // newStage starts everything, and returns when all clients are connected and in their groups.
 func newStage(ctx context.Context, m *machine, name string, p plan) (*stage, error) {
-	s := &stage{machine: m, plan: p, checker: newChecker(), killed: killed{ids: make(map[string]bool)}}
+	s := &stage{machine: m, plan: p, checker: newChecker()}
 	s.crowd.leave, s.crowd.quiet = func() {}, func() {}
 	s.calls = newCalls(s.checker)
 	dir := filepath.Join(m.dir, name)
@@ -83,6 +85,12 @@ func newStage(ctx context.Context, m *machine, name string, p plan) (*stage, err
 		p.flags = append([]string{"--upstream", s.hooks.template()}, p.flags...)
 	}
 	var err error
+	if p.outside {
+		if s.nats, err = newNATS(ctx, m, dir); err != nil {
+			return nil, errors.Join(err, s.close())
+		}
+		p.nats = s.nats.url()
+	}
 	if s.cluster, err = newCluster(dir, m, p.shape); err != nil {
 		return nil, errors.Join(err, s.close())
 	}
@@ -96,6 +104,11 @@ func newStage(ctx context.Context, m *machine, name string, p plan) (*stage, err
 func (s *stage) populate(ctx context.Context) error {
 	if err := s.cluster.start(ctx); err != nil {
 		return err
+	}
+	if s.plan.outside {
+		if err := s.cluster.enroll(ctx, s.plan.users()); err != nil {
+			return err
+		}
 	}
 	if s.plan.mode == modeDefault {
 		var err error
@@ -249,6 +262,9 @@ func (s *stage) close() error {
 	var err error
 	if s.cluster != nil {
 		err = s.cluster.close()
+	}
+	if s.nats != nil {
+		s.nats.child.kill()
 	}
 	if s.hooks != nil {
 		s.hooks.close()

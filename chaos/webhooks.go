@@ -97,12 +97,12 @@ func (w *webhooks) message(out http.ResponseWriter, r *http.Request) {
 	w.calls.receive(id, m.Arguments[0])
 }
 
-// open are the connections that were heard of and have not ended, but for those that pass over.
-func (w *webhooks) open(over func(id string) bool) (ids []string) {
+// open are the connections that were heard of and have not ended.
+func (w *webhooks) open() (ids []string) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	for id, one := range w.lives {
-		if one.connected > 0 && one.disconnected == 0 && !over(id) {
+		if one.connected > 0 && one.disconnected == 0 {
 			ids = append(ids, id)
 		}
 	}
