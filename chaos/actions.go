@@ -8,9 +8,18 @@ import (
 )
 
 // kill kills a node as kill -9 does. What was to and from it may be lost until the fault is over.
-func (s *stage) kill(n *node) *fault {
-	f := s.fault("kill -9 of "+n.name, touching(n.name))
-	s.killed = append(s.killed, killed{node: n.name, at: time.Now(), ids: s.livingOn(n)})
+func (s *stage) kill(ctx context.Context, n *node) *fault {
+	// It is over when the node is ready again: from then on nothing is excused.
+	f := s.checker.fault("kill -9 of "+n.name, 0, touching(n.name))
+	k := killed{node: n.name, ids: make(map[string]bool)}
+	if m, err := n.metrics(ctx); err == nil {
+		k.unlogged = int(m.sum("hubgate_life_events_total", `event="Unlogged"`))
+	}
+	for _, id := range s.livingOn(n) {
+		k.ids[id] = true
+	}
+	k.at = time.Now()
+	s.killed = append(s.killed, k)
 	n.kill()
 	return f
 }
@@ -30,7 +39,17 @@ func (s *stage) restart(ctx context.Context, n *node) error {
 	return nil
 }
 
-// living are the connections of a node.
+// stored waits until the store takes writes by all nodes.
+func (s *stage) stored(ctx context.Context) error {
+	for _, n := range s.running() {
+		if err := until(ctx, readyTime, func() bool { return s.store(ctx, n) == http.StatusOK }); err != nil {
+			return fmt.Errorf("the store takes no writes of %s: %w", n.name, err)
+		}
+	}
+	return nil
+}
+
+// livingOn are the connections of a node.
 func (s *stage) livingOn(n *node) (ids []string) {
 	for _, r := range s.checker.living() {
 		if r.who.owner == n.name {

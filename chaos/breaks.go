@@ -14,8 +14,11 @@ func killEach(ctx context.Context, s *stage) error {
 		if err := s.flow(ctx, 1); err != nil {
 			return err
 		}
+		if err := s.stored(ctx); err != nil {
+			return err
+		}
 		ids := s.livingOn(n)
-		f := s.kill(n)
+		f := s.kill(ctx, n)
 		died := time.Now()
 		if err := errors.Join(s.ghosts(ctx, ids, died), s.back(ctx, died), s.flow(ctx, 1)); err != nil {
 			return err
@@ -184,7 +187,7 @@ func quorumLost(ctx context.Context, s *stage) error {
 	}
 	var faults []*fault
 	for _, n := range others {
-		faults = append(faults, s.kill(n))
+		faults = append(faults, s.kill(ctx, n))
 	}
 	died := time.Now()
 	if err := errors.Join(s.back(ctx, died), s.flow(ctx, 3)); err != nil {

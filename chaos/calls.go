@@ -18,9 +18,10 @@ type calls struct {
 // said are the calls of one connection.
 type said struct {
 	sent int
-	// failed are calls of which the client knows that they may not have come.
-	failed map[int]bool
-	got    arrivals
+	// failed are calls of which the client knows that they may not have come, told those that it was told of
+	// that they were taken.
+	failed, told map[int]bool
+	got          arrivals
 }
 
 func newCalls(c *checker) *calls { return &calls{checker: c, of: make(map[string]*said)} }
@@ -28,7 +29,7 @@ func newCalls(c *checker) *calls { return &calls{checker: c, of: make(map[string
 func (c *calls) ofLocked(id string) *said {
 	one := c.of[id]
 	if one == nil {
-		one = &said{failed: make(map[int]bool)}
+		one = &said{failed: make(map[int]bool), told: make(map[int]bool)}
 		c.of[id] = one
 	}
 	return one
@@ -48,6 +49,13 @@ func (c *calls) fail(id string, n int) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.ofLocked(id).failed[n] = true
+}
+
+// taken notes that the client was told that a call was taken.
+func (c *calls) taken(id string, n int) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.ofLocked(id).told[n] = true
 }
 
 // receive checks a number that has come to the application.
@@ -74,7 +82,7 @@ func (c *calls) missing(lives func(id string) bool) (texts []string) {
 		}
 		for n := 1; n <= up; n++ {
 			if !one.got.has(n) && !one.failed[n] {
-				texts = append(texts, fmt.Sprintf("the application has not got call %d of connection %s, of %d that were made", n, id, one.sent))
+				texts = append(texts, fmt.Sprintf("the application has not got call %d of connection %s, of %d that were made; its client was told that it was taken: %v", n, id, one.sent, one.told[n]))
 			}
 		}
 	}

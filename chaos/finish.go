@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -111,7 +112,7 @@ func (s *stage) depart(ctx context.Context) {
 	}
 	var open []string
 	err := until(ctx, eventTime, func() bool {
-		open = s.hooks.open()
+		open = s.untold()
 		return len(open) == 0
 	})
 	if err != nil {
@@ -120,11 +121,23 @@ func (s *stage) depart(ctx context.Context) {
 	s.deaths()
 }
 
+// untold are connections that have ended, whose end the application was not told and should be.
+func (s *stage) untold() []string {
+	open := s.hooks.open()
+	for _, k := range s.killed {
+		dead := slices.DeleteFunc(slices.Clone(open), func(id string) bool { return !k.ids[id] })
+		if len(dead) <= k.unlogged {
+			open = slices.DeleteFunc(open, func(id string) bool { return k.ids[id] })
+		}
+	}
+	return open
+}
+
 // deaths says when the ends of clients were told that died with their nodes.
 func (s *stage) deaths() {
 	for _, k := range s.killed {
 		told, last := 0, k.at
-		for _, id := range k.ids {
+		for id := range k.ids {
 			if one := s.hooks.life(id); one.disconnected > 0 {
 				told++
 				if one.ended.After(last) {
@@ -132,7 +145,7 @@ func (s *stage) deaths() {
 				}
 			}
 		}
-		s.report.note("%s died with %d connections: disconnected was told of %d, the last one %v later", k.node, len(k.ids), told, last.Sub(k.at).Round(time.Millisecond))
+		s.report.note("%s died with %d connections: disconnected was told of %d, the last one %v later; %d were not in the log", k.node, len(k.ids), told, last.Sub(k.at).Round(time.Millisecond), k.unlogged)
 	}
 }
 

@@ -49,7 +49,9 @@ type plan struct {
 type killed struct {
 	node string
 	at   time.Time
-	ids  []string
+	ids  map[string]bool
+	// unlogged is how many clients it could not note in the store: whose ends nobody may tell.
+	unlogged int
 }
 
 // crowd is who is there.
@@ -213,8 +215,12 @@ func (s *stage) call(r *receiver) []byte {
 
 // answered takes the end of a call.
 func (s *stage) answered(r *receiver, call string, failure *string) {
-	if n, err := strconv.Atoi(call); err == nil && failure != nil {
+	switch n, err := strconv.Atoi(call); {
+	case err != nil:
+	case failure != nil:
 		s.calls.fail(r.who.id, n)
+	default:
+		s.calls.taken(r.who.id, n)
 	}
 	switch {
 	case failure == nil:
