@@ -11,10 +11,11 @@ import (
 // killEach kills each node in turn, and starts it again.
 func killEach(ctx context.Context, s *stage) error {
 	for _, n := range s.cluster.nodes {
-		if err := s.flow(ctx, 1); err != nil {
+		if err := s.stored(ctx); err != nil {
 			return err
 		}
-		if err := s.stored(ctx); err != nil {
+		// Clients that came while the store had no leader are noted in it now.
+		if err := s.flow(ctx, 3); err != nil {
 			return err
 		}
 		ids := s.livingOn(n)

@@ -22,8 +22,12 @@ type fault struct {
 	last     time.Time // when the last message was accepted that it excuses
 }
 
-// before is how long ago a message may have been accepted that a fault catches on its way.
-const before = time.Second
+// before is how long ago a message may have been accepted that a fault catches on its way. What a hub server has
+// sent is accepted by nobody: it may wait for a busy node.
+const (
+	before     = time.Second
+	beforeSent = 4 * time.Second
+)
 
 // over is the end of the fault.
 func (f *fault) over() {
@@ -43,7 +47,11 @@ func (f *fault) covers(began, ended time.Time) bool {
 
 // excuses says whether the loss of a message to a receiver is within what the fault may do.
 func (f *fault) excuses(o *origin, m message, r *receiver) bool {
-	if !f.covers(m.began, m.ended) {
+	ended := m.ended
+	if o.node == "" {
+		ended = ended.Add(beforeSent - before)
+	}
+	if !f.covers(m.began, ended) {
 		return false
 	}
 	if r.who.forwarded && !r.ended.IsZero() && f.covers(r.ended, r.ended) {

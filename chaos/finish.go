@@ -74,10 +74,10 @@ func (s *stage) checkCounts(ctx context.Context) {
 			counts[n.name] = int(m.sum("hubgate_connections"))
 			sum += counts[n.name]
 		}
-		return sum == s.plan.clients
+		return sum == s.plan.clients+s.extra
 	})
 	if err != nil {
-		s.checker.violate("counts", fmt.Sprintf("%d clients are connected, and the nodes count %v", s.plan.clients, counts))
+		s.checker.violate("counts", fmt.Sprintf("%d clients are connected, and the nodes count %v", s.plan.clients+s.extra, counts))
 		return
 	}
 	s.report.note("connections by node at the end: %v", counts)

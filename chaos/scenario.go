@@ -35,6 +35,7 @@ func scenarios() []scenario {
 		{name: "hang", about: "a process stands still for 8 s", play: longHang},
 		{name: "quorum", about: "two of three voters are killed", play: quorumLost},
 		{name: "full", about: "the store reaches its bound, as on a full disk", change: smallStore, play: fullStore},
+		{name: "storm", about: "many clients lose their sockets at once and come back at once", change: fewSenders, play: reconnecting},
 		{name: "nats", about: "a NATS server outside joins the nodes, is killed and starts again", change: outside, play: natsRestart},
 		{name: "default-steady", about: "hub servers, nothing is broken", change: defaultMode, play: steady},
 		{name: "default-kill", about: "hub servers, kill -9 of each node in turn", change: defaultMode, play: killEach},
@@ -44,6 +45,14 @@ func scenarios() []scenario {
 }
 
 func outside(_ *machine, p *plan) { p.outside = true }
+
+// fewSenders: each message goes to very many.
+func fewSenders(m *machine, p *plan) {
+	p.clients, p.official, p.every = 10, 0, 500*time.Millisecond
+	if m.long {
+		p.every = 4 * time.Second
+	}
+}
 
 func smallStore(_ *machine, p *plan) { p.flags = append(p.flags, "--data-max-bytes", "512KiB") }
 

@@ -33,6 +33,7 @@ type stage struct {
 	report  report
 	killed  []killed
 	stores  int // users that were put into a group
+	extra   int // clients of a scenario's own
 }
 
 // plan is how much there is of everything.
