@@ -245,7 +245,7 @@ func TestFileWithUnknownKeyIsRefused(t *testing.T) {
 	require.NoError(t, os.WriteFile(file, []byte("lissten: localhost:0\n"), 0o600))
 	code, _, stderr := command("serve", "--config", file)
 	require.Equal(t, exitUsage, code)
-	require.Contains(t, stderr, `did you mean "listen"?`)
+	require.Contains(t, stderr, `did you mean "listen"`)
 }
 
 func TestLogsAreRedacted(t *testing.T) {

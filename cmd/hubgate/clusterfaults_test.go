@@ -38,6 +38,21 @@ func TestN53NameThatIsInUse(t *testing.T) {
 	require.Contains(t, second.logs.String(), `another node of the cluster has the name "n" and lives: give each node a name of its own (--node)`)
 	first.sendTo(":send", "still here")
 	client.wants("still here")
+	t.Run("of a node that is met by way of others", func(t *testing.T) {
+		between := start(t, anotherNode(first)...)
+		between.seesPeers(1)
+		third := tryStart(t, []string{"serve", "--listen=127.0.0.1:0", "--admin-listen=127.0.0.1:0", "--settings", first.settings,
+			"--node=n", "--cluster-listen=127.0.0.1:0", "--cluster-voter=x", "--cluster-peer=" + between.clusterStatus().Address})
+		select {
+		case <-third.ended:
+		case <-time.After(patience):
+			t.Fatal("the third node goes on")
+		}
+		require.Equal(t, exitError, third.code)
+		require.Contains(t, third.logs.String(), `another node of the cluster has the name "n" and lives`)
+		first.sendTo(":send", "and now")
+		client.wants("and now")
+	})
 }
 
 // A node that comes back under its name knows that the connections of before have ended.
