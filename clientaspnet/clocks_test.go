@@ -270,7 +270,7 @@ func TestUnfinishedMessages(t *testing.T) {
 		f.wait("Throttled", 2)
 		synctest.Wait()
 		require.Empty(t, mustTold(f, "closed "+c.ConnectionID), "the largest is given up")
-	}, func(f *fixture, _ *Options) { f.limits.MessageBytes, f.limits.UnfinishedBytes = 10_000, 15_000 })
+	}, func(f *fixture, _ *Options) { f.limits.MessageBytes, f.core.UnfinishedBytes = 10_000, 15_000 })
 }
 
 func TestDraining(t *testing.T) {

@@ -93,6 +93,7 @@ func (h *Handler) abort(c *call) error {
 		return err
 	}
 	if _, conn := h.find(given.id); conn != nil {
+		h.aborted.add(conn.Identity().ID)
 		cause := gateway.Cause{Reason: gateway.CloseNormal}
 		conn.Close(cause)
 		if l, ok := conn.Transport().(*pollTransport); ok {

@@ -127,6 +127,14 @@ func (o *opening) replace(t gateway.Transport) (refusal []byte) {
 	return refusal
 }
 
+// framesOf is how a client is told a refusal: one that has heard no beginning does not understand an end.
+func (o *opening) framesOf(refusal []byte) [][]byte {
+	if o.command == "connect" {
+		return [][]byte{aspnetprotocol.Init, refusal}
+	}
+	return [][]byte{refusal}
+}
+
 // absent is why there is no client for the request. bad is what was wrong with its connection token.
 func (h *Handler) absent(given given, bad error) error {
 	if bad != nil {

@@ -8,6 +8,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -313,7 +314,7 @@ func TestProtocolErrors(t *testing.T) {
 
 // What is no call ends the connection that it came on, and no other.
 func TestBadMessages(t *testing.T) {
-	f := newFixture(t, func(f *fixture, _ *Options) { f.limits.MessageBytes, f.limits.UnfinishedBytes = 10_000, 15_000 })
+	f := newFixture(t, func(f *fixture, _ *Options) { f.limits.MessageBytes, f.core.UnfinishedBytes = 10_000, 15_000 })
 	_, other := f.connected("other")
 	large := `{"H":"chat","M":"` + strings.Repeat("x", 20_000) + `"}`
 	for name, row := range map[string]struct {
@@ -441,6 +442,10 @@ func TestEnds(t *testing.T) {
 			require.Empty(t, res.body)
 			end()
 			f.wait("closed "+c.ConnectionID+" Normal", 1)
+			if way == "longPolling" {
+				late := c.do("POST", "poll", way, "", "messageId=0")
+				require.JSONEq(t, `{"C":"0","M":[]}`, late.body, "a poll that crosses the abort is no reason to complain")
+			}
 
 			require.Equal(t, 200, c.do("POST", "abort", way, "", "").status, "again")
 			require.Equal(t, 404, c.say(way, call0).status)
@@ -474,4 +479,42 @@ func TestEnds(t *testing.T) {
 		other.want("a")
 		require.Equal(t, 2, g.counts.panics)
 	})
+}
+
+// A client that tries another transport may find its connection, which then ends before it gets that.
+func TestC116AConnectionThatEndsUnderAFallback(t *testing.T) {
+	type answer struct{ first, second string }
+	for way, connect := range map[string]func(c *testClient) answer{
+		"webSockets": func(c *testClient) answer {
+			ws := c.dial("connect", "")
+			return answer{ws.next(), ws.next()}
+		},
+		"serverSentEvents": func(c *testClient) answer {
+			s := c.events("connect", "")
+			return answer{s.next(), s.next()}
+		},
+		"longPolling": func(c *testClient) answer {
+			first := c.do("POST", "connect", "longPolling", "", "").body
+			return answer{first, c.do("POST", "poll", "longPolling", "", "messageId=0").body}
+		},
+	} {
+		t.Run(way, func(t *testing.T) {
+			f := newFixture(t)
+			c, ws := f.connected("u")
+			client := f.live(c.ConnectionID).Transport().(carrier).owner()
+			client.connecting.Lock() // which the request needs for what comes next
+			again := *c
+			again.token = f.token(auth.ClientTokenSpec{UserID: "u", Lifetime: time.Minute})
+			got := make(chan answer, 1)
+			go func() { got <- connect(&again) }()
+			require.Eventually(t, func() bool { return client.tokens.Know(again.token) }, time.Minute, time.Millisecond)
+			f.live(c.ConnectionID).Close(gateway.Cause{Reason: gateway.CloseClosedByAppServer, Text: "bye"})
+			ws.wantError("bye")
+			f.wait("closed "+c.ConnectionID, 1)
+			client.connecting.Unlock()
+			heard := <-got
+			require.JSONEq(t, `{"C":"0","S":1,"M":[]}`, heard.first, "without a beginning start() would neither succeed nor fail")
+			require.Equal(t, goneText, parse[struct{ E string }](t, heard.second).E)
+		})
+	}
 }

@@ -41,7 +41,7 @@ func (s *eventStream) finish(cause gateway.Cause) { s.lost(s, s.End(cause)) }
 func (o *opening) openEvents() error {
 	switch {
 	case o.refusal != nil:
-		o.refuseEvents(newEventStream(&client{h: o.h}), o.refusal)
+		o.refuseEvents(newEventStream(&client{h: o.h}), o.framesOf(o.refusal))
 		return nil
 	case o.client == nil:
 		return o.newEvents()
@@ -49,7 +49,7 @@ func (o *opening) openEvents() error {
 	s := newEventStream(o.client)
 	o.end = s.finish
 	if refusal := o.replace(s); refusal != nil {
-		o.refuseEvents(s, refusal)
+		o.refuseEvents(s, o.framesOf(refusal))
 		return nil
 	}
 	s.finish(s.run(o.call, o.client.conn.Load()))
@@ -85,11 +85,14 @@ func (o *opening) begin(t gateway.Transport, cl *client) (*gateway.Conn, error) 
 // preamble is the first event, of which clients know that it is none.
 var preamble = []byte("data: initialized\r\n\r\n")
 
-// refuseEvents says one frame and ends.
-func (o *opening) refuseEvents(s *eventStream, frame []byte) {
+// refuseEvents says some frames and ends.
+func (o *opening) refuseEvents(s *eventStream, frames [][]byte) {
 	transport.BeginEvents(o.w)
-	event := transport.AppendEvent(append([]byte(nil), preamble...), []gateway.OutRecord{{Bytes: frame}})
-	_ = s.Write(o.w, event, o.h.sendTimeout()) // a client that is gone has heard of it
+	events := append([]byte(nil), preamble...)
+	for _, frame := range frames {
+		events = transport.AppendEvent(events, []gateway.OutRecord{{Bytes: frame}})
+	}
+	_ = s.Write(o.w, events, o.h.sendTimeout()) // a client that is gone has heard of it
 }
 
 // run writes events until the transport ends and returns why.

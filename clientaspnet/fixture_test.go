@@ -129,8 +129,7 @@ func (f *fixture) serve() {
 		require.NoError(f.t, f.h.Close(context.Background()))
 		f.gw.Close()
 		require.NoError(f.t, f.gw.Check())
-		require.Zero(f.t, f.h.partials.bytes)
-		require.Empty(f.t, f.h.partials.held)
+		require.Zero(f.t, f.gw.Stats().Unfinished)
 	})
 }
 

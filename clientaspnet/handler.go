@@ -17,10 +17,10 @@ type Handler struct {
 	log     *slog.Logger
 	refuser *transport.Refuser
 	cors    transport.CORS
+	aborted aborted
+
 	// sockets are the goroutines of WebSockets.
 	sockets transport.Running
-	// partials are the calls that have not come to their end.
-	partials partials
 }
 
 // New returns a Handler. It panics without Gateway, Verifier or Sealer.

@@ -52,10 +52,9 @@ type Limits struct {
 	Periods
 	// BodyBytes bounds the body of a request: a call in a form, where a byte may take three.
 	BodyBytes int64
-	// MessageBytes bounds one call that comes by WebSocket. UnfinishedBytes bounds what is kept of
-	// all calls that have not come to their end; 0 means no bound.
-	MessageBytes    int
-	UnfinishedBytes int64
+	// MessageBytes bounds one call that comes by WebSocket. What is kept of all calls that have not come
+	// to their end is bounded by gateway.Limits.UnfinishedBytes.
+	MessageBytes int
 	// URIBytes bounds the request's URI, query included.
 	URIBytes int
 	// HeaderBytes bounds the sum of the request's headers, see transport.HeaderBytes.
@@ -96,7 +95,7 @@ func DefaultLimits() Limits {
 			NegotiateTimeout:  30 * time.Second,
 			SendTimeout:       10 * time.Second,
 		},
-		BodyBytes: 1 << 20, MessageBytes: 1 << 20, UnfinishedBytes: 64 << 20,
+		BodyBytes: 1 << 20, MessageBytes: 1 << 20,
 		URIBytes: 12 << 10, HeaderBytes: 16 << 10,
 	}
 }

@@ -2,6 +2,7 @@ package clientaspnet
 
 import (
 	"bytes"
+	"cmp"
 	"net/http"
 	"strconv"
 	"time"
@@ -78,7 +79,7 @@ func (l *pollTransport) giveUp() {
 func (o *opening) openPoll() error {
 	switch {
 	case o.refusal != nil:
-		writeJSON(o.w, o.refusal)
+		writeJSON(o.w, o.framesOf(o.refusal)[0])
 		return nil
 	case o.client == nil:
 		cl := &client{h: o.h}
@@ -95,7 +96,7 @@ func (o *opening) openPoll() error {
 	}
 	o.end = l.finish
 	if refusal := o.replace(l); refusal != nil {
-		writeJSON(o.w, refusal)
+		writeJSON(o.w, o.framesOf(refusal)[0]) // the client polls next, and hears the rest then
 		return nil
 	}
 	// A client that has come back knows it by the answer.
@@ -139,6 +140,10 @@ func (h *Handler) poll(c *call) error {
 		return err
 	}
 	client, conn := h.find(given.id)
+	if client == nil && given.id != "" && h.aborted.has(given.id) {
+		writeJSON(c.w, aspnetprotocol.AppendEmpty(nil, cmp.Or(c.values.messageID.text, aspnetprotocol.NoCursor)))
+		return nil
+	}
 	if client == nil {
 		h.refuser.Note(c.r, h.absent(given, nil), c.key, c.remote())
 		writeJSON(c.w, lastFrame(goneText))

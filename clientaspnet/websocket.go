@@ -10,7 +10,7 @@ type webSocket struct {
 	transport.WebSocket
 	*client
 	// refusal is all that is said to a client without a connection. Nothing else is set then but h.
-	refusal []byte
+	refusal [][]byte
 	// partial is the message that has not ended; nil between messages. It is the reader's.
 	partial *partial
 }
@@ -37,7 +37,7 @@ func (o *opening) openSocket() error {
 	}
 	switch {
 	case o.refusal != nil:
-		return o.refuseSocket(newWebSocket(&client{h: o.h}), o.refusal)
+		return o.refuseSocket(newWebSocket(&client{h: o.h}))
 	case o.client != nil:
 		return o.replaceSocket()
 	}
@@ -75,25 +75,25 @@ func (o *opening) replaceSocket() error {
 		return err
 	}
 	if refusal := o.replace(ws); refusal != nil {
-		ws.refuse(refusal, unread)
+		ws.refuse(o.framesOf(refusal), unread)
 		return nil
 	}
 	ws.Start(nil, unread)
 	return nil
 }
 
-func (o *opening) refuseSocket(ws *webSocket, refusal []byte) error {
+func (o *opening) refuseSocket(ws *webSocket) error {
 	unread, err := ws.Upgrade(o.w, o.r, o.h.sendTimeout)
 	if err != nil {
 		return err
 	}
-	ws.refuse(refusal, unread)
+	ws.refuse(o.framesOf(o.refusal), unread)
 	return nil
 }
 
-// refuse says one frame and goodbye.
-func (t *webSocket) refuse(frame, unread []byte) {
-	t.refusal = frame
+// refuse says some frames and goodbye.
+func (t *webSocket) refuse(frames [][]byte, unread []byte) {
+	t.refusal = frames
 	t.Wake()
 	t.Start(nil, unread)
 }
@@ -120,7 +120,10 @@ func (t *webSocket) Take(b *gateway.Batch, limit int) bool {
 	if t.refusal == nil {
 		return t.conn.Load().TakeFor(t, b, limit)
 	}
-	b.Records, b.End = append(b.Records, gateway.OutRecord{Bytes: t.refusal}), &refused
+	for _, frame := range t.refusal {
+		b.Records = append(b.Records, gateway.OutRecord{Bytes: frame})
+	}
+	b.End = &refused
 	return true
 }
 
@@ -192,7 +195,7 @@ func (t *webSocket) Received(m transport.Message) error {
 		return say(conn, m.Bytes)
 	}
 	if t.partial == nil {
-		t.partial = t.h.partials.begin(conn)
+		t.partial = beginPartial(conn)
 	}
 	if err := t.partial.add(m.Bytes, t.h.options.Limits()); err != nil || !m.Final {
 		return err

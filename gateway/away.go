@@ -58,6 +58,7 @@ func (c *Conn) keep(records []OutRecord, now int64) {
 			continue
 		}
 		k.add(r.Bytes, now)
+		k.isLarge(r.Bytes, c.g.keeping)
 		if !r.again {
 			k.unsettled++
 		}

@@ -258,8 +258,9 @@ func (c *Conn) finish(cause Cause) {
 	c.life.ask(cause)
 	cause = *c.life.cause
 	c.out.release()
-	c.g.counts.unfinished.Add(-c.reader.unfinished.size)
-	c.reader.unfinished.size = 0
+	u := &c.reader.unfinished
+	c.g.counts.unfinished.Add(-u.size - u.held)
+	u.size, u.held = 0, 0
 	session, tell := c.life.session, c.life.tellEnd()
 	transport := c.transport
 	c.mu.Unlock()

@@ -1,6 +1,9 @@
 package gateway
 
-import "time"
+import (
+	"time"
+	"unsafe"
+)
 
 // keeping bounds what is kept for one client.
 type keeping struct {
@@ -23,6 +26,9 @@ type replay struct {
 	ring        []keptRecord // circular, from first on
 	first, size int
 	bytes       int
+	// large is the last of them that is larger than all may be together, which does not count for that: a
+	// large message must not cost the small ones around it.
+	large []byte
 	// unsettled is how many of the last are still queued in the books.
 	unsettled int
 	// mark is the last record with a cursor that was given up. Records behind it that were given up had none.
@@ -48,6 +54,22 @@ func (r *replay) add(bytes []byte, now int64) {
 	r.bytes += len(bytes)
 }
 
+// maxLarge bounds a record that does not count, in bytes.
+const maxLarge = 1 << 20
+
+// isLarge notes a record that is being kept, if it is larger than all may be together.
+func (r *replay) isLarge(record []byte, k keeping) {
+	if len(record) > k.bytes && len(record) <= maxLarge {
+		r.large = record
+	}
+}
+
+func (r *replay) notLarge(record []byte) {
+	if r.large != nil && unsafe.SliceData(r.large) == unsafe.SliceData(record) {
+		r.large = nil
+	}
+}
+
 // resize moves what is kept to a ring of another size, a power of two.
 func (r *replay) resize(size int) {
 	ring := make([]keptRecord, size)
@@ -61,7 +83,7 @@ func (r *replay) resize(size int) {
 func (r *replay) trim(k keeping, m Manner, now int64, coming int) {
 	for r.size > r.unsettled {
 		oldest := r.at(0)
-		if r.size+coming <= k.records && r.bytes <= k.bytes && now-oldest.at <= int64(k.time) {
+		if r.size+coming <= k.records && r.bytes-len(r.large) <= k.bytes && now-oldest.at <= int64(k.time) {
 			return
 		}
 		if m == nil || m.Marked(oldest.bytes) {
@@ -75,6 +97,7 @@ func (r *replay) trim(k keeping, m Manner, now int64, coming int) {
 func (r *replay) drop() {
 	oldest := r.at(0)
 	r.bytes -= len(oldest.bytes)
+	r.notLarge(oldest.bytes)
 	*oldest = keptRecord{}
 	r.first = (r.first + 1) & (len(r.ring) - 1)
 	r.size--
@@ -99,6 +122,7 @@ func (r *replay) cut(from int) (again []OutRecord, arrived waiting) {
 		k := r.at(i)
 		again = append(again, OutRecord{Bytes: k.bytes, again: i < settled})
 		r.bytes -= len(k.bytes)
+		r.notLarge(k.bytes)
 		*k = keptRecord{}
 	}
 	r.size, r.unsettled = from, 0

@@ -135,3 +135,29 @@ func TestWhatIsKept(t *testing.T) {
 		n.balanced()
 	})
 }
+
+func TestALargeMessageDoesNotPushOutSmallOnes(t *testing.T) {
+	bubble(t, "one", func(t *testing.T) {
+		n := startReturning(t, nil)
+		c := n.returning("1", gatewaytest.Options{})
+		large := "large" + strings.Repeat("x", 200<<10)
+		n.marks("a", "b", large, "c")
+		require.Equal(t, []string{"b", large, "c"}, n.back(c, gatewaytest.Options{}, "a").Texts())
+		n.balanced()
+	})
+	bubble(t, "of two, the second is kept", func(t *testing.T) {
+		n := startReturning(t, nil)
+		c := n.returning("1", gatewaytest.Options{})
+		large := strings.Repeat("x", 200<<10)
+		n.marks("a", "large1"+large, "b", "large2"+large, "c")
+		require.Equal(t, []string{"b", "large2" + large, "c"}, n.back(c, gatewaytest.Options{}, "large1xx").Texts())
+		n.balanced()
+	})
+	bubble(t, "not one of any size", func(t *testing.T) {
+		n := startReturning(t, nil)
+		c := n.returning("1", gatewaytest.Options{})
+		n.marks("a", "huge"+strings.Repeat("x", 2<<20), "b")
+		_, err := c.Return(gatewaytest.Options{}, "a")
+		require.ErrorIs(t, err, gateway.ErrMissed)
+	})
+}

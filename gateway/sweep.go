@@ -115,6 +115,7 @@ func (c *Conn) sweep(m *moment) {
 	case seen.unfinished:
 		c.Close(Cause{Reason: CloseBadRequest, Text: "A message took too long to arrive.", AllowReconnect: true})
 		c.reader.forget(c)
+		_ = c.Hold(0) // its transport will find out
 	case seen.state <= announced && m.passed(seen.since, c.handshakeTimeout(m)):
 		c.Close(Cause{Reason: CloseHandshakeError, Text: "Handshake was canceled."})
 	case !c.id.CloseAt.IsZero() && !m.wall.Before(c.id.CloseAt):

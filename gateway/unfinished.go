@@ -15,14 +15,16 @@ const (
 
 // unfinished is what one connection holds of a record. Guarded by Conn.mu.
 type unfinished struct {
-	// size is the memory it takes, in bytes; since is when the record began.
-	size, since int64
+	// size is the memory it takes, in bytes; since is when the record began. held is what a transport
+	// holds of one that it will hand over whole.
+	size, held, since int64
 	// stopped: the reader waits for its session, and the client can send nothing.
 	stopped bool
 }
 
 func (u *unfinished) overdue(m *moment) bool {
-	return u.size > 0 && !u.stopped && m.passed(u.since, unfinishedGrace+time.Duration(u.size)*time.Second/unfinishedRate)
+	size := u.size + u.held
+	return size > 0 && !u.stopped && m.passed(u.since, unfinishedGrace+time.Duration(size)*time.Second/unfinishedRate)
 }
 
 // account brings the books of unfinished records up to date with r.partial. anew
@@ -44,12 +46,45 @@ func (r *reader) account(c *Conn, anew bool) {
 	}
 	r.unfinished.size = size
 	c.mu.Unlock()
-	if bound := c.g.opts.Limits().UnfinishedBytes; bound > 0 && sum > int64(bound) {
+	c.g.holdsUnfinished(sum)
+}
+
+// holdsUnfinished wakes the sweeper if that is more than the node may hold.
+func (g *Gateway) holdsUnfinished(sum int64) {
+	if bound := g.opts.Limits().UnfinishedBytes; bound > 0 && sum > int64(bound) {
 		select {
-		case c.g.crowded <- struct{}{}:
+		case g.crowded <- struct{}{}:
 		default:
 		}
 	}
+}
+
+// Hold says by how many bytes more, or with a negative n fewer, a transport holds of a record that it will
+// hand over whole (Conn.Record). They count as those that Feed keeps do: over Limits.UnfinishedBytes the
+// clients that hold most are closed, and so is one whose record takes too long. It returns a Cause once
+// the connection is ending: then the transport gives up what it holds, which counts no more. A transport
+// says itself when it holds nothing any more, also after its end.
+func (c *Conn) Hold(n int) error {
+	c.mu.Lock()
+	u := &c.reader.unfinished
+	if c.life.cause != nil {
+		cause := *c.life.cause
+		c.g.counts.unfinished.Add(-u.held)
+		u.held = 0
+		c.mu.Unlock()
+		return cause
+	}
+	if u.held+u.size == 0 {
+		u.since = c.g.now()
+	}
+	more := max(int64(n), -u.held)
+	u.held += more
+	sum := c.g.counts.unfinished.Add(more)
+	c.mu.Unlock()
+	if more > 0 {
+		c.g.holdsUnfinished(sum)
+	}
+	return nil
 }
 
 // stopUnfinished stops the clock of the record that is arriving while the reader
@@ -81,10 +116,11 @@ func (g *Gateway) relieveReaders() {
 	holds := func(c *Conn) int {
 		c.mu.Lock()
 		defer c.mu.Unlock()
-		return int(c.reader.unfinished.size)
+		return int(c.reader.unfinished.size + c.reader.unfinished.held)
 	}
 	g.relieve(int(excess), holds, func(c *Conn) {
 		c.Close(Cause{Reason: CloseThrottled, Text: "The gateway holds too many bytes of unfinished messages.", AllowReconnect: true})
 		c.reader.forget(c)
+		_ = c.Hold(0) // its transport will find out
 	})
 }

@@ -136,3 +136,27 @@ func TestD20TheTimeOfTheApplicationIsNotTheClients(t *testing.T) {
 		require.Zero(t, n.Stats().Unfinished)
 	})
 }
+
+func TestD20WhatTransportsHoldCountsToo(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		n := start(t, func(_ *gateway.Options, n *node) { n.limits.UnfinishedBytes = 1 << 20 })
+		feeds, holds, small := n.connect("feeds", ""), n.connect("holds", ""), n.connect("small", "")
+		require.NoError(t, feeds.Feed(unfinishedRecord(300<<10)))
+		require.NoError(t, small.Conn.Hold(10))
+		require.NoError(t, holds.Conn.Hold(900<<10))
+		synctest.Wait()
+		require.Equal(t, gateway.CloseThrottled, holds.Conn.CloseRequested().Reason, "it holds most of all clients")
+		require.Nil(t, feeds.Conn.CloseRequested())
+		require.LessOrEqual(t, n.Stats().Unfinished, int64(1<<20))
+		require.Error(t, holds.Conn.Hold(1))
+		require.Error(t, holds.Conn.Hold(-900<<10), "which is not counted twice")
+		require.NoError(t, feeds.Feed([]byte("\",\"arguments\":[]}\x1e")))
+		require.Equal(t, int64(10), n.Stats().Unfinished)
+		time.Sleep(29 * time.Second)
+		require.Nil(t, small.Conn.CloseRequested())
+		time.Sleep(3 * time.Second)
+		require.Equal(t, "A message took too long to arrive.", small.Conn.CloseRequested().Text)
+		require.Zero(t, n.Stats().Unfinished)
+		n.balanced()
+	})
+}

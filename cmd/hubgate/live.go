@@ -90,7 +90,7 @@ func translateAspNet(s *settings.Settings) clientaspnet.Limits {
 			NegotiateTimeout: s.Clients.NegotiateTimeout + aspNetTransports*s.AspNet.ConnectTimeout,
 			SendTimeout:      s.Clients.SendTimeout,
 		},
-		BodyBytes: s.Limits.PostBytes, MessageBytes: int(s.Limits.MessageBytes), UnfinishedBytes: int64(shareOfMemory(s.Limits.UnfinishedBytes, 8)),
+		BodyBytes: s.Limits.PostBytes, MessageBytes: int(s.Limits.MessageBytes),
 		URIBytes: int(s.Limits.URIBytes), HeaderBytes: s.Limits.HeaderBytes,
 	}
 }
