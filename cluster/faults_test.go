@@ -99,6 +99,25 @@ func TestN11SendsAreRefusedAtTheDoor(t *testing.T) {
 	})
 }
 
+// Who has been let in finds room, though others come in at the same time.
+func TestN11TheDoorLeavesRoom(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		ns := startNodes(t, 2)
+		a := ns.list[0]
+		ns.list[1].connect("b1", "ann")
+		ns.net.Set("a", "b", func(f *clustertest.Fault) { f.Held = true })
+		const size = 100 << 10
+		send := &gateway.Command{Hub: "chat", Verb: gateway.VerbSend, Target: all(), Frames: message("m", size)}
+		for a.plane.Admit(nil, send) == nil {
+			require.NoError(t, a.publish("m", size))
+		}
+		for range 2<<20/size - 2 {
+			require.NoError(t, a.publish("one that was admitted before", size))
+		}
+		require.Zero(t, a.peer("b").Books.Dropped[cluster.DropPeerBehind])
+	})
+}
+
 // A hub with too much for its clients on one node is refused on the others, within a second or so.
 func TestN11AHubThatIsCrowdedElsewhere(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

@@ -75,7 +75,9 @@ func (p *peer) load(body []byte) error {
 }
 
 // Admit is what a core asks before it carries out a send: the error, which is gateway.ErrHubBusy, is
-// why a peer could not take the send. Nothing is reserved.
+// why a peer could not take the send. Nothing is reserved, but an eighth of the queue is left for
+// what others are handing over at the same time: who was let in is not refused behind the door, where
+// some have got the message already.
 func (b *Backplane) Admit(to []string, cmd *gateway.Command) error {
 	peers := b.members.liveNow()
 	if len(peers) == 0 {
@@ -94,7 +96,7 @@ func (b *Backplane) Admit(to []string, cmd *gateway.Command) error {
 		if hubs := p.crowded.Load(); hubs != nil && (*hubs)[cmd.Hub] {
 			return fmt.Errorf("%w at the node %s", gateway.ErrHubBusy, p.inc.Tag)
 		}
-		if p.full(size) {
+		if p.full(size + b.opts.Limits.Queue/8) {
 			return fmt.Errorf("%w: the node %s is behind", gateway.ErrHubBusy, p.inc.Tag)
 		}
 	}

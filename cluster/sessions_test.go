@@ -57,7 +57,16 @@ func (k *talker) PeerGone(p gateway.Peer) { k.note("gone " + p.Name()) }
 func (k *talker) PeerRoom(p gateway.Peer) { k.note("room " + p.Name()) }
 func (k *talker) PeerSaid(p gateway.Peer, message []byte) error {
 	k.note(p.Name() + " said " + string(message))
+	k.mu.Lock()
+	defer k.mu.Unlock()
 	return k.fails
+}
+
+// fail is what the talker answers to all that is said from now on.
+func (k *talker) fail(err error) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	k.fails = err
 }
 
 // Name and Apply make it a gateway.Node.
@@ -160,7 +169,7 @@ func TestAPeerIsOneConversation(t *testing.T) {
 		require.Equal(t, []string{"gone a", "up a", "a said again"}, b.take())
 
 		// What b cannot read ends it.
-		b.fails = errors.New("no sense")
+		b.fail(errors.New("no sense"))
 		require.True(t, a.peer("b").Send([]byte("nonsense")))
 		time.Sleep(5 * time.Second)
 		require.Equal(t, []string{"a said nonsense", "gone a", "up a"}, b.take())

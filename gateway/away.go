@@ -70,7 +70,10 @@ func (c *Conn) keep(records []OutRecord, now int64) {
 func (c *Conn) trim(now int64) {
 	if n := c.back.numbers; n != nil {
 		n.trim(&c.back.kept)
-		c.out.unacked = c.unacked()
+		before := c.out.unacked
+		if c.out.unacked = c.unacked(); c.out.unacked < before {
+			c.out.less(c.g.opts.Limits().OutboxBytes)
+		}
 		return
 	}
 	c.back.kept.trim(c.g.keeping, c.manner(), now, 0)

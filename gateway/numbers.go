@@ -204,6 +204,9 @@ func (c *Conn) resumeAt(number uint64) error {
 		return c.reject(sequenceError("Sequence ID greater than amount of messages we've received."))
 	}
 	n.incoming.next, n.incoming.waits = number, false
+	if number <= n.received.Load() {
+		c.acknowledge(n) // it does not know, and says again what was received
+	}
 	return nil
 }
 

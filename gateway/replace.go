@@ -185,6 +185,10 @@ func (o *replaceOp) swap(w *worker) (r replaced, err error) {
 			b.untold++
 		}
 	}
+	if b.numbers != nil {
+		b.owed = waiting{} // it is queued as all else
+		c.out.unacked = c.unacked()
+	}
 	c.out.anew(again, b.numbers != nil, w.soft)
 	r.queued = c.out.queued.bytes - before
 	r.wake = s >= greeting && len(c.out.records) > 0 && c.out.claim(writerPump)
@@ -192,7 +196,6 @@ func (o *replaceOp) swap(w *worker) (r replaced, err error) {
 	*b = returning{kept: b.kept, generation: b.generation + 1, untold: b.untold, numbers: b.numbers}
 	if b.numbers != nil {
 		b.numbers.told.Store(0) // what the client was told may be lost
-		c.out.unacked = c.unacked()
 		c.reader.unfinished.since = w.now
 	}
 	c.clocks.renew(w.now)

@@ -20,3 +20,6 @@ func Waiting(b *Backend) int {
 	defer b.results.mu.Unlock()
 	return len(b.results.calls) + len(b.results.byConn)
 }
+
+// Knows reports whether a hub server is known, on any node.
+func (b *Backend) Knows(hub, serverID string) bool { return b.hubs.knows(hub, serverID) }

@@ -3,6 +3,7 @@ package servermode_test
 import (
 	"fmt"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -163,5 +164,106 @@ func TestN5WhoHearsOfAClientReachesIt(t *testing.T) {
 			require.Equal(t, 6, count(client, "hello"))
 			client.Leave()
 		}
+	})
+}
+
+// N20: the clients of a hub server that does not read stop, and nobody else.
+func TestN20AHubServerThatDoesNotReadStopsItsClientsOnly(t *testing.T) {
+	inNodes(t, []string{"a", "b"}, func(t *testing.T, ns *nodes) {
+		a, b := ns.list["a"], ns.list["b"]
+		b.limits.QueueBytes = 256 << 10
+		a.limits.QueueBytes = 256 << 10
+		stuck := b.server(dial{id: "stuck"})
+		other := b.server(dial{id: "other"})
+		time.Sleep(time.Second)
+		slow, quick := a.client(required(a.newID(), "stuck")), a.client(required(a.newID(), "other"))
+		many := []*gatewaytest.Client{slow}
+		for range 60 {
+			many = append(many, a.client(required(a.newID(), "stuck")))
+		}
+		stuck.take(sp.TypeConnectionData)
+		other.take(sp.TypeConnectionData)
+		block := make(chan struct{})
+		stuck.setOn(func(sp.Message) { <-block })
+		record := `{"type":1,"target":"` + strings.Repeat("x", 10<<10) + `","arguments":[]}` + "\x1e"
+		var feeders []chan int
+		for _, c := range many {
+			done := make(chan int, 1)
+			feeders = append(feeders, done)
+			go func() {
+				for range 100 {
+					_ = c.Feed([]byte(record))
+					time.Sleep(20 * time.Millisecond)
+				}
+				done <- 100
+			}()
+		}
+		time.Sleep(5 * time.Second)
+		for _, done := range feeders {
+			require.Empty(t, done, "its reader waits")
+		}
+		sum := 0
+		for _, h := range b.Stats().Hubs {
+			sum += h.QueuedBytes
+		}
+		require.Less(t, sum, 1<<20, "what waits is bounded: they have 60 MiB to say, and a credit of 4 MiB")
+		// The link and the clients of others do not notice.
+		said(t, quick, call("1", "quick"))
+		require.Equal(t, call("1", "quick"), other.payloads(idOf(quick)))
+		require.Less(t, ns.peer("a", "b").RoundTrip, 10*time.Millisecond)
+		require.Less(t, ns.peer("a", "b").QueuedBytes, 1<<20)
+
+		close(block)
+		stuck.setOn(nil)
+		time.Sleep(5 * time.Second)
+		for _, done := range feeders {
+			require.Len(t, done, 1)
+		}
+		got := make(map[string]int)
+		for _, m := range stuck.take(sp.TypeConnectionData) {
+			got[m.(*sp.ConnectionData).ConnectionID]++
+		}
+		for _, c := range many {
+			require.Equal(t, 100, got[idOf(c)])
+		}
+	})
+}
+
+func (ns *nodes) peer(of, tag string) cluster.PeerStats {
+	ns.t.Helper()
+	for _, p := range ns.list[of].plane.Stats().Peers {
+		if p.Node.Tag == tag {
+			return p
+		}
+	}
+	require.Fail(ns.t, "no such peer")
+	return cluster.PeerStats{}
+}
+
+// One client that says much has its own credit, although its hub server takes it all.
+func TestN20OneClientHasACredit(t *testing.T) {
+	inNodes(t, []string{"a", "b"}, func(t *testing.T, ns *nodes) {
+		a, b := ns.list["a"], ns.list["b"]
+		server := b.server(dial{})
+		time.Sleep(time.Second)
+		c := a.client(gatewaytest.Options{})
+		server.take(sp.TypeConnectionData)
+		ns.net.Set("a", "b", func(f *clustertest.Fault) { f.Held = true })
+		var fed atomic.Int32
+		done := make(chan struct{})
+		record := `{"type":1,"target":"` + strings.Repeat("x", 10<<10) + `","arguments":[]}` + "\x1e"
+		go func() {
+			defer close(done)
+			for range 100 {
+				_ = c.Feed([]byte(record))
+				fed.Add(1)
+			}
+		}()
+		time.Sleep(time.Second)
+		require.InDelta(t, 7, fed.Load(), 1)
+		ns.net.Heal()
+		<-done
+		time.Sleep(time.Second)
+		require.Len(t, server.take(sp.TypeConnectionData), 100)
 	})
 }

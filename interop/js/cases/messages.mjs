@@ -143,7 +143,11 @@ export function broadcastCase(world, combinations) {
     const clients = await Promise.all(combinations.map((one) => world.connect(one, { hub })));
     for (let i = 0; i < 1000; i++) await world.rest.toAll(hub, 'news', [i]);
     for (const [index, client] of clients.entries()) {
-      for (let i = 0; i < 1000; i++) assert.deepEqual(await client.inbox('news').next(), [i], combinations[index].name);
+      const seen = [];
+      for (let i = 0; i < 1000; i++) seen.push((await client.inbox('news').next())[0]);
+      // What one sender sends at several nodes is not ordered.
+      if (process.env.HUBGATE_NODES) seen.sort((a, b) => a - b);
+      for (let i = 0; i < 1000; i++) assert.equal(seen[i], i, combinations[index].name);
     }
     await Promise.all(clients.map((client) => client.stop()));
   };
