@@ -24,7 +24,8 @@ type Options struct {
 	// Backplane reaches the other nodes; nil means there are none.
 	Backplane Backplane
 	// NodeOf returns the node that a connection lives on by its id, "" if the id does not say. Nil
-	// means that no id does. Commands for named connections then go to their nodes only.
+	// means that no id does. Commands for named connections go to their nodes only then, unless the
+	// Backplane is an Announcer: it knows better.
 	NodeOf func(id string) string
 	// UserGroups stores memberships of users; nil means that none outlive a connection.
 	UserGroups UserGroups
