@@ -151,6 +151,33 @@ func TestWordsAboutNoSession(t *testing.T) {
 	})
 }
 
+// How many clients a server connection has is known at once, and not counted twice.
+func TestTheClientsOfARemoteServerConnection(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b, gw, f := withPeer(t)
+		defer closeBackend(t, b, gw)
+		rs := b.peers.servers()[0]
+		c := gatewaytest.Connect(t, gw, gatewaytest.Options{ID: "1", Hub: "chat"})
+		synctest.Wait()
+		require.Equal(t, 1, rs.clientCount())
+		s := c.Conn.Session().(*session)
+		require.Empty(t, s.deliver(rs, &sp.ConnectionData{ConnectionID: "1", Payload: []byte("{}\x1e")}))
+		require.NoError(t, f.handler.PeerSaid(f, appendServers([]serverChange{
+			{kind: changeNew, number: 2, peer: peer{hub: "chat", homes: []string{"chat"}, serverID: "next", level: 1}},
+			{kind: changeStatus, number: 1, status: serverStatus{clients: 1, fin: finMigrate}}}, false)))
+		time.Sleep(2 * time.Second)
+		require.Equal(t, 0, rs.clientCount())
+		s.locked(s.dropMove) // its former hub server ends
+		require.Equal(t, 0, rs.clientCount())
+		c.Leave()
+		synctest.Wait()
+		for _, one := range b.peers.servers() {
+			require.Zero(t, one.clientCount())
+		}
+		require.Zero(t, Shared(b))
+	})
+}
+
 // The peer is gone while clients come: none is left on its server connections.
 func TestAPeerThatIsGoneHasNoSessions(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

@@ -43,6 +43,8 @@ type remoteSession struct {
 	// unacknowledged are the bytes that no credit was given for. waits: there is none.
 	unacknowledged int
 	waits          bool
+	// former: the client has moved to another hub server.
+	former bool
 	// busy: the node of the hub server knows that the client takes less than it is sent.
 	busy bool
 }
@@ -204,11 +206,13 @@ func (rs *remoteServer) endSession(s *session, why closeWhy, last sp.Message) {
 // endLocked ends a client at a hub server, or makes it a former one. The last message is for the hub
 // server.
 func (l *peerLink) endLocked(f *remoteSession, why closeWhy, last sp.Message) {
-	if why != whyMoved {
+	if !f.former {
+		f.server.told.Add(-1)
+	}
+	if f.former = why == whyMoved; !f.former {
 		delete(f.server.sessions, f.s)
 		delete(l.sessions, f.number)
 	}
-	f.server.told.Add(-1)
 	frame := append(appendSession(nil, opClose, false, f.number), byte(why))
 	if last != nil {
 		frame = last.Append(frame)
