@@ -120,3 +120,22 @@ func TestN22AspNetDuplicatesOverNodes(t *testing.T) {
 		c.wantFrames(initFrame, busFrame("again"))
 	})
 }
+
+// Which application a connection belongs to may be known by a connection to another node only.
+func TestN18TheApplicationOfAConnection(t *testing.T) {
+	inNodes(t, []string{"a", "b", "c"}, func(t *testing.T, ns *nodes) {
+		a, b, c := ns.list["a"], ns.list["b"], ns.list["c"]
+		c.aspnetServer(dial{id: "long", hub: "my_app_my_app"})
+		c.aspnetServer(dial{id: "short", hub: "my_my"})
+		long, short := b.aspnetServer(dial{id: "long", hub: "my_app_chat"}), b.aspnetServer(dial{id: "short", hub: "my_app_chat"})
+		time.Sleep(time.Second)
+		ofLong := a.aspnetClient(aspnetOptions{app: "my_app", hubs: []string{"chat"}})
+		ofShort := a.aspnetClient(aspnetOptions{app: "my", hubs: []string{"app_chat"}})
+		long.broadcast("of the long one")
+		short.broadcast("of the short one")
+		time.Sleep(10 * time.Millisecond)
+		synctest.Wait()
+		ofLong.wantFrames(initFrame, busFrame("of the long one"))
+		ofShort.wantFrames(initFrame, busFrame("of the short one"))
+	})
+}
