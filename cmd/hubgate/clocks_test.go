@@ -17,16 +17,18 @@ import (
 // made with time.Now and is kept as a time.Time carries a reading of the clock that nobody sets;
 // what is listed here loses it, or asks for the wall clock by name.
 var wallClock = map[string]string{
-	"gateway/gateway.go Now":       "the default",
-	"gateway/sweep.go Now":         "ends that tokens name, and ids that live as long as their token",
-	"gateway/slow.go Now":          "memberships with an end",
-	"clientws/handler.go Now":      "the default, and connection tokens",
-	"clientws/negotiate.go Now":    "connection tokens",
-	"clientws/homemessage.go Unix": "connection tokens",
-	"clientws/home.go Now":         "connection tokens",
-	"clientws/websocket.go Now":    "connection tokens",
-	"clientws/target.go Now":       "connection tokens",
-	"hubserver/dial.go Unix":       "tokens",
+	"gateway/gateway.go Now":              "the default",
+	"gateway/sweep.go Now":                "ends that tokens name, and ids that live as long as their token",
+	"gateway/slow.go Now":                 "memberships with an end",
+	"gateway/handoversession.go UnixNano": "ends that tokens name, for other nodes",
+	"gateway/handoversession.go Unix":     "ends that tokens name, for other nodes",
+	"clientws/homemessage.go Unix":        "when the token of an id ends, for other nodes",
+	"clientws/home.go Now":                "ids that live as long as their token",
+	"clientws/handler.go Now":             "the default, and connection tokens",
+	"clientws/negotiate.go Now":           "connection tokens",
+	"clientws/websocket.go Now":           "connection tokens",
+	"clientws/target.go Now":              "connection tokens",
+	"hubserver/dial.go Unix":              "tokens",
 
 	"clientaspnet/options.go Now":   "the default, and connection tokens",
 	"clientaspnet/negotiate.go Now": "connection tokens",

@@ -34,13 +34,15 @@ func To(key string, known []string) []string {
 		return nil
 	}
 	bare := withoutSeparators(key)
-	least := max(2, len(bare)/4) + 1 // more than so many edits is another word
+	// More than so many edits is another word. They count double, and the whole key is nearer than one
+	// whose section is left out.
+	least := 2*max(2, len(bare)/4) + 2
 	var found []string
 	for _, candidate := range known {
 		full := withoutSeparators(candidate)
-		d := distance(bare, full)
+		d := 2 * distance(bare, full)
 		if _, last, ok := strings.Cut(candidate, "."); ok {
-			d = min(d, distance(bare, withoutSeparators(last)))
+			d = min(d, 2*distance(bare, withoutSeparators(last))+1)
 		}
 		switch {
 		case d < least:
