@@ -1,6 +1,7 @@
 package clientws
 
 import (
+	"context"
 	"fmt"
 	"net/http"
 	"strings"
@@ -8,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/gorilla/websocket"
 	"github.com/stretchr/testify/require"
 
 	"github.com/hubgate/hubgate/auth"
@@ -106,4 +108,109 @@ func TestN44AClientIsHandedOverWithATokenThatIsNotAcceptedAnyMore(t *testing.T) 
 		require.NotNil(t, nodes[tag].live(n.ConnectionID))
 	}
 	require.NoError(t, ws.Close())
+}
+
+// drain begins to drain a node, and returns what Drain has returned in the end.
+func (f *fixture) drain() <-chan error {
+	over := make(chan error, 1)
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+	go func() {
+		defer cancel()
+		over <- f.gw.Drain(ctx)
+	}()
+	return over
+}
+
+// N44, N48: when a node drains, its clients with stateful reconnect are served by the others, and notice
+// nothing. The others are closed, and may reconnect.
+func TestN44ANodeThatDrainsHandsItsClientsOver(t *testing.T) {
+	_, nodes := homeNodesWith(t, moves, "a", "b", "c")
+	b := nodes["b"]
+	token := nodes["a"].user("u")
+	other, _ := b.open("other")
+	type client struct {
+		*wsClient
+		id, query, owed string
+	}
+	var clients []*client
+	for range 5 {
+		n := nodes["a"].negotiateVersion(token, askStateful)
+		c := &client{id: n.ConnectionID, query: n.query() + "&access_token=" + token}
+		c.wsClient = b.dial(c.query)
+		c.say(jsonHandshake2)
+		c.want("{}\x1e")
+		c.say(ping)
+		clients = append(clients, c)
+	}
+	over := b.drain()
+	other.wantClose(websocket.CloseNormalClosure)
+	for _, c := range clients {
+		c.drain()
+	}
+	nodes["c"].send("during")
+	for i, c := range clients {
+		by := nodes[[]string{"a", "c"}[i%2]]
+		ws, res := by.tryDial(c.query, nil)
+		require.Equal(t, 101, res.status)
+		ws.say(sequence1)
+		ws.wantAll(sequence1 + messageRecord("during"))
+		require.NotNil(t, by.live(c.id))
+	}
+	require.NoError(t, <-over)
+	for _, e := range b.backend.Events() {
+		for _, c := range clients {
+			require.NotContains(t, e, "closed "+c.id)
+		}
+	}
+	require.Contains(t, strings.Join(b.backend.Events(), "\n"), "closed ", "the other one")
+}
+
+// N46: a client that comes back to the node that drains is served there, and parked again.
+func TestN46AClientComesBackToTheNodeThatDrains(t *testing.T) {
+	_, nodes := homeNodesWith(t, moves, "a", "b", "c")
+	ws, query, id := nodes["b"].openStateful(nodes["b"].user("u"))
+	over := nodes["b"].drain()
+	ws.drain()
+	nodes["a"].send("x")
+	ws = returnsAt(t, nodes["b"], query, "", "x", nodes["c"].send)
+	drained := nodes["c"].drain()
+	require.NoError(t, <-drained)
+	ws.drain()
+	nodes["a"].send("y")
+	ws, res := nodes["c"].tryDial(query, nil)
+	require.Equal(t, 101, res.status, "relayed by another node that drains")
+	ws.say(sequence1)
+	ws.wantAll(sequence1 + messageRecord("x") + messageRecord("nextx") + messageRecord("y"))
+	ws.drain()
+	nodes["c"].send("z")
+	ws = returnsAt(t, nodes["a"], query, messageRecord("x")+messageRecord("nextx")+messageRecord("y"), "z", nodes["a"].send)
+	require.NoError(t, <-over)
+	require.NotNil(t, nodes["a"].live(id))
+	require.NoError(t, ws.Close())
+}
+
+// N47: a client that was parked and comes back to nobody is ended, once.
+func TestN47AParkedClientThatNeverComesBack(t *testing.T) {
+	_, nodes := homeNodesWith(t, moves, "a", "b")
+	ws, _, id := nodes["b"].openStateful(nodes["b"].user("u"))
+	began := time.Now()
+	over := nodes["b"].drain()
+	ws.drain()
+	require.NoError(t, <-over)
+	require.Greater(t, time.Since(began), 14*time.Second)
+	require.Equal(t, []string{"opened " + id, "closed " + id + " ServiceReload: Service reloading, try reconnecting."}, nodes["b"].backend.Events())
+	_, dead := nodes["b"].gw.Lookup(id)
+	require.True(t, dead)
+}
+
+// A node whose other nodes drain too does not wait for them.
+func TestAClusterThatEndsDoesNotParkItsClients(t *testing.T) {
+	_, nodes := homeNodesWith(t, moves, "a", "b")
+	require.NoError(t, <-nodes["a"].drain())
+	began := time.Now()
+	ws, _, _ := nodes["b"].openStateful(nodes["b"].user("u"))
+	over := nodes["b"].drain()
+	ws.wantClose(websocket.CloseNormalClosure)
+	require.NoError(t, <-over)
+	require.Less(t, time.Since(began), 10*time.Second)
 }

@@ -128,16 +128,17 @@ func (c *Conn) Lost(t Transport, cause Cause) {
 }
 
 // lose ends a transport that is not good for its client any more, if it is the present one. The
-// client may come back.
-func (c *Conn) lose(t Transport, cause Cause) {
+// client may come back. It reports whether that has changed anything.
+func (c *Conn) lose(t Transport, cause Cause) (lost bool) {
 	c.mu.Lock()
-	lost := c.transport == t && c.goAway()
+	lost = c.transport == t && c.goAway()
 	c.mu.Unlock()
 	if lost {
 		c.reportLost(t, cause)
 		c.forgetPartial()
 		t.Abort(cause)
 	}
+	return lost
 }
 
 // goAway begins the time without a transport, if the connection permits it. Called with c.mu held.

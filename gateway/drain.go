@@ -49,7 +49,8 @@ const drainStep = 100 * time.Millisecond
 
 var reloadCause = Cause{Reason: CloseServiceReload, Text: "Service reloading, try reconnecting.", AllowReconnect: true}
 
-// Drain refuses new clients and closes the others with ServiceReload and
+// Drain refuses new clients. Those that can be handed over to other nodes are parked
+// (handoverdrain.go). It closes the others, and those whom nobody takes, with ServiceReload and
 // allowReconnect, spread over at most half of the time ctx leaves (ten seconds
 // if it has no deadline). A client that the application still has to answer
 // (see Pending) is closed when it has its answers, or at the end of that time.
@@ -57,6 +58,7 @@ var reloadCause = Cause{Reason: CloseServiceReload, Text: "Service reloading, tr
 // aborting those that are.
 func (g *Gateway) Drain(ctx context.Context) error {
 	g.ending.draining.Store(true)
+	g.moves.drains()
 	spread := 10 * time.Second
 	if deadline, ok := ctx.Deadline(); ok {
 		spread = min(spread, time.Until(deadline)/2)
@@ -67,10 +69,17 @@ func (g *Gateway) Drain(ctx context.Context) error {
 	tick := time.NewTicker(drainStep)
 	defer tick.Stop()
 	patience := time.Now().Add(spread)
+	p := parked{g: g, until: make(map[*Conn]time.Time)}
 	for {
+		for _, c := range p.look() {
+			c.Close(reloadCause)
+		}
 		n := min(portion, len(all))
 		var waiting []*Conn
 		for _, c := range all[:n] {
+			if p.park(c) {
+				continue
+			}
 			if c.pending() && time.Now().Before(patience) {
 				waiting = append(waiting, c)
 				continue

@@ -113,6 +113,9 @@ type moves struct {
 	byID    map[string]*taking
 	sieves  map[string][]*sieve // by hub
 	cuts    cuts
+	// draining: this node takes nothing more. drained are the other nodes of which that is so.
+	draining bool
+	drained  map[Peer]bool
 }
 
 // begin starts the conversation with other nodes, if there can be any.
@@ -125,6 +128,7 @@ func (m *moves) begin(g *Gateway) {
 	m.peers, m.roomy = make(map[string]Peer), make(chan struct{})
 	m.leaving, m.taking = make(map[uint64]*leaving), make(map[uint64]*taking)
 	m.byID, m.sieves = make(map[string]*taking), make(map[string][]*sieve)
+	m.drained = make(map[Peer]bool)
 	m.on = true
 	m.quit = peers.Converse(MoveTopic, m)
 }
@@ -156,6 +160,9 @@ func (m *moves) PeerUp(p Peer) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.peers[p.Name()] = p
+	if m.draining {
+		p.Send(moveMessage{kind: moveDrains}.append(nil))
+	}
 	for _, t := range m.taking {
 		if t.switched {
 			p.Send(t.switchMessage())
@@ -171,6 +178,7 @@ func (m *moves) PeerGone(p Peer) {
 	if m.peers[p.Name()] == p {
 		delete(m.peers, p.Name())
 	}
+	delete(m.drained, p)
 	m.signalRoom()
 	for _, l := range m.leaving {
 		l.sieve.cut[p.Name()] = true
@@ -215,6 +223,8 @@ func (m *moves) PeerSaid(p Peer, message []byte) error {
 		m.switchOver(said.move, said.texts[0], p.Name())
 	case moveCut:
 		m.heardCut(p, said.move)
+	case moveDrains:
+		m.drained[p] = true
 	case moveAlso:
 		m.heardAlso(p, &said)
 	case moveKnown, moveImported, moveGaveUp:

@@ -32,6 +32,8 @@ const (
 	moveDone
 	// moveGaveUp: keep it.
 	moveGaveUp
+	// moveDrains: I am draining, and take nothing.
+	moveDrains
 	// moveGone is never sent: the other node is gone.
 	moveGone
 )
