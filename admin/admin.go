@@ -65,7 +65,7 @@ const index = `hubgate, for operators
 /inspector      the live view, for browsers
 /watch          the live view as Server-Sent Events; ?hub= &user= &connection= &trace= &kind=
 /metrics        Prometheus metrics
-/cluster        the nodes of the cluster, as JSON
+/cluster        the nodes of the cluster, for browsers and as JSON
 /livez          200 while the process serves
 /readyz         200 while clients are taken, 503 before, while draining, and while a node does not know the others
 /debug/pprof/   profiles

@@ -4,8 +4,11 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"html/template"
 	"io"
 	"net/http"
+	"strings"
+	"sync"
 	"time"
 )
 
@@ -151,8 +154,25 @@ func (a *Admin) clustered(handle func(c Cluster, w http.ResponseWriter, r *http.
 	})
 }
 
+// serveCluster answers browsers with a page, all others with JSON.
 func serveCluster(c Cluster, w http.ResponseWriter, r *http.Request) {
-	answerJSON(w, c.Status(r.Context()))
+	s := c.Status(r.Context())
+	if !strings.Contains(r.Header.Get("Accept"), "text/html") {
+		answerJSON(w, &s)
+		return
+	}
+	w.Header().Set("Content-Type", "text/html; charset=utf-8")
+	_ = clusterPage().Execute(w, clusterShown{&s, ClusterColumns[:]}) // a reader that left needs no answer
+}
+
+// clusterPage shows a clusterShown.
+var clusterPage = sync.OnceValue(func() *template.Template {
+	return template.Must(template.ParseFS(pageFiles, "page/cluster.html"))
+})
+
+type clusterShown struct {
+	*ClusterStatus
+	Columns []string
 }
 
 func serveRemoveVoter(c Cluster, w http.ResponseWriter, r *http.Request) {

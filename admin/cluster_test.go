@@ -79,6 +79,13 @@ func TestClusterOnTheAdminAddress(t *testing.T) {
 	require.Equal(t, "joining: soon", s.NotReady)
 	require.Equal(t, f.Stats().Peers, s.Peers)
 
+	w = ask(a, "GET", "/cluster", "", "Accept", "text/html,*/*")
+	require.Equal(t, "text/html; charset=utf-8", w.Header().Get("Content-Type"))
+	require.Contains(t, w.Header().Get("Content-Security-Policy"), "default-src 'self'")
+	for _, part := range []string{"<td>b</td><td>up</td>", "<td>2ms</td><td>10 B</td>", "store: 0 of 3 voters are there", "takes no clients: joining: soon", "PeerLost 4", "<th scope=\"col\">round trip</th>"} {
+		require.Contains(t, w.Body.String(), part)
+	}
+
 	require.Equal(t, http.StatusOK, ask(a, "DELETE", "/cluster/voters/c", "").Code)
 	require.Equal(t, "c", f.removed)
 	require.Equal(t, "exported", ask(a, "GET", "/cluster/export", "").Body.String())

@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"maps"
 	"net/http"
 	"net/url"
 	"os"
@@ -119,16 +118,15 @@ func printStatus(w io.Writer, s *admin.ClusterStatus) error {
 	}
 	fmt.Fprint(w, "\n\n")
 	table := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(table, "NODE\tSTATE\tVERSION\tUP FOR\tSTORE\tLAG\tROUTES\tROUND TRIP\tWAITING")
-	for _, row := range nodeRows(s) {
+	fmt.Fprintln(table, strings.ToUpper(strings.Join(admin.ClusterColumns[:], "\t")))
+	for _, row := range s.Rows() {
 		fmt.Fprintln(table, strings.Join(row, "\t"))
 	}
 	if err := table.Flush(); err != nil {
 		return err
 	}
-	fmt.Fprintf(w, "\nstore: %d of %d voters are there, %d have to be; %d copies; %s leads\n",
-		s.Store.There, s.Store.Voters, s.Store.Quorum, max(s.Store.Copies, 1), orNobody(s.Store.Leader))
-	for _, line := range oddities(s) {
+	fmt.Fprintf(w, "\n%s\n", s.StoreLine())
+	for _, line := range s.Oddities() {
 		fmt.Fprintln(w, line)
 	}
 	return nil
@@ -139,96 +137,6 @@ func nameOf(s *admin.ClusterStatus) string {
 		return "a node that is alone"
 	}
 	return "node " + s.Node
-}
-
-func orNobody(leader string) string {
-	if leader == "" {
-		return "nobody"
-	}
-	return leader
-}
-
-// nodeRows joins what the engines say with what the node sees of its peers.
-func nodeRows(s *admin.ClusterStatus) [][]string {
-	names := []string{s.Node}
-	peers := make(map[string]*admin.Peer)
-	for i := range s.Peers {
-		names = append(names, s.Peers[i].Node)
-		peers[s.Peers[i].Node] = &s.Peers[i]
-	}
-	engines := make(map[string]*admin.NodeStatus)
-	for i := range s.Nodes {
-		names = append(names, s.Nodes[i].Name)
-		engines[s.Nodes[i].Name] = &s.Nodes[i]
-	}
-	slices.Sort(names)
-	var rows [][]string
-	for _, name := range slices.Compact(names) {
-		row := []string{name, "-", "-", "-", "-", "-", "-", "-", "-"}
-		if name == s.Node {
-			row[1], row[2] = "asked", s.Version
-		}
-		if p := peers[name]; p != nil {
-			row[1], row[2], row[3] = p.State, p.Version, p.Age.Round(time.Second).String()
-			row[7], row[8] = p.RoundTrip.Round(10*time.Microsecond).String(), fmt.Sprintf("%d B", p.QueuedBytes)
-		}
-		if e := engines[name]; e != nil {
-			row[2], row[4], row[6] = orElse(e.Version, row[2]), "-", fmt.Sprint(e.Routes)
-			if !e.Started.IsZero() {
-				row[3] = time.Since(e.Started).Round(time.Second).String()
-			}
-			if e.Voter {
-				row[4], row[5] = "voter", fmt.Sprint(e.Lag)
-			}
-		}
-		rows = append(rows, row)
-	}
-	return rows
-}
-
-func orElse(text, other string) string {
-	if text == "" {
-		return other
-	}
-	return text
-}
-
-// oddities are lines about what should not be.
-func oddities(s *admin.ClusterStatus) (lines []string) {
-	if s.Error != "" {
-		lines = append(lines, "the nodes could not be asked: "+s.Error)
-	}
-	dropped := make(map[string]uint64)
-	maps.Copy(dropped, s.Former.Dropped)
-	for i := range s.Peers {
-		for reason, n := range s.Peers[i].Books.Dropped {
-			dropped[reason] += n
-		}
-	}
-	counters := []struct {
-		what   string
-		counts map[string]uint64
-	}{
-		{"messages that did not get to a node", dropped}, {"troubles of the engine", s.Engine.Troubles}, {"events of the store", s.Engine.Store},
-	}
-	for _, c := range counters {
-		var parts []string
-		for reason, n := range c.counts {
-			if n > 0 {
-				parts = append(parts, fmt.Sprintf("%s %d", reason, n))
-			}
-		}
-		if len(parts) > 0 {
-			slices.Sort(parts)
-			lines = append(lines, c.what+" since this node started: "+strings.Join(parts, ", "))
-		}
-	}
-	for _, n := range s.Nodes {
-		if n.SlowConsumers > 0 {
-			lines = append(lines, fmt.Sprintf("node %s cut off %d slow consumers", n.Name, n.SlowConsumers))
-		}
-	}
-	return lines
 }
 
 type replaceVoterCommand struct {
