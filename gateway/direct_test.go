@@ -27,6 +27,7 @@ type socket struct {
 	raw     syscall.RawConn
 	framing gateway.Framing
 	manner  gateway.Manner // of a client that may come back
+	numbers bool           // it has stateful reconnect
 	conn    *gateway.Conn
 	wg      sync.WaitGroup
 }
@@ -40,13 +41,15 @@ func (plainFraming) AppendFrames(dst []byte, records []gateway.OutRecord) []byte
 	return dst
 }
 
-func (s *socket) Name() string                 { return gateway.WebSockets }
-func (s *socket) Abort(cause gateway.Cause)    { s.net.Close() }
-func (s *socket) Abilities() gateway.Abilities { return gateway.Abilities{Returns: s.manner != nil} }
-func (s *socket) Manner() gateway.Manner       { return s.manner }
-func (s *socket) Raw() syscall.RawConn         { return s.raw }
-func (s *socket) Framing() gateway.Framing     { return s.framing }
-func (s *socket) Wake()                        { s.wg.Go(s.pump) }
+func (s *socket) Name() string              { return gateway.WebSockets }
+func (s *socket) Abort(cause gateway.Cause) { s.net.Close() }
+func (s *socket) Abilities() gateway.Abilities {
+	return gateway.Abilities{Returns: s.manner != nil, Numbers: s.numbers}
+}
+func (s *socket) Manner() gateway.Manner   { return s.manner }
+func (s *socket) Raw() syscall.RawConn     { return s.raw }
+func (s *socket) Framing() gateway.Framing { return s.framing }
+func (s *socket) Wake()                    { s.wg.Go(s.pump) }
 
 func (s *socket) pump() {
 	var b gateway.Batch
@@ -76,12 +79,17 @@ func dialWith(t testing.TB, g *gateway.Gateway, l net.Listener, id, protocol str
 	s.raw, err = s.net.SyscallConn()
 	require.NoError(t, err)
 	answer := make([]byte, 3)
+	s.numbers = protocol == numberedJSON
 	if protocol == gatewaytest.Marked {
 		s.manner, answer = gatewaytest.Manner{}, make([]byte, len(gatewaytest.Init))
 	}
 	s.conn, err = g.Attach(gateway.Identity{ID: id, Hub: "chat"}, s)
 	require.NoError(t, err)
-	if s.manner != nil {
+	if s.numbers {
+		// It has acknowledged everything that it will ever get.
+		require.NoError(t, s.conn.FeedFor(s, hubprotocol.AppendHandshakeRequest(nil, hubprotocol.JSON, 2)))
+		require.NoError(t, s.conn.FeedFor(s, hubprotocol.AppendAck(nil, hubprotocol.JSON, 1<<40)))
+	} else if s.manner != nil {
 		require.NoError(t, s.conn.Start(gateway.Handshake{HandshakeRequest: hubprotocol.HandshakeRequest{Protocol: protocol}}))
 	} else {
 		require.NoError(t, s.conn.Feed([]byte(`{"protocol":"`+protocol+"\",\"version\":1}\x1e")))
@@ -96,6 +104,9 @@ func dialWith(t testing.TB, g *gateway.Gateway, l net.Listener, id, protocol str
 	})
 	return client, s
 }
+
+// numberedJSON stands for a client of JSON with stateful reconnect.
+const numberedJSON = "numbered"
 
 func listen(t testing.TB) net.Listener {
 	l, err := net.Listen("tcp", "127.0.0.1:0")
@@ -136,6 +147,12 @@ func TestFanOutAllocatesNothingPerReceiver(t *testing.T) {
 	require.InDelta(t, kept, kept2, 1, "also to those for whom it is kept")
 	require.InDelta(t, keptBurst, keptBurst2, 4, "also of 16 of them")
 	require.InDelta(t, single, kept, 1, "to keep it costs nothing")
+
+	numbered, numberedBurst := broadcastAllocations(t, 100, numberedJSON, nil)
+	numbered2, numberedBurst2 := broadcastAllocations(t, 200, numberedJSON, nil)
+	require.InDelta(t, numbered, numbered2, 1, "also to those whose records are numbered")
+	require.InDelta(t, numberedBurst, numberedBurst2, 4, "also of 16 of them")
+	require.InDelta(t, single, numbered, 1, "to number it costs nothing")
 
 	followed, followedBurst := broadcastAllocations(t, 100, hubprotocol.JSON, follower{})
 	followed2, followedBurst2 := broadcastAllocations(t, 200, hubprotocol.JSON, follower{})
@@ -201,7 +218,7 @@ func leastAllocations(f func()) float64 {
 
 // BenchmarkFanOut measures what a delivery costs besides its write.
 func BenchmarkFanOut(b *testing.B) {
-	for name, protocol := range map[string]string{"one worker": hubprotocol.JSON, "one worker, to clients that may come back": gatewaytest.Marked} {
+	for name, protocol := range map[string]string{"one worker": hubprotocol.JSON, "one worker, to clients that may come back": gatewaytest.Marked, "one worker, with stateful reconnect": numberedJSON} {
 		b.Run(name, func(b *testing.B) {
 			g, err := gateway.New(gateway.Options{Node: "a", Backend: &gatewaytest.Backend{}, Workers: 1})
 			require.NoError(b, err)
