@@ -38,32 +38,36 @@ func (r *returning) lend(b *Batch) {
 	b.generation, r.inside, r.owed = r.generation, true, b.taken
 }
 
-// keep keeps records that are being handed to the transport. Called with c.mu held.
-func (c *Conn) keep(records []OutRecord, now int64) {
-	if n := c.back.numbers; n != nil {
-		n.keep(&c.back.kept, records)
+// keep keeps records that are being handed to the transport. written says that nothing that was handed over is
+// queued any more, these included. Called with c.mu held.
+func (c *Conn) keep(records []OutRecord, now int64, written bool) {
+	b := c.back
+	if n := b.numbers; n != nil {
+		if n.keep(&b.kept, records); written {
+			b.settled()
+		}
 		c.trim(now)
 		return
 	}
-	k, m := &c.back.kept, c.manner()
-	coming := 0
-	for _, r := range records {
-		if !r.control {
-			coming++
-		}
-	}
-	k.trim(c.g.keeping, m, now, coming) // before it needs a larger ring
-	for _, r := range records {
+	k, m, bounds := &b.kept, c.manner(), &c.g.keeping
+	for i := range records {
+		r := &records[i]
 		if r.control {
 			continue
 		}
+		k.makeRoom(bounds.records, m) // before it needs a larger ring
 		k.add(r.Bytes, now)
-		k.isLarge(r.Bytes, c.g.keeping)
+		if len(r.Bytes) > bounds.bytes {
+			k.isLarge(r.Bytes)
+		}
 		if !r.again {
 			k.unsettled++
 		}
 	}
-	k.trim(c.g.keeping, m, now, 0)
+	if written {
+		b.settled()
+	}
+	k.trim(bounds, m, now)
 }
 
 // trim gives up what does not have to be kept any more. Called with c.mu held.
@@ -76,7 +80,7 @@ func (c *Conn) trim(now int64) {
 		}
 		return
 	}
-	c.back.kept.trim(c.g.keeping, c.manner(), now, 0)
+	c.back.kept.trim(&c.g.keeping, c.manner(), now)
 }
 
 // settle notes that a pump has come back with a batch. It reports false if that changes nothing in the

@@ -125,11 +125,9 @@ func (c *Conn) hand(h handed, n int, err error, now int64) (outcome writeOutcome
 	if !all && !s.may(idAlive) {
 		return wroteNone, 0, false
 	}
-	c.keep(h.records, now)
+	c.keep(h.records, now, all)
 	switch {
 	case all:
-		b.settled()
-		c.trim(now)
 		return wroteAll, 0, false
 	case err == nil && s.may(mayTake):
 		b.owed = waiting{len(h.bytes) - n, h.deliveries}

@@ -41,7 +41,7 @@ func (c *Conn) take(b *Batch, limit int) bool {
 	o.fill(b, ready, limit)
 	if c.back != nil {
 		c.back.lend(b)
-		c.keep(b.Records, c.g.now())
+		c.keep(b.Records, c.g.now(), false)
 	}
 	if s == closing && o.empty() {
 		c.life.step(closed, 0)
@@ -79,8 +79,8 @@ func (c *Conn) Wrote(b *Batch, err error) {
 		c.mu.Unlock()
 		return
 	}
-	if c.back != nil {
-		c.trim(c.g.now())
+	if c.numbersOf() != nil {
+		c.trim(0) // numbers have no time
 	}
 	c.out.sub(b.taken, soft)
 	c.mu.Unlock()

@@ -57,9 +57,9 @@ func (r *replay) add(bytes []byte, now int64) {
 // maxLarge bounds a record that does not count, in bytes.
 const maxLarge = 1 << 20
 
-// isLarge notes a record that is being kept, if it is larger than all may be together.
-func (r *replay) isLarge(record []byte, k keeping) {
-	if len(record) > k.bytes && len(record) <= maxLarge {
+// isLarge notes a record that is being kept and is larger than all may be together.
+func (r *replay) isLarge(record []byte) {
+	if len(record) <= maxLarge {
 		r.large = record
 	}
 }
@@ -79,18 +79,29 @@ func (r *replay) resize(size int) {
 	r.ring, r.first = ring, 0
 }
 
-// trim gives up what is settled and more, or older, than is kept, with so many more that are coming.
-func (r *replay) trim(k keeping, m Manner, now int64, coming int) {
+// trim gives up what is settled and more, or older, than is kept.
+func (r *replay) trim(k *keeping, m Manner, now int64) {
 	for r.size > r.unsettled {
-		oldest := r.at(0)
-		if r.size+coming <= k.records && r.bytes-len(r.large) <= k.bytes && now-oldest.at <= int64(k.time) {
+		if r.size <= k.records && r.bytes-len(r.large) <= k.bytes && now-r.at(0).at <= int64(k.time) {
 			return
 		}
-		if m == nil || m.Marked(oldest.bytes) {
-			r.mark = oldest.bytes
-		}
-		r.drop()
+		r.giveUp(m)
 	}
+}
+
+// makeRoom gives up what is settled until there is room for another record.
+func (r *replay) makeRoom(records int, m Manner) {
+	for r.size >= records && r.size > r.unsettled {
+		r.giveUp(m)
+	}
+}
+
+// giveUp gives up the oldest, and remembers how far that is.
+func (r *replay) giveUp(m Manner) {
+	if oldest := r.at(0); m == nil || m.Marked(oldest.bytes) {
+		r.mark = oldest.bytes
+	}
+	r.drop()
 }
 
 // drop gives up the oldest.
@@ -104,8 +115,8 @@ func (r *replay) drop() {
 }
 
 // rest is trim for a client to which nothing is being handed: an idle one holds no buffer.
-func (r *replay) rest(k keeping, m Manner, now int64) {
-	if r.trim(k, m, now, 0); r.size == 0 {
+func (r *replay) rest(k *keeping, m Manner, now int64) {
+	if r.trim(k, m, now); r.size == 0 {
 		r.ring, r.first = nil, 0
 	}
 }

@@ -79,7 +79,7 @@ func (c *Conn) inspect(m *moment) inspected {
 	if n := c.numbersOf(); n != nil {
 		n.rest(&c.back.kept)
 	} else if c.back != nil {
-		c.back.kept.rest(c.g.keeping, c.manner(), m.now)
+		c.back.kept.rest(&c.g.keeping, c.manner(), m.now)
 	}
 	return inspected{
 		state: l.state(), asked: l.cause != nil, since: l.since,
