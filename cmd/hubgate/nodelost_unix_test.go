@@ -22,7 +22,7 @@ type ends struct {
 	*httptest.Server
 	mu     sync.Mutex
 	bodies map[string][]string // by connection
-	begun  int                 // of how many beginnings it was told: those clients are noted
+	begun  int                 // of how many beginnings it was told
 }
 
 func newEnds(t *testing.T) *ends {
@@ -55,7 +55,7 @@ func (e *ends) count() int {
 	return len(e.bodies)
 }
 
-// awaitBegun waits until so many clients are noted, and the ends of those that left before.
+// awaitBegun waits until it was told of so many beginnings.
 func (e *ends) awaitBegun(t *testing.T, want int) {
 	t.Helper()
 	require.Eventually(t, func() bool {
@@ -65,29 +65,56 @@ func (e *ends) awaitBegun(t *testing.T, want int) {
 	}, patience, 10*time.Millisecond)
 }
 
-// startProcesses starts three programs in processes of their own that are one gateway.
-func startProcesses(t *testing.T, more ...string) []*program {
+func largeTest(t *testing.T) {
 	t.Helper()
 	if os.Getenv("HUBGATE_LARGE_TESTS") == "" {
 		t.Skip("a node is given up after 20 s: set HUBGATE_LARGE_TESTS")
 	}
-	settings := filepath.Join(t.TempDir(), settingsFileName)
-	require.NoError(t, os.WriteFile(settings, []byte("{}"), 0o600))
+}
+
+// startProcesses starts three programs in processes of their own that are one gateway.
+func startProcesses(t *testing.T, more ...string) []*program {
+	t.Helper()
+	largeTest(t)
 	var all []*program
 	for _, name := range []string{"a", "b", "c"} {
-		args := []string{"serve", "--listen", "127.0.0.1:0", "--admin-listen", "127.0.0.1:0", "--settings", settings,
-			"--node=" + name, "--cluster-listen=127.0.0.1:0", "--cluster-voter=a,b,c"}
+		peer := ""
 		if len(all) > 0 {
-			args = append(args, "--cluster-peer="+all[0].clusterStatus().Address)
+			peer = all[0].clusterStatus().Address
 		}
-		all = append(all, startProcess(t, append(args, more...), nil))
+		all = append(all, startNode(t, name, peer, more...))
 	}
 	for _, p := range all {
-		p.isReady()
-		p.seesPeers(2)
-		require.Eventually(t, func() bool { return !p.clusterStatus().Engine.Fenced }, slowPatience, 10*time.Millisecond)
+		p.isMember(2)
 	}
 	return all
+}
+
+// logged waits until so many clients of the program are noted in the store.
+func (p *program) logged(want int) {
+	p.t.Helper()
+	require.Eventually(p.t, func() bool { return p.clusterStatus().Engine.Life["Logged"] == uint64(want) }, slowPatience, 10*time.Millisecond)
+}
+
+// startNode starts a program in a process of its own that is a node of a cluster whose voters are a, b and c.
+func startNode(t *testing.T, name, peer string, more ...string) *program {
+	t.Helper()
+	settings := filepath.Join(t.TempDir(), settingsFileName)
+	require.NoError(t, os.WriteFile(settings, []byte("{}"), 0o600))
+	args := []string{"serve", "--listen", "127.0.0.1:0", "--admin-listen", "127.0.0.1:0", "--settings", settings,
+		"--node=" + name, "--cluster-listen=127.0.0.1:0", "--cluster-voter=a,b,c"}
+	if peer != "" {
+		args = append(args, "--cluster-peer="+peer)
+	}
+	return startProcess(t, append(args, more...), nil)
+}
+
+// isMember waits until the program takes clients, with so many other nodes, and has its lease.
+func (p *program) isMember(others int) {
+	p.t.Helper()
+	p.isReady()
+	p.seesPeers(others)
+	require.Eventually(p.t, func() bool { return !p.clusterStatus().Engine.Fenced }, slowPatience, 10*time.Millisecond)
 }
 
 // leader is the program that leads the voters.
@@ -119,6 +146,7 @@ func TestN29N30NodeThatIsKilled(t *testing.T) {
 	}
 	elsewhere := other.connect("chat", "cid")
 	hook.awaitBegun(t, len(left)+len(stay)+1)
+	all[victim].logged(len(left) + len(stay))
 
 	all[victim].kill()
 	killed := time.Now()
@@ -151,6 +179,7 @@ func TestN33NodeThatHangs(t *testing.T) {
 		clients = append(clients, hangs.connect("chat", "ann"))
 	}
 	hook.awaitBegun(t, len(clients))
+	hangs.logged(len(clients))
 	process, err := os.FindProcess(hangs.pid)
 	require.NoError(t, err)
 	require.NoError(t, process.Signal(syscall.SIGSTOP))
@@ -172,5 +201,57 @@ func TestN33NodeThatHangs(t *testing.T) {
 	}
 	for _, c := range clients {
 		require.Len(t, hook.of(c.id), 1)
+	}
+}
+
+// TestN35MostVotersAreDead kills two of three voters: the ends of clients are held back until one is back.
+func TestN35MostVotersAreDead(t *testing.T) {
+	largeTest(t)
+	hook := newEnds(t)
+	at := map[string][]string{}
+	for _, name := range []string{"a", "b", "c"} {
+		at[name] = []string{"--data-dir=" + t.TempDir(), "--upstream", "chat=" + hook.URL + "/{event}"}
+	}
+	a := startNode(t, "a", "", at["a"]...)
+	first := a.clusterStatus().Address
+	b, c := startNode(t, "b", first, at["b"]...), startNode(t, "c", first, at["c"]...)
+	d := startNode(t, "d", first, "--upstream", "chat="+hook.URL+"/{event}")
+	for _, p := range []*program{a, b, c, d} {
+		p.isMember(3)
+	}
+	var die, leave []*client
+	for range 5 {
+		die, leave = append(die, a.connect("chat", "ann")), append(leave, d.connect("chat", "bob"))
+	}
+	stays := d.connect("chat", "cid")
+	hook.awaitBegun(t, len(die)+len(leave)+1)
+	a.logged(len(die))
+	d.logged(len(leave) + 1)
+
+	a.kill()
+	b.kill()
+	c.seesPeers(1)
+	require.Eventually(t, func() bool { return d.clusterStatus().Engine.Fenced }, slowPatience, 10*time.Millisecond)
+	c.sendTo("users/cid/:send", "goes on")
+	stays.wants("goes on")
+	for _, one := range leave {
+		one.leave()
+	}
+	require.Eventually(t, func() bool { return d.clusterStatus().Engine.Life["Held"] == uint64(len(leave)) }, slowPatience, 10*time.Millisecond)
+	late := c.connect("chat", "dan")
+	hook.awaitBegun(t, len(die)+len(leave)+2)
+	require.Zero(t, hook.count(), "nobody is told while nobody knows who may tell")
+	require.Equal(t, map[string]bool{"c": false, "d": false}, map[string]bool{"c": c.clusterStatus().Isolated, "d": d.clusterStatus().Isolated})
+
+	a = startNode(t, "a", c.clusterStatus().Address, at["a"]...)
+	require.Eventually(t, func() bool { return hook.count() == len(die)+len(leave) }, slowPatience, 10*time.Millisecond)
+	stays.leave()
+	late.leave()
+	require.Eventually(t, func() bool { return hook.count() == len(die)+len(leave)+2 }, slowPatience, 10*time.Millisecond)
+	for _, p := range []*program{a, d, c} {
+		require.Equal(t, exitOK, p.stop())
+	}
+	for _, one := range append(append(die, leave...), stays, late) {
+		require.Len(t, hook.of(one.id), 1)
 	}
 }

@@ -5,6 +5,8 @@ type Event string
 
 // The closed list of events.
 const (
+	// EventLogged is a client whose birth is in the log: if the node dies now, its end is told.
+	EventLogged Event = "Logged"
 	// EventUnlogged is a client that was told of before its birth was in the log: its end is not told if
 	// the node dies now.
 	EventUnlogged Event = "Unlogged"
@@ -41,6 +43,6 @@ const (
 )
 
 var events = []Event{
-	EventUnlogged, EventBatch, EventBatchFailed, EventSnapshot, EventLogLost, EventHeld, EventReleased, EventHeldFull,
+	EventLogged, EventUnlogged, EventBatch, EventBatchFailed, EventSnapshot, EventLogLost, EventHeld, EventReleased, EventHeldFull,
 	EventElsewhere, EventLost, EventDoubtful, EventMoved, EventDamaged, EventTold, EventAgain, EventUnacknowledged,
 }

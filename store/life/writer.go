@@ -21,6 +21,9 @@ const (
 
 // run writes until ctx ends.
 func (l *lifeLog) run(ctx context.Context) {
+	// A stream with copies takes seconds to be made: the first client is not to wait for that.
+	for !l.ensure(ctx) && pause(ctx, retryPause) {
+	}
 	for {
 		select {
 		case <-l.wake:
@@ -31,6 +34,14 @@ func (l *lifeLog) run(ctx context.Context) {
 		for l.writeNext(ctx) {
 		}
 	}
+}
+
+// ensure sees to it that there is a stream.
+func (l *lifeLog) ensure(ctx context.Context) bool {
+	ctx, cancel := context.WithTimeout(ctx, attemptTime)
+	defer cancel()
+	l.own.ensured = l.store.Ensure(ctx) == nil
+	return l.own.ensured
 }
 
 // gather waits a moment for more to write.
@@ -61,6 +72,7 @@ type part struct {
 	batch
 	inc  string
 	size int // of its entries, in bytes
+	born int // births that are no part of a snapshot
 	done []chan struct{}
 	ends []chan struct{} // of those that are ending
 }
@@ -118,6 +130,7 @@ func (l *lifeLog) takeItemsLocked(p *part) {
 		switch i.kind {
 		case kindBorn:
 			e.hub, c.written = c.hub, true
+			p.born++
 		case kindEnding:
 			p.ends = append(p.ends, i.done)
 		}
@@ -271,6 +284,7 @@ func (l *lifeLog) finish(p *part, size int, written bool) {
 	l.waiting.busy = false
 	if written && l.inc == p.inc {
 		l.size.subject += size
+		l.counts.Add(EventLogged, uint64(p.born))
 	}
 	l.mu.Unlock()
 	for _, done := range p.done {
