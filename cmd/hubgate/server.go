@@ -15,16 +15,9 @@ import (
 
 	"github.com/hubgate/hubgate/admin"
 	"github.com/hubgate/hubgate/auth"
-	"github.com/hubgate/hubgate/clientaspnet"
-	"github.com/hubgate/hubgate/clientws"
 	"github.com/hubgate/hubgate/config"
-	"github.com/hubgate/hubgate/gateway"
 	"github.com/hubgate/hubgate/internal/transport"
-	"github.com/hubgate/hubgate/modes"
-	"github.com/hubgate/hubgate/restapi"
-	"github.com/hubgate/hubgate/servermode"
 	"github.com/hubgate/hubgate/settings"
-	"github.com/hubgate/hubgate/upstream"
 )
 
 const (
@@ -53,17 +46,24 @@ type server struct {
 	log       *slog.Logger
 	store     *settings.Store
 	live      liveSettings
-	admin     *admin.Admin
-	seen      *observer
+	views
 	handler   http.Handler
 	web       web
 	nodes     nodes
 	endpoints endpoints
-	// built ends what exists, serving what goes on in it. They are two since ends
-	// have an order of their own: first clients, hub servers and webhooks, while
-	// everything still works, then the parts.
-	built, serving teardowns
+	endings
 }
+
+// views are for those who look.
+type views struct {
+	admin *admin.Admin
+	seen  *observer
+}
+
+// endings undo what was done. Built ends what exists, serving what goes on in it. They are two since ends
+// have an order of their own: first clients, hub servers and webhooks, while everything still works, then
+// the parts.
+type endings struct{ built, serving teardowns }
 
 // reloading is guarded by its mutex, which is held while the files are read again.
 type reloading struct {
@@ -82,7 +82,7 @@ type web struct {
 
 // newServer builds everything and serves. After an error nothing is left.
 func newServer(c *config.Config, log *slog.Logger) (s *server, err error) {
-	s = &server{config: c, reloading: reloading{config: c}, log: log, web: web{failed: make(chan error, 1)}, built: teardowns{log: log}, serving: teardowns{log: log}}
+	s = &server{config: c, reloading: reloading{config: c}, log: log, web: web{failed: make(chan error, 1)}, endings: endings{built: teardowns{log: log}, serving: teardowns{log: log}}}
 	defer func() {
 		if err != nil {
 			ctx, cancel := context.WithTimeout(context.Background(), c.Network.DrainTimeout)
@@ -154,44 +154,6 @@ func (s *server) serveAdmin() error {
 	return nil
 }
 
-// backends are the applications behind hubs, by the modes that hubs can have.
-type backends struct {
-	webhooks *upstream.Backend
-	servers  *servermode.Backend
-	modes    *modes.Backend
-}
-
-func (s *server) newBackends(node string, verifier *auth.Verifier) backends {
-	var b backends
-	b.webhooks = upstream.New(upstream.Options{
-		Config:  func() *upstream.Config { return s.live.load().upstream },
-		Metrics: upstreamMetrics{s.admin.Metrics}, Logger: s.log.With("part", partUpstream),
-		Watcher: watchedWebhooks{s.seen},
-	})
-	modeOf := func(hub string) modes.Mode { return modes.Mode(s.live.load().source.ModeOf(hub)) }
-	b.servers = servermode.New(servermode.Options{
-		Verifier: verifier, Node: node,
-		Rules: func(hub string) servermode.Rules {
-			mode := modeOf(hub)
-			return servermode.Rules{Closed: mode == modes.Serverless, LastResort: mode == modes.Default}
-		},
-		Limits: func() servermode.Limits { return s.live.load().servers },
-		Logger: s.log.With("part", partServers), Observer: watchedServers{s.seen}, Peers: s.nodes.peers(),
-	})
-	b.modes = modes.New(modes.Options{Mode: modeOf, Servers: b.servers, Webhooks: b.webhooks})
-	return b
-}
-
-func (s *server) newVerifier() *auth.Verifier {
-	return auth.NewVerifier(auth.VerifierOptions{
-		Keys:           func() []auth.Secret { return s.live.load().keys },
-		Leeway:         func() time.Duration { return s.live.load().source.Auth.Leeway },
-		StrictAudience: func() []string { return s.live.load().source.Auth.StrictAudience },
-		MaxTokenBytes:  func() int { return int(s.live.load().source.Limits.TokenBytes) },
-		BasePath:       s.config.BasePath(),
-	})
-}
-
 // buildGateway makes the gateway from its parts and opens it to clients.
 func (s *server) buildGateway(listeners []net.Listener) error {
 	if err := s.joinNodes(); err != nil {
@@ -202,45 +164,14 @@ func (s *server) buildGateway(listeners []net.Listener) error {
 	behind := s.newBackends(node, verifier)
 	s.built.add("upstream", behind.webhooks.Close)
 	s.keepLife(behind.webhooks)
-	hub, err := gateway.New(gateway.Options{
-		Node: node, NodeOf: auth.NodeOf, Backend: behind.modes, Logger: s.log.With("part", partGateway), Observer: s.seen,
-		Limits:     func() gateway.Limits { return s.live.load().gateway },
-		UserGroups: s.userGroups(), Backplane: s.nodes.backplane(),
-	})
-	if err != nil {
-		return s.explain(err)
-	}
-	s.nodes.hub.Store(hub)
-	cutOff := &losses{hub: hub}
-	s.built.add("messages of clients", cutOff.check) // when the last client has ended
-	s.built.add("gateway", ignoreContext(hub.Close))
-	s.seen.gateway = hub
-	s.giveMemoryBack(hub.Held)
-	behind.servers.Use(hub)
-	behind.modes.Use(hub)
-	s.built.add("hub servers", behind.servers.Close)
-	s.built.add("modes", ignoreContext(s.store.Observe(func(old, next *settings.Settings) {
-		if !old.SameModes(next) {
-			behind.modes.Changed()
-		}
-	})))
-	sealer, err := auth.NewSealer(s.nodes.tokens...)
+	hub, err := s.newHub(node, &behind)
 	if err != nil {
 		return err
 	}
-	clients := s.newClients(hub, behind.modes, verifier, sealer, node)
-	s.built.add("client endpoint", clients.Close)
-	aspNet := s.newAspNetClients(hub, verifier, sealer, node)
-	s.built.add("client endpoint of ASP.NET SignalR", aspNet.Close)
-	rest := restapi.New(restapi.Options{
-		Hubs: hub, UserGroups: hub, Tokens: verifier, SignClient: s.signClient,
-		Limits: func() restapi.Limits { return s.live.load().rest }, Traced: s.seen.traced,
-		Logger: s.log.With("part", partREST), Metrics: restMetrics{s.admin.Metrics},
-	})
-	s.handler = below(s.config.BasePath(), &routes{clients: clients, rest: rest, servers: behind.servers, aspNetClients: aspNet, aspNetServers: behind.servers.AspNet(), limits: func() (uri, headers int64) {
-		l := &s.live.load().source.Limits
-		return l.URIBytes, l.HeaderBytes
-	}})
+	rest, err := s.newEndpoints(hub, &behind, verifier, node)
+	if err != nil {
+		return err
+	}
 	if s.nodes.plane != nil {
 		s.nodes.plane.Handle(s.handler)
 	}
@@ -250,15 +181,19 @@ func (s *server) buildGateway(listeners []net.Listener) error {
 	s.admin.Watch(hub)
 	s.admin.WatchServers(serverStats{behind.servers, behind.modes})
 	s.admin.WatchModes(liveModes{&s.live})
-	s.watchReasons(clients, aspNet, rest)
 	s.admin.WatchLive(s.liveView(hub, behind.servers, rest, verifier))
 	s.open(listeners)
 	if plane := s.nodes.plane; plane != nil {
 		s.built.add("requests for other nodes", ignoreContext(plane.EndForwarded)) // else the server would wait for them
 	}
-	// From here on there can be clients, hub servers and webhooks. Clients end
-	// first: they are told to reconnect elsewhere. Then hub servers, which have
-	// heard of those ends, then webhooks, which may still call REST.
+	s.serveFromNowOn(&behind)
+	return nil
+}
+
+// serveFromNowOn notes how what goes on ends: there can be clients, hub servers and webhooks now. Clients
+// end first: they are told to reconnect elsewhere. Then hub servers, which have heard of those ends, then
+// webhooks, which may still call REST.
+func (s *server) serveFromNowOn(behind *backends) {
 	if life := s.nodes.life; life != nil {
 		life.Start()
 		s.serving.add("notes of clients", s.endLife) // after the last webhook
@@ -267,33 +202,8 @@ func (s *server) buildGateway(listeners []net.Listener) error {
 	s.serving.add("hub servers", behind.servers.Close)
 	s.serving.add("clients of other nodes", behind.servers.Leave)
 	s.serving.add("clients", func(ctx context.Context) error {
-		cutOff.begin()
-		return hub.Drain(ctx)
-	})
-	return nil
-}
-
-func (s *server) newClients(hub *gateway.Gateway, behind *modes.Backend, verifier *auth.Verifier, sealer *auth.Sealer, node string) *clientws.Handler {
-	return clientws.New(clientws.Options{
-		Gateway: hub, Verifier: verifier, Sealer: sealer, Node: node, Forwarder: s.nodes.forwarder(), Peers: s.nodes.peers(), Available: s.nodes.isolation.available,
-		Origins:        func() []string { return s.live.load().source.CORS.AllowedOrigins },
-		Limits:         func() clientws.Limits { return s.live.load().clients },
-		Stateful:       func(hub string) bool { return s.live.load().gateway.Away > 0 && behind.Stateful(hub) },
-		KeepHeaders:    func(hub string) bool { return s.live.load().source.ModeOf(hub) != settings.Serverless },
-		TrustedProxies: s.config.Proxies(),
-		Logger:         s.log.With("part", partClients), Metrics: clientMetrics{s.admin.Metrics, admin.AspNetCore},
-	})
-}
-
-// newAspNetClients is newClients for ASP.NET SignalR.
-func (s *server) newAspNetClients(hub *gateway.Gateway, verifier *auth.Verifier, sealer *auth.Sealer, node string) *clientaspnet.Handler {
-	return clientaspnet.New(clientaspnet.Options{
-		Gateway: hub, Verifier: verifier, Sealer: sealer, Node: node, BasePath: s.config.BasePath(), Forwarder: s.nodes.forwarder(), Available: s.nodes.isolation.available,
-		Serverless:     func(application string) bool { return s.live.load().source.ModeOf(application) == settings.Serverless },
-		Origins:        func() []string { return s.live.load().source.CORS.AllowedOrigins },
-		Limits:         func() clientaspnet.Limits { return s.live.load().aspNet },
-		TrustedProxies: s.config.Proxies(),
-		Logger:         s.log.With("part", partClients), Metrics: clientMetrics{s.admin.Metrics, admin.AspNet},
+		behind.cutOff.begin()
+		return behind.cutOff.hub.Drain(ctx)
 	})
 }
 
