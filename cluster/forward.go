@@ -83,7 +83,8 @@ type forwarding struct {
 	s  *stream
 	// started: the answer has begun.
 	started bool
-	// uploaded is closed when the body is not read any more; nil without one.
+	// uploaded is closed when the body is not read any more, before the other node can know of its
+	// end; nil without one.
 	uploaded chan struct{}
 }
 
@@ -101,10 +102,9 @@ func (f *forwarding) run() error {
 	f.stopUpload()
 	f.s.finish()
 	switch {
-	case err != nil && f.started:
-		panic(http.ErrAbortHandler) // half an answer must not look whole
-	case f.r.Context().Err() != nil:
-		return nil // nobody waits for an answer
+	case err != nil && (f.started || f.r.Context().Err() != nil):
+		// Half an answer must not look whole, and none must not look like one that says that all is well.
+		panic(http.ErrAbortHandler)
 	}
 	return err
 }
@@ -133,25 +133,62 @@ func (f *forwarding) upload() {
 	}
 	f.uploaded = make(chan struct{})
 	f.s.p.b.life.wg.Go(func() {
-		defer close(f.uploaded)
-		if err := f.s.copyFrom(f.r.Body, streamPiece); err != nil {
+		body := &untilEnd{Reader: f.r.Body, over: sync.OnceFunc(func() { close(f.uploaded) })}
+		defer body.over()
+		if err := f.s.copyFrom(body, streamPiece); err != nil {
 			f.s.abort()
 		}
 	})
 }
 
-// stopUpload returns when the body is not read any more.
-func (f *forwarding) stopUpload() {
+// untilEnd is a reader that tells when nothing more is read from it.
+type untilEnd struct {
+	io.Reader
+	over func()
+}
+
+// Read implements io.Reader.
+func (u *untilEnd) Read(b []byte) (int, error) {
+	n, err := u.Reader.Read(b)
+	if err != nil {
+		u.over()
+	}
+	return n, err
+}
+
+// uploads reports whether the body is still read.
+func (f *forwarding) uploads() bool {
 	if f.uploaded == nil {
-		return
+		return false
 	}
 	select {
 	case <-f.uploaded:
-		return
+		return false
 	default:
+		return true
+	}
+}
+
+// stopUpload returns when the body is not read any more.
+func (f *forwarding) stopUpload() {
+	if !f.uploads() {
+		return
+	}
+	if !f.started {
+		f.lastAnswer()
 	}
 	_ = f.rc.SetReadDeadline(longAgo) // the answer is over, and who sends on is not listened to
 	<-f.uploaded
+}
+
+// lastAnswer has the client's connection end with the answer, which has not begun. It is for answers
+// that come before the end of the request's body. Whoever interrupts the reading of the body may
+// interrupt the HTTP server too, which reads on when the body has ended, and to it the client is gone
+// then: the contexts of all further requests on the connection would have ended before they began.
+func (f *forwarding) lastAnswer() {
+	if f.r.ProtoMajor == 1 {
+		f.w.Header().Set("Connection", "close")
+	}
 }
 
 // copyFrom sends what a reader has, and its end.
@@ -217,6 +254,9 @@ func (f *forwarding) begin(body []byte) error {
 	header := f.w.Header()
 	for name, values := range h.header {
 		header[name] = values
+	}
+	if f.uploads() {
+		f.lastAnswer()
 	}
 	f.started = true
 	f.s.whenFailed(func() { _ = f.rc.SetWriteDeadline(time.Now().Add(farewell)) })
