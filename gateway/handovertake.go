@@ -54,6 +54,8 @@ type taking struct {
 	events chan moveMessage
 	// session are the pieces that have come.
 	session []byte
+	// early are names that have come while those before were not announced yet.
+	early []moveMessage
 	// switched: all nodes were told to cut their streams, and those that come have to be.
 	switched bool
 	// settled is closed when nothing is awaited of other nodes; nil before anything is.
@@ -230,12 +232,20 @@ func (t *taking) announce(hub, user string, groups []string) (*Conn, []*group, e
 	}
 	awaits := append(pin.announce(), known)
 	m.order.Lock()
+	m.mu.Lock()
 	t.sieve.conn = c
 	for _, name := range groups {
 		t.sieve.groups[name] = true
 	}
+	m.mu.Unlock()
 	m.add(t.sieve)
 	m.order.Unlock()
+	m.mu.Lock()
+	for i := range t.early {
+		m.heardAlso(t.owner, &t.early[i])
+	}
+	t.early = nil
+	m.mu.Unlock()
 	for _, n := range awaits {
 		t.wait(n)
 	}
@@ -305,8 +315,12 @@ func (m *moves) heardAlso(p Peer, said *moveMessage) {
 		p.Send(moveMessage{kind: moveKnown, move: said.move, number: said.number}.append(nil))
 	}
 	t := m.taking[said.move]
-	if t == nil || t.owner != p || t.sieve.conn == nil || t.sieve.phase != phaseComes {
+	switch {
+	case t == nil || t.owner != p || t.sieve.phase != phaseComes:
 		known()
+		return
+	case t.sieve.conn == nil:
+		t.early = append(t.early, *said)
 		return
 	}
 	name := said.texts[0]

@@ -9,16 +9,19 @@ import (
 
 // ReturnNumbered is a client with Options.Numbers coming back on another transport. The transport before
 // may still be there. Of o only what concerns the transport is looked at.
-func (c *Client) ReturnNumbered(o Options) (*Client, error) {
+func (c *Client) ReturnNumbered(o Options) (*Client, error) { return c.ReturnTo(c.Conn, o) }
+
+// ReturnTo is ReturnNumbered for a client whose connection is another object now: that of another node.
+func (c *Client) ReturnTo(conn *gateway.Conn, o Options) (*Client, error) {
 	o.Numbers = true
 	next := newClient(c.tb, o)
-	if err := c.Conn.Return(next); err != nil {
+	if err := conn.Return(next); err != nil {
 		if next.raw != nil {
 			next.raw.close()
 		}
 		return nil, err
 	}
-	next.begin(c.Conn)
+	next.begin(conn)
 	c.tb.Cleanup(next.cleanUp)
 	return next, nil
 }
