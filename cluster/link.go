@@ -115,6 +115,7 @@ type wants struct {
 // linkClock is when things happened last, in the time of the node.
 type linkClock struct {
 	heard, begun, pinged, greeted time.Duration
+	answered                      time.Duration // with a packet of the session
 	notBefore                     time.Duration // the peer was refused, or refused us
 	// absent: the carrier has said that the peer is not there since it was heard.
 	absent    bool

@@ -81,6 +81,7 @@ func (l *link) heardHello(h *hello, now time.Duration) (happened event) {
 	l.theirs, l.newest, l.their.hello, l.version = h.mine, h.mine, *h, version
 	l.their.began = now - h.age
 	if h.yours == l.mine {
+		l.clock.answered = now
 		happened |= l.opens(now)
 	}
 	if h.flags&helloOpen == 0 || h.yours != l.mine {
@@ -149,6 +150,7 @@ func (l *link) heardInSession(kind packetKind, r *wireReader, now time.Duration)
 	if !ours {
 		return happened
 	}
+	l.clock.answered = now
 	if err := l.credited(s, now); err != nil {
 		return happened | l.fail(err, now)
 	}

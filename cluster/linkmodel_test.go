@@ -148,7 +148,7 @@ func (m *modelLink) deliver(from int) error {
 		happened = to.link.heard(p, m.now)
 	}
 	m.note("%d hears kind %d: event %d, %d frames; session %d of %d, newest %d, %d doubtful of session %d %d", 1-from, p[1], happened, len(to.link.in.ready), to.link.mine, to.link.theirs, to.link.newest, to.link.books.doubtful, to.link.books.doubt.mine, to.link.books.doubt.theirs)
-	if happened&refused != 0 || to.link.wants.bye != nil {
+	if happened&refused != 0 && to.link.their.bye != ByeSilent || to.link.wants.bye != nil && to.link.wants.bye.why != ByeSilent {
 		return fmt.Errorf("end %d says Bye", 1-from)
 	}
 	for _, f := range to.link.taken() {

@@ -14,6 +14,8 @@ func (l *link) tick(now time.Duration) event {
 		}
 	case open:
 		if l.silent(now) >= goneAfter {
+			// It may hear this node, though this one does not hear it.
+			l.wants.bye = &bye{mine: l.mine, yours: l.theirs, why: ByeSilent}
 			return l.reset()
 		}
 		if l.pingDue(now) {
@@ -26,8 +28,14 @@ func (l *link) tick(now time.Duration) event {
 	return 0
 }
 
-// silent is how long nothing was heard of the peer.
-func (l *link) silent(now time.Duration) time.Duration { return now - l.clock.heard }
+// silent is how long nothing was heard of the peer; of its session, if there is one. A peer that has
+// ended it, because it does not hear this node, says to everybody that it lives.
+func (l *link) silent(now time.Duration) time.Duration {
+	if l.state == open {
+		return now - l.clock.answered
+	}
+	return now - l.clock.heard
+}
 
 // pingDue reports whether it is time to ask whether the peer is there, and got what was sent.
 func (l *link) pingDue(now time.Duration) bool {

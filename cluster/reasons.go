@@ -18,9 +18,11 @@ const (
 	ByeTooLarge ByeReason = "TooLarge"
 	// ByeUnknown: a frame is of a type that the version does not have and that may not be ignored.
 	ByeUnknown ByeReason = "UnknownFrame"
+	// ByeSilent: nothing was heard of the peer for five seconds.
+	ByeSilent ByeReason = "Silent"
 )
 
-var byeReasons = []ByeReason{ByeLeaving, ByeNameInUse, ByeCluster, ByeVersion, ByeMalformed, ByeTooLarge, ByeUnknown}
+var byeReasons = []ByeReason{ByeLeaving, ByeNameInUse, ByeCluster, ByeVersion, ByeMalformed, ByeTooLarge, ByeUnknown, ByeSilent}
 
 // DropReason is why a command did not get to a peer. The list is closed. Such a command is in no
 // hub's books: its deliveries were never attempted.

@@ -143,6 +143,26 @@ func TestN12WhatBackendsSay(t *testing.T) {
 	}
 }
 
+// A way that is cut in one direction only ends the session on both sides: a node says of itself to
+// everybody that it is there, but it does not hear.
+func TestN40ACutInOneDirectionEndsSessions(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		net := clustertest.NewNet(1 << 20)
+		list := startTalkers(t, net, "a", "b")
+		a, b := list[0], list[1]
+		defer a.Converse(gateway.BackendTopic, a)()
+		defer b.Converse(gateway.BackendTopic, b)()
+		net.Set("a", "b", func(f *clustertest.Fault) { f.Cut = true })
+		time.Sleep(6 * time.Second)
+		require.Equal(t, []string{"up a", "gone a"}, b.take())
+		require.Equal(t, []string{"up b", "gone b"}, a.take())
+		net.Heal()
+		time.Sleep(3 * time.Second)
+		require.Equal(t, []string{"up a"}, b.take())
+		require.Equal(t, []string{"up b"}, a.take())
+	})
+}
+
 // A Peer that is gone takes nothing, though the node is back: what its user says belongs to a
 // conversation that is over.
 func TestAPeerIsOneConversation(t *testing.T) {
