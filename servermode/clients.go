@@ -1,6 +1,7 @@
 package servermode
 
 import (
+	"maps"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -34,6 +35,9 @@ type clientTable struct {
 	// former are clients that have moved away. What the hub server had sent to them is still
 	// delivered.
 	former map[string]attached
+	// barred are ids of clients whose node was lost, and until when no client may have them
+	// (Backend.now): what the hub server says of the former one may still be under way.
+	barred map[string]time.Duration
 	// gone: the connection has ended. No more clients are added.
 	gone bool
 	came uint64 // how many were ever added
@@ -95,6 +99,37 @@ func (t *clientTable) leave(id string, s attached, moves bool) (live bool) {
 	}
 	t.n.Store(int32(len(t.live)))
 	return live
+}
+
+// barFor is how long a hub server may take to hear that a client is lost.
+const barFor = 2 * time.Second
+
+// bar keeps clients with that id away for a while.
+func (t *clientTable) bar(id string, now time.Duration) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.barred == nil {
+		t.barred = make(map[string]time.Duration)
+	}
+	t.barred[id] = now + barFor
+}
+
+// isBarred reports whether no client may have that id at the moment.
+func (t *clientTable) isBarred(id string, now time.Duration) bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	until, barred := t.barred[id]
+	return barred && now < until
+}
+
+// unbar forgets what is over.
+func (t *clientTable) unbar(now time.Duration) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	maps.DeleteFunc(t.barred, func(_ string, until time.Duration) bool { return now >= until })
+	if len(t.barred) == 0 {
+		t.barred = nil
+	}
 }
 
 // counts returns how many clients there are, and how many there ever were.

@@ -107,6 +107,36 @@ func TestN12ALongCutEndsSessions(t *testing.T) {
 	})
 }
 
+// A client that was lost and comes again to the same hub server hears nothing that was for the one
+// before: the hub server must have had time to hear of the end.
+func TestN12AClientThatComesAgainIsAnotherOne(t *testing.T) {
+	inNodes(t, []string{"a", "b"}, func(t *testing.T, ns *nodes) {
+		a, b := ns.list["a"], ns.list["b"]
+		a.limits.Grace = 30 * time.Second
+		server := b.server(dial{})
+		time.Sleep(time.Second)
+		c := a.client(gatewaytest.Options{})
+		server.take(sp.TypeOpenConnection)
+		server.setOn(func(m sp.Message) { // it says something before it knows
+			if closed, ok := m.(*sp.CloseConnection); ok {
+				time.Sleep(1800 * time.Millisecond)
+				server.data(closed.ConnectionID, invocation("for the former one"))
+			}
+		})
+		ns.net.Set("", "", func(f *clustertest.Fault) { f.Cut = true })
+		time.Sleep(5 * time.Second)
+		ns.net.Heal()
+		time.Sleep(5 * time.Second)
+		require.Nil(t, c.Conn.CloseRequested())
+		require.Len(t, server.take(sp.TypeOpenConnection), 1)
+		require.Len(t, server.take(sp.TypeCloseConnection), 1)
+		require.Zero(t, count(c, "for the former one"))
+		server.data(idOf(c), invocation("for this one"))
+		time.Sleep(10 * time.Millisecond)
+		require.Equal(t, 1, count(c, "for this one"))
+	})
+}
+
 func TestN22AServerConnectionOfAnotherNodeEnds(t *testing.T) {
 	inNodes(t, []string{"a", "b"}, func(t *testing.T, ns *nodes) {
 		a, b := ns.list["a"], ns.list["b"]

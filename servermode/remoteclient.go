@@ -68,7 +68,7 @@ func (l *peerLink) heardOpen(r *peerReader) error {
 		return err
 	}
 	rc := &remoteClient{link: l, sc: l.b.peers.server(number), number: session, id: id}
-	if rc.sc == nil {
+	if rc.sc == nil || rc.sc.clients.isBarred(id, l.b.now()) {
 		rc.tell(whyLost, "")
 		return nil
 	}
@@ -166,6 +166,7 @@ func (rc *remoteClient) ownerGone() {
 	if !rc.sc.clients.leave(rc.id, rc, false) {
 		return // it had moved away
 	}
+	rc.sc.clients.bar(rc.id, rc.sc.b.now())
 	rc.sc.out.append((&sp.CloseConnection{ConnectionID: rc.id, Error: "The gateway node of the client is gone."}).Append(nil))
 }
 

@@ -52,6 +52,7 @@ func (sc *serverConn) sweep() {
 	if !sc.clock.established.Load() {
 		return
 	}
+	sc.clients.unbar(sc.b.now())
 	if sc.silence() > silenceLimit && !sc.clock.paused.Load() {
 		sc.end(EndSilent, nil)
 		return
