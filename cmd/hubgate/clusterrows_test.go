@@ -200,6 +200,33 @@ func (c *aspnetClient) over(t *testing.T, transport string) aspnetStream {
 	return &pollClient{aspnetClient: c}
 }
 
+// A hub server that is connected to one node serves the clients of all.
+func TestHubServerOfOneNodeServesAll(t *testing.T) {
+	three := startTrio(t, "--mode=default")
+	app := newApplication("chat", "s1")
+	app.serve(t, three.a)
+	app.ready(t)
+	three.a.wantMetrics(`hubgate_server_connections{hub="chat",kind="Default"} 2`)
+	t.Run("N18 calls, groups and sends of clients on other nodes", func(t *testing.T) {
+		var bob *client
+		require.Eventually(t, func() bool { // the nodes tell each other of hub servers a moment later
+			bob = three.b.dial("chat", auth.ClientTokenSpec{UserID: "bob"})
+			return bob.handshake() == "{}"
+		}, patience, 10*time.Millisecond)
+		cid := three.c.connect("chat", "cid")
+		require.JSONEq(t, `{"type":3,"invocationId":"i","result":"s1"}`, bob.invoke("server", ""))
+		require.JSONEq(t, `{"type":3,"invocationId":"i"}`, cid.invoke("join", `"room"`))
+		three.b.sendTo("groups/room/:send", "to the room")
+		cid.wants("to the room")
+		bob.send(`{"type":1,"target":"say","arguments":["hello"]}`)
+		for _, c := range []*client{bob, cid} {
+			require.JSONEq(t, `{"type":1,"target":"said","arguments":["bob","hello"]}`, c.next())
+		}
+		bob.leave()
+		require.Equal(t, "bob", <-app.gone)
+	})
+}
+
 // Memberships of users are in the store of the cluster.
 func TestUserGroupsAreOneForAllNodes(t *testing.T) {
 	three := startTrio(t)
