@@ -182,6 +182,10 @@ func (s *server) buildGateway(listeners []net.Listener) error {
 	s.admin.WatchServers(serverStats{behind.servers, behind.modes})
 	s.admin.WatchModes(liveModes{&s.live})
 	s.admin.WatchLive(s.liveView(hub, behind.servers, rest, verifier))
+	if life := s.nodes.life; life != nil {
+		life.Start()
+		s.serving.add("notes of clients", s.endLife) // after the last webhook
+	}
 	s.open(listeners)
 	if plane := s.nodes.plane; plane != nil {
 		s.built.add("requests for other nodes", ignoreContext(plane.EndForwarded)) // else the server would wait for them
@@ -194,10 +198,6 @@ func (s *server) buildGateway(listeners []net.Listener) error {
 // end first: they are told to reconnect elsewhere. Then hub servers, which have heard of those ends, then
 // webhooks, which may still call REST.
 func (s *server) serveFromNowOn(behind *backends) {
-	if life := s.nodes.life; life != nil {
-		life.Start()
-		s.serving.add("notes of clients", s.endLife) // after the last webhook
-	}
 	s.serving.add("webhooks", behind.webhooks.Close)
 	s.serving.add("hub servers", behind.servers.Close)
 	s.serving.add("clients of other nodes", behind.servers.Leave)
