@@ -14,6 +14,8 @@ type balancer struct {
 	next   int
 	owners map[string]string
 	given  map[string]int
+	// sockets counts WebSockets.
+	sockets int
 }
 
 // nameParameter is the query parameter by which the balancer knows which client a WebSocket is of.
@@ -45,6 +47,7 @@ func (b *balancer) choose(first []byte) (string, *valve) {
 	b.given[chosen.name]++
 	if client := upgraded(first); client != "" {
 		b.owners[client] = chosen.name
+		b.sockets++
 	}
 	return chosen.address(), chosen.front
 }
@@ -54,6 +57,13 @@ func (b *balancer) owner(client string) string {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	return b.owners[client]
+}
+
+// upgrades is how many WebSockets there were.
+func (b *balancer) upgrades() int {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.sockets
 }
 
 // upgraded returns the client that asks for a WebSocket, "" if this is another request.

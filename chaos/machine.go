@@ -7,6 +7,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"time"
 )
 
@@ -54,7 +55,7 @@ func (m *machine) found(ctx context.Context) error {
 	err = c.start(ctx)
 	served := time.Since(start)
 	p := m.plan()
-	users := p.users()
+	users := slices.Concat(p.users(), (&plan{clients: statefulClients, official: statefulClients}).users())
 	if err == nil {
 		err = c.enroll(ctx, users[:1])
 	}

@@ -22,10 +22,11 @@ type npmClients struct {
 	in    io.WriteCloser
 	write sync.Mutex
 
-	mu      sync.Mutex
-	names   []string
-	here    map[string]*receiver
-	pending map[string][]arrival // what came before the client was told that it is connected
+	stateful bool // all by WebSockets
+	mu       sync.Mutex
+	names    []string
+	here     map[string]*receiver
+	pending  map[string][]arrival // what came before the client was told that it is connected
 }
 
 // arrival is a number.
@@ -46,7 +47,7 @@ type visitor struct {
 func isForwarded(i int) bool { return i%5 != 0 && i%5 != 3 }
 
 func startNpm(s *stage, count int, stateful bool) (*npmClients, error) {
-	c := &npmClients{stage: s, here: make(map[string]*receiver), pending: make(map[string][]arrival)}
+	c := &npmClients{stage: s, stateful: stateful, here: make(map[string]*receiver), pending: make(map[string][]arrival)}
 	var visitors []visitor
 	for i := range count {
 		name := fmt.Sprintf("npm%d", i)
@@ -152,7 +153,7 @@ func (c *npmClients) up(client, id string) {
 	who := identity{client: client, id: id, user: "u-" + client}
 	for i, name := range c.names {
 		if name == client {
-			who.forwarded = isForwarded(i)
+			who.forwarded = !c.stateful && isForwarded(i)
 		}
 	}
 	r := c.stage.arrived(who)
@@ -178,17 +179,20 @@ func (c *npmClients) speak(ctx context.Context, random *rand.Rand) {
 		r := c.here[name]
 		c.mu.Unlock()
 		// Calls in MessagePack reach webhooks as MessagePack, which is not read here.
-		if r == nil || !c.stage.crowd.speaking.Load() || c.stage.hooks != nil && isMessagePack(name) {
+		if r == nil || !c.stage.crowd.speaking.Load() || c.stage.hooks != nil && c.isMessagePack(name) {
 			continue
 		}
 		c.tell(name, "Up", c.stage.calls.next(r.who.id))
 	}
 }
 
-// isMessagePack: see isForwarded.
-func isMessagePack(name string) bool {
+// isMessagePack: see isForwarded. By WebSockets every second one is.
+func (c *npmClients) isMessagePack(name string) bool {
 	var i int
 	_, _ = fmt.Sscanf(name, "npm%d", &i)
+	if c.stateful {
+		return i%2 == 1
+	}
 	return i%5 > 2
 }
 

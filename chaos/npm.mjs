@@ -60,9 +60,10 @@ class Visitor {
 
 const first = await lines.next();
 const { visitors: wanted, stateful } = JSON.parse(first.value);
+const chosen = stateful ? combinations.filter(({ transport }) => transport === 'WebSockets') : combinations;
 const visitors = new Map();
 wanted.forEach((one, i) => {
-  const visitor = new Visitor({ ...one, stateful, combination: combinations[i % combinations.length] });
+  const visitor = new Visitor({ ...one, stateful, combination: chosen[i % chosen.length] });
   visitors.set(one.name, visitor);
   void visitor.arrive();
 });

@@ -37,6 +37,8 @@ func scenarios() []scenario {
 		{name: "full", about: "the store reaches its bound, as on a full disk", change: smallStore, play: fullStore},
 		{name: "storm", about: "many clients lose their sockets at once and come back at once", change: fewSenders, play: reconnecting},
 		{name: "nats", about: "a NATS server outside joins the nodes, is killed and starts again", change: outside, play: natsRestart},
+		{name: "stateful", about: "clients with stateful reconnect, whose connections are cut at random", change: withStateful, play: statefulCuts},
+		{name: "stateful-rolling", about: "clients with stateful reconnect, each node is stopped in order and started again", long: true, change: withStateful, play: rolling},
 		{name: "default-steady", about: "hub servers, nothing is broken", change: defaultMode, play: steady},
 		{name: "default-kill", about: "hub servers, kill -9 of each node in turn", change: defaultMode, play: killEach},
 		{name: "default-rolling", about: "hub servers, each node is stopped in order and started again", change: defaultMode, play: rolling},

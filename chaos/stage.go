@@ -172,6 +172,13 @@ func (s *stage) arrived(who identity) *receiver {
 	return r
 }
 
+// arrivals is how often a client came in.
+func (s *stage) arrivals() int {
+	s.checker.mu.Lock()
+	defer s.checker.mu.Unlock()
+	return len(s.checker.receivers)
+}
+
 // joining bounds the way of a client into its group.
 const joining = 15 * time.Second
 
