@@ -69,3 +69,10 @@ func (p *program) isReady() {
 	p.t.Helper()
 	require.Eventually(p.t, func() bool { return p.status(http.MethodGet, p.Admin+"/readyz", "") == "200" }, slowPatience, 10*time.Millisecond)
 }
+
+// A node without its record in the store holds the ends of clients back. If it ended then, nobody would tell of them.
+func TestANodeIsReadyWhenItHasItsRecord(t *testing.T) {
+	p := start(t, oneNode()...)
+	require.Eventually(t, func() bool { return p.status(http.MethodGet, p.Admin+"/readyz", "") == "200" }, slowPatience, time.Millisecond)
+	require.Contains(t, p.logs.String(), "this node has its record in the store")
+}

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"slices"
@@ -31,6 +32,8 @@ func newClusterView(n *nodes, c *config.Config) *clusterView {
 	return &clusterView{nodes: n, config: c, began: time.Now()}
 }
 
+var errNoRecord = errors.New("this node has no record in the store yet")
+
 // NotReady implements admin.Cluster.
 func (v *clusterView) NotReady(ctx context.Context) string {
 	if v.plane == nil {
@@ -50,6 +53,10 @@ func (v *clusterView) NotReady(ctx context.Context) string {
 		return ""
 	}
 	err := v.engine.Ready(ctx)
+	if err == nil && v.life.Stats().Lease.Fenced {
+		// Until then it tells of no client's end, and nobody else would if it ended.
+		err = errNoRecord
+	}
 	if err == nil || time.Since(v.began) > storePatience {
 		v.stored.Store(true)
 		return ""
