@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"sync"
 	"time"
 )
 
@@ -215,8 +216,7 @@ func quorumLost(ctx context.Context, s *stage) error {
 
 // store puts a user into a group, which the store keeps. It returns the status, 0 if there is none.
 func (s *stage) store(ctx context.Context, n *node) int {
-	s.stores++
-	path := fmt.Sprintf("%s/users/kept%d/groups/kept", hubPath, s.stores)
+	path := fmt.Sprintf("%s/users/kept%d/groups/kept", hubPath, s.stores.Add(1))
 	status, err := s.crowd.rest.do(ctx, http.MethodPut, "http://"+n.door.address(), path, nil)
 	if err != nil {
 		return 0
@@ -226,16 +226,23 @@ func (s *stage) store(ctx context.Context, n *node) int {
 
 // fullStore fills the store up to its bound, which stands for a full disk. What needs no store goes on.
 func fullStore(ctx context.Context, s *stage) error {
-	n := s.cluster.nodes[0]
-	status := http.StatusOK
-	for range 20_000 {
-		if status = s.store(ctx, n); status != http.StatusOK {
-			break
+	const writers, most = 16, 50_000
+	var all sync.WaitGroup
+	last := make([]int, writers)
+	for i := range writers {
+		all.Go(func() {
+			last[i] = http.StatusOK
+			for n := s.cluster.nodes[i%len(s.cluster.nodes)]; last[i] == http.StatusOK && s.stores.Load() < most && ctx.Err() == nil; {
+				last[i] = s.store(ctx, n)
+			}
+		})
+	}
+	all.Wait()
+	for _, status := range last {
+		if status != http.StatusServiceUnavailable {
+			return fmt.Errorf("a full store answers %v behind %d users", last, s.stores.Load())
 		}
 	}
-	if status != http.StatusServiceUnavailable {
-		return fmt.Errorf("a full store answers %d after %d users", status, s.stores)
-	}
-	s.report.note("the store is full after %d users", s.stores-1)
+	s.report.note("the store is full behind %d users", s.stores.Load())
 	return s.flow(ctx, 3)
 }

@@ -35,7 +35,9 @@ type shape struct {
 	flags []string
 	// outside: a NATS server outside joins the nodes, instead of those in them. nats is its URL, once it runs.
 	outside bool
-	nats    string
+	// fresh: the cluster starts for the first time.
+	fresh bool
+	nats  string
 }
 
 // The keys of all clusters, which nobody else knows.
@@ -57,7 +59,7 @@ func newCluster(dir string, m *machine, s shape) (*cluster, error) {
 		if err := os.MkdirAll(n.files.dir, 0o700); err != nil {
 			return nil, err
 		}
-		if m.founded != "" && !s.outside {
+		if m.founded != "" && !s.outside && !s.fresh {
 			if err := os.CopyFS(n.data(), os.DirFS(filepath.Join(m.founded, n.name, "data"))); err != nil {
 				return nil, err
 			}

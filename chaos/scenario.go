@@ -31,7 +31,7 @@ func scenarios() []scenario {
 		{name: "cuts", about: "ways between nodes are cut for up to 2 s", play: shortCuts},
 		{name: "partition", about: "one node is cut off from two others, and comes back", play: partitioned},
 		{name: "slow", about: "ways between nodes are slow and narrow", play: slowLinks},
-		{name: "hang-short", about: "a process stands still for 2 s", play: shortHang},
+		{name: "hang-short", long: true, about: "a process stands still for 2 s", play: shortHang},
 		{name: "hang", about: "a process stands still for 8 s", play: longHang},
 		{name: "quorum", about: "two of three voters are killed", play: quorumLost},
 		{name: "full", about: "the store reaches its bound, as on a full disk", change: smallStore, play: fullStore},
@@ -39,10 +39,10 @@ func scenarios() []scenario {
 		{name: "nats", about: "a NATS server outside joins the nodes, is killed and starts again", change: outside, play: natsRestart},
 		{name: "stateful", about: "clients with stateful reconnect, whose connections are cut at random", change: withStateful, play: statefulCuts},
 		{name: "stateful-rolling", about: "clients with stateful reconnect, each node is stopped in order and started again", long: true, change: withStateful, play: rolling},
-		{name: "default-steady", about: "hub servers, nothing is broken", change: defaultMode, play: steady},
+		{name: "default-steady", long: true, about: "hub servers, nothing is broken", change: defaultMode, play: steady},
 		{name: "default-kill", about: "hub servers, kill -9 of each node in turn", change: defaultMode, play: killEach},
 		{name: "default-rolling", about: "hub servers, each node is stopped in order and started again", change: defaultMode, play: rolling},
-		{name: "default-partition", about: "hub servers, one node is cut off from two others, and comes back", change: defaultMode, play: partitioned},
+		{name: "default-partition", long: true, about: "hub servers, one node is cut off from two others, and comes back", change: defaultMode, play: partitioned},
 	}
 }
 
@@ -56,7 +56,10 @@ func fewSenders(m *machine, p *plan) {
 	}
 }
 
-func smallStore(_ *machine, p *plan) { p.flags = append(p.flags, "--data-max-bytes", "512KiB") }
+func smallStore(_ *machine, p *plan) {
+	p.fresh = true
+	p.flags = append(p.flags, "--data-max-bytes", "12MiB")
+}
 
 func defaultMode(_ *machine, p *plan) { p.mode = modeDefault }
 

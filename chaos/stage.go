@@ -32,8 +32,8 @@ type stage struct {
 	crowd   crowd
 	report  report
 	killed  []killed
-	stores  int // users that were put into a group
-	extra   int // clients of a scenario's own
+	stores  atomic.Int64 // users that were put into a group
+	extra   int          // clients of a scenario's own
 }
 
 // plan is how much there is of everything.
@@ -108,7 +108,7 @@ func (s *stage) populate(ctx context.Context) error {
 	if err := s.cluster.start(ctx); err != nil {
 		return err
 	}
-	if s.plan.outside {
+	if s.plan.outside || s.plan.fresh {
 		if err := s.cluster.enroll(ctx, s.plan.users()); err != nil {
 			return err
 		}
