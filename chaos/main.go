@@ -29,7 +29,7 @@ func main() {
 		only = flag.String("only", "", "play only scenarios whose whole name matches this regular expression")
 		long = flag.Bool("long", false, "more clients, and the scenarios that take their time")
 		keep = flag.Bool("keep", false, "keep the logs whatever comes out")
-		many = flag.Int("parallel", 4, "how many scenarios are played at the same time: most of their time is waiting")
+		many = flag.Int("parallel", 5, "how many scenarios are played at the same time: most of their time is waiting")
 		seed = flag.Uint64("seed", uint64(time.Now().UnixNano()), "seed of what clients and senders do")
 	)
 	flag.Parse()

@@ -22,27 +22,27 @@ type scenario struct {
 	play func(ctx context.Context, s *stage) error
 }
 
-// scenarios are all there are, in the order in which they are played.
+// scenarios are all there are, in the order in which they begin: those that take long first.
 func scenarios() []scenario {
 	return []scenario{
-		{name: "steady", about: "three nodes, clients of all transports, nothing is broken", play: steady},
 		{name: "kill", about: "kill -9 of each node in turn", play: killEach},
-		{name: "rolling", about: "each node is stopped in order and started again", play: rolling},
-		{name: "cuts", about: "ways between nodes are cut for up to 2 s", play: shortCuts},
-		{name: "partition", about: "one node is cut off from two others, and comes back", play: partitioned},
-		{name: "slow", about: "ways between nodes are slow and narrow", play: slowLinks},
-		{name: "hang-short", long: true, about: "a process stands still for 2 s", play: shortHang},
-		{name: "hang", about: "a process stands still for 8 s", play: longHang},
-		{name: "quorum", about: "two of three voters are killed", play: quorumLost},
+		{name: "default-kill", about: "hub servers, kill -9 of each node in turn", change: defaultMode, play: killEach},
 		{name: "full", about: "the store reaches its bound, as on a full disk", change: smallStore, play: fullStore},
-		{name: "storm", about: "many clients lose their sockets at once and come back at once", change: fewSenders, play: reconnecting},
+		{name: "rolling", about: "each node is stopped in order and started again", play: rolling},
+		{name: "default-rolling", about: "hub servers, each node is stopped in order and started again", change: defaultMode, play: rolling},
 		{name: "nats", about: "a NATS server outside joins the nodes, is killed and starts again", change: outside, play: natsRestart},
+		{name: "partition", about: "one node is cut off from two others, and comes back", play: partitioned},
+		{name: "default-partition", long: true, about: "hub servers, one node is cut off from two others, and comes back", change: defaultMode, play: partitioned},
+		{name: "hang", about: "a process stands still for 8 s", play: longHang},
+		{name: "hang-short", long: true, about: "a process stands still for 2 s", play: shortHang},
+		{name: "quorum", about: "two of three voters are killed", play: quorumLost},
 		{name: "stateful", about: "clients with stateful reconnect, whose connections are cut at random", change: withStateful, play: statefulCuts},
 		{name: "stateful-rolling", about: "clients with stateful reconnect, each node is stopped in order and started again", long: true, change: withStateful, play: rolling},
+		{name: "storm", about: "many clients lose their sockets at once and come back at once", change: fewSenders, play: reconnecting},
+		{name: "cuts", about: "ways between nodes are cut for up to 2 s", play: shortCuts},
+		{name: "slow", about: "ways between nodes are slow and narrow", play: slowLinks},
+		{name: "steady", about: "three nodes, clients of all transports, nothing is broken", play: steady},
 		{name: "default-steady", long: true, about: "hub servers, nothing is broken", change: defaultMode, play: steady},
-		{name: "default-kill", about: "hub servers, kill -9 of each node in turn", change: defaultMode, play: killEach},
-		{name: "default-rolling", about: "hub servers, each node is stopped in order and started again", change: defaultMode, play: rolling},
-		{name: "default-partition", long: true, about: "hub servers, one node is cut off from two others, and comes back", change: defaultMode, play: partitioned},
 	}
 }
 
