@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"strings"
 	"sync"
 	"time"
 )
@@ -214,9 +215,12 @@ func quorumLost(ctx context.Context, s *stage) error {
 	return s.flow(ctx, 2)
 }
 
+// longName makes a store full sooner.
+var longName = strings.Repeat("kept", 200)
+
 // store puts a user into a group, which the store keeps. It returns the status, 0 if there is none.
 func (s *stage) store(ctx context.Context, n *node) int {
-	path := fmt.Sprintf("%s/users/kept%d/groups/kept", hubPath, s.stores.Add(1))
+	path := fmt.Sprintf("%s/users/kept%d/groups/%s", hubPath, s.stores.Add(1), longName)
 	status, err := s.crowd.rest.do(ctx, http.MethodPut, "http://"+n.door.address(), path, nil)
 	if err != nil {
 		return 0
