@@ -82,7 +82,7 @@ func startProcesses(t *testing.T, more ...string) []*program {
 		if len(all) > 0 {
 			peer = all[0].clusterStatus().Address
 		}
-		all = append(all, startNode(t, name, peer, more...))
+		all = append(all, startNode(t, "a,b,c", name, peer, more...))
 	}
 	for _, p := range all {
 		p.isMember(2)
@@ -96,13 +96,13 @@ func (p *program) logged(want int) {
 	require.Eventually(p.t, func() bool { return p.clusterStatus().Engine.Life["Logged"] == uint64(want) }, slowPatience, 10*time.Millisecond)
 }
 
-// startNode starts a program in a process of its own that is a node of a cluster whose voters are a, b and c.
-func startNode(t *testing.T, name, peer string, more ...string) *program {
+// startNode starts a program in a process of its own that is a node of a cluster with these voters.
+func startNode(t *testing.T, voters, name, peer string, more ...string) *program {
 	t.Helper()
 	settings := filepath.Join(t.TempDir(), settingsFileName)
 	require.NoError(t, os.WriteFile(settings, []byte("{}"), 0o600))
 	args := []string{"serve", "--listen", "127.0.0.1:0", "--admin-listen", "127.0.0.1:0", "--settings", settings,
-		"--node=" + name, "--cluster-listen=127.0.0.1:0", "--cluster-voter=a,b,c"}
+		"--node=" + name, "--cluster-listen=127.0.0.1:0", "--cluster-voter=" + voters}
 	if peer != "" {
 		args = append(args, "--cluster-peer="+peer)
 	}
@@ -212,10 +212,10 @@ func TestN35MostVotersAreDead(t *testing.T) {
 	for _, name := range []string{"a", "b", "c"} {
 		at[name] = []string{"--data-dir=" + t.TempDir(), "--upstream", "chat=" + hook.URL + "/{event}"}
 	}
-	a := startNode(t, "a", "", at["a"]...)
+	a := startNode(t, "a,b,c", "a", "", at["a"]...)
 	first := a.clusterStatus().Address
-	b, c := startNode(t, "b", first, at["b"]...), startNode(t, "c", first, at["c"]...)
-	d := startNode(t, "d", first, "--upstream", "chat="+hook.URL+"/{event}")
+	b, c := startNode(t, "a,b,c", "b", first, at["b"]...), startNode(t, "a,b,c", "c", first, at["c"]...)
+	d := startNode(t, "a,b,c", "d", first, "--upstream", "chat="+hook.URL+"/{event}")
 	for _, p := range []*program{a, b, c, d} {
 		p.isMember(3)
 	}
@@ -243,7 +243,7 @@ func TestN35MostVotersAreDead(t *testing.T) {
 	require.Zero(t, hook.count(), "nobody is told while nobody knows who may tell")
 	require.Equal(t, map[string]bool{"c": false, "d": false}, map[string]bool{"c": c.clusterStatus().Isolated, "d": d.clusterStatus().Isolated})
 
-	a = startNode(t, "a", c.clusterStatus().Address, at["a"]...)
+	a = startNode(t, "a,b,c", "a", c.clusterStatus().Address, at["a"]...)
 	require.Eventually(t, func() bool { return hook.count() == len(die)+len(leave) }, slowPatience, 10*time.Millisecond)
 	stays.leave()
 	late.leave()
@@ -254,4 +254,31 @@ func TestN35MostVotersAreDead(t *testing.T) {
 	for _, one := range append(append(die, leave...), stays, late) {
 		require.Len(t, hook.of(one.id), 1)
 	}
+}
+
+// TestN42NodeThatReachesNobody kills the only other node, which kept the store: until it is back, the node that is left takes
+// no clients, for it cannot know whether it is cut off.
+func TestN42NodeThatReachesNobody(t *testing.T) {
+	largeTest(t)
+	hook := newEnds(t)
+	dir := []string{"--data-dir=" + t.TempDir(), "--upstream", "chat=" + hook.URL + "/{event}"}
+	a := startNode(t, "a", "a", "", dir...)
+	b := startNode(t, "a", "b", a.clusterStatus().Address, "--upstream", "chat="+hook.URL+"/{event}")
+	a.isMember(1)
+	b.isMember(1)
+	ann := b.connect("chat", "ann")
+	b.logged(1)
+	a.kill()
+	killed := time.Now()
+	require.Contains(t, ann.next(), `"allowReconnect":true`)
+	t.Log("closed after", time.Since(killed))
+	require.Eventually(t, func() bool { return b.status(http.MethodGet, b.Admin+"/readyz", "") == "503" }, patience, 10*time.Millisecond)
+	require.True(t, b.clusterStatus().Isolated)
+	require.Zero(t, hook.count(), "the end is held back")
+	a = startNode(t, "a", "a", b.clusterStatus().Address, dir...)
+	b.isMember(1)
+	require.Eventually(t, func() bool { return hook.count() == 1 }, slowPatience, 10*time.Millisecond)
+	require.Equal(t, exitOK, b.stop())
+	require.Equal(t, exitOK, a.stop())
+	require.Len(t, hook.of(ann.id), 1)
 }
