@@ -15,24 +15,11 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/hubgate/hubgate/gatewaytest"
 	"github.com/hubgate/hubgate/natsd"
 )
 
-var shared struct {
-	once   sync.Once
-	engine *natsd.Engine
-}
-
-func TestMain(m *testing.M) {
-	code := m.Run()
-	if shared.engine != nil {
-		if err := closeEngine(shared.engine); err != nil && code == 0 {
-			fmt.Fprintln(os.Stderr, err)
-			code = 1
-		}
-	}
-	os.Exit(code)
-}
+func TestMain(m *testing.M) { os.Exit(gatewaytest.Run(m)) }
 
 func closeEngine(e *natsd.Engine) error {
 	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
@@ -48,10 +35,12 @@ func startEngine(t testing.TB, opts natsd.Options) *natsd.Engine {
 	return e
 }
 
-// alone is one engine for all tests.
+// alone is one engine, which ends with the test.
 func alone(t testing.TB) *natsd.Engine {
-	shared.once.Do(func() { shared.engine = startEngine(t, natsd.Options{Name: "alone"}) })
-	return shared.engine
+	t.Helper()
+	e := startEngine(t, natsd.Options{Name: "alone"})
+	t.Cleanup(func() { require.NoError(t, closeEngine(e)) })
+	return e
 }
 
 // elections skips a test that waits for elections of several servers, whose times the engine fixes.

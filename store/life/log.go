@@ -29,7 +29,8 @@ const (
 	// commitEvery and commitSize say how long what is to be written waits for more.
 	commitEvery = 5 * time.Millisecond
 	commitSize  = 16 << 10
-	// batchSize bounds a batch in bytes, but for its last record.
+	// batchSize bounds what is new in a batch in bytes, but for its last record, and what belongs to a
+	// snapshot.
 	batchSize = 64 << 10
 	// bornWithin is how long a client's first event waits for its birth to be in the log.
 	bornWithin = time.Second
@@ -99,6 +100,7 @@ type waiting struct {
 type size struct {
 	subject int // what was written since the last snapshot
 	open    int // the births of those who are open
+	above   int // what no log is too long with
 }
 
 // position is how far the log is written.
@@ -121,6 +123,7 @@ func newLog(store storage, prefix, inc string, fence fence, counted *counts.Coun
 	return &lifeLog{
 		store: store, prefix: prefix, fence: fence, counts: counted, logger: slog.New(slog.DiscardHandler), inc: inc,
 		open: make(map[string]*client), claimed: make(map[string]bool), wake: make(chan struct{}, 1),
+		size: size{above: snapshotAbove},
 	}
 }
 

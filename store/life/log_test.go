@@ -85,6 +85,8 @@ func TestLifeLog(t *testing.T) {
 		require.EqualValues(t, 1, w.counts.Get(EventLogLost))
 	})
 	inBubble(t, "13 a log that is four times as long as needed is made shorter", func(t *testing.T, w *scribe) {
+		const above = 64 << 10
+		w.size.above = above
 		w.bear("stays", "too")
 		require.True(t, w.ending(t.Context(), "too", person("too")))
 		for i := range 3000 {
@@ -94,11 +96,31 @@ func TestLifeLog(t *testing.T) {
 			require.Contains(t, w.shelf.logged("a-1").open, "stays")
 		}
 		w.settle(t)
-		require.Less(t, w.shelf.bytes("a-1"), 2*snapshotAbove)
+		require.Less(t, w.shelf.bytes("a-1"), 2*above)
 		require.NotZero(t, w.counts.Get(EventSnapshot))
 		r := w.shelf.logged("a-1")
 		require.Equal(t, "stays too", ids(r))
 		require.True(t, r.ending["too"])
+	})
+	inBubble(t, "13 a log gets shorter while clients go on coming", func(t *testing.T, w *scribe) {
+		w.size.above, w.shelf.slow = 64<<10, time.Millisecond
+		w.bear("stays")
+		var wg sync.WaitGroup
+		for i := range 500 { // always more than one batch waits
+			wg.Go(func() {
+				for n := range 20 {
+					name := fmt.Sprintf("client %d %d %0200d", i, n, 0)
+					w.bear(name)
+					w.ended(name)
+					if i == 0 {
+						require.Less(t, w.shelf.bytes("a-1"), 2<<20)
+					}
+				}
+			})
+		}
+		wg.Wait()
+		w.settle(t)
+		require.Equal(t, "stays", ids(w.shelf.logged("a-1")))
 	})
 	inBubble(t, "a client that leaves before it was noted leaves no note", func(t *testing.T, w *scribe) {
 		w.shelf.do(func() { w.shelf.down = true })

@@ -11,10 +11,11 @@ import (
 )
 
 func TestNodeDeath(t *testing.T) {
+	engine := alone(t)
 	t.Run("N29 each client of a dead node is told of once, by the others", func(t *testing.T) {
 		t.Parallel()
 		app, prefix := new(told), newPrefix()
-		a, b, c := join(t, alone(t), prefix, "a", shortLease, app), join(t, alone(t), prefix, "b", shortLease, app), join(t, alone(t), prefix, "c", shortLease, app)
+		a, b, c := join(t, engine, prefix, "a", shortLease, app), join(t, engine, prefix, "b", shortLease, app), join(t, engine, prefix, "c", shortLease, app)
 		a.bear(300)
 		b.bear(10)
 		for i := range 100 {
@@ -42,14 +43,14 @@ func TestNodeDeath(t *testing.T) {
 	t.Run("N31 a claimant dies in the middle, and it is still once for each", func(t *testing.T) {
 		t.Parallel()
 		app, prefix := new(told), newPrefix()
-		a, b := join(t, alone(t), prefix, "a", shortLease, app), join(t, alone(t), prefix, "b", shortLease, app)
+		a, b := join(t, engine, prefix, "a", shortLease, app), join(t, engine, prefix, "b", shortLease, app)
 		a.bear(1000) // two seconds
 		a.kill()
 		await(t, "the first half", func() bool { _, times := app.sum(); return times >= 300 })
 		b.kill()
 		_, before := app.sum()
 		require.Less(t, before, 1000)
-		c := join(t, alone(t), prefix, "c", shortLease, app)
+		c := join(t, engine, prefix, "c", shortLease, app)
 		await(t, "the others", func() bool { clients, _ := app.sum(); return clients == 1000 })
 		await(t, "the end", func() bool { return c.Stats().Lease.Events["Buried"] == 2 })
 		_, times := app.sum()
@@ -59,7 +60,7 @@ func TestNodeDeath(t *testing.T) {
 	t.Run("14.1 a node that ends in order leaves nothing", func(t *testing.T) {
 		t.Parallel()
 		app, prefix := new(told), newPrefix()
-		a, b := join(t, alone(t), prefix, "a", shortLease, app), join(t, alone(t), prefix, "b", shortLease, app)
+		a, b := join(t, engine, prefix, "a", shortLease, app), join(t, engine, prefix, "b", shortLease, app)
 		a.bear(10)
 		for i := range 10 {
 			id := fmt.Sprintf("a%04d", i)
@@ -67,7 +68,7 @@ func TestNodeDeath(t *testing.T) {
 			a.Ended(id)
 		}
 		a.end(t)
-		s, err := alone(t).JetStream().Stream(t.Context(), prefix+"_life")
+		s, err := engine.JetStream().Stream(t.Context(), prefix+"_life")
 		require.NoError(t, err)
 		require.Zero(t, s.CachedInfo().State.Msgs)
 		await(t, "the tombstone", func() bool { return b.Stats().Lease.Others == 0 })
@@ -78,7 +79,7 @@ func TestNodeDeath(t *testing.T) {
 	t.Run("a node that ends before all was told leaves it to the others", func(t *testing.T) {
 		t.Parallel()
 		app, prefix := new(told), newPrefix()
-		a, b := join(t, alone(t), prefix, "a", shortLease, app), join(t, alone(t), prefix, "b", shortLease, app)
+		a, b := join(t, engine, prefix, "a", shortLease, app), join(t, engine, prefix, "b", shortLease, app)
 		a.bear(10)
 		a.end(t)
 		await(t, "all told", func() bool { clients, _ := app.sum(); return clients == 10 })
@@ -90,16 +91,17 @@ func TestNodeDeath(t *testing.T) {
 	t.Run("what the last node left is told by the next one that starts", func(t *testing.T) {
 		t.Parallel()
 		app, prefix := new(told), newPrefix()
-		a := join(t, alone(t), prefix, "a", shortLease, app)
+		a := join(t, engine, prefix, "a", shortLease, app)
 		a.bear(5)
 		a.kill()
-		again := join(t, alone(t), prefix, "a", shortLease, app)
+		again := join(t, engine, prefix, "a", shortLease, app)
 		await(t, "all told", func() bool { clients, _ := app.sum(); return clients == 5 })
 		again.end(t)
 	})
 }
 
 func TestOutbox(t *testing.T) {
+	engine := alone(t)
 	t.Run("17 an entry that a node cannot send now is sent by another one", func(t *testing.T) {
 		t.Parallel()
 		app, prefix := new(told), newPrefix()
@@ -110,14 +112,14 @@ func TestOutbox(t *testing.T) {
 			}
 			return nil
 		}
-		a, b := join(t, alone(t), prefix, "a", shortLease, app), join(t, alone(t), prefix, "b", shortLease, app)
+		a, b := join(t, engine, prefix, "a", shortLease, app), join(t, engine, prefix, "b", shortLease, app)
 		a.bear(20)
 		a.kill()
 		await(t, "all told", func() bool { clients, _ := app.sum(); return clients == 20 })
 		_, times := app.sum()
 		require.Equal(t, 20, times)
 		await(t, "the acknowledgements", func() bool {
-			s, err := alone(t).JetStream().Stream(t.Context(), prefix+"_outbox")
+			s, err := engine.JetStream().Stream(t.Context(), prefix+"_outbox")
 			return err == nil && s.CachedInfo().State.Msgs == 0
 		})
 		b.end(t)
@@ -125,7 +127,7 @@ func TestOutbox(t *testing.T) {
 	t.Run("13 what is put twice is told once", func(t *testing.T) {
 		t.Parallel()
 		app, prefix := new(told), newPrefix()
-		a := join(t, alone(t), prefix, "a", shortLease, app)
+		a := join(t, engine, prefix, "a", shortLease, app)
 		require.NoError(t, a.outbox.stream.Ensure(t.Context()))
 		for range 3 {
 			require.NoError(t, a.outbox.stream.Put(t.Context(), outboxPrefix(prefix)+"x", "d/ann", []byte("ann")))
@@ -140,11 +142,11 @@ func TestOutbox(t *testing.T) {
 	})
 	t.Run("13 how long an entry belongs to a node follows the webhook's timeout", func(t *testing.T) {
 		t.Parallel()
-		a := join(t, alone(t), newPrefix(), "a", shortLease, new(told))
+		a := join(t, engine, newPrefix(), "a", shortLease, new(told))
 		a.outbox.sendTime = func() time.Duration { return time.Minute }
 		require.NotNil(t, a.outbox.join(context.Background()))
 		require.Equal(t, ackMargin, a.outbox.margin())
-		c, err := alone(t).JetStream().Consumer(t.Context(), a.outbox.name, consumerName)
+		c, err := engine.JetStream().Consumer(t.Context(), a.outbox.name, consumerName)
 		require.NoError(t, err)
 		require.Equal(t, time.Minute+ackMargin, c.CachedInfo().Config.AckWait)
 		require.Equal(t, maxUnacknowledged, c.CachedInfo().Config.MaxAckPending)

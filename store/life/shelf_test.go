@@ -28,6 +28,7 @@ type shelf struct {
 	purges   int
 	puts     map[string][]byte
 	putFails int
+	slow     time.Duration // a write takes so long
 }
 
 func (s *shelf) do(f func()) {
@@ -80,6 +81,7 @@ func (s *shelf) Write(ctx context.Context, subject string, data []byte, sequence
 	if err := s.reach(ctx); err != nil {
 		return 0, err
 	}
+	time.Sleep(s.slow)
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.writes++

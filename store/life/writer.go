@@ -13,7 +13,7 @@ import (
 const (
 	// A log is written anew when it has more than snapshotAbove bytes, and snapshotFactor times as many
 	// as it needs.
-	snapshotAbove  = 64 << 10
+	snapshotAbove  = 1 << 20
 	snapshotFactor = 4
 	// tellAfter is the attempt to write that is logged if it fails.
 	tellAfter = 10
@@ -99,8 +99,8 @@ func (l *lifeLog) take() *part {
 	}
 	l.startSnapshotLocked()
 	p := &part{inc: l.inc}
+	again := l.takeSnapshotLocked(p) // first, or it would never come to its end under load
 	l.takeItemsLocked(p)
-	again := l.takeSnapshotLocked(p)
 	l.waiting.busy = len(p.entries) > 0 || len(p.done) > 0
 	busy := l.waiting.busy
 	l.mu.Unlock()
@@ -116,8 +116,8 @@ func (l *lifeLog) take() *part {
 // takeItemsLocked takes what waits.
 func (l *lifeLog) takeItemsLocked(p *part) {
 	w := &l.waiting
-	n := 0
-	for ; n < len(w.items) && p.size < batchSize; n++ {
+	n, most := 0, p.size+batchSize
+	for ; n < len(w.items) && p.size < most; n++ {
 		i := w.items[n]
 		w.size -= i.size()
 		if i.done != nil {
@@ -144,7 +144,7 @@ func (l *lifeLog) takeItemsLocked(p *part) {
 
 // startSnapshotLocked begins to write the log anew, if it is too long or has to be.
 func (l *lifeLog) startSnapshotLocked() {
-	long := l.size.subject > snapshotAbove && l.size.subject > snapshotFactor*l.size.open
+	long := l.size.subject > l.size.above && l.size.subject > snapshotFactor*l.size.open
 	if !l.own.snapshot.on && (long || l.waiting.anew) {
 		l.own.snapshot = snapshot{ids: slices.Collect(maps.Keys(l.open)), on: true}
 		l.waiting.anew = false
