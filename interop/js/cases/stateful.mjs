@@ -21,7 +21,7 @@ export function statefulCases(world, combination) {
     up: (client, n, text) => client.connection.send('Note', n, text),
     arrived: (client) => arrived.get(client.hub),
   });
-  return [[`C92 C93 C95 C100 ${combination.name}: nothing is lost and nothing comes twice while connections break`, async () => {
+  return [[`${combination.name}: C92 C93 C95 C100 nothing is lost and nothing comes twice while connections break`, async () => {
     const { cuts, down, up } = await run();
     if (process.env.HUBGATE_STATEFUL_SECONDS) console.log(`${combination.name}: ${cuts} cuts, ${down} messages down, ${up} up`);
   }, seconds + 120]];

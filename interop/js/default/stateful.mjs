@@ -5,7 +5,7 @@ const seconds = Number(process.env.HUBGATE_STATEFUL_SECONDS ?? 20);
 
 export function statefulCases(world, combination) {
   if (combination.transport !== 'WebSockets') return [];
-  return [[`C92 C93 C95 C100 ${combination.name}: nothing is lost and nothing comes twice while connections break`, async () => {
+  return [[`${combination.name}: C92 C93 C95 C100 nothing is lost and nothing comes twice while connections break`, async () => {
     const [server] = await world.servers(1);
     const arrived = [];
     const { cuts, down, up } = await losesNothing({
