@@ -182,6 +182,34 @@ func TestFencedNode(t *testing.T) {
 		require.InDelta(t, 13, time.Since(began).Seconds(), 2)
 		require.Equal(t, 1, w.heldNow())
 	})
+	inBubble(t, "ends that wait behind others for the store are held back too when the node is fenced", func(t *testing.T, w *scribe) {
+		w.bear("ann", "bob", "cid")
+		w.shelf.do(func() { w.shelf.down = true })
+		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+		defer cancel()
+		began := time.Now()
+		var wg sync.WaitGroup
+		for i, name := range []string{"ann", "bob", "cid"} {
+			wg.Go(func() {
+				time.Sleep(time.Duration(i) * time.Second) // the writer has the first one, and tries
+				if w.ending(ctx, name, person(name)) {
+					t.Error("it must not be told:", name)
+				}
+			})
+		}
+		time.Sleep(5 * time.Second)
+		w.fence.Store(true)
+		wg.Wait()
+		require.Less(t, time.Since(began), 10*time.Second)
+		require.Equal(t, 3, w.heldNow())
+		w.shelf.do(func() { w.shelf.down = false })
+		w.fence.Store(false)
+		w.settle(t)
+		require.Equal(t, "ann bob cid", ids(w.shelf.logged("a-1")), "they are to be told")
+		w.leave(t, "ann", "bob", "cid")
+		w.settle(t)
+		require.Empty(t, ids(w.shelf.logged("a-1")))
+	})
 	inBubble(t, "a client that no other node can know of is told of by this one, fenced or not", func(t *testing.T, w *scribe) {
 		w.shelf.do(func() { w.shelf.down = true })
 		w.bear("ann", "bob")

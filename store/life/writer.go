@@ -122,17 +122,17 @@ func (l *lifeLog) takeItemsLocked(p *part) {
 		w.size -= i.size()
 		if i.done != nil {
 			p.done = append(p.done, i.done)
+			if i.kind == kindEnding {
+				p.ends = append(p.ends, i.done)
+			}
 		}
 		e, c := entry{kind: i.kind, id: i.id, record: i.record}, l.open[i.id]
 		if i.kind != kindEnded && c == nil {
 			continue // It ended before it was written.
 		}
-		switch i.kind {
-		case kindBorn:
+		if i.kind == kindBorn {
 			e.hub, c.written = c.hub, true
 			p.born++
-		case kindEnding:
-			p.ends = append(p.ends, i.done)
 		}
 		p.size += i.size()
 		p.entries = append(p.entries, e)
@@ -193,15 +193,30 @@ func (l *lifeLog) commit(ctx context.Context, p *part, data []byte) (written boo
 			l.logger.Error("the life log cannot be written: the end of clients that come now is not told if this node dies", "error", err)
 		}
 		if l.fence.Fenced() {
-			for _, done := range p.ends {
-				close(done)
-			}
-			p.done = slices.DeleteFunc(p.done, func(d chan struct{}) bool { return slices.Contains(p.ends, d) })
-			p.ends = nil
+			l.letGo(p)
 		}
 		pause(ctx, retryPause)
 	}
 	return false
+}
+
+// letGo lets those go who wait to tell of an end: those of a batch, and those behind it. What they wait
+// for is written all the same.
+func (l *lifeLog) letGo(p *part) {
+	for _, done := range p.ends {
+		close(done)
+	}
+	p.done = slices.DeleteFunc(p.done, func(d chan struct{}) bool { return slices.Contains(p.ends, d) })
+	p.ends = nil
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	items := l.waiting.items
+	for i := range items {
+		if items[i].kind == kindEnding && items[i].done != nil {
+			close(items[i].done)
+			items[i].done = nil
+		}
+	}
 }
 
 // givenUp reports whether the log has another subject by now.
