@@ -177,6 +177,9 @@ func (t *taking) takeOver() (c *Conn, entered bool, err error) {
 		t.giveUp()
 		return nil, false, err
 	}
+	if o, ok := t.m.g.opts.Backend.(AcceptObserver); ok {
+		o.Accepted(c)
+	}
 	if !t.owner.Send(moveMessage{kind: moveImported, move: t.move}.append(nil)) {
 		return c, true, nil // it is gone, and has nothing any more
 	}
@@ -351,6 +354,9 @@ var nothing = &Command{Verb: VerbCount, Target: Target{Kind: TargetAll}}
 // enter makes the session this node's connection, and has it hear what has come for it behind the cuts.
 func (t *taking) enter(s *movedSession) error {
 	c, m := t.sieve.conn, t.m
+	m.mu.Lock()
+	c.id = s.identity // its sieve looks at that
+	m.mu.Unlock()
 	if err := c.restore(s); err != nil {
 		return err
 	}
@@ -358,6 +364,9 @@ func (t *taking) enter(s *movedSession) error {
 	m.order.Lock()
 	defer m.order.Unlock()
 	if err := m.g.conns.takeIn(c); err != nil {
+		if s, ok := c.life.session.(Mover); ok {
+			s.Moved()
+		}
 		return err
 	}
 	if c.id.User != "" {
@@ -390,7 +399,6 @@ func (t *taking) enter(s *movedSession) error {
 // acknowledged.
 func (c *Conn) restore(s *movedSession) error {
 	now := c.g.now()
-	c.id = s.identity
 	n := &numbers{given: s.given, acked: s.acked, heard: s.heard}
 	n.received.Store(s.received)
 	n.incoming = incomingNumbers{next: s.received + 1, waits: true, greeted: s.heard}

@@ -1,0 +1,58 @@
+package upstream
+
+import (
+	"net/http"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/hubgate/hubgate/gateway"
+)
+
+// A client is handed over when its events have been delivered and answered; the next node calls nothing
+// for that, and tells its end.
+func TestN45EventsAreDeliveredBeforeAClientIsHandedOver(t *testing.T) {
+	answer := make(chan struct{})
+	h := newHook(t, func(w http.ResponseWriter, _ post) {
+		<-answer
+		w.WriteHeader(http.StatusNoContent)
+	})
+	here, there := start(t, toAll(h.URL)), start(t, toAll(h.URL))
+	client := newConn("abc")
+	s := connect(here, client)
+	require.True(t, receive(t, s, invoke("7", "two")))
+	parked := make(chan error, 1)
+	s.Park(func(_ []byte, err error) { parked <- err })
+	require.Equal(t, "connected", want(t, h.posts).event())
+	require.Empty(t, parked)
+	answer <- struct{}{}
+	require.Equal(t, "two", want(t, h.posts).event())
+	require.Empty(t, parked)
+	answer <- struct{}{}
+	require.NoError(t, <-parked)
+	require.Equal(t, "7", completion(t, client).InvocationID, "it had its answer before")
+	s.Moved()
+	s.Closed(gateway.Cause{Reason: gateway.CloseNormal})
+	require.NoError(t, here.Close(t.Context()))
+	require.Empty(t, h.posts, "the other node tells its end")
+
+	close(answer)
+	next := newSession(there, newConn("abc"))
+	next.opened = true
+	next.Park(func(_ []byte, err error) { parked <- err })
+	require.NoError(t, <-parked, "nothing waits")
+	next.Stays()
+	next.Closed(gateway.Cause{Reason: gateway.CloseNormal})
+	require.Equal(t, "disconnected", want(t, h.posts).event())
+}
+
+func TestAClientThatWasRejectedIsNotHandedOver(t *testing.T) {
+	h := newHook(t, says(http.StatusUnauthorized, ""))
+	s := connect(start(t, toAll(h.URL)), newConn("abc"))
+	want(t, h.posts)
+	require.Eventually(t, func() bool { return !s.Pending() }, time.Minute, time.Millisecond)
+	parked := make(chan error, 1)
+	s.Park(func(_ []byte, err error) { parked <- err })
+	require.Error(t, <-parked)
+}
