@@ -108,6 +108,12 @@ func (s *homes) PeerUp(p gateway.Peer) {
 	s.mu.Lock()
 	s.peers[p.Name()] = p
 	s.mu.Unlock()
+	p.Send(homeMessage{kind: homeWants}.append(nil)) // what it has said before came to nobody
+	s.tellAll(p)
+}
+
+// tellAll tells a home what is here of it.
+func (s *homes) tellAll(p gateway.Peer) {
 	ids, until := s.h.options.Gateway.Foreign(p.Name())
 	for i, id := range ids {
 		p.Send(homeMessage{kind: homeHas, id: id, until: until[i]}.append(nil))
@@ -146,6 +152,8 @@ func (s *homes) PeerSaid(p gateway.Peer, message []byte) error {
 			give(a.answer, m.homeAnswer)
 		}
 		s.mu.Unlock()
+	case homeWants:
+		s.tellAll(p)
 	case homeLooks:
 		p.Send(s.found(&m).append(nil))
 	case homeReturns:
@@ -162,6 +170,9 @@ func (s *homes) PeerSaid(p gateway.Peer, message []byte) error {
 
 // entrust answers a node that asks for a connection.
 func (s *homes) entrust(node string, m *homeMessage) homeMessage {
+	if s.h.former(m.id, m.until) {
+		return s.found(m)
+	}
 	answer := homeMessage{kind: homeAnswers, number: m.number}
 	owner, err := s.h.options.Gateway.Entrust(m.id, node, m.until)
 	switch {
@@ -206,7 +217,13 @@ func (h *Handler) claim(c *call, t *target) error {
 		t.posted = a.posted
 		return nil
 	case homeOver:
-		return transport.ErrEnded
+		if t.stateful { // the home may have been restarted
+			t.elsewhere = h.homes.look(c.r.Context(), t.id)
+		}
+		if t.elsewhere == "" {
+			return transport.ErrEnded
+		}
+		return transport.ErrBusy
 	}
 	t.elsewhere = a.owner
 	return transport.ErrBusy

@@ -21,6 +21,8 @@ const (
 	homeHas
 	// homeLooks: where is it?
 	homeLooks
+	// homeWants: tell me what you have of mine. Who says so has begun to listen just now.
+	homeWants
 )
 
 // homeState is the answer to homeAsks.
@@ -68,7 +70,7 @@ func parseHomeMessage(b []byte) (m homeMessage, err error) {
 	m.state = homeState(r.byte())
 	m.owner = r.text()
 	m.posted = r.rest
-	if r.failed || m.kind < homeAsks || m.kind > homeLooks || m.state >= homeLost || (m.kind == homeAnswers) != (m.state != 0) {
+	if r.failed || m.kind < homeAsks || m.kind > homeWants || m.state >= homeLost || (m.kind == homeAnswers) != (m.state != 0) {
 		return homeMessage{}, errHomeMessage
 	}
 	return m, nil

@@ -57,19 +57,16 @@ func (h *Handler) forwardRefused(c *call, refusal error) (bool, error) {
 }
 
 // look returns the node that has the connection of an id, "" if none is known. Whoever has given the
-// id out knows it. If that node is gone all others are asked.
+// id out knows it, unless that node is gone or was restarted: all are asked.
 func (s *homes) look(ctx context.Context, id string) (node string) {
 	gw, home := s.h.options.Gateway, auth.NodeOf(id)
-	if home == s.h.options.Node {
-		return gw.Elsewhere(id)
+	if node := gw.Elsewhere(id); home == s.h.options.Node && node != "" {
+		return node
 	}
 	s.mu.Lock()
-	to := []gateway.Peer{s.peers[home]}
-	if to[0] == nil {
-		to = to[:0]
-		for _, p := range s.peers {
-			to = append(to, p)
-		}
+	var to []gateway.Peer
+	for _, p := range s.peers {
+		to = append(to, p)
 	}
 	answers := make(chan homeAnswer, len(to))
 	numbers := make([]uint64, len(to))
