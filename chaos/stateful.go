@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"fmt"
 	"math/rand/v2"
 	"time"
 )
@@ -47,6 +48,22 @@ func statefulCuts(ctx context.Context, s *stage) error {
 		n.front.open()
 	}
 	f.over()
-	s.report.note("%d WebSockets were made for %d clients, which came %d times", s.cluster.balancer.upgrades(), arrivals, s.arrivals())
+	s.report.note("%d WebSockets were made for %d clients", s.cluster.balancer.upgrades(), arrivals)
+	if n := s.arrivals(); n != arrivals {
+		s.checker.violate("sessions", fmt.Sprintf("%d clients came %d times", arrivals, n))
+	}
 	return s.flow(ctx, 2)
+}
+
+// statefulRolling stops and starts each node. The clients' sessions are handed over: none of them comes a second time.
+func statefulRolling(ctx context.Context, s *stage) error {
+	if s.plan.clients == 0 {
+		s.report.note("skipped: it needs the official clients")
+		return nil
+	}
+	err := rolling(ctx, s)
+	if n := s.arrivals(); n != s.plan.clients {
+		s.checker.violate("sessions", fmt.Sprintf("%d clients came %d times: their sessions were not handed over", s.plan.clients, n))
+	}
+	return err
 }
