@@ -51,11 +51,13 @@ func (s *session) Moved() {
 }
 
 // Resume implements gateway.Resumer.
-func (b *Backend) Resume(c *gateway.Conn, _ []byte) (gateway.Session, error) {
+func (b *Backend) Resume(c *gateway.Conn, _ []byte) (gateway.Session, error) { return b.resume(c), nil }
+
+func (b *Backend) resume(c conn) *session {
 	s := newSession(b, c)
 	s.opened = true
 	if b.life != nil {
 		s.bear()
 	}
-	return s, nil
+	return s
 }

@@ -38,13 +38,30 @@ func TestN45EventsAreDeliveredBeforeAClientIsHandedOver(t *testing.T) {
 	require.Empty(t, h.posts, "the other node tells its end")
 
 	close(answer)
-	next := newSession(there, newConn("abc"))
-	next.opened = true
+	next := there.resume(newConn("abc"))
 	next.Park(func(_ []byte, err error) { parked <- err })
 	require.NoError(t, <-parked, "nothing waits")
 	next.Stays()
 	next.Closed(gateway.Cause{Reason: gateway.CloseNormal})
 	require.Equal(t, "disconnected", want(t, h.posts).event())
+}
+
+// The next node notes the client before it delivers anything, the former one forgets it.
+func TestN45TheNoteOfAClientMovesWithIt(t *testing.T) {
+	here, there := new(noted), new(noted)
+	h := newHook(t, nil)
+	former, next := startNoted(t, toAll(h.URL), here), startNoted(t, toAll(h.URL), there)
+	s := connect(former, newConn("abc"))
+	parked := make(chan error, 1)
+	s.Park(func(_ []byte, err error) { parked <- err })
+	require.NoError(t, <-parked)
+	n := next.resume(newConn("abc"))
+	s.Moved()
+	n.Closed(gateway.Cause{Reason: gateway.CloseNormal})
+	require.NoError(t, former.Close(t.Context()))
+	require.NoError(t, next.Close(t.Context()))
+	require.Equal(t, []string{"born chat abc", "ended abc"}, here.list())
+	require.Equal(t, []string{"born chat abc", "ending abc", "ended abc"}, there.list())
 }
 
 func TestAClientThatWasRejectedIsNotHandedOver(t *testing.T) {
