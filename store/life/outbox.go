@@ -130,7 +130,7 @@ func (o *outbox) fetch(ctx context.Context, consumer jetstream.Consumer) error {
 		n-- // its slot is the worker's
 		o.wg.Go(func() {
 			defer func() { <-o.slots }()
-			o.work(m, got, ctx.Err() != nil)
+			o.work(ctx, m, got)
 		})
 	}
 	return messages.Error()
@@ -146,8 +146,8 @@ func (o *outbox) tryTake() bool {
 }
 
 // work calls one webhook.
-func (o *outbox) work(m jetstream.Msg, got time.Time, ending bool) {
-	if ending || o.fence.Fenced() || time.Since(got) > o.margin() {
+func (o *outbox) work(ctx context.Context, m jetstream.Msg, got time.Time) {
+	if ctx.Err() != nil || o.fence.Fenced() || time.Since(got) > o.margin() {
 		o.counts.Add(EventAgain, 1)
 		_ = m.NakWithDelay(againAfter) // if it is lost, the entry is given out again all the same
 		return
@@ -163,23 +163,23 @@ func (o *outbox) work(m jetstream.Msg, got time.Time, ending bool) {
 		o.counts.Add(EventDamaged, 1)
 		o.logger.Error("an entry of the outbox is given up", "error", err)
 	}
-	o.acknowledge(m, got)
+	o.acknowledge(ctx, m, got)
 }
 
 // acknowledge tells the store that an entry is done, for as long as it belongs to this node: if the
-// store does not hear of it, it is given out again.
-func (o *outbox) acknowledge(m jetstream.Msg, got time.Time) {
+// store does not hear of it, it is given out again. A node that ends tries once more.
+func (o *outbox) acknowledge(ctx context.Context, m jetstream.Msg, got time.Time) {
 	for end := got.Add(time.Duration(o.lasts.Load())); ; {
-		ctx, cancel := context.WithTimeout(context.Background(), attemptTime)
-		err := m.DoubleAck(ctx)
+		attempt, cancel := context.WithTimeout(context.WithoutCancel(ctx), attemptTime)
+		err := m.DoubleAck(attempt)
 		cancel()
 		switch {
 		case err == nil, errors.Is(err, jetstream.ErrMsgAlreadyAckd):
 			return
-		case time.Now().After(end):
+		case ctx.Err() != nil, time.Now().After(end):
 			o.counts.Add(EventUnacknowledged, 1)
 			return
 		}
-		pause(context.Background(), retryPause)
+		pause(ctx, retryPause)
 	}
 }
