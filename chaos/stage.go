@@ -24,16 +24,26 @@ type stage struct {
 	plan    plan
 	cluster *cluster
 	checker *checker
-	calls   *calls
-	hooks   *webhooks // in Serverless mode
-	hubs    *hubs     // in Default mode
-	nats    *natsServer
-	tally   tally
-	crowd   crowd
-	report  report
-	killed  []killed
-	stores  atomic.Int64 // users that were put into a group
-	extra   int          // clients of a scenario's own
+	application
+	tally  tally
+	crowd  crowd
+	report report
+	deeds
+}
+
+// application is who stands behind the hub, and what joins the nodes from outside.
+type application struct {
+	calls *calls
+	hooks *webhooks // in Serverless mode
+	hubs  *hubs     // in Default mode
+	nats  *natsServer
+}
+
+// deeds are what the scenario has done.
+type deeds struct {
+	killed []killed
+	stores atomic.Int64 // users that were put into a group
+	extra  int          // clients of a scenario's own
 }
 
 // plan is how much there is of everything.
