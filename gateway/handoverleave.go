@@ -112,10 +112,7 @@ func (l *leaving) run() {
 	m, c := l.m, l.conn
 	why, done := l.give()
 	if done {
-		m.order.Lock()
-		m.remove(l.sieve)
-		l.sieve.dropKept()
-		m.order.Unlock()
+		m.drop(l.sieve)
 		l.forget()
 		l.to.Send(moveMessage{kind: moveDone, move: l.move}.append(nil))
 		return
@@ -125,12 +122,12 @@ func (l *leaving) run() {
 	}
 	m.order.Lock()
 	m.remove(l.sieve)
-	l.forget()
 	if s := l.sieve; len(s.kept) > 0 || s.over {
 		c.shard.worker.queue.push(&keptOp{c, s.kept, s.over})
 	}
 	cause := c.stays()
 	m.order.Unlock()
+	l.forget()
 	if cause != nil {
 		c.Close(*cause)
 	}

@@ -300,6 +300,9 @@ func (m *moveModel) look() {
 		if !ok && !m.crashed() {
 			m.t.Errorf("a verb has not found the client")
 		}
+		if !ok { // the node that would have answered has crashed: nobody knows
+			m.group.busy = true
+		}
 	default:
 	}
 	m.readAll()

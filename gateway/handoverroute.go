@@ -45,6 +45,19 @@ type keptCommand struct {
 	cmd *Command
 	// group is pinned, for VerbJoin.
 	group *group
+	// answer waits until the command is carried out, at the taker: who has it may then ask any node for
+	// something else, which must not come before.
+	answer *answer
+}
+
+// over gives back what is held for the command, and answers it.
+func (k *keptCommand) over(c *Conn, r Result, err error) {
+	if k.group != nil {
+		c.shard.hub.groups.unpin(k.group, c.shard.worker.index)
+	}
+	if k.answer != nil {
+		k.answer.done(r, err)
+	}
 }
 
 // add makes commands pass a sieve. Called with moves.order held for writing.
@@ -140,6 +153,10 @@ func (s *sieve) keep(cmd *Command, a *answer) (then func()) {
 	}
 	k := &keptCommand{cmd: cmd}
 	s.kept = append(s.kept, k)
+	if a != nil && s.phase == phaseComes {
+		a.add()
+		k.answer = a
+	}
 	if cmd.Verb != VerbJoin {
 		return nil
 	}
@@ -152,12 +169,9 @@ func (s *sieve) keep(cmd *Command, a *answer) (then func()) {
 	}
 }
 
-// answers counts the connection in the answer to a command that was kept.
+// answers counts the connection in the answer to a question.
 func (s *sieve) answers(cmd *Command, a *answer) (then func()) {
-	switch {
-	case a == nil:
-		return nil
-	case (cmd.Verb == VerbCount || cmd.Verb == VerbList) && cmd.Group != "" && !s.groups[cmd.Group]:
+	if cmd.Verb != VerbCount && cmd.Verb != VerbList || cmd.Group != "" && !s.groups[cmd.Group] {
 		return nil
 	}
 	part := Result{Matched: 1}
@@ -172,14 +186,17 @@ func (s *sieve) answers(cmd *Command, a *answer) (then func()) {
 	}
 }
 
-// dropKept gives up what was kept.
-func (s *sieve) dropKept() {
-	for _, k := range s.kept {
-		if k.group != nil {
-			s.conn.shard.hub.groups.unpin(k.group, s.conn.shard.worker.index)
-		}
-	}
+// drop takes a sieve out, and gives up what it has kept. Who hears of that may do anything: no lock is
+// held then.
+func (m *moves) drop(s *sieve) {
+	m.order.Lock()
+	m.remove(s)
+	kept := s.kept
 	s.kept = nil
+	m.order.Unlock()
+	for _, k := range kept {
+		k.over(s.conn, Result{}, nil)
+	}
 }
 
 // keptOp carries out what was kept for a connection, in order with what is sent to it.
@@ -200,9 +217,9 @@ func (o *keptOp) apply(w *worker) {
 
 func (o *keptOp) one(w *worker, k *keptCommand) {
 	c, cmd := o.conn, k.cmd
-	if k.group != nil {
-		defer c.shard.hub.groups.unpin(k.group, w.index)
-	}
+	var part Result
+	var err error
+	defer func() { k.over(c, part, err) }()
 	to := c.alone()
 	if cmd.Target.Kind == TargetGroups && !slices.ContainsFunc(cmd.Target.IDs, func(g string) bool { return c.membership(g) != nil }) {
 		return
@@ -210,11 +227,14 @@ func (o *keptOp) one(w *worker, k *keptCommand) {
 	if c.place.slot < 0 || c.life.state() == gone {
 		return
 	}
+	part.Matched = 1
 	switch cmd.Verb {
 	case VerbSend:
 		(&sendOp{to: to, frames: cmd.Frames, size: cmd.Frames.Size()}).deliverKept(w)
 	case VerbJoin:
-		w.join(c, k.group, cmd.Membership)
+		if !w.join(c, k.group, cmd.Membership) {
+			part.Matched, err = 0, ErrTooManyGroups
+		}
 	case VerbLeave:
 		if m := c.membership(cmd.Group); m != nil {
 			m.leave()

@@ -303,10 +303,7 @@ func (t *taking) unpin(pinned []*group) {
 // giveUp undoes announce.
 func (t *taking) giveUp() {
 	c, m := t.sieve.conn, t.m
-	m.order.Lock()
-	m.remove(t.sieve)
-	t.sieve.dropKept()
-	m.order.Unlock()
+	m.drop(t.sieve)
 	c.withdrawNames()
 	m.g.conns.unreserve(false)
 	m.g.hubs.release(c.shard.hub)
