@@ -59,14 +59,15 @@ func (e *Engine) askName(ctx context.Context, address string) (string, error) {
 	defer conn.Close()
 	stop := context.AfterFunc(ctx, func() { conn.Close() })
 	defer stop()
+	var says io.Reader = conn
 	if e.routeTLS != nil {
 		config := e.routeTLS.Clone()
 		if config.ServerName == "" {
 			config.ServerName = address
 		}
-		conn = tls.Client(conn, config)
+		says = tls.Client(conn, config)
 	}
-	text, err := bufio.NewReader(io.LimitReader(conn, maxInfo)).ReadString('\n')
+	text, err := bufio.NewReader(io.LimitReader(says, maxInfo)).ReadString('\n')
 	if err != nil {
 		return "", err
 	}
