@@ -102,7 +102,9 @@ export function restartCase(world, combinations) {
     for (const [index, client] of clients.entries()) {
       const { name } = combinations[index];
       const { error } = await client.reconnecting.next();
-      assert.match(error?.message ?? '', /\w/, `${name} is told why`);
+      // A stream of events that passes another node ends with that node, which may be the first to end.
+      const told = Number(process.env.HUBGATE_NODES ?? 1) === 1 || combinations[index].transport !== 'ServerSentEvents';
+      if (told) assert.match(error?.message ?? '', /\w/, `${name} is told why`);
       await client.reconnected.next();
       assert.ok(client.room.negotiates >= 2, `${name} reconnects through the application`);
     }

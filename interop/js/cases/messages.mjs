@@ -50,6 +50,11 @@ async function invokesAndSends(world, combination) {
   await client.stop();
 }
 
+const severalNodes = Number(process.env.HUBGATE_NODES ?? 1) > 1;
+
+/** What one sender sends at several nodes is not ordered: then messages are compared without their order. */
+const inOrder = (messages) => (severalNodes ? messages.map((one) => JSON.stringify(one)).sort() : messages);
+
 async function receivesFromRest(world, combination) {
   const hub = freshHub();
   const user = 'user ü/1';
@@ -63,6 +68,8 @@ async function receivesFromRest(world, combination) {
   await rest.toUser(hub, user, 'news', ['user']);
   await rest.joinGroup(hub, 'g /%+1', b.id);
   await rest.toGroup(hub, 'g /%+1', 'news', ['group']);
+  // Another node may carry out the leave, before this message has come to that of the client.
+  const early = severalNodes ? [await b.inbox('news').next(), await b.inbox('news').next()] : [];
   await rest.leaveGroup(hub, 'g /%+1', b.id);
   await rest.toGroup(hub, 'g /%+1', 'news', ['nobody']);
   await rest.toConnection(hub, a.id, 'news', ['connection']);
@@ -71,8 +78,13 @@ async function receivesFromRest(world, combination) {
   await rest.toConnection(hub, 'none', 'news', ['unknown']);
   await rest.toAll(freshHub(), 'news', ['unknown']);
   await rest.toAll(hub, 'news', []);
-  assert.deepEqual([await a.inbox('news').next(), await a.inbox('news').next(), await a.inbox('news').next()], [['user'], ['connection'], []]);
-  assert.deepEqual([await b.inbox('news').next(), await b.inbox('news').next(), await b.inbox('news').next()], [['not a'], ['group'], []]);
+  const got = async (client, before = []) => {
+    const all = [...before];
+    while (all.length < 3) all.push(await client.inbox('news').next());
+    return inOrder(all);
+  };
+  assert.deepEqual(await got(a), inOrder([['user'], ['connection'], []]));
+  assert.deepEqual(await got(b, early), inOrder([['not a'], ['group'], []]));
   await Promise.all([a.stop(), b.stop()]);
 }
 
@@ -145,8 +157,7 @@ export function broadcastCase(world, combinations) {
     for (const [index, client] of clients.entries()) {
       const seen = [];
       for (let i = 0; i < 1000; i++) seen.push((await client.inbox('news').next())[0]);
-      // What one sender sends at several nodes is not ordered.
-      if (process.env.HUBGATE_NODES) seen.sort((a, b) => a - b);
+      if (severalNodes) seen.sort((a, b) => a - b);
       for (let i = 0; i < 1000; i++) assert.equal(seen[i], i, combinations[index].name);
     }
     await Promise.all(clients.map((client) => client.stop()));

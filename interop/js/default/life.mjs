@@ -6,6 +6,8 @@ import { answers, World } from './world.mjs';
 
 const patiently = [0, 20, 100, 300, ...Array(60).fill(500)];
 
+const severalNodes = Number(process.env.HUBGATE_NODES ?? 1) > 1;
+
 /** Connects clients of every kind; with `reconnect` they come back by themselves. */
 const crowd = (world, combinations, hub, options = { reconnect: patiently }) =>
   Promise.all(combinations.map((one) => world.connect(one, { hub }, options)));
@@ -121,6 +123,57 @@ async function gatewayRestarts(combinations) {
   assert.deepEqual(await world.close(), [0, 0, 0]);
 }
 
+/** Resolves when calls of a client have answers again. */
+const works = (client) => until(`${client.id} is served`, () => client.connection.invoke('Echo', 'there').then((text) => text === 'there', () => false));
+
+/** Of several nodes one is killed, and started again. It has clients and connections of hub servers. */
+async function nodeKilled(combinations) {
+  const world = await World.create();
+  const servers = [await world.start(), await world.start()];
+  const clients = (await Promise.all([1, 2].map(() => crowd(world, combinations, servers[0].hub)))).flat();
+  const ids = clients.map((client) => client.id);
+  const everybody = async (text) => {
+    for (const server of servers) {
+      await server.control('POST', 'broadcast', { method: 'news', message: `${text} from ${server.name}` });
+      for (const [index, client] of clients.entries()) {
+        const what = `${text}, client ${index}, ${combinations[index % combinations.length].name}, from ${server.name}`;
+        const got = await client.inbox('news').next(20_000).catch((error) => assert.fail(`${what}: ${error.message}`));
+        assert.deepEqual(got, [`${text} from ${server.name}`], what);
+      }
+    }
+    for (const client of clients) assert.deepEqual(client.inbox('news').values, [], 'nothing twice');
+  };
+  // A long poll that broke off says nothing: its connection ends when the next one does not come.
+  const settled = () => until('the hub has these clients and no others', async () => {
+    await Promise.all(clients.map(works));
+    const open = new Set();
+    for (const { event, connectionId } of (await Promise.all(servers.map((server) => server.events()))).flat()) {
+      if (event === 'connected') open.add(connectionId);
+      else open.delete(connectionId);
+    }
+    return open.size === clients.length && clients.every((client) => open.has(client.id));
+  }, 120_000);
+  await everybody('before');
+  const victim = world.gateway.nodes.at(-1); // the others are enough to keep the store
+  await world.gateway.kill(victim);
+  await settled();
+  let stayed = 0;
+  for (const [index, client] of clients.entries()) {
+    if (client.reconnecting.values.length === 0) {
+      assert.equal(client.id, ids[index]);
+      stayed++;
+    } else assert.notEqual(client.id, ids[index], 'another connection');
+  }
+  assert.ok(stayed > 0 && stayed < clients.length, `of ${clients.length} clients ${stayed} have noticed nothing`);
+  await everybody('without it');
+  await victim.launch();
+  await until('the node is ready', () => fetch(`http://127.0.0.1:${victim.adminPort}/readyz`).then((r) => r.ok, () => false));
+  clients.push(...(await crowd(world, combinations, servers[0].hub)));
+  await everybody('with it');
+  await Promise.all(clients.map((client) => client.stop()));
+  assert.deepEqual(await world.close(), [0, 0, 0]);
+}
+
 /** With a grace period the clients of a server that dies stay: another one takes them. */
 async function held(combinations) {
   const world = await World.create(['--mode', 'default', '--servers-grace-period', '1m']);
@@ -169,5 +222,6 @@ export function lifeCases(world, combinations) {
     ['all clients: kill -9 with a grace period: clients stay, what was running fails', () => held(combinations)],
     ['all clients: H54 a token that closes its client when it expires', () => expires(world, combinations)],
     ['all clients: H30 C78 the gateway restarts: servers and clients come back', () => gatewayRestarts(combinations)],
+    ...(severalNodes ? [['all clients: kill -9 of a node: its clients and servers come back to others, the rest goes on', () => nodeKilled(combinations)]] : []),
   ];
 }

@@ -12,17 +12,30 @@ export class Balancer {
     return balancer;
   }
 
-  serve(client) {
+  /** Pipes the connection to the next node; to the one after it, if that one does not listen. */
+  serve(client, tries = this.ports.length) {
     const node = connect({ port: this.ports[this.next++ % this.ports.length], host: '127.0.0.1', allowHalfOpen: true, noDelay: true });
-    for (const [socket, other] of [[client, node], [node, client]]) {
-      this.open.add(socket);
-      socket.on('error', () => other.destroy());
-      socket.on('close', () => {
-        this.open.delete(socket);
-        other.destroySoon();
-      });
-      socket.pipe(other);
-    }
+    if (tries === this.ports.length) this.keep(client);
+    const refused = () => {
+      if (tries === 1 || client.destroyed) client.destroy();
+      else this.serve(client, tries - 1);
+    };
+    node.once('error', refused);
+    node.once('connect', () => {
+      node.off('error', refused);
+      this.keep(node);
+      for (const [socket, other] of [[client, node], [node, client]]) {
+        socket.on('close', () => other.destroySoon());
+        socket.pipe(other);
+      }
+      if (client.destroyed) node.destroy();
+    });
+  }
+
+  keep(socket) {
+    this.open.add(socket);
+    socket.on('error', () => socket.destroy());
+    socket.on('close', () => this.open.delete(socket));
   }
 
   close() {
@@ -53,6 +66,12 @@ export class Nodes {
 
   launch() {
     return Promise.all(this.nodes.map((node) => node.launch()));
+  }
+
+  /** Ends one node as a crash does. */
+  async kill(node) {
+    node.child.kill('SIGKILL');
+    await node.exited;
   }
 
   /** Ends the nodes at the same time; resolves to 0, or to the first exit code that is not. */
