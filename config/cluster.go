@@ -79,6 +79,9 @@ func textOrFile(name string, text secret.Text, file string) (secret.Text, error)
 	return secret.Text(found), nil
 }
 
+// minClusterStore has room for the records of nodes, and for some of everything else.
+const minClusterStore = 12 << 20
+
 // validateCluster reports what is wrong with the options of many nodes.
 func (c *Config) validateCluster(add func(name string, err error)) {
 	all := &c.Cluster
@@ -103,6 +106,9 @@ func (c *Config) validateCluster(add func(name string, err error)) {
 	}
 	if n := c.NATS.Replicas; n < 1 || n > 5 {
 		add("nats.replicas", fmt.Errorf("must be between 1 and 5, not %d", n))
+	}
+	if c.Cluster.Listen != "" && c.Data.MaxBytes < minClusterStore {
+		add("data.maxBytes", fmt.Errorf("must be 12MiB or more in a cluster: less has no room for what nodes note of each other, not %d bytes", c.Data.MaxBytes))
 	}
 	add("nats.prefix", checkPrefix(c.NATS.Prefix))
 	add("cluster", c.checkTogether())

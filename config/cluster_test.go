@@ -32,6 +32,7 @@ func TestClusterOptionsThatDoNotGoTogether(t *testing.T) {
 		"NATS and a directory":              {[]string{"--nats-url=nats://127.0.0.1:4222", node, file, "--data-dir=d"}, "do not go with it"},
 		"a certificate for NATS, no key":    {[]string{"--nats-url=nats://127.0.0.1:4222", node, file, "--nats-tls-cert=c"}, "tlsCert and tlsKey go together"},
 		"no copies":                         {[]string{"--nats-replicas=0"}, "must be between 1 and 5"},
+		"a store without room":              {[]string{listen, node, voter, "--data-max-bytes=8MiB"}, "must be 12MiB or more in a cluster"},
 		"a prefix that is none":             {[]string{"--nats-prefix=a.b"}, "is not a name of 1 to 32"},
 		"a secret on the command line":      {[]string{listen, node, voter, "--cluster-secret=" + clusterSecret}, "--cluster-secret would show a secret to everybody on this machine: name a file with --cluster-secret-file, or set HUBGATE_CLUSTER_SECRET"},
 		"the other one on the command line": {[]string{"--cluster-previous-secret", clusterSecret}, "name a file with --cluster-previous-secret-file"},
