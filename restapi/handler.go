@@ -23,13 +23,15 @@ import (
 // path and query, bounds the body, and counts and logs what came of it. Make one
 // with New. It may be called concurrently.
 type Endpoint struct {
-	tokens  Tokens
-	limits  func() Limits
-	traced  func() bool
-	metrics Metrics
-	failed  *counts.Counts[FailureReason]
-	log     *slog.Logger
-	router  *chi.Mux
+	tokens Tokens
+	limits func() Limits
+	// available is why requests cannot be carried out yet.
+	available func() error
+	traced    func() bool
+	metrics   Metrics
+	failed    *counts.Counts[FailureReason]
+	log       *slog.Logger
+	router    *chi.Mux
 	// operations are those of the contract by method and path. Immutable.
 	operations map[operationKey]api.Operation
 }
@@ -42,7 +44,7 @@ func newHandler(options Options) *Endpoint {
 		panic(err) // The contract is part of the binary, and tests read it.
 	}
 	h := &Endpoint{
-		tokens: options.Tokens, limits: options.Limits, traced: options.Traced, metrics: options.Metrics, log: options.Logger,
+		tokens: options.Tokens, available: options.Available, limits: options.Limits, traced: options.Traced, metrics: options.Metrics, log: options.Logger,
 		failed: counts.New(failureList), router: chi.NewRouter(),
 		operations: make(map[operationKey]api.Operation, len(operations)),
 	}
@@ -166,7 +168,7 @@ func (h *Endpoint) check(c *call, r *http.Request, operation *api.Operation) err
 	if operation.Versioned && (c.query.versions > 1 || c.query.versions == 1 && !goodVersion(c.query.version)) {
 		return refused(http.StatusBadRequest, ReasonParameter, "The api-version is not a date such as 2022-06-01.")
 	}
-	return nil
+	return h.available()
 }
 
 // escapedPath returns the path as it came in. URL.EscapedPath would escape

@@ -84,6 +84,10 @@ type Options struct {
 	// Traced says whether requests that bring no id get one, because a log or somebody who watches
 	// shows them. Nil gives one only to those that fail.
 	Traced func() bool
+	// Available returns why requests cannot be carried out yet, an error that is
+	// gateway.ErrIncomplete while not all nodes are known. It is asked for each request. Nil means
+	// that they always can.
+	Available func() error
 	// Logger gets one line for every failed request; nil discards them.
 	Logger *slog.Logger
 	// Metrics counts requests; nil counts nothing.
@@ -100,6 +104,9 @@ func New(options Options) *Endpoint {
 	}
 	if options.Limits == nil {
 		options.Limits = func() Limits { return Limits{} }
+	}
+	if options.Available == nil {
+		options.Available = func() error { return nil }
 	}
 	if options.Traced == nil {
 		options.Traced = func() bool { return false }

@@ -38,7 +38,10 @@ type nodes struct {
 	tokens [][]byte
 
 	isolation isolation
-	hub       atomic.Pointer[gateway.Gateway] // nil until there is one
+	// view is what others may ask of the node; nil without an engine. whole: it has been ready once.
+	view  *clusterView
+	whole atomic.Bool
+	hub   atomic.Pointer[gateway.Gateway] // nil until there is one
 }
 
 // joinNodes starts what the configuration asks for.
@@ -61,6 +64,7 @@ func (s *server) joinNodes() error {
 		return s.explain(err)
 	}
 	s.built.add("engine", s.nodes.engine.Close)
+	s.nodes.view = newClusterView(&s.nodes, c)
 	s.nodes.kept = jetstore.New(jetstore.Options{
 		JetStream: s.nodes.engine.JetStream(), Prefix: c.NATS.Prefix, Replicas: s.nodes.engine.Replicas(), Storage: s.nodes.engine.Storage(), MaxBytes: shareOfStore(c),
 		PerUser: func() int { return s.live.load().groupsPerUser }, Log: log,

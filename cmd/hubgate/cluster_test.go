@@ -2,6 +2,7 @@ package main
 
 import (
 	"encoding/json"
+	"net"
 	"net/http"
 	"testing"
 	"time"
@@ -75,4 +76,20 @@ func TestANodeIsReadyWhenItHasItsRecord(t *testing.T) {
 	p := start(t, oneNode()...)
 	require.Eventually(t, func() bool { return p.status(http.MethodGet, p.Admin+"/readyz", "") == "200" }, slowPatience, time.Millisecond)
 	require.Contains(t, p.logs.String(), "this node has its record in the store")
+}
+
+// A message that is sent at a node which has not met the others would not reach their clients.
+func TestANodeThatHasNotMetTheOthersSendsNothing(t *testing.T) {
+	nobody, err := net.Listen("tcp", "127.0.0.1:0") // which never says a word
+	require.NoError(t, err)
+	defer nobody.Close()
+	b := start(t, "--node=b", "--cluster-listen=127.0.0.1:0", "--cluster-voter=a", "--cluster-peer="+nobody.Addr().String())
+	require.Equal(t, "503", b.restStatus(http.MethodPost, "/api/hubs/chat/:send", `{"target":"news","arguments":[]}`))
+	require.Equal(t, "503", b.status(http.MethodGet, b.Admin+"/readyz", ""))
+	a := start(t, "--node=a", "--cluster-listen=127.0.0.1:0", "--cluster-voter=a", "--cluster-peer="+b.clusterStatus().Address)
+	for _, p := range []*program{a, b} {
+		require.Eventually(t, func() bool {
+			return p.restStatus(http.MethodPost, "/api/hubs/chat/:send", `{"target":"news","arguments":[]}`) == "202"
+		}, slowPatience, 10*time.Millisecond)
+	}
 }

@@ -12,6 +12,7 @@ import (
 	"github.com/hubgate/hubgate/admin"
 	"github.com/hubgate/hubgate/cluster"
 	"github.com/hubgate/hubgate/config"
+	"github.com/hubgate/hubgate/gateway"
 )
 
 // storePatience is how long a node that has just started gets no clients because the store does not
@@ -28,6 +29,28 @@ type clusterView struct {
 	joined, stored atomic.Bool
 }
 
+// available is asked for each request by the REST API: before the node knows the others, a message
+// would not reach their clients.
+func (n *nodes) available() error {
+	if n.plane == nil || n.whole.Load() {
+		return nil
+	}
+	if !n.view.knowsOthers() {
+		return fmt.Errorf("%w: this node does not know for whom the others take messages yet", gateway.ErrIncomplete)
+	}
+	n.whole.Store(true)
+	return nil
+}
+
+// knowsOthers says whether the node has met those that it was told to look for, or has looked for them
+// long enough.
+func (v *clusterView) knowsOthers() bool {
+	if !v.plane.Ready() {
+		return false
+	}
+	return len(v.config.Cluster.Peer) == 0 || reachesAny(v.plane.Stats().Peers) || time.Since(v.began) > storePatience
+}
+
 func newClusterView(n *nodes, c *config.Config) *clusterView {
 	return &clusterView{nodes: n, config: c, began: time.Now()}
 }
@@ -40,7 +63,7 @@ func (v *clusterView) NotReady(ctx context.Context) string {
 		return ""
 	}
 	stats := v.plane.Stats()
-	known := v.plane.Ready()
+	known := v.knowsOthers()
 	switch {
 	case v.isolation.on.Load():
 		return "isolated: this node cannot reach the others"

@@ -95,7 +95,7 @@ func (s *server) newEndpoints(hub *gateway.Gateway, behind *backends, verifier *
 	s.built.add("client endpoint of ASP.NET SignalR", aspNet.Close)
 	api := restapi.New(restapi.Options{
 		Hubs: hub, UserGroups: hub, Tokens: verifier, SignClient: s.signClient,
-		Limits: func() restapi.Limits { return s.live.load().rest }, Traced: s.seen.traced,
+		Limits: func() restapi.Limits { return s.live.load().rest }, Traced: s.seen.traced, Available: s.nodes.available,
 		Logger: s.log.With("part", partREST), Metrics: restMetrics{s.admin.Metrics},
 	})
 	s.handler = below(s.config.BasePath(), &routes{clients: clients, rest: api, servers: behind.servers, aspNetClients: aspNet, aspNetServers: behind.servers.AspNet(), limits: func() (uri, headers int64) {

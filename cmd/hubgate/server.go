@@ -176,7 +176,7 @@ func (s *server) buildGateway(listeners []net.Listener) error {
 		s.nodes.plane.Handle(s.handler)
 	}
 	if s.nodes.engine != nil {
-		s.admin.WatchCluster(newClusterView(&s.nodes, s.config))
+		s.admin.WatchCluster(s.nodes.view)
 	}
 	s.admin.Watch(hub)
 	s.admin.WatchServers(serverStats{behind.servers, behind.modes})
