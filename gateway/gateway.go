@@ -53,6 +53,8 @@ type Gateway struct {
 	plane   plane
 	moves   moves
 	quota   quota
+	// standing are connections that miss groups of their users.
+	standing missing
 
 	// began is a second before the start; see now.
 	began time.Time

@@ -32,6 +32,7 @@ func (g *Gateway) sweep() {
 			g.conns.forget(g.opts.Now())
 			g.hubs.forgetEmpty(g.now())
 			g.quota.tell()
+			g.askAgain()
 		}
 	}
 }

@@ -101,7 +101,8 @@ func (c *Conn) listStanding() []StandingGroup {
 	defer cancel()
 	list, err := c.g.opts.UserGroups.List(ctx, c.id.Hub, c.id.User)
 	if err != nil {
-		c.Logger().Error("groups of the user not joined", "err", err)
+		c.Logger().Error("groups of the user not joined yet: the store is asked again", "err", err)
+		c.g.standing.add(c)
 	}
 	return list
 }
