@@ -270,6 +270,7 @@ func (c *client) send(record string) {
 // next returns the next record that is no ping.
 func (c *client) next() string {
 	c.t.Helper()
+	require.NoError(c.t, c.conn.SetReadDeadline(time.Now().Add(patience))) // pings make it no longer
 	for {
 		for len(c.queued) > 0 {
 			record := c.queued[0]
@@ -278,7 +279,6 @@ func (c *client) next() string {
 				return record
 			}
 		}
-		require.NoError(c.t, c.conn.SetReadDeadline(time.Now().Add(patience)))
 		_, data, err := c.conn.ReadMessage()
 		require.NoError(c.t, err)
 		c.queued = strings.Split(strings.TrimSuffix(string(data), "\x1e"), "\x1e")
