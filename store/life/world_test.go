@@ -310,7 +310,10 @@ func (w *world) happen() {
 // restart starts a node that is dead, and was claimed.
 func (w *world) restart(i int) {
 	if b := w.nodes[i]; b.dead && b.given.Load() {
-		w.nodes[i] = w.start(i)
+		next := w.start(i)
+		w.mu.Lock()
+		defer w.mu.Unlock()
+		w.nodes[i] = next
 	}
 }
 
