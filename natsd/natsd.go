@@ -59,6 +59,19 @@ func Start(ctx context.Context, opts Options) (*Engine, error) {
 	if err := opts.check(); err != nil {
 		return nil, err
 	}
+	for attempt := 1; ; attempt++ {
+		e, err := startOnce(ctx, opts)
+		// A port that was found to be free may have been taken before the server came to it.
+		if !errors.Is(err, ErrPortInUse) || !opts.anyPort() || attempt == portAttempts {
+			return e, err
+		}
+	}
+}
+
+// portAttempts is how many free ports are tried.
+const portAttempts = 5
+
+func startOnce(ctx context.Context, opts Options) (*Engine, error) {
 	e := &Engine{opts: opts, log: newLogger(opts.Log)}
 	start := e.startEmbedded
 	if opts.External != nil {

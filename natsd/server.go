@@ -140,6 +140,16 @@ func (e *Engine) clusterOptions() server.ClusterOpts {
 	}
 }
 
+// anyPort says whether any free port will do.
+func (o *Options) anyPort() bool {
+	if o.Cluster == nil {
+		return false
+	}
+	_, port, err := net.SplitHostPort(o.Cluster.Listen)
+	number, err2 := net.LookupPort("tcp", port)
+	return err == nil && err2 == nil && number == 0
+}
+
 // chooseAddress takes apart where to listen, and finds a free port if any will do.
 func (e *Engine) chooseAddress() error {
 	host, port, err := net.SplitHostPort(e.opts.Cluster.Listen)
