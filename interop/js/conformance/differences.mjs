@@ -6,6 +6,18 @@ export const byDesign = {
     reason: 'the server keeps the connection but never reads past such a record; hubgate ignores the record and goes on',
     then: 'open',
   },
+  'negotiate, useStatefulReconnect': {
+    reason: 'the server was seen with stateful reconnect switched off; hubgate grants it (C91)',
+    expect: {
+      answer: {
+        status: 200, headers: { 'content-type': 'application/json' },
+        negotiated: {
+          negotiateVersion: 1, transports: ['WebSockets:Text,Binary', 'ServerSentEvents:Text', 'LongPolling:Text,Binary'],
+          members: ['negotiateVersion', 'connectionId', 'connectionToken', 'useStatefulReconnect', 'availableTransports'],
+        },
+      },
+    },
+  },
 };
 
 /** Headers that may be on an answer of hubgate although the other server does not send them, or that may list more. */
