@@ -202,7 +202,7 @@ func (n *quotaNews) append(dst []byte) []byte {
 	for _, names := range [][]string{n.come, n.gone} {
 		dst = binary.AppendUvarint(dst, uint64(len(names)))
 		for _, name := range names {
-			dst = append(binary.AppendUvarint(dst, uint64(len(name))), name...)
+			dst = appendString(dst, name)
 		}
 	}
 	return dst
@@ -212,36 +212,16 @@ var errQuotaNews = errors.New("gateway: malformed numbers of another node")
 
 // parse reads what append wrote.
 func (n *quotaNews) parse(b []byte) error {
-	number := func(limit uint64) uint64 {
-		v, size := binary.Uvarint(b)
-		if size <= 0 || v > limit {
-			b = nil
-			return limit + 1
-		}
-		b = b[size:]
-		return v
-	}
-	conns := number(1 << 40)
-	if conns > 1<<40 {
-		return errQuotaNews
-	}
-	n.conns = int64(conns)
+	r := wireReader{rest: b}
+	n.conns = int64(r.uvarint(1 << 40))
 	for _, names := range []*[]string{&n.come, &n.gone} {
-		count := number(maxQuotaHubs)
-		if count > maxQuotaHubs || count > uint64(len(b)) {
-			return errQuotaNews
-		}
-		*names = slices.Grow(*names, int(count))
+		count := r.count(maxQuotaHubs, 1)
+		*names = slices.Grow(*names, count)
 		for range count {
-			size := number(uint64(len(b)))
-			if size > uint64(len(b)) {
-				return errQuotaNews
-			}
-			*names = append(*names, string(b[:size]))
-			b = b[size:]
+			*names = append(*names, r.string())
 		}
 	}
-	if len(b) > 0 {
+	if r.failed || len(r.rest) > 0 {
 		return errQuotaNews
 	}
 	return nil

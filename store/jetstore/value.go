@@ -10,6 +10,7 @@ import (
 	"github.com/tinylib/msgp/msgp"
 
 	"github.com/hubgate/hubgate/gateway"
+	"github.com/hubgate/hubgate/internal/packed"
 	"github.com/hubgate/hubgate/store"
 )
 
@@ -127,62 +128,30 @@ func parseMemberships(b []byte) (*memberships, error) {
 	if len(b) > MaxUserBytes {
 		return nil, fmt.Errorf("%w: it has %d bytes", ErrDamaged, len(b))
 	}
-	p := parser{rest: b}
-	if fields := p.length(); p.err == nil && fields < 7 {
-		p.err = fmt.Errorf("%d fields", fields)
+	p := packed.Reader{Rest: b}
+	if fields := p.Length(); p.Err == nil && fields < 7 {
+		p.Err = fmt.Errorf("%d fields", fields)
 	}
-	if format := p.int(); p.err == nil && format != valueFormat {
+	if format := packed.Read(&p, msgp.ReadInt64Bytes); p.Err == nil && format != valueFormat {
 		return nil, fmt.Errorf("%w: it has format %d, and this program knows format %d; it may be of another version", ErrDamaged, format, valueFormat)
 	}
-	m := &memberships{hub: p.string(), user: p.string(), token: p.uint()}
-	m.active = time.Unix(p.int(), 0)
-	for range p.length() {
-		m.open = append(m.open, p.string())
+	m := &memberships{hub: packed.Read(&p, msgp.ReadStringBytes), user: packed.Read(&p, msgp.ReadStringBytes), token: packed.Read(&p, msgp.ReadUint64Bytes)}
+	m.active = time.Unix(packed.Read(&p, msgp.ReadInt64Bytes), 0)
+	for range p.Length() {
+		m.open = append(m.open, packed.Read(&p, msgp.ReadStringBytes))
 	}
-	n := p.length()
-	if p.err == nil && n%2 != 0 {
-		p.err = errors.New("half a membership")
+	n := p.Length()
+	if p.Err == nil && n%2 != 0 {
+		p.Err = errors.New("half a membership")
 	}
 	for range n / 2 {
-		m.ends = append(m.ends, gateway.StandingGroup{Group: p.string(), Until: time.Unix(0, p.int())})
+		m.ends = append(m.ends, gateway.StandingGroup{Group: packed.Read(&p, msgp.ReadStringBytes), Until: time.Unix(0, packed.Read(&p, msgp.ReadInt64Bytes))})
 	}
-	if p.err == nil && len(p.rest) > 0 {
-		p.err = fmt.Errorf("%d bytes too many", len(p.rest))
+	if p.Err == nil && len(p.Rest) > 0 {
+		p.Err = fmt.Errorf("%d bytes too many", len(p.Rest))
 	}
-	if p.err != nil {
-		return nil, fmt.Errorf("%w: %w", ErrDamaged, p.err)
+	if p.Err != nil {
+		return nil, fmt.Errorf("%w: %w", ErrDamaged, p.Err)
 	}
 	return m, nil
-}
-
-// parser reads MessagePack until the first error.
-type parser struct {
-	rest []byte
-	err  error
-}
-
-// read takes one thing from the front, unless there was an error before.
-func read[T any](p *parser, next func([]byte) (T, []byte, error)) T {
-	var v T
-	if p.err == nil {
-		v, p.rest, p.err = next(p.rest)
-	}
-	return v
-}
-
-func (p *parser) int() int64     { return read(p, msgp.ReadInt64Bytes) }
-func (p *parser) uint() uint64   { return read(p, msgp.ReadUint64Bytes) }
-func (p *parser) string() string { return read(p, msgp.ReadStringBytes) }
-
-// length reads the length of an array, which cannot have more elements than
-// there are bytes.
-func (p *parser) length() int {
-	n := read(p, msgp.ReadArrayHeaderBytes)
-	if p.err == nil && int64(n) > int64(len(p.rest)) {
-		p.err = fmt.Errorf("an array of %d in %d bytes", n, len(p.rest))
-	}
-	if p.err != nil {
-		return 0
-	}
-	return int(n)
 }

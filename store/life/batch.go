@@ -5,6 +5,8 @@ import (
 	"fmt"
 
 	"github.com/tinylib/msgp/msgp"
+
+	"github.com/hubgate/hubgate/internal/packed"
 )
 
 // kind is what an entry of the life log says of a client.
@@ -73,66 +75,30 @@ func parseBatch(text []byte) (*batch, error) {
 	if len(text) > maxBatch {
 		return nil, fmt.Errorf("%w: it has %d bytes", errBatch, len(text))
 	}
-	p := parser{rest: text}
-	if fields := p.length(); p.err == nil && fields < 3 {
-		p.err = fmt.Errorf("%d fields", fields)
+	p := packed.Reader{Rest: text}
+	if fields := p.Length(); p.Err == nil && fields < 3 {
+		p.Err = fmt.Errorf("%d fields", fields)
 	}
-	if format := read(&p, msgp.ReadIntBytes); p.err == nil && format != batchFormat {
-		p.err = fmt.Errorf("format %d; this program knows %d", format, batchFormat)
+	if format := packed.Read(&p, msgp.ReadIntBytes); p.Err == nil && format != batchFormat {
+		p.Err = fmt.Errorf("format %d; this program knows %d", format, batchFormat)
 	}
-	b := &batch{number: read(&p, msgp.ReadUint64Bytes)}
-	for range p.length() {
-		if fields := p.length(); p.err == nil && fields != 4 {
-			p.err = fmt.Errorf("an entry of %d fields", fields)
+	b := &batch{number: packed.Read(&p, msgp.ReadUint64Bytes)}
+	for range p.Length() {
+		if fields := p.Length(); p.Err == nil && fields != 4 {
+			p.Err = fmt.Errorf("an entry of %d fields", fields)
 		}
 		e := entry{
-			kind: kind(read(&p, msgp.ReadUint8Bytes)), id: read(&p, msgp.ReadStringBytes), hub: read(&p, msgp.ReadStringBytes),
-			record: p.bytes(),
+			kind: kind(packed.Read(&p, msgp.ReadUint8Bytes)), id: packed.Read(&p, msgp.ReadStringBytes), hub: packed.Read(&p, msgp.ReadStringBytes),
+			record: p.Bytes(),
 		}
-		if p.err == nil && e.kind >= kindBorn && e.kind <= kindClosed {
+		if p.Err == nil && e.kind >= kindBorn && e.kind <= kindClosed {
 			b.entries = append(b.entries, e)
 		}
 	}
-	if p.err != nil {
-		return nil, fmt.Errorf("%w: %w", errBatch, p.err)
+	if p.Err != nil {
+		return nil, fmt.Errorf("%w: %w", errBatch, p.Err)
 	}
 	return b, nil
-}
-
-// parser reads MessagePack until the first error.
-type parser struct {
-	rest []byte
-	err  error
-}
-
-// read takes one thing from the front, unless there was an error before.
-func read[T any](p *parser, next func([]byte) (T, []byte, error)) T {
-	var v T
-	if p.err == nil {
-		v, p.rest, p.err = next(p.rest)
-	}
-	return v
-}
-
-func (p *parser) bytes() []byte {
-	if p.err != nil {
-		return nil
-	}
-	var b []byte
-	b, p.rest, p.err = msgp.ReadBytesBytes(p.rest, nil)
-	return b
-}
-
-// length reads the length of an array, which cannot have more elements than there are bytes.
-func (p *parser) length() int {
-	n := read(p, msgp.ReadArrayHeaderBytes)
-	if p.err == nil && int64(n) > int64(len(p.rest)) {
-		p.err = fmt.Errorf("an array of %d in %d bytes", n, len(p.rest))
-	}
-	if p.err != nil {
-		return 0
-	}
-	return int(n)
 }
 
 // reading is what is known after a part of a log was read.
