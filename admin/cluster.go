@@ -38,6 +38,10 @@ type ClusterStats struct {
 	// Isolated: the node has no link with one that others have a link with, and takes no clients.
 	Isolated bool   `json:"isolated"`
 	Peers    []Peer `json:"peers"`
+	// Lease is how long this node may be without the store before others give it up.
+	Lease time.Duration `json:"leaseNanoseconds"`
+	// Unlike are the parts of the settings in which other nodes differ from this one, by their names.
+	Unlike map[string][]string `json:"unlikeSettings,omitempty"`
 	// Names is for how many hubs, groups, users and connections others send to this node.
 	Names  int          `json:"names"`
 	Engine EngineStats  `json:"engine"`

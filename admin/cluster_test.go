@@ -22,7 +22,7 @@ type fakeCluster struct {
 
 func (f *fakeCluster) Stats() ClusterStats {
 	return ClusterStats{
-		Node: "a", Incarnation: "a-1", Names: 3, Late: 4, Odd: OddPackets{Malformed: 5, Strangers: 6},
+		Node: "a", Incarnation: "a-1", Names: 3, Late: 4, Lease: 20e9, Unlike: map[string][]string{"b": {"keys", "limits"}}, Odd: OddPackets{Malformed: 5, Strangers: 6},
 		Engine: EngineStats{Troubles: map[string]uint64{"Lookup": 7}, Store: map[string]uint64{"Full": 8}, Life: map[string]uint64{"Held": 9}, Fenced: true},
 		Peers: []Peer{{Node: "b", State: "up", RoundTrip: 2e6, QueuedBytes: 10, Books: CommandBooks{
 			Handed: 20, Acknowledged: 15, Queued: 2, Received: 30, Dropped: map[string]uint64{"PeerLost": 3},
@@ -82,7 +82,7 @@ func TestClusterOnTheAdminAddress(t *testing.T) {
 	w = ask(a, "GET", "/cluster", "", "Accept", "text/html,*/*")
 	require.Equal(t, "text/html; charset=utf-8", w.Header().Get("Content-Type"))
 	require.Contains(t, w.Header().Get("Content-Security-Policy"), "default-src 'self'")
-	for _, part := range []string{"<td>b</td><td>up</td>", "<td>2ms</td><td>10 B</td>", "store: 0 of 3 voters are there", "takes no clients: joining: soon", "PeerLost 4", "<th scope=\"col\">round trip</th>"} {
+	for _, part := range []string{"<td>b</td><td>up</td>", "<td>2ms</td><td>10 B</td>", "store: 0 of 3 voters are there", "takes no clients: joining: soon", "PeerLost 4", "node b has other settings than node a: keys, limits", "<th scope=\"col\">round trip</th>"} {
 		require.Contains(t, w.Body.String(), part)
 	}
 
@@ -117,7 +117,7 @@ func TestClusterMetrics(t *testing.T) {
 	_, text := get(t, a, "/metrics")
 	for _, line := range []string{
 		`nodes{state="up"} 1`, `nodes{state="gone"} 0`, `names 3`, `late_announcements_total 4`, `odd_packets_total{kind="Malformed"} 5`,
-		`odd_packets_total{kind="Strangers"} 6`, `troubles_total{reason="Lookup"} 7`, `round_trip_seconds 0.002`, `queued_bytes 10`, `fenced 1`,
+		`odd_packets_total{kind="Strangers"} 6`, `troubles_total{reason="Lookup"} 7`, `round_trip_seconds 0.002`, `queued_bytes 10`, `fenced 1`, `unlike_settings 1`, `lease_seconds 20`,
 		`commands_handed_total 21`, `commands_acknowledged_total 15`, `commands_waiting 2`, `commands_received_total 30`,
 		`commands_dropped_total{reason="PeerLost"} 4`, `commands_dropped_total{reason="PeerBehind"} 0`,
 	} {

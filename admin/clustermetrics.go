@@ -23,6 +23,8 @@ var (
 	descClusterUntaken  = desc("cluster_packets_dropped_total", "Packets that this process did not take fast enough. They are sent again.")
 	descClusterTroubles = desc("cluster_troubles_total", "What went wrong in the engine that joins the nodes, by reason.", "reason")
 	descClusterFenced   = desc("cluster_fenced", "1 while the node tells of no end of a client, because others may give it up: the store has not answered it.")
+	descClusterUnlike   = desc("cluster_unlike_settings", "Other nodes whose settings differ from those of this one.")
+	descClusterLease    = desc("cluster_lease_seconds", "How long this node may be without the store before the others give it up.")
 	descLifeEvents      = desc("life_events_total", "What happened for the end of clients to be told though their node may die, by event.", "event")
 	descLeaseEvents     = desc("lease_events_total", "What happened to the word of this node that it lives, and to that of others, by event.", "event")
 	descStoreEvents     = desc("store_events_total", "What happened to the store of users' memberships, by reason.", "reason")
@@ -64,6 +66,8 @@ func (s sink) cluster(v *ClusterStats) {
 		s.counter(descLeaseEvents, float64(count), event)
 	}
 	s.gauge(descClusterFenced, boolean(v.Engine.Fenced))
+	s.gauge(descClusterUnlike, float64(len(v.Unlike)))
+	s.gauge(descClusterLease, v.Lease.Seconds())
 	s.gauge(descClusterIsolated, boolean(v.Isolated))
 	s.gauge(descClusterNames, float64(v.Names))
 	s.counter(descClusterLate, float64(v.Late))

@@ -84,7 +84,7 @@ func desc(name, help string, labels ...string) *prometheus.Desc {
 }
 
 var (
-	descDraining   = desc("draining", "1 while the node refuses new clients because it is shutting down.")
+	descDraining   = desc("draining", "1 while the node shuts down, or says that it will in a moment.")
 	descClosed     = desc("connections_closed_total", "Client connections that ended, by reason.", "reason")
 	descBacklog    = desc("backlog_bytes", "Bytes of sends that wait for the fan-out workers.")
 	descUnfinished = desc("unfinished_bytes", "Bytes held of messages from clients that have not arrived whole.")

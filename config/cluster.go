@@ -6,6 +6,7 @@ import (
 	"net"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/alecthomas/kong"
 
@@ -15,17 +16,18 @@ import (
 
 // Cluster joins this node to others. Without Listen, and without NATS.URL, the node is alone.
 type Cluster struct {
-	Listen             string      `help:"Address on which other nodes reach this one, as HOST:PORT. With it the node is one of a cluster. Beyond loopback the cluster needs a secret." placeholder:"ADDRESS"`
-	Advertise          string      `help:"Address by which other nodes tell each other of this one, as HOST:PORT, where that is not the one of cluster.listen: behind the published ports of containers, for example." placeholder:"ADDRESS"`
-	Peer               []string    `help:"Address of another node, as HOST:PORT; repeatable. A name may stand for many addresses, and is looked up again every 10 seconds. Nodes tell each other of the others, and the node's own address does no harm." placeholder:"ADDRESS"`
-	Voter              []string    `help:"Name of a node that keeps the store; repeatable. There are one, three or five, and all nodes are told the same." placeholder:"NODE"`
-	Secret             secret.Text `help:"What the nodes of a cluster have in common, of 32 bytes at least: from it come the certificates and keys by which they know each other. It is no flag, since others on the machine can read those." hidden:"" noflag:""`
-	SecretFile         string      `help:"File with the secret of the cluster, instead of cluster.secret. A line break at its end does not count." placeholder:"FILE"`
-	PreviousSecret     secret.Text `help:"A secret that is accepted beside cluster.secret, while the nodes change from one to the other." hidden:"" noflag:""`
-	PreviousSecretFile string      `help:"File with the secret that is accepted besides, instead of cluster.previousSecret." placeholder:"FILE"`
-	TLSCA              string      `name:"tls-ca" help:"PEM file with the authority of the nodes' certificates, instead of the certificates that nodes make from the secret. The authority must be for this cluster only." placeholder:"FILE"`
-	TLSCert            string      `help:"PEM file with this node's certificate for other nodes; read again when it changes." placeholder:"FILE"`
-	TLSKey             string      `help:"PEM file with the private key of cluster.tlsCert." placeholder:"FILE"`
+	Listen             string        `help:"Address on which other nodes reach this one, as HOST:PORT. With it the node is one of a cluster. Beyond loopback the cluster needs a secret." placeholder:"ADDRESS"`
+	Advertise          string        `help:"Address by which other nodes tell each other of this one, as HOST:PORT, where that is not the one of cluster.listen: behind the published ports of containers, for example." placeholder:"ADDRESS"`
+	Peer               []string      `help:"Address of another node, as HOST:PORT; repeatable. A name may stand for many addresses, and is looked up again every 10 seconds. Nodes tell each other of the others, and the node's own address does no harm." placeholder:"ADDRESS"`
+	Voter              []string      `help:"Name of a node that keeps the store; repeatable. There are one, three or five, and all nodes are told the same." placeholder:"NODE"`
+	Secret             secret.Text   `help:"What the nodes of a cluster have in common, of 32 bytes at least: from it come the certificates and keys by which they know each other. It is no flag, since others on the machine can read those." hidden:"" noflag:""`
+	SecretFile         string        `help:"File with the secret of the cluster, instead of cluster.secret. A line break at its end does not count." placeholder:"FILE"`
+	PreviousSecret     secret.Text   `help:"A secret that is accepted beside cluster.secret, while the nodes change from one to the other." hidden:"" noflag:""`
+	PreviousSecretFile string        `help:"File with the secret that is accepted besides, instead of cluster.previousSecret." placeholder:"FILE"`
+	Lease              time.Duration `help:"How long a node may be without the store before the others give it up and tell of the end of its clients. After three fifths of it the node itself tells of none. 5s to 10m, and 20s at least with several voters, which take up to 9 seconds to choose another leader." default:"20s"`
+	TLSCA              string        `name:"tls-ca" help:"PEM file with the authority of the nodes certificates, instead of the certificates that nodes make from the secret. The authority must be for this cluster only." placeholder:"FILE"`
+	TLSCert            string        `help:"PEM file with this node's certificate for other nodes; read again when it changes." placeholder:"FILE"`
+	TLSKey             string        `help:"PEM file with the private key of cluster.tlsCert." placeholder:"FILE"`
 }
 
 // NATS is a NATS server outside that joins the nodes and keeps the store.
@@ -110,8 +112,28 @@ func (c *Config) validateCluster(add func(name string, err error)) {
 	if c.Cluster.Listen != "" && c.Data.MaxBytes < minClusterStore {
 		add("data.maxBytes", fmt.Errorf("must be 12MiB or more in a cluster: less has no room for what nodes note of each other, not %d bytes", c.Data.MaxBytes))
 	}
+	add("cluster.lease", c.checkLease())
 	add("nats.prefix", checkPrefix(c.NATS.Prefix))
 	add("cluster", c.checkTogether())
+}
+
+// The bounds of a lease. With several voters it lasts longer than they take to choose a leader, and so
+// does the part of it after which a node is fenced.
+const (
+	minLease       = 5 * time.Second
+	minVotersLease = 20 * time.Second
+	maxLease       = 10 * time.Minute
+)
+
+func (c *Config) checkLease() error {
+	least, why := minLease, ""
+	if len(c.Cluster.Voter) > 1 {
+		least, why = minVotersLease, " with several voters"
+	}
+	if d := c.Cluster.Lease; d < least || d > maxLease {
+		return fmt.Errorf("must be between %v and %v%s, not %v", least, maxLease, why, d)
+	}
+	return nil
 }
 
 // checkTogether reports options that go without the one that they are for.

@@ -33,6 +33,9 @@ func TestClusterOptionsThatDoNotGoTogether(t *testing.T) {
 		"a certificate for NATS, no key":    {[]string{"--nats-url=nats://127.0.0.1:4222", node, file, "--nats-tls-cert=c"}, "tlsCert and tlsKey go together"},
 		"no copies":                         {[]string{"--nats-replicas=0"}, "must be between 1 and 5"},
 		"a store without room":              {[]string{listen, node, voter, "--data-max-bytes=8MiB"}, "must be 12MiB or more in a cluster"},
+		"a lease shorter than an election":  {[]string{listen, node, "--cluster-voter=a,b,c", "--cluster-lease=19s"}, "cluster.lease: must be between 20s and 10m0s with several voters, not 19s"},
+		"a lease of no use":                 {[]string{listen, node, voter, "--cluster-lease=4s"}, "must be between 5s and 10m0s, not 4s"},
+		"an endless lease":                  {[]string{listen, node, voter, "--cluster-lease=1h"}, "must be between 5s and 10m0s"},
 		"a prefix that is none":             {[]string{"--nats-prefix=a.b"}, "is not a name of 1 to 32"},
 		"a secret on the command line":      {[]string{listen, node, voter, "--cluster-secret=" + clusterSecret}, "--cluster-secret would show a secret to everybody on this machine: name a file with --cluster-secret-file, or set HUBGATE_CLUSTER_SECRET"},
 		"the other one on the command line": {[]string{"--cluster-previous-secret", clusterSecret}, "name a file with --cluster-previous-secret-file"},
@@ -46,6 +49,7 @@ func TestClusterOptionsThatDoNotGoTogether(t *testing.T) {
 	for name, args := range map[string][]string{
 		"this machine": {listen, node, voter}, "others, with a secret": {"--cluster-listen=:4250", node, voter, file},
 		"others": {"--nats-url=tls://nats.example:4222", node, file}, "alone, with a directory": {"--data-dir=d"},
+		"one voter, a short lease": {listen, node, voter, "--cluster-lease=5s"}, "three voters": {listen, node, "--cluster-voter=a,b,c", "--cluster-lease=20s"},
 	} {
 		_, err := parse(args...)
 		require.NoError(t, err, name)

@@ -49,6 +49,7 @@ type Network struct {
 	PublicURL      string        `help:"The URL by which clients and applications reach the gateway, if a proxy or a container changes it. The gateway prints it and signs tokens for it. Requests are accepted with its path and without." placeholder:"URL"`
 	TrustedProxies []Prefix      `help:"Networks, or single addresses, whose X-Forwarded-For is believed: the client's address comes from it." placeholder:"CIDR"`
 	Node           string        `help:"Name of this node, which is in its connection ids: up to 12 letters, digits, hyphens and underscores. In a cluster each node needs one of its own." placeholder:"TAG"`
+	DrainDelay     time.Duration `help:"How long everything goes on after SIGTERM while health checks say that the gateway shuts down, so that balancers send it nothing more. Then it drains." default:"0s"`
 	DrainTimeout   time.Duration `help:"How long clients, webhooks and requests may take to finish after SIGTERM." default:"30s"`
 
 	UnsafeListenWithWellKnownKey bool `help:"Listen beyond loopback although the access key is the emulator's, which everybody knows: whoever reaches the gateway controls it."`

@@ -193,6 +193,7 @@ func TestValidate(t *testing.T) {
 		{"certificate and key", []string{"--tls-cert=c.pem", "--tls-key=k.pem"}, ""},
 		{"long node tag", []string{"--node=1234567890123"}, `node: "1234567890123" is not a tag of up to 12`},
 		{"node tag with a dot", []string{"--node=a.b"}, `node: "a.b" is not a tag`},
+		{"endless delay of the drain", []string{"--drain-delay=2h"}, "drainDelay: must be between 0s and 1h0m0s"},
 		{"endless drain", []string{"--drain-timeout=2h"}, "drainTimeout: must be between 0s and 1h0m0s"},
 		{"proxy that is no address", []string{"--trusted-proxies=proxy"}, `--trusted-proxies: expected a network such as 10.0.0.0/8, or an address, but got "proxy"`},
 		{"port alone", []string{"--listen=8888"}, `listen: "8888" is not HOST:PORT: write localhost:8888, or :8888 for all addresses`},

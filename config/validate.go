@@ -40,6 +40,9 @@ func (c *Config) Validate() error {
 	add("adminListen", err)
 	add("publicUrl", checkPublicURL(c.Network.PublicURL))
 	add("node", checkNode(c.Network.Node))
+	if d := c.Network.DrainDelay; d < 0 || d > maxDrain {
+		add("drainDelay", fmt.Errorf("must be between 0s and %v, not %v", maxDrain, d))
+	}
 	if d := c.Network.DrainTimeout; d < 0 || d > maxDrain {
 		add("drainTimeout", fmt.Errorf("must be between 0s and %v, not %v", maxDrain, d))
 	}

@@ -107,7 +107,7 @@ func (c *Conn) Heard() { c.clocks.heard.Store(c.g.now()) }
 // through Feed. Errors: ErrDraining, ErrTooManyConnections, ErrTooManyHubs,
 // ErrConnectionExists, ErrConnectionEnded.
 func (g *Gateway) Attach(id Identity, t Transport) (*Conn, error) {
-	if g.Draining() {
+	if g.refusesClients() {
 		return nil, ErrDraining
 	}
 	limits := g.opts.Limits()
@@ -136,7 +136,7 @@ func (g *Gateway) Attach(id Identity, t Transport) (*Conn, error) {
 		return nil, err
 	}
 	g.counts.opened.Add(1)
-	if g.Draining() {
+	if g.refusesClients() {
 		// Drain may have listed the connections before this one was among them.
 		c.Ended(reloadCause)
 		return nil, ErrDraining
@@ -149,7 +149,7 @@ func (g *Gateway) Attach(id Identity, t Transport) (*Conn, error) {
 func (g *Gateway) Admit(hub string, diagnostic bool) error {
 	limits := g.opts.Limits()
 	switch {
-	case g.Draining():
+	case g.refusesClients():
 		return ErrDraining
 	case limits.MaxConnections > 0 && g.conns.count()+int(g.quota.conns.Load()) >= limits.MaxConnections:
 		return ErrTooManyConnections

@@ -9,11 +9,13 @@ import (
 
 // ending is what a node needs for its end.
 type ending struct {
-	draining atomic.Bool
-	once     sync.Once
-	stop     chan struct{} // closed when the sweeper has to end
-	wg       sync.WaitGroup
-	leave    func() // the backplane; nil without one
+	// announced: health says that the node shuts down; it still takes clients. draining: it takes none.
+	announced atomic.Bool
+	draining  atomic.Bool
+	once      sync.Once
+	stop      chan struct{} // closed when the sweeper has to end
+	wg        sync.WaitGroup
+	leave     func() // the backplane; nil without one
 }
 
 // Close ends the node's goroutines and waits for them. Connections that still
@@ -40,8 +42,14 @@ func (g *Gateway) stopWorkers() {
 	g.ending.wg.Wait()
 }
 
-// Draining reports whether the node refuses new clients.
-func (g *Gateway) Draining() bool { return g.ending.draining.Load() }
+// Draining reports whether the node shuts down, or says that it will.
+func (g *Gateway) Draining() bool { return g.ending.announced.Load() || g.refusesClients() }
+
+// AnnounceDrain has Draining report that the node shuts down, so that nothing more is sent to it. All else
+// goes on as before until Drain is called.
+func (g *Gateway) AnnounceDrain() { g.ending.announced.Store(true) }
+
+func (g *Gateway) refusesClients() bool { return g.ending.draining.Load() }
 
 // drainStep is the pause between two portions of connections that are closed
 // while draining: clients that all reconnect at once would only move the load.

@@ -27,7 +27,7 @@ type Taking struct {
 // draining; ErrMoving if it is on its way to another node, or cannot be given at this moment;
 // ErrNotProven; and the context's error.
 func (g *Gateway) TakeOver(ctx context.Context, what Taking) (*Conn, error) {
-	if !g.moves.on || g.Draining() {
+	if !g.moves.on || g.refusesClients() {
 		return nil, ErrStays
 	}
 	t, err := g.moves.take(what)

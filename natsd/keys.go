@@ -18,6 +18,8 @@ const (
 	PurposeFilter Purpose = "interest filter"
 	// PurposeHello proves in the first frame between two nodes that both know the secret.
 	PurposeHello Purpose = "hello"
+	// PurposeSettings is for hashes of settings, by which nodes see that theirs differ.
+	PurposeSettings Purpose = "settings"
 
 	purposeAuthority Purpose = "certificate authority"
 )

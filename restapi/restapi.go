@@ -21,7 +21,7 @@ import (
 // implements it.
 type Hubs interface {
 	Do(ctx context.Context, cmd *gateway.Command) (gateway.Result, error)
-	// Draining reports whether the node is shutting down.
+	// Draining reports whether the node is shutting down, or will do so in a moment.
 	Draining() bool
 }
 

@@ -36,6 +36,8 @@ type nodes struct {
 	life *life.Node
 	// tokens seal connection tokens: the first one seals, all open.
 	tokens [][]byte
+	// settingsKey is for hashes of settings.
+	settingsKey []byte
 
 	isolation isolation
 	// view is what others may ask of the node; nil without an engine. whole: it has been ready once.
@@ -72,7 +74,7 @@ func (s *server) joinNodes() error {
 	if !c.Clustered() {
 		return nil
 	}
-	s.nodes.tokens = tokenKeys(now, previous)
+	s.nodes.tokens, s.nodes.settingsKey = tokenKeys(now, previous), natsd.Key(now, natsd.PurposeSettings)
 	s.nodes.carrier = natscarrier.New(s.nodes.engine.Conn(), c.NATS.Prefix)
 	var before []byte
 	if previous != "" {

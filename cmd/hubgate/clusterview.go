@@ -106,6 +106,7 @@ func (v *clusterView) Stats() admin.ClusterStats {
 	s.Engine.DroppedPackets = v.carrier.Dropped()
 	noted := v.life.Stats()
 	s.Engine.Life, s.Engine.Lease, s.Engine.Fenced = texts(noted.Events), texts(noted.Lease.Events), noted.Lease.Fenced
+	s.Lease, s.Unlike = v.config.Cluster.Lease, noted.Lease.Unlike
 	now := v.plane.Stats()
 	s.Isolated, s.Names, s.Late = v.isolation.on.Load(), now.Names, now.LateAnnouncements
 	s.Odd = admin.OddPackets{Malformed: now.Malformed, Ignored: now.Ignored, Strangers: now.Strangers}

@@ -90,13 +90,16 @@ func TestKubernetesManifests(t *testing.T) {
 			exposed := strings.Fields(find(t, dockerfile(t), "EXPOSE"))
 			require.Equal(t, exposed, []string{strconv.Itoa(container.Ports[0].ContainerPort), strconv.Itoa(container.Ports[1].ContainerPort)})
 			require.Equal(t, "http", objects["Service hubgate"].Spec.Ports[0].TargetPort)
+			drain := time.Duration(0)
 			for _, v := range container.Env {
-				if v.Name == "HUBGATE_DRAIN_TIMEOUT" {
-					drain, err := time.ParseDuration(v.Value)
+				if v.Name == "HUBGATE_DRAIN_TIMEOUT" || v.Name == "HUBGATE_DRAIN_DELAY" {
+					part, err := time.ParseDuration(v.Value)
 					require.NoError(t, err)
-					require.Greater(t, time.Duration(spec.Template.Spec.TerminationGracePeriodSeconds)*time.Second, drain)
+					drain += part
 				}
 			}
+			require.NotZero(t, drain)
+			require.Greater(t, time.Duration(spec.Template.Spec.TerminationGracePeriodSeconds)*time.Second, drain)
 			require.Empty(t, config.UnknownVariables(container.environment(), connectionStringEnv))
 			require.Len(t, probes, 3)
 			for _, path := range probes {

@@ -7,6 +7,7 @@ import (
 	"github.com/hubgate/hubgate/cluster"
 	"github.com/hubgate/hubgate/config"
 	"github.com/hubgate/hubgate/gateway"
+	"github.com/hubgate/hubgate/settings"
 	"github.com/hubgate/hubgate/store/life"
 	"github.com/hubgate/hubgate/upstream"
 )
@@ -22,7 +23,8 @@ func (s *server) keepLife(webhooks *upstream.Backend) {
 		Store: life.Store{
 			JetStream: n.engine.JetStream(), Prefix: s.config.NATS.Prefix, Replicas: n.engine.Replicas(), Storage: n.engine.Storage(), MaxBytes: lifeShare(s.config),
 		},
-		Tag: s.config.Network.Node, Link: n.plane.Self().String(), Software: version(),
+		Tag: s.config.Network.Node, Link: n.plane.Self().String(), Software: version(), Lease: s.config.Cluster.Lease,
+		Settings: s.digests(), Unlike: settings.Differences,
 		Members: lifeMembers{n.plane},
 		Webhook: life.Webhook{
 			Send: webhooks.SendDisconnected, Later: upstream.ErrNotSent,
@@ -32,6 +34,19 @@ func (s *server) keepLife(webhooks *upstream.Backend) {
 		Logger: s.log.With("part", partCluster),
 	})
 	webhooks.Use(n.life)
+}
+
+// digests returns a function for what the settings in force come to. It is called often and computes
+// them anew when they have changed.
+func (s *server) digests() func() map[string]string {
+	var of *settings.Settings
+	var last map[string]string
+	return func() map[string]string {
+		if now := s.store.Current(); now != of {
+			of, last = now, now.Digests(s.nodes.settingsKey)
+		}
+		return last
+	}
 }
 
 // endLife leaves in order. Without a store that answers, the notes stay there: that is no fault of this

@@ -51,6 +51,11 @@ var clusterEffects = map[string]func(*testing.T) effect{
 	"cluster-voter": func(*testing.T) effect {
 		return effect{unusual: "n", with: []string{"--node=n", "--cluster-listen=127.0.0.1:0"}, before: "nothing says which nodes keep the store", after: "200", see: seeStored}
 	},
+	"cluster-lease": func(*testing.T) effect {
+		return effect{unusual: "5s", with: oneNode(), before: "20", after: "5", see: func(t *testing.T, p *program) string {
+			return fmt.Sprint(p.metric("hubgate_cluster_lease_seconds"))
+		}}
+	},
 	"cluster.secret": func(t *testing.T) effect {
 		first := start(t, oneNode("--cluster-secret-file="+secretFile(t, clusterSecret))...)
 		return effect{unusual: clusterSecret, with: anotherNode(first), before: never, after: "joined", see: seeJoined}

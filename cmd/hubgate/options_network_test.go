@@ -55,6 +55,17 @@ var networkEffects = map[string]func(*testing.T) effect{
 			return auth.NodeOf(p.connect("chat", "ann").id)
 		}}
 	},
+	"drain-delay": func(*testing.T) effect {
+		return effect{unusual: "300ms", before: "at once", after: "waits", see: func(t *testing.T, p *program) string {
+			began := time.Now()
+			require.Equal(t, exitOK, p.stop())
+			if took := time.Since(began); strings.Contains(p.logs.String(), "health checks say so") {
+				require.GreaterOrEqual(t, took, 300*time.Millisecond)
+				return "waits"
+			}
+			return "at once"
+		}}
+	},
 	"drain-timeout": func(t *testing.T) effect {
 		h := newHook(t, hangs)
 		return effect{usual: "1h", unusual: "50ms", with: h.upstream(), before: never, after: "not drained", see: func(t *testing.T, p *program) string {

@@ -51,6 +51,7 @@ func (c *serveCommand) Run(env *environment) error {
 	if err == nil {
 		select {
 		case <-env.ctx.Done():
+			err = s.announceEnd(c.Network.DrainDelay)
 			log.Info("draining", "timeout", c.Network.DrainTimeout)
 		case err = <-s.web.failed:
 		}
@@ -69,6 +70,22 @@ func (c *serveCommand) Run(env *environment) error {
 	}
 	log.Info("stopped")
 	return nil
+}
+
+// announceEnd says by the health checks that the node shuts down, and goes on for the delay: balancers
+// have to notice. It returns early, with the error, if a listener fails.
+func (s *server) announceEnd(delay time.Duration) error {
+	if delay <= 0 {
+		return nil
+	}
+	s.nodes.hub.Load().AnnounceDrain()
+	s.log.Info("shutting down: health checks say so", "delay", delay)
+	select {
+	case <-time.After(delay):
+		return nil
+	case err := <-s.web.failed:
+		return err
+	}
 }
 
 // helperPatience is how long the end waits for helpers when all else has ended.

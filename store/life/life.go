@@ -33,6 +33,9 @@ type Options struct {
 	// Lease is how long a node may not renew its record before the others give it up; 0 means 20 s.
 	// With voters that may die it must not be less: they take 10 s to choose another leader.
 	Lease time.Duration
+	// Settings and Unlike compare the settings of nodes, see nodes.Options; both or none may be nil.
+	Settings func() map[string]string
+	Unlike   func(own, other map[string]string) []string
 	// Members says what is known of other nodes by other means; nil knows nobody.
 	Members Members
 	Webhook Webhook
@@ -132,7 +135,7 @@ func New(opts Options) *Node {
 	n.write.begin()
 	n.lease = nodes.New(nodes.Options{
 		JetStream: opts.Store.JetStream, Prefix: opts.Store.Prefix, Replicas: opts.Store.Replicas, Storage: opts.Store.Storage,
-		Tag: opts.Tag, Link: opts.Link, Software: opts.Software, Lease: opts.Lease, Logger: opts.Logger,
+		Tag: opts.Tag, Link: opts.Link, Software: opts.Software, Lease: opts.Lease, Settings: opts.Settings, Unlike: opts.Unlike, Logger: opts.Logger,
 		Calls: nodes.Calls{
 			Gone: opts.Members.Gone, Reached: opts.Members.Reached, Isolated: opts.Isolated,
 			Bury: func(ctx context.Context, inc string) error { return n.buries.bury(ctx, inc) },

@@ -31,6 +31,10 @@ type Options struct {
 	// Lease is how long a node may not renew its record before others may claim it; 0 means
 	// DefaultLease. All other times follow from it.
 	Lease time.Duration
+	// Settings returns what the node's settings come to, and Unlike in which parts two nodes differ. Nil:
+	// nothing is compared. Both are called from one goroutine; what Settings returned is not changed.
+	Settings func() map[string]string
+	Unlike   func(own, other map[string]string) []string
 	// Calls are what the Lease asks and tells. They are called from one goroutine, but Bury, and must
 	// not wait for the Lease.
 	Calls Calls
@@ -111,6 +115,7 @@ type standing struct {
 	held     bool
 	isolated bool
 	peers    int
+	unlike   map[string][]string
 }
 
 // flags are what was told, so that it is told once.
@@ -118,6 +123,7 @@ type flags struct {
 	fenced   bool
 	isolated bool
 	others   bool // there have been other nodes
+	unlike   map[string][]string
 	lost     int
 }
 
@@ -178,7 +184,7 @@ func (l *Lease) newInc() string { return fmt.Sprintf("%s-%016x", l.opts.Tag, ran
 
 // begin starts an incarnation.
 func (l *Lease) begin(inc string) {
-	self := Record{Node: l.opts.Tag, Link: l.opts.Link, Software: l.opts.Software}
+	self := Record{Node: l.opts.Tag, Link: l.opts.Link, Software: l.opts.Software, Lease: l.times.stale}
 	l.machine = newMachine(l.times, inc, self, l.opts.Calls.Gone, l.clock.now())
 	l.publish()
 }
@@ -204,13 +210,15 @@ type Stats struct {
 	Renewed time.Duration
 	// Others is how many other nodes have a record.
 	Others int
+	// Unlike are the parts of the settings in which other nodes differ from this one, by their names.
+	Unlike map[string][]string
 	Events map[Event]uint64
 }
 
 // Stats returns what there is to know.
 func (l *Lease) Stats() Stats {
 	s := l.now.Load()
-	stats := Stats{Inc: s.inc, Fenced: l.Fenced(), Isolated: s.isolated, Renewed: -1, Others: s.peers, Events: l.counts.Map()}
+	stats := Stats{Inc: s.inc, Fenced: l.Fenced(), Isolated: s.isolated, Renewed: -1, Others: s.peers, Unlike: s.unlike, Events: l.counts.Map()}
 	if s.held {
 		stats.Renewed = l.clock.now().since(s.renewed)
 	}
@@ -222,7 +230,7 @@ func (l *Lease) publish() {
 	m := l.machine
 	l.now.Store(&standing{
 		inc: m.inc, renewed: m.own.renewed, held: m.own.held && !m.own.claimed, isolated: l.flags.isolated,
-		peers: m.others.count(m.inc),
+		peers: m.others.count(m.inc), unlike: l.flags.unlike,
 	})
 }
 

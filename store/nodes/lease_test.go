@@ -116,6 +116,7 @@ type watched struct {
 	reached  int
 	alive    map[string]bool // links that are heard of
 	failing  int             // so often Bury fails
+	settings map[string]string
 }
 
 func (w *watched) told() (buried, claimed []string, isolated []bool) {
@@ -156,11 +157,37 @@ func watch(tag string) (*watched, Calls) {
 	}
 }
 
-func startOn(s *shelf, tag string) *watched {
+func startOn(s *shelf, tag string) *watched { return startFor(s, tag, DefaultLease) }
+
+func startFor(s *shelf, tag string, lease time.Duration) *watched {
 	w, calls := watch(tag)
-	w.Lease = newLease(Options{Tag: tag, Link: tag, Calls: calls}, place{s, tag})
+	w.Lease = newLease(Options{Tag: tag, Link: tag, Lease: lease, Calls: calls}, place{s, tag})
 	w.Start()
 	return w
+}
+
+// startWith starts a node with settings, which are compared.
+func startWith(s *shelf, tag string, own map[string]string) *watched {
+	w, calls := watch(tag)
+	w.settings = own
+	w.Lease = newLease(Options{
+		Tag: tag, Link: tag, Calls: calls, Unlike: differences,
+		Settings: func() (now map[string]string) {
+			w.do(func() { now = w.settings })
+			return now
+		},
+	}, place{s, tag})
+	w.Start()
+	return w
+}
+
+func differences(a, b map[string]string) (parts []string) {
+	for name, value := range a {
+		if other, ok := b[name]; ok && other != value {
+			parts = append(parts, name)
+		}
+	}
+	return parts
 }
 
 func (w *watched) end(t *testing.T, leave bool) {
@@ -188,6 +215,48 @@ func TestLease(t *testing.T) {
 			require.True(t, ok && e.tombstone)
 			b.end(t, true)
 			c.end(t, true)
+		})
+	})
+	t.Run("Q4 a node is claimed after its own lease, whatever that of who looks is", func(t *testing.T) {
+		synctest.Test(t, func(t *testing.T) {
+			s := newShelf()
+			slow, quick := startFor(s, "slow", time.Minute), startFor(s, "quick", 5*time.Second)
+			eye := startFor(s, "eye", 20*time.Second)
+			time.Sleep(30 * time.Second)
+			slow.end(t, false)
+			quick.end(t, false)
+			time.Sleep(8 * time.Second)
+			buried, _, _ := eye.told()
+			require.Equal(t, []string{quick.Inc()}, buried)
+			time.Sleep(44 * time.Second)
+			buried, _, _ = eye.told()
+			require.Equal(t, []string{quick.Inc()}, buried)
+			time.Sleep(15 * time.Second)
+			buried, _, _ = eye.told()
+			require.Equal(t, []string{quick.Inc(), slow.Inc()}, buried)
+			eye.end(t, true)
+		})
+	})
+	t.Run("N26 nodes tell which others have other settings", func(t *testing.T) {
+		synctest.Test(t, func(t *testing.T) {
+			s := newShelf()
+			a, b := startWith(s, "a", map[string]string{"mode": "1", "limits": "1"}), startWith(s, "b", map[string]string{"mode": "1", "limits": "2"})
+			old := startFor(s, "old", DefaultLease) // a version that does not tell
+			time.Sleep(10 * time.Second)
+			require.Empty(t, a.Stats().Unlike, "nobody hears of b")
+			for _, w := range []*watched{a, b} {
+				w.do(func() { w.alive["a"], w.alive["b"], w.alive["old"] = true, true, true })
+			}
+			time.Sleep(time.Second)
+			require.Equal(t, map[string][]string{"b": {"limits"}}, a.Stats().Unlike)
+			require.Equal(t, map[string][]string{"a": {"limits"}}, b.Stats().Unlike)
+			b.do(func() { b.settings = map[string]string{"mode": "1", "limits": "1"} })
+			time.Sleep(5 * time.Second)
+			require.Empty(t, a.Stats().Unlike)
+			require.Empty(t, b.Stats().Unlike)
+			for _, w := range []*watched{a, b, old} {
+				w.end(t, true)
+			}
 		})
 	})
 	t.Run("12 a node that leaves in order is not claimed", func(t *testing.T) {

@@ -36,6 +36,7 @@ type world struct {
 	claimed  map[string]time.Duration
 	buried   map[string]int
 
+	unlike bool // the nodes' leases differ
 	nodes  []*simNode
 	claims int
 	wrong  []string
@@ -46,6 +47,7 @@ type changes struct {
 	exchanged  bool // the times of fence and staleness
 	fromAnswer bool // a renewal counts from its answer
 	blind      bool // a claim does not say what it has seen
+	ownLease   bool // who looks takes its own lease for that of the others
 }
 
 type simEvent struct {
@@ -84,6 +86,7 @@ type simNode struct {
 	w      *world
 	tag    string
 	m      *machine
+	lease  time.Duration
 	drift  float64
 	wall   time.Duration
 	hangs  time.Duration // until then
@@ -114,13 +117,23 @@ func (n *simNode) soon(d time.Duration, do func()) {
 
 func (n *simNode) begin() {
 	n.number++
-	n.m = newMachine(n.w.times(), fmt.Sprintf("%s-%d", n.tag, n.number), Record{Node: n.tag}, func(string) bool { return true }, n.clock())
+	n.m = newMachine(timesOf(n.lease), fmt.Sprintf("%s-%d", n.tag, n.number), Record{Node: n.tag, Lease: n.lease}, func(string) bool { return true }, n.clock())
+	if n.w.change.ownLease {
+		n.m.self.Lease = 0
+	}
 	if n.w.change.exchanged {
 		n.m.times.fence, n.m.times.stale = n.m.times.stale, n.m.times.fence
+		n.m.self.Lease = n.m.times.stale
 	}
 }
 
-func (w *world) times() times { return timesOf(DefaultLease) }
+// lease is how long a node's lease lasts. Half of the worlds have nodes whose options differ.
+func (w *world) lease() time.Duration {
+	if !w.unlike {
+		return DefaultLease
+	}
+	return DefaultLease + time.Duration(w.rng.IntN(3))*DefaultLease/2
+}
 
 // tick is the loop of a node.
 func (n *simNode) tick() {
@@ -296,8 +309,9 @@ func run(seed uint64, change changes) *world {
 		rng: rand.New(rand.NewPCG(seed, 1)), change: change, rows: make(map[string]entry),
 		claimed: make(map[string]time.Duration), buried: make(map[string]int),
 	}
+	w.unlike = w.oneIn(2)
 	for i := range 2 + w.rng.IntN(4) {
-		n := &simNode{w: w, tag: string(rune('a' + i)), drift: (w.rng.Float64()*2 - 1) / 100}
+		n := &simNode{w: w, tag: string(rune('a' + i)), lease: w.lease(), drift: (w.rng.Float64()*2 - 1) / 100}
 		w.nodes = append(w.nodes, n)
 		n.begin()
 		n.soon(w.upTo(time.Second), n.tick)
@@ -365,6 +379,7 @@ func TestModelNoticesWrongRules(t *testing.T) {
 		{"fence and staleness exchanged", changes{exchanged: true}},
 		{"a renewal counts from its answer", changes{fromAnswer: true}},
 		{"a claim does not say what it has seen", changes{blind: true}},
+		{"who looks takes its own lease for that of the others", changes{ownLease: true}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			for seed := range uint64(2000) {

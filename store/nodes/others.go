@@ -108,7 +108,7 @@ func (m *machine) claimable(s *sighting, now moment) bool {
 
 // stale reports whether a node has not renewed its record for too long, and is not heard of either.
 func (m *machine) stale(s *sighting, now moment) bool {
-	return now.surely(s.since) >= m.times.stale && m.gone(s.record.Link)
+	return now.surely(s.since) >= s.record.lease(m.times.stale) && m.gone(s.record.Link)
 }
 
 // undertaken takes the answer to what was undertaken for a dead node.

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"time"
 )
 
 // Record is what the store keeps of one incarnation of a node. Its key is the incarnation.
@@ -13,6 +14,11 @@ type Record struct {
 	Link string `json:"link,omitempty"`
 	// Software is the program's version.
 	Software string `json:"software,omitempty"`
+	// Lease is how long the node may not renew this before it may be claimed; 0 leaves that to whoever
+	// looks. Nodes need not have the same.
+	Lease time.Duration `json:"lease,omitempty"`
+	// Settings are what the node's settings come to, part by part: nodes that differ in one are unlike.
+	Settings map[string]string `json:"settings,omitempty"`
 	// Writer is the incarnation that wrote this, Number is new with each of its writes: who wrote
 	// knows its own writes again.
 	Writer string `json:"writer"`
@@ -26,6 +32,15 @@ const maxRecord = 4 << 10
 
 // errRecord is the error for what is no record.
 var errRecord = errors.New("the record of a node cannot be read")
+
+// lease is how long the node may not renew its record. A record of a version that does not say so is
+// given up after otherwise.
+func (r *Record) lease(otherwise time.Duration) time.Duration {
+	if r.Lease <= 0 {
+		return otherwise
+	}
+	return r.Lease
+}
 
 func (r *Record) append(dst []byte) []byte {
 	text, err := json.Marshal(r)

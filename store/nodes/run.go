@@ -29,6 +29,9 @@ const maxTurn = 16
 // turn does what is due.
 func (l *Lease) turn() {
 	l.collect()
+	if l.opts.Settings != nil {
+		l.machine.self.Settings = l.opts.Settings()
+	}
 	for range maxTurn {
 		r, ok := l.machine.next(l.clock.now())
 		if !ok || l.ctx.Err() != nil {
@@ -130,6 +133,7 @@ func (l *Lease) look(now moment) {
 			l.opts.Logger.Info("this node has its record in the store", "node", m.inc)
 		}
 	}
+	l.compare()
 	l.publish()
 	reached := l.opts.Calls.Reached()
 	f.others = f.others || reached > 0 || m.others.count(m.inc) > 0
