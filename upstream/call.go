@@ -41,6 +41,9 @@ func (s *session) handle(e *event) Result {
 		s.delivered(e, "")
 		return ""
 	}
+	if e.id == "" {
+		e.id = eventID(s.conn.Identity().ID, e.kind)
+	}
 	start, kept := time.Now(), s.watches(id)
 	var a answer
 	if e.template.echo {

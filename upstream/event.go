@@ -2,7 +2,10 @@ package upstream
 
 import (
 	"bytes"
+	"encoding/binary"
+	"encoding/hex"
 	"encoding/json"
+	"math/rand/v2"
 
 	"github.com/hubgate/hubgate/gateway"
 )
@@ -39,7 +42,9 @@ type event struct {
 	protocol string
 	// invocation is the id to answer, empty if no answer is expected.
 	invocation string
-	kind       kind
+	// id names the event for its receiver, see eventID.
+	id   string
+	kind kind
 }
 
 // event is the event's name in headers, URLs and patterns.
@@ -55,6 +60,20 @@ func (k kind) event(target string) string {
 
 // name is the event's name.
 func (e *event) name() string { return e.kind.event(e.target) }
+
+// eventID returns the id of an event of a connection. It begins with the connection's id, so that who checks
+// the signature of an event knows whose it is. What happens once to a connection has one id, whoever tells
+// it: what may be told twice is known again.
+func eventID(connection string, k kind) string {
+	if k == kindMessage {
+		text := append(make([]byte, 0, len(connection)+1+16), connection...)
+		text = append(text, '.')
+		var raw [8]byte
+		binary.BigEndian.PutUint64(raw[:], rand.Uint64())
+		return string(hex.AppendEncode(text, raw[:]))
+	}
+	return connection + "." + k.event("")
+}
 
 // size is what the event counts in a bounded queue.
 func (e *event) size() int { return len(e.body) + len(e.target) }

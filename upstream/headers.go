@@ -6,12 +6,14 @@ import (
 	"net/url"
 	"strings"
 	"sync/atomic"
+	"time"
 	"unicode"
 	"unicode/utf8"
 
 	"github.com/hubgate/hubgate/auth"
 	"github.com/hubgate/hubgate/gateway"
 	"github.com/hubgate/hubgate/hubprotocol"
+	"github.com/hubgate/hubgate/webhook/signature"
 )
 
 // Names of the request headers, spelled as on the wire: net/http writes map
@@ -25,9 +27,11 @@ const (
 	headerUser       = "X-ASRS-User-Id"
 	headerClaims     = "X-ASRS-User-Claims"
 	// headerClaimsForm is an addition of ours.
-	headerClaimsForm  = "X-Hubgate-User-Claims"
-	headerQuery       = "X-ASRS-Client-Query"
-	SignatureHeader   = "X-ASRS-Signature"
+	headerClaimsForm = "X-Hubgate-User-Claims"
+	headerQuery      = "X-ASRS-Client-Query"
+	SignatureHeader  = "X-ASRS-Signature"
+	// headerSigned signs the whole request, see package webhook/signature.
+	headerSigned      = signature.Header
 	headerContentType = "Content-Type"
 	headerAuth        = "Authorization"
 	headerTrace       = "traceparent"
@@ -45,6 +49,7 @@ const maxTargetBytes = 4 << 10
 type caller struct {
 	cfg   *Config // whose keys signed
 	party party
+	keys  []string
 
 	connection, hub, user, claims, claimsForm, query, signature string
 }
@@ -59,6 +64,11 @@ func newCaller(id *gateway.Identity, cfg *Config) *caller {
 		claims:     string(appendClaims(nil, id.Claims)),
 		claimsForm: string(appendClaimsForm(nil, id.Claims)),
 		signature:  auth.UpstreamSignature(cfg.Keys, id.ID),
+	}
+	for _, key := range cfg.Keys {
+		if key != "" {
+			c.keys = append(c.keys, key.Reveal())
+		}
 	}
 	if id.Query != "" {
 		c.query = string(appendASCII([]byte("?"), id.Query))
@@ -107,6 +117,7 @@ func (c *caller) header(e *event, at *endpoint, trace string) http.Header {
 		{headerClaimsForm, c.claimsForm},
 		{headerQuery, c.query},
 		{SignatureHeader, c.signature},
+		{headerSigned, c.signed(e, at)},
 		{headerAuth, at.authorization},
 		{headerTrace, trace},
 		{headerAgent, userAgent},
@@ -121,6 +132,14 @@ func (c *caller) header(e *event, at *endpoint, trace string) http.Header {
 		}
 	}
 	return header
+}
+
+// signed returns the signature of the whole request, "" without keys.
+func (c *caller) signed(e *event, at *endpoint) string {
+	if len(c.keys) == 0 {
+		return ""
+	}
+	return string(signature.Append(make([]byte, 0, 256), c.keys, time.Now(), e.id, http.MethodPost, at.url.RequestURI(), e.body))
 }
 
 // contentType returns the media type of an event's body, without parameters.

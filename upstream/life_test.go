@@ -12,6 +12,7 @@ import (
 	"github.com/hubgate/hubgate/auth"
 	"github.com/hubgate/hubgate/gateway"
 	"github.com/hubgate/hubgate/webhook"
+	"github.com/hubgate/hubgate/webhook/signature"
 )
 
 // noted is a Life that remembers what it was told.
@@ -196,7 +197,12 @@ func TestSendDisconnected(t *testing.T) {
 	}
 	t.Run("17 the event of another node's client has the headers and the signature that its own would have", func(t *testing.T) {
 		got := send(t, s.AppendRecord(nil))
-		own.Header.Set("Content-Length", got.Header.Get("Content-Length")) // the bodies differ
+		own.Header.Set("Content-Length", got.Header.Get("Content-Length")) // the bodies differ, and so what signs them
+		event, err := (&signature.Verifier{Keys: []string{testKey.Reveal()}}).Request(got.Request, []byte(got.body))
+		require.NoError(t, err)
+		require.Equal(t, "abc.disconnected", event.ID)
+		require.Contains(t, own.Header.Get(signature.Header), event.ID)
+		own.Header.Set(signature.Header, got.Header.Get(signature.Header))
 		require.Equal(t, own.Header, got.Header)
 		require.NotEmpty(t, got.Header.Get(SignatureHeader))
 		require.Equal(t, `{"type":11,"error":"NodeLost: the node of the gateway that had the connection is gone."}`, got.body)

@@ -28,6 +28,7 @@ var mayImport = map[string][]string{
 	"serviceprotocol":   nil,
 	"auth":              {"secret"},
 	"webhook":           {"secret"},
+	"webhook/signature": nil,
 	"hubname":           nil,
 	"secret":            nil,
 	"regularfile":       nil,
@@ -43,7 +44,7 @@ var mayImport = map[string][]string{
 	"gateway":           {"hubprotocol", "internal/counts", "internal/directwrite"},
 	"clientws":          {"gateway", "hubprotocol", "auth", "hubname", "internal/transport"},
 	"restapi":           {"gateway", "hubprotocol", "auth", "hubname", "api", "internal/counts", "internal/trace"},
-	"upstream":          {"gateway", "hubprotocol", "auth", "regularfile", "secret", "webhook", "internal/logsum", "internal/trace"},
+	"upstream":          {"gateway", "hubprotocol", "auth", "regularfile", "secret", "webhook", "webhook/signature", "internal/logsum", "internal/trace"},
 	"modes":             {"gateway", "hubname", "hubprotocol"},
 	"servermode":        {"gateway", "hubprotocol", "aspnetprotocol", "serviceprotocol", "auth", "hubname", "internal/counts"},
 	"hubserver":         {"hubprotocol", "serviceprotocol", "auth", "hubname", "hubserver/internal/values"},
@@ -100,7 +101,7 @@ var whole = map[string][]string{
 }
 
 // forOthers are packages for programs outside, such as the examples.
-var forOthers = []string{"hubserver", "hubserver/hubservertest"}
+var forOthers = []string{"hubserver", "hubserver/hubservertest", "webhook/signature"}
 
 // forInterop are packages for the programs of the interop suites besides: one of them speaks the
 // service protocol by itself.

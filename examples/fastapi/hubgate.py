@@ -4,6 +4,7 @@ import base64
 import hashlib
 import hmac
 import json
+import re
 import time
 from urllib.parse import quote
 
@@ -12,6 +13,41 @@ import httpx
 
 def _part(data: bytes) -> bytes:
     return base64.urlsafe_b64encode(data).rstrip(b"=")
+
+
+class Refused(Exception):
+    """A webhook whose signature is not good: missing, malformed, mismatch or time."""
+
+
+_TIME, _SUM = re.compile(r"-?[0-9]{1,18}"), re.compile(r"[0-9a-fA-F]{64}")
+
+
+def verify(header: str | None, keys, method: str, path: str, body: bytes, tolerance: float = 300, now: float | None = None) -> str:
+    """Checks X-Hubgate-Signature, which covers the whole request. The path is that of the request with its query, as it came.
+
+    Returns the id of the event, which is the same in each attempt to deliver it, or raises Refused.
+    """
+    if not header:
+        raise Refused("missing")
+    if len(header.encode()) > 2048:
+        raise Refused("malformed")
+    fields = [field.partition("=") for field in header.split(",")]
+    times, events, signatures = ([value for name, _, value in fields if name == wanted] for wanted in ("t", "id", "v1"))
+    if len(times) != 1 or len(events) != 1 or not events[0] or not _TIME.fullmatch(times[0]) or not 1 <= len(signatures) <= 8:
+        raise Refused("malformed")
+    if not all(_SUM.fullmatch(one) for one in signatures):
+        raise Refused("malformed")
+    good = False
+    for key in filter(None, keys):
+        head = f"v1\n{times[0]}\n{events[0]}\n{method}\n{path}\n".encode()
+        want = hmac.digest(key if isinstance(key, bytes) else key.encode(), head + body, "sha256")
+        for one in signatures:
+            good |= hmac.compare_digest(want, bytes.fromhex(one))
+    if not good:
+        raise Refused("mismatch")
+    if abs((time.time() if now is None else now) - int(times[0])) > tolerance:
+        raise Refused("time")
+    return events[0]
 
 
 class Hub:
@@ -37,8 +73,12 @@ class Hub:
         url = f"{self.client_endpoint}/client/?hub={self.name}"
         return {"url": url, "accessToken": self.token(url, **{"asrs.s.uid": user})}
 
+    def check(self, headers, method: str, path: str, body: bytes) -> str:
+        """The id of the event of a webhook. Raises Refused unless the gateway sent this very request, and not long ago."""
+        return verify(headers.get("x-hubgate-signature"), [self.key], method, path, body)
+
     def is_genuine(self, headers) -> bool:
-        """Whether the gateway sent a webhook with these headers."""
+        """Whether the gateway sent a webhook for this connection. It does not cover the body: use check where you can."""
         connection = headers.get("x-asrs-connection-id", "").encode()
         want = b"sha256=" + hmac.new(self.key, connection, hashlib.sha256).hexdigest().encode()
         signatures = headers.get("x-asrs-signature", "").lower().encode().split(b",")

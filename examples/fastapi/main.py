@@ -11,7 +11,7 @@ from typing import Annotated, Any
 
 from fastapi import Depends, FastAPI, HTTPException, Request, Response
 
-from hubgate import Hub
+from hubgate import Hub, Refused
 
 hub = Hub("chat", os.environ.get(
     "HUBGATE_CONNECTION_STRING",
@@ -49,7 +49,10 @@ class Call:
 
 async def webhook(request: Request) -> Call:
     """The call of a request that comes from the gateway. Others are refused."""
-    if not hub.is_genuine(request.headers):
+    path = request.scope["raw_path"].decode() + ("?" + request.url.query if request.url.query else "")
+    try:
+        hub.check(request.headers, request.method, path, await request.body())
+    except Refused:
         raise HTTPException(401)
     body = await request.json()
     # The gateway writes UTF-8. The framework reads headers as Latin-1.

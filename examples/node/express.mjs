@@ -19,8 +19,8 @@ function signedIn(request, response, next) {
 app.post('/chat/negotiate', signedIn, (request, response) => response.json(hub.negotiate(request.user)));
 
 // Everything below /hook comes from the gateway, or is refused.
-app.use('/hook', express.text({ type: '*/*' }), (request, response, next) => {
-  if (!hub.isGenuine(request.headers)) return response.sendStatus(401);
+app.use('/hook', express.raw({ type: '*/*' }), (request, response, next) => {
+  if (hub.check(request).refused) return response.sendStatus(401);
   request.call = hub.call(request.headers, request.body);
   next();
 });

@@ -11,6 +11,26 @@ export function parseConnectionString(text) {
   return { endpoint, clientEndpoint: parts.clientendpoint?.replace(/\/$/, '') ?? endpoint, key: parts.accesskey };
 }
 
+// verify checks X-Hubgate-Signature, which covers the whole request, and returns { event, sent }: an id that is the same in
+// each attempt to deliver an event, and when this attempt was sent, in seconds. If it is not good: { refused }, with missing,
+// malformed, mismatch or time. The path is that of the request with its query, as it came, the body its bytes or text.
+export function verify(header, { keys, method, path, body, tolerance = 300, now = Date.now() / 1000 }) {
+  if (!header) return { refused: 'missing' };
+  if (Buffer.byteLength(header) > 2048) return { refused: 'malformed' };
+  const all = name => header.split(',').filter(field => field.startsWith(name + '=')).map(field => field.slice(name.length + 1));
+  const times = all('t'), events = all('id'), signatures = all('v1');
+  if (times.length !== 1 || events.length !== 1 || !events[0] || !/^-?\d{1,18}$/.test(times[0]) || signatures.length < 1 ||
+    signatures.length > 8 || !signatures.every(one => /^[0-9a-f]{64}$/i.test(one))) return { refused: 'malformed' };
+  const [sent] = times, [event] = events;
+  const good = keys.filter(Boolean).flatMap(key => {
+    const want = createHmac('sha256', key).update(`v1\n${sent}\n${event}\n${method}\n${path}\n`).update(body ?? '').digest();
+    return signatures.map(one => timingSafeEqual(Buffer.from(one, 'hex'), want));
+  });
+  if (!good.includes(true)) return { refused: 'mismatch' };
+  if (Math.abs(now - Number(sent)) > tolerance) return { refused: 'time' };
+  return { event, sent: Number(sent) };
+}
+
 export class Hub {
   constructor(name, connectionString) {
     this.name = name;
@@ -31,7 +51,14 @@ export class Hub {
     return { url, accessToken: this.token(url, { 'asrs.s.uid': user }) };
   }
 
-  // isGenuine says whether the gateway sent a webhook. Header names are in lower case, as Node.js has them.
+  // check says whether the gateway sent this very request, and not long ago: see verify. Header names are in lower case, as
+  // Node.js has them.
+  check({ method, originalUrl, url, headers, body }) {
+    return verify(headers['x-hubgate-signature'], { keys: [this.key], method, path: originalUrl ?? url, body });
+  }
+
+  // isGenuine says whether the gateway sent a webhook for this connection. It does not cover the body: use check where the
+  // path comes as the gateway has sent it. Header names are in lower case, as Node.js has them.
   isGenuine(headers) {
     const want = Buffer.from('sha256=' + createHmac('sha256', this.key).update(headers['x-asrs-connection-id'] ?? '').digest('hex'));
     return (headers['x-asrs-signature'] ?? '').toLowerCase().split(',').some(have =>

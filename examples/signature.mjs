@@ -1,0 +1,42 @@
+// Runs the table of signatures (webhook/signature/testdata) against the helpers of Node.js and Python. Go's are a test there.
+//
+//   node examples/signature.mjs          PYTHON names a Python with examples/fastapi/requirements.txt
+import { execFileSync } from 'node:child_process';
+import { readFileSync } from 'node:fs';
+import { deepStrictEqual as same } from 'node:assert/strict';
+import { join } from 'node:path';
+import { verify } from './node/hubgate.mjs';
+import { count, finish, root } from './lab.mjs';
+
+const table = join(root, 'webhook/signature/testdata/vectors.json'), vectors = JSON.parse(readFileSync(table));
+
+const inPython = `
+import base64, json, sys
+from hubgate import Refused, verify
+out = []
+for v in json.load(open(sys.argv[1])):
+    try:
+        out.append({"expect": "ok", "id": verify(v["header"], v["keys"], v["method"], v["target"], base64.b64decode(v["bodyBase64"]), v["toleranceSeconds"], v["now"])})
+    except Refused as e:
+        out.append({"expect": str(e)})
+print(json.dumps(out))
+`;
+
+const languages = {
+  node: () => vectors.map(v => {
+    const { refused, event } = verify(v.header, {
+      keys: v.keys, method: v.method, path: v.target, body: Buffer.from(v.bodyBase64, 'base64'), tolerance: v.toleranceSeconds, now: v.now,
+    });
+    return refused ? { expect: refused } : { expect: 'ok', id: event };
+  }),
+  python: () => JSON.parse(execFileSync(process.env.PYTHON ?? 'python3', ['-B', '-c', inPython, table], { cwd: join(root, 'examples/fastapi') })),
+};
+
+for (const [name, run] of Object.entries(languages)) {
+  await count(`signatures in ${name}`, async () => {
+    const got = run();
+    vectors.forEach((v, i) => same({ name: v.name, ...got[i] }, { name: v.name, expect: v.expect, ...v.id && { id: v.id } }));
+    same(got.length, vectors.length);
+  });
+}
+finish();
