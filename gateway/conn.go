@@ -47,6 +47,8 @@ type channel struct {
 	// spoken is what Protocol returns, which anybody may ask at any time. It is nil before the
 	// handshake, and again if that is refused in a protocol that nobody knows.
 	spoken atomic.Pointer[lane]
+	// diverted is set for a moment by the worker: see aside.
+	diverted atomic.Pointer[diversion]
 }
 
 // lane is a protocol in a framing. There is one object for each, so that a fan-out
@@ -220,7 +222,7 @@ func (c *Conn) SendControl(frame []byte) { c.send(OutRecord{Bytes: frame, contro
 // SendFrame queues bytes that are already in the transport's framing, before
 // the handshake too. They count towards the client's bound, not as a delivery.
 func (c *Conn) SendFrame(bytes []byte) {
-	c.shard.worker.queue.push(&frameOp{conn: c, frame: OutRecord{Bytes: bytes, control: true, framed: true}})
+	c.push(&frameOp{conn: c, frame: OutRecord{Bytes: bytes, control: true, framed: true}})
 }
 
 func (c *Conn) send(r OutRecord) {
@@ -229,7 +231,7 @@ func (c *Conn) send(r OutRecord) {
 	s.to = receivers{kind: TargetConnections, shard: c.shard, conns: s.self[:]}
 	s.one, s.size = r, len(r.Bytes)
 	s.comes()
-	c.shard.worker.queue.push(s)
+	c.push(s)
 }
 
 func (c *Conn) alone() receivers {

@@ -23,6 +23,7 @@ import (
 //	owner    Session         when it has the cut of every node, and the session has been parked
 //	taker    Imported        it has the connection, and carries out what has come behind the cuts
 //	owner    Done            it has forgotten the connection; the client gets its transport
+//	owner    Over            to all nodes: it has moved, or stays
 //
 // Until it hears Imported the owner has everything, also what came behind the cuts. If the taker fails,
 // or is gone, the owner goes on with that, and the client may dial again. If the owner is gone before it
@@ -34,22 +35,28 @@ import (
 
 // Mover is an optional ability of a Session: its client may be handed over to another node.
 type Mover interface {
-	// Park has the session end what it has begun, and then calls done once with all that Resume needs
-	// elsewhere, at once or later by any goroutine. Received is not called until Stays, and what the
-	// session still has to tell the client it tells before done. An error says that the client has to
-	// stay.
-	Park(done func(state []byte, err error))
+	// Park has the session end what it has begun, and then calls done once, at once or later by any
+	// goroutine. Received is not called until Stays, and what the session still has to tell the client it
+	// tells before done. An error says that the client has to stay.
+	Park(done func(err error))
+	// Export returns all that Resume needs elsewhere. It is called behind done, when no node has anything
+	// more for the client here. An error says that the client has to stay.
+	Export() (state []byte, err error)
 	// Stays says that the client has not been handed over: the session goes on. It follows Park.
 	Stays()
-	// Moved says that another node has the client. It takes the place of Closed.
-	Moved()
+	// Moved says that another node has the client. It takes the place of Closed. If it follows Resume,
+	// that was in vain, and the node is "".
+	Moved(node string)
+	// Arrived says that this node has the client now, after Resume. What was kept for the client is queued,
+	// and the node that had it still knows it.
+	Arrived()
 }
 
 // Resumer is an optional ability of a Backend: it makes the session of a client that is handed over
 // to this node.
 type Resumer interface {
-	// Resume is called before anybody can send to the client. The state is what Park has given at the
-	// other node, where the session is a Mover. It must not block on I/O.
+	// Resume is called before anybody can send to the client. The state is what Export has returned at
+	// the other node, and valid during the call. The session is a Mover. Resume must not block on I/O.
 	Resume(c *Conn, state []byte) (Session, error)
 }
 
@@ -214,13 +221,17 @@ func (m *moves) PeerSaid(p Peer, message []byte) error {
 	if err != nil {
 		return err
 	}
+	if said.kind == moveOver {
+		m.over(said.move, said.number == 1)
+		return nil
+	}
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	switch said.kind {
 	case moveTake:
 		m.taken(p, &said)
 	case moveSwitch:
-		m.switchOver(said.move, said.texts[0], p.Name())
+		m.switchOver(Switching{said.move, said.texts[1], said.texts[0], p.Name()})
 	case moveCut:
 		m.heardCut(p, said.move)
 	case moveDrains:
@@ -274,19 +285,13 @@ func (m *moves) send(p Peer, message []byte) bool {
 
 // cuts are those that this node has to make.
 type cuts struct {
-	due  []dueCut
+	due  []Switching
 	busy bool // a goroutine makes them
 }
 
-// dueCut is the cut for a move from one node to another.
-type dueCut struct {
-	move     uint64
-	from, to string
-}
-
 // switchOver has the node cut its stream of commands. Called with mu held.
-func (m *moves) switchOver(move uint64, from, to string) {
-	m.cuts.due = append(m.cuts.due, dueCut{move, from, to})
+func (m *moves) switchOver(s Switching) {
+	m.cuts.due = append(m.cuts.due, s)
 	if !m.cuts.busy {
 		m.cuts.busy = m.start(m.cut)
 	}
@@ -311,18 +316,42 @@ func (m *moves) cut() {
 	}
 }
 
-func (m *moves) cutOne(d dueCut) {
-	message := moveMessage{kind: moveCut, move: d.move}.append(nil)
-	for _, name := range []string{d.from, d.to} {
+func (m *moves) cutOne(d Switching) {
+	message := moveMessage{kind: moveCut, move: d.Number}.append(nil)
+	for _, name := range []string{d.From, d.To} {
 		if p := m.peers[name]; p != nil && name != m.g.opts.Node {
 			p.Send(message)
 		}
 	}
-	if l := m.leaving[d.move]; l != nil {
+	if l := m.leaving[d.Number]; l != nil {
 		l.sieve.cut[ownCut] = true
 		m.lookCut(l)
 	}
-	if t := m.taking[d.move]; t != nil {
+	if t := m.taking[d.Number]; t != nil {
 		t.sieve.cut[ownCut] = true
 	}
+	if f, ok := m.g.opts.Backend.(Follower); ok {
+		f.Switch(d)
+	}
+}
+
+// over tells the Backend what has become of a hand-over.
+func (m *moves) over(move uint64, moved bool) {
+	if f, ok := m.g.opts.Backend.(Follower); ok {
+		f.Over(move, moved)
+	}
+}
+
+// tellOver tells all nodes.
+func (m *moves) tellOver(move uint64, moved bool) {
+	said := moveMessage{kind: moveOver, move: move}
+	if moved {
+		said.number = 1
+	}
+	m.mu.Lock()
+	for _, p := range m.peers {
+		p.Send(said.append(nil))
+	}
+	m.mu.Unlock()
+	m.over(move, moved)
 }

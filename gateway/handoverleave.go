@@ -18,6 +18,8 @@ type leaving struct {
 	events chan moveKind
 	// allCut was told.
 	allCut bool
+	// named: the taker was told the names, so that other nodes may have cut. The goroutine's own.
+	named bool
 	// joins are answers that wait until the taker's name for a group is known, by number.
 	joins map[uint64]*answer
 	last  uint64
@@ -115,6 +117,7 @@ func (l *leaving) run() {
 		m.drop(l.sieve)
 		l.forget()
 		l.to.Send(moveMessage{kind: moveDone, move: l.move}.append(nil))
+		m.tellOver(l.move, true)
 		return
 	}
 	if why != 0 {
@@ -128,6 +131,9 @@ func (l *leaving) run() {
 	cause := c.stays()
 	m.order.Unlock()
 	l.forget()
+	if l.named {
+		m.tellOver(l.move, false)
+	}
 	if cause != nil {
 		c.Close(*cause)
 	}
@@ -151,19 +157,27 @@ func (l *leaving) give() (why moveRefusal, done bool) {
 		return why, false
 	}
 	parked := l.park()
+	if err := parked.now(); err != nil {
+		return refusedStays, l.stays(nil)
+	}
 	groups, ok := l.begin()
 	if !ok {
 		return refusedEnded, l.stays(parked)
 	}
 	id := &l.conn.id
 	names := append([]string{id.Hub, id.User}, groups...)
+	l.named = true
 	if !l.to.Send(moveMessage{kind: moveNames, move: l.move, texts: names}.append(nil)) {
 		return refusedStays, l.stays(parked)
 	}
 	if !l.await(moveAllCut, cutTime) {
 		return 0, l.stays(parked)
 	}
-	state, err := l.parkedState(parked)
+	err := l.untilParked(parked)
+	var state []byte
+	if err == nil {
+		state, err = l.session().Export()
+	}
 	if err != nil {
 		return refusedStays, l.stays(nil)
 	}
@@ -206,54 +220,59 @@ func (l *leaving) part() moveRefusal {
 	return refusedMoving
 }
 
-// parkedSession is what Park comes to.
-type parkedSession struct {
-	state []byte
-	err   error
+// parking is what Park comes to, once.
+type parking chan error
+
+// now returns the error if there is one already.
+func (p parking) now() error {
+	select {
+	case err := <-p:
+		if err == nil {
+			p <- nil // for whoever waits
+		}
+		return err
+	default:
+		return nil
+	}
 }
 
+func (l *leaving) session() Mover { return l.conn.Session().(Mover) }
+
 // park has the session end what it has begun.
-func (l *leaving) park() <-chan parkedSession {
-	parked := make(chan parkedSession, 1)
+func (l *leaving) park() parking {
+	parked := make(parking, 1)
 	r := &l.conn.reader
 	r.mu.Lock() // a reader that is at work ends with its record
 	defer r.mu.Unlock()
 	r.partial = nil
 	r.account(l.conn, false)
-	l.conn.Session().(Mover).Park(func(state []byte, err error) {
-		select {
-		case parked <- parkedSession{state, err}:
-		default:
-		}
-	})
+	l.session().Park(func(err error) { parked <- err })
 	return parked
 }
 
-func (l *leaving) parkedState(parked <-chan parkedSession) ([]byte, error) {
+func (l *leaving) untilParked(parked parking) error {
 	late := time.NewTimer(parkTime)
 	defer late.Stop()
 	select {
-	case p := <-parked:
-		return p.state, p.err
+	case err := <-parked:
+		return err
 	case <-late.C:
 	case <-l.m.stop:
 	}
-	return nil, ErrStays
+	return ErrStays
 }
 
 // stays tells the session that its client stays, when it has been parked.
-func (l *leaving) stays(parked <-chan parkedSession) (done bool) {
+func (l *leaving) stays(parked parking) (done bool) {
 	if parked != nil {
-		_, _ = l.parkedState(parked)
+		_ = l.untilParked(parked)
 	}
 	l.staysNow()
 	return false
 }
 
 func (l *leaving) staysNow() {
-	if s, ok := l.conn.Session().(Mover); ok {
-		s.Stays()
-	}
+	l.session().Stays()
 }
 
 // begin makes commands pass the sieve, and returns the groups that the connection is in at that moment.

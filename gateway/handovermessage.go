@@ -16,7 +16,7 @@ const (
 	moveRefused
 	// moveNames: it is found by the hub texts[0], the user texts[1] and the groups behind that.
 	moveNames
-	// moveSwitch: the connection leaves the node texts[0], and comes to the one that says this.
+	// moveSwitch: the connection texts[1] leaves the node texts[0], and comes to the one that says this.
 	moveSwitch
 	// moveCut: what I send from now on is for the taker.
 	moveCut
@@ -34,6 +34,8 @@ const (
 	moveGaveUp
 	// moveDrains: I am draining, and take nothing.
 	moveDrains
+	// moveOver: it has moved if number is 1, else it stays; to all nodes.
+	moveOver
 	// moveGone is never sent: the other node is gone.
 	moveGone
 )
@@ -95,8 +97,10 @@ func parseMoveMessage(b []byte) (m moveMessage, err error) {
 	m.data = r.rest
 	texts := len(m.texts)
 	switch m.kind {
-	case moveTake, moveSwitch, moveAlso:
+	case moveTake, moveAlso:
 		r.failed = r.failed || texts != 1
+	case moveSwitch:
+		r.failed = r.failed || texts != 2
 	case moveNames:
 		r.failed = r.failed || texts < 2
 	default:

@@ -13,7 +13,7 @@ func FuzzMoveMessage(f *testing.F) {
 		{kind: moveTake, move: 1, texts: []string{"id"}, data: []byte("proof")},
 		{kind: moveRefused, move: 1 << 63, number: uint64(refusedStays)},
 		{kind: moveNames, move: 7, texts: []string{"chat", "", "g", "h"}},
-		{kind: moveSwitch, move: 7, texts: []string{"a"}},
+		{kind: moveSwitch, move: 7, texts: []string{"a", "id"}},
 		{kind: moveCut, move: 7},
 		{kind: moveAlso, move: 7, number: 3, texts: []string{"g"}},
 		{kind: moveSession, move: 7, number: 300, data: []byte("piece")},

@@ -43,6 +43,8 @@ const (
 // keptCommand is a command that is carried out later, for one connection.
 type keptCommand struct {
 	cmd *Command
+	// do takes the place of a command, if it is set.
+	do func()
 	// group is pinned, for VerbJoin.
 	group *group
 	// answer waits until the command is carried out, at the taker: who has it may then ask any node for
@@ -217,6 +219,10 @@ func (o *keptOp) apply(w *worker) {
 
 func (o *keptOp) one(w *worker, k *keptCommand) {
 	c, cmd := o.conn, k.cmd
+	if k.do != nil {
+		w.aside(c, k.do)
+		return
+	}
 	var part Result
 	var err error
 	defer func() { k.over(c, part, err) }()

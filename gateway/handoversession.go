@@ -300,7 +300,7 @@ func (c *Conn) forgetMoved(node string) {
 	c.Logger().Info("connection handed over", "node", node)
 	c.g.opts.Observer.Closed(c, movedCause)
 	if s, ok := session.(Mover); ok {
-		s.Moved()
+		s.Moved(node)
 	}
 }
 

@@ -177,6 +177,9 @@ func (t *taking) takeOver() (c *Conn, entered bool, err error) {
 		t.giveUp()
 		return nil, false, err
 	}
+	if s, ok := c.Session().(Mover); ok {
+		s.Arrived()
+	}
 	if o, ok := t.m.g.opts.Backend.(AcceptObserver); ok {
 		o.Accepted(c)
 	}
@@ -268,7 +271,7 @@ func (t *taking) wait(n *notice) {
 }
 
 func (t *taking) switchMessage() []byte {
-	return moveMessage{kind: moveSwitch, move: t.move, texts: []string{t.what.Owner}}.append(nil)
+	return moveMessage{kind: moveSwitch, move: t.move, texts: []string{t.what.Owner, t.what.ID}}.append(nil)
 }
 
 // fetch has all nodes cut their streams, and waits for the session.
@@ -279,7 +282,7 @@ func (t *taking) fetch() (*movedSession, error) {
 	for _, p := range m.peers {
 		p.Send(t.switchMessage())
 	}
-	m.switchOver(t.move, t.what.Owner, m.g.opts.Node)
+	m.switchOver(Switching{t.move, t.what.ID, t.what.Owner, m.g.opts.Node})
 	m.mu.Unlock()
 	said, err := t.await(moveSession, sessionTime)
 	if err != nil {
@@ -362,7 +365,7 @@ func (t *taking) enter(s *movedSession) error {
 	defer m.order.Unlock()
 	if err := m.g.conns.takeIn(c); err != nil {
 		if s, ok := c.life.session.(Mover); ok {
-			s.Moved()
+			s.Moved("")
 		}
 		return err
 	}

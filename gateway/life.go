@@ -210,7 +210,7 @@ func (c *Conn) Close(cause Cause) {
 	first := !c.deferred(cause) && c.life.ask(cause)
 	c.mu.Unlock()
 	if first {
-		c.shard.worker.queue.push(&closeOp{conn: c, cause: cause})
+		c.push(&closeOp{conn: c, cause: cause})
 	}
 }
 

@@ -66,13 +66,19 @@ func (b *Backend) Resume(c *gateway.Conn, _ []byte) (gateway.Session, error) {
 type movingSession struct{ session }
 
 // Park implements gateway.Mover.
-func (s *movingSession) Park(done func([]byte, error)) { done(nil, nil) }
+func (s *movingSession) Park(done func(error)) { done(nil) }
+
+// Export implements gateway.Mover.
+func (s *movingSession) Export() ([]byte, error) { return nil, nil }
+
+// Arrived implements gateway.Mover.
+func (s *movingSession) Arrived() {}
 
 // Stays implements gateway.Mover.
 func (s *movingSession) Stays() { s.backend.add("stays " + s.conn.Identity().ID) }
 
 // Moved implements gateway.Mover.
-func (s *movingSession) Moved() { s.backend.add("moved " + s.conn.Identity().ID) }
+func (s *movingSession) Moved(string) { s.backend.add("moved " + s.conn.Identity().ID) }
 
 type session struct {
 	backend *Backend

@@ -13,7 +13,7 @@ var errRejected = errors.New("the upstream has rejected the client")
 
 // Park implements gateway.Mover: done is called when no event of the client waits for a webhook or its
 // answer.
-func (s *session) Park(done func(state []byte, err error)) {
+func (s *session) Park(done func(err error)) {
 	s.mu.Lock()
 	if s.working {
 		s.parked = done
@@ -25,15 +25,18 @@ func (s *session) Park(done func(state []byte, err error)) {
 }
 
 // tellParked says that no event waits.
-func (s *session) tellParked(done func(state []byte, err error)) {
+func (s *session) tellParked(done func(err error)) {
 	s.mu.Lock()
 	var err error
 	if s.rejected || s.closed || !s.opened {
 		err = errRejected
 	}
 	s.mu.Unlock()
-	done(nil, err)
+	done(err)
 }
+
+// Export implements gateway.Mover.
+func (s *session) Export() ([]byte, error) { return nil, nil }
 
 // Stays implements gateway.Mover.
 func (s *session) Stays() {
@@ -43,12 +46,15 @@ func (s *session) Stays() {
 }
 
 // Moved implements gateway.Mover: the end of the client is told by the node that has it.
-func (s *session) Moved() {
+func (s *session) Moved(string) {
 	s.mu.Lock()
 	s.closed, s.parked = true, nil
 	s.mu.Unlock()
 	s.forget()
 }
+
+// Arrived implements gateway.Mover.
+func (s *session) Arrived() {}
 
 // Resume implements gateway.Resumer.
 func (b *Backend) Resume(c *gateway.Conn, _ []byte) (gateway.Session, error) { return b.resume(c), nil }

@@ -33,7 +33,7 @@ type session struct {
 	rejected bool // the upstream does not want this client: nothing more is delivered
 	born     bool // Life has been told of the client, or will be before the next event
 	// parked is called when no event waits, if the client is being handed over to another node.
-	parked func(state []byte, err error)
+	parked func(err error)
 }
 
 func newSession(b *Backend, c conn) *session { return &session{backend: b, conn: c} }
@@ -183,7 +183,7 @@ func (s *session) put(e event) (taken bool) {
 
 // next takes the oldest event. When there is none, the caller's work is over.
 func (s *session) next() (e event, ok bool) {
-	var parked func([]byte, error)
+	var parked func(error)
 	defer func() {
 		if parked != nil {
 			s.tellParked(parked)
