@@ -83,6 +83,8 @@ func (a *Admin) route() {
 	a.pages.HandleFunc("GET /readyz", a.serveReady)
 	a.pages.HandleFunc("GET /cluster", a.clustered(serveCluster))
 	a.pages.HandleFunc("DELETE /cluster/voters/{name}", a.clustered(serveRemoveVoter))
+	a.pages.HandleFunc("GET /cluster/settings", a.proven(serveSettings))
+	a.pages.HandleFunc("PUT /cluster/settings", a.proven(serveChange))
 	a.pages.HandleFunc("GET /cluster/export", a.clustered(serveExport))
 	a.pages.HandleFunc("POST /cluster/import", a.clustered(serveImport))
 	a.pages.HandleFunc("GET /debug/check", a.serveCheck)

@@ -22,6 +22,10 @@ type Cluster interface {
 	NotReady(ctx context.Context) string
 	// RemoveVoter takes a voter that is gone for good out of those that keep the store.
 	RemoveVoter(ctx context.Context, name string) error
+	// Settings are those that the nodes share. ChangeSettings stores others, which follow those with the
+	// number after. Its error is ErrInvalid, ErrConflict, or of a store that does not answer.
+	Settings(ctx context.Context) (SharedText, error)
+	ChangeSettings(ctx context.Context, text []byte, after uint64) (number uint64, err error)
 	// Export writes what is stored of users and says of how many; Import stores it again.
 	Export(ctx context.Context, w io.Writer) (users int, err error)
 	Import(ctx context.Context, r io.Reader) (Imported, error)
@@ -38,6 +42,8 @@ type ClusterStats struct {
 	// Isolated: the node has no link with one that others have a link with, and takes no clients.
 	Isolated bool   `json:"isolated"`
 	Peers    []Peer `json:"peers"`
+	// Settings is what this node knows of the settings that the nodes share.
+	Settings SharedSettings `json:"sharedSettings"`
 	// Lease is how long this node may be without the store before others give it up.
 	Lease time.Duration `json:"leaseNanoseconds"`
 	// Unlike are the parts of the settings in which other nodes differ from this one, by their names.

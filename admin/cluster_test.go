@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"io"
 	"net/http"
 	"net/http/httptest"
@@ -22,7 +23,7 @@ type fakeCluster struct {
 
 func (f *fakeCluster) Stats() ClusterStats {
 	return ClusterStats{
-		Node: "a", Incarnation: "a-1", Names: 3, Late: 4, Lease: 20e9, Unlike: map[string][]string{"b": {"keys", "limits"}}, Odd: OddPackets{Malformed: 5, Strangers: 6},
+		Node: "a", Incarnation: "a-1", Names: 3, Late: 4, Settings: SharedSettings{Known: true, Number: 7}, Lease: 20e9, Unlike: map[string][]string{"b": {"keys", "limits"}}, Odd: OddPackets{Malformed: 5, Strangers: 6},
 		Engine: EngineStats{Troubles: map[string]uint64{"Lookup": 7}, Store: map[string]uint64{"Full": 8}, Life: map[string]uint64{"Held": 9}, Fenced: true},
 		Peers: []Peer{{Node: "b", State: "up", RoundTrip: 2e6, QueuedBytes: 10, Books: CommandBooks{
 			Handed: 20, Acknowledged: 15, Queued: 2, Received: 30, Dropped: map[string]uint64{"PeerLost": 3},
@@ -40,6 +41,15 @@ func (f *fakeCluster) NotReady(context.Context) string { return f.why }
 func (f *fakeCluster) RemoveVoter(_ context.Context, name string) error {
 	f.removed = name
 	return f.asked
+}
+
+func (f *fakeCluster) Settings(context.Context) (SharedText, error) {
+	return SharedText{Number: 7, Text: []byte("mode: default\n")}, f.asked
+}
+
+func (f *fakeCluster) ChangeSettings(_ context.Context, text []byte, after uint64) (uint64, error) {
+	f.stored = fmt.Sprintf("%d: %s", after, text)
+	return after + 1, f.asked
 }
 
 func (f *fakeCluster) Export(_ context.Context, w io.Writer) (int, error) {
@@ -117,7 +127,7 @@ func TestClusterMetrics(t *testing.T) {
 	_, text := get(t, a, "/metrics")
 	for _, line := range []string{
 		`nodes{state="up"} 1`, `nodes{state="gone"} 0`, `names 3`, `late_announcements_total 4`, `odd_packets_total{kind="Malformed"} 5`,
-		`odd_packets_total{kind="Strangers"} 6`, `troubles_total{reason="Lookup"} 7`, `round_trip_seconds 0.002`, `queued_bytes 10`, `fenced 1`, `unlike_settings 1`, `lease_seconds 20`,
+		`odd_packets_total{kind="Strangers"} 6`, `troubles_total{reason="Lookup"} 7`, `round_trip_seconds 0.002`, `queued_bytes 10`, `fenced 1`, `unlike_settings 1`, `lease_seconds 20`, `settings_version 7`,
 		`commands_handed_total 21`, `commands_acknowledged_total 15`, `commands_waiting 2`, `commands_received_total 30`,
 		`commands_dropped_total{reason="PeerLost"} 4`, `commands_dropped_total{reason="PeerBehind"} 0`,
 	} {

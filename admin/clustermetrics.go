@@ -24,6 +24,7 @@ var (
 	descClusterTroubles = desc("cluster_troubles_total", "What went wrong in the engine that joins the nodes, by reason.", "reason")
 	descClusterFenced   = desc("cluster_fenced", "1 while the node tells of no end of a client, because others may give it up: the store has not answered it.")
 	descClusterUnlike   = desc("cluster_unlike_settings", "Other nodes whose settings differ from those of this one.")
+	descClusterShared   = desc("cluster_settings_version", "Number of the settings that the nodes share, as this one has them in force; 0 for none.")
 	descClusterLease    = desc("cluster_lease_seconds", "How long this node may be without the store before the others give it up.")
 	descLifeEvents      = desc("life_events_total", "What happened for the end of clients to be told though their node may die, by event.", "event")
 	descLeaseEvents     = desc("lease_events_total", "What happened to the word of this node that it lives, and to that of others, by event.", "event")
@@ -67,6 +68,7 @@ func (s sink) cluster(v *ClusterStats) {
 	}
 	s.gauge(descClusterFenced, boolean(v.Engine.Fenced))
 	s.gauge(descClusterUnlike, float64(len(v.Unlike)))
+	s.gauge(descClusterShared, float64(v.Settings.inForce()))
 	s.gauge(descClusterLease, v.Lease.Seconds())
 	s.gauge(descClusterIsolated, boolean(v.Isolated))
 	s.gauge(descClusterNames, float64(v.Names))

@@ -74,6 +74,7 @@ func (s *ClusterStatus) Oddities() (lines []string) {
 	if s.Error != "" {
 		lines = append(lines, "the nodes could not be asked: "+s.Error)
 	}
+	lines = append(lines, s.Settings.oddities()...)
 	for _, node := range slices.Sorted(maps.Keys(s.Unlike)) {
 		lines = append(lines, fmt.Sprintf("node %s has other settings than node %s: %s", node, s.Node, strings.Join(s.Unlike[node], ", ")))
 	}

@@ -16,6 +16,9 @@ type View struct {
 	Present func() iter.Seq[*watch.Event]
 	// Send carries out what the form of the page asks for, as the REST API would.
 	Send func(ctx context.Context, m Message) Sent
+	// Prove refuses requests without a good token, wherever they come from; nil refuses all. The error is
+	// for the caller.
+	Prove func(r *http.Request) error
 	// Authorize refuses requests without a good token; nil lets everybody look and send. The error is
 	// for the caller.
 	Authorize func(r *http.Request) error

@@ -29,7 +29,8 @@ type Config struct {
 	Servers  Servers  `embed:"" prefix:"servers-" group:"Hub servers"`
 	Auth     Auth     `embed:"" prefix:"auth-" group:"Tokens"`
 
-	file *file // what --config named, nil without it
+	file   *file // what --config named, nil without it
+	shared *file // what all nodes share, nil without that
 }
 
 // startGroups are the groups that are read once; all others may change while

@@ -36,9 +36,12 @@ func (p *fileParser) hubs(n *yaml.Node) {
 	})
 }
 
-// hubs returns what the file says of single hubs, and over it --hub-mode; nil
+// hubs returns what the nodes share of single hubs, else what the file says of single hubs, and over it --hub-mode; nil
 // if neither says anything.
 func (c *Config) hubs() (map[string]settings.Hub, error) {
+	if c.shared.has(hubsKey) {
+		return maps.Clone(c.shared.hubs), nil
+	}
 	hubs := make(map[string]settings.Hub)
 	if c.file != nil {
 		maps.Copy(hubs, c.file.hubs)

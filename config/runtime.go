@@ -143,8 +143,11 @@ func (v Servers) settings() settings.Servers {
 const upstreamSource = "--upstream"
 
 // templates returns the upstream templates of the first source that has any
-// say: --upstream, upstream.templates in the file, settings.json.
+// say: what the nodes share, --upstream, upstream.templates in the file, settings.json.
 func (c *Config) templates() (list []settings.Template, source string, err error) {
+	if c.shared.has(templatesKey) {
+		return c.shared.templates, c.shared.name, nil
+	}
 	if len(c.Service.Upstream) > 0 {
 		for _, text := range c.Service.Upstream {
 			list = append(list, shorthands(text)...)

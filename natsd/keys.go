@@ -20,6 +20,8 @@ const (
 	PurposeHello Purpose = "hello"
 	// PurposeSettings is for hashes of settings, by which nodes see that theirs differ.
 	PurposeSettings Purpose = "settings"
+	// PurposeSharedSettings seals the settings that the nodes share.
+	PurposeSharedSettings Purpose = "shared settings"
 
 	purposeAuthority Purpose = "certificate authority"
 )

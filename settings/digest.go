@@ -14,7 +14,7 @@ import (
 
 // Digests returns a short text for each part of the settings, by the part's name: mode, hubs, keys,
 // upstream, cors, limits, clients, aspnet, servers and auth. Nodes whose texts of a part are equal have
-// the same settings there. The key keeps secrets in them from being guessed; all who compare need the same.
+// the same settings there. Fields with the tag digest:"-" do not count: they say where something came from. The key keeps secrets in them from being guessed; all who compare need the same.
 func (s *Settings) Digests(key []byte) map[string]string {
 	all := map[string]string{"": short(hmac.New(sha256.New, key))}
 	v := reflect.ValueOf(s).Elem()
@@ -62,7 +62,9 @@ func digest(h hash.Hash, v reflect.Value) {
 		number(v.Uint())
 	case reflect.Struct:
 		for i := range v.NumField() {
-			digest(h, v.Field(i))
+			if v.Type().Field(i).Tag.Get("digest") != "-" {
+				digest(h, v.Field(i))
+			}
 		}
 	case reflect.Slice:
 		number(uint64(v.Len()))

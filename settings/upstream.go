@@ -14,7 +14,7 @@ type Upstream struct {
 	Templates []Template
 	// Source says where the templates come from, for people: a flag or a file, or
 	// "" if there are none because nobody named any.
-	Source string
+	Source string `digest:"-"`
 	// Timeout bounds one webhook, from connecting to the last byte of its answer.
 	Timeout time.Duration
 	// MaxResponseBytes bounds the answer to an invocation (R72).

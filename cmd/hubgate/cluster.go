@@ -36,8 +36,9 @@ type nodes struct {
 	life *life.Node
 	// tokens seal connection tokens: the first one seals, all open.
 	tokens [][]byte
-	// settingsKey is for hashes of settings.
+	// settingsKey is for hashes of settings; shared are those that all nodes share, nil if the node is alone.
 	settingsKey []byte
+	shared      *sharedSettings
 
 	isolation isolation
 	// view is what others may ask of the node; nil without an engine. whole: it has been ready once.
@@ -74,6 +75,10 @@ func (s *server) joinNodes() error {
 	if !c.Clustered() {
 		return nil
 	}
+	if s.nodes.shared, err = newSharedSettings(c, s.nodes.engine, now, previous); err != nil {
+		return err
+	}
+	s.nodes.view.try = s.try
 	s.nodes.tokens, s.nodes.settingsKey = tokenKeys(now, previous), natsd.Key(now, natsd.PurposeSettings)
 	s.nodes.carrier = natscarrier.New(s.nodes.engine.Conn(), c.NATS.Prefix)
 	var before []byte

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"net/http"
 	"net/url"
 	"os"
@@ -24,6 +25,10 @@ type clusterCommand struct {
 	ReplaceVoter replaceVoterCommand  `cmd:"" help:"Take a voter that is gone for good out of the store, so that another node can take its place."`
 	Export       clusterExportCommand `cmd:"" help:"Write the memberships of users in groups, to be imported elsewhere."`
 	Import       clusterImportCommand `cmd:"" help:"Store what was exported. What there is of a user already stays as it is."`
+	Settings     struct {
+		Show settingsShowCommand `cmd:"" help:"Print the settings that the nodes share."`
+		Set  settingsSetCommand  `cmd:"" help:"Share the settings of a file: they are in force on all nodes at once, over what each was given by itself."`
+	} `cmd:"" help:"Settings that all nodes share."`
 }
 
 // adminAccess are the flags of commands that ask the admin address.
@@ -38,6 +43,11 @@ const clusterTime = 40 * time.Second
 
 // ask makes a request to the admin address and hands its answer on, if it is a success.
 func (c *adminAccess) ask(ctx context.Context, method, path string, body io.Reader, take func(io.Reader) error) error {
+	return c.send(ctx, method, path, body, nil, func(r *http.Response) error { return take(r.Body) })
+}
+
+// send is ask with headers of the request and of the answer.
+func (c *adminAccess) send(ctx context.Context, method, path string, body io.Reader, header http.Header, take func(*http.Response) error) error {
 	at, err := adminURL(c.Admin)
 	if err != nil {
 		return err
@@ -59,6 +69,7 @@ func (c *adminAccess) ask(ctx context.Context, method, path string, body io.Read
 	if err != nil {
 		return err
 	}
+	maps.Copy(req.Header, header)
 	req.Header.Set("Authorization", "Bearer "+token)
 	resp, err := client.Do(req)
 	if err != nil {
@@ -66,7 +77,7 @@ func (c *adminAccess) ask(ctx context.Context, method, path string, body io.Read
 	}
 	defer resp.Body.Close()
 	if resp.StatusCode == http.StatusOK {
-		return take(resp.Body)
+		return take(resp)
 	}
 	text, err := io.ReadAll(io.LimitReader(resp.Body, maxErrorBody))
 	if err != nil {

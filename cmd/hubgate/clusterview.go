@@ -27,6 +27,8 @@ type clusterView struct {
 	began  time.Time
 	// joined: the node has known all others once; stored: the store has answered once.
 	joined, stored atomic.Bool
+	// try says whether this node could put shared settings in force.
+	try func(text []byte) error
 }
 
 // available is asked for each request by the REST API: before the node knows the others, a message
@@ -55,6 +57,8 @@ func newClusterView(n *nodes, c *config.Config) *clusterView {
 	return &clusterView{nodes: n, config: c, began: time.Now()}
 }
 
+var errNoShared = errors.New("the store has not told yet which settings the nodes share")
+
 var errNoRecord = errors.New("this node has no record in the store yet")
 
 // NotReady implements admin.Cluster.
@@ -79,6 +83,9 @@ func (v *clusterView) NotReady(ctx context.Context) string {
 	if err == nil && v.life.Stats().Lease.Fenced {
 		// Until then it tells of no client's end, and nobody else would if it ended.
 		err = errNoRecord
+	}
+	if err == nil && !v.shared.state().Known {
+		err = errNoShared
 	}
 	if err == nil || time.Since(v.began) > storePatience {
 		v.stored.Store(true)
@@ -106,6 +113,7 @@ func (v *clusterView) Stats() admin.ClusterStats {
 	s.Engine.DroppedPackets = v.carrier.Dropped()
 	noted := v.life.Stats()
 	s.Engine.Life, s.Engine.Lease, s.Engine.Fenced = texts(noted.Events), texts(noted.Lease.Events), noted.Lease.Fenced
+	s.Settings = v.shared.state()
 	s.Lease, s.Unlike = v.config.Cluster.Lease, noted.Lease.Unlike
 	now := v.plane.Stats()
 	s.Isolated, s.Names, s.Late = v.isolation.on.Load(), now.Names, now.LateAnnouncements

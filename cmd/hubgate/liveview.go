@@ -31,6 +31,7 @@ func (s *server) liveView(hub *gateway.Gateway, servers *servermode.Backend, res
 			return s.sendForPage(ctx, rest, m)
 		},
 	}
+	v.Prove = func(r *http.Request) error { return authorizeLive(verifier, r) }
 	if s.config.AdminExposed() {
 		v.Authorize = func(r *http.Request) error { return authorizeLive(verifier, r) }
 	}
@@ -42,7 +43,7 @@ func (s *server) liveView(hub *gateway.Gateway, servers *servermode.Backend, res
 func authorizeLive(verifier *auth.Verifier, r *http.Request) error {
 	token, ok := auth.BearerToken(r.Header)
 	if !ok {
-		return errors.New("the admin address can be reached from other machines, so the live view needs a token: hubgate token rest " + admin.LiveResource)
+		return errors.New("this needs a token, since it shows what is secret or can be reached from other machines: hubgate token rest " + admin.LiveResource)
 	}
 	err := verifier.REST(token, admin.LiveResource, "")
 	if refused, ok := errors.AsType[*auth.TokenError](err); ok {

@@ -184,7 +184,16 @@ func (s *server) reload(args []string, first bool) {
 // apply judges what was parsed with the options in force that are read only at
 // the start, and puts the rest in force.
 func (s *server) apply(parsed *config.Config) error {
-	next, err := s.reloading.config.Reload(parsed)
+	base, err := s.reloading.base.Reload(parsed)
+	if err != nil {
+		return err
+	}
+	return s.enforce(base, s.reloading.shared)
+}
+
+// enforce puts in force what this node was given, and over it what all nodes share.
+func (s *server) enforce(base *config.Config, shared []byte) error {
+	next, err := base.WithShared(shared)
 	if err != nil {
 		return err
 	}
@@ -197,7 +206,7 @@ func (s *server) apply(parsed *config.Config) error {
 		return err
 	}
 	changed := s.reloading.config.Changed(next, before, &after)
-	s.reloading.config = next
+	s.reloading.config, s.reloading.base, s.reloading.shared = next, base, shared
 	if len(changed) > 0 {
 		s.log.Info("settings changed", "changed", changed, "mode", after.Mode, "hubs", hubModes(after.Hubs), "templates", templateList(after.Upstream.Templates))
 		if !slices.Equal(before.Upstream.Templates, after.Upstream.Templates) {

@@ -69,6 +69,8 @@ type endings struct{ built, serving teardowns }
 type reloading struct {
 	sync.Mutex
 	config *config.Config // in force
+	base   *config.Config // what this node was given
+	shared []byte         // what all nodes share
 }
 
 // web is what the HTTP servers of the gateway share.
@@ -82,7 +84,7 @@ type web struct {
 
 // newServer builds everything and serves. After an error nothing is left.
 func newServer(c *config.Config, log *slog.Logger) (s *server, err error) {
-	s = &server{config: c, reloading: reloading{config: c}, log: log, web: web{failed: make(chan error, 1)}, endings: endings{built: teardowns{log: log}, serving: teardowns{log: log}}}
+	s = &server{config: c, reloading: reloading{config: c, base: c}, log: log, web: web{failed: make(chan error, 1)}, endings: endings{built: teardowns{log: log}, serving: teardowns{log: log}}}
 	defer func() {
 		if err != nil {
 			ctx, cancel := context.WithTimeout(context.Background(), c.Network.DrainTimeout)
@@ -186,6 +188,7 @@ func (s *server) buildGateway(listeners []net.Listener) error {
 		life.Start()
 		s.serving.add("notes of clients", s.endLife) // after the last webhook
 	}
+	s.followShared()
 	s.open(listeners)
 	if plane := s.nodes.plane; plane != nil {
 		s.built.add("requests for other nodes", ignoreContext(plane.EndForwarded)) // else the server would wait for them

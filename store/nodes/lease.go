@@ -123,7 +123,7 @@ type flags struct {
 	fenced   bool
 	isolated bool
 	others   bool // there have been other nodes
-	unlike   map[string][]string
+	unlike   comparison
 	lost     int
 }
 
@@ -230,7 +230,7 @@ func (l *Lease) publish() {
 	m := l.machine
 	l.now.Store(&standing{
 		inc: m.inc, renewed: m.own.renewed, held: m.own.held && !m.own.claimed, isolated: l.flags.isolated,
-		peers: m.others.count(m.inc), unlike: l.flags.unlike,
+		peers: m.others.count(m.inc), unlike: l.flags.unlike.told,
 	})
 }
 

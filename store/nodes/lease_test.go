@@ -247,13 +247,24 @@ func TestLease(t *testing.T) {
 			for _, w := range []*watched{a, b} {
 				w.do(func() { w.alive["a"], w.alive["b"], w.alive["old"] = true, true, true })
 			}
-			time.Sleep(time.Second)
+			time.Sleep(2 * time.Second)
+			require.Empty(t, a.Stats().Unlike, "both may be about to tell of the same change")
+			time.Sleep(6 * time.Second)
 			require.Equal(t, map[string][]string{"b": {"limits"}}, a.Stats().Unlike)
 			require.Equal(t, map[string][]string{"a": {"limits"}}, b.Stats().Unlike)
 			b.do(func() { b.settings = map[string]string{"mode": "1", "limits": "1"} })
 			time.Sleep(5 * time.Second)
 			require.Empty(t, a.Stats().Unlike)
 			require.Empty(t, b.Stats().Unlike)
+			for _, w := range []*watched{a, b} {
+				w.do(func() { w.settings = map[string]string{"mode": "2", "limits": "1"} })
+				time.Sleep(time.Second)
+			}
+			for range 40 {
+				time.Sleep(250 * time.Millisecond)
+				require.Empty(t, a.Stats().Unlike, "a change that both take is none")
+				require.Empty(t, b.Stats().Unlike)
+			}
 			for _, w := range []*watched{a, b, old} {
 				w.end(t, true)
 			}

@@ -133,7 +133,7 @@ func (l *Lease) look(now moment) {
 			l.opts.Logger.Info("this node has its record in the store", "node", m.inc)
 		}
 	}
-	l.compare()
+	l.compare(now)
 	l.publish()
 	reached := l.opts.Calls.Reached()
 	f.others = f.others || reached > 0 || m.others.count(m.inc) > 0

@@ -1,0 +1,131 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+
+	"github.com/hubgate/hubgate/admin"
+	"github.com/hubgate/hubgate/config"
+	"github.com/hubgate/hubgate/natsd"
+	"github.com/hubgate/hubgate/secret"
+	"github.com/hubgate/hubgate/settings"
+	"github.com/hubgate/hubgate/store/shared"
+)
+
+// sharedSettings are the settings that all nodes of a cluster share, as this one knows them.
+type sharedSettings struct {
+	text *shared.Text
+
+	mu     sync.Mutex
+	known  bool // the store has answered
+	number uint64
+	err    error // why they are not in force
+}
+
+// state is what is known of them.
+func (s *sharedSettings) state() admin.SharedSettings {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	state := admin.SharedSettings{Known: s.known, Number: s.number}
+	if s.err != nil {
+		state.Error = s.err.Error()
+	}
+	return state
+}
+
+func (s *sharedSettings) note(number uint64, err error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.known, s.number, s.err = true, number, err
+}
+
+// newSharedSettings asks nothing of the store.
+func newSharedSettings(c *config.Config, e *natsd.Engine, now, previous secret.Text) (*sharedSettings, error) {
+	keys := [][]byte{natsd.Key(now, natsd.PurposeSharedSettings)}
+	if previous != "" {
+		keys = append(keys, natsd.Key(previous, natsd.PurposeSharedSettings))
+	}
+	text, err := shared.New(shared.Options{JetStream: e.JetStream(), Prefix: c.NATS.Prefix, Replicas: e.Replicas(), Storage: e.Storage(), Keys: keys})
+	return &sharedSettings{text: text}, err
+}
+
+// followShared puts in force what the nodes share, until the server ends.
+func (s *server) followShared() {
+	if s.nodes.shared == nil {
+		return
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	var following sync.WaitGroup
+	following.Go(func() { s.nodes.shared.text.Follow(ctx, s.sharedChanged) })
+	s.built.add("shared settings", ignoreContext(func() {
+		cancel()
+		following.Wait()
+	}))
+}
+
+// sharedChanged takes a new text. One that cannot be put in force changes nothing.
+func (s *server) sharedChanged(v shared.Version, err error) {
+	log := s.log.With("part", partCluster, "version", v.Number)
+	if err == nil {
+		s.reloading.Lock()
+		defer s.reloading.Unlock()
+		err = s.enforce(s.reloading.base, v.Text)
+	}
+	s.nodes.shared.note(v.Number, err)
+	switch {
+	case err != nil:
+		log.Error("the settings that the nodes share have errors here: the old ones stay in force", "error", err)
+	case v.Number != 0:
+		log.Info("the settings that the nodes share are in force")
+	}
+}
+
+// Settings implements admin.Cluster.
+func (v *clusterView) Settings(ctx context.Context) (admin.SharedText, error) {
+	if v.shared == nil {
+		return admin.SharedText{}, fmt.Errorf("%w: this node is alone and shares no settings", admin.ErrInvalid)
+	}
+	now, err := v.shared.text.Current(ctx)
+	return admin.SharedText{Number: now.Number, Text: now.Text}, err
+}
+
+// changeTime bounds a change: a store without a majority does not answer.
+const changeTime = 5 * time.Second
+
+// ChangeSettings implements admin.Cluster.
+func (v *clusterView) ChangeSettings(ctx context.Context, text []byte, after uint64) (uint64, error) {
+	if v.shared == nil {
+		return 0, fmt.Errorf("%w: this node is alone and shares no settings", admin.ErrInvalid)
+	}
+	if err := v.try(text); err != nil {
+		return 0, fmt.Errorf("%w: %w", admin.ErrInvalid, err)
+	}
+	ctx, cancel := context.WithTimeout(ctx, changeTime)
+	defer cancel()
+	next, err := v.shared.text.Change(ctx, text, after)
+	switch {
+	case errors.Is(err, shared.ErrConflict):
+		err = fmt.Errorf("%w: %w", admin.ErrConflict, err)
+	case errors.Is(err, shared.ErrTooLarge):
+		err = fmt.Errorf("%w: %w", admin.ErrInvalid, err)
+	}
+	return next.Number, err
+}
+
+// try says whether this node could put a text in force.
+func (s *server) try(text []byte) error {
+	s.reloading.Lock()
+	defer s.reloading.Unlock()
+	next, err := s.reloading.base.WithShared(text)
+	if err != nil {
+		return err
+	}
+	after, err := next.Settings()
+	if err != nil {
+		return err
+	}
+	return settings.CheckChange(s.store.Current(), &after)
+}

@@ -1,0 +1,91 @@
+package main
+
+import (
+	"fmt"
+	"net/http"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/hubgate/hubgate/admin"
+)
+
+// share is what hubgate cluster settings set says of a text.
+func (p *program) share(text string, more ...string) (code int, out, errText string) {
+	p.t.Helper()
+	file := filepath.Join(p.t.TempDir(), "shared.yaml")
+	writeFile(p.t, file, text)
+	return command(append([]string{"cluster", "settings", "set", p.adminAt(), file}, more...)...)
+}
+
+// A change at one node is in force at all, and of two who change one is told.
+func TestSharedSettings(t *testing.T) {
+	three := startTrio(t)
+	for _, p := range three.each() {
+		p.isReady()
+	}
+	token := three.b.restToken(admin.LiveResource)
+	t.Run("N26 a change at one node is in force at another within a second", func(t *testing.T) {
+		began := time.Now()
+		code, out, stderr := three.a.share("limits.maxConnections: 1\nmode: classic\n")
+		require.Zero(t, code, stderr)
+		require.Contains(t, out, "is in force on all nodes")
+		for _, p := range three.each() {
+			p.logs.want(t, "the settings that the nodes share are in force")
+			require.Contains(t, p.logs.String(), "mode=classic")
+			require.Contains(t, p.logs.String(), "limits.maxConnections")
+		}
+		t.Log("in force everywhere after", time.Since(began))
+		code, out, _ = command("cluster", "settings", "show", three.c.adminAt())
+		require.Zero(t, code)
+		require.Equal(t, "limits.maxConnections: 1\nmode: classic\n", out)
+		require.Empty(t, three.b.clusterStatus().Unlike)
+	})
+	t.Run("N26 of two writers one is told", func(t *testing.T) {
+		version := fmt.Sprint(three.b.clusterStatus().Settings.Number)
+		code, _, stderr := three.b.share("limits.hubs: 5\n", "--if-version="+version)
+		require.Zero(t, code, stderr)
+		code, _, stderr = three.c.share("limits.hubs: 6\n", "--if-version="+version)
+		require.Equal(t, exitError, code)
+		require.Contains(t, stderr, "somebody else has changed it since")
+		status, text := three.c.request(http.MethodPut, three.c.Admin+"/cluster/settings", "limits.hubs: 6", "Authorization", "Bearer "+token, "If-Match", `"`+version+`"`)
+		require.Equal(t, http.StatusPreconditionFailed, status, text)
+	})
+	t.Run("settings that cannot be in force are refused", func(t *testing.T) {
+		for text, want := range map[string]string{
+			"limits.hubs: x": "shared settings:1: limits.hubs", "node: x": "give it to each node", "accessKey: x": "is a secret",
+			"clients: {keepAlive: 30s, timeout: 1h}": "clients.timeout",
+		} {
+			code, _, stderr := three.a.share(text)
+			require.Equal(t, exitError, code, text)
+			require.Contains(t, stderr, want)
+		}
+		status, _ := three.a.request(http.MethodGet, three.a.Admin+"/cluster/settings", "")
+		require.Equal(t, http.StatusUnauthorized, status, "also on this machine")
+	})
+	t.Run("N26 a node that comes later has them, and what it was given by itself is back without them", func(t *testing.T) {
+		d := start(t, "--node=d", "--cluster-listen=127.0.0.1:0", "--cluster-voter=a,b,c", "--cluster-peer="+three.a.clusterStatus().Address, "--mode=classic")
+		d.isReady()
+		require.Contains(t, d.logs.String(), "the settings that the nodes share are in force")
+		require.Equal(t, "limits.hubs", firstMatch(`changed="?\[([a-zA-Z.]+)\]`, d.logs.String()))
+		code, _, stderr := three.b.share("mode: serverless\n")
+		require.Zero(t, code, stderr)
+		d.logs.wantTimes(t, "the settings that the nodes share are in force", 2)
+		require.Empty(t, d.clusterStatus().Unlike)
+		code, _, stderr = three.b.share("")
+		require.Zero(t, code, stderr)
+		d.logs.wantTimes(t, "the settings that the nodes share are in force", 3)
+		require.Contains(t, d.logs.String(), "mode=classic")
+	})
+	t.Run("N26 nodes that have other settings are seen", func(t *testing.T) {
+		writeFile(t, three.c.settings, settingsWith("http://only-c.example/hook"))
+		require.Eventually(t, func() bool { return fmt.Sprint(three.a.clusterStatus().Unlike["c"]) == "[upstream]" }, patience, 50*time.Millisecond)
+		code, out, _ := command("cluster", "status", three.a.adminAt())
+		require.Zero(t, code)
+		require.Contains(t, out, "node c has other settings than node a: upstream")
+		require.NotZero(t, three.a.metric("hubgate_cluster_unlike_settings"))
+		three.a.logs.want(t, "another node has other settings than this one")
+	})
+}
