@@ -14,6 +14,7 @@ const (
 	frameHome
 	frameQuota
 	frameMove
+	frameClientAnswer
 )
 
 const (

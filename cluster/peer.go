@@ -207,6 +207,8 @@ func (p *peer) carryOutOne(f frame) (filter uint64, err error) {
 		return 0, p.talked(gateway.QuotaTopic, f.body)
 	case frameMove:
 		return 0, p.talked(gateway.MoveTopic, f.body)
+	case frameClientAnswer:
+		return 0, p.talked(gateway.AnswerTopic, f.body)
 	}
 	if f.kind&frameIgnorable != 0 {
 		p.b.counted.ignored.Add(1)

@@ -11,7 +11,8 @@ import (
 // where connections are. What they say are frames like commands, in order with them.
 
 // topicFrames are the frames of what is said, by topic.
-var topicFrames = [gateway.Topics]frameType{gateway.BackendTopic: frameBackend, gateway.HomeTopic: frameHome, gateway.QuotaTopic: frameQuota, gateway.MoveTopic: frameMove}
+var topicFrames = [gateway.Topics]frameType{gateway.BackendTopic: frameBackend, gateway.HomeTopic: frameHome, gateway.QuotaTopic: frameQuota, gateway.MoveTopic: frameMove,
+	gateway.AnswerTopic: frameClientAnswer}
 
 // talks is who hears what other nodes say, by topic.
 type talks [gateway.Topics]atomic.Pointer[gateway.PeerHandler]

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/hubgate/hubgate/hubprotocol"
+	"github.com/hubgate/hubgate/internal/filter"
 )
 
 // Verb is what a Command asks of a hub.
@@ -25,6 +26,8 @@ const (
 	VerbCount
 	// VerbList is VerbCount that also names the connections, a page of them.
 	VerbList
+	// VerbInvoke is VerbSend to a connection whose client has to answer (Gateway.Invoke).
+	VerbInvoke
 )
 
 // TargetKind says how a Target's IDs are meant.
@@ -44,6 +47,9 @@ type Target struct {
 	IDs []string
 	// Except are connection ids, ExceptUsers user ids that are left out.
 	Except, ExceptUsers []string
+	// Filter, if there is one, leaves out the connections that it does not take at the moment at which
+	// the command comes to them.
+	Filter *filter.Filter
 }
 
 // Command is the one form of everything that REST, hub servers and other
@@ -55,7 +61,7 @@ type Command struct {
 	Target Target
 	// Group is the group of VerbJoin, VerbLeave and VerbCount.
 	Group string
-	// Frames is the message of VerbSend.
+	// Frames is the message of VerbSend and VerbInvoke.
 	Frames *hubprotocol.Frames
 	// Cause is the explanation of VerbClose.
 	Cause Cause
@@ -63,6 +69,8 @@ type Command struct {
 	Membership Membership
 	// Page is what VerbList names.
 	Page Page
+	// Invocation is the invocation id in the message of VerbInvoke.
+	Invocation string
 	// Any asks VerbCount only whether there is a connection: the first that is found is the answer,
 	// and Result.Matched is not the whole number. Other nodes are not told of it.
 	Any bool

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/hubgate/hubgate/hubprotocol"
+	"github.com/hubgate/hubgate/internal/filter"
 )
 
 // commandVersion is the first byte of every Command and Result between nodes. A form that older
@@ -24,6 +25,7 @@ const (
 	wireUntil
 	wireFrames
 	wireTraced
+	wireFiltered
 	wireFlags // the first that is none
 )
 
@@ -61,6 +63,7 @@ func appendCommand(dst []byte, cmd *Command) []byte {
 	set(!cmd.Membership.Until.IsZero(), wireUntil)
 	set(cmd.Frames != nil, wireFrames)
 	set(cmd.Trace != "", wireTraced)
+	set(cmd.Target.Filter != nil, wireFiltered)
 	dst = append(dst, commandVersion, byte(cmd.Verb), byte(cmd.Target.Kind), flags)
 	for _, s := range []string{cmd.Hub, cmd.Group, string(cmd.Cause.Reason), cmd.Cause.Text, cmd.Page.After} {
 		dst = appendString(dst, s)
@@ -78,6 +81,12 @@ func appendCommand(dst []byte, cmd *Command) []byte {
 	}
 	if flags&wireTraced != 0 {
 		dst = appendString(dst, cmd.Trace)
+	}
+	if flags&wireFiltered != 0 {
+		dst = appendString(dst, cmd.Target.Filter.String())
+	}
+	if cmd.Verb == VerbInvoke {
+		dst = appendString(dst, cmd.Invocation)
 	}
 	return dst
 }
@@ -106,6 +115,12 @@ func ParseCommand(data []byte) (*Command, error) {
 	if flags&wireTraced != 0 {
 		cmd.Trace = r.string()
 	}
+	if flags&wireFiltered != 0 {
+		cmd.Target.Filter = r.filter()
+	}
+	if cmd.Verb == VerbInvoke {
+		cmd.Invocation = r.string()
+	}
 	if r.failed || flags >= wireFlags || !cmd.valid(flags&wireFrames != 0) {
 		return nil, errWire
 	}
@@ -122,9 +137,10 @@ func ParseCommand(data []byte) (*Command, error) {
 
 // valid reports whether the parts of a command from another node are such as this node makes.
 func (cmd *Command) valid(frames bool) bool {
-	return cmd.Verb >= VerbSend && cmd.Verb <= VerbList &&
+	return cmd.Verb >= VerbSend && cmd.Verb <= VerbInvoke &&
 		cmd.Target.Kind >= TargetAll && cmd.Target.Kind <= TargetGroups &&
-		(cmd.Verb == VerbSend) == frames &&
+		(cmd.Verb == VerbSend || cmd.Verb == VerbInvoke) == frames &&
+		(cmd.Verb == VerbInvoke) == (cmd.Invocation != "") &&
 		(cmd.Cause.Reason == "" || slices.Contains(closeReasonList, cmd.Cause.Reason))
 }
 
@@ -225,6 +241,12 @@ func (r *wireReader) string() string {
 	s := string(r.rest[:n])
 	r.rest = r.rest[n:]
 	return s
+}
+
+func (r *wireReader) filter() *filter.Filter {
+	f, err := filter.Parse(r.string())
+	r.failed = r.failed || err != nil
+	return f
 }
 
 func (r *wireReader) strings() []string {

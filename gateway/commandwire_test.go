@@ -13,6 +13,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/hubgate/hubgate/gateway"
+	"github.com/hubgate/hubgate/internal/filter"
 )
 
 func wireCommands(t testing.TB) []*gateway.Command {
@@ -56,8 +57,10 @@ func TestCommandsBetweenNodes(t *testing.T) {
 // Every field of a command is carried, those too that are added some day.
 func TestNoFieldOfACommandIsForgotten(t *testing.T) {
 	stays := []string{"Command.By", "Command.Trace", "Command.Any", "Command.From"} // only of concern to the node that was asked
-	cmd := &gateway.Command{Verb: gateway.VerbSend, Frames: message(t, "hello"), Cause: gateway.Cause{Reason: gateway.CloseNormal}}
-	cmd.Target.Kind = gateway.TargetUsers
+	taken, err := filter.Parse("userId eq 'ann'")
+	require.NoError(t, err)
+	cmd := &gateway.Command{Verb: gateway.VerbInvoke, Frames: message(t, "hello"), Cause: gateway.Cause{Reason: gateway.CloseNormal}}
+	cmd.Target.Kind, cmd.Target.Filter = gateway.TargetUsers, taken
 	fill(reflect.ValueOf(cmd).Elem(), stays)
 	got, err := gateway.ParseCommand(gateway.AppendCommand(nil, cmd))
 	require.NoError(t, err)

@@ -38,6 +38,8 @@ type Conn struct {
 	mu   sync.Mutex // guards what follows; never held during a call of somebody else
 	life life
 	out  outbox
+	// awaited are those who wait for the client's answers, by invocation id; nil if nobody does.
+	awaited map[string]Answered
 }
 
 // channel is how records reach the client.

@@ -27,6 +27,7 @@ func (g *Gateway) end() {
 	g.ending.draining.Store(true)
 	g.quota.end()
 	g.moves.close()
+	g.invocations.end()
 	if g.ending.leave != nil {
 		g.ending.leave()
 	}

@@ -104,7 +104,7 @@ func sameReceivers(ops []op) bool {
 	first := ops[0].(*sendOp)
 	for _, o := range ops {
 		s := o.(*sendOp)
-		if s.to.kind != TargetAll || len(s.to.except) > 0 || len(s.to.exceptUsers) > 0 || s.to.shard != first.to.shard {
+		if s.to.kind != TargetAll || s.to.filter != nil || len(s.to.except) > 0 || len(s.to.exceptUsers) > 0 || s.to.shard != first.to.shard {
 			return false
 		}
 	}

@@ -53,6 +53,8 @@ type Gateway struct {
 	plane   plane
 	moves   moves
 	quota   quota
+	// invocations are those of clients that this node waits for.
+	invocations invocations
 	// standing are connections that miss groups of their users.
 	standing missing
 
@@ -84,6 +86,7 @@ func New(opts Options) (*Gateway, error) {
 		g.ending.wg.Go(w.run)
 	}
 	g.moves.begin(g)
+	g.invocations.begin(g)
 	if opts.Backplane != nil {
 		leave, err := opts.Backplane.Join(g)
 		if err != nil {

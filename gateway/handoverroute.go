@@ -147,7 +147,7 @@ func (s *sieve) keep(cmd *Command, a *answer) (then func()) {
 	switch cmd.Verb {
 	case VerbCount, VerbList:
 		return nil
-	case VerbSend:
+	case VerbSend, VerbInvoke:
 		if s.bytes += cmd.Frames.Size(); s.bytes > s.conn.g.opts.Limits().OutboxMaxBytes && len(s.kept) > 0 {
 			s.over = true // the client is slow, and what comes is not worth keeping
 			return nil
@@ -230,13 +230,15 @@ func (o *keptOp) one(w *worker, k *keptCommand) {
 	if cmd.Target.Kind == TargetGroups && !slices.ContainsFunc(cmd.Target.IDs, func(g string) bool { return c.membership(g) != nil }) {
 		return
 	}
-	if c.place.slot < 0 || c.life.state() == gone {
+	if c.place.slot < 0 || c.life.state() == gone || cmd.Target.Filter != nil && !cmd.Target.Filter.Match(filtered{c}) {
 		return
 	}
 	part.Matched = 1
 	switch cmd.Verb {
 	case VerbSend:
 		(&sendOp{to: to, frames: cmd.Frames, size: cmd.Frames.Size()}).deliverKept(w)
+	case VerbInvoke:
+		w.invoke(c, cmd)
 	case VerbJoin:
 		if !w.join(c, k.group, cmd.Membership) {
 			part.Matched, err = 0, ErrTooManyGroups

@@ -292,8 +292,13 @@ func (c *Conn) forgetMoved(node string) {
 	c.life.turn = told
 	c.out.release()
 	session := c.life.session
+	awaited := c.awaited
+	c.awaited = nil
 	c.mu.Unlock()
 
+	for _, answered := range awaited {
+		answered(Answer{}, endedBefore(movedCause))
+	}
 	c.g.conns.moved(c, node)
 	c.shard.worker.queue.push(&removeOp{conn: c})
 	c.g.counts.closed.Add(CloseMoved, 1)

@@ -263,6 +263,8 @@ func (c *Conn) finish(cause Cause) {
 	u.size, u.held = 0, 0
 	session, tell := c.life.session, c.life.tellEnd()
 	transport := c.transport
+	awaited := c.awaited
+	c.awaited = nil
 	c.mu.Unlock()
 
 	c.g.conns.remove(c)
@@ -271,6 +273,9 @@ func (c *Conn) finish(cause Cause) {
 	c.g.counts.closed.Add(cause.Reason, 1)
 	c.Logger().Info("connection closed", "reason", string(cause.Reason), "text", cause.Text, "transport", transport.Name())
 	c.g.opts.Observer.Closed(c, cause)
+	for _, answered := range awaited {
+		answered(Answer{}, endedBefore(cause))
+	}
 	if tell {
 		session.Closed(cause)
 	}

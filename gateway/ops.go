@@ -199,6 +199,12 @@ func (o *verbOp) apply(w *worker) {
 		part.Matched = o.count()
 	case VerbList:
 		part = o.list()
+	case VerbInvoke:
+		conns := o.to.snapshot()
+		for _, c := range conns {
+			w.invoke(c, o.cmd)
+		}
+		part.Matched = len(conns)
 	}
 	err = failed
 }

@@ -12,6 +12,8 @@ const (
 	QuotaTopic
 	// MoveTopic is for the cores: they hand connections over.
 	MoveTopic
+	// AnswerTopic is for the cores: clients answer invocations of other nodes.
+	AnswerTopic
 	// Topics is how many there are.
 	Topics
 )

@@ -177,8 +177,13 @@ func (c *Conn) record(frame, body []byte) error {
 		// The client leaves. It gets a Close record in return, as from a hub.
 		return c.closeNow(Cause{Reason: CloseNormal})
 	}
-	if err := c.deliver(rec); err != nil || number == 0 {
-		return err
+	if peeked.Type != hubprotocol.Completion || !c.answers(&peeked, frame) {
+		if err := c.deliver(rec); err != nil {
+			return err
+		}
+	}
+	if number == 0 {
+		return nil
 	}
 	c.handedOver(number, len(frame))
 	return nil

@@ -1,6 +1,10 @@
 package gateway
 
-import "slices"
+import (
+	"slices"
+
+	"github.com/hubgate/hubgate/internal/filter"
+)
 
 // receivers are the connections of one worker that a command concerns.
 type receivers struct {
@@ -14,6 +18,7 @@ type receivers struct {
 	exceptUsers []string
 	// exceptUserSet replaces exceptUsers when it is long.
 	exceptUserSet map[string]struct{}
+	filter        *filter.Filter
 }
 
 // longExcept is from how many exclusions on a set is faster than comparing, although it has to be
@@ -54,8 +59,20 @@ func (r *receivers) wants(c *Conn) bool {
 	if c.id.User != "" && excluded(c.id.User, r.exceptUsers, r.exceptUserSet) {
 		return false
 	}
-	return !excluded(c.id.ID, r.except, r.exceptSet)
+	return !excluded(c.id.ID, r.except, r.exceptSet) && (r.filter == nil || r.filter.Match(filtered{c}))
 }
+
+// filtered is a connection, as a filter sees it. Only its worker may ask for its groups.
+type filtered struct{ *Conn }
+
+// UserID implements filter.Subject.
+func (f filtered) UserID() string { return f.id.User }
+
+// ConnectionID implements filter.Subject.
+func (f filtered) ConnectionID() string { return f.id.ID }
+
+// InGroup implements filter.Subject.
+func (f filtered) InGroup(name string) bool { return f.membership(name) != nil }
 
 func excluded(id string, list []string, set map[string]struct{}) bool {
 	if set != nil {
@@ -90,7 +107,7 @@ func (r *receivers) snapshot() []*Conn {
 func (h *hub) plan(t Target, push func(receivers)) {
 	base := receivers{
 		kind: t.Kind, except: t.Except, exceptSet: longSet(t.Except),
-		exceptUsers: t.ExceptUsers, exceptUserSet: longSet(t.ExceptUsers),
+		exceptUsers: t.ExceptUsers, exceptUserSet: longSet(t.ExceptUsers), filter: t.Filter,
 	}
 	switch t.Kind {
 	case TargetAll:

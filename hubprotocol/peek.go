@@ -25,6 +25,15 @@ func (p Peeked) SameID(id string) bool {
 	return string(plain) == id
 }
 
+// ID returns the record's invocation id as it is meant, empty if there is none.
+func (p Peeked) ID() string {
+	if !p.escaped {
+		return string(p.InvocationID)
+	}
+	plain, _ := jsontext.AppendUnescaped(nil, p.InvocationID)
+	return string(plain)
+}
+
 // Peek finds the type, the invocation id and the target of one whole record without
 // its framing (the body that Cut returned), for bytes that are passed on to somebody
 // who checks them. It neither allocates nor looks into arguments, and what it does not
