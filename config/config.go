@@ -132,6 +132,7 @@ type Clients struct {
 	LongPollDisconnect time.Duration `help:"A client with long polling may be without a poll for this time." default:"15s"`
 	StatefulReconnect  time.Duration `help:"A client with stateful reconnect may be without a connection for this time. 0 turns stateful reconnect off." default:"30s"`
 	SendTimeout        time.Duration `help:"A client that takes no byte for this time, while bytes wait for it, is closed as SlowClient." default:"10s"`
+	InvokeTimeout      time.Duration `help:"How long a REST caller waits for the answer of a client (:invoke), unless it asks for less. Then: 504." default:"30s"`
 }
 
 // AspNet holds the timers of clients of ASP.NET SignalR, see [settings.AspNet].

@@ -176,9 +176,14 @@ func isUTF8(parameters string) bool {
 
 // message reads the message of a send. The error is a *failure.
 func message(header string, from io.Reader) (*hubprotocol.Frames, error) {
+	return readBody(header, from, parse)
+}
+
+// readBody reads a body and has it parsed; the content is only valid during that. The error is a *failure.
+func readBody[T any](header string, from io.Reader, parse func(media string, content []byte) (T, error)) (parsed T, err error) {
 	media := contentType(header)
 	if media == "" && header != "" {
-		return nil, refused(http.StatusUnsupportedMediaType, ReasonContentType, "The Content-Type of the message must be "+mediaTypes+".")
+		return parsed, refused(http.StatusUnsupportedMediaType, ReasonContentType, "The Content-Type of the message must be "+mediaTypes+".")
 	}
 	buffer := buffers.Get().(*[]byte)
 	content, err := readAll((*buffer)[:0], from)
@@ -188,19 +193,19 @@ func message(header string, from io.Reader) (*hubprotocol.Frames, error) {
 	}
 	switch {
 	case err != nil:
-		return nil, bodyFailure(err)
+		return parsed, bodyFailure(err)
 	case len(content) == 0:
-		return nil, refused(http.StatusBadRequest, ReasonBody, "The request needs a message as its body.")
+		return parsed, refused(http.StatusBadRequest, ReasonBody, "The request needs a message as its body.")
 	case media == "":
-		return nil, refused(http.StatusUnsupportedMediaType, ReasonContentType, "The message needs a Content-Type: "+mediaTypes+".")
+		return parsed, refused(http.StatusUnsupportedMediaType, ReasonContentType, "The message needs a Content-Type: "+mediaTypes+".")
 	}
-	frames, err := parse(media, content)
+	parsed, err = parse(media, content)
 	if err != nil {
 		f := refused(http.StatusBadRequest, ReasonBody, invalidText(err))
 		f.cause = err
-		return nil, f
+		return parsed, f
 	}
-	return frames, nil
+	return parsed, nil
 }
 
 // invalidText is what the caller is told of an invalid message. The texts of

@@ -38,12 +38,14 @@ type wants struct {
 	count bool
 	// trace is the id of the request, the caller's or one of ours; "" if it has none.
 	trace string
+	// request is the request as it came.
+	request *http.Request
 }
 
 func newCall(w http.ResponseWriter, r *http.Request) *call {
 	c := &call{ResponseWriter: w, began: time.Now(), operation: UnknownOperation}
 	c.ctx = routed{Context: r.Context(), call: c}
-	c.wants.trace = trace.Of(r.Header)
+	c.wants.trace, c.wants.request = trace.Of(r.Header), r
 	return c
 }
 

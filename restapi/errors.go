@@ -89,6 +89,9 @@ func asFailure(err error) *failure {
 		f.cause = err
 		return f
 	}
+	if none, ok := errors.AsType[*gateway.NoAnswer](err); ok {
+		return unanswered(none)
+	}
 	// What a store without room says; the name is no one else's, unlike Temporary.
 	var full interface{ Full() bool }
 	var down interface{ Unavailable() bool }

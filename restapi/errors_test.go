@@ -86,7 +86,7 @@ func TestErrorsOfTheGateway(t *testing.T) {
 		f, _ := broken(t, errors.New("secret detail"))
 		for id := range f.byID {
 			method, target := example(t, f.contract, id)
-			a := f.do(method, target, helloJSON)
+			a := f.do(method, target, bodyOf(id))
 			if strings.Contains(id, "Health") {
 				a.wantStatus(200)
 				continue
@@ -179,7 +179,7 @@ func TestRequiredOptions(t *testing.T) {
 	w := httptest.NewRecorder()
 	handler.ServeHTTP(w, r)
 	require.Equal(t, 401, w.Code)
-	require.Equal(t, Limits{defaultBodyBytes, defaultURIBytes, defaultBodyTimeout}, Limits{}.orDefaults())
+	require.Equal(t, Limits{defaultBodyBytes, defaultURIBytes, defaultBodyTimeout, defaultInvokeTimeout}, Limits{}.orDefaults())
 }
 
 func TestTokenErrorsKeepTheirText(t *testing.T) {

@@ -9,6 +9,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/hubgate/hubgate/gateway"
+	"github.com/hubgate/hubgate/hubprotocol"
 )
 
 // recorder is a Hubs that finds one connection for every command and keeps the last.
@@ -28,6 +29,16 @@ func (r *recorder) Do(ctx context.Context, cmd *gateway.Command) (gateway.Result
 	}
 	r.last = cmd
 	return gateway.Result{Matched: 1}, r.err
+}
+
+// Invoke is answered at once.
+func (r *recorder) Invoke(ctx context.Context, cmd gateway.Command, message func(string) (*hubprotocol.Frames, error)) (gateway.Answer, error) {
+	var err error
+	if cmd.Frames, err = message("1"); err != nil {
+		return gateway.Answer{}, err
+	}
+	_, err = r.Do(ctx, &cmd)
+	return gateway.Answer{Protocol: "json", Frame: []byte(`{"type":3,"invocationId":"1","result":7}` + "\x1e")}, err
 }
 
 // keeper keeps what a request's context holds, for longer than it may.

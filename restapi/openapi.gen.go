@@ -16,6 +16,30 @@ import (
 	"github.com/oapi-codegen/runtime"
 )
 
+// Defines values for CommandType.
+const (
+	CloseConnection CommandType = "CloseConnection"
+	JoinGroup       CommandType = "JoinGroup"
+	LeaveGroup      CommandType = "LeaveGroup"
+	SendMessage     CommandType = "SendMessage"
+)
+
+// Valid indicates whether the value is a known member of the CommandType enum.
+func (e CommandType) Valid() bool {
+	switch e {
+	case CloseConnection:
+		return true
+	case JoinGroup:
+		return true
+	case LeaveGroup:
+		return true
+	case SendMessage:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for ErrorDetailTarget.
 const (
 	ErrorDetailTargetConnection ErrorDetailTarget = "Connection"
@@ -45,6 +69,29 @@ type ClientToken struct {
 	Token string `json:"token"`
 }
 
+// Command Letter case does not matter in the names of members and types.
+type Command struct {
+	// Group The group of JoinGroup and LeaveGroup, not all white space.
+	Group string `json:"group,omitempty"`
+
+	// Message What SendMessage sends.
+	Message Message `json:"message,omitempty"`
+
+	// Reason What the clients of CloseConnection are told.
+	Reason string      `json:"reason,omitempty"`
+	Type   CommandType `json:"type"`
+}
+
+// CommandType defines model for Command.Type.
+type CommandType string
+
+// ConnectionPage defines model for ConnectionPage.
+type ConnectionPage struct {
+	// NextLink The URL of the next page; there is none if this is the last one.
+	NextLink string            `json:"nextLink,omitempty"`
+	Value    []GroupConnection `json:"value"`
+}
+
 // ErrorCode Level, scope and kind of an error.
 type ErrorCode = string
 
@@ -63,8 +110,25 @@ type ErrorDetail struct {
 // ErrorDetailTarget What the error is about.
 type ErrorDetailTarget string
 
+// GroupConnection defines model for GroupConnection.
+type GroupConnection struct {
+	ConnectionId string `json:"connectionId"`
+
+	// UserId Not there for anonymous clients.
+	UserId string `json:"userId,omitempty"`
+}
+
 // HubName defines model for HubName.
 type HubName = string
+
+// InvocationResult defines model for InvocationResult.
+type InvocationResult struct {
+	// Protocol The hub protocol that the client speaks.
+	Protocol string `json:"protocol,omitempty"`
+
+	// Result The client's result; null if its method returns nothing. Binary values of MessagePack are base64.
+	Result interface{} `json:"result"`
+}
 
 // Message An invocation without an answer. Letter case does not matter in the names of members.
 type Message struct {
@@ -78,11 +142,20 @@ type Message struct {
 // Application defines model for Application.
 type Application = string
 
+// Completed defines model for Completed.
+type Completed = bool
+
 // Connection defines model for Connection.
 type Connection = string
 
+// ContinuationToken defines model for ContinuationToken.
+type ContinuationToken = string
+
 // Excluded defines model for Excluded.
 type Excluded = []string
+
+// Filter defines model for Filter.
+type Filter = string
 
 // Group defines model for Group.
 type Group = string
@@ -93,11 +166,23 @@ type Hub = HubName
 // LimitedUser defines model for LimitedUser.
 type LimitedUser = string
 
+// MaxPageSize defines model for MaxPageSize.
+type MaxPageSize = int32
+
 // MinutesToExpire defines model for MinutesToExpire.
 type MinutesToExpire = int32
 
 // Reason defines model for Reason.
 type Reason = string
+
+// Stream defines model for Stream.
+type Stream = string
+
+// StreamError defines model for StreamError.
+type StreamError = string
+
+// Top defines model for Top.
+type Top = int32
 
 // Ttl defines model for Ttl.
 type Ttl = int32
@@ -115,6 +200,15 @@ type CloseAllParams struct {
 
 	// Reason What the clients are told.
 	Reason Reason `form:"reason,omitempty" json:"reason,omitempty"`
+
+	// Application The application whose hub is meant; clients reach it as `{application}_{hub}`.
+	Application Application `form:"application,omitempty" json:"application,omitempty"`
+}
+
+// ExecuteParams defines parameters for Execute.
+type ExecuteParams struct {
+	// Filter An OData expression over `userId`, `connectionId` and `groups`, as in `startswith(userId, 'guest-') and not ('vip' in groups)`. Without it all connections of the hub are meant.
+	Filter Filter `form:"filter,omitempty" json:"filter,omitempty"`
 
 	// Application The application whose hub is meant; clients reach it as `{application}_{hub}`.
 	Application Application `form:"application,omitempty" json:"application,omitempty"`
@@ -156,6 +250,12 @@ type ConnectionExistsParams struct {
 	Application Application `form:"application,omitempty" json:"application,omitempty"`
 }
 
+// InvokeConnectionParams defines parameters for InvokeConnection.
+type InvokeConnectionParams struct {
+	// Application The application whose hub is meant; clients reach it as `{application}_{hub}`.
+	Application Application `form:"application,omitempty" json:"application,omitempty"`
+}
+
 // SendToConnectionParams defines parameters for SendToConnection.
 type SendToConnectionParams struct {
 	// Application The application whose hub is meant; clients reach it as `{application}_{hub}`.
@@ -164,6 +264,27 @@ type SendToConnectionParams struct {
 
 // RemoveConnectionFromAllGroupsParams defines parameters for RemoveConnectionFromAllGroups.
 type RemoveConnectionFromAllGroupsParams struct {
+	// Application The application whose hub is meant; clients reach it as `{application}_{hub}`.
+	Application Application `form:"application,omitempty" json:"application,omitempty"`
+}
+
+// CompleteStreamParams defines parameters for CompleteStream.
+type CompleteStreamParams struct {
+	// Error Why the stream fails. `reason` means the same.
+	Error StreamError `form:"error,omitempty" json:"error,omitempty"`
+
+	// Reason What the clients are told.
+	Reason Reason `form:"reason,omitempty" json:"reason,omitempty"`
+
+	// Application The application whose hub is meant; clients reach it as `{application}_{hub}`.
+	Application Application `form:"application,omitempty" json:"application,omitempty"`
+}
+
+// SendStreamItemParams defines parameters for SendStreamItem.
+type SendStreamItemParams struct {
+	// Completed The item is the last one of the stream.
+	Completed Completed `form:"completed,omitempty" json:"completed,omitempty"`
+
 	// Application The application whose hub is meant; clients reach it as `{application}_{hub}`.
 	Application Application `form:"application,omitempty" json:"application,omitempty"`
 }
@@ -190,6 +311,21 @@ type CloseGroupParams struct {
 type SendToGroupParams struct {
 	// Excluded Ids of connections that are left out. May be repeated.
 	Excluded Excluded `form:"excluded,omitempty" json:"excluded,omitempty"`
+
+	// Application The application whose hub is meant; clients reach it as `{application}_{hub}`.
+	Application Application `form:"application,omitempty" json:"application,omitempty"`
+}
+
+// ListConnectionsInGroupParams defines parameters for ListConnectionsInGroup.
+type ListConnectionsInGroupParams struct {
+	// Maxpagesize How many connections a page has at most.
+	Maxpagesize *MaxPageSize `form:"maxpagesize,omitempty" json:"maxpagesize,omitempty"`
+
+	// Top How many connections all pages have at most together.
+	Top *Top `form:"top,omitempty" json:"top,omitempty"`
+
+	// ContinuationToken Where the page before has ended, from its nextLink.
+	ContinuationToken ContinuationToken `form:"continuationToken,omitempty" json:"continuationToken,omitempty"`
 
 	// Application The application whose hub is meant; clients reach it as `{application}_{hub}`.
 	Application Application `form:"application,omitempty" json:"application,omitempty"`
@@ -395,6 +531,9 @@ type ServerInterface interface {
 	// CloseAll Close all connections of a hub
 	// (POST /api/hubs/{hub}/:closeConnections)
 	CloseAll(w http.ResponseWriter, r *http.Request, hub Hub, params CloseAllParams)
+	// Execute Carry commands out for the connections that a filter takes
+	// (POST /api/hubs/{hub}/:execute)
+	Execute(w http.ResponseWriter, r *http.Request, hub Hub, params ExecuteParams)
 	// GenerateToken Sign a token with which a client may connect
 	// (POST /api/hubs/{hub}/:generateToken)
 	GenerateToken(w http.ResponseWriter, r *http.Request, hub Hub, params GenerateTokenParams)
@@ -407,12 +546,21 @@ type ServerInterface interface {
 	// ConnectionExists Ask whether a connection exists
 	// (GET /api/hubs/{hub}/connections/{connection})
 	ConnectionExists(w http.ResponseWriter, r *http.Request, hub Hub, connection Connection, params ConnectionExistsParams)
+	// InvokeConnection Call a method of one client and return its result
+	// (POST /api/hubs/{hub}/connections/{connection}/:invoke)
+	InvokeConnection(w http.ResponseWriter, r *http.Request, hub Hub, connection Connection, params InvokeConnectionParams)
 	// SendToConnection Send to one connection
 	// (POST /api/hubs/{hub}/connections/{connection}/:send)
 	SendToConnection(w http.ResponseWriter, r *http.Request, hub Hub, connection Connection, params SendToConnectionParams)
 	// RemoveConnectionFromAllGroups Remove a connection from all groups
 	// (DELETE /api/hubs/{hub}/connections/{connection}/groups)
 	RemoveConnectionFromAllGroups(w http.ResponseWriter, r *http.Request, hub Hub, connection Connection, params RemoveConnectionFromAllGroupsParams)
+	// CompleteStream End a stream of a client
+	// (POST /api/hubs/{hub}/connections/{connection}/streams/{stream}/:complete)
+	CompleteStream(w http.ResponseWriter, r *http.Request, hub Hub, connection Connection, stream Stream, params CompleteStreamParams)
+	// SendStreamItem Send an item of a stream to the client that has asked for the stream
+	// (POST /api/hubs/{hub}/connections/{connection}/streams/{stream}/:send)
+	SendStreamItem(w http.ResponseWriter, r *http.Request, hub Hub, connection Connection, stream Stream, params SendStreamItemParams)
 	// GroupExists Ask whether a group has connections
 	// (GET /api/hubs/{hub}/groups/{group})
 	GroupExists(w http.ResponseWriter, r *http.Request, hub Hub, group Group, params GroupExistsParams)
@@ -422,6 +570,9 @@ type ServerInterface interface {
 	// SendToGroup Send to the connections of a group
 	// (POST /api/hubs/{hub}/groups/{group}/:send)
 	SendToGroup(w http.ResponseWriter, r *http.Request, hub Hub, group Group, params SendToGroupParams)
+	// ListConnectionsInGroup List the connections of a group, in pages
+	// (GET /api/hubs/{hub}/groups/{group}/connections)
+	ListConnectionsInGroup(w http.ResponseWriter, r *http.Request, hub Hub, group Group, params ListConnectionsInGroupParams)
 	// RemoveConnectionFromGroup Remove a connection from a group
 	// (DELETE /api/hubs/{hub}/groups/{group}/connections/{connection})
 	RemoveConnectionFromGroup(w http.ResponseWriter, r *http.Request, hub Hub, group Group, connection Connection, params RemoveConnectionFromGroupParams)
@@ -527,6 +678,12 @@ func (_ Unimplemented) CloseAll(w http.ResponseWriter, r *http.Request, hub Hub,
 	w.WriteHeader(http.StatusNotImplemented)
 }
 
+// Execute Carry commands out for the connections that a filter takes
+// (POST /api/hubs/{hub}/:execute)
+func (_ Unimplemented) Execute(w http.ResponseWriter, r *http.Request, hub Hub, params ExecuteParams) {
+	w.WriteHeader(http.StatusNotImplemented)
+}
+
 // GenerateToken Sign a token with which a client may connect
 // (POST /api/hubs/{hub}/:generateToken)
 func (_ Unimplemented) GenerateToken(w http.ResponseWriter, r *http.Request, hub Hub, params GenerateTokenParams) {
@@ -551,6 +708,12 @@ func (_ Unimplemented) ConnectionExists(w http.ResponseWriter, r *http.Request, 
 	w.WriteHeader(http.StatusNotImplemented)
 }
 
+// InvokeConnection Call a method of one client and return its result
+// (POST /api/hubs/{hub}/connections/{connection}/:invoke)
+func (_ Unimplemented) InvokeConnection(w http.ResponseWriter, r *http.Request, hub Hub, connection Connection, params InvokeConnectionParams) {
+	w.WriteHeader(http.StatusNotImplemented)
+}
+
 // SendToConnection Send to one connection
 // (POST /api/hubs/{hub}/connections/{connection}/:send)
 func (_ Unimplemented) SendToConnection(w http.ResponseWriter, r *http.Request, hub Hub, connection Connection, params SendToConnectionParams) {
@@ -560,6 +723,18 @@ func (_ Unimplemented) SendToConnection(w http.ResponseWriter, r *http.Request, 
 // RemoveConnectionFromAllGroups Remove a connection from all groups
 // (DELETE /api/hubs/{hub}/connections/{connection}/groups)
 func (_ Unimplemented) RemoveConnectionFromAllGroups(w http.ResponseWriter, r *http.Request, hub Hub, connection Connection, params RemoveConnectionFromAllGroupsParams) {
+	w.WriteHeader(http.StatusNotImplemented)
+}
+
+// CompleteStream End a stream of a client
+// (POST /api/hubs/{hub}/connections/{connection}/streams/{stream}/:complete)
+func (_ Unimplemented) CompleteStream(w http.ResponseWriter, r *http.Request, hub Hub, connection Connection, stream Stream, params CompleteStreamParams) {
+	w.WriteHeader(http.StatusNotImplemented)
+}
+
+// SendStreamItem Send an item of a stream to the client that has asked for the stream
+// (POST /api/hubs/{hub}/connections/{connection}/streams/{stream}/:send)
+func (_ Unimplemented) SendStreamItem(w http.ResponseWriter, r *http.Request, hub Hub, connection Connection, stream Stream, params SendStreamItemParams) {
 	w.WriteHeader(http.StatusNotImplemented)
 }
 
@@ -578,6 +753,12 @@ func (_ Unimplemented) CloseGroup(w http.ResponseWriter, r *http.Request, hub Hu
 // SendToGroup Send to the connections of a group
 // (POST /api/hubs/{hub}/groups/{group}/:send)
 func (_ Unimplemented) SendToGroup(w http.ResponseWriter, r *http.Request, hub Hub, group Group, params SendToGroupParams) {
+	w.WriteHeader(http.StatusNotImplemented)
+}
+
+// ListConnectionsInGroup List the connections of a group, in pages
+// (GET /api/hubs/{hub}/groups/{group}/connections)
+func (_ Unimplemented) ListConnectionsInGroup(w http.ResponseWriter, r *http.Request, hub Hub, group Group, params ListConnectionsInGroupParams) {
 	w.WriteHeader(http.StatusNotImplemented)
 }
 
@@ -846,6 +1027,61 @@ func (siw *ServerInterfaceWrapper) CloseAll(w http.ResponseWriter, r *http.Reque
 	handler.ServeHTTP(w, r)
 }
 
+// Execute operation middleware
+func (siw *ServerInterfaceWrapper) Execute(w http.ResponseWriter, r *http.Request) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "hub" -------------
+	var hub Hub
+
+	err = runtime.BindStyledParameterWithOptions("simple", "hub", chi.URLParam(r, "hub"), &hub, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: r.URL.RawPath == ""})
+	if err != nil {
+		siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "hub", Err: err})
+		return
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params ExecuteParams
+
+	// ------------- Optional query parameter "filter" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "filter", r.URL.Query(), &params.Filter, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "filter"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "filter", Err: err})
+		}
+		return
+	}
+
+	// ------------- Optional query parameter "application" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "application", r.URL.Query(), &params.Application, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "application"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "application", Err: err})
+		}
+		return
+	}
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.Execute(w, r, hub, params)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
 // GenerateToken operation middleware
 func (siw *ServerInterfaceWrapper) GenerateToken(w http.ResponseWriter, r *http.Request) {
 
@@ -1084,6 +1320,57 @@ func (siw *ServerInterfaceWrapper) ConnectionExists(w http.ResponseWriter, r *ht
 	handler.ServeHTTP(w, r)
 }
 
+// InvokeConnection operation middleware
+func (siw *ServerInterfaceWrapper) InvokeConnection(w http.ResponseWriter, r *http.Request) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "hub" -------------
+	var hub Hub
+
+	err = runtime.BindStyledParameterWithOptions("simple", "hub", chi.URLParam(r, "hub"), &hub, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: r.URL.RawPath == ""})
+	if err != nil {
+		siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "hub", Err: err})
+		return
+	}
+
+	// ------------- Path parameter "connection" -------------
+	var connection Connection
+
+	err = runtime.BindStyledParameterWithOptions("simple", "connection", chi.URLParam(r, "connection"), &connection, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: r.URL.RawPath == ""})
+	if err != nil {
+		siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "connection", Err: err})
+		return
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params InvokeConnectionParams
+
+	// ------------- Optional query parameter "application" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "application", r.URL.Query(), &params.Application, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "application"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "application", Err: err})
+		}
+		return
+	}
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.InvokeConnection(w, r, hub, connection, params)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
 // SendToConnection operation middleware
 func (siw *ServerInterfaceWrapper) SendToConnection(w http.ResponseWriter, r *http.Request) {
 
@@ -1177,6 +1464,165 @@ func (siw *ServerInterfaceWrapper) RemoveConnectionFromAllGroups(w http.Response
 
 	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		siw.Handler.RemoveConnectionFromAllGroups(w, r, hub, connection, params)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
+// CompleteStream operation middleware
+func (siw *ServerInterfaceWrapper) CompleteStream(w http.ResponseWriter, r *http.Request) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "hub" -------------
+	var hub Hub
+
+	err = runtime.BindStyledParameterWithOptions("simple", "hub", chi.URLParam(r, "hub"), &hub, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: r.URL.RawPath == ""})
+	if err != nil {
+		siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "hub", Err: err})
+		return
+	}
+
+	// ------------- Path parameter "connection" -------------
+	var connection Connection
+
+	err = runtime.BindStyledParameterWithOptions("simple", "connection", chi.URLParam(r, "connection"), &connection, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: r.URL.RawPath == ""})
+	if err != nil {
+		siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "connection", Err: err})
+		return
+	}
+
+	// ------------- Path parameter "stream" -------------
+	var stream Stream
+
+	err = runtime.BindStyledParameterWithOptions("simple", "stream", chi.URLParam(r, "stream"), &stream, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: r.URL.RawPath == ""})
+	if err != nil {
+		siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "stream", Err: err})
+		return
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params CompleteStreamParams
+
+	// ------------- Optional query parameter "error" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "error", r.URL.Query(), &params.Error, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "error"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "error", Err: err})
+		}
+		return
+	}
+
+	// ------------- Optional query parameter "reason" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "reason", r.URL.Query(), &params.Reason, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "reason"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "reason", Err: err})
+		}
+		return
+	}
+
+	// ------------- Optional query parameter "application" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "application", r.URL.Query(), &params.Application, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "application"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "application", Err: err})
+		}
+		return
+	}
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.CompleteStream(w, r, hub, connection, stream, params)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
+// SendStreamItem operation middleware
+func (siw *ServerInterfaceWrapper) SendStreamItem(w http.ResponseWriter, r *http.Request) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "hub" -------------
+	var hub Hub
+
+	err = runtime.BindStyledParameterWithOptions("simple", "hub", chi.URLParam(r, "hub"), &hub, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: r.URL.RawPath == ""})
+	if err != nil {
+		siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "hub", Err: err})
+		return
+	}
+
+	// ------------- Path parameter "connection" -------------
+	var connection Connection
+
+	err = runtime.BindStyledParameterWithOptions("simple", "connection", chi.URLParam(r, "connection"), &connection, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: r.URL.RawPath == ""})
+	if err != nil {
+		siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "connection", Err: err})
+		return
+	}
+
+	// ------------- Path parameter "stream" -------------
+	var stream Stream
+
+	err = runtime.BindStyledParameterWithOptions("simple", "stream", chi.URLParam(r, "stream"), &stream, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: r.URL.RawPath == ""})
+	if err != nil {
+		siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "stream", Err: err})
+		return
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params SendStreamItemParams
+
+	// ------------- Optional query parameter "completed" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "completed", r.URL.Query(), &params.Completed, runtime.BindQueryParameterOptions{Type: "boolean", Format: ""})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "completed"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "completed", Err: err})
+		}
+		return
+	}
+
+	// ------------- Optional query parameter "application" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "application", r.URL.Query(), &params.Application, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "application"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "application", Err: err})
+		}
+		return
+	}
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.SendStreamItem(w, r, hub, connection, stream, params)
 	}))
 
 	for _, middleware := range siw.HandlerMiddlewares {
@@ -1369,6 +1815,96 @@ func (siw *ServerInterfaceWrapper) SendToGroup(w http.ResponseWriter, r *http.Re
 
 	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		siw.Handler.SendToGroup(w, r, hub, group, params)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
+// ListConnectionsInGroup operation middleware
+func (siw *ServerInterfaceWrapper) ListConnectionsInGroup(w http.ResponseWriter, r *http.Request) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "hub" -------------
+	var hub Hub
+
+	err = runtime.BindStyledParameterWithOptions("simple", "hub", chi.URLParam(r, "hub"), &hub, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: r.URL.RawPath == ""})
+	if err != nil {
+		siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "hub", Err: err})
+		return
+	}
+
+	// ------------- Path parameter "group" -------------
+	var group Group
+
+	err = runtime.BindStyledParameterWithOptions("simple", "group", chi.URLParam(r, "group"), &group, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: r.URL.RawPath == ""})
+	if err != nil {
+		siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "group", Err: err})
+		return
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params ListConnectionsInGroupParams
+
+	// ------------- Optional query parameter "maxpagesize" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "maxpagesize", r.URL.Query(), &params.Maxpagesize, runtime.BindQueryParameterOptions{Type: "integer", Format: "int32"})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "maxpagesize"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "maxpagesize", Err: err})
+		}
+		return
+	}
+
+	// ------------- Optional query parameter "top" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "top", r.URL.Query(), &params.Top, runtime.BindQueryParameterOptions{Type: "integer", Format: "int32"})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "top"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "top", Err: err})
+		}
+		return
+	}
+
+	// ------------- Optional query parameter "continuationToken" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "continuationToken", r.URL.Query(), &params.ContinuationToken, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "continuationToken"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "continuationToken", Err: err})
+		}
+		return
+	}
+
+	// ------------- Optional query parameter "application" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "application", r.URL.Query(), &params.Application, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "application"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "application", Err: err})
+		}
+		return
+	}
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.ListConnectionsInGroup(w, r, hub, group, params)
 	}))
 
 	for _, middleware := range siw.HandlerMiddlewares {
@@ -3170,6 +3706,9 @@ func HandlerWithOptions(si ServerInterface, options ChiServerOptions) http.Handl
 		r.Post(options.BaseURL+"/api/hubs/{hub}/:closeConnections", wrapper.CloseAll)
 	})
 	r.Group(func(r chi.Router) {
+		r.Post(options.BaseURL+"/api/hubs/{hub}/:execute", wrapper.Execute)
+	})
+	r.Group(func(r chi.Router) {
 		r.Post(options.BaseURL+"/api/hubs/{hub}/:generateToken", wrapper.GenerateToken)
 	})
 	r.Group(func(r chi.Router) {
@@ -3182,10 +3721,19 @@ func HandlerWithOptions(si ServerInterface, options ChiServerOptions) http.Handl
 		r.Get(options.BaseURL+"/api/hubs/{hub}/connections/{connection}", wrapper.ConnectionExists)
 	})
 	r.Group(func(r chi.Router) {
+		r.Post(options.BaseURL+"/api/hubs/{hub}/connections/{connection}/:invoke", wrapper.InvokeConnection)
+	})
+	r.Group(func(r chi.Router) {
 		r.Post(options.BaseURL+"/api/hubs/{hub}/connections/{connection}/:send", wrapper.SendToConnection)
 	})
 	r.Group(func(r chi.Router) {
 		r.Delete(options.BaseURL+"/api/hubs/{hub}/connections/{connection}/groups", wrapper.RemoveConnectionFromAllGroups)
+	})
+	r.Group(func(r chi.Router) {
+		r.Post(options.BaseURL+"/api/hubs/{hub}/connections/{connection}/streams/{stream}/:complete", wrapper.CompleteStream)
+	})
+	r.Group(func(r chi.Router) {
+		r.Post(options.BaseURL+"/api/hubs/{hub}/connections/{connection}/streams/{stream}/:send", wrapper.SendStreamItem)
 	})
 	r.Group(func(r chi.Router) {
 		r.Get(options.BaseURL+"/api/hubs/{hub}/groups/{group}", wrapper.GroupExists)
@@ -3195,6 +3743,9 @@ func HandlerWithOptions(si ServerInterface, options ChiServerOptions) http.Handl
 	})
 	r.Group(func(r chi.Router) {
 		r.Post(options.BaseURL+"/api/hubs/{hub}/groups/{group}/:send", wrapper.SendToGroup)
+	})
+	r.Group(func(r chi.Router) {
+		r.Get(options.BaseURL+"/api/hubs/{hub}/groups/{group}/connections", wrapper.ListConnectionsInGroup)
 	})
 	r.Group(func(r chi.Router) {
 		r.Delete(options.BaseURL+"/api/hubs/{hub}/groups/{group}/connections/{connection}", wrapper.RemoveConnectionFromGroup)
@@ -3292,8 +3843,12 @@ type AcceptedResponse struct {
 
 type ClientTokenJSONResponse ClientToken
 
+type ConnectionPageJSONResponse ConnectionPage
+
 type DoneResponse struct {
 }
+
+type InvocationResultJSONResponse InvocationResult
 
 type YesResponse struct {
 }
@@ -3325,6 +3880,24 @@ type CloseAll204Response = DoneResponse
 
 func (response CloseAll204Response) VisitCloseAllResponse(w http.ResponseWriter) error {
 	w.WriteHeader(204)
+	return nil
+}
+
+type ExecuteRequestObject struct {
+	Hub         Hub `json:"hub"`
+	Params      ExecuteParams
+	ContentType string
+	Body        io.Reader
+}
+
+type ExecuteResponseObject interface {
+	VisitExecuteResponse(w http.ResponseWriter) error
+}
+
+type Execute202Response = AcceptedResponse
+
+func (response Execute202Response) VisitExecuteResponse(w http.ResponseWriter) error {
+	w.WriteHeader(202)
 	return nil
 }
 
@@ -3403,6 +3976,32 @@ func (response ConnectionExists200Response) VisitConnectionExistsResponse(w http
 	return nil
 }
 
+type InvokeConnectionRequestObject struct {
+	Hub         Hub        `json:"hub"`
+	Connection  Connection `json:"connection"`
+	Params      InvokeConnectionParams
+	ContentType string
+	Body        io.Reader
+}
+
+type InvokeConnectionResponseObject interface {
+	VisitInvokeConnectionResponse(w http.ResponseWriter) error
+}
+
+type InvokeConnection200JSONResponse struct{ InvocationResultJSONResponse }
+
+func (response InvokeConnection200JSONResponse) VisitInvokeConnectionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type SendToConnectionRequestObject struct {
 	Hub         Hub        `json:"hub"`
 	Connection  Connection `json:"connection"`
@@ -3436,6 +4035,44 @@ type RemoveConnectionFromAllGroups200Response = YesResponse
 
 func (response RemoveConnectionFromAllGroups200Response) VisitRemoveConnectionFromAllGroupsResponse(w http.ResponseWriter) error {
 	w.WriteHeader(200)
+	return nil
+}
+
+type CompleteStreamRequestObject struct {
+	Hub        Hub        `json:"hub"`
+	Connection Connection `json:"connection"`
+	Stream     Stream     `json:"stream"`
+	Params     CompleteStreamParams
+}
+
+type CompleteStreamResponseObject interface {
+	VisitCompleteStreamResponse(w http.ResponseWriter) error
+}
+
+type CompleteStream202Response = AcceptedResponse
+
+func (response CompleteStream202Response) VisitCompleteStreamResponse(w http.ResponseWriter) error {
+	w.WriteHeader(202)
+	return nil
+}
+
+type SendStreamItemRequestObject struct {
+	Hub         Hub        `json:"hub"`
+	Connection  Connection `json:"connection"`
+	Stream      Stream     `json:"stream"`
+	Params      SendStreamItemParams
+	ContentType string
+	Body        io.Reader
+}
+
+type SendStreamItemResponseObject interface {
+	VisitSendStreamItemResponse(w http.ResponseWriter) error
+}
+
+type SendStreamItem202Response = AcceptedResponse
+
+func (response SendStreamItem202Response) VisitSendStreamItemResponse(w http.ResponseWriter) error {
+	w.WriteHeader(202)
 	return nil
 }
 
@@ -3490,6 +4127,30 @@ type SendToGroup202Response = AcceptedResponse
 func (response SendToGroup202Response) VisitSendToGroupResponse(w http.ResponseWriter) error {
 	w.WriteHeader(202)
 	return nil
+}
+
+type ListConnectionsInGroupRequestObject struct {
+	Hub    Hub   `json:"hub"`
+	Group  Group `json:"group"`
+	Params ListConnectionsInGroupParams
+}
+
+type ListConnectionsInGroupResponseObject interface {
+	VisitListConnectionsInGroupResponse(w http.ResponseWriter) error
+}
+
+type ListConnectionsInGroup200JSONResponse struct{ ConnectionPageJSONResponse }
+
+func (response ListConnectionsInGroup200JSONResponse) VisitListConnectionsInGroupResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
 }
 
 type RemoveConnectionFromGroupRequestObject struct {
@@ -4014,6 +4675,9 @@ type StrictServerInterface interface {
 	// CloseAll Close all connections of a hub
 	// (POST /api/hubs/{hub}/:closeConnections)
 	CloseAll(ctx context.Context, request CloseAllRequestObject) (CloseAllResponseObject, error)
+	// Execute Carry commands out for the connections that a filter takes
+	// (POST /api/hubs/{hub}/:execute)
+	Execute(ctx context.Context, request ExecuteRequestObject) (ExecuteResponseObject, error)
 	// GenerateToken Sign a token with which a client may connect
 	// (POST /api/hubs/{hub}/:generateToken)
 	GenerateToken(ctx context.Context, request GenerateTokenRequestObject) (GenerateTokenResponseObject, error)
@@ -4026,12 +4690,21 @@ type StrictServerInterface interface {
 	// ConnectionExists Ask whether a connection exists
 	// (GET /api/hubs/{hub}/connections/{connection})
 	ConnectionExists(ctx context.Context, request ConnectionExistsRequestObject) (ConnectionExistsResponseObject, error)
+	// InvokeConnection Call a method of one client and return its result
+	// (POST /api/hubs/{hub}/connections/{connection}/:invoke)
+	InvokeConnection(ctx context.Context, request InvokeConnectionRequestObject) (InvokeConnectionResponseObject, error)
 	// SendToConnection Send to one connection
 	// (POST /api/hubs/{hub}/connections/{connection}/:send)
 	SendToConnection(ctx context.Context, request SendToConnectionRequestObject) (SendToConnectionResponseObject, error)
 	// RemoveConnectionFromAllGroups Remove a connection from all groups
 	// (DELETE /api/hubs/{hub}/connections/{connection}/groups)
 	RemoveConnectionFromAllGroups(ctx context.Context, request RemoveConnectionFromAllGroupsRequestObject) (RemoveConnectionFromAllGroupsResponseObject, error)
+	// CompleteStream End a stream of a client
+	// (POST /api/hubs/{hub}/connections/{connection}/streams/{stream}/:complete)
+	CompleteStream(ctx context.Context, request CompleteStreamRequestObject) (CompleteStreamResponseObject, error)
+	// SendStreamItem Send an item of a stream to the client that has asked for the stream
+	// (POST /api/hubs/{hub}/connections/{connection}/streams/{stream}/:send)
+	SendStreamItem(ctx context.Context, request SendStreamItemRequestObject) (SendStreamItemResponseObject, error)
 	// GroupExists Ask whether a group has connections
 	// (GET /api/hubs/{hub}/groups/{group})
 	GroupExists(ctx context.Context, request GroupExistsRequestObject) (GroupExistsResponseObject, error)
@@ -4041,6 +4714,9 @@ type StrictServerInterface interface {
 	// SendToGroup Send to the connections of a group
 	// (POST /api/hubs/{hub}/groups/{group}/:send)
 	SendToGroup(ctx context.Context, request SendToGroupRequestObject) (SendToGroupResponseObject, error)
+	// ListConnectionsInGroup List the connections of a group, in pages
+	// (GET /api/hubs/{hub}/groups/{group}/connections)
+	ListConnectionsInGroup(ctx context.Context, request ListConnectionsInGroupRequestObject) (ListConnectionsInGroupResponseObject, error)
 	// RemoveConnectionFromGroup Remove a connection from a group
 	// (DELETE /api/hubs/{hub}/groups/{group}/connections/{connection})
 	RemoveConnectionFromGroup(ctx context.Context, request RemoveConnectionFromGroupRequestObject) (RemoveConnectionFromGroupResponseObject, error)
@@ -4220,6 +4896,36 @@ func (sh *strictHandler) CloseAll(w http.ResponseWriter, r *http.Request, hub Hu
 	}
 }
 
+// Execute operation middleware
+func (sh *strictHandler) Execute(w http.ResponseWriter, r *http.Request, hub Hub, params ExecuteParams) {
+	var request ExecuteRequestObject
+
+	request.Hub = hub
+	request.Params = params
+	request.ContentType = r.Header.Get("Content-Type")
+
+	request.Body = r.Body
+
+	handler := func(ctx context.Context, w http.ResponseWriter, r *http.Request, request interface{}) (interface{}, error) {
+		return sh.ssi.Execute(ctx, request.(ExecuteRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "Execute")
+	}
+
+	response, err := handler(r.Context(), w, r, request)
+
+	if err != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, err)
+	} else if validResponse, ok := response.(ExecuteResponseObject); ok {
+		if err := validResponse.VisitExecuteResponse(w); err != nil {
+			sh.options.ResponseErrorHandlerFunc(w, r, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
 // GenerateToken operation middleware
 func (sh *strictHandler) GenerateToken(w http.ResponseWriter, r *http.Request, hub Hub, params GenerateTokenParams) {
 	var request GenerateTokenRequestObject
@@ -4333,6 +5039,37 @@ func (sh *strictHandler) ConnectionExists(w http.ResponseWriter, r *http.Request
 	}
 }
 
+// InvokeConnection operation middleware
+func (sh *strictHandler) InvokeConnection(w http.ResponseWriter, r *http.Request, hub Hub, connection Connection, params InvokeConnectionParams) {
+	var request InvokeConnectionRequestObject
+
+	request.Hub = hub
+	request.Connection = connection
+	request.Params = params
+	request.ContentType = r.Header.Get("Content-Type")
+
+	request.Body = r.Body
+
+	handler := func(ctx context.Context, w http.ResponseWriter, r *http.Request, request interface{}) (interface{}, error) {
+		return sh.ssi.InvokeConnection(ctx, request.(InvokeConnectionRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "InvokeConnection")
+	}
+
+	response, err := handler(r.Context(), w, r, request)
+
+	if err != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, err)
+	} else if validResponse, ok := response.(InvokeConnectionResponseObject); ok {
+		if err := validResponse.VisitInvokeConnectionResponse(w); err != nil {
+			sh.options.ResponseErrorHandlerFunc(w, r, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
 // SendToConnection operation middleware
 func (sh *strictHandler) SendToConnection(w http.ResponseWriter, r *http.Request, hub Hub, connection Connection, params SendToConnectionParams) {
 	var request SendToConnectionRequestObject
@@ -4385,6 +5122,67 @@ func (sh *strictHandler) RemoveConnectionFromAllGroups(w http.ResponseWriter, r 
 		sh.options.ResponseErrorHandlerFunc(w, r, err)
 	} else if validResponse, ok := response.(RemoveConnectionFromAllGroupsResponseObject); ok {
 		if err := validResponse.VisitRemoveConnectionFromAllGroupsResponse(w); err != nil {
+			sh.options.ResponseErrorHandlerFunc(w, r, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// CompleteStream operation middleware
+func (sh *strictHandler) CompleteStream(w http.ResponseWriter, r *http.Request, hub Hub, connection Connection, stream Stream, params CompleteStreamParams) {
+	var request CompleteStreamRequestObject
+
+	request.Hub = hub
+	request.Connection = connection
+	request.Stream = stream
+	request.Params = params
+
+	handler := func(ctx context.Context, w http.ResponseWriter, r *http.Request, request interface{}) (interface{}, error) {
+		return sh.ssi.CompleteStream(ctx, request.(CompleteStreamRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "CompleteStream")
+	}
+
+	response, err := handler(r.Context(), w, r, request)
+
+	if err != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, err)
+	} else if validResponse, ok := response.(CompleteStreamResponseObject); ok {
+		if err := validResponse.VisitCompleteStreamResponse(w); err != nil {
+			sh.options.ResponseErrorHandlerFunc(w, r, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// SendStreamItem operation middleware
+func (sh *strictHandler) SendStreamItem(w http.ResponseWriter, r *http.Request, hub Hub, connection Connection, stream Stream, params SendStreamItemParams) {
+	var request SendStreamItemRequestObject
+
+	request.Hub = hub
+	request.Connection = connection
+	request.Stream = stream
+	request.Params = params
+	request.ContentType = r.Header.Get("Content-Type")
+
+	request.Body = r.Body
+
+	handler := func(ctx context.Context, w http.ResponseWriter, r *http.Request, request interface{}) (interface{}, error) {
+		return sh.ssi.SendStreamItem(ctx, request.(SendStreamItemRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "SendStreamItem")
+	}
+
+	response, err := handler(r.Context(), w, r, request)
+
+	if err != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, err)
+	} else if validResponse, ok := response.(SendStreamItemResponseObject); ok {
+		if err := validResponse.VisitSendStreamItemResponse(w); err != nil {
 			sh.options.ResponseErrorHandlerFunc(w, r, err)
 		}
 	} else if response != nil {
@@ -4472,6 +5270,34 @@ func (sh *strictHandler) SendToGroup(w http.ResponseWriter, r *http.Request, hub
 		sh.options.ResponseErrorHandlerFunc(w, r, err)
 	} else if validResponse, ok := response.(SendToGroupResponseObject); ok {
 		if err := validResponse.VisitSendToGroupResponse(w); err != nil {
+			sh.options.ResponseErrorHandlerFunc(w, r, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// ListConnectionsInGroup operation middleware
+func (sh *strictHandler) ListConnectionsInGroup(w http.ResponseWriter, r *http.Request, hub Hub, group Group, params ListConnectionsInGroupParams) {
+	var request ListConnectionsInGroupRequestObject
+
+	request.Hub = hub
+	request.Group = group
+	request.Params = params
+
+	handler := func(ctx context.Context, w http.ResponseWriter, r *http.Request, request interface{}) (interface{}, error) {
+		return sh.ssi.ListConnectionsInGroup(ctx, request.(ListConnectionsInGroupRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ListConnectionsInGroup")
+	}
+
+	response, err := handler(r.Context(), w, r, request)
+
+	if err != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, err)
+	} else if validResponse, ok := response.(ListConnectionsInGroupResponseObject); ok {
+		if err := validResponse.VisitListConnectionsInGroupResponse(w); err != nil {
 			sh.options.ResponseErrorHandlerFunc(w, r, err)
 		}
 	} else if response != nil {

@@ -10,6 +10,7 @@ import (
 // literals are the fixed segments of the contract's paths.
 var literals = [...]string{
 	"api", "hubs", "v1", "health", "users", "groups", "connections", ":send", ":closeConnections", ":generateToken",
+	":execute", ":invoke", "streams", ":complete",
 }
 
 // routePath returns the path by which the router finds the request's operation:

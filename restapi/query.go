@@ -9,7 +9,8 @@ import (
 )
 
 // queryNames are the names of the contract's query parameters.
-var queryNames = [...]string{"api-version", "application", "excluded", "reason", "ttl", "userId", "minutesToExpire"}
+var queryNames = [...]string{"api-version", "application", "excluded", "reason", "ttl", "userId", "minutesToExpire",
+	"filter", "completed", "error", "maxpagesize", "top", "continuationToken"}
 
 var errQueryEscape = errors.New("the query has an invalid escape")
 

@@ -43,6 +43,10 @@ const (
 	ReasonDraining FailureReason = "Draining"
 	// ReasonCallerGone: the caller closed its connection before the answer.
 	ReasonCallerGone FailureReason = "CallerGone"
+	// ReasonNoAnswer: the client did not answer in time.
+	ReasonNoAnswer FailureReason = "NoAnswer"
+	// ReasonClientError: the client answered with an error, or cannot answer.
+	ReasonClientError FailureReason = "ClientError"
 	// ReasonPanic: a handler panicked.
 	ReasonPanic FailureReason = "Panic"
 	// ReasonInternal: any other error.
@@ -54,7 +58,7 @@ var failureList = []FailureReason{
 	ReasonUnknownRoute, ReasonMethod, ReasonURITooLong, ReasonPage, ReasonToken, ReasonParameter,
 	ReasonContentType, ReasonContentEncoding, ReasonBody, ReasonBodyTooLarge, ReasonBodyTooSlow,
 	ReasonNotExisted, ReasonTooManyGroups, ReasonHubBusy, ReasonFull, ReasonStoreDown, ReasonIncomplete, ReasonDraining, ReasonCallerGone,
-	ReasonPanic, ReasonInternal,
+	ReasonNoAnswer, ReasonClientError, ReasonPanic, ReasonInternal,
 }
 
 // Failed returns how many requests failed since the start, by reason.

@@ -15,12 +15,15 @@ import (
 
 	"github.com/hubgate/hubgate/auth"
 	"github.com/hubgate/hubgate/gateway"
+	"github.com/hubgate/hubgate/hubprotocol"
 )
 
 // Hubs is the part of the gateway that carries out commands. *gateway.Gateway
 // implements it.
 type Hubs interface {
 	Do(ctx context.Context, cmd *gateway.Command) (gateway.Result, error)
+	// Invoke waits for the answer of one client.
+	Invoke(ctx context.Context, cmd gateway.Command, message func(invocationID string) (*hubprotocol.Frames, error)) (gateway.Answer, error)
 	// Draining reports whether the node is shutting down, or will do so in a moment.
 	Draining() bool
 }
@@ -61,12 +64,16 @@ type Limits struct {
 	URIBytes int64
 	// BodyTimeout is how long a body may take to arrive, 30 s by default; then: 408.
 	BodyTimeout time.Duration
+	// InvokeTimeout is how long a client may take to answer, 30 s by default; then: 504.
+	InvokeTimeout time.Duration
 }
 
 const (
 	defaultBodyBytes   = 1 << 20
 	defaultURIBytes    = 12 << 10
 	defaultBodyTimeout = 30 * time.Second
+
+	defaultInvokeTimeout = 30 * time.Second
 )
 
 // Options is what the handler works with. Hubs, UserGroups, Tokens and
@@ -137,6 +144,9 @@ func (l Limits) orDefaults() Limits {
 	}
 	if l.BodyTimeout <= 0 {
 		l.BodyTimeout = defaultBodyTimeout
+	}
+	if l.InvokeTimeout <= 0 {
+		l.InvokeTimeout = defaultInvokeTimeout
 	}
 	return l
 }

@@ -27,15 +27,7 @@ func (s *server) send(ctx context.Context, to address, contentType string, conte
 	if err != nil {
 		return err
 	}
-	if err := s.count(ctx, to); err != nil {
-		return err
-	}
-	cmd := &gateway.Command{Hub: to.hub, Verb: gateway.VerbSend, Target: to.target, Frames: frames, By: gateway.SenderREST}
-	if c, ok := ctx.Value(callKey{}).(*call); ok {
-		cmd.Trace = c.wants.trace
-	}
-	_, err = s.Hubs.Do(ctx, cmd)
-	return err
+	return s.sendFrames(ctx, to, frames)
 }
 
 const (

@@ -128,7 +128,7 @@ func TestSlowBodies(t *testing.T) {
 }
 
 // slowHubs takes longer than a body may.
-type slowHubs struct{}
+type slowHubs struct{ Hubs }
 
 func (slowHubs) Do(ctx context.Context, _ *gateway.Command) (gateway.Result, error) {
 	select {

@@ -64,6 +64,8 @@ type Clients struct {
 	StatefulReconnect time.Duration
 	// SendTimeout is how long a client may take no byte while bytes wait (D12).
 	SendTimeout time.Duration
+	// InvokeTimeout is how long a REST caller waits for the answer of a client (R42).
+	InvokeTimeout time.Duration
 }
 
 // Servers bounds the connections of hub servers and what happens when one goes.
@@ -114,6 +116,7 @@ func Default() Settings {
 			LongPollDisconnect: 15 * time.Second,
 			StatefulReconnect:  30 * time.Second,
 			SendTimeout:        10 * time.Second,
+			InvokeTimeout:      30 * time.Second,
 		},
 		AspNet: defaultAspNet(),
 		Servers: Servers{

@@ -261,6 +261,7 @@ func (p *problems) checkClients(c Clients) {
 	p.duration("clients.longPollDisconnect", c.LongPollDisconnect, least, maxTimer)
 	p.duration("clients.statefulReconnect", c.StatefulReconnect, 0, maxTimer)
 	p.duration("clients.sendTimeout", c.SendTimeout, least, maxTimer)
+	p.duration("clients.invokeTimeout", c.InvokeTimeout, least, maxTimer)
 }
 
 func (p *problems) checkServers(s Servers) {

@@ -69,7 +69,7 @@ func translate(s *settings.Settings) *live {
 			MaxConnections: s.Servers.MaxConnections, Migration: s.Servers.MigrationTimeout,
 			ClientResult: s.Servers.ResultTimeout, Grace: s.Servers.GracePeriod,
 		},
-		rest: restapi.Limits{BodyBytes: s.Limits.RESTBodyBytes, URIBytes: s.Limits.URIBytes},
+		rest: restapi.Limits{BodyBytes: s.Limits.RESTBodyBytes, URIBytes: s.Limits.URIBytes, InvokeTimeout: s.Clients.InvokeTimeout},
 	}
 	l.keys = s.Keys.All()
 	l.upstream = translateUpstream(&s.Upstream, l.keys)

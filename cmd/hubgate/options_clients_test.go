@@ -67,6 +67,15 @@ var clientEffects = map[string]func(*testing.T) effect{
 			return p.whyClosed()
 		}}
 	},
+	"clients-invoke-timeout": func(*testing.T) effect {
+		return effect{usual: "24h", unusual: "1s", before: never, after: "504", see: func(t *testing.T, p *program) string {
+			p.connect("chat", "ann")
+			p.restStatus(http.MethodPut, "/api/hubs/chat/users/ann/groups/g", "")
+			_, page := p.rest(http.MethodGet, "/api/hubs/chat/groups/g/connections", "")
+			id := firstMatch(`"connectionId":"([^"]+)"`, page)
+			return p.restStatus(http.MethodPost, "/api/hubs/chat/connections/"+id+"/:invoke", `{"target":"ask"}`)
+		}}
+	},
 	"clients-send-timeout": func(*testing.T) effect {
 		with := []string{"--limits-outbox-bytes", "64MiB", "--limits-outbox-max-bytes", "256MiB"}
 		return effect{usual: "24h", unusual: "1s", with: with, before: never, after: "SlowClient", see: func(t *testing.T, p *program) string {

@@ -23,6 +23,8 @@ var restFailures = List{
 		{"StoreUnavailable", "503 `Error.Request.Unknown`. In a [cluster](cluster.md): no majority of voters answered, so memberships of users could not be read or changed. Whether a change was made is not known.", "Try again after the time in `Retry-After`; it does no harm. If it stays: see `hubgate cluster status`."},
 		{"NodesSilent", "503 `Error.Request.Unknown`. In a [cluster](cluster.md): a node did not answer a question within five seconds.", "Try again after the time in `Retry-After`. See `hubgate cluster status`."},
 		{"Draining", "503. The health check says that the gateway is shutting down.", Nothing},
+		{"NoAnswer", "504. A client did not answer an invocation in time: it has no such method, is slow, or does not hear. Whether it got the call is not known.", "Look at the client. Raise `clients.invokeTimeout` if it needs longer."},
+		{"ClientError", "400 with what the client said: its method failed, there is no such method, or its answer cannot be read.", "Look at the client's method."},
 		{"CallerGone", "The application closed its connection before the answer.", "Raise the timeout of the application's HTTP client."},
 		{"Panic", "500 `Error.Unknown.Unknown`. A fault of the gateway.", "Report it, with the stack in the log."},
 		{"InternalError", "500 `Error.Unknown.Unknown`. Another fault of the gateway.", "Report it, with the error in the log."},
