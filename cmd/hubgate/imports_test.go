@@ -65,6 +65,7 @@ var mayImport = map[string][]string{
 	"store/nodes":      {"store/stream", "internal/counts"},
 	"store/shared":     {"store/stream"},
 	"store/life":       {"store/nodes", "store/stream", "internal/counts", "internal/packed"},
+	"store/outbox":     {"store/stream", "internal/counts", "internal/packed"},
 	"backplane":        {"gateway", "hubprotocol"},
 	"cluster":          {"gateway", "internal/counts", "internal/logsum"},
 	"natsd":            {"regularfile", "secret", "internal/counts", "internal/logsum"},
@@ -80,7 +81,7 @@ var mayImport = map[string][]string{
 	"deploy/check":     nil,
 	"internal/reasons": nil,
 	"gatewaytest":      {"gateway", "hubprotocol"},
-	"cmd/hubgate":      {"api", "aspnetprotocol", "hubprotocol", "auth", "hubname", "regularfile", "secret", "webhook", "settings", "config", "gateway", "clientws", "clientaspnet", "restapi", "upstream", "servermode", "modes", "store", "store/jetstore", "store/life", "store/shared", "backplane", "natsd", "cluster", "cluster/natscarrier", "admin", "bench", "internal/logsum", "internal/nearest", "internal/reasons", "internal/watch", "internal/trace", "internal/transport"},
+	"cmd/hubgate":      {"api", "aspnetprotocol", "hubprotocol", "auth", "hubname", "regularfile", "secret", "webhook", "settings", "config", "gateway", "clientws", "clientaspnet", "restapi", "upstream", "servermode", "modes", "store", "store/jetstore", "store/life", "store/shared", "backplane", "natsd", "cluster", "cluster/natscarrier", "admin", "bench", "internal/logsum", "internal/nearest", "internal/reasons", "internal/watch", "internal/trace", "internal/transport", "store/outbox"},
 }
 
 // forTests are packages that every test may import: fakes, what implements the
@@ -88,7 +89,7 @@ var mayImport = map[string][]string{
 var forTests = []string{"gatewaytest", "store", "store/storetest", "backplane", "hubserver", "cluster/clustertest"}
 
 // onNATS are the packages that may use NATS. The core and all else does without.
-var onNATS = []string{"natsd", "store/jetstore", "store/stream", "store/nodes", "store/life", "store/shared", "cluster/natscarrier"}
+var onNATS = []string{"natsd", "store/jetstore", "store/stream", "store/nodes", "store/life", "store/shared", "cluster/natscarrier", "store/outbox"}
 
 // whole are the parts that tests of a package put together to see it from outside.
 var whole = map[string][]string{
@@ -101,6 +102,7 @@ var whole = map[string][]string{
 	"store/jetstore": {"natsd"},
 	"store/life":     {"natsd"},
 	"store/shared":   {"natsd"},
+	"store/outbox":   {"natsd"},
 }
 
 // forOthers are packages for programs outside, such as the examples.

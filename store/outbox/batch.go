@@ -1,0 +1,168 @@
+package outbox
+
+import (
+	"errors"
+	"fmt"
+
+	"github.com/tinylib/msgp/msgp"
+
+	"github.com/hubgate/hubgate/internal/packed"
+)
+
+// kind is what an entry of a log says.
+type kind uint8
+
+// The values are stored.
+const (
+	// kindPut: there is a delivery. Said of one that is there already it means nothing.
+	kindPut kind = 1
+	// kindDone: it was delivered, or never will be.
+	kindDone kind = 2
+	// kindClosed: the node whose log it is was given up, and writes no more.
+	kindClosed kind = 3
+	// kindBegin, kindPart, kindEnd: there is a delivery that is too large for one batch. What begins again
+	// replaces what was begun, and an end without a beginning is nothing.
+	kindBegin kind = 4
+	kindPart  kind = 5
+	kindEnd   kind = 6
+)
+
+// entry is one thing that a log says of the delivery with a number.
+type entry struct {
+	kind   kind
+	number uint64
+	data   []byte
+}
+
+// batch is what is written at once.
+type batch struct {
+	// mark is new with each batch of one writer: who wrote it knows it again.
+	mark    uint64
+	entries []entry
+}
+
+const (
+	batchFormat = 1
+	// maxBatch bounds what is read as a batch; the engine takes no more.
+	maxBatch = 1 << 20
+	// batchSize is how much is put into a batch, in bytes, but for its last part.
+	batchSize = 256 << 10
+	// partSize bounds a part of a delivery.
+	partSize = 512 << 10
+	// maxRecord bounds a delivery that is read.
+	maxRecord = 64 << 20
+	// entrySize is what an entry takes beside its data.
+	entrySize = 24
+)
+
+// errBatch is the error for what is no batch.
+var errBatch = errors.New("a part of the outbox cannot be read")
+
+// append writes a batch: a MessagePack array of format, mark and the entries, each of which is an array of
+// kind, number and data.
+func (b *batch) append(dst []byte) []byte {
+	dst = msgp.AppendArrayHeader(dst, 3)
+	dst = msgp.AppendInt(dst, batchFormat)
+	dst = msgp.AppendUint64(dst, b.mark)
+	dst = msgp.AppendArrayHeader(dst, uint32(len(b.entries)))
+	for i := range b.entries {
+		e := &b.entries[i]
+		dst = msgp.AppendArrayHeader(dst, 3)
+		dst = msgp.AppendUint8(dst, uint8(e.kind))
+		dst = msgp.AppendUint64(dst, e.number)
+		dst = msgp.AppendBytes(dst, e.data)
+	}
+	return dst
+}
+
+// parseBatch reads a batch. Entries of kinds that this program does not know are left out. What it returns
+// does not share the text.
+func parseBatch(text []byte) (*batch, error) {
+	if len(text) > maxBatch {
+		return nil, fmt.Errorf("%w: it has %d bytes", errBatch, len(text))
+	}
+	p := packed.Reader{Rest: text}
+	if fields := p.Length(); p.Err == nil && fields < 3 {
+		p.Err = fmt.Errorf("%d fields", fields)
+	}
+	if format := packed.Read(&p, msgp.ReadIntBytes); p.Err == nil && format != batchFormat {
+		p.Err = fmt.Errorf("format %d; this program knows %d", format, batchFormat)
+	}
+	b := &batch{mark: packed.Read(&p, msgp.ReadUint64Bytes)}
+	for range p.Length() {
+		if fields := p.Length(); p.Err == nil && fields != 3 {
+			p.Err = fmt.Errorf("an entry of %d fields", fields)
+		}
+		e := entry{kind: kind(packed.Read(&p, msgp.ReadUint8Bytes)), number: packed.Read(&p, msgp.ReadUint64Bytes), data: p.Bytes()}
+		if p.Err == nil && e.kind >= kindPut && e.kind <= kindEnd {
+			b.entries = append(b.entries, e)
+		}
+	}
+	if p.Err != nil {
+		return nil, fmt.Errorf("%w: %w", errBatch, p.Err)
+	}
+	return b, nil
+}
+
+func (b *batch) closed() bool {
+	for i := range b.entries {
+		if b.entries[i].kind == kindClosed {
+			return true
+		}
+	}
+	return false
+}
+
+// reading is what is known after a part of a log was read.
+type reading struct {
+	// open are the deliveries that are not done, by number; parts the beginnings of others.
+	open, parts map[uint64][]byte
+	closed      bool
+	// damaged is how many parts could not be read.
+	damaged int
+}
+
+func newReading() *reading {
+	return &reading{open: make(map[uint64][]byte), parts: make(map[uint64][]byte)}
+}
+
+// take reads the next batch.
+func (r *reading) take(text []byte) {
+	b, err := parseBatch(text)
+	if err != nil {
+		r.damaged++
+		return
+	}
+	for _, e := range b.entries {
+		switch e.kind {
+		case kindBegin:
+			r.parts[e.number] = e.data
+		case kindPart, kindEnd:
+			r.goOn(&e)
+		case kindPut:
+			r.open[e.number] = e.data
+			delete(r.parts, e.number)
+		case kindDone:
+			delete(r.open, e.number)
+			delete(r.parts, e.number)
+		case kindClosed:
+			r.closed = true
+		}
+	}
+}
+
+// goOn takes a further part of a large delivery.
+func (r *reading) goOn(e *entry) {
+	begun, ok := r.parts[e.number]
+	if !ok || len(begun)+len(e.data) > maxRecord {
+		delete(r.parts, e.number)
+		return
+	}
+	whole := append(begun, e.data...)
+	if e.kind == kindPart {
+		r.parts[e.number] = whole
+		return
+	}
+	r.open[e.number] = whole
+	delete(r.parts, e.number)
+}

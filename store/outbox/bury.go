@@ -1,0 +1,133 @@
+package outbox
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/hubgate/hubgate/store/stream"
+)
+
+// closedLasts is how long the server keeps the mark that a log is closed. It keeps away what its writer may
+// still have on the way.
+const closedLasts = time.Hour
+
+// errFenced says that this node may not go on.
+var errFenced = errors.New("the node may not do it any more: it could not renew its own record")
+
+// Delivery is one that this node has to make.
+type Delivery struct {
+	Number uint64
+	Record []byte
+}
+
+// burial remembers what was taken from the log of a dead node that could not be finished.
+type burial struct {
+	mu    sync.Mutex
+	taken map[string]map[uint64]bool // by the name of the log
+}
+
+// Bury takes over the deliveries of a node that died, and returns them in the order in which they were put,
+// those of each call once. It may have to be called again, by this node or another, until there is no error.
+// If this node dies meanwhile, some of them may be in two logs, and are delivered twice.
+func (o *Outbox) Bury(ctx context.Context, inc string) ([]Delivery, error) {
+	o.burial.mu.Lock()
+	defer o.burial.mu.Unlock()
+	r, sequence, err := o.read(ctx, inc)
+	if errors.Is(err, stream.ErrNoStream) || err == nil && sequence == 0 {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	if sequence, err = o.shut(ctx, inc, sequence); err != nil {
+		return nil, err
+	}
+	adopted, err := o.adopt(ctx, inc, r)
+	if err != nil {
+		return adopted, err
+	}
+	attempt, cancel := context.WithTimeout(ctx, attemptTime)
+	defer cancel()
+	if err := o.stream.PurgeBefore(attempt, o.prefix+inc, sequence); err != nil {
+		return adopted, err
+	}
+	delete(o.burial.taken, inc)
+	return adopted, nil
+}
+
+// read reads a log to its end.
+func (o *Outbox) read(ctx context.Context, inc string) (*reading, uint64, error) {
+	r := newReading()
+	for last := uint64(0); ; {
+		attempt, cancel := context.WithTimeout(ctx, attemptTime)
+		m, err := o.stream.Next(attempt, o.prefix+inc, last+1)
+		cancel()
+		if errors.Is(err, stream.ErrNotFound) {
+			o.counts.Add(EventDamaged, uint64(r.damaged))
+			return r, last, nil
+		}
+		if err != nil {
+			return nil, 0, err
+		}
+		last = m.Sequence
+		r.take(m.Data)
+	}
+}
+
+// shut writes into a dead node's log that it is closed. If anybody else has written since, it fails.
+func (o *Outbox) shut(ctx context.Context, inc string, sequence uint64) (uint64, error) {
+	if o.opts.Fence.Fenced() {
+		return 0, errFenced
+	}
+	b := batch{entries: []entry{{kind: kindClosed}}}
+	attempt, cancel := context.WithTimeout(ctx, attemptTime)
+	defer cancel()
+	written, err := o.stream.Write(attempt, o.prefix+inc, b.append(nil), sequence, closedLasts)
+	if err != nil {
+		return 0, fmt.Errorf("closing the log of a dead node's deliveries: %w", err)
+	}
+	return written, nil
+}
+
+// adopt puts what a dead node had to deliver into this node's log, and waits until it is there.
+func (o *Outbox) adopt(ctx context.Context, inc string, r *reading) ([]Delivery, error) {
+	var adopted []Delivery
+	missing, stored := new(atomic.Int64), make(chan struct{})
+	missing.Store(1)
+	arrived := func() {
+		if missing.Add(-1) == 0 {
+			close(stored)
+		}
+	}
+	taken := o.burial.taken[inc]
+	if taken == nil {
+		taken = make(map[uint64]bool)
+	}
+	for _, number := range slices.Sorted(maps.Keys(r.open)) {
+		if taken[number] {
+			continue
+		}
+		taken[number] = true
+		missing.Add(1)
+		record := r.open[number]
+		adopted = append(adopted, Delivery{Number: o.log.put(record, arrived, true), Record: record})
+	}
+	if o.burial.taken == nil {
+		o.burial.taken = make(map[string]map[uint64]bool)
+	}
+	o.burial.taken[inc] = taken
+	o.counts.Add(EventAdopted, uint64(len(adopted)))
+	arrived()
+	select {
+	case <-stored:
+		return adopted, nil
+	case <-ctx.Done():
+		return adopted, context.Cause(ctx)
+	}
+}

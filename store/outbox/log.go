@@ -1,0 +1,163 @@
+package outbox
+
+import (
+	"context"
+	"log/slog"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/hubgate/hubgate/internal/counts"
+	"github.com/hubgate/hubgate/store/stream"
+)
+
+// storage is a stream; tests put something in its place.
+type storage interface {
+	Ensure(ctx context.Context) error
+	Last(ctx context.Context, subject string) (stream.Message, error)
+	Next(ctx context.Context, filter string, from uint64) (stream.Message, error)
+	Write(ctx context.Context, subject string, data []byte, sequence uint64, lasts time.Duration) (uint64, error)
+	PurgeBefore(ctx context.Context, subject string, sequence uint64) error
+}
+
+const (
+	// commitEvery and commitSize say how long what is to be written waits for more.
+	commitEvery = 3 * time.Millisecond
+	commitSize  = 32 << 10
+	// maxDone bounds what is noted as done in one batch.
+	maxDone = 4096
+	// attemptTime bounds one question to the store; retryPause is the time between two.
+	attemptTime = 2 * time.Second
+	retryPause  = 100 * time.Millisecond
+	// tellAfter is the attempt to write that is logged if it fails.
+	tellAfter = 10
+)
+
+// delivery is one that is not done.
+type delivery struct {
+	record []byte
+	stored func() // nil when it was called
+	// first and last are where it is in the log: its first part and its end. 0: it is not yet. begun is where
+	// what is being written of it begins.
+	first, last, begun uint64
+	// tried: it may be in the log. moving: it is in urgent to be written again.
+	tried, moving bool
+}
+
+// log is the log of this node, see package outbox.
+type log struct {
+	store    storage
+	prefix   string // of subjects
+	counts   *counts.Counts[Event]
+	logger   *slog.Logger
+	maxBytes int
+
+	mu    sync.Mutex
+	inc   string
+	next  uint64
+	live  map[uint64]*delivery
+	bytes int // of all live ones
+	// unstored is how many of them are not stored yet, kept the bytes of the others.
+	unstored, kept int
+	// urgent is written whatever there is: what was taken from dead nodes, which had it in memory too.
+	// waiting is written while there is room.
+	urgent, waiting []uint64
+	finished        []uint64 // that is to be noted
+	busy            bool     // a batch is being written
+	closed          bool     // by another node
+
+	wake chan struct{}
+	own  position // the writer's
+}
+
+func newLog(store storage, prefix, inc string, counted *counts.Counts[Event]) *log {
+	return &log{
+		store: store, prefix: prefix, counts: counted, logger: slog.New(slog.DiscardHandler), inc: inc, maxBytes: MaxMemory,
+		live: make(map[uint64]*delivery), wake: make(chan struct{}, 1),
+	}
+}
+
+func (l *log) put(record []byte, stored func(), urgent bool) uint64 {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.next++
+	l.live[l.next] = &delivery{record: record, stored: stored}
+	l.bytes += len(record)
+	l.unstored++
+	if urgent {
+		l.urgent = append(l.urgent, l.next)
+	} else {
+		l.waiting = append(l.waiting, l.next)
+	}
+	l.rouse()
+	return l.next
+}
+
+func (l *log) done(number uint64) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	d := l.live[number]
+	if d == nil {
+		return
+	}
+	l.forgetLocked(number, d)
+	l.counts.Add(EventDone, 1)
+	if d.tried {
+		l.finished = append(l.finished, number)
+	}
+	l.rouse()
+}
+
+func (l *log) forgetLocked(number uint64, d *delivery) {
+	delete(l.live, number)
+	l.bytes -= len(d.record)
+	if d.last == 0 {
+		l.unstored--
+	} else {
+		l.kept -= len(d.record)
+		l.own.release(d)
+	}
+}
+
+func (l *log) mine(number uint64) bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.live[number] != nil
+}
+
+// rouse wakes the writer.
+func (l *log) rouse() {
+	select {
+	case l.wake <- struct{}{}:
+	default:
+	}
+}
+
+// written reports whether nothing waits to be written.
+func (l *log) written() bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return len(l.urgent)+len(l.waiting)+len(l.finished) == 0 && !l.busy
+}
+
+// abandon begins a new log. What is in the former one others have. What may be in it or not, this node keeps:
+// it may be delivered twice, rather than not at all.
+func (l *log) abandon(next string) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.urgent, l.waiting, l.finished = nil, nil, nil
+	numbers := make([]uint64, 0, len(l.live))
+	for number, d := range l.live {
+		if d.last != 0 {
+			l.forgetLocked(number, d)
+			l.counts.Add(EventElsewhere, 1)
+			continue
+		}
+		d.tried, d.begun, d.moving = false, 0, false
+		numbers = append(numbers, number)
+	}
+	slices.Sort(numbers)
+	l.waiting = numbers
+	l.inc, l.closed = next, false
+	l.rouse()
+}
