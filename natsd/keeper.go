@@ -25,6 +25,9 @@ const (
 func (e *Engine) keep() {
 	ctx, stop := context.WithCancel(context.Background())
 	e.stop = stop
+	if e.opts.Cluster != nil {
+		e.keeper.Go(func() { e.keepMesh(ctx) })
+	}
 	e.keeper.Go(func() {
 		for {
 			wait := min(e.keepRoutes(ctx), e.keepStore(ctx))
@@ -32,6 +35,7 @@ func (e *Engine) keep() {
 			case <-ctx.Done():
 				return
 			case <-e.log.store:
+			case <-e.routes.mesh.found:
 			case <-time.After(wait):
 			}
 		}
@@ -57,9 +61,10 @@ func (e *Engine) settleSoon(ctx context.Context) error {
 	}
 }
 
-// keepRoutes dials what the names of peers stand for now. It returns when to look again.
+// keepRoutes dials what the names of peers stand for now, and nodes that only others hear. It returns when to
+// look again.
 func (e *Engine) keepRoutes(ctx context.Context) time.Duration {
-	if e.opts.Cluster == nil || len(e.opts.Cluster.Peers) == 0 {
+	if e.opts.Cluster == nil {
 		return lookEvery
 	}
 	urls, changed := e.routes.change(ctx)
@@ -68,7 +73,7 @@ func (e *Engine) keepRoutes(ctx context.Context) time.Duration {
 			e.log.report(TroubleServer, "the addresses of other nodes were not taken: "+err.Error())
 		}
 	}
-	if e.server().NumRemotes() == 0 {
+	if len(e.opts.Cluster.Peers) > 0 && e.server().NumRemotes() == 0 {
 		return lookSoon
 	}
 	return lookEvery

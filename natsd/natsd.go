@@ -127,7 +127,7 @@ func (e *Engine) server() *server.Server { return e.current.server.Load() }
 // prepareRoutes decides how other nodes are known and found.
 func (e *Engine) prepareRoutes() error {
 	c := e.opts.Cluster
-	e.routes = newRoutes(c, "", e.log.report)
+	e.routes = newRoutes(c, e.opts.Name, "", e.log.report)
 	if c == nil {
 		return nil
 	}

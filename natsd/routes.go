@@ -35,15 +35,17 @@ type routes struct {
 	// last is when an address was last what a name stood for.
 	last map[string]time.Time
 	now  func() time.Time
+	// mesh is whom other nodes speak of.
+	mesh *mesh
 	// self is the node's own address. The server hangs up when it meets itself,
 	// and does not dial it again.
 	self string
 }
 
-func newRoutes(c *Cluster, self string, report func(Trouble, string)) *routes {
+func newRoutes(c *Cluster, name, self string, report func(Trouble, string)) *routes {
 	return &routes{
 		cluster: c, self: self, report: report, now: time.Now,
-		answers: make(map[string][]string), last: make(map[string]time.Time),
+		answers: make(map[string][]string), last: make(map[string]time.Time), mesh: newMesh(name),
 	}
 }
 
@@ -82,6 +84,15 @@ func (r *routes) addresses(ctx context.Context, peer string) ([]string, error) {
 	return addrs, err
 }
 
+// met notes an address at which a node was met, to be dialled as one that a name stands for.
+func (r *routes) met(addr string) {
+	if addr == "" || slices.Contains(r.dialled, addr) || len(r.dialled) >= maxAddresses {
+		return
+	}
+	r.last[addr] = r.now()
+	r.dialled = slices.Sorted(maps.Keys(r.last))
+}
+
 // all returns the routes to start with.
 func (r *routes) all(ctx context.Context) []*url.URL {
 	r.change(ctx)
@@ -108,11 +119,11 @@ func urls(addrs []string) []*url.URL {
 	return list
 }
 
-// change looks the names up again. It returns the routes to have from now on,
+// change looks the names up again, and whom other nodes speak of. It returns the routes to have from now on,
 // and whether that is news.
 func (r *routes) change(ctx context.Context) ([]*url.URL, bool) {
 	now := r.now()
-	for _, addr := range r.lookUp(ctx) {
+	for _, addr := range append(r.lookUp(ctx), r.mesh.dials(now, r.last)...) {
 		r.last[addr] = now
 	}
 	maps.DeleteFunc(r.last, func(_ string, at time.Time) bool { return now.Sub(at) > keepGone })

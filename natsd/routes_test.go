@@ -51,7 +51,7 @@ func TestRoutesFollowNames(t *testing.T) {
 	ctx := context.Background()
 	dns := new(names)
 	var reports []string
-	r := newRoutes(&Cluster{Peers: []string{"nodes:4250", "other:4250", "10.9.9.9:1"}, Resolver: dns}, "127.0.0.1:4250",
+	r := newRoutes(&Cluster{Peers: []string{"nodes:4250", "other:4250", "10.9.9.9:1"}, Resolver: dns}, "n", "127.0.0.1:4250",
 		func(trouble Trouble, text string) {
 			require.Equal(t, TroubleLookup, trouble)
 			reports = append(reports, text)
@@ -98,7 +98,7 @@ func TestRoutesAreBounded(t *testing.T) {
 		many = append(many, net.IPv4(10, 0, byte(i>>8), byte(i)).String())
 	}
 	dns.set("nodes", many...)
-	r := newRoutes(&Cluster{Peers: []string{"nodes:1"}, Resolver: dns}, "", nil)
+	r := newRoutes(&Cluster{Peers: []string{"nodes:1"}, Resolver: dns}, "n", "", nil)
 	require.Len(t, r.all(t.Context()), maxAddresses)
 }
 
@@ -168,7 +168,7 @@ func (n *names) asks() int {
 }
 
 func TestLookupThatHangs(t *testing.T) {
-	r := newRoutes(&Cluster{Peers: []string{"nodes:1"}, Resolver: hanging{}}, "", func(Trouble, string) {})
+	r := newRoutes(&Cluster{Peers: []string{"nodes:1"}, Resolver: hanging{}}, "n", "", func(Trouble, string) {})
 	ctx, cancel := context.WithCancel(context.Background())
 	cancel()
 	require.Empty(t, r.lookUp(ctx))

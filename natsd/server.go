@@ -105,6 +105,7 @@ system_account: %s`, nodeAccount, e.users.node.public, systemAccount, e.users.sy
 		o.DontListen = true
 		return o, nil
 	}
+	o.Metadata[addressKey] = e.announced()
 	o.Host, o.Port = "127.0.0.1", noPort()
 	o.Routes = routes
 	o.Cluster = e.clusterOptions()
@@ -181,6 +182,14 @@ func (e *Engine) advertise() string {
 		return ""
 	}
 	return net.JoinHostPort(e.host, strconv.Itoa(e.port))
+}
+
+// announced is advertise, with the port alone if others see where the node comes from.
+func (e *Engine) announced() string {
+	if at := e.advertise(); at != "" {
+		return at
+	}
+	return net.JoinHostPort("", strconv.Itoa(e.port))
 }
 
 // reachMyself is the node's own address as this machine reaches it.

@@ -15,6 +15,9 @@ import (
 // versionKey is where a node's version stands in what its server tells of itself.
 const versionKey = "hubgate"
 
+// addressKey is where it stands at which address others reach it. There is no host if that is where it comes from.
+const addressKey = "hubgate-address"
+
 const (
 	// readyTime bounds how long Ready waits for the store.
 	readyTime = 2 * time.Second

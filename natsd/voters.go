@@ -90,6 +90,7 @@ func (g group) formed() bool { return g.Leader != "" || g.EverHadLeader || g.App
 // seen is one node, and what it says of the store.
 type seen struct {
 	name  string
+	at    string
 	store string
 	group *group
 }
@@ -111,7 +112,7 @@ func (e *Engine) look(ctx context.Context) ([]seen, error) {
 	answers, err := askAll[raftz](ctx, e, "RAFTZ", question)
 	var list []seen
 	for _, a := range answers {
-		s := seen{name: a.Server.Name, store: a.Server.Metadata[storeKey]}
+		s := seen{name: a.Server.Name, at: e.addressOf(a.Server.Name, a.Server.Metadata[addressKey]), store: a.Server.Metadata[storeKey]}
 		if g, ok := a.Data[systemAccount][metaGroup]; ok && g.ID != "" {
 			g.name = a.Server.Name
 			s.group = &g
@@ -168,6 +169,12 @@ func (e *Engine) settle(ctx, looking context.Context) (settled bool, err error) 
 	}
 	if err := e.dir.writeMembers(size, members); err != nil {
 		return false, err
+	}
+	// The server forgets when it starts again of whom it was told, and so may they of it at the same time.
+	for _, n := range nodes {
+		if n.name != e.opts.Name {
+			e.routes.met(n.at)
+		}
 	}
 	return true, e.startStore(ctx)
 }
