@@ -252,6 +252,7 @@ func TestAspNetClientComesBack(t *testing.T) {
 // What comes back to a connection that is not there any more is told so, in a frame that stops the
 // client.
 func TestAspNetClientOfAnEarlierRunIsStopped(t *testing.T) {
+	t.Parallel()
 	first := start(t, "--mode=default")
 	first.aspnetApplication("app")
 	c := first.aspnet("app", "ann").open()
@@ -399,6 +400,7 @@ func TestAspNetDrain(t *testing.T) {
 // The mode of an application is that of its name. Serverless mode has neither its clients nor its
 // servers.
 func TestAspNetModes(t *testing.T) {
+	t.Parallel()
 	file := filepath.Join(t.TempDir(), "hubgate.yaml")
 	writeFile(t, file, "mode: serverless\nhubs: {shop.startup: {mode: default}}\n")
 	p := start(t, "--config", file)
@@ -428,6 +430,7 @@ func (c *aspnetClient) wantServerless() {
 
 // Clients that are connected when the clocks change are kept alive by the new ones.
 func TestAspNetClocksReload(t *testing.T) {
+	t.Parallel()
 	file := filepath.Join(t.TempDir(), "hubgate.yaml")
 	writeFile(t, file, "aspnet: {keepAlive: 100s, timeout: 200s, disconnectTimeout: 300s}\n")
 	p := start(t, "--mode=default", "--config", file)
@@ -474,6 +477,7 @@ func TestAspNetPathsAndOrigins(t *testing.T) {
 
 // Those who watch see the clients, servers and messages of an application.
 func TestAspNetInTheLiveView(t *testing.T) {
+	t.Parallel()
 	p := start(t, "--mode=default")
 	app := p.aspnetApplication("app")
 	b := launch(t, "watch", "--admin", p.Admin, "--hub", "aspnet:App")

@@ -130,6 +130,7 @@ func startHooks(t *testing.T, args ...string) (p *program, out *output) {
 }
 
 func TestCallAndHooks(t *testing.T) {
+	t.Parallel()
 	call := func(p *program, args ...string) (code int, out, errText string) {
 		return command(append(append([]string{"call"}, args...), "--connection-string", p.connectionString())...)
 	}
@@ -187,6 +188,7 @@ func TestCallAndHooks(t *testing.T) {
 
 // Clients of all transports and both hub protocols call, listen and are told the same.
 func TestCallAndListenOnEveryTransport(t *testing.T) {
+	t.Parallel()
 	p, _ := startHooks(t)
 	for _, how := range [][]string{
 		{"--transport", "websockets"}, {"--transport", "sse"}, {"--transport", "longpolling"},

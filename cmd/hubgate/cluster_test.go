@@ -73,6 +73,7 @@ func (p *program) isReady() {
 
 // A node without its record in the store holds the ends of clients back. If it ended then, nobody would tell of them.
 func TestANodeIsReadyWhenItHasItsRecord(t *testing.T) {
+	t.Parallel()
 	p := start(t, oneNode()...)
 	require.Eventually(t, func() bool { return p.status(http.MethodGet, p.Admin+"/readyz", "") == "200" }, slowPatience, time.Millisecond)
 	require.Contains(t, p.logs.String(), "this node has its record in the store")
@@ -80,6 +81,7 @@ func TestANodeIsReadyWhenItHasItsRecord(t *testing.T) {
 
 // A message that is sent at a node which has not met the others would not reach their clients.
 func TestANodeThatHasNotMetTheOthersSendsNothing(t *testing.T) {
+	t.Parallel()
 	nobody, err := net.Listen("tcp", "127.0.0.1:0") // which never says a word
 	require.NoError(t, err)
 	defer nobody.Close()

@@ -24,6 +24,7 @@ import (
 
 // Two nodes of one name: the younger one ends, and says why.
 func TestN53NameThatIsInUse(t *testing.T) {
+	t.Parallel()
 	first := start(t, oneNode()...)
 	at := first.clusterStatus().Address
 	client := first.connect("chat", "ann")
@@ -57,6 +58,7 @@ func TestN53NameThatIsInUse(t *testing.T) {
 
 // A node that comes back under its name knows that the connections of before have ended.
 func TestN53SameNameAfterARestart(t *testing.T) {
+	t.Parallel()
 	three := startTrio(t)
 	conn, token := negotiateAt(t, three.b, 1)
 	ws := dialAt(t, three.b, "chat", conn.ConnectionToken, token)
@@ -73,6 +75,7 @@ func TestN53SameNameAfterARestart(t *testing.T) {
 
 // A node that is killed is forgotten, and its clients come back elsewhere.
 func TestN34NodeThatIsKilled(t *testing.T) {
+	t.Parallel()
 	first := start(t, "--node=a", "--cluster-listen=127.0.0.1:0", "--cluster-voter=a")
 	at := first.clusterStatus().Address
 	settings := filepath.Join(t.TempDir(), settingsFileName)
@@ -100,6 +103,7 @@ func TestN34NodeThatIsKilled(t *testing.T) {
 
 // The application is told of the end of each client of a node that is killed, by another node, once.
 func TestN29ClientsOfAKilledNode(t *testing.T) {
+	t.Parallel()
 	hook := newHook(t, answers("hook"))
 	first := start(t, append([]string{"--node=a", "--cluster-listen=127.0.0.1:0", "--cluster-voter=a"}, hook.upstream()...)...)
 	first.isReady()
@@ -139,6 +143,7 @@ func TestN29ClientsOfAKilledNode(t *testing.T) {
 
 // Who has another secret stays outside, and hears nothing.
 func TestN50NodeWithAnotherSecret(t *testing.T) {
+	t.Parallel()
 	first := start(t, oneNode("--cluster-secret-file="+secretFile(t, clusterSecret))...)
 	stranger := start(t, append(anotherNode(first), "--cluster-secret-file="+secretFile(t, previousSecret))...)
 	require.Eventually(t, func() bool {
@@ -156,6 +161,7 @@ func TestN50NodeWithAnotherSecret(t *testing.T) {
 
 // A node that is told to do without clients closes those it has, says so, and takes none until it may again.
 func TestN42IsolatedNode(t *testing.T) {
+	t.Parallel()
 	cli := new(commands)
 	_, err := parseInto(cli, append([]string{"serve", "--listen=127.0.0.1:0", "--admin-listen=127.0.0.1:0"}, oneNode()...), terminal{io.Discard, io.Discard})
 	require.NoError(t, err)
@@ -188,6 +194,7 @@ func TestN42IsolatedNode(t *testing.T) {
 
 // A node alone opens its own ports only, and starts nothing that joins others.
 func TestN1NodeAloneHasNoOtherPorts(t *testing.T) {
+	t.Parallel()
 	lone := startProcess(t, []string{"serve", "--listen", "127.0.0.1:0", "--admin-listen", "127.0.0.1:0"}, nil)
 	require.ElementsMatch(t, []string{port(t, lone.URL), port(t, lone.Admin)}, lone.listens(t))
 	require.NotContains(t, lone.logs.String(), "engine")

@@ -4,7 +4,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/http"
-	"os"
 	"strings"
 	"testing"
 	"time"
@@ -94,14 +93,24 @@ func (s *stateful) comesBack(p *program) {
 	}
 }
 
+// logsIfFailed shows what the program has logged if the test fails.
+func (p *program) logsIfFailed() {
+	p.t.Cleanup(func() {
+		if p.t.Failed() {
+			p.t.Log(p.logs)
+		}
+	})
+}
+
 // N44: each of three programs is restarted, and a client with stateful reconnect notices nothing: it keeps
 // its id and its groups, gets each message once and in order, and the application is told nothing.
 func TestN44RollingRestart(t *testing.T) {
-	if os.Getenv("HUBGATE_LARGE_TESTS") == "" {
-		t.Skip("nodes come back at new addresses, which the others take a while to find: set HUBGATE_LARGE_TESTS")
-	}
+	t.Parallel()
 	hook := newHook(t, answers("hook"))
 	three := startTrio(t, hook.upstream()...)
+	for _, p := range three.each() {
+		p.logsIfFailed()
+	}
 	nodes := map[string]*program{"a": three.a, "b": three.b, "c": three.c}
 	s := connectStateful(t, three.a)
 	require.Equal(t, "/connections/connected", (<-hook.calls).URL.Path)
@@ -120,11 +129,6 @@ func TestN44RollingRestart(t *testing.T) {
 		stopped := make(chan int)
 		old := nodes[at]
 		go func() { stopped <- old.stop() }()
-		t.Cleanup(func() {
-			if t.Failed() {
-				t.Log(at, old.logs)
-			}
-		})
 		require.True(t, s.reads(1<<20), "its WebSocket ends")
 		send(nodes[to], "connections/"+s.id+"/:send")
 		s.comesBack(nodes[to])
@@ -137,6 +141,7 @@ func TestN44RollingRestart(t *testing.T) {
 		require.Equal(t, s.id, call.Header.Get("X-ASRS-Connection-Id"))
 		nodes[at] = start(t, append([]string{"--node=" + at, "--cluster-listen=127.0.0.1:0", "--cluster-voter=a,b,c",
 			"--cluster-peer=" + nodes[to].clusterStatus().Address}, hook.upstream()...)...)
+		nodes[at].logsIfFailed()
 		nodes[at].seesPeers(2)
 		at = to
 	}

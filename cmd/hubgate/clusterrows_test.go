@@ -40,6 +40,7 @@ func (c *client) wants(texts ...string) {
 
 // Three programs are one gateway for those who send.
 func TestSendsOfOneNodeReachClientsOfAll(t *testing.T) {
+	t.Parallel()
 	three := startTrio(t)
 	ann, bob, cid := three.a.connect("chat", "ann"), three.b.connect("chat", "bob"), three.c.connect("chat", "cid")
 	t.Run("N3 all, a user, a connection, all but some", func(t *testing.T) {
@@ -91,6 +92,7 @@ func TestSendsOfOneNodeReachClientsOfAll(t *testing.T) {
 
 // Each request of a client lands on another node, as behind a balancer that knows nothing of sessions.
 func TestRequestsOfOneClientAtDifferentNodes(t *testing.T) {
+	t.Parallel()
 	three := startTrio(t)
 	a, b, c := three.a, three.b, three.c
 	t.Run("N14 WebSockets", func(t *testing.T) {
@@ -150,6 +152,7 @@ func TestRequestsOfOneClientAtDifferentNodes(t *testing.T) {
 
 // The same for clients of ASP.NET SignalR, which make more requests.
 func TestRequestsOfOneAspNetClientAtDifferentNodes(t *testing.T) {
+	t.Parallel()
 	three := startTrio(t, "--mode=default")
 	app := three.a.aspnetApplication("app")
 	for _, transport := range []string{"webSockets", "serverSentEvents", "longPolling"} {
@@ -202,6 +205,7 @@ func (c *aspnetClient) over(t *testing.T, transport string) aspnetStream {
 
 // A hub server that is connected to one node serves the clients of all.
 func TestHubServerOfOneNodeServesAll(t *testing.T) {
+	t.Parallel()
 	three := startTrio(t, "--mode=default")
 	app := newApplication("chat", "s1")
 	app.serve(t, three.a)
@@ -229,6 +233,7 @@ func TestHubServerOfOneNodeServesAll(t *testing.T) {
 
 // Memberships of users are in the store of the cluster.
 func TestUserGroupsAreOneForAllNodes(t *testing.T) {
+	t.Parallel()
 	three := startTrio(t)
 	for _, p := range three.each() {
 		p.isReady()

@@ -13,6 +13,7 @@ import (
 // Three programs are one gateway to hub servers, too: it does not matter which of them has the client
 // and which one the hub server.
 func TestN18HubServersOfThreePrograms(t *testing.T) {
+	t.Parallel()
 	nodes := startTrio(t, "--mode=default")
 	for _, p := range nodes.each() {
 		p.isReady()

@@ -104,6 +104,7 @@ func commandInEmptyFolder(t *testing.T, args ...string) (code int, out, errText 
 }
 
 func TestDockerfileBuildsAStaticBinary(t *testing.T) {
+	t.Parallel()
 	if testing.Short() {
 		t.Skip("builds the program")
 	}

@@ -157,6 +157,7 @@ type dashboard struct {
 // The alert rules and the dashboard ask for what the program exports, and the documentation has
 // every metric and every alert.
 func TestAlertsAndDashboardFollowTheMetrics(t *testing.T) {
+	t.Parallel()
 	e := exportEverything(t)
 	read := func(path ...string) []byte {
 		text, err := os.ReadFile(filepath.Join(append([]string{repository}, path...)...))

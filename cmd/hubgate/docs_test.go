@@ -17,6 +17,7 @@ import (
 
 // The program of the page on hubs in Go is what a reader pastes.
 func TestDocumentedHubInGo(t *testing.T) {
+	t.Parallel()
 	if testing.Short() {
 		t.Skip("builds a program")
 	}

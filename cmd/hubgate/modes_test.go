@@ -110,6 +110,7 @@ func configured(t *testing.T, text string) (p *program, write func(text string))
 }
 
 func TestModeSwitch(t *testing.T) {
+	t.Parallel()
 	p, write := configured(t, "mode: serverless\nhubs: {chat: {mode: default}}\n")
 	app := newApplication("chat", "s1")
 	app.serve(t, p)
@@ -141,6 +142,7 @@ func TestModeSwitch(t *testing.T) {
 }
 
 func TestHubServersComeBackAfterARestart(t *testing.T) {
+	t.Parallel()
 	first := start(t, "--mode=default")
 	app := newApplication("chat", "s1")
 	app.serve(t, first)
@@ -190,6 +192,7 @@ func TestClassicHub(t *testing.T) {
 }
 
 func TestGracePeriodKeepsClientsOfALostServer(t *testing.T) {
+	t.Parallel()
 	p := start(t, "--mode=default", "--servers-grace-period=1m")
 	first, second := newApplication("chat", "s1"), newApplication("chat", "s2")
 	first.Connections = 1 // else its other one might have the client for a moment
@@ -208,6 +211,7 @@ func TestGracePeriodKeepsClientsOfALostServer(t *testing.T) {
 // An alert on a hub without servers needs a series that is 0: before the first
 // server, and after the last one.
 func TestMetricsOfServersStayAtZero(t *testing.T) {
+	t.Parallel()
 	p := start(t, "--mode=default", "--hub-mode=named=default")
 	p.wantMetrics(`hubgate_server_connections{hub="named",kind="Default"} 0`, `hubgate_hub_info{hub="named",mode="default"} 1`)
 	c := p.dial("chat", auth.ClientTokenSpec{})
@@ -228,6 +232,7 @@ func TestMetricsOfServersStayAtZero(t *testing.T) {
 }
 
 func TestBannerSaysHowHubServersConnect(t *testing.T) {
+	t.Parallel()
 	p := start(t, "--mode=default")
 	out := p.out.String()
 	for _, text := range []string{

@@ -80,7 +80,7 @@ func documentedOptions(t *testing.T) []documented {
 // variable and its key in the file, does something that can be seen from
 // outside; what is said to be live does it when the file changes.
 func TestEveryOptionTakesEffect(t *testing.T) {
-	t.Setenv(secretVariable, "from-a-variable")
+	t.Parallel()
 	known, options := effects(), documentedOptions(t)
 	for _, o := range options {
 		require.Contains(t, known, cmp.Or(o.flag, o.key), "an option without an effect: add it to the effects")

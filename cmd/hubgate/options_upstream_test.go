@@ -78,7 +78,7 @@ func seeOrigin(t *testing.T, p *program, origin string) string {
 	return res.Header.Get("Access-Control-Allow-Origin")
 }
 
-// secretVariable is what a URL template reads in these tests.
+// secretVariable is what a URL template reads in these tests. TestMain sets it.
 const secretVariable = "SECRET_OF_A_TEMPLATE"
 
 // Effects on the calls of webhooks.

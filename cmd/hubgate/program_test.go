@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
+	"flag"
 	"fmt"
 	"io"
 	"net/http"
@@ -25,11 +27,15 @@ import (
 // how long something took.
 const patience = 30 * time.Second
 
-// TestMain fails the run if a goroutine is left behind.
+// TestMain fails the run if a goroutine is left behind. Tests that wait, for elections and leases most of all, do so
+// side by side, more of them than there are processors (unless -parallel says otherwise).
 func TestMain(m *testing.M) {
 	if os.Getenv(beProgram) != "" {
 		main()
 		return
+	}
+	if err := errors.Join(flag.Set("test.parallel", "8"), os.Setenv(secretVariable, "from-a-variable")); err != nil {
+		panic(err)
 	}
 	code := m.Run()
 	http.DefaultClient.CloseIdleConnections()

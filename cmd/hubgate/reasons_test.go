@@ -99,6 +99,7 @@ func TestLogLinesPointToTheirReason(t *testing.T) {
 
 // The log lines and metrics that the page names are those of the program.
 func TestLinesOfReasonsExist(t *testing.T) {
+	t.Parallel()
 	metrics := exportEverything(t)
 	for _, list := range reasons.Lists() {
 		name, _, _ := strings.Cut(list.Metric, " ")
