@@ -1,4 +1,4 @@
-// Package api holds the contract of the REST data plane.
+// Package api holds the contracts of the REST data plane and of presence.
 package api
 
 import (
@@ -14,6 +14,11 @@ import (
 //
 //go:embed openapi.yaml
 var Spec []byte
+
+// PresenceSpec is the contract of what tells who is connected. It must not be changed.
+//
+//go:embed presence.yaml
+var PresenceSpec []byte
 
 // Operation is one method of one path of the contract.
 type Operation struct {

@@ -17,6 +17,9 @@ const (
 	frameClientAnswer
 )
 
+// framePresence may be passed over by nodes that do not know it.
+const framePresence = frameIgnorable | 1
+
 const (
 	// frameIgnorable marks types that a node which does not know them may pass over: it counts
 	// them. Any other type that it does not know ends the session.

@@ -28,6 +28,7 @@ type Config struct {
 	AspNet   AspNet   `embed:"" prefix:"aspnet-" group:"ASP.NET SignalR clients"`
 	Servers  Servers  `embed:"" prefix:"servers-" group:"Hub servers"`
 	Auth     Auth     `embed:"" prefix:"auth-" group:"Tokens"`
+	Presence Presence `embed:"" prefix:"presence-" group:"Presence"`
 
 	file   *file // what --config named, nil without it
 	shared *file // what all nodes share, nil without that
@@ -159,4 +160,9 @@ type Servers struct {
 type Auth struct {
 	Leeway         time.Duration `help:"Difference between clocks that is tolerated when the times of a token are checked; 0s is none." default:"5m"`
 	StrictAudience []string      `help:"Hosts that the audience of a token may name. Without any, the host is not compared." placeholder:"HOST"`
+}
+
+// Presence says who may ask who is connected, see [settings.Presence].
+type Presence struct {
+	Access settings.PresenceAccess `help:"Whose tokens may list connections, users and groups below /hubgate: key is those that are signed with an access key for the path, claim those that have the claim hubgate.presence too, off is nobody's." default:"key"`
 }

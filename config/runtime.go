@@ -43,6 +43,7 @@ func (c *Config) Settings() (settings.Settings, error) {
 		AspNet:   settings.AspNet(c.AspNet),
 		Servers:  c.Servers.settings(),
 		Auth:     settings.Auth(c.Auth),
+		Presence: settings.Presence(c.Presence),
 	}
 	if err := errors.Join(s.Validate(), c.checkWellKnownKey(s.Keys.HasEmulatorKey())); err != nil {
 		return settings.Settings{}, nameTemplates(err, templates, source)

@@ -19,6 +19,7 @@ type Conn struct {
 	g     *Gateway
 	shard *hubShard // of its hub
 	id    Identity
+	born  int64 // when it was attached here, in the gateway's nanoseconds
 	// back is nil if the transport cannot be replaced. It is made by Attach, or by the reader before the
 	// application is asked, with mu held. What is in it is guarded by mu.
 	back *returning
@@ -124,7 +125,7 @@ func (g *Gateway) Attach(id Identity, t Transport) (*Conn, error) {
 		return nil, err
 	}
 	now := g.now()
-	c := &Conn{g: g, id: id, transport: t, place: placement{slot: -1}}
+	c := &Conn{g: g, id: id, born: now, transport: t, place: placement{slot: -1}}
 	if t.Abilities().Returns {
 		c.back = new(returning)
 	}

@@ -222,7 +222,7 @@ func (t *taking) announce(hub, user string, groups []string) (*Conn, []*group, e
 	if err != nil {
 		return nil, nil, err
 	}
-	c := &Conn{g: g, id: Identity{ID: t.what.ID, Hub: hub, User: user}, transport: t.what.Transport, place: placement{slot: -1}}
+	c := &Conn{g: g, id: Identity{ID: t.what.ID, Hub: hub, User: user}, born: g.now(), transport: t.what.Transport, place: placement{slot: -1}}
 	c.shard = &h.shards[int(g.next.Add(1))%len(h.shards)]
 	_ = g.conns.reserve(Limits{}, 0, false) // it counts already, elsewhere
 	pin := pinning{conn: c, fresh: new(notice)}

@@ -14,6 +14,8 @@ const (
 	MoveTopic
 	// AnswerTopic is for the cores: clients answer invocations of other nodes.
 	AnswerTopic
+	// PresenceTopic is for those who list what nodes have.
+	PresenceTopic
 	// Topics is how many there are.
 	Topics
 )

@@ -23,6 +23,7 @@ type Settings struct {
 	AspNet   AspNet
 	Servers  Servers
 	Auth     Auth
+	Presence Presence
 }
 
 // Keys are the two access keys. Tokens signed with either are accepted and
@@ -126,7 +127,8 @@ func Default() Settings {
 			QueueBytes:       4 * mib,
 			HeldBytes:        256 * kib,
 		},
-		Auth: Auth{Leeway: 5 * time.Minute},
+		Auth:     Auth{Leeway: 5 * time.Minute},
+		Presence: Presence{Access: PresenceKey},
 	}
 }
 

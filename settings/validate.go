@@ -51,6 +51,7 @@ func (s Settings) Validate() error {
 	p.checkAspNet(s.AspNet)
 	p.checkServers(s.Servers)
 	p.checkAuth(s.Auth)
+	p.checkPresence(s.Presence)
 	return errors.Join(p...)
 }
 

@@ -45,6 +45,7 @@ var mayImport = map[string][]string{
 	"gateway":           {"hubprotocol", "internal/counts", "internal/directwrite", "internal/filter"},
 	"clientws":          {"gateway", "hubprotocol", "auth", "hubname", "internal/transport"},
 	"restapi":           {"gateway", "hubprotocol", "auth", "hubname", "api", "internal/counts", "internal/filter", "internal/trace"},
+	"presence":          {"gateway", "auth", "hubname", "internal/counts", "internal/trace"},
 	"upstream":          {"gateway", "hubprotocol", "auth", "regularfile", "secret", "webhook", "webhook/signature", "internal/logsum", "internal/trace"},
 	"modes":             {"gateway", "hubname", "hubprotocol"},
 	"servermode":        {"gateway", "hubprotocol", "aspnetprotocol", "serviceprotocol", "auth", "hubname", "internal/counts"},
@@ -96,6 +97,7 @@ var whole = map[string][]string{
 	"cluster":     {"auth", "clientws", "hubprotocol", "cluster/natscarrier"},
 	"clientws":    {"cluster"},
 	"servermode":  {"clientws", "modes", "cluster"},
+	"presence":    {"hubprotocol"},
 	"hubserver":   {"gateway", "clientws", "servermode"},
 	"cmd/hubgate": {"serviceprotocol", "bench/aspnethub"},
 

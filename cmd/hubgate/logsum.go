@@ -7,6 +7,7 @@ import (
 	"github.com/hubgate/hubgate/gateway"
 	"github.com/hubgate/hubgate/internal/logsum"
 	"github.com/hubgate/hubgate/internal/transport"
+	"github.com/hubgate/hubgate/presence"
 	"github.com/hubgate/hubgate/restapi"
 	"github.com/hubgate/hubgate/servermode"
 )
@@ -14,7 +15,7 @@ import (
 // summedLines are the lines that anybody can cause as often as the network
 // carries requests, and those about each of many groups of a connection.
 var summedLines = map[string]bool{
-	transport.LogRefused: true, restapi.LogFailed: true, servermode.LogRefused: true, gateway.LogNotJoined: true, gateway.LogRecordRefused: true,
+	transport.LogRefused: true, restapi.LogFailed: true, presence.LogFailed: true, servermode.LogRefused: true, gateway.LogNotJoined: true, gateway.LogRecordRefused: true,
 }
 
 // lineKind names lines that are alike. It holds nothing that callers choose. The

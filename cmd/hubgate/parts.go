@@ -10,6 +10,7 @@ import (
 	"github.com/hubgate/hubgate/clientws"
 	"github.com/hubgate/hubgate/gateway"
 	"github.com/hubgate/hubgate/modes"
+	"github.com/hubgate/hubgate/presence"
 	"github.com/hubgate/hubgate/restapi"
 	"github.com/hubgate/hubgate/servermode"
 	"github.com/hubgate/hubgate/settings"
@@ -98,12 +99,26 @@ func (s *server) newEndpoints(hub *gateway.Gateway, behind *backends, verifier *
 		Limits: func() restapi.Limits { return s.live.load().rest }, Traced: s.seen.traced, Available: s.nodes.available,
 		Logger: s.log.With("part", partREST), Metrics: restMetrics{s.admin.Metrics},
 	})
-	s.handler = below(s.config.BasePath(), &routes{clients: clients, rest: api, servers: behind.servers, aspNetClients: aspNet, aspNetServers: behind.servers.AspNet(), limits: func() (uri, headers int64) {
+	who := s.newPresence(hub, verifier)
+	s.handler = below(s.config.BasePath(), &routes{clients: clients, rest: api, servers: behind.servers, presence: who, aspNetClients: aspNet, aspNetServers: behind.servers.AspNet(), limits: func() (uri, headers int64) {
 		l := &s.live.load().source.Limits
 		return l.URIBytes, l.HeaderBytes
 	}})
 	s.watchReasons(clients, aspNet, api)
+	s.admin.WatchReasons("presence_requests_failed_total", "Requests about who is connected that failed, by reason.",
+		func() map[string]uint64 { return byName(who.Failed()) })
 	return api, nil
+}
+
+// newPresence makes what tells who is connected.
+func (s *server) newPresence(hub *gateway.Gateway, verifier *auth.Verifier) *presence.Endpoint {
+	who := presence.New(presence.Options{
+		Hub: hub, Tokens: verifier, Peers: s.nodes.peers(), Available: s.nodes.available,
+		Access: func() presence.Access { return presence.Access(s.live.load().source.Presence.Access) },
+		Logger: s.log.With("part", partPresence), Metrics: restMetrics{s.admin.Metrics},
+	})
+	s.built.add("presence", ignoreContext(who.Close))
+	return who
 }
 
 func (s *server) newClients(hub *gateway.Gateway, behind *modes.Backend, verifier *auth.Verifier, sealer *auth.Sealer, node string) *clientws.Handler {

@@ -7,6 +7,7 @@ import (
 
 	"github.com/hubgate/hubgate/auth"
 	"github.com/hubgate/hubgate/internal/transport"
+	"github.com/hubgate/hubgate/presence"
 	"github.com/hubgate/hubgate/restapi"
 )
 
@@ -23,7 +24,7 @@ Documentation: ` + documentation + "\n"
 // routes hands each request to the part that serves its first path segment. It
 // looks at the path and leaves it as it came in: the REST API needs its escapes.
 type routes struct {
-	clients, rest, servers http.Handler
+	clients, rest, servers, presence http.Handler
 	// aspNetClients and aspNetServers are those of ASP.NET SignalR.
 	aspNetClients, aspNetServers http.Handler
 	// limits returns the largest URI and the largest sum of headers, in bytes.
@@ -54,6 +55,8 @@ func (s *routes) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	switch {
 	case isREST:
 		s.rest.ServeHTTP(w, r)
+	case presence.Handles(r.URL.Path):
+		s.presence.ServeHTTP(w, r)
 	case strings.EqualFold(first, auth.ServerPath):
 		s.servers.ServeHTTP(w, r)
 	case strings.EqualFold(first, auth.AspNetServerPath):

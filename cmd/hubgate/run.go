@@ -27,19 +27,22 @@ type terminal struct{ stdout, stderr io.Writer }
 
 // commands are the verbs. Each has its flags as fields and a method Run.
 type commands struct {
-	Serve    serveCommand    `cmd:"" default:"withargs" help:"Run the gateway (the default command)."`
-	Token    tokenCommand    `cmd:"" help:"Sign an access token for a client or for REST, or check one."`
-	Send     sendCommand     `cmd:"" help:"Send a message to clients through the REST API."`
-	Listen   listenCommand   `cmd:"" help:"Connect as a client and print what arrives."`
-	Call     callCommand     `cmd:"" help:"Connect as a client, call a method of a hub and print the result."`
-	Hooks    hooksCommand    `cmd:"" help:"Serve webhooks on this machine: print each event, and answer."`
-	Watch    watchCommand    `cmd:"" help:"Print what happens at a running gateway: connections, sends, webhooks."`
-	Bench    benchCommand    `cmd:"" help:"Connect many clients, send and measure."`
-	Upstream upstreamCommand `cmd:"" help:"Make or show upstream webhook templates."`
-	Cluster  clusterCommand  `cmd:"" help:"Show the nodes of a cluster, replace a voter, export and import what is stored."`
-	Config   configCommand   `cmd:"" help:"Print the effective configuration without its secrets."`
-	Health   healthCommand   `cmd:"" help:"Ask a running gateway whether it takes clients; for container health checks."`
-	Version  versionCommand  `cmd:"" help:"Print the version."`
+	Serve       serveCommand       `cmd:"" default:"withargs" help:"Run the gateway (the default command)."`
+	Token       tokenCommand       `cmd:"" help:"Sign an access token for a client or for REST, or check one."`
+	Send        sendCommand        `cmd:"" help:"Send a message to clients through the REST API."`
+	Listen      listenCommand      `cmd:"" help:"Connect as a client and print what arrives."`
+	Call        callCommand        `cmd:"" help:"Connect as a client, call a method of a hub and print the result."`
+	Hooks       hooksCommand       `cmd:"" help:"Serve webhooks on this machine: print each event, and answer."`
+	Watch       watchCommand       `cmd:"" help:"Print what happens at a running gateway: connections, sends, webhooks."`
+	Connections connectionsCommand `cmd:"" help:"List the connections of a hub."`
+	Users       usersCommand       `cmd:"" help:"List the users of a hub who are connected."`
+	Groups      groupsCommand      `cmd:"" help:"List the groups of a hub."`
+	Bench       benchCommand       `cmd:"" help:"Connect many clients, send and measure."`
+	Upstream    upstreamCommand    `cmd:"" help:"Make or show upstream webhook templates."`
+	Cluster     clusterCommand     `cmd:"" help:"Show the nodes of a cluster, replace a voter, export and import what is stored."`
+	Config      configCommand      `cmd:"" help:"Print the effective configuration without its secrets."`
+	Health      healthCommand      `cmd:"" help:"Ask a running gateway whether it takes clients; for container health checks."`
+	Version     versionCommand     `cmd:"" help:"Print the version."`
 
 	VersionFlag kong.VersionFlag `name:"version" help:"Print the version."`
 }

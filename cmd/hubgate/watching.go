@@ -42,6 +42,7 @@ const (
 	partUpstream = "upstream"
 	partServers  = "servers"
 	partCluster  = "cluster"
+	partPresence = "presence"
 )
 
 // The kinds of server connections, in metrics.

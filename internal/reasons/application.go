@@ -31,6 +31,24 @@ var restFailures = List{
 	},
 }
 
+var presenceFailures = List{
+	Anchor: "presence", Title: "A request about who is connected failed", Type: "presence.FailureReason",
+	Line: "presence request failed", Attribute: "reason", Metric: "hubgate_presence_requests_failed_total",
+	Intro: "Requests below `/hubgate`. The answer has the reason as `code`, and a sentence. See [presence](presence.md).",
+	Reasons: []Reason{
+		{"PresenceOff", "404. The option `presence.access` is `off`.", "Set it to `key` or `claim`, if applications may ask who is connected."},
+		{"UnknownRoute", "404. There is no such path.", "Compare the path with [presence](presence.md)."},
+		{"MethodNotAllowed", "405. The path does not have this method.", "Use GET."},
+		{"TokenRefused", "401, or 413 for a token that is too long. There is no token, or it was refused; the line says why.", "The audience of the token is the URL of the request without its query. `hubgate token check` explains a token."},
+		{"Forbidden", "403. The option `presence.access` is `claim`, and the token has no claim `hubgate.presence` that names the right `read`.", "Sign the token with that claim."},
+		{"InvalidParameter", "400. A parameter is not valid; the sentence says which.", "Correct it."},
+		{"TooManyRequests", "429. The node makes sixteen lists already.", "Try again after the time in `Retry-After`. Ask less often, and for larger pages."},
+		{"NodesSilent", "503. In a [cluster](cluster.md): a node did not answer within five seconds, was busy, or the node that was asked does not know all others yet. Part of a list would be missing.", "Try again after the time in `Retry-After`. See `hubgate cluster status`."},
+		{"CallerGone", "The application closed its connection before the answer.", Nothing},
+		{"InternalError", "500. A fault of the gateway.", "Report it, with the error in the log."},
+	},
+}
+
 var webhookResults = List{
 	Anchor: "webhook", Title: "A webhook was called", Type: "upstream.Result",
 	Line: "webhook called", Attribute: "result", Metric: "hubgate_upstream_requests_total",

@@ -1,0 +1,221 @@
+package gateway
+
+import (
+	"context"
+	"runtime"
+	"sync"
+	"time"
+)
+
+// What a node has, for those who list it. The workers are only asked for what they own, and for that
+// they copy pointers: nothing is compared, sorted or encoded on them.
+
+// Roll returns the open connections of a target on this node, in no order; with a group, those that are in
+// it. Other nodes are not asked. A connection that is there all the while is in it; one that comes or goes meanwhile may be. The error
+// is the context's, or says that the gateway is closed.
+func (g *Gateway) Roll(ctx context.Context, hub string, t Target, group string) ([]*Conn, error) {
+	h := g.hubs.get(hub)
+	if h == nil {
+		return nil, ctx.Err()
+	}
+	var parts []*rollOp
+	var asked sync.WaitGroup
+	closed := false
+	h.plan(t, func(to receivers) {
+		op := &rollOp{to: to, group: group, asked: &asked}
+		asked.Add(1)
+		if !to.shard.worker.queue.push(op) {
+			asked.Done()
+			closed = true
+			return
+		}
+		parts = append(parts, op)
+	})
+	if closed {
+		return nil, errClosed
+	}
+	if err := await(ctx, &asked); err != nil {
+		return nil, err
+	}
+	var all []*Conn
+	for _, op := range parts {
+		all = append(all, op.found...)
+	}
+	return all, nil
+}
+
+// await waits for workers, or for the context.
+func await(ctx context.Context, asked *sync.WaitGroup) error {
+	over := make(chan struct{})
+	go func() {
+		asked.Wait()
+		close(over)
+	}()
+	select {
+	case <-over:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+// rollOp copies the connections of one worker.
+type rollOp struct {
+	to    receivers
+	group string // "" is any
+	found []*Conn
+	asked *sync.WaitGroup
+}
+
+func (o *rollOp) apply(*worker) {
+	defer o.asked.Done()
+	if r := &o.to; r.kind == TargetAll && o.group == "" && len(r.except)+len(r.exceptUsers) == 0 {
+		o.found = append(o.found, r.shard.conns...)
+		return
+	}
+	o.to.each(func(c *Conn) {
+		if o.group == "" || c.membership(o.group) != nil {
+			o.found = append(o.found, c)
+		}
+	})
+}
+
+// InGroups are the groups of a connection.
+type InGroups struct {
+	// Names are the first ones in no order; Count is how many there are.
+	Names []string
+	Count int
+}
+
+// groupsAtATime is how many connections a worker looks at before others have their turn.
+const groupsAtATime = 128
+
+// GroupsOf returns the groups of connections of one hub on this node, with at most so many names of each.
+// It is as long as conns. The error is the context's, or says that the gateway is closed.
+func (g *Gateway) GroupsOf(ctx context.Context, conns []*Conn, most int) ([]InGroups, error) {
+	all := make([]InGroups, len(conns))
+	byWorker := make(map[*worker][]int)
+	for i, c := range conns {
+		byWorker[c.shard.worker] = append(byWorker[c.shard.worker], i)
+	}
+	var asked sync.WaitGroup
+	for w, mine := range byWorker {
+		for len(mine) > 0 {
+			n := min(len(mine), groupsAtATime)
+			op := &namesOp{conns: conns, which: mine[:n], most: most, all: all, asked: &asked}
+			mine = mine[n:]
+			asked.Add(1)
+			if !w.queue.push(op) {
+				asked.Done()
+				return nil, errClosed
+			}
+		}
+	}
+	if err := await(ctx, &asked); err != nil {
+		return nil, err
+	}
+	return all, nil
+}
+
+// namesOp copies the names of groups of some connections of one worker.
+type namesOp struct {
+	conns []*Conn
+	which []int
+	most  int
+	// all has a place for each of conns: this op fills those of which.
+	all   []InGroups
+	asked *sync.WaitGroup
+}
+
+func (o *namesOp) apply(*worker) {
+	defer o.asked.Done()
+	for _, i := range o.which {
+		groups := o.conns[i].place.groups
+		in := InGroups{Count: len(groups)}
+		for _, m := range groups[:min(len(groups), o.most)] {
+			in.Names = append(in.Names, m.group.name)
+		}
+		o.all[i] = in
+	}
+}
+
+// Since returns when the connection began at this node.
+func (c *Conn) Since() time.Time {
+	return time.Now().Add(-time.Duration(c.g.now() - c.born))
+}
+
+// namesAtATime is how many names are visited before the lock of their table is given up for a moment.
+const namesAtATime = 256
+
+// EachUser visits the names of users who have connections to a hub on this node, in no order. A user who
+// is there all the while is visited once. A short lock is held during visit, which must not call the gateway.
+func (g *Gateway) EachUser(hub string, visit func(user string)) {
+	h := g.hubs.get(hub)
+	if h == nil {
+		return
+	}
+	for i := range h.users.stripes {
+		s := &h.users.stripes[i]
+		s.mu.RLock()
+		visitPausing(s.heads, &s.mu, visit)
+		s.mu.RUnlock()
+	}
+}
+
+// UserConnections counts the connections of a user on this node, those before their handshake's answer included.
+func (g *Gateway) UserConnections(hub, user string) (n int) {
+	h := g.hubs.get(hub)
+	if h == nil {
+		return 0
+	}
+	s := h.users.stripe(user)
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	for c := s.heads[user]; c != nil; c = c.link.userNext {
+		n++
+	}
+	return n
+}
+
+// EachGroup is EachUser for groups. It visits groups without members too, which somebody is about to join.
+func (g *Gateway) EachGroup(hub string, visit func(group string)) {
+	h := g.hubs.get(hub)
+	if h == nil {
+		return
+	}
+	h.groups.mu.RLock()
+	defer h.groups.mu.RUnlock()
+	visitPausing(h.groups.groups, &h.groups.mu, visit)
+}
+
+// GroupConnections counts the members of a group on this node.
+func (g *Gateway) GroupConnections(hub, group string) (n int) {
+	h := g.hubs.get(hub)
+	if h == nil {
+		return 0
+	}
+	of := h.groups.get(group)
+	if of == nil {
+		return 0
+	}
+	for i := range of.shards {
+		if s := of.shard(i); s != nil {
+			n += int(s.size.Load())
+		}
+	}
+	return n
+}
+
+// visitPausing visits the names of a table, whose lock is held for reading. Every now and then others get
+// it: a walk over a map goes on behind a change of it, and visits what is there all the while once.
+func visitPausing[V any](table map[string]V, lock *sync.RWMutex, visit func(string)) {
+	seen := 0
+	for name := range table {
+		visit(name)
+		if seen++; seen%namesAtATime == 0 {
+			lock.RUnlock()
+			runtime.Gosched()
+			lock.RLock()
+		}
+	}
+}

@@ -1,0 +1,61 @@
+package gateway_test
+
+import (
+	"fmt"
+	"slices"
+	"testing"
+	"testing/synctest"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/hubgate/hubgate/gateway"
+	"github.com/hubgate/hubgate/gatewaytest"
+)
+
+func TestRollNamesWhoIsThere(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		g := start(t, nil).Gateway
+		for i := range 300 {
+			gatewaytest.Connect(t, g, gatewaytest.Options{ID: fmt.Sprintf("c%03d", i), Hub: "chat", User: fmt.Sprintf("u%03d", i/2)})
+		}
+		gatewaytest.Connect(t, g, gatewaytest.Options{ID: "other", Hub: "news"})
+		join := func(group string, ids ...string) {
+			_, err := g.Do(t.Context(), &gateway.Command{Hub: "chat", Verb: gateway.VerbJoin, Group: group, Target: gateway.Target{Kind: gateway.TargetConnections, IDs: ids}})
+			require.NoError(t, err)
+		}
+		join("red", "c000", "c001", "c002")
+		join("blue", "c001")
+		ids := func(target gateway.Target, group string) (all []string) {
+			conns, err := g.Roll(t.Context(), "chat", target, group)
+			require.NoError(t, err)
+			for _, c := range conns {
+				all = append(all, c.Identity().ID)
+			}
+			slices.Sort(all)
+			return all
+		}
+		require.Len(t, ids(gateway.Target{Kind: gateway.TargetAll}, ""), 300)
+		require.Equal(t, []string{"c000", "c001", "c002"}, ids(gateway.Target{Kind: gateway.TargetGroups, IDs: []string{"red"}}, ""))
+		require.Equal(t, []string{"c000", "c001"}, ids(gateway.Target{Kind: gateway.TargetUsers, IDs: []string{"u000"}}, ""))
+		require.Equal(t, []string{"c001"}, ids(gateway.Target{Kind: gateway.TargetUsers, IDs: []string{"u000"}}, "blue"))
+
+		conns, err := g.Roll(t.Context(), "chat", gateway.Target{Kind: gateway.TargetAll}, "")
+		require.NoError(t, err)
+		groups, err := g.GroupsOf(t.Context(), conns, 1)
+		require.NoError(t, err)
+		for i, c := range conns {
+			want := map[string]int{"c000": 1, "c001": 2, "c002": 1}[c.Identity().ID]
+			require.Equal(t, want, groups[i].Count)
+			require.Len(t, groups[i].Names, min(want, 1))
+		}
+
+		var users, named []string
+		g.EachUser("chat", func(user string) { users = append(users, user) })
+		g.EachGroup("chat", func(group string) { named = append(named, group) })
+		require.Len(t, users, 150)
+		require.ElementsMatch(t, []string{"red", "blue"}, named)
+		require.Equal(t, 2, g.UserConnections("chat", "u007"))
+		require.Equal(t, 3, g.GroupConnections("chat", "red"))
+		require.Zero(t, g.UserConnections("none", "u007")+g.GroupConnections("chat", "green"))
+	})
+}
