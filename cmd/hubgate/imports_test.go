@@ -82,7 +82,7 @@ var mayImport = map[string][]string{
 	"deploy/check":     nil,
 	"internal/reasons": nil,
 	"gatewaytest":      {"gateway", "hubprotocol"},
-	"cmd/hubgate":      {"api", "aspnetprotocol", "hubprotocol", "auth", "hubname", "regularfile", "secret", "webhook", "settings", "config", "gateway", "clientws", "clientaspnet", "restapi", "upstream", "servermode", "modes", "store", "store/jetstore", "store/life", "store/shared", "backplane", "natsd", "cluster", "cluster/natscarrier", "admin", "bench", "internal/logsum", "internal/nearest", "internal/reasons", "internal/watch", "internal/trace", "internal/transport", "store/outbox"},
+	"cmd/hubgate":      {"api", "aspnetprotocol", "hubprotocol", "auth", "hubname", "regularfile", "secret", "webhook", "settings", "config", "gateway", "clientws", "clientaspnet", "restapi", "presence", "upstream", "servermode", "modes", "store", "store/jetstore", "store/life", "store/shared", "backplane", "natsd", "cluster", "cluster/natscarrier", "admin", "bench", "internal/logsum", "internal/nearest", "internal/reasons", "internal/watch", "internal/trace", "internal/transport", "store/outbox"},
 }
 
 // forTests are packages that every test may import: fakes, what implements the
