@@ -48,7 +48,7 @@ type Mover interface {
 	// that was in vain, and the node is "".
 	Moved(node string)
 	// Arrived says that this node has the client now, after Resume. What was kept for the client is queued,
-	// and the node that had it still knows it.
+	// and the node that had it still knows it until Arrived returns, for which there are a few seconds.
 	Arrived()
 }
 

@@ -28,6 +28,9 @@ func (s *session) handle(e *event) Result {
 	case e.kind == kindBorn:
 		b.life.Born(b.ctx, s.conn.Identity().Hub, s.conn.Identity().ID, s)
 		return ""
+	case e.kind == kindNoted:
+		close(e.noted)
+		return ""
 	case e.kind == kindDisconnected && !s.mayEnd(e):
 		s.skip(e, SkipHeld)
 		return ""

@@ -19,6 +19,8 @@ const (
 	kindDisconnected
 	// kindBorn is no event: the client is noted, see Life.
 	kindBorn
+	// kindNoted is no event either: somebody waits for what is before it.
+	kindNoted
 )
 
 // Categories of events, as they travel in headers and URLs.
@@ -45,6 +47,8 @@ type event struct {
 	// id names the event for its receiver, see eventID.
 	id   string
 	kind kind
+	// noted is closed by a kindNoted.
+	noted chan struct{}
 }
 
 // event is the event's name in headers, URLs and patterns.

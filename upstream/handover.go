@@ -2,6 +2,7 @@ package upstream
 
 import (
 	"errors"
+	"time"
 
 	"github.com/hubgate/hubgate/gateway"
 )
@@ -53,8 +54,29 @@ func (s *session) Moved(string) {
 	s.forget()
 }
 
-// Arrived implements gateway.Mover.
-func (s *session) Arrived() {}
+// noteTime bounds the wait for the note of a client that has come from another node.
+const noteTime = 2 * time.Second
+
+// Arrived implements gateway.Mover. It waits until the client is noted as one of this node: until then
+// the former node has it, and its note. Else nobody would know of the client if this node died now.
+func (s *session) Arrived() {
+	s.mu.Lock()
+	born := s.born
+	s.mu.Unlock()
+	t := s.match(kindDisconnected, "")
+	if !born || t == nil {
+		return
+	}
+	noted := make(chan struct{})
+	s.put(event{kind: kindNoted, template: t, noted: noted})
+	late := time.NewTimer(noteTime)
+	defer late.Stop()
+	select {
+	case <-noted:
+	case <-late.C:
+	case <-s.backend.ctx.Done():
+	}
+}
 
 // Resume implements gateway.Resumer.
 func (b *Backend) Resume(c *gateway.Conn, _ []byte) (gateway.Session, error) { return b.resume(c), nil }

@@ -3,6 +3,7 @@ package upstream
 import (
 	"net/http"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/stretchr/testify/require"
@@ -72,4 +73,37 @@ func TestAClientThatWasRejectedIsNotHandedOver(t *testing.T) {
 	parked := make(chan error, 1)
 	s.Park(func(err error) { parked <- err })
 	require.Error(t, <-parked)
+}
+
+// The former node has the client until the next one has noted it: a node that dies between the two would
+// leave a client of whose end nobody tells.
+func TestN45TheNextNodeNotesAClientBeforeTheFormerOneForgetsIt(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		_, network := newMemoryHook(t, nil)
+		slow := &noted{born: make(chan struct{})}
+		b := startNoted(t, toAll("http://upstream"), slow, network.on)
+		s := b.resume(newConn("abc"))
+		arrived := make(chan struct{})
+		go func() {
+			defer close(arrived)
+			s.Arrived()
+		}()
+		synctest.Wait()
+		select {
+		case <-arrived:
+			require.Fail(t, "it is not noted yet")
+		default:
+		}
+		close(slow.born)
+		<-arrived
+		require.Equal(t, []string{"born chat abc"}, slow.list())
+
+		// A store that does not answer does not hold up the client for long.
+		slow.born = make(chan struct{})
+		never := b.resume(newConn("def"))
+		began := time.Now()
+		never.Arrived()
+		require.Equal(t, noteTime, time.Since(began))
+		close(slow.born)
+	})
 }

@@ -26,6 +26,9 @@ const (
 	// them within spreadOver.
 	lostRate   = 500
 	spreadOver = 10 * time.Second
+	// settleTime is enough for the note of a client that has moved to be written by the node that has it:
+	// an attempt that fails, and another one.
+	settleTime = attemptTime + time.Second
 	// askedAtOnce is how many clients are asked for at the same time.
 	askedAtOnce = 16
 )
@@ -75,15 +78,27 @@ func (u *undertaker) bury(ctx context.Context, inc string) error {
 		}
 	}
 	pace := min(spreadOver/time.Duration(max(len(ids), 1)), time.Second/lostRate)
+	var moved []string
 	for some := range slices.Chunk(ids, lostAtOnce) {
 		began := time.Now()
-		if err := u.lose(ctx, r, some); err != nil {
+		alive, err := u.lose(ctx, r, some)
+		if err != nil {
 			return err
 		}
-		if sequence, err = u.note(ctx, inc, sequence, some); err != nil {
+		moved = append(moved, alive...)
+		lost := slices.DeleteFunc(slices.Clone(some), func(id string) bool { return slices.Contains(alive, id) })
+		if sequence, err = u.note(ctx, inc, sequence, lost); err != nil {
 			return err
 		}
 		pause(ctx, time.Duration(len(some))*pace-time.Since(began))
+	}
+	if len(moved) > 0 {
+		// The nodes that have them note them, or have just died themselves.
+		pause(ctx, settleTime)
+		if moved, err = u.lose(ctx, r, moved); err != nil {
+			return err
+		}
+		u.counts.Add(EventMoved, uint64(len(moved)))
 	}
 	return u.logs.PurgeBefore(ctx, u.prefix+inc, sequence)
 }
@@ -126,44 +141,52 @@ func (u *undertaker) note(ctx context.Context, inc string, sequence uint64, lost
 	return written, nil
 }
 
-// lose puts the ends of some clients into the outbox.
-func (u *undertaker) lose(ctx context.Context, r *reading, ids []string) error {
+// lose puts the ends of some clients into the outbox, and returns those that live on another node.
+func (u *undertaker) lose(ctx context.Context, r *reading, ids []string) (alive []string, err error) {
 	group, ctx := errgroup.WithContext(ctx)
 	group.SetLimit(askedAtOnce)
-	for _, id := range ids {
-		group.Go(func() error { return u.loseOne(ctx, r.open[id], r.ending[id]) })
+	lives := make([]bool, len(ids))
+	for i, id := range ids {
+		group.Go(func() (err error) {
+			lives[i], err = u.loseOne(ctx, r.open[id], r.ending[id])
+			return err
+		})
 	}
-	return group.Wait()
+	err = group.Wait()
+	for i, id := range ids {
+		if lives[i] {
+			alive = append(alive, id)
+		}
+	}
+	return alive, err
 }
 
-func (u *undertaker) loseOne(ctx context.Context, e entry, ending bool) error {
+func (u *undertaker) loseOne(ctx context.Context, e entry, ending bool) (lives bool, err error) {
 	if u.lives != nil {
-		lives, err := u.lives(ctx, e.hub, e.id)
-		if err != nil {
-			return fmt.Errorf("asking whether a client lives on another node: %w", err)
+		if lives, err = u.lives(ctx, e.hub, e.id); err != nil {
+			return false, fmt.Errorf("asking whether a client lives on another node: %w", err)
 		}
 		if lives {
-			u.counts.Add(EventMoved, 1)
-			return nil
+			return true, nil
 		}
 	}
 	if len(e.record) == 0 {
 		u.counts.Add(EventDamaged, 1)
-		return nil
+		return false, nil
 	}
 	if u.fence.Fenced() {
-		return errFenced
+		return false, errFenced
 	}
 	attempt, cancel := context.WithTimeout(ctx, attemptTime)
 	defer cancel()
 	if err := u.outbox.Put(attempt, u.subject+subjectOf(e.hub), "d/"+e.id, e.record); err != nil {
-		return fmt.Errorf("the outbox: %w", err)
+		return false, fmt.Errorf("the outbox: %w", err)
 	}
 	u.counts.Add(EventLost, 1)
 	if ending {
 		u.counts.Add(EventDoubtful, 1)
 	}
-	return nil
+	return false, nil
 }
 
 // subjectOf names a hub in a subject, which has few letters.

@@ -299,6 +299,29 @@ func TestBury(t *testing.T) {
 		require.Len(t, w.shelf.puts, 1)
 		require.EqualValues(t, 1, w.counts.Get(EventMoved))
 	})
+	bubble("N32 a client whose next node dies before it has noted it has one", func(t *testing.T) {
+		w, u := setUp(t, "ann", "bob")
+		w.end()
+		began := time.Now()
+		u.lives = func(_ context.Context, _, id string) (bool, error) {
+			return id == "ann" || id == "bob" && time.Since(began) < time.Second, nil
+		}
+		require.NoError(t, u.bury(t.Context(), "a-1"))
+		require.Equal(t, map[string][]byte{"d/bob": []byte("record of bob")}, w.shelf.puts)
+		require.EqualValues(t, 1, w.counts.Get(EventMoved))
+		require.Len(t, w.shelf.messages, 1, "only the mark is left")
+	})
+	bubble("N32 a claimant that dies while clients move leaves them to the next one", func(t *testing.T) {
+		w, u := setUp(t, "ann", "bob")
+		w.end()
+		dies, cancel := context.WithTimeout(t.Context(), time.Second)
+		defer cancel()
+		u.lives = func(ctx context.Context, _, _ string) (bool, error) { return true, ctx.Err() }
+		require.Error(t, u.bury(dies, "a-1"))
+		u.lives = nil // they died with the claimant
+		require.NoError(t, u.bury(t.Context(), "a-1"))
+		require.Len(t, w.shelf.puts, 2)
+	})
 	bubble("N31 what one began the next one finishes, without putting twice what was noted", func(t *testing.T) {
 		w, u := setUp(t, many(500)...)
 		w.end()
