@@ -179,7 +179,11 @@ func (s *Sealer) OpenToken(token, hub, user string) (t ConnectionToken, err erro
 // user only. So nobody has to remember the ids that were given out. Other
 // arguments are those of Seal.
 func (s *Sealer) NewMarkedID(node string, expires time.Time, hub, user string) string {
-	id := NewConnectionID(node)
+	return s.Mark(NewConnectionID(node), expires, hub, user)
+}
+
+// Mark is NewMarkedID for an id that there is already.
+func (s *Sealer) Mark(id string, expires time.Time, hub, user string) string {
 	return id + (*s.keys.Load())[0].mark(id, uint32(max(0, min(expires.Unix(), math.MaxUint32))), hub, user)
 }
 

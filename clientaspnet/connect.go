@@ -62,7 +62,7 @@ func (h *Handler) target(c *call, given given) (*client, error) {
 	switch {
 	case ended:
 		return nil, transport.ErrEnded
-	case h.options.Now().After(given.expires), h.owner(c) != "":
+	case h.options.Now().After(given.expires), h.owner(c) != "", h.former(given.id):
 		return nil, transport.ErrUnknown
 	case h.options.Serverless(c.claims.Application):
 		return nil, errServerless

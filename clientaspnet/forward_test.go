@@ -88,3 +88,23 @@ func TestForwarding(t *testing.T) {
 		require.Zero(t, home.gw.Stats().Closed[gateway.CloseSlowClient])
 	})
 }
+
+// A node that comes back under its name at once takes no id of the process before, though its tokens open.
+func TestN53IDsOfTheProcessBefore(t *testing.T) {
+	key := auth.NewSealerKey()
+	at := func() *fixture {
+		return newFixture(t, func(_ *fixture, o *Options) {
+			sealer, err := auth.NewSealer(key)
+			require.NoError(t, err)
+			o.Sealer, o.Node, o.Forwarder = sealer, "home", &cluster{nodes: make(map[string]http.Handler)}
+		})
+	}
+	before, after := at(), at()
+	c := before.negotiate(before.user("u"))
+	again := *c
+	again.f = after
+	require.Equal(t, 404, again.do("POST", "connect", "longPolling", "", "").status)
+	require.Equal(t, 200, c.do("POST", "connect", "longPolling", "", "").status)
+	own := after.negotiate(after.user("u"))
+	require.Equal(t, 200, own.do("POST", "connect", "longPolling", "", "").status)
+}

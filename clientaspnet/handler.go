@@ -18,6 +18,8 @@ type Handler struct {
 	refuser *transport.Refuser
 	cors    transport.CORS
 	aborted aborted
+	// mint makes the ids of this process.
+	mint *auth.Mint
 
 	// sockets are the goroutines of WebSockets.
 	sockets transport.Running
@@ -30,6 +32,7 @@ func New(options Options) *Handler {
 		options: options, log: options.Logger,
 		refuser: transport.NewRefuser(options.Logger),
 		cors:    transport.CORS{Origins: options.Origins, Methods: "GET, POST, OPTIONS"},
+		mint:    auth.NewMint(options.Node),
 	}
 }
 

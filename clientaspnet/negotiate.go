@@ -32,7 +32,7 @@ func (h *Handler) negotiate(c *call) error {
 	limits := h.options.Limits()
 	// Tokens count whole seconds: round up, so that nobody gets less than promised.
 	expires := h.options.Now().Add(limits.NegotiateTimeout + time.Second - 1)
-	id := auth.NewConnectionID(h.options.Node)
+	id := h.mint.New()
 	answer := h.negotiation(&limits, version)
 	answer.ConnectionID, answer.ConnectionToken = id, h.newToken(id, expires, c.key, c.claims.UserID)
 	answer.TryWebSockets = c.claims.Transports.Allows(auth.TransportWebSockets)

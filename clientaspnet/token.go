@@ -52,6 +52,10 @@ func ownerMark(key, user string) string {
 	return base64.RawURLEncoding.EncodeToString(h.Sum(nil)[:18])
 }
 
+// former reports whether an id was given out by a process that had the name of this node before. In a
+// cluster its tokens still open; what became of its connections nobody knows any more.
+func (h *Handler) former(id string) bool { return h.options.Forwarder != nil && !h.mint.Made(id) }
+
 // owner returns the tag of the node on which the connection of a request lives or will live, "" if
 // that is this node, or if no node has given out the connection token.
 func (h *Handler) owner(c *call) string {

@@ -119,6 +119,18 @@ func TestForwarding(t *testing.T) {
 		require.Equal(t, 404, res.status)
 		require.Equal(t, "http://page.example", res.header.Get("Access-Control-Allow-Origin"))
 	})
+	t.Run("N53 ids of the process before, though its tokens open", func(t *testing.T) {
+		token := one.user("u")
+		for _, id := range []string{
+			one.h.options.Sealer.Seal(auth.NewMint(one.h.options.Node).New(), time.Now().Add(time.Minute), "chat", "u"),
+			one.h.options.Sealer.NewMarkedID(one.h.options.Node, time.Now().Add(time.Minute), "chat", "u"),
+		} {
+			for _, f := range []*fixture{one, two} {
+				require.Equal(t, 404, f.do(request{method: "GET", query: "hub=chat&id=" + id, token: token}).status)
+				require.Equal(t, 404, f.do(request{method: "POST", query: "hub=chat&id=" + id, token: token}).status)
+			}
+		}
+	})
 	t.Run("a node that does not answer", func(t *testing.T) {
 		token := one.user("u")
 		silent := one.h.options.Sealer.Seal(auth.NewConnectionID("silent"), time.Now().Add(time.Minute), "chat", "u")

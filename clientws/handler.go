@@ -95,8 +95,8 @@ type Handler struct {
 	pending pendingPosts
 	posted  exchanges
 	homes   homes
-	// began is when the handler was made, to the second before, as tokens have times.
-	began time.Time
+	// mint makes the ids of this process.
+	mint *auth.Mint
 
 	// sockets are the goroutines of WebSocket connections, and those that feed what came early.
 	sockets transport.Running
@@ -135,7 +135,7 @@ func New(options Options) *Handler {
 		refuser: transport.NewRefuser(options.Logger),
 		cors:    transport.CORS{Origins: options.Origins, Methods: "GET, POST, DELETE, OPTIONS"},
 		pending: pendingPosts{now: options.Now},
-		began:   options.Now().Truncate(time.Second),
+		mint:    auth.NewMint(options.Node),
 	}
 	if options.Peers != nil {
 		h.homes.converse(h, options.Peers)

@@ -170,7 +170,7 @@ func (s *homes) PeerSaid(p gateway.Peer, message []byte) error {
 
 // entrust answers a node that asks for a connection.
 func (s *homes) entrust(node string, m *homeMessage) homeMessage {
-	if s.h.former(m.id, m.until) {
+	if s.h.former(m.id) {
 		return s.found(m)
 	}
 	answer := homeMessage{kind: homeAnswers, number: m.number}

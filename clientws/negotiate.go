@@ -31,9 +31,9 @@ func (h *Handler) negotiate(c *call) error {
 		h.options.Stateful(c.hub)
 	var id, token string
 	if version == 0 {
-		id = h.options.Sealer.NewMarkedID(h.options.Node, expires, c.hub, c.claims.UserID)
+		id = h.options.Sealer.Mark(h.mint.New(), expires, c.hub, c.claims.UserID)
 	} else {
-		id = auth.NewConnectionID(h.options.Node)
+		id = h.mint.New()
 		token = h.options.Sealer.SealToken(auth.ConnectionToken{ID: id, Expires: expires, Stateful: stateful}, c.hub, c.claims.UserID)
 	}
 	answer := negotiateAnswer{version, id, token, stateful, c.claims.Transports}

@@ -58,7 +58,7 @@ func (h *Handler) find(c *call) (target, error) {
 	if node := h.options.Gateway.Elsewhere(token.ID); node != "" {
 		return target{id: token.ID, stateful: token.Stateful, foreign: foreign{elsewhere: node}}, nil
 	}
-	if h.options.Now().After(token.Expires) || h.former(token.ID, token.Expires) {
+	if h.options.Now().After(token.Expires) || h.former(token.ID) {
 		return target{}, transport.ErrUnknown
 	}
 	return target{id: token.ID, expires: token.Expires, stateful: token.Stateful}, nil
@@ -84,7 +84,7 @@ func (h *Handler) findV0(c *call) (target, error) {
 	if node := h.options.Gateway.Elsewhere(c.query.id); node != "" {
 		return target{id: c.query.id, version0: true, foreign: foreign{elsewhere: node}}, nil
 	}
-	if h.options.Now().After(expires) || h.former(c.query.id, expires) {
+	if h.options.Now().After(expires) || h.former(c.query.id) {
 		return target{}, transport.ErrUnknown
 	}
 	return target{id: c.query.id, expires: expires, version0: true}, nil
@@ -92,9 +92,8 @@ func (h *Handler) findV0(c *call) (target, error) {
 
 // former reports whether an id was given out by a process that had the name of this node before. In a
 // cluster its tokens still open; what became of its connections nobody knows any more.
-func (h *Handler) former(id string, expires time.Time) bool {
-	given := expires.Add(-h.options.Limits().NegotiateTimeout)
-	return h.options.Forwarder != nil && auth.NodeOf(id) == h.options.Node && given.Before(h.began)
+func (h *Handler) former(id string) bool {
+	return h.options.Forwarder != nil && auth.NodeOf(id) == h.options.Node && !h.mint.Made(id)
 }
 
 func (c *call) live(conn *gateway.Conn) (target, error) {

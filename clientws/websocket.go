@@ -128,7 +128,7 @@ func (h *Handler) webSocketTarget(c *call) (target, error) {
 		return target{}, transport.ErrNotOffered(gateway.WebSockets)
 	}
 	if !c.query.hasID {
-		return target{id: auth.NewConnectionID(h.options.Node), expires: h.options.Now()}, nil
+		return target{id: h.mint.New(), expires: h.options.Now()}, nil
 	}
 	t, err := h.find(c)
 	switch {
