@@ -24,7 +24,7 @@ func TestTokensOfAspNetClients(t *testing.T) {
 	for name, refuse := range map[string]func(string) error{
 		"a hub of ASP.NET Core": func(token string) error { _, err := v.Client(token, "chat", ""); return err },
 		"a hub server":          func(token string) error { _, err := v.AspNetServer(token, "my.app_chat"); return err },
-		"a REST caller":         func(token string) error { return v.REST(token, "/aspnetclient", "") },
+		"a REST caller":         func(token string) error { return v.REST(token, "POST", "/aspnetclient", "") },
 	} {
 		var refused *auth.TokenError
 		require.ErrorAs(t, refuse(token), &refused, name)

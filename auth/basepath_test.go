@@ -24,7 +24,7 @@ func TestAudiencesBelowABasePath(t *testing.T) {
 	rest := func(v *auth.Verifier, resource, path string) error {
 		token, err := auth.SignREST(auth.EmulatorKey, resource, time.Minute)
 		require.NoError(t, err)
-		return v.REST(token, path, "")
+		return v.REST(token, "POST", path, "")
 	}
 	const send = "/api/hubs/chat/:send"
 	based := verifier("/base")

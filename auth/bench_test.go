@@ -35,7 +35,7 @@ func BenchmarkVerifyCold(b *testing.B) {
 		claims := expiring("http://localhost:8888" + userPath)
 		claims["iat"] = i
 		return signed(b, claims)
-	}, func(v *auth.Verifier, token string) error { return v.REST(token, userPath, "") })
+	}, func(v *auth.Verifier, token string) error { return v.REST(token, "POST", userPath, "") })
 	bench("client with five claims", func(i int) string {
 		claims := expiring(chatClient)
 		claims["asrs.s.uid"] = fmt.Sprint("user-", i)
@@ -53,10 +53,10 @@ func BenchmarkVerifyCold(b *testing.B) {
 func BenchmarkVerifyCached(b *testing.B) {
 	v := verifier(key)
 	token := signed(b, expiring("http://localhost:8888"+userPath))
-	require.NoError(b, v.REST(token, userPath, ""))
+	require.NoError(b, v.REST(token, "POST", userPath, ""))
 	b.ReportAllocs()
 	for b.Loop() {
-		if err := v.REST(token, userPath, ""); err != nil {
+		if err := v.REST(token, "POST", userPath, ""); err != nil {
 			b.Fatal(err)
 		}
 	}

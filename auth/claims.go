@@ -42,6 +42,8 @@ type Claims struct {
 	// (asrs.s.*), no reserved names of JSON web tokens, the prefix asrs.u.
 	// removed, an array as one Claim for each value.
 	User []Claim
+	// Groups are those that the client is in from the start. Only tokens of an issuer name some.
+	Groups []string
 	// Application is asrs.s.apn as it is written: the application whose hubs a client
 	// of ASP.NET SignalR may use. "" for clients of ASP.NET Core SignalR.
 	Application string

@@ -47,6 +47,7 @@ type payload struct {
 	closeOnEnd   bool
 	closeSeconds int64
 	nameID       string
+	issuer       string
 	everything   []Claim
 }
 
@@ -90,6 +91,8 @@ func (p *payload) member(name string, value json.RawMessage) error {
 		notBefore, err := numericDate(value)
 		p.notBefore = notBefore
 		return err
+	case "iss":
+		p.issuer = scalar(value)
 	}
 	p.userID(name, value)
 	if !reservedClaims[name] {

@@ -30,7 +30,7 @@ func FuzzToken(f *testing.F) {
 	f.Add("..")
 	v := verifier(key)
 	f.Fuzz(func(t *testing.T, token string) {
-		err := v.REST(token, sendPath, "")
+		err := v.REST(token, "POST", sendPath, "")
 		if err == nil {
 			require.True(t, hasGoodSignature(token))
 			return
@@ -104,9 +104,9 @@ func FuzzAudience(f *testing.F) {
 		v := verifier(key)
 		own := signed(t, expiring("http://h"+escaped))
 		if len(own) <= auth.DefaultMaxTokenBytes {
-			require.NoError(t, v.REST(own, escaped, ""), "a path refuses its own audience")
+			require.NoError(t, v.REST(own, "POST", escaped, ""), "a path refuses its own audience")
 		}
-		if v.REST(signed(t, expiring("http://h"+audience)), escaped, "") != nil {
+		if v.REST(signed(t, expiring("http://h"+audience)), "POST", escaped, "") != nil {
 			return
 		}
 		// The authority ends at the first slash, so a path may follow some host.

@@ -3,6 +3,7 @@ package auth
 import (
 	"errors"
 	"fmt"
+	"net/http"
 	"slices"
 	"strings"
 	"time"
@@ -29,7 +30,7 @@ type PresenceRights struct {
 var ErrNoPresence = errors.New("the token's claim " + PresenceClaim + " does not name the right " + PresenceRead)
 
 // Presence verifies a token for a request about who is connected to a hub. Path and application are as in
-// REST. A token that is signed with an access key for just this path may read, unless claimed asks for
+// REST. A token that opens REST for just this path may read, unless claimed asks for
 // more: then PresenceClaim has to say so. Addresses need the claim in any case. This is the one place that
 // knows who has the right. Errors are of type *TokenError, or ErrNoPresence.
 func (v *Verifier) Presence(token, escapedPath, application string, claimed bool) (PresenceRights, error) {
@@ -37,8 +38,7 @@ func (v *Verifier) Presence(token, escapedPath, application string, claimed bool
 	if err != nil {
 		return PresenceRights{}, err
 	}
-	accept := func(a audience) bool { return a.forPath(escapedPath) && a.forApplication(application) }
-	if err := v.checkAudience(t, accept, escapedPath, application); err != nil {
+	if err := v.mayCall(t, http.MethodGet, escapedPath, application); err != nil {
 		return PresenceRights{}, err
 	}
 	rights := PresenceRights{Read: !claimed}

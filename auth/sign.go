@@ -42,6 +42,9 @@ type ClientTokenSpec struct {
 	CloseOnExpiry bool
 	// Diagnostic and DetailedErrors set the claims of these names.
 	Diagnostic, DetailedErrors bool
+
+	// key is the header kid, "" for none.
+	key string
 }
 
 // SignClient returns a token (HS256) with which a client may connect to the hub
@@ -92,6 +95,7 @@ func signClient(key Secret, audience string, spec ClientTokenSpec) (string, erro
 			return "", fmt.Errorf("sign client token: %w", err)
 		}
 	}
+	m.key = spec.key
 	return m.sign(key)
 }
 
@@ -122,6 +126,7 @@ type memberList struct {
 	jwt.RegisteredClaims // For the methods that signing never calls.
 
 	members []member
+	key     string // the header kid
 }
 
 type member struct {
@@ -220,7 +225,11 @@ func (m *memberList) sign(key Secret) (string, error) {
 	if key == "" {
 		return "", errors.New("sign token: no access key")
 	}
-	token, err := jwt.NewWithClaims(jwt.SigningMethodHS256, m).SignedString([]byte(key.Reveal()))
+	unsigned := jwt.NewWithClaims(jwt.SigningMethodHS256, m)
+	if m.key != "" {
+		unsigned.Header["kid"] = m.key
+	}
+	token, err := unsigned.SignedString([]byte(key.Reveal()))
 	if err != nil {
 		return "", fmt.Errorf("sign token: %w", err)
 	}

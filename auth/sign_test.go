@@ -70,12 +70,12 @@ func TestSignDefaults(t *testing.T) {
 
 		rest, err := auth.SignREST(key, sendURL+"/?api-version=2022-06-01&excluded=a#x", 0)
 		require.NoError(t, err)
-		require.NoError(t, running().REST(rest, sendPath, ""))
+		require.NoError(t, running().REST(rest, "POST", sendPath, ""))
 		payload, err := base64.RawURLEncoding.DecodeString(strings.Split(rest, ".")[1])
 		require.NoError(t, err)
 		require.Equal(t, `{"aud":"http://localhost:8888/api/hubs/chat/:send","iat":946684800,"nbf":946684800,"exp":946688400}`, string(payload))
 
-		wantFailure(t, running().REST(client, "/client/", ""), auth.TokenAudience, client)
+		wantFailure(t, running().REST(client, "POST", "/client/", ""), auth.TokenAudience, client)
 		_, err = running().Client(rest, "chat", "")
 		wantFailure(t, err, auth.TokenAudience, rest)
 	})

@@ -72,7 +72,7 @@ func TestVerifierConcurrently(t *testing.T) {
 					keys = []Secret{EmulatorKey, Secret(fmt.Sprint(j))}
 					mu.Unlock()
 				}
-				if err := v.REST(token, "/api/hubs/chat/:send", ""); err != nil {
+				if err := v.REST(token, "POST", "/api/hubs/chat/:send", ""); err != nil {
 					t.Error(err)
 					return
 				}

@@ -22,6 +22,14 @@ const (
 type VerifierOptions struct {
 	// Keys returns the access keys in force. Required. Empty keys are ignored.
 	Keys func() []Secret
+	// LocalKeys says whether tokens that are signed with an access key are accepted (R12); nil means that
+	// they are. Tokens of clients that are signed with a ClientKey are in any case.
+	LocalKeys func() bool
+	// Own is a key that nobody but this process has. Tokens that are signed with it are accepted whatever
+	// LocalKeys says. "" is none.
+	Own Secret
+	// Issuers are those whose tokens are accepted too; nil means none.
+	Issuers Issuers
 	// Leeway returns the tolerance for clocks; nil means DefaultLeeway, 0 none.
 	Leeway func() time.Duration
 	// StrictAudience returns the hosts ("gw.example", port and scheme ignored)
@@ -52,9 +60,14 @@ type Verifier struct {
 
 // keyring is a list of keys and what was verified with it.
 type keyring struct {
-	keys   []Secret
-	set    jwt.VerificationKeySet
-	tokens tokenCache
+	keys []Secret
+	// local: the keys themselves sign tokens, not only the keys for clients that are made of them.
+	local bool
+	// issuers is the generation of the issuers.
+	issuers uint64
+	set     jwt.VerificationKeySet
+	own     jwt.VerificationKeySet
+	tokens  tokenCache
 }
 
 // verified is a token with a good signature. It is immutable.
@@ -65,12 +78,22 @@ type verified struct {
 	hasExpiry bool
 	nameID    string
 	all       []Claim
+	// grant is nil for tokens that no issuer has signed.
+	grant *Grant
+	// keyEnds is when the ClientKey ends that has signed it; the zero time if none has.
+	keyEnds time.Time
 }
 
 // NewVerifier returns a Verifier. It panics without Keys.
 func NewVerifier(options VerifierOptions) *Verifier {
 	if options.Keys == nil {
 		panic("auth: VerifierOptions.Keys is nil")
+	}
+	if options.LocalKeys == nil {
+		options.LocalKeys = func() bool { return true }
+	}
+	if options.Issuers == nil {
+		options.Issuers = noIssuers{}
 	}
 	if options.Leeway == nil {
 		options.Leeway = func() time.Duration { return DefaultLeeway }
@@ -95,6 +118,9 @@ func (v *Verifier) Client(token, hub, application string) (*Claims, error) {
 	if err != nil {
 		return nil, err
 	}
+	if t.grant != nil {
+		return &t.claims, t.grant.client(hub)
+	}
 	accept := func(a audience) bool { return a.forEndpoint(ClientPath, hub) && a.forApplication(application) }
 	if err := v.checkAudience(t, accept, ClientPath+"/?hub="+hub, application); err != nil {
 		return nil, err
@@ -109,6 +135,9 @@ func (v *Verifier) AspNetClient(token string) (*Claims, error) {
 	t, err := v.verify(token)
 	if err != nil {
 		return nil, err
+	}
+	if t.grant != nil {
+		return nil, &TokenError{Failure: TokenRight, Detail: "a token of an issuer names no application, as clients of ASP.NET SignalR have to"}
 	}
 	accept := func(a audience) bool { return EqualFoldASCII(a.path, AspNetClientPath) }
 	if err := v.checkAudience(t, accept, AspNetClientPath, ""); err != nil {
@@ -125,8 +154,12 @@ func (v *Verifier) UnverifiedUser(token string) (user string, ok bool) {
 	if token == "" || len(token) > v.maxTokenBytes() {
 		return "", false
 	}
-	if _, _, err := v.parser.ParseUnverified(token, &p); err != nil {
+	t, _, err := v.parser.ParseUnverified(token, &p)
+	if err != nil {
 		return "", false
+	}
+	if !isSymmetric(t) {
+		return v.options.Issuers.Grant(decodedClaims(token)).Holder.User, true
 	}
 	return p.claims.UserID, true
 }
@@ -160,6 +193,14 @@ func (v *Verifier) server(token, path, hub string) (*ServerClaims, error) {
 	if err != nil {
 		return nil, err
 	}
+	switch {
+	case t.grant != nil && t.grant.Server != nil:
+		return nil, t.grant.Server
+	case t.grant != nil:
+		return &ServerClaims{Expires: t.claims.Expires}, nil
+	case t.local() != nil:
+		return nil, t.local()
+	}
 	accept := func(a audience) bool { return a.forEndpoint(path, hub) }
 	if err := v.checkAudience(t, accept, path+"/?hub="+hub, ""); err != nil {
 		return nil, err
@@ -167,13 +208,24 @@ func (v *Verifier) server(token, path, hub string) (*ServerClaims, error) {
 	return &ServerClaims{ServerID: t.nameID, Expires: t.claims.Expires}, nil
 }
 
-// REST verifies a REST caller's token for a request. The path is as
+// REST verifies a REST caller's token for a request with the method. The path is as
 // url.URL.EscapedPath returns it; application is the decoded query value, "" if
 // there is none. Tokens of clients are refused by their audience (R7).
-func (v *Verifier) REST(token, escapedPath, application string) error {
+func (v *Verifier) REST(token, method, escapedPath, application string) error {
 	t, err := v.verify(token)
 	if err != nil {
 		return err
+	}
+	return v.mayCall(t, method, escapedPath, application)
+}
+
+// mayCall is REST for a token that is verified.
+func (v *Verifier) mayCall(t *verified, method, escapedPath, application string) error {
+	switch {
+	case t.grant != nil:
+		return t.grant.rest(method, escapedPath)
+	case t.local() != nil:
+		return t.local()
 	}
 	accept := func(a audience) bool { return a.forPath(escapedPath) && a.forApplication(application) }
 	return v.checkAudience(t, accept, escapedPath, application)
@@ -192,10 +244,13 @@ func (v *Verifier) verify(token string) (*verified, error) {
 	t, known := ring.tokens.get(key)
 	if !known {
 		var err error
-		if t, err = v.parse(token, ring.set); err != nil {
+		if t, err = v.parse(token, ring); err != nil {
 			return nil, err
 		}
 		ring.tokens.put(key, t)
+	}
+	if err := t.checkKey(v.options.Now()); err != nil {
+		return nil, err
 	}
 	return t, v.checkLifetime(t)
 }
@@ -210,55 +265,104 @@ func (v *Verifier) maxTokenBytes() int {
 // keyring returns the ring for the keys in force; after a change of keys that
 // is a new one, without the tokens verified by the old keys.
 func (v *Verifier) keyring() *keyring {
-	keys := v.options.Keys()
-	if ring := v.current.Load(); ring != nil && slices.Equal(ring.keys, keys) {
+	keys, local, issuers := v.options.Keys(), v.options.LocalKeys(), v.options.Issuers.Generation()
+	if ring := v.current.Load(); ring != nil && ring.local == local && ring.issuers == issuers && slices.Equal(ring.keys, keys) {
 		return ring
 	}
-	ring := &keyring{keys: slices.Clone(keys)}
+	ring := &keyring{keys: slices.Clone(keys), local: local, issuers: issuers}
 	for _, key := range keys {
 		// An empty key would accept whatever anybody signs with nothing.
 		if key != "" {
 			ring.set.Keys = append(ring.set.Keys, []byte(key.Reveal()))
 		}
 	}
+	if own := v.options.Own; own != "" {
+		ring.own.Keys = []jwt.VerificationKey{[]byte(own.Reveal())}
+		ring.set.Keys = append(ring.set.Keys, ring.own.Keys[0])
+	}
 	v.current.Store(ring)
 	return ring
 }
 
 var (
-	errAlgorithm = errors.New("algorithm is neither HS256 nor HS512")
+	errAlgorithm = &TokenError{Failure: TokenAlgorithm}
 	errCritical  = errors.New("critical header extensions are not supported")
 	errNoKeys    = errors.New("no access key is configured")
+	errLocalKeys = &TokenError{Failure: TokenLocalKey}
 )
 
-func (v *Verifier) parse(token string, keys jwt.VerificationKeySet) (*verified, error) {
+func (v *Verifier) parse(token string, ring *keyring) (*verified, error) {
 	var p payload
-	_, err := v.parser.ParseWithClaims(token, &p, func(t *jwt.Token) (any, error) {
-		if alg := t.Method.Alg(); alg != "HS256" && alg != "HS512" {
-			return nil, errAlgorithm
-		}
+	var keyEnds time.Time
+	var own bool
+	parsed, err := v.parser.ParseWithClaims(token, &p, func(t *jwt.Token) (key any, err error) {
 		if _, critical := t.Header["crit"]; critical {
 			return nil, errCritical
 		}
-		if len(keys.Keys) == 0 {
-			return nil, errNoKeys
+		if !isSymmetric(t) && t.Method.Alg() != "none" {
+			return v.options.Issuers.Key(p.issuer, t)
 		}
-		return keys, nil
+		key, keyEnds, err = ring.key(t)
+		if own = errors.Is(err, errLocalKeys); own && len(ring.own.Keys) > 0 {
+			return ring.own, nil
+		}
+		return key, err
 	})
-	switch {
-	case err == nil:
-		return &verified{claims: p.claims, audiences: p.audiences, notBefore: p.notBefore, hasExpiry: p.hasExpiry, nameID: p.nameID, all: p.everything}, nil
-	case errors.Is(err, jwt.ErrTokenSignatureInvalid):
-		return nil, &TokenError{Failure: TokenSignature}
-	case errors.Is(err, errCritical):
-		return nil, &TokenError{Failure: TokenMalformed, Detail: errCritical.Error()}
-	case errors.Is(err, errNoKeys):
-		return nil, &TokenError{Failure: TokenSignature, Detail: errNoKeys.Error()}
-	case errors.Is(err, jwt.ErrTokenUnverifiable):
-		// errAlgorithm, or an algorithm that the library does not even know.
-		return nil, &TokenError{Failure: TokenAlgorithm}
+	if own && errors.Is(err, jwt.ErrTokenSignatureInvalid) {
+		return nil, errLocalKeys
 	}
-	return nil, &TokenError{Failure: TokenMalformed}
+	if err != nil {
+		return nil, parseFailure(err)
+	}
+	t := &verified{claims: p.claims, audiences: p.audiences, notBefore: p.notBefore, hasExpiry: p.hasExpiry, nameID: p.nameID, all: p.everything, keyEnds: keyEnds}
+	if !isSymmetric(parsed) {
+		v.issued(t, token)
+	}
+	return t, nil
+}
+
+// key returns what a token may be signed with that says it is signed with a secret: the access keys,
+// or what is made of them if it names such a key.
+func (ring *keyring) key(t *jwt.Token) (key any, ends time.Time, err error) {
+	if alg := t.Method.Alg(); alg != "HS256" && alg != "HS512" {
+		return nil, ends, errAlgorithm
+	}
+	if len(ring.set.Keys) == 0 {
+		return nil, ends, errNoKeys
+	}
+	id, _ := t.Header["kid"].(string)
+	if ends, ok := clientKeyEnd(id); ok {
+		var set jwt.VerificationKeySet
+		for _, own := range ring.keys {
+			if own != "" {
+				set.Keys = append(set.Keys, []byte(deriveClientKey(own, id).Reveal()))
+			}
+		}
+		return set, ends, nil
+	}
+	if !ring.local {
+		return nil, ends, errLocalKeys
+	}
+	return ring.set, ends, nil
+}
+
+// parseFailure turns an error of the parser, or of the functions that it has called, into a *TokenError.
+func parseFailure(err error) error {
+	var refused *TokenError
+	switch {
+	case errors.As(err, &refused):
+		return refused
+	case errors.Is(err, jwt.ErrTokenSignatureInvalid):
+		return &TokenError{Failure: TokenSignature}
+	case errors.Is(err, errCritical):
+		return &TokenError{Failure: TokenMalformed, Detail: errCritical.Error()}
+	case errors.Is(err, errNoKeys):
+		return &TokenError{Failure: TokenSignature, Detail: errNoKeys.Error()}
+	case errors.Is(err, jwt.ErrTokenUnverifiable):
+		// An algorithm that the library does not even know.
+		return errAlgorithm
+	}
+	return &TokenError{Failure: TokenMalformed}
 }
 
 func (v *Verifier) checkLifetime(t *verified) error {

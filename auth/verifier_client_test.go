@@ -193,7 +193,7 @@ func TestServerTokens(t *testing.T) {
 	token := signed(t, expiring(audience))
 	_, err = verifier(key).Client(token, "chat", "")
 	wantFailure(t, err, auth.TokenAudience, token)
-	wantFailure(t, verifier(key).REST(token, "/server", ""), auth.TokenAudience, token)
+	wantFailure(t, verifier(key).REST(token, "POST", "/server", ""), auth.TokenAudience, token)
 }
 
 func TestTokenClaims(t *testing.T) {

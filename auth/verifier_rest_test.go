@@ -19,10 +19,10 @@ const vector = "eyJhbGciOiJIUzI1NiIsInR5cCI6IkpXVCJ9." +
 	"_Xs5-1fYMeEDzt21zynV-m8DXFsw9JnfSm3HVeqxW3g"
 
 func TestRESTVector(t *testing.T) {
-	require.NoError(t, verifier(key).REST(vector, sendPath, ""))
-	wantFailure(t, verifier(otherKey).REST(vector, sendPath, ""), auth.TokenSignature, vector)
+	require.NoError(t, verifier(key).REST(vector, "POST", sendPath, ""))
+	wantFailure(t, verifier(otherKey).REST(vector, "POST", sendPath, ""), auth.TokenSignature, vector)
 	changed := strings.Replace(vector, "_Xs5", "_Xs6", 1)
-	wantFailure(t, verifier(key).REST(changed, sendPath, ""), auth.TokenSignature, changed)
+	wantFailure(t, verifier(key).REST(changed, "POST", sendPath, ""), auth.TokenSignature, changed)
 }
 
 func TestRESTRefusals(t *testing.T) {
@@ -75,7 +75,7 @@ func TestRESTRefusals(t *testing.T) {
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
-			err := verifier(key).REST(test.token, sendPath, "")
+			err := verifier(key).REST(test.token, "POST", sendPath, "")
 			wantFailure(t, err, test.want, test.token)
 			require.Equal(t, test.status, err.(*auth.TokenError).Status())
 		})
@@ -89,8 +89,10 @@ func TestChallenge(t *testing.T) {
 		switch failure {
 		case auth.TokenMissing:
 			want = "Bearer"
-		case auth.TokenTooLarge:
+		case auth.TokenTooLarge, auth.TokenIssuerDown:
 			want = ""
+		case auth.TokenRight:
+			want = `Bearer error="insufficient_scope", error_description="` + failure.Description() + `"`
 		}
 		t.Run(string(failure), func(t *testing.T) {
 			require.Equal(t, want, refused.Challenge())
@@ -109,8 +111,8 @@ func TestRESTLifetime(t *testing.T) {
 	expired, early := signed(t, expiredMinuteAgo), signed(t, earlyByMinute)
 
 	t.Run("R3 within five minutes of leeway", func(t *testing.T) {
-		require.NoError(t, verifier(key).REST(expired, sendPath, ""))
-		require.NoError(t, verifier(key).REST(early, sendPath, ""))
+		require.NoError(t, verifier(key).REST(expired, "POST", sendPath, ""))
+		require.NoError(t, verifier(key).REST(early, "POST", sendPath, ""))
 	})
 	t.Run("R3 without leeway", func(t *testing.T) {
 		strict := auth.NewVerifier(auth.VerifierOptions{
@@ -118,8 +120,8 @@ func TestRESTLifetime(t *testing.T) {
 			Leeway: func() time.Duration { return 0 },
 			Now:    func() time.Time { return now },
 		})
-		wantFailure(t, strict.REST(expired, sendPath, ""), auth.TokenExpired, expired)
-		wantFailure(t, strict.REST(early, sendPath, ""), auth.TokenNotYetValid, early)
+		wantFailure(t, strict.REST(expired, "POST", sendPath, ""), auth.TokenExpired, expired)
+		wantFailure(t, strict.REST(early, "POST", sendPath, ""), auth.TokenNotYetValid, early)
 	})
 	t.Run("R3 a token known from before expires", func(t *testing.T) {
 		clock := now
@@ -128,17 +130,17 @@ func TestRESTLifetime(t *testing.T) {
 			Now:  func() time.Time { return clock },
 		})
 		token := signed(t, expiring(sendURL))
-		require.NoError(t, v.REST(token, sendPath, ""))
+		require.NoError(t, v.REST(token, "POST", sendPath, ""))
 		clock = now.Add(time.Hour + auth.DefaultLeeway - time.Second)
-		require.NoError(t, v.REST(token, sendPath, ""))
+		require.NoError(t, v.REST(token, "POST", sendPath, ""))
 		clock = clock.Add(time.Second)
-		wantFailure(t, v.REST(token, sendPath, ""), auth.TokenExpired, token)
+		wantFailure(t, v.REST(token, "POST", sendPath, ""), auth.TokenExpired, token)
 	})
 	t.Run("R3 dates with fractions and beyond all calendars", func(t *testing.T) {
 		for _, exp := range []any{float64(now.Unix()) + 0.5, 1e300, 9.3e18} {
 			claims := expiring(sendURL)
 			claims["exp"] = exp
-			require.NoError(t, verifier(key).REST(signed(t, claims), sendPath, ""), "%v", exp)
+			require.NoError(t, verifier(key).REST(signed(t, claims), "POST", sendPath, ""), "%v", exp)
 		}
 	})
 }
@@ -172,7 +174,7 @@ func TestRESTAccepted(t *testing.T) {
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
-			require.NoError(t, verifier(key, otherKey).REST(test.token, sendPath, ""))
+			require.NoError(t, verifier(key, otherKey).REST(test.token, "POST", sendPath, ""))
 		})
 	}
 }
@@ -182,14 +184,14 @@ func TestRESTApplication(t *testing.T) {
 	unnamed := signed(t, expiring(sendURL))
 	v := verifier(key)
 	t.Run("R5 audience with application", func(t *testing.T) {
-		require.NoError(t, v.REST(named, sendPath, "App"))
-		require.NoError(t, v.REST(unnamed, sendPath, "App"))
+		require.NoError(t, v.REST(named, "POST", sendPath, "App"))
+		require.NoError(t, v.REST(unnamed, "POST", sendPath, "App"))
 	})
 	t.Run("D7 audience of another application", func(t *testing.T) {
-		wantFailure(t, v.REST(named, sendPath, "other"), auth.TokenAudience, named)
-		wantFailure(t, v.REST(named, sendPath, ""), auth.TokenAudience, named)
+		wantFailure(t, v.REST(named, "POST", sendPath, "other"), auth.TokenAudience, named)
+		wantFailure(t, v.REST(named, "POST", sendPath, ""), auth.TokenAudience, named)
 		twice := signed(t, expiring(sendURL+"?application=app&Application=other"))
-		wantFailure(t, v.REST(twice, sendPath, "app"), auth.TokenAudience, twice)
+		wantFailure(t, v.REST(twice, "POST", sendPath, "app"), auth.TokenAudience, twice)
 	})
 }
 
@@ -228,7 +230,7 @@ func TestRESTPaths(t *testing.T) {
 			// The router hands over what EscapedPath makes of a request line.
 			request := httptest.NewRequest("POST", test.request, nil).URL.EscapedPath()
 			token := signed(t, expiring(host+test.audience))
-			err := verifier(key).REST(token, request, "")
+			err := verifier(key).REST(token, "POST", request, "")
 			if test.ok {
 				require.NoError(t, err)
 				return
@@ -260,7 +262,7 @@ func TestStrictAudience(t *testing.T) {
 		t.Run(test.name, func(t *testing.T) {
 			rest := signed(t, expiring("http://"+test.host+sendPath))
 			client := signed(t, expiring("http://"+test.host+"/client/?hub=chat"))
-			restErr := v.REST(rest, sendPath, "")
+			restErr := v.REST(rest, "POST", sendPath, "")
 			_, clientErr := v.Client(client, "chat", "")
 			if test.ok {
 				require.NoError(t, restErr)
@@ -273,7 +275,7 @@ func TestStrictAudience(t *testing.T) {
 	}
 	t.Run("D7 address with brackets", func(t *testing.T) {
 		hosts = []string{"[::1]:8888"}
-		require.NoError(t, v.REST(signed(t, expiring("http://[::1]"+sendPath)), sendPath, ""))
+		require.NoError(t, v.REST(signed(t, expiring("http://[::1]"+sendPath)), "POST", sendPath, ""))
 	})
 }
 
@@ -290,21 +292,21 @@ func TestKeyRotation(t *testing.T) {
 	t.Run("R8 old primary key ends at once, secondary stays", func(t *testing.T) {
 		use(key, otherKey)
 		for range 2 { // The second time from memory.
-			require.NoError(t, v.REST(primary, sendPath, ""))
-			require.NoError(t, v.REST(secondary, sendPath, ""))
+			require.NoError(t, v.REST(primary, "POST", sendPath, ""))
+			require.NoError(t, v.REST(secondary, "POST", sendPath, ""))
 		}
 		use("new", otherKey)
-		wantFailure(t, v.REST(primary, sendPath, ""), auth.TokenSignature, primary)
-		require.NoError(t, v.REST(secondary, sendPath, ""))
+		wantFailure(t, v.REST(primary, "POST", sendPath, ""), auth.TokenSignature, primary)
+		require.NoError(t, v.REST(secondary, "POST", sendPath, ""))
 	})
 	t.Run("no key", func(t *testing.T) {
 		use()
-		wantFailure(t, v.REST(primary, sendPath, ""), auth.TokenSignature, primary)
+		wantFailure(t, v.REST(primary, "POST", sendPath, ""), auth.TokenSignature, primary)
 	})
 	t.Run("an empty key opens nothing", func(t *testing.T) {
 		use("", "")
 		unsigned := sign(t, jwt.SigningMethodHS256, []byte{}, expiring(sendURL))
-		wantFailure(t, v.REST(unsigned, sendPath, ""), auth.TokenSignature, unsigned)
+		wantFailure(t, v.REST(unsigned, "POST", sendPath, ""), auth.TokenSignature, unsigned)
 	})
 }
 
@@ -316,9 +318,9 @@ func TestLimitOfTokenLength(t *testing.T) {
 		Now:           func() time.Time { return now },
 	})
 	token := signed(t, expiring(sendURL))
-	require.NoError(t, v.REST(token, sendPath, ""), "0 is the default")
+	require.NoError(t, v.REST(token, "POST", sendPath, ""), "0 is the default")
 	limit = len(token) - 1
-	wantFailure(t, v.REST(token, sendPath, ""), auth.TokenTooLarge, token) // although it was verified before
+	wantFailure(t, v.REST(token, "POST", sendPath, ""), auth.TokenTooLarge, token) // although it was verified before
 	limit = len(token)
-	require.NoError(t, v.REST(token, sendPath, ""))
+	require.NoError(t, v.REST(token, "POST", sendPath, ""))
 }

@@ -95,6 +95,7 @@ func (c *call) identity(id string, expires time.Time) gateway.Identity {
 		Hub:              c.hub,
 		HubName:          unique.Make(c.query.hub).Value(),
 		User:             c.claims.UserID,
+		Groups:           c.claims.Groups,
 		Claims:           transport.Claims(c.claims.User),
 		Query:            c.query.kept(),
 		RemoteAddr:       c.remote(),

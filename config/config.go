@@ -12,23 +12,25 @@ import (
 // follow from the flags' names, see [Reference]. A Config is not for
 // concurrent use while it is being parsed; afterwards nothing changes it.
 type Config struct {
-	Files    Files    `embed:"" group:"Files"`
-	Network  Network  `embed:"" group:"Network"`
-	TLS      TLS      `embed:"" prefix:"tls-" group:"TLS"`
-	Log      Log      `embed:"" prefix:"log-" group:"Logs"`
-	Cluster  Cluster  `embed:"" prefix:"cluster-" group:"Cluster"`
-	NATS     NATS     `embed:"" prefix:"nats-" group:"NATS outside"`
-	Data     Data     `embed:"" prefix:"data-" group:"Data"`
-	Service  Service  `embed:"" group:"Service"`
-	Upstream Upstream `embed:"" prefix:"upstream-" group:"Upstream"`
-	CORS     CORS     `embed:"" prefix:"cors-" group:"CORS"`
-	Capacity Capacity `embed:"" prefix:"limits-" group:"Limits: what is held"`
-	Sizes    Sizes    `embed:"" prefix:"limits-" group:"Limits: single inputs"`
-	Clients  Clients  `embed:"" prefix:"clients-" group:"Client connections"`
-	AspNet   AspNet   `embed:"" prefix:"aspnet-" group:"ASP.NET SignalR clients"`
-	Servers  Servers  `embed:"" prefix:"servers-" group:"Hub servers"`
-	Auth     Auth     `embed:"" prefix:"auth-" group:"Tokens"`
-	Presence Presence `embed:"" prefix:"presence-" group:"Presence"`
+	Files       Files       `embed:"" group:"Files"`
+	Network     Network     `embed:"" group:"Network"`
+	TLS         TLS         `embed:"" prefix:"tls-" group:"TLS"`
+	Log         Log         `embed:"" prefix:"log-" group:"Logs"`
+	Cluster     Cluster     `embed:"" prefix:"cluster-" group:"Cluster"`
+	NATS        NATS        `embed:"" prefix:"nats-" group:"NATS outside"`
+	Data        Data        `embed:"" prefix:"data-" group:"Data"`
+	Service     Service     `embed:"" group:"Service"`
+	Upstream    Upstream    `embed:"" prefix:"upstream-" group:"Upstream"`
+	CORS        CORS        `embed:"" prefix:"cors-" group:"CORS"`
+	Capacity    Capacity    `embed:"" prefix:"limits-" group:"Limits: what is held"`
+	Sizes       Sizes       `embed:"" prefix:"limits-" group:"Limits: single inputs"`
+	Clients     Clients     `embed:"" prefix:"clients-" group:"Client connections"`
+	AspNet      AspNet      `embed:"" prefix:"aspnet-" group:"ASP.NET SignalR clients"`
+	Servers     Servers     `embed:"" prefix:"servers-" group:"Hub servers"`
+	Auth        Auth        `embed:"" prefix:"auth-" group:"Tokens"`
+	Presence    Presence    `embed:"" prefix:"presence-" group:"Presence"`
+	OIDC        OIDC        `embed:"" prefix:"oidc-" group:"OpenID Connect"`
+	OIDCClients OIDCClients `embed:"" prefix:"oidc-" group:"OpenID Connect: clients"`
 
 	file   *file // what --config named, nil without it
 	shared *file // what all nodes share, nil without that
@@ -160,6 +162,8 @@ type Servers struct {
 type Auth struct {
 	Leeway         time.Duration `help:"Difference between clocks that is tolerated when the times of a token are checked; 0s is none." default:"5m"`
 	StrictAudience []string      `help:"Hosts that the audience of a token may name. Without any, the host is not compared." placeholder:"HOST"`
+
+	DisableLocalKeys bool `help:"Refuse every token that is signed with an access key: only tokens of oidc.issuers open REST and server connections. Clients still connect with tokens that an application signs with a key from /api/v1/auth/accessKey. Webhooks get no X-ASRS-Signature. Needs an accessKey of one's own, of which those keys are made."`
 }
 
 // Presence says who may ask who is connected, see [settings.Presence].

@@ -149,6 +149,9 @@ func (c *Conn) prepare() (awaits []*notice) {
 			op.reserved = append(op.reserved, pin.group(name))
 		}
 	}
+	for _, name := range c.id.Groups {
+		op.standing = append(op.standing, pinnedGroup{group: pin.group(name)})
+	}
 	if c.id.User != "" {
 		// In this order: a change of memberships that the list does not show finds the
 		// connection among the user's, and is carried out behind prepareOp.

@@ -19,6 +19,8 @@ type Identity struct {
 	// User is the user id, empty for anonymous clients.
 	User   string
 	Claims []Claim
+	// Groups are those that the connection is in from the start, as if it had been added to each.
+	Groups []string
 	// TokenClaims are all claims of the token under their names there, system
 	// claims (asrs.s.*) included, and Headers those of the request without
 	// credentials and what belongs to one hop. Both are empty for hubs whose

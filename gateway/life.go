@@ -181,12 +181,18 @@ func (c *Conn) Announce() {
 // ended meanwhile; announceOp, which comes behind all that removes it, sees to that.
 func (c *Conn) introduce() {
 	op := &announceOp{conn: c}
-	defer c.shard.worker.queue.push(op)                // whatever becomes of what the store does
-	if c.id.User != "" && c.g.plane.announcer == nil { // else it was done before the application was asked
+	defer c.shard.worker.queue.push(op) // whatever becomes of what the store does
+	if c.g.plane.announcer != nil {
+		return // it was done before the application was asked
+	}
+	for _, name := range c.id.Groups {
+		op.standing = append(op.standing, pinnedGroup{group: c.shard.hub.groups.pin(name, c.shard.worker.index)})
+	}
+	if c.id.User != "" {
 		// In this order: a change of memberships that the list does not show finds the
 		// connection among the user's, and is carried out behind announceOp.
 		c.shard.hub.users.add(c)
-		op.standing = c.standingGroups()
+		op.standing = append(op.standing, c.standingGroups()...)
 	}
 }
 

@@ -38,7 +38,7 @@ func BenchmarkVerifyAndAnswer(b *testing.B) {
 	tokens := f.options().Tokens
 	compared(b, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		token, _ := auth.BearerToken(r.Header)
-		if err := tokens.REST(token, r.URL.EscapedPath(), ""); err != nil {
+		if err := tokens.REST(token, r.Method, r.URL.EscapedPath(), ""); err != nil {
 			w.WriteHeader(http.StatusUnauthorized)
 			return
 		}

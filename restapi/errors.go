@@ -137,7 +137,7 @@ func asFailure(err error) *failure {
 }
 
 func tokenFailure(err *auth.TokenError) *failure {
-	f := &failure{status: err.Status(), reason: ReasonToken, challenge: err.Challenge(), cause: err}
+	f := &failure{status: err.Status(), reason: ReasonToken, challenge: err.Challenge(), retryAfter: err.RetryAfter(), cause: err}
 	if f.status != http.StatusUnauthorized {
 		f.code, f.target, f.message = codeRequestInvalid, ErrorDetailTargetRequest, err.Description()+"."
 	}

@@ -98,7 +98,7 @@ func FuzzCanonicalQuery(f *testing.F) {
 // anyToken accepts every token.
 type anyToken struct{}
 
-func (anyToken) REST(string, string, string) error { return nil }
+func (anyToken) REST(string, string, string, string) error { return nil }
 
 // Whatever comes in, the answer is in the contract and no fault of the gateway.
 func FuzzHandler(f *testing.F) {

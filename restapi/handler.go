@@ -159,7 +159,7 @@ func (h *Endpoint) check(c *call, r *http.Request, operation *api.Operation) err
 	if !ok {
 		return &auth.TokenError{Failure: auth.TokenMissing}
 	}
-	if err := h.tokens.REST(token, escapedPath(r.URL), c.query.application); err != nil {
+	if err := h.tokens.REST(token, r.Method, escapedPath(r.URL), c.query.application); err != nil {
 		return err
 	}
 	if c.query.err != nil {

@@ -41,7 +41,7 @@ type UserGroups interface {
 // Tokens verifies bearer tokens. *auth.Verifier implements it; the errors are
 // of type *auth.TokenError.
 type Tokens interface {
-	REST(token, escapedPath, application string) error
+	REST(token, method, escapedPath, application string) error
 }
 
 // Metrics counts requests. Its methods are called concurrently.

@@ -85,7 +85,7 @@ func TestAnEntraTokenIsRefusedInWords(t *testing.T) {
 		require.Equal(t, 401, response.StatusCode)
 		text, err := io.ReadAll(response.Body)
 		require.NoError(t, err)
-		require.Contains(t, string(text), "Microsoft Entra tokens are not supported, use a connection string with AccessKey")
+		require.Contains(t, string(text), "Tokens of Microsoft Entra and other issuers need the setting oidc.issuers")
 		require.Contains(t, response.Header.Get("WWW-Authenticate"), "Entra")
 	})
 }

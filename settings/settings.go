@@ -24,6 +24,7 @@ type Settings struct {
 	Servers  Servers
 	Auth     Auth
 	Presence Presence
+	OIDC     OIDC
 }
 
 // Keys are the two access keys. Tokens signed with either are accepted and
@@ -97,6 +98,9 @@ type Auth struct {
 	// StrictAudience lists the hosts that a token's audience may name (D7).
 	// Empty: the host is not compared.
 	StrictAudience []string
+	// DisableLocalKeys refuses every token that is signed with an access key (R12). Tokens
+	// of clients that are signed with a key of GET /api/v1/auth/accessKey are still accepted.
+	DisableLocalKeys bool
 }
 
 // Default returns the settings of a gateway that nobody configured: the
@@ -129,6 +133,7 @@ func Default() Settings {
 		},
 		Auth:     Auth{Leeway: 5 * time.Minute},
 		Presence: Presence{Access: PresenceKey},
+		OIDC:     defaultOIDC(),
 	}
 }
 
@@ -140,5 +145,6 @@ func (s Settings) Clone() Settings {
 	s.Upstream.AllowedFiles = slices.Clone(s.Upstream.AllowedFiles)
 	s.CORS.AllowedOrigins = slices.Clone(s.CORS.AllowedOrigins)
 	s.Auth.StrictAudience = slices.Clone(s.Auth.StrictAudience)
+	s.OIDC = s.OIDC.clone()
 	return s
 }

@@ -52,6 +52,8 @@ func (s Settings) Validate() error {
 	p.checkServers(s.Servers)
 	p.checkAuth(s.Auth)
 	p.checkPresence(s.Presence)
+	p.checkOIDC(&s.OIDC)
+	p.checkLocalKeys(&s)
 	return errors.Join(p...)
 }
 
@@ -283,6 +285,18 @@ func (p *problems) checkAuth(a Auth) {
 		if notIP != nil && (host == "" || strings.ContainsAny(host, "/?#@: ")) {
 			p.add("auth.strictAudience", "%q is not a host name or an IP address without port", host)
 		}
+	}
+}
+
+// checkLocalKeys refuses to go without local keys if nobody could get in, or if the keys that
+// applications are given for their clients were made of one that everybody knows.
+func (p *problems) checkLocalKeys(s *Settings) {
+	switch {
+	case !s.Auth.DisableLocalKeys:
+	case len(s.OIDC.Issuers) == 0:
+		p.add("auth.disableLocalKeys", "needs oidc.issuers: else nobody is let in")
+	case s.Keys.HasEmulatorKey():
+		p.add("auth.disableLocalKeys", "needs an accessKey of your own: the keys that applications are given for their clients are made of it")
 	}
 }
 

@@ -295,7 +295,7 @@ func TestTokenCheck(t *testing.T) {
 		{[]string{client + "x"}, "signature  FAILED\nlifetime   not checked", "set HUBGATE_ACCESS_KEY"},
 		{[]string{client, "--connection-string", "Endpoint=http://gw;AccessKey=" + strings.Repeat("k", 32)}, "signature  FAILED", "another key than that of the gateway at http://gw"},
 		{[]string{"nonsense"}, "form       FAILED", "The token is malformed"},
-		{[]string{entra}, "algorithm  FAILED", "Entra tokens are not supported"},
+		{[]string{entra}, "algorithm  FAILED", "Entra and other issuers need the setting oidc.issuers"},
 		{[]string{expired(t, key)}, "lifetime   FAILED", "The token is expired (expired at "},
 	} {
 		code, out, stderr := command(append([]string{"token", "check"}, tc.args...)...)

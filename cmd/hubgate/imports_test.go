@@ -27,6 +27,8 @@ var mayImport = map[string][]string{
 	"aspnetprotocol":    {"internal/jsontext"},
 	"serviceprotocol":   nil,
 	"auth":              {"secret"},
+	"oidc":              {"auth"},
+	"oidc/oidctest":     nil,
 	"webhook":           {"secret"},
 	"webhook/signature": nil,
 	"hubname":           nil,
@@ -82,12 +84,12 @@ var mayImport = map[string][]string{
 	"deploy/check":     nil,
 	"internal/reasons": nil,
 	"gatewaytest":      {"gateway", "hubprotocol"},
-	"cmd/hubgate":      {"api", "aspnetprotocol", "hubprotocol", "auth", "hubname", "regularfile", "secret", "webhook", "settings", "config", "gateway", "clientws", "clientaspnet", "restapi", "presence", "upstream", "servermode", "modes", "store", "store/jetstore", "store/life", "store/shared", "backplane", "natsd", "cluster", "cluster/natscarrier", "admin", "bench", "internal/logsum", "internal/nearest", "internal/reasons", "internal/watch", "internal/trace", "internal/transport", "store/outbox"},
+	"cmd/hubgate":      {"api", "aspnetprotocol", "hubprotocol", "auth", "oidc", "hubname", "regularfile", "secret", "webhook", "settings", "config", "gateway", "clientws", "clientaspnet", "restapi", "presence", "upstream", "servermode", "modes", "store", "store/jetstore", "store/life", "store/shared", "backplane", "natsd", "cluster", "cluster/natscarrier", "admin", "bench", "internal/logsum", "internal/nearest", "internal/reasons", "internal/watch", "internal/trace", "internal/transport", "store/outbox"},
 }
 
 // forTests are packages that every test may import: fakes, what implements the
 // core's seams in memory, and the hub server to test with.
-var forTests = []string{"gatewaytest", "store", "store/storetest", "backplane", "hubserver", "cluster/clustertest"}
+var forTests = []string{"gatewaytest", "store", "store/storetest", "backplane", "hubserver", "cluster/clustertest", "oidc/oidctest"}
 
 // onNATS are the packages that may use NATS. The core and all else does without.
 var onNATS = []string{"natsd", "store/jetstore", "store/stream", "store/nodes", "store/life", "store/shared", "cluster/natscarrier", "store/outbox"}

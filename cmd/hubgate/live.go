@@ -72,7 +72,11 @@ func translate(s *settings.Settings) *live {
 		rest: restapi.Limits{BodyBytes: s.Limits.RESTBodyBytes, URIBytes: s.Limits.URIBytes, InvokeTimeout: s.Clients.InvokeTimeout},
 	}
 	l.keys = s.Keys.All()
-	l.upstream = translateUpstream(&s.Upstream, l.keys)
+	signing := l.keys
+	if s.Auth.DisableLocalKeys {
+		signing = nil // nobody has the key to check a signature with (section 3.5)
+	}
+	l.upstream = translateUpstream(&s.Upstream, signing)
 	if l.groupsPerUser = s.Limits.GroupsPerUser; l.groupsPerUser == 0 {
 		l.groupsPerUser = math.MaxInt // in settings 0 is no limit, in the store the default
 	}

@@ -45,7 +45,7 @@ func authorizeLive(verifier *auth.Verifier, r *http.Request) error {
 	if !ok {
 		return errors.New("this needs a token, since it shows what is secret or can be reached from other machines: hubgate token rest " + admin.LiveResource)
 	}
-	err := verifier.REST(token, admin.LiveResource, "")
+	err := verifier.REST(token, r.Method, admin.LiveResource, "")
 	if refused, ok := errors.AsType[*auth.TokenError](err); ok {
 		return errors.New(refused.Description())
 	}
@@ -94,7 +94,7 @@ func (s *server) sendForPage(ctx context.Context, rest http.Handler, m admin.Mes
 		return refused("The arguments are no JSON.")
 	}
 	path := restPath(segments...)
-	token, err := auth.SignREST(s.live.load().keys[0], s.audience()+path, pageTokenLifetime)
+	token, err := auth.SignREST(s.own, s.audience()+path, pageTokenLifetime)
 	if err != nil {
 		return refused(err.Error())
 	}

@@ -50,6 +50,9 @@ func (s *server) newBackends(node string, verifier *auth.Verifier) backends {
 func (s *server) newVerifier() *auth.Verifier {
 	return auth.NewVerifier(auth.VerifierOptions{
 		Keys:           func() []auth.Secret { return s.live.load().keys },
+		LocalKeys:      func() bool { return !s.live.load().source.Auth.DisableLocalKeys },
+		Own:            s.own,
+		Issuers:        s.newIssuers(),
 		Leeway:         func() time.Duration { return s.live.load().source.Auth.Leeway },
 		StrictAudience: func() []string { return s.live.load().source.Auth.StrictAudience },
 		MaxTokenBytes:  func() int { return int(s.live.load().source.Limits.TokenBytes) },

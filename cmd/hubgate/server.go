@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"crypto/rand"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -51,6 +52,8 @@ type server struct {
 	web       web
 	nodes     nodes
 	endpoints endpoints
+	// own signs what this process asks itself for.
+	own auth.Secret
 	endings
 }
 
@@ -92,6 +95,7 @@ func newServer(c *config.Config, log *slog.Logger) (s *server, err error) {
 			err = errors.Join(err, s.stop(ctx))
 		}
 	}()
+	s.own = auth.Secret(rand.Text() + rand.Text())
 	current, err := c.Settings()
 	if err != nil {
 		return s, usage(err)
@@ -221,7 +225,11 @@ func (s *server) open(listeners []net.Listener) {
 
 // signClient makes a token for REST's :generateToken (R39).
 func (s *server) signClient(hub, user string, lifetime time.Duration) (string, error) {
-	return auth.SignClient(s.live.load().keys[0], s.audience(), hub, auth.ClientTokenSpec{UserID: user, Lifetime: lifetime})
+	sign := auth.SignClient
+	if s.live.load().source.Auth.DisableLocalKeys {
+		sign = auth.SignClientFor
+	}
+	return sign(s.live.load().keys[0], s.audience(), hub, auth.ClientTokenSpec{UserID: user, Lifetime: lifetime})
 }
 
 // audience is the URL for tokens that the gateway signs for itself: its own, but with a host that it

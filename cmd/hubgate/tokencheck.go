@@ -9,6 +9,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net/http"
 	"net/url"
 	"os"
 	"slices"
@@ -123,7 +124,7 @@ var aspNetClientUse = tokenUse{"a client of ASP.NET SignalR", func(v *auth.Verif
 
 func restUse(at *url.URL) tokenUse {
 	return tokenUse{"REST " + at.EscapedPath(), func(v *auth.Verifier, token string) error {
-		return v.REST(token, at.EscapedPath(), at.Query().Get("application"))
+		return v.REST(token, http.MethodPost, at.EscapedPath(), at.Query().Get("application"))
 	}}
 }
 
@@ -133,10 +134,12 @@ var tokenChecks = []struct {
 	failures []auth.Failure
 }{
 	{"form", []auth.Failure{auth.TokenMissing, auth.TokenTooLarge, auth.TokenMalformed}},
-	{"algorithm", []auth.Failure{auth.TokenAlgorithm}},
+	{"algorithm", []auth.Failure{auth.TokenAlgorithm, auth.TokenLocalKey}},
+	{"issuer", []auth.Failure{auth.TokenIssuer, auth.TokenIssuerDown}},
 	{"signature", []auth.Failure{auth.TokenSignature}},
 	{"lifetime", []auth.Failure{auth.TokenNoExpiry, auth.TokenExpired, auth.TokenNotYetValid}},
 	{"audience", []auth.Failure{auth.TokenAudience}},
+	{"right", []auth.Failure{auth.TokenRight}},
 }
 
 // reportChecks prints one line for each check; the one that failed is the error.

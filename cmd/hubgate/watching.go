@@ -40,6 +40,7 @@ const (
 	partClients  = "clients"
 	partREST     = "rest"
 	partUpstream = "upstream"
+	partTokens   = "tokens"
 	partServers  = "servers"
 	partCluster  = "cluster"
 	partPresence = "presence"

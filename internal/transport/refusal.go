@@ -186,7 +186,7 @@ func (f *Refuser) Note(r *http.Request, err error, hub, remote string) *Refused 
 	)
 	switch {
 	case errors.As(err, &tokenError):
-		known = &Refused{Reason: Refusal(tokenError.Failure), Status: tokenError.Status(), Text: tokenError.Description() + "."}
+		known = &Refused{Reason: Refusal(tokenError.Failure), Status: tokenError.Status(), Text: tokenError.Description() + ".", RetryAfter: tokenError.RetryAfter()}
 		detail = tokenError.Detail
 	case errors.As(err, &known):
 	default:

@@ -1,0 +1,31 @@
+package main
+
+import (
+	"github.com/hubgate/hubgate/oidc"
+	"github.com/hubgate/hubgate/settings"
+)
+
+// newIssuers follows the issuers of the settings.
+func (s *server) newIssuers() *oidc.Issuers {
+	issuers := oidc.New(oidc.Options{Logger: s.log.With("part", partTokens)})
+	issuers.Use(translateOIDC(&s.store.Current().OIDC))
+	s.built.add("issuers", ignoreContext(issuers.Close))
+	s.built.add("settings of issuers", ignoreContext(s.store.Observe(func(_, next *settings.Settings) {
+		issuers.Use(translateOIDC(&next.OIDC))
+	})))
+	return issuers
+}
+
+func translateOIDC(o *settings.OIDC) *oidc.Config {
+	return &oidc.Config{
+		Issuers: o.Issuers, Algorithms: o.Algorithms, RefreshInterval: o.RefreshInterval, Timeout: o.Timeout,
+		Rules: oidc.Rules{
+			Audiences: o.Audiences,
+			Servers:   o.Rights.ServerClaims, Writers: o.Rights.RESTClaims, Readers: o.Rights.ReaderClaims,
+			Clients: oidc.Clients{
+				Audiences: o.Clients.ClientAudiences, User: o.Clients.UserClaim, Groups: o.Clients.GroupsClaim,
+				HubNames: o.Clients.HubsClaim, Hubs: o.Clients.Hubs, KeepExpired: o.Clients.KeepExpired,
+			},
+		},
+	}
+}

@@ -1,0 +1,119 @@
+package oidc_test
+
+import (
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/hubgate/hubgate/auth"
+	"github.com/hubgate/hubgate/oidc"
+	"github.com/hubgate/hubgate/oidc/oidctest"
+)
+
+// refused is the failure that an error stands for.
+func refused(t *testing.T, err error) auth.Failure {
+	t.Helper()
+	if err == nil {
+		return ""
+	}
+	var f *auth.TokenError
+	require.ErrorAs(t, err, &f)
+	return f.Failure
+}
+
+func TestRights(t *testing.T) {
+	issuer := oidctest.New(t)
+	v, _ := verifier(t, config(issuer), oidc.Options{})
+	const send, accessKey = "/api/hubs/chat/:send", "/api/v1/auth/accessKey"
+	right := auth.TokenRight
+	for name, test := range map[string]struct {
+		claims                          oidctest.Claims
+		read, write, server, fetch, key auth.Failure
+	}{
+		"writer":   {oidctest.Claims{"roles": "Writer"}, "", "", right, "", right},
+		"reader":   {oidctest.Claims{"scope": "openid read"}, "", right, right, "", right},
+		"server":   {oidctest.Claims{"roles": []string{"x", "Server"}}, right, right, "", "", ""},
+		"nobody":   {oidctest.Claims{"roles": "writer"}, right, right, right, right, right},
+		"everyone": {oidctest.Claims{"roles": []string{"Server", "Writer"}}, "", "", "", "", ""},
+		"no words": {oidctest.Claims{"roles": "Writer Server"}, right, right, right, right, right},
+	} {
+		t.Run(name, func(t *testing.T) {
+			test.claims["aud"] = audience
+			token := issuer.Sign(test.claims)
+			require.Equal(t, test.read, refused(t, v.REST(token, "GET", send, "")))
+			require.Equal(t, test.read, refused(t, v.REST(token, "HEAD", send, "")))
+			require.Equal(t, test.write, refused(t, v.REST(token, "POST", send, "")))
+			require.Equal(t, test.fetch, refused(t, v.REST(token, "GET", accessKey, "")))
+			_, err := v.Server(token, "chat")
+			require.Equal(t, test.server, refused(t, err))
+			_, err = v.AspNetServer(token, "app_chat")
+			require.Equal(t, test.server, refused(t, err))
+			_, err = v.AccessKey(token)
+			require.Equal(t, test.key, refused(t, err))
+			_, err = v.Client(token, "chat", "")
+			require.Equal(t, auth.TokenAudience, refused(t, err))
+		})
+	}
+}
+
+func TestClientsOfIssuers(t *testing.T) {
+	issuer := oidctest.New(t)
+	c := config(issuer)
+	c.Rules.Clients.Hubs = []string{"Chat", "news"}
+	v, issuers := verifier(t, c, oidc.Options{})
+	expires := time.Now().Add(time.Hour).Truncate(time.Second)
+	claims := oidctest.Claims{
+		"aud": people, "sub": "ann", "hubs": []string{"CHAT", "secrets"}, "teams": []string{"red", "blue"}, "exp": expires.Unix(),
+		"name": "Ann", "asrs.s.uid": "root", "asrs.s.dc": "true", "asrs.s.htt": "1",
+	}
+	token := issuer.Sign(claims)
+	got, err := v.Client(token, "chat", "")
+	require.NoError(t, err)
+	require.Equal(t, "ann", got.UserID)
+	require.Equal(t, []string{"red", "blue"}, got.Groups)
+	require.Equal(t, expires, got.CloseAt)
+	require.Equal(t, expires, got.Expires)
+	require.False(t, got.Diagnostic, "an issuer gives no system claims")
+	require.Zero(t, got.Transports)
+	require.Contains(t, got.User, auth.Claim{Type: "name", Value: "Ann"})
+	all := v.TokenClaims(token)
+	require.Contains(t, all, auth.Claim{Type: "asrs.s.uid", Value: "ann"})
+	require.NotContains(t, all, auth.Claim{Type: "asrs.s.uid", Value: "root"})
+	user, ok := v.UnverifiedUser(token)
+	require.True(t, ok)
+	require.Equal(t, "ann", user)
+
+	for hub, want := range map[string]auth.Failure{"CHAT": "", "news": auth.TokenRight, "secrets": auth.TokenRight} {
+		_, err = v.Client(token, hub, "")
+		require.Equal(t, want, refused(t, err), hub)
+	}
+	claims["hubs"] = "*"
+	_, err = v.Client(issuer.Sign(claims), "news", "")
+	require.NoError(t, err)
+	delete(claims, "hubs")
+	_, err = v.Client(issuer.Sign(claims), "news", "")
+	require.Equal(t, auth.TokenRight, refused(t, err))
+	claims["hubs"], claims["sub"] = "*", ""
+	_, err = v.Client(issuer.Sign(claims), "news", "")
+	require.Equal(t, auth.TokenRight, refused(t, err))
+	require.Equal(t, auth.TokenAudience, failure(v, token), "a client's token opens no REST")
+	_, err = v.Server(token, "chat")
+	require.Equal(t, auth.TokenAudience, refused(t, err))
+	_, err = v.AspNetClient(token)
+	require.Equal(t, auth.TokenRight, refused(t, err))
+
+	free := config(issuer)
+	free.Rules.Clients.HubNames, free.Rules.Clients.KeepExpired, free.Rules.Clients.User = "", true, "name"
+	issuers.Use(free)
+	got, err = v.Client(token, "anything", "")
+	require.NoError(t, err)
+	require.Zero(t, got.CloseAt)
+	require.Equal(t, "Ann", got.UserID)
+
+	closed := config(issuer)
+	closed.Rules.Clients.Audiences = nil
+	issuers.Use(closed)
+	_, err = v.Client(token, "chat", "")
+	require.Equal(t, auth.TokenAudience, refused(t, err))
+}
