@@ -317,6 +317,9 @@ func (m *moves) cut() {
 }
 
 func (m *moves) cutOne(d Switching) {
+	if f, ok := m.g.opts.Backend.(Follower); ok {
+		f.Switch(d) // before a node may act on the cut
+	}
 	message := moveMessage{kind: moveCut, move: d.Number}.append(nil)
 	for _, name := range []string{d.From, d.To} {
 		if p := m.peers[name]; p != nil && name != m.g.opts.Node {
@@ -329,9 +332,6 @@ func (m *moves) cutOne(d Switching) {
 	}
 	if t := m.taking[d.Number]; t != nil {
 		t.sieve.cut[ownCut] = true
-	}
-	if f, ok := m.g.opts.Backend.(Follower); ok {
-		f.Switch(d)
 	}
 }
 

@@ -40,7 +40,8 @@ func (g *Gateway) InOrder(do func()) {
 // node's cut: do is called in order with the kept commands of that node, when this node has the
 // connection, or never. What do sends to the connection is sent before it returns. from is "" for what
 // this node says itself. It reports false if the connection is not handed over, or is here already:
-// then do is the caller's to call. Keep may be called by InOrder.
+// then do is the caller's to call. Whoever does that calls Keep and do by one InOrder: what comes then
+// must not overtake what was kept.
 func (g *Gateway) Keep(hub, id, from string, size int, do func()) (kept bool) {
 	m := &g.moves
 	if !m.on || m.count.Load() == 0 {
@@ -68,6 +69,9 @@ func (s *sieve) keepDoing(size int, do func()) {
 
 // After calls do behind everything that was queued for the connection before.
 func (c *Conn) After(do func()) { c.push(&doOp{c, do}) }
+
+// HandsOver reports whether Keep may keep anything at the moment.
+func (g *Gateway) HandsOver() bool { return g.moves.count.Load() > 0 }
 
 // doOp does something in order with what is sent to a connection.
 type doOp struct {

@@ -32,5 +32,23 @@ func (s *idleSession) Received(r gateway.Record) (taken bool) {
 	return true
 }
 
+// idleState is the state of an idle session that is handed over.
+const idleState = "i"
+
+// Park implements gateway.Mover.
+func (s *idleSession) Park(done func(error)) { done(nil) }
+
+// Export implements gateway.Mover.
+func (s *idleSession) Export() ([]byte, error) { return []byte(idleState), nil }
+
+// Stays implements gateway.Mover.
+func (s *idleSession) Stays() {}
+
+// Moved implements gateway.Mover.
+func (s *idleSession) Moved(string) {}
+
+// Arrived implements gateway.Mover.
+func (s *idleSession) Arrived() {}
+
 // Closed implements gateway.Session.
 func (s *idleSession) Closed(gateway.Cause) {}

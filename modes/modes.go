@@ -32,6 +32,9 @@ type Servers interface {
 	Owns(s gateway.Session) bool
 	// Stateful reports whether the hub servers of a hub let its clients have stateful reconnect.
 	Stateful(hub string) bool
+	// Resumes reports whether a session that is handed over, whose state this is, was made by a Backend like
+	// this one, which is a gateway.Resumer.
+	Resumes(state []byte) bool
 	// RulesChanged closes the connections of hub servers that the mode of their hub no longer allows.
 	RulesChanged()
 }
@@ -125,11 +128,35 @@ func (b *Backend) acceptAspNet(c *gateway.Conn, h gateway.Handshake, mode Mode) 
 
 // Resume implements gateway.Resumer. A session is handed over only by nodes that have the same modes.
 func (b *Backend) Resume(c *gateway.Conn, state []byte) (gateway.Session, error) {
-	r, ok := b.opts.Webhooks.(gateway.Resumer)
-	if !ok || b.opts.Mode(c.Identity().Hub) != Serverless {
-		return nil, errNotResumed
+	mode := b.opts.Mode(c.Identity().Hub)
+	from, fits := b.opts.Webhooks, mode == Serverless
+	switch {
+	case b.opts.Servers.Resumes(state):
+		from, fits = b.opts.Servers, mode != Serverless
+	case string(state) == idleState:
+		if mode != Classic {
+			return nil, errNotResumed
+		}
+		return &idleSession{b: b, conn: c}, nil
 	}
-	return r.Resume(c, state)
+	if r, ok := from.(gateway.Resumer); ok && fits {
+		return r.Resume(c, state)
+	}
+	return nil, errNotResumed
+}
+
+// Switch implements gateway.Follower.
+func (b *Backend) Switch(s gateway.Switching) {
+	if f, ok := b.opts.Servers.(gateway.Follower); ok {
+		f.Switch(s)
+	}
+}
+
+// Over implements gateway.Follower.
+func (b *Backend) Over(number uint64, moved bool) {
+	if f, ok := b.opts.Servers.(gateway.Follower); ok {
+		f.Over(number, moved)
+	}
 }
 
 var errNotResumed = errors.New("the mode of the hub is another one here")

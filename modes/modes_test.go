@@ -19,8 +19,10 @@ type servers struct {
 }
 
 func (s *servers) Owns(gateway.Session) bool { return s.owns }
-func (s *servers) Stateful(hub string) bool  { return hub != "stateless" }
-func (s *servers) RulesChanged()             { s.changed++ }
+
+func (s *servers) Resumes([]byte) bool      { return false }
+func (s *servers) Stateful(hub string) bool { return hub != "stateless" }
+func (s *servers) RulesChanged()            { s.changed++ }
 
 // A client whose Accept is under way while the mode changes has no session that could be found.
 func TestAModeThatChangesWhileAClientIsAccepted(t *testing.T) {

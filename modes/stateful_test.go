@@ -56,5 +56,6 @@ func (nobody) Accept(*gateway.Conn, gateway.Handshake) (gateway.Session, error) 
 }
 
 func (nobody) Owns(gateway.Session) bool { return false }
+func (nobody) Resumes([]byte) bool       { return false }
 func (nobody) RulesChanged()             {}
 func (nobody) Stateful(string) bool      { return true }

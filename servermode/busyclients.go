@@ -12,7 +12,7 @@ func (f *remoteSession) noteBusy() {
 	l := f.server.link
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if f.busy || l.sessions[f.number] != f {
+	if f.busy || f.unadopted || l.sessions[f.number] != f {
 		return
 	}
 	f.busy = true

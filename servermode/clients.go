@@ -13,9 +13,10 @@ import (
 // another node. Its methods are called without locks.
 type attached interface {
 	// receive takes data that the hub server has sent on the connection, and waits for a slow client.
-	// The reader calls it.
-	receive(sc *serverConn, m *sp.ConnectionData)
-	// closeByServer ends the client because its hub server said so. The text is for the client.
+	// The reader calls it. It reports false if the client is another object now.
+	receive(sc *serverConn, m *sp.ConnectionData) (taken bool)
+	// closeByServer ends the client because its hub server said so. The text is for the client. It is
+	// called in order with commands (gateway.InOrder), and so is openAgain.
 	closeByServer(by hubServer, text string)
 	// openAgain follows the word that the hub server has a client of the same id and has not taken
 	// this one.
@@ -41,6 +42,10 @@ type clientTable struct {
 	// gone: the connection has ended. No more clients are added.
 	gone bool
 	came uint64 // how many were ever added
+	// handings counts those of live that are a handing.
+	handings atomic.Int32
+	// replaced counts calls of replace.
+	replaced atomic.Uint64
 }
 
 func (t *clientTable) count() int { return int(t.n.Load()) }
@@ -56,7 +61,7 @@ func (t *clientTable) add(id string, s attached) bool {
 		t.live = make(map[string]attached)
 	}
 	t.came++
-	t.live[id] = s
+	t.set(id, s)
 	delete(t.former, id)
 	t.n.Store(int32(len(t.live)))
 	return true
@@ -76,7 +81,7 @@ func (t *clientTable) get(id string) attached {
 func (t *clientTable) has(id string, s attached) bool {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	return t.live[id] == s
+	return isClient(t.live[id], s)
 }
 
 // leave removes a client. One that moves stays known as a former client. Another one of the same id,
@@ -85,8 +90,8 @@ func (t *clientTable) has(id string, s attached) bool {
 func (t *clientTable) leave(id string, s attached, moves bool) (live bool) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	if live = t.live[id] == s; live {
-		delete(t.live, id)
+	if live = isClient(t.live[id], s); live {
+		t.set(id, nil)
 	}
 	if t.former[id] == s {
 		delete(t.former, id)
@@ -99,6 +104,61 @@ func (t *clientTable) leave(id string, s attached, moves bool) (live bool) {
 	}
 	t.n.Store(int32(len(t.live)))
 	return live
+}
+
+// set changes an entry of live; nil removes it. Called with mu held.
+func (t *clientTable) set(id string, s attached) {
+	if _, was := t.live[id].(*handing); was {
+		t.handings.Add(-1)
+	}
+	if s == nil {
+		delete(t.live, id)
+		return
+	}
+	if _, is := s.(*handing); is {
+		t.handings.Add(1)
+	}
+	t.live[id] = s
+}
+
+// isClient reports whether an entry of the table is that of a client, which may be handed over.
+func isClient(entry, s attached) bool {
+	h, ok := entry.(*handing)
+	return entry == s || ok && s != nil && h.former == s
+}
+
+// replace puts one client in the place of another one of the same id. False means that it is not there.
+func (t *clientTable) replace(id string, old, s attached) bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.gone || t.live[id] != old {
+		return false
+	}
+	t.set(id, s)
+	t.replaced.Add(1)
+	return true
+}
+
+// handing returns the client with that id if it is being handed over, else nil.
+func (t *clientTable) handing(id string) *handing {
+	if t.handings.Load() == 0 {
+		return nil
+	}
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	h, _ := t.live[id].(*handing)
+	return h
+}
+
+// remote returns the client with that id if its owner is another node, or was before it was handed over,
+// else nil.
+func (t *clientTable) remote(id string) *remoteClient {
+	a := t.get(id)
+	if h, ok := a.(*handing); ok {
+		a = h.former
+	}
+	rc, _ := a.(*remoteClient)
+	return rc
 }
 
 // barFor is how long a hub server may take to hear that a client is lost.

@@ -80,7 +80,11 @@ func (s *session) closeByServer(by hubServer, text string) {
 // serverLost handles the end of a server connection that the client was on, or had been on before
 // it moved. The client is closed (H46), or waits if there is a grace period.
 func (s *session) serverLost(lost hubServer, why End) {
-	s.locked(func() { s.loseServer(lost, why) })
+	s.locked(func() {
+		if s.parked == nil || !s.defersLoss(lost, why) {
+			s.loseServer(lost, why)
+		}
+	})
 }
 
 func (s *session) loseServer(lost hubServer, why End) {

@@ -26,9 +26,15 @@ func (sc *serverConn) handle(m sp.Message) {
 }
 
 func (sc *serverConn) connectionData(m *sp.ConnectionData) {
-	if c := sc.clients.get(m.ConnectionID); c != nil {
-		c.receive(sc, m)
-		return
+	for {
+		sc.reader.replaced = sc.clients.replaced.Load()
+		c := sc.clients.get(m.ConnectionID)
+		if c == nil {
+			break
+		}
+		if c.receive(sc, m) {
+			return
+		}
 	}
 	if !sc.b.hasLeft(m.ConnectionID) {
 		sc.b.counts.lose(LossUnknownConnection)
@@ -36,11 +42,23 @@ func (sc *serverConn) connectionData(m *sp.ConnectionData) {
 }
 
 // receive implements attached.
-func (s *session) receive(sc *serverConn, m *sp.ConnectionData) {
-	sc.toClient(s, m)
-	if sc.dialect.waitsFor(s) {
+func (s *session) receive(sc *serverConn, m *sp.ConnectionData) (taken bool) {
+	taken = sc.inOrder(func() { sc.toClient(s, m) })
+	if taken && sc.dialect.waitsFor(s) {
 		sc.waitFor(s.conn)
 	}
+	return taken
+}
+
+// inOrder does something about a client of the connection, in order with the commands of this node. It
+// reports false if the client may be another object than the one that was looked up.
+func (sc *serverConn) inOrder(do func()) (done bool) {
+	sc.b.gw.InOrder(func() {
+		if done = sc.clients.replaced.Load() == sc.reader.replaced; done {
+			do()
+		}
+	})
+	return done
 }
 
 // toClient sends data to a client.
@@ -71,8 +89,13 @@ func (b *Backend) hasLeft(id string) bool {
 // closeConnection ends a client: one of this connection, or for the management library one of any
 // hub server.
 func (sc *serverConn) closeConnection(m *sp.CloseConnection) {
-	if c := sc.clients.get(m.ConnectionID); c != nil {
-		c.closeByServer(sc, "") // its error is for logs: the hub has told the client
+	var c attached
+	sc.b.gw.InOrder(func() {
+		if c = sc.clients.get(m.ConnectionID); c != nil {
+			c.closeByServer(sc, "") // its error is for logs: the hub has told the client
+		}
+	})
+	if c != nil {
 		return
 	}
 	sc.closeClients(sc.connections(m.ConnectionID), m.Error, ackID{})

@@ -45,7 +45,7 @@ func (m *move) concerns(r *gateway.Record) bool {
 func (s *session) sweepMove(now time.Duration) (later bool) {
 	s.locked(func() {
 		switch {
-		case s.state != stateOpen || s.server == nil || !s.server.migrates():
+		case s.state != stateOpen || s.server == nil || s.parked != nil || !s.server.migrates():
 		case s.move == nil || !s.move.waits():
 			later = s.beginMove()
 		case s.calls.empty() || now > s.move.deadline:

@@ -20,7 +20,7 @@ func (sc *serverConn) multicast(m sp.Message) bool {
 		ids := distinct(m.Connections)
 		sc.send(gateway.Target{Kind: gateway.TargetConnections, IDs: ids}, m.Payloads, m.Filter)
 		if len(ids) == 1 {
-			if rc, ok := sc.clients.get(ids[0]).(*remoteClient); ok {
+			if rc := sc.clients.remote(ids[0]); rc != nil {
 				rc.wait(sc)
 			} else if c, _ := sc.b.gw.Lookup(ids[0]); c != nil && c.Identity().Hub == sc.peer.hub {
 				sc.waitFor(c)

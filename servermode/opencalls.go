@@ -73,12 +73,18 @@ func (c *openCalls) removeRaw(protocol string, raw, body []byte) bool {
 	return false
 }
 
-// take removes and returns all ids.
-func (c *openCalls) take() []string {
+// all returns all ids.
+func (c *openCalls) all() []string {
 	ids := slices.Clone(c.few)
 	for id := range c.many {
 		ids = append(ids, id)
 	}
+	return ids
+}
+
+// take removes and returns all ids.
+func (c *openCalls) take() []string {
+	ids := c.all()
 	*c = openCalls{}
 	return ids
 }

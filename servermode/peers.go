@@ -19,6 +19,8 @@ type peerTable struct {
 	sessions atomic.Uint64
 	// leaving: the node ends, and wants no clients of others.
 	leaving atomic.Bool
+	// handings are clients on server connections of this node that are handed over.
+	handings handingTable
 
 	mu    sync.Mutex
 	links map[gateway.Peer]*peerLink
@@ -163,6 +165,7 @@ func (t *peerTable) PeerGone(p gateway.Peer) {
 	for _, rc := range clients {
 		rc.ownerGone()
 	}
+	t.handings.nodeGone(l)
 	t.b.results.nodeGone(l)
 	for _, rs := range servers {
 		rs.close(EndBroken)
@@ -187,10 +190,14 @@ func (t *peerTable) PeerSaid(p gateway.Peer, message []byte) error {
 		return l.heardServers(&r)
 	case opOpen, opPut, opStop, opGo:
 		return l.heardOfServer(op, &r)
-	case opData, opClose, opCredit, opBusy, opIdle:
+	case opData, opClose, opCredit, opBusy, opIdle, opPark, opParked, opUnpark:
 		return l.heardOfSession(op, &r)
 	case opStray:
 		return l.heardStray(&r)
+	case opAdopt:
+		return l.heardAdopt(&r)
+	case opAfter:
+		return l.heardAfter(&r)
 	case opInvoke, opAnswer, opReply, opAnswered, opMoved:
 		return l.heardOfResult(op, &r)
 	}

@@ -28,6 +28,10 @@ import (
 //	Answer    server's node → owner   server id, hub, a body: what the hub server answers
 //	Reply     owner → caller's node   hub, a body: the answer, or where the client is
 //	Answered  caller's node → owner   hub, invocation id: nobody waits for an answer any more
+//	Park, Unpark owner → server's node session, count: no credit for it, or again
+//	Parked    server's node → owner   session, count: all that was said before Park has come
+//	Adopt     owner → server's node   session, server connection, connection id: the client is here now
+//	After     server's node → next owner  hub, connection id, another message without its session
 type peerOp byte
 
 const (
@@ -47,6 +51,11 @@ const (
 	opReply
 	opAnswered
 	opMoved
+	opPark
+	opParked
+	opUnpark
+	opAdopt
+	opAfter
 )
 
 // firstIgnorable is the first of the messages that a node which does not know them may pass over.

@@ -2,6 +2,7 @@ package servermode
 
 import (
 	"encoding/binary"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -10,17 +11,26 @@ import (
 
 // remoteClient is a client of another node on a server connection of this one.
 type remoteClient struct {
-	link *peerLink
-	sc   *serverConn
-	// lane is shared by all clients of its node on the connection.
-	lane   *lane
-	number uint64
-	id     string
+	sc *serverConn
+	id string
+	// way is the one to its owner, which changes when it is handed over.
+	way atomic.Pointer[clientWay]
 	// owed are the bytes that its owner has sent and got no credit for. waits: they wait for room.
 	owed  atomic.Int64
 	waits atomic.Bool
+	// granting is held while credit is given. parked: none is, see handover.go.
+	granting sync.Mutex
+	parked   bool
 	// idle is not nil while the client takes less than it is sent. It is closed when that is over.
 	idle atomic.Pointer[chan struct{}]
+}
+
+// clientWay is the way from a server connection to the owner of a client.
+type clientWay struct {
+	link *peerLink
+	// lane is shared by all clients of the node on the connection.
+	lane   *lane
+	number uint64
 }
 
 // lane is the way of all data from one node to one server connection.
@@ -56,8 +66,24 @@ func (rc *remoteClient) Resume() {
 
 // grant gives credit for what has come.
 func (rc *remoteClient) grant() {
+	rc.granting.Lock()
+	defer rc.granting.Unlock()
+	if rc.parked {
+		return
+	}
 	if n := rc.owed.Swap(0); n > 0 {
-		rc.link.Send(binary.AppendUvarint(appendSession(nil, opCredit, true, rc.number), uint64(n)))
+		w := rc.way.Load()
+		w.link.Send(binary.AppendUvarint(appendSession(nil, opCredit, true, w.number), uint64(n)))
+	}
+}
+
+// park stops giving credit, or goes on with it.
+func (rc *remoteClient) park(parked bool) {
+	rc.granting.Lock()
+	rc.parked = parked
+	rc.granting.Unlock()
+	if !parked && !rc.waits.Load() {
+		rc.grant()
 	}
 }
 
@@ -67,22 +93,14 @@ func (l *peerLink) heardOpen(r *peerReader) error {
 	if err := r.end(); err != nil {
 		return err
 	}
-	rc := &remoteClient{link: l, sc: l.b.peers.server(number), number: session, id: id}
+	rc := &remoteClient{sc: l.b.peers.server(number), id: id}
 	if rc.sc == nil || rc.sc.clients.isBarred(id, l.b.now()) {
-		rc.tell(whyLost, "")
+		l.tellClient(session, whyLost, "")
 		return nil
 	}
-	l.mu.Lock()
-	if l.gone {
-		l.mu.Unlock()
+	if !l.enter(rc, session, number) {
 		return nil
 	}
-	if rc.lane = l.lanes[rc.sc]; rc.lane == nil {
-		rc.lane = &lane{link: l, number: number}
-		l.lanes[rc.sc] = rc.lane
-	}
-	l.clients[session] = rc
-	l.mu.Unlock()
 	if !rc.sc.clients.add(id, rc) {
 		rc.forget()
 		rc.tell(whyLost, "")
@@ -92,16 +110,40 @@ func (l *peerLink) heardOpen(r *peerReader) error {
 	return nil
 }
 
+// enter makes a client one of the peer's, on a server connection of this node. False means that the peer
+// is gone.
+func (l *peerLink) enter(rc *remoteClient, session, number uint64) bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.gone {
+		return false
+	}
+	shared := l.lanes[rc.sc]
+	if shared == nil {
+		shared = &lane{link: l, number: number}
+		l.lanes[rc.sc] = shared
+	}
+	rc.way.Store(&clientWay{l, shared, session})
+	l.clients[session] = rc
+	return true
+}
+
 // tell tells the owner of the client's end at its hub server.
 func (rc *remoteClient) tell(why closeWhy, text string) {
-	rc.link.Send(append(append(appendSession(nil, opClose, true, rc.number), byte(why)), text...))
+	w := rc.way.Load()
+	w.link.tellClient(w.number, why, text)
+}
+
+func (l *peerLink) tellClient(session uint64, why closeWhy, text string) {
+	l.Send(append(append(appendSession(nil, opClose, true, session), byte(why)), text...))
 }
 
 // forget removes the client from its peer's.
 func (rc *remoteClient) forget() {
-	rc.link.mu.Lock()
-	delete(rc.link.clients, rc.number)
-	rc.link.mu.Unlock()
+	w := rc.way.Load()
+	w.link.mu.Lock()
+	delete(w.link.clients, w.number)
+	w.link.mu.Unlock()
 	rc.setBusy(false)
 }
 
@@ -110,7 +152,7 @@ func (rc *remoteClient) heard(op peerOp, r *peerReader) error {
 	switch op {
 	case opData:
 		n := rc.owed.Add(int64(len(r.rest)))
-		if rc.sc.out.relay(r.rest, rc, rc.lane) && n >= sessionCredit/2 {
+		if rc.sc.out.relay(r.rest, rc, rc.way.Load().lane) && n >= sessionCredit/2 {
 			rc.grant()
 		}
 	case opClose:
@@ -125,6 +167,8 @@ func (rc *remoteClient) heard(op peerOp, r *peerReader) error {
 		rc.sc.out.append(r.rest)
 	case opBusy, opIdle:
 		rc.setBusy(op == opBusy)
+	case opPark, opUnpark:
+		return rc.heardPark(op, r)
 	default:
 		return errPeer
 	}
@@ -132,17 +176,24 @@ func (rc *remoteClient) heard(op peerOp, r *peerReader) error {
 }
 
 // receive implements attached: the owner gets the message as it came.
-func (rc *remoteClient) receive(sc *serverConn, _ *sp.ConnectionData) {
-	body := sc.reader.body
-	frame := appendSession(make([]byte, 0, len(body)+sessionRoom), opData, true, rc.number)
-	frame = append(frame, body...)
-	if !sc.waitForLink(rc.link, len(frame)) {
-		sc.lose(LossPeerBehind, "connection", clip(rc.id), "node", rc.link.Name())
+func (rc *remoteClient) receive(sc *serverConn, _ *sp.ConnectionData) (taken bool) {
+	if l := rc.way.Load().link; !sc.waitForLink(l, len(sc.reader.body)+sessionRoom) {
+		sc.lose(LossPeerBehind, "connection", clip(rc.id), "node", l.Name())
 		rc.drop()
-		return
+		return true
 	}
-	rc.link.Send(frame)
-	rc.wait(sc)
+	taken = sc.inOrder(func() { rc.say(opData, sc.reader.body) })
+	if taken {
+		rc.wait(sc)
+	}
+	return taken
+}
+
+// say sends the owner what is about the client.
+func (rc *remoteClient) say(op peerOp, payload []byte) {
+	w := rc.way.Load()
+	frame := appendSession(make([]byte, 0, len(payload)+sessionRoom), op, true, w.number)
+	w.link.Send(append(frame, payload...))
 }
 
 // wait waits for the client if it takes less than it is sent.
@@ -163,11 +214,19 @@ func (rc *remoteClient) drop() {
 // ownerGone ends the client because its node is gone.
 func (rc *remoteClient) ownerGone() {
 	rc.setBusy(false)
+	if h := rc.sc.clients.handing(rc.id); h != nil && h.former == rc {
+		return // another node may have it
+	}
 	if !rc.sc.clients.leave(rc.id, rc, false) {
 		return // it had moved away
 	}
-	rc.sc.clients.bar(rc.id, rc.sc.b.now())
-	rc.sc.out.append((&sp.CloseConnection{ConnectionID: rc.id, Error: "The gateway node of the client is gone."}).Append(nil))
+	rc.sc.loseClient(rc.id)
+}
+
+// loseClient tells the hub server that a client has gone with its node.
+func (sc *serverConn) loseClient(id string) {
+	sc.clients.bar(id, sc.b.now())
+	sc.out.append((&sp.CloseConnection{ConnectionID: id, Error: "The gateway node of the client is gone."}).Append(nil))
 }
 
 // closeByServer implements attached. The owner decides, and then ends the session.

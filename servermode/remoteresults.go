@@ -14,8 +14,8 @@ import (
 
 // nodeOf returns the node of a client, nil if it is this one or none is known.
 func (sc *serverConn) nodeOf(id string) *peerLink {
-	if rc, ok := sc.clients.get(id).(*remoteClient); ok {
-		return rc.link
+	if rc := sc.clients.remote(id); rc != nil {
+		return rc.way.Load().link
 	}
 	if c, ended := sc.b.gw.Lookup(id); c != nil || ended {
 		return nil
@@ -26,7 +26,7 @@ func (sc *serverConn) nodeOf(id string) *peerLink {
 // askNode asks the client's node to invoke it. It returns why it cannot, "" if it has.
 func (t *resultTable) askNode(node *peerLink, sc *serverConn, call *resultCall) string {
 	call.node = node
-	if rc, ok := sc.clients.get(call.connection).(*remoteClient); ok {
+	if rc := sc.clients.remote(call.connection); rc != nil {
 		call.owner = rc.sc.peer.serverID
 	}
 	if text := t.add(call); text != "" {
@@ -61,19 +61,30 @@ const nodeGoneText = "The gateway node of the connection is gone."
 
 // answerElsewhere gives what the hub server answers to the node of its client. False means that the
 // client is none of another node.
-func (sc *serverConn) answerElsewhere(connection string) bool {
-	rc, ok := sc.clients.get(connection).(*remoteClient)
-	if !ok {
+func (sc *serverConn) answerElsewhere(connection string) (passed bool) {
+	rc := sc.clients.remote(connection)
+	if rc == nil {
 		return false
 	}
-	frame := appendPeerText(appendPeerText([]byte{byte(opAnswer)}, sc.peer.serverID), sc.peer.homes[0])
-	frame = append(frame, sc.reader.body...)
-	if !sc.waitForLink(rc.link, len(frame)) {
+	frame := append(appendAnswering([]byte{byte(opAnswer)}, sc.asAnswering()), sc.reader.body...)
+	if !sc.waitForLink(rc.way.Load().link, len(frame)) {
 		rc.drop() // the caller hears that its client has ended
 		return true
 	}
-	rc.link.Send(frame)
-	return true
+	sc.b.gw.InOrder(func() {
+		h := sc.clients.handing(connection)
+		if h != nil {
+			h.say(opAnswer, frame[1:])
+		} else if rc = sc.clients.remote(connection); rc != nil {
+			rc.way.Load().link.Send(frame)
+		}
+		passed = rc != nil
+	})
+	return passed
+}
+
+func appendAnswering(dst []byte, by answeredBy) []byte {
+	return appendPeerText(appendPeerText(dst, by.server), by.hub)
 }
 
 // remoteCaller is a node whose hub server has invoked a client of this one.
@@ -105,7 +116,7 @@ func (l *peerLink) heardOfResult(op peerOp, r *peerReader) error {
 	case opInvoke:
 		return l.heardInvoke(r)
 	case opAnswer:
-		return l.heardAnswer(r)
+		return l.b.results.heardAnswer(r, l.decoder)
 	case opReply:
 		return l.heardReply(r)
 	case opMoved:
@@ -133,9 +144,14 @@ func (l *peerLink) heardInvoke(r *peerReader) error {
 	if node == "" {
 		if owner := l.b.peers.named(l.b.gw.Elsewhere(invocation.ConnectionID)); owner != nil && owner != l &&
 			owner.Send(appendInvoke(l.Name(), by, weak, hub, r.rest)) {
-			l.Send(appendPeerText(appendPeerText(appendPeerText([]byte{byte(opMoved)}, hub), invocation.InvocationID), owner.Name()))
+			l.tellMoved(resultKey{hub, invocation.InvocationID}, owner.Name())
 			return nil
 		}
+	} else if node == l.b.opts.Node {
+		if call := l.b.results.invokedElsewhere(resultKey{hub, invocation.InvocationID}); call != nil {
+			l.b.results.askOrRefuse(invocation, call, by)
+		}
+		return nil
 	} else if l = l.b.peers.named(node); l == nil {
 		return nil // who has asked is not there any more
 	}
@@ -145,29 +161,33 @@ func (l *peerLink) heardInvoke(r *peerReader) error {
 	if call.callerID == "" {
 		call.callerID = by
 	}
-	if text := l.b.results.ask(invocation, call, by); text != "" {
-		l.b.results.refuse(call, text)
-	}
+	l.b.results.askOrRefuse(invocation, call, by)
 	return nil
 }
 
+func (t *resultTable) askOrRefuse(m *sp.ClientInvocation, call *resultCall, by string) {
+	if text := t.ask(m, call, by); text != "" {
+		t.refuse(call, text)
+	}
+}
+
 // heardAnswer takes what a hub server of the peer answers for a client of this node.
-func (l *peerLink) heardAnswer(r *peerReader) error {
+func (t *resultTable) heardAnswer(r *peerReader, d *sp.Decoder) error {
 	by := answeredBy{server: r.text(maxPeerText), hub: r.text(maxPeerText)}
 	if err := r.end(); err != nil {
 		return err
 	}
-	m, err := l.decoder.Decode(r.rest)
+	m, err := d.Decode(r.rest)
 	if err != nil {
 		return errPeer
 	}
 	switch m := m.(type) {
 	case *sp.ClientCompletion:
-		if !l.b.results.completed(by, m) && len(m.Payload) > 0 {
-			l.b.counts.lose(LossUnexpected) // too late, or nobody asked
+		if !t.completed(by, m) && len(m.Payload) > 0 {
+			t.b.counts.lose(LossUnexpected) // too late, or nobody asked
 		}
 	case *sp.ErrorCompletion:
-		l.b.results.failed(by, m)
+		t.failed(by, m)
 	default:
 		return errPeer
 	}
@@ -210,7 +230,7 @@ func (l *peerLink) heardMoved(r *peerReader) error {
 	t, to := &l.b.results, l.b.peers.named(owner)
 	t.mu.Lock()
 	call := t.calls[key]
-	if call == nil || call.node != l {
+	if call == nil || call.node != l && (call.node == nil || owner != l.Name()) {
 		t.mu.Unlock()
 		return nil // it has been answered, or the owner was faster
 	}

@@ -1,6 +1,7 @@
 package servermode
 
 import (
+	"bytes"
 	"encoding/binary"
 	"sync/atomic"
 
@@ -47,6 +48,11 @@ type remoteSession struct {
 	former bool
 	// busy: the node of the hub server knows that the client takes less than it is sent.
 	busy bool
+	// parks counts Park. unadopted: the node of the hub server does not know yet that the client is here,
+	// and hears what is unsaid when it does.
+	parks     uint64
+	unadopted bool
+	unsaid    [][]byte
 }
 
 func newRemoteServer(l *peerLink, c *serverChange) *remoteServer {
@@ -217,6 +223,10 @@ func (l *peerLink) endLocked(f *remoteSession, why closeWhy, last sp.Message) {
 	if last != nil {
 		frame = last.Append(frame)
 	}
+	if f.unadopted {
+		f.unsaid = append(f.unsaid, frame)
+		return
+	}
 	l.Send(frame)
 }
 
@@ -274,10 +284,10 @@ func (rs *remoteServer) setStopped(stopped bool) {
 // heard takes what the node of the hub server says about a client of this node.
 func (f *remoteSession) heard(op peerOp, r *peerReader) error {
 	switch op {
-	case opData:
-		return f.heardData(r.rest)
-	case opClose:
-		return f.heardClose(r)
+	case opData, opClose:
+		return f.heardNow(op, r)
+	case opParked:
+		return f.heardParked(r)
 	case opCredit:
 		n := r.number()
 		if err := r.end(); err != nil {
@@ -287,6 +297,38 @@ func (f *remoteSession) heard(op peerOp, r *peerReader) error {
 		return nil
 	}
 	return errPeer
+}
+
+// heardNow takes what the hub server says about the client, unless the client is handed over.
+func (f *remoteSession) heardNow(op peerOp, r *peerReader) (err error) {
+	l := f.server.link
+	l.b.gw.InOrder(func() {
+		if l.b.gw.HandsOver() {
+			own := bytes.Clone(r.rest)
+			if l.b.gw.Keep(f.s.hub(), f.s.id(), l.Name(), len(own), func() { f.heardLater(op, own) }) {
+				return
+			}
+		}
+		if op == opClose {
+			err = f.heardClose(r)
+		} else {
+			err = f.heardData(r.rest, l.decoder)
+		}
+	})
+	return err
+}
+
+// heardLater takes what was kept while the client was handed over, which it has not been.
+func (f *remoteSession) heardLater(op peerOp, own []byte) {
+	var err error
+	if op == opClose {
+		err = f.heardClose(&peerReader{rest: own})
+	} else {
+		err = f.heardData(own, sp.NewDecoder())
+	}
+	if err != nil {
+		f.s.end(failed)
+	}
 }
 
 func (f *remoteSession) credited(n uint64) {
@@ -304,9 +346,9 @@ func (f *remoteSession) credited(n uint64) {
 }
 
 // heardData takes data of the hub server for the client.
-func (f *remoteSession) heardData(body []byte) error {
+func (f *remoteSession) heardData(body []byte, d *sp.Decoder) error {
 	b := f.server.link.b
-	m, err := f.server.link.decoder.Decode(body)
+	m, err := d.Decode(body)
 	data, ok := m.(*sp.ConnectionData)
 	if err != nil || !ok {
 		return errPeer

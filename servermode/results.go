@@ -94,6 +94,10 @@ func (t *resultTable) ask(m *sp.ClientInvocation, call *resultCall, by string) s
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	if s.parked != nil {
+		s.parked.later(m, call, by)
+		return ""
+	}
 	if s.state != stateOpen || s.server == nil {
 		return "The connection is not open."
 	}
@@ -184,9 +188,30 @@ func (sc *serverConn) asAnswering() answeredBy { return answeredBy{sc.peer.homes
 // complete forwards a client's answer to the hub server that has invoked it. An answer without a
 // payload says that this hub server has it already (H70, H71).
 func (t *resultTable) complete(sc *serverConn, m *sp.ClientCompletion) {
-	if !t.completed(sc.asAnswering(), m) && !sc.answerElsewhere(m.ConnectionID) && len(m.Payload) > 0 {
+	if !sc.answered(m.ConnectionID, func() bool { return t.completed(sc.asAnswering(), m) }) && len(m.Payload) > 0 {
 		sc.b.counts.lose(LossUnexpected) // too late, or nobody asked
 	}
+}
+
+// answered has the node that has the client take what its hub server answers. False means that nobody
+// does.
+func (sc *serverConn) answered(connection string, here func() bool) bool {
+	return sc.answers(connection, here) || sc.answerElsewhere(connection) ||
+		sc.clients.replaced.Load() > 0 && sc.answers(connection, here) // it came here meanwhile
+}
+
+// answers has this node look for the invocation that a hub server answers, or both owners of a client
+// that is handed over. False means that this node has not found it.
+func (sc *serverConn) answers(connection string, here func() bool) (found bool) {
+	sc.b.gw.InOrder(func() {
+		h := sc.clients.handing(connection)
+		if found = h != nil; found {
+			h.say(opAnswer, append(appendAnswering(nil, sc.asAnswering()), sc.reader.body...))
+			return
+		}
+		found = here()
+	})
+	return found
 }
 
 // completed is complete for a hub server of any node. False means that it answers nothing.
@@ -202,9 +227,7 @@ func (t *resultTable) completed(by answeredBy, m *sp.ClientCompletion) bool {
 
 // fail forwards an error of the hub server that has the client to the one that has invoked it.
 func (t *resultTable) fail(sc *serverConn, m *sp.ErrorCompletion) {
-	if !t.failed(sc.asAnswering(), m) {
-		sc.answerElsewhere(m.ConnectionID)
-	}
+	sc.answered(m.ConnectionID, func() bool { return t.failed(sc.asAnswering(), m) })
 }
 
 func (t *resultTable) failed(by answeredBy, m *sp.ErrorCompletion) bool {

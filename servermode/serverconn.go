@@ -91,6 +91,8 @@ type messageReader struct {
 	body []byte
 	// logged are the kinds of losses that have been logged for this connection.
 	logged map[Loss]bool
+	// replaced is that of the client table, before a client was looked up.
+	replaced uint64
 	// served is what serves has found, nil as long as it has found nothing.
 	served []string
 }

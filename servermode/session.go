@@ -27,6 +27,9 @@ type session struct {
 	incoming incoming
 	// calls are the client's open invocations.
 	calls openCalls
+	// parked is set while the client is handed over, from Park to Stays or from Resume until all that was
+	// kept for it has been sent.
+	parked *parked
 }
 
 // incoming is the state of the byte stream from a hub server to its client.
@@ -40,6 +43,8 @@ type incoming struct {
 	closed bool
 	// duplicates counts the hub servers that did not take the client because they still had it.
 	duplicates uint8
+	// origin is the hub server that the client had when it was handed over to this node.
+	origin hubServer
 }
 
 type sessionState uint8

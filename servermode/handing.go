@@ -1,0 +1,335 @@
+package servermode
+
+import (
+	"bytes"
+	"maps"
+	"slices"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/hubgate/hubgate/gateway"
+	sp "github.com/hubgate/hubgate/serviceprotocol"
+)
+
+// handing is a client of a server connection of this node that is handed over from one owner to another
+// (handover.go). It takes the client's place in the table from the point where this node cuts its stream
+// until it is known who has the client. What the hub server says meanwhile goes to both owners: the
+// next one keeps it, and the former one too, in case that the hand-over fails.
+type handing struct {
+	sc     *serverConn
+	id     string
+	number uint64 // of the hand-over
+	// former is the client as it was: a session, or a remoteClient, whose way to the former owner is way.
+	former attached
+	way    *clientWay
+	// next is the next owner, nil if that is this node.
+	next *peerLink
+	// said counts the bytes. over is closed when it is known who has the client.
+	said atomic.Int64
+	over chan struct{}
+
+	mu sync.Mutex
+	// done: it is known. isGiven: the former owner has it no more. nextGone: the next one never will.
+	done, isGiven, nextGone bool
+	timer                   *time.Timer
+}
+
+// adoptTime is how long the next owner of a client may take to say that it has it, when the former one
+// has it no more.
+const adoptTime = 10 * time.Second
+
+// handingTable holds the clients on server connections of this node that are handed over, by the number
+// of the hand-over.
+type handingTable struct {
+	mu   sync.Mutex
+	list map[uint64]*handing
+}
+
+func (t *handingTable) add(h *handing) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.list == nil {
+		t.list = make(map[uint64]*handing)
+	}
+	t.list[h.number] = h
+}
+
+func (t *handingTable) get(number uint64) *handing {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.list[number]
+}
+
+func (t *handingTable) remove(h *handing) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	delete(t.list, h.number)
+}
+
+// nodeGone follows the end of a node: it neither has clients nor takes them over.
+func (t *handingTable) nodeGone(l *peerLink) {
+	t.mu.Lock()
+	list := slices.Collect(maps.Values(t.list))
+	t.mu.Unlock()
+	for _, h := range list {
+		switch {
+		case h.next == l:
+			h.giveUp()
+		case h.way != nil && h.way.link == l:
+			h.given()
+		}
+	}
+}
+
+// Switch implements gateway.Follower.
+func (b *Backend) Switch(s gateway.Switching) {
+	var next *peerLink
+	if s.To != b.opts.Node {
+		if next = b.peers.named(s.To); next == nil {
+			return // it does not adopt the client either
+		}
+	}
+	for _, sc := range b.conns.all() {
+		entry := sc.clients.get(s.ID)
+		h := &handing{sc: sc, id: s.ID, number: s.Number, former: entry, next: next, over: make(chan struct{})}
+		earlier, ok := entry.(*handing)
+		if ok {
+			h.former = earlier.former // that hand-over has failed, of which we have not heard yet
+		}
+		switch former := h.former.(type) {
+		case *session:
+			ok = s.From == b.opts.Node
+		case *remoteClient:
+			h.way = former.way.Load()
+			ok = s.From == h.way.link.Name()
+		default:
+			ok = false
+		}
+		if ok && sc.clients.replace(s.ID, entry, h) {
+			if earlier != nil {
+				earlier.end()
+			}
+			b.peers.handings.add(h)
+			return
+		}
+	}
+}
+
+// Over implements gateway.Follower.
+func (b *Backend) Over(number uint64, moved bool) {
+	h := b.peers.handings.get(number)
+	switch {
+	case h == nil:
+	case moved:
+		h.given()
+	default:
+		h.sc.clients.replace(h.id, h, h.former)
+		h.end()
+	}
+}
+
+// end ends the hand-over. It reports false if that was done before.
+func (h *handing) end() bool {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if h.done {
+		return false
+	}
+	h.done = true
+	if h.timer != nil {
+		h.timer.Stop()
+	}
+	close(h.over)
+	h.sc.b.peers.handings.remove(h)
+	return true
+}
+
+// given notes that the former owner has the client no more. If the next one does not say that it has it,
+// nobody has.
+func (h *handing) given() {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if h.done || h.isGiven {
+		return
+	}
+	h.isGiven = true
+	wait := adoptTime
+	if h.nextGone {
+		wait = 0
+	}
+	h.timer = time.AfterFunc(wait, h.lose)
+}
+
+// giveUp notes that the next owner is gone.
+func (h *handing) giveUp() {
+	h.mu.Lock()
+	h.nextGone = true
+	lost := h.isGiven
+	h.mu.Unlock()
+	if lost {
+		h.lose()
+	}
+}
+
+// lose tells the hub server that nobody has the client.
+func (h *handing) lose() {
+	if h.end() && h.sc.clients.leave(h.id, h, false) {
+		h.sc.loseClient(h.id)
+	}
+}
+
+// say tells both owners what the hub server has said: a message as it is told to an owner, without its
+// session. Called in order with the commands of this node.
+func (h *handing) say(op peerOp, payload []byte) {
+	h.said.Add(int64(len(payload)))
+	own := bytes.Clone(payload)
+	b := h.sc.b
+	switch former := h.former.(type) {
+	case *session:
+		b.keepOrDo(h, len(own), func() { former.heard(h.sc, op, own) })
+	case *remoteClient:
+		if op == opAnswer {
+			h.way.link.Send(append([]byte{byte(op)}, payload...))
+			break
+		}
+		h.way.link.Send(append(appendSession(make([]byte, 0, len(payload)+sessionRoom), op, true, h.way.number), payload...))
+	}
+	if h.next != nil {
+		frame := appendPeerText(appendPeerText([]byte{byte(opAfter)}, h.hub()), h.id)
+		h.next.Send(append(append(frame, byte(op)), payload...))
+		return
+	}
+	b.keepOrDo(h, len(own), func() {
+		if s, _ := b.sessionOf(h.id); s != nil {
+			s.heard(h.sc, op, own)
+		}
+	})
+}
+
+func (h *handing) hub() string { return h.sc.peer.homes[0] }
+
+// keepOrDo does something about a client of this node when this node has it for certain. Called in order
+// with the commands of this node.
+func (b *Backend) keepOrDo(h *handing, size int, do func()) {
+	if !b.gw.Keep(h.hub(), h.id, "", size, do) {
+		do()
+	}
+}
+
+// receive implements attached. It waits for the end of the hand-over if much was said meanwhile.
+func (h *handing) receive(sc *serverConn, _ *sp.ConnectionData) (taken bool) {
+	taken = sc.inOrder(func() { h.say(opData, sc.reader.body) })
+	if taken && h.said.Load() > sessionCredit {
+		sc.waitUntil(h.over)
+	}
+	return taken
+}
+
+// closeByServer implements attached.
+func (h *handing) closeByServer(_ hubServer, text string) {
+	h.say(opClose, append([]byte{byte(whyServer)}, text...))
+}
+
+// openAgain implements attached.
+func (h *handing) openAgain(hubServer) { h.say(opClose, []byte{byte(whyDuplicate)}) }
+
+// serverLost implements attached.
+func (h *handing) serverLost(lost hubServer, why End) {
+	h.former.serverLost(lost, why)
+	h.end()
+}
+
+// sweepMove implements attached.
+func (*handing) sweepMove(time.Duration) bool { return false }
+
+// heardAdopt takes the word that the peer has a client now.
+func (l *peerLink) heardAdopt(r *peerReader) error {
+	session, number, id := r.number(), r.number(), r.text(maxPeerText)
+	if err := r.end(); err != nil || len(r.rest) > 0 {
+		return errPeer
+	}
+	sc := l.b.peers.server(number)
+	if sc == nil {
+		l.tellClient(session, whyLost, "")
+		return nil
+	}
+	h, _ := sc.clients.get(id).(*handing)
+	if h == nil || h.next != l || !h.end() {
+		sc.refuseAdoption(l, session, id)
+		return nil
+	}
+	rc, ok := h.former.(*remoteClient)
+	if ok {
+		rc.forget()
+	} else {
+		rc = &remoteClient{sc: sc, id: id}
+	}
+	if !l.enter(rc, session, number) {
+		sc.clients.leave(id, h, false)
+		sc.loseClient(id)
+		return nil
+	}
+	if !sc.clients.replace(id, h, rc) {
+		rc.forget()
+		l.tellClient(session, whyLost, "")
+		return nil
+	}
+	rc.park(false)
+	return nil
+}
+
+// refuseAdoption ends a client of which this node has not heard in time that it is handed over: something
+// would be missing in what the hub server has said.
+func (sc *serverConn) refuseAdoption(l *peerLink, session uint64, id string) {
+	c := sc.clients.get(id)
+	if c == nil {
+		l.tellClient(session, whyLost, "")
+		return
+	}
+	if rc, ok := c.(*remoteClient); ok {
+		rc.forget()
+	}
+	sc.clients.leave(id, c, false)
+	l.tellClient(session, whyBehind, "")
+	sc.out.put(&sp.CloseConnection{ConnectionID: id, Error: "The gateway node of the client was not reached."})
+}
+
+// adoptHere makes a client that was handed over one of this node again, on a server connection of it.
+// False means that the hub server has lost it.
+func (sc *serverConn) adoptHere(s *session) bool {
+	h := sc.clients.handing(s.id())
+	if h == nil || h.next != nil || !h.end() {
+		return false
+	}
+	if rc, ok := h.former.(*remoteClient); ok {
+		rc.park(true) // nobody waits for credit any more
+		rc.forget()
+	}
+	if s.state == stateClosed { // the hub server has ended it meanwhile
+		sc.clients.leave(s.id(), h, false)
+		return true
+	}
+	return sc.clients.replace(s.id(), h, s)
+}
+
+// heardAfter takes what a hub server of the peer says about a client that is handed over to this node.
+func (l *peerLink) heardAfter(r *peerReader) error {
+	hub, id := r.text(maxPeerText), r.text(maxPeerText)
+	op := peerOp(r.upTo(uint64(opAfter)))
+	if r.failed || op != opData && op != opClose && op != opAnswer {
+		return errPeer
+	}
+	own := bytes.Clone(r.rest)
+	do := func() {
+		if s, _ := l.b.sessionOf(id); s != nil {
+			s.heard(nil, op, own)
+		}
+	}
+	l.b.gw.InOrder(func() {
+		if !l.b.gw.Keep(hub, id, l.Name(), len(own), do) {
+			do()
+		}
+	})
+	return nil
+}

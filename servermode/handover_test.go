@@ -1,0 +1,53 @@
+package servermode_test
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	sp "github.com/hubgate/hubgate/serviceprotocol"
+)
+
+// N43: a client of hub servers goes from node to node while both sides talk. Its hub server notices
+// nothing, wherever its connection is.
+func TestN43AClientOfAHubServerIsHandedOver(t *testing.T) {
+	for _, server := range []string{"a", "b", "c"} {
+		for _, way := range []string{"ab", "ac", "abc", "abcabca", "abab"} {
+			t.Run(fmt.Sprintf("%s with a hub server at %s", way, server), func(t *testing.T) {
+				inNodes(t, []string{"a", "b", "c"}, func(t *testing.T, ns *nodes) {
+					s := ns.list[server].server(dial{})
+					time.Sleep(time.Second)
+					w := ns.wander(t, "a")
+					s.wantAck(sp.AckOK, 1, &sp.JoinGroupWithAck{ConnectionID: w.id, Group: "g", AckID: 1})
+					talks := s.talks(t, w.id, time.Millisecond)
+					for i, to := range strings.Split(way, "")[1:] {
+						time.Sleep(20 * time.Millisecond)
+						w.say(invocation(fmt.Sprint("up", i)))
+						w.say(call(fmt.Sprint(i), "open"))
+						require.NoError(t, w.goes(to), "from %s to %s: %v", w.at, to, w.Conn.CloseRequested())
+					}
+					time.Sleep(20 * time.Millisecond)
+					n := talks.ends()
+					time.Sleep(50 * time.Millisecond)
+					w.wantAll("n", n)
+					require.Equal(t, `{"protocol":"json","version":1}`+"\x1e"+`{"type":6}`+"\x1e"+strings.Join(w.said, ""), s.payloads(w.id))
+					require.Len(t, s.take(sp.TypeOpenConnection), 1)
+					require.Empty(t, s.take(sp.TypeCloseConnection))
+
+					// The hub server's answers find it, and its end is told once.
+					s.data(w.id, completion("0", "1"))
+					time.Sleep(10 * time.Millisecond)
+					w.reads()
+					require.Contains(t, w.got[len(w.got)-1], `"result":1`)
+					w.Leave()
+					ns.list[w.at].endAll()
+					time.Sleep(time.Second)
+					require.Len(t, s.take(sp.TypeCloseConnection), 1)
+				})
+			})
+		}
+	}
+}
