@@ -259,11 +259,16 @@ func TestN34GhostsAreForgotten(t *testing.T) {
 			ns.net.TellsAbsence.Store(true)
 			ns.net.Kill("c")
 		}, 5 * time.Second},
+		"killed, and its machine says so": {func(ns *nodes) {
+			ns.net.TellsAbsence.Store(true)
+			ns.died.Store("c", 100)
+			ns.net.Kill("c")
+		}, 2 * time.Second},
 		"hanging": {func(ns *nodes) { ns.net.Between("c", "", func(f *clustertest.Fault) { f.Held = true }) }, 6 * time.Second},
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				ns := startNodes(t, 3)
+				ns := startNodes(t, 3, asksMachines)
 				a := ns.list[0]
 				for _, n := range ns.list {
 					n.connect(n.tag+"1", "ann")
@@ -283,6 +288,48 @@ func TestN34GhostsAreForgotten(t *testing.T) {
 			})
 		})
 	}
+}
+
+// A machine that refuses connections once, because what carries packets starts again there, and one of which the
+// carrier says that it is absent while it is heard, are not taken for dead.
+func TestN12AnAbsentNodeIsNotTakenForDead(t *testing.T) {
+	for name, refuses := range map[string]int{"never refused": 0, "refused once": 1} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				ns := startNodes(t, 2, asksMachines)
+				a, b := ns.list[0], ns.list[1]
+				client := b.connect("b1", "ann")
+				ns.net.TellsAbsence.Store(true)
+				ns.died.Store("b", refuses)
+				ns.net.Between("a", "b", func(f *clustertest.Fault) { f.Cut = true })
+				for i := range 400 {
+					require.NoError(t, a.publish(fmt.Sprint("m", i), 10))
+					time.Sleep(5 * time.Millisecond)
+				}
+				ns.net.Heal()
+				ns.atRest()
+				synctest.Wait()
+				require.Equal(t, 400, len(got(client)), "nothing was lost by a cut of two seconds")
+				require.Zero(t, a.peer("b").Books.Dropped[cluster.DropPeerLost])
+			})
+		})
+	}
+	t.Run("heard meanwhile", func(t *testing.T) {
+		synctest.Test(t, func(t *testing.T) {
+			ns := startNodes(t, 2, asksMachines)
+			a, b := ns.list[0], ns.list[1]
+			ns.net.TellsAbsence.Store(true)
+			ns.died.Store("b", 100)
+			ns.net.Between("a", "b", func(f *clustertest.Fault) { f.Cut = true })
+			time.Sleep(1100 * time.Millisecond) // at least one Ping was in vain
+			ns.net.Heal()
+			for range 20 {
+				require.NoError(t, b.publish("m", 10))
+				time.Sleep(50 * time.Millisecond)
+			}
+			require.Equal(t, cluster.PeerUp, a.peer("b").State)
+		})
+	})
 }
 
 // Two nodes that live and cannot speak with each other: the younger one is not to serve.

@@ -50,7 +50,8 @@ func (l *link) pingDue(now time.Duration) bool {
 }
 
 // absent notes that the carrier says that the peer is not there. That may be so, or the way to it is broken for
-// a moment: a peer is gone only when nothing was heard of it for long. Until then it is asked more often.
+// a moment: a peer is gone only when nothing was heard of it for long, or its process has ended (died.go). Until then it is
+// asked more often.
 func (l *link) absent() { l.clock.absent = true }
 
 // carriedOut says that what was ready has been carried out, and Filter frames up to a number are in

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
@@ -30,6 +31,34 @@ type nodes struct {
 	sent int
 	// users are the memberships of users, which all gateways share.
 	users gateway.UserGroups
+	// died is how often yet the machine of a node says that its process has ended.
+	died countdowns
+}
+
+// countdowns are numbers by name, of which each is used up.
+type countdowns struct {
+	mu   sync.Mutex
+	left map[string]int
+}
+
+func (c *countdowns) Store(name string, times int) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.left == nil {
+		c.left = make(map[string]int)
+	}
+	c.left[name] = times
+}
+
+// take reports whether there was one left.
+func (c *countdowns) take(name string) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.left[name] == 0 {
+		return false
+	}
+	c.left[name]--
+	return true
 }
 
 // node is one of them.
@@ -53,6 +82,9 @@ func startNodes(t *testing.T, count int, change ...func(*cluster.Options)) *node
 	return ns
 }
 
+// asksMachines has nodes ask nodes.died.
+func asksMachines(o *cluster.Options) { o.Died = func(context.Context, string) bool { return false } }
+
 func newNodes(t *testing.T) *nodes {
 	ns := &nodes{t: t, net: clustertest.NewNet(1 << 20), users: store.NewMemory(store.MemoryOptions{})}
 	t.Cleanup(func() {
@@ -68,6 +100,9 @@ func (ns *nodes) start(tag string, change ...func(*cluster.Options)) *node {
 	o.Everything = false
 	for _, c := range change {
 		c(&o)
+	}
+	if o.Died != nil {
+		o.Died = func(_ context.Context, tag string) bool { return ns.died.take(tag) }
 	}
 	n.plane = join(ns.t, o)
 	var err error

@@ -1,6 +1,7 @@
 package cluster
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -35,6 +36,10 @@ type Options struct {
 	// Isolated is called when the node becomes isolated, and when it is not any more: another node
 	// lives with which it has no link, and this one is the younger of the two. Nil is nobody.
 	Isolated func(bool)
+	// Died reports whether the machine of the node with a tag says that its process has ended. It is asked when the
+	// Carrier finds the node absent. It may take as long as the context lasts, and be called for several nodes at
+	// once. Nil is nobody who knows: such a node is gone when it has been silent for five seconds.
+	Died func(ctx context.Context, tag string) bool
 	// Limits bound what is kept for peers; zero is DefaultLimits.
 	Limits Limits
 }

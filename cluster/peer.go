@@ -31,6 +31,8 @@ type peer struct {
 	link    *link
 	writing bool // a goroutine sends what the link has to say
 	closed  bool
+	// examined: a goroutine finds out whether the process has ended.
+	examined bool
 }
 
 // hears is what the peer is told in this session. Guarded by peer.turn.
@@ -97,6 +99,7 @@ func (p *peer) absent() {
 		l.absent()
 		return l.tick(now)
 	})
+	p.examine()
 }
 
 // follow does what a change of the session asks for.

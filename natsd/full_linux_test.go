@@ -107,8 +107,11 @@ func fillAndFree(ctx context.Context, e *Engine, filler string) error {
 	if err := until(ctx, func() bool { return e.Ready(ctx) == nil }); err != nil {
 		return fmt.Errorf("the store does not work again: %w", err)
 	}
-	entry, err := kv.Get(ctx, "x")
-	if err != nil || string(entry.Value()) != "kept" {
+	var entry jetstream.KeyValueEntry
+	if waited := until(ctx, func() bool { // the store is there a moment before what it keeps answers
+		entry, err = kv.Get(ctx, "x")
+		return err == nil || errors.Is(err, jetstream.ErrKeyNotFound)
+	}); waited != nil || err != nil || string(entry.Value()) != "kept" {
 		return fmt.Errorf("what was there is lost: %w", err)
 	}
 	_, err = kv.Put(ctx, "y", []byte(strings.Repeat("y", 100_000)))

@@ -3,6 +3,7 @@ package natsd
 import (
 	"bytes"
 	"context"
+	"flag"
 	"fmt"
 	"log/slog"
 	"math/rand/v2"
@@ -28,10 +29,14 @@ const (
 	betweenLooks             = 10 * time.Millisecond
 )
 
-// TestMain fails if a test leaves a goroutine.
+// TestMain fails if a test leaves a goroutine. Tests wait for servers most of the time, more of them side by side
+// than there are processors (unless -parallel says otherwise).
 func TestMain(m *testing.M) {
 	if child() {
 		return
+	}
+	if err := flag.Set("test.parallel", "8"); err != nil {
+		panic(err)
 	}
 	code := m.Run()
 	if code == 0 {

@@ -34,6 +34,8 @@ const (
 	meshForgets = time.Minute
 	// maxMeshText bounds what a node says, in bytes.
 	maxMeshText = 256 << 10
+	// provesEvery is how often a node is asked to introduce itself at its address until it does.
+	provesEvery = 10 * time.Second
 )
 
 var errMesh = errors.New("what a node says of the others cannot be read")
@@ -92,6 +94,9 @@ type mesh struct {
 // meshNode is another node.
 type meshNode struct {
 	at string
+	// proven is an address at which it introduced itself to this node, asked when it was last asked to.
+	proven string
+	asked  time.Time
 	// heard and told are when it last spoke, and when another one last spoke of it. missed is since when it
 	// has not been heard.
 	heard, told, missed time.Time
@@ -192,6 +197,37 @@ func (m *mesh) look(now time.Time) {
 	}
 }
 
+// unproven are the nodes that are heard and have not introduced themselves at their address, to be asked now.
+func (m *mesh) unproven(now time.Time) (list []sighting) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	for name, n := range m.nodes {
+		if now.Sub(n.heard) <= meshFresh && n.at != "" && n.at != n.proven && now.Sub(n.asked) >= provesEvery {
+			n.asked = now
+			list = append(list, sighting{name, n.at})
+		}
+	}
+	return list
+}
+
+func (m *mesh) proved(s sighting) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if n := m.nodes[s.Name]; n != nil {
+		n.proven = s.At
+	}
+}
+
+// provenAt is the address of a node, if it introduced itself there; else "".
+func (m *mesh) provenAt(name string) string {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if n := m.nodes[name]; n != nil && n.proven == n.at {
+		return n.at
+	}
+	return ""
+}
+
 // keepMesh says whom this node hears, and listens to the others, until the context ends.
 func (e *Engine) keepMesh(ctx context.Context) {
 	sub, err := e.conn.Subscribe(meshSubject, e.heardMesh)
@@ -205,6 +241,9 @@ func (e *Engine) keepMesh(ctx context.Context) {
 	for {
 		now := time.Now()
 		e.routes.mesh.look(now)
+		for _, s := range e.routes.mesh.unproven(now) {
+			e.keeper.Go(func() { e.prove(ctx, s) })
+		}
 		news := meshNews{Name: e.opts.Name, At: e.announced(), Hears: e.routes.mesh.hears(now)}
 		if text, err := json.Marshal(news); err == nil {
 			_ = e.conn.Publish(meshSubject, text) // what is lost is said again

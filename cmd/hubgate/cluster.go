@@ -88,7 +88,7 @@ func (s *server) joinNodes() error {
 	s.nodes.plane, err = cluster.New(cluster.Options{
 		Tag: c.Network.Node, Cluster: c.NATS.Prefix, Secret: natsd.Key(now, natsd.PurposeHello), Previous: before,
 		Carrier:  s.nodes.carrier,
-		Software: version(), Logger: log, Ended: s.leftCluster, Isolated: func(on bool) { s.isolate(noLink, on) },
+		Software: version(), Logger: log, Ended: s.leftCluster, Isolated: func(on bool) { s.isolate(noLink, on) }, Died: s.nodes.engine.Died,
 	})
 	return err
 }
