@@ -37,7 +37,7 @@ func TestOperationsAreThoseOfTheContract(t *testing.T) {
 		require.Equal(t, want.OperationID, have.ID)
 		require.Equal(t, strings.HasSuffix(have.Path, "/health"), have.Public)
 		require.Equal(t, item.Parameters.GetByInAndName("query", "api-version") != nil, have.Versioned)
-		require.Equal(t, strings.HasPrefix(have.Path, "/api/hubs/"), have.Versioned)
+		require.Equal(t, strings.HasPrefix(have.Path, "/api/hubs/") || strings.HasPrefix(have.Path, "/api/auth/"), have.Versioned)
 	}
 	count := 0
 	for _, item := range contract.Paths.Map() {
@@ -70,9 +70,12 @@ func TestErrorsOfTheContractAreErrorDetails(t *testing.T) {
 }
 
 // The .NET Management SDK asks with GET where the contract of the service only
-// has HEAD, so there is always the other (R26, R27).
+// has HEAD, so there is always the other (R26, R27). An access key is nothing that may or may not exist.
 func TestWhereverThereIsHeadThereIsGet(t *testing.T) {
 	for path, item := range load(t).Paths.Map() {
+		if strings.HasSuffix(path, "/accessKey") {
+			continue
+		}
 		require.Equal(t, item.GetOperation(http.MethodGet) != nil, item.GetOperation(http.MethodHead) != nil, path)
 	}
 }

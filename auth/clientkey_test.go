@@ -21,7 +21,7 @@ func signedWith(t *testing.T, id string, secret auth.Secret, audience string, en
 
 // R12, R40: tokens of clients that are signed with a key of the gateway's are accepted by all who have
 // the access key it was made of, for as long as it lives, and open nothing else.
-func TestClientKeyR12R40(t *testing.T) {
+func TestR40ClientKey(t *testing.T) {
 	const master, rolled = auth.Secret("the-first-access-key-of-32-bytes-or-more"), auth.Secret("the-second-access-key-of-32-bytes-or-more")
 	now := time.Date(2026, 11, 29, 12, 59, 59, 0, time.UTC)
 	keys, local := []auth.Secret{master}, true
@@ -72,7 +72,7 @@ func TestClientKeyR12R40(t *testing.T) {
 }
 
 // R12: without local keys, tokens that are signed with them are refused, as soon as they are off.
-func TestLocalKeysOffR12(t *testing.T) {
+func TestR12LocalKeysOff(t *testing.T) {
 	local := true
 	const own auth.Secret = "a-key-that-only-this-process-has-ever-had"
 	v := auth.NewVerifier(auth.VerifierOptions{

@@ -107,8 +107,8 @@ func (g *Grant) client(hub string) error {
 // rest returns the error of a REST request.
 func (g *Grant) rest(method, escapedPath string) error {
 	switch {
-	case isAccessKeyPath(escapedPath) && g.Server == nil:
-		return nil
+	case isAccessKeyPath(escapedPath):
+		return g.Server
 	case method == "GET" || method == "HEAD":
 		return g.Read
 	}

@@ -99,6 +99,7 @@ func TestSuccessCodes(t *testing.T) {
 		"SendToConnection": 202, "RemoveConnectionFromAllGroups": 200, "GroupExists": 200, "SendToGroup": 202, "CloseGroup": 204,
 		"AddConnectionToGroup": 200, "RemoveConnectionFromGroup": 200, "UserExists": 200, "SendToUser": 202, "CloseUser": 204,
 		"RemoveUserFromAllGroups": 204, "AddUserToGroup": 200, "RemoveUserFromGroup": 204, "GenerateToken": 200,
+		"AccessKey": 200, "PostAccessKey": 200, "V1AccessKey": 200, "V1PostAccessKey": 200,
 		"Execute": 202, "InvokeConnection": 200, "SendStreamItem": 202, "CompleteStream": 202, "ListConnectionsInGroup": 200,
 
 		"V1Health": 200, "V1Broadcast": 202, "V1SendToUser": 202, "V1SendToConnection": 202, "V1ConnectionExists": 200,

@@ -87,7 +87,7 @@ func TestErrorsOfTheGateway(t *testing.T) {
 		for id := range f.byID {
 			method, target := example(t, f.contract, id)
 			a := f.do(method, target, bodyOf(id))
-			if strings.Contains(id, "Health") {
+			if strings.Contains(id, "Health") || strings.Contains(id, "AccessKey") { // they ask the core for nothing
 				a.wantStatus(200)
 				continue
 			}

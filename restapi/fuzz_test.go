@@ -98,6 +98,8 @@ func FuzzCanonicalQuery(f *testing.F) {
 // anyToken accepts every token.
 type anyToken struct{}
 
+func (anyToken) AccessKey(string) (auth.ClientKey, error) { return auth.ClientKey{}, nil }
+
 func (anyToken) REST(string, string, string, string) error { return nil }
 
 // Whatever comes in, the answer is in the contract and no fault of the gateway.

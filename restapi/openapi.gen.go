@@ -64,6 +64,13 @@ func (e ErrorDetailTarget) Valid() bool {
 	}
 }
 
+// AccessKey defines model for AccessKey.
+type AccessKey struct {
+	// AccessKey The key. Its UTF-8 bytes sign.
+	AccessKey string `json:"AccessKey"`
+	KeyId     string `json:"KeyId"`
+}
+
 // ClientToken defines model for ClientToken.
 type ClientToken struct {
 	Token string `json:"token"`
@@ -192,6 +199,9 @@ type User = string
 
 // UserIdQuery defines model for UserIdQuery.
 type UserIdQuery = string
+
+// Forbidden defines model for Forbidden.
+type Forbidden = ErrorDetail
 
 // CloseAllParams defines parameters for CloseAll.
 type CloseAllParams struct {
@@ -525,6 +535,12 @@ type V1AddUserToGroupAliasParams struct {
 
 // ServerInterface represents all server handlers.
 type ServerInterface interface {
+	// AccessKey Get a key with which to sign tokens of clients
+	// (GET /api/auth/accessKey)
+	AccessKey(w http.ResponseWriter, r *http.Request)
+	// PostAccessKey Get a key with which to sign tokens of clients
+	// (POST /api/auth/accessKey)
+	PostAccessKey(w http.ResponseWriter, r *http.Request)
 	// Health Tell whether the gateway accepts clients
 	// (GET /api/health)
 	Health(w http.ResponseWriter, r *http.Request)
@@ -600,6 +616,12 @@ type ServerInterface interface {
 	// AddUserToGroup Add a user to a group
 	// (PUT /api/hubs/{hub}/users/{user}/groups/{group})
 	AddUserToGroup(w http.ResponseWriter, r *http.Request, hub Hub, user User, group Group, params AddUserToGroupParams)
+	// V1AccessKey Get a key with which to sign tokens of clients
+	// (GET /api/v1/auth/accessKey)
+	V1AccessKey(w http.ResponseWriter, r *http.Request)
+	// V1PostAccessKey Get a key with which to sign tokens of clients
+	// (POST /api/v1/auth/accessKey)
+	V1PostAccessKey(w http.ResponseWriter, r *http.Request)
 	// V1Health Tell whether the gateway accepts clients
 	// (GET /api/v1/health)
 	V1Health(w http.ResponseWriter, r *http.Request)
@@ -665,6 +687,18 @@ type ServerInterface interface {
 // Unimplemented server implementation that returns http.StatusNotImplemented for each endpoint.
 
 type Unimplemented struct{}
+
+// AccessKey Get a key with which to sign tokens of clients
+// (GET /api/auth/accessKey)
+func (_ Unimplemented) AccessKey(w http.ResponseWriter, r *http.Request) {
+	w.WriteHeader(http.StatusNotImplemented)
+}
+
+// PostAccessKey Get a key with which to sign tokens of clients
+// (POST /api/auth/accessKey)
+func (_ Unimplemented) PostAccessKey(w http.ResponseWriter, r *http.Request) {
+	w.WriteHeader(http.StatusNotImplemented)
+}
 
 // Health Tell whether the gateway accepts clients
 // (GET /api/health)
@@ -816,6 +850,18 @@ func (_ Unimplemented) AddUserToGroup(w http.ResponseWriter, r *http.Request, hu
 	w.WriteHeader(http.StatusNotImplemented)
 }
 
+// V1AccessKey Get a key with which to sign tokens of clients
+// (GET /api/v1/auth/accessKey)
+func (_ Unimplemented) V1AccessKey(w http.ResponseWriter, r *http.Request) {
+	w.WriteHeader(http.StatusNotImplemented)
+}
+
+// V1PostAccessKey Get a key with which to sign tokens of clients
+// (POST /api/v1/auth/accessKey)
+func (_ Unimplemented) V1PostAccessKey(w http.ResponseWriter, r *http.Request) {
+	w.WriteHeader(http.StatusNotImplemented)
+}
+
 // V1Health Tell whether the gateway accepts clients
 // (GET /api/v1/health)
 func (_ Unimplemented) V1Health(w http.ResponseWriter, r *http.Request) {
@@ -944,6 +990,34 @@ type ServerInterfaceWrapper struct {
 }
 
 type MiddlewareFunc func(http.Handler) http.Handler
+
+// AccessKey operation middleware
+func (siw *ServerInterfaceWrapper) AccessKey(w http.ResponseWriter, r *http.Request) {
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.AccessKey(w, r)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
+// PostAccessKey operation middleware
+func (siw *ServerInterfaceWrapper) PostAccessKey(w http.ResponseWriter, r *http.Request) {
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.PostAccessKey(w, r)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
 
 // Health operation middleware
 func (siw *ServerInterfaceWrapper) Health(w http.ResponseWriter, r *http.Request) {
@@ -2457,6 +2531,34 @@ func (siw *ServerInterfaceWrapper) AddUserToGroup(w http.ResponseWriter, r *http
 	handler.ServeHTTP(w, r)
 }
 
+// V1AccessKey operation middleware
+func (siw *ServerInterfaceWrapper) V1AccessKey(w http.ResponseWriter, r *http.Request) {
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.V1AccessKey(w, r)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
+// V1PostAccessKey operation middleware
+func (siw *ServerInterfaceWrapper) V1PostAccessKey(w http.ResponseWriter, r *http.Request) {
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.V1PostAccessKey(w, r)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
 // V1Health operation middleware
 func (siw *ServerInterfaceWrapper) V1Health(w http.ResponseWriter, r *http.Request) {
 
@@ -3700,6 +3802,12 @@ func HandlerWithOptions(si ServerInterface, options ChiServerOptions) http.Handl
 	}
 
 	r.Group(func(r chi.Router) {
+		r.Get(options.BaseURL+"/api/auth/accessKey", wrapper.AccessKey)
+	})
+	r.Group(func(r chi.Router) {
+		r.Post(options.BaseURL+"/api/auth/accessKey", wrapper.PostAccessKey)
+	})
+	r.Group(func(r chi.Router) {
 		r.Get(options.BaseURL+"/api/health", wrapper.Health)
 	})
 	r.Group(func(r chi.Router) {
@@ -3775,6 +3883,12 @@ func HandlerWithOptions(si ServerInterface, options ChiServerOptions) http.Handl
 		r.Put(options.BaseURL+"/api/hubs/{hub}/users/{user}/groups/{group}", wrapper.AddUserToGroup)
 	})
 	r.Group(func(r chi.Router) {
+		r.Get(options.BaseURL+"/api/v1/auth/accessKey", wrapper.V1AccessKey)
+	})
+	r.Group(func(r chi.Router) {
+		r.Post(options.BaseURL+"/api/v1/auth/accessKey", wrapper.V1PostAccessKey)
+	})
+	r.Group(func(r chi.Router) {
 		r.Get(options.BaseURL+"/api/v1/health", wrapper.V1Health)
 	})
 	r.Group(func(r chi.Router) {
@@ -3841,6 +3955,8 @@ func HandlerWithOptions(si ServerInterface, options ChiServerOptions) http.Handl
 type AcceptedResponse struct {
 }
 
+type AccessKeyJSONResponse AccessKey
+
 type ClientTokenJSONResponse ClientToken
 
 type ConnectionPageJSONResponse ConnectionPage
@@ -3848,9 +3964,93 @@ type ConnectionPageJSONResponse ConnectionPage
 type DoneResponse struct {
 }
 
+type ForbiddenResponseHeaders struct {
+	WWWAuthenticate string
+	XMsErrorCode    ErrorCode
+}
+type ForbiddenJSONResponse struct {
+	Body ErrorDetail
+
+	Headers ForbiddenResponseHeaders
+}
+
 type InvocationResultJSONResponse InvocationResult
 
 type YesResponse struct {
+}
+
+type AccessKeyRequestObject struct {
+}
+
+type AccessKeyResponseObject interface {
+	VisitAccessKeyResponse(w http.ResponseWriter) error
+}
+
+type AccessKey200JSONResponse struct{ AccessKeyJSONResponse }
+
+func (response AccessKey200JSONResponse) VisitAccessKeyResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type AccessKey403JSONResponse struct{ ForbiddenJSONResponse }
+
+func (response AccessKey403JSONResponse) VisitAccessKeyResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("WWW-Authenticate", fmt.Sprint(response.Headers.WWWAuthenticate))
+	w.Header().Set("x-ms-error-code", fmt.Sprint(response.Headers.XMsErrorCode))
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type PostAccessKeyRequestObject struct {
+}
+
+type PostAccessKeyResponseObject interface {
+	VisitPostAccessKeyResponse(w http.ResponseWriter) error
+}
+
+type PostAccessKey200JSONResponse struct{ AccessKeyJSONResponse }
+
+func (response PostAccessKey200JSONResponse) VisitPostAccessKeyResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type PostAccessKey403JSONResponse struct{ ForbiddenJSONResponse }
+
+func (response PostAccessKey403JSONResponse) VisitPostAccessKeyResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("WWW-Authenticate", fmt.Sprint(response.Headers.WWWAuthenticate))
+	w.Header().Set("x-ms-error-code", fmt.Sprint(response.Headers.XMsErrorCode))
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
 }
 
 type HealthRequestObject struct {
@@ -3883,6 +4083,22 @@ func (response CloseAll204Response) VisitCloseAllResponse(w http.ResponseWriter)
 	return nil
 }
 
+type CloseAll403JSONResponse struct{ ForbiddenJSONResponse }
+
+func (response CloseAll403JSONResponse) VisitCloseAllResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("WWW-Authenticate", fmt.Sprint(response.Headers.WWWAuthenticate))
+	w.Header().Set("x-ms-error-code", fmt.Sprint(response.Headers.XMsErrorCode))
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type ExecuteRequestObject struct {
 	Hub         Hub `json:"hub"`
 	Params      ExecuteParams
@@ -3899,6 +4115,22 @@ type Execute202Response = AcceptedResponse
 func (response Execute202Response) VisitExecuteResponse(w http.ResponseWriter) error {
 	w.WriteHeader(202)
 	return nil
+}
+
+type Execute403JSONResponse struct{ ForbiddenJSONResponse }
+
+func (response Execute403JSONResponse) VisitExecuteResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("WWW-Authenticate", fmt.Sprint(response.Headers.WWWAuthenticate))
+	w.Header().Set("x-ms-error-code", fmt.Sprint(response.Headers.XMsErrorCode))
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
 }
 
 type GenerateTokenRequestObject struct {
@@ -3924,6 +4156,22 @@ func (response GenerateToken200JSONResponse) VisitGenerateTokenResponse(w http.R
 	return err
 }
 
+type GenerateToken403JSONResponse struct{ ForbiddenJSONResponse }
+
+func (response GenerateToken403JSONResponse) VisitGenerateTokenResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("WWW-Authenticate", fmt.Sprint(response.Headers.WWWAuthenticate))
+	w.Header().Set("x-ms-error-code", fmt.Sprint(response.Headers.XMsErrorCode))
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type BroadcastRequestObject struct {
 	Hub         Hub `json:"hub"`
 	Params      BroadcastParams
@@ -3940,6 +4188,22 @@ type Broadcast202Response = AcceptedResponse
 func (response Broadcast202Response) VisitBroadcastResponse(w http.ResponseWriter) error {
 	w.WriteHeader(202)
 	return nil
+}
+
+type Broadcast403JSONResponse struct{ ForbiddenJSONResponse }
+
+func (response Broadcast403JSONResponse) VisitBroadcastResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("WWW-Authenticate", fmt.Sprint(response.Headers.WWWAuthenticate))
+	w.Header().Set("x-ms-error-code", fmt.Sprint(response.Headers.XMsErrorCode))
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
 }
 
 type CloseConnectionRequestObject struct {
@@ -3959,6 +4223,22 @@ func (response CloseConnection200Response) VisitCloseConnectionResponse(w http.R
 	return nil
 }
 
+type CloseConnection403JSONResponse struct{ ForbiddenJSONResponse }
+
+func (response CloseConnection403JSONResponse) VisitCloseConnectionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("WWW-Authenticate", fmt.Sprint(response.Headers.WWWAuthenticate))
+	w.Header().Set("x-ms-error-code", fmt.Sprint(response.Headers.XMsErrorCode))
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type ConnectionExistsRequestObject struct {
 	Hub        Hub        `json:"hub"`
 	Connection Connection `json:"connection"`
@@ -3974,6 +4254,22 @@ type ConnectionExists200Response = YesResponse
 func (response ConnectionExists200Response) VisitConnectionExistsResponse(w http.ResponseWriter) error {
 	w.WriteHeader(200)
 	return nil
+}
+
+type ConnectionExists403JSONResponse struct{ ForbiddenJSONResponse }
+
+func (response ConnectionExists403JSONResponse) VisitConnectionExistsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("WWW-Authenticate", fmt.Sprint(response.Headers.WWWAuthenticate))
+	w.Header().Set("x-ms-error-code", fmt.Sprint(response.Headers.XMsErrorCode))
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
 }
 
 type InvokeConnectionRequestObject struct {
@@ -4002,6 +4298,22 @@ func (response InvokeConnection200JSONResponse) VisitInvokeConnectionResponse(w 
 	return err
 }
 
+type InvokeConnection403JSONResponse struct{ ForbiddenJSONResponse }
+
+func (response InvokeConnection403JSONResponse) VisitInvokeConnectionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("WWW-Authenticate", fmt.Sprint(response.Headers.WWWAuthenticate))
+	w.Header().Set("x-ms-error-code", fmt.Sprint(response.Headers.XMsErrorCode))
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type SendToConnectionRequestObject struct {
 	Hub         Hub        `json:"hub"`
 	Connection  Connection `json:"connection"`
@@ -4021,6 +4333,22 @@ func (response SendToConnection202Response) VisitSendToConnectionResponse(w http
 	return nil
 }
 
+type SendToConnection403JSONResponse struct{ ForbiddenJSONResponse }
+
+func (response SendToConnection403JSONResponse) VisitSendToConnectionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("WWW-Authenticate", fmt.Sprint(response.Headers.WWWAuthenticate))
+	w.Header().Set("x-ms-error-code", fmt.Sprint(response.Headers.XMsErrorCode))
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type RemoveConnectionFromAllGroupsRequestObject struct {
 	Hub        Hub        `json:"hub"`
 	Connection Connection `json:"connection"`
@@ -4036,6 +4364,22 @@ type RemoveConnectionFromAllGroups200Response = YesResponse
 func (response RemoveConnectionFromAllGroups200Response) VisitRemoveConnectionFromAllGroupsResponse(w http.ResponseWriter) error {
 	w.WriteHeader(200)
 	return nil
+}
+
+type RemoveConnectionFromAllGroups403JSONResponse struct{ ForbiddenJSONResponse }
+
+func (response RemoveConnectionFromAllGroups403JSONResponse) VisitRemoveConnectionFromAllGroupsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("WWW-Authenticate", fmt.Sprint(response.Headers.WWWAuthenticate))
+	w.Header().Set("x-ms-error-code", fmt.Sprint(response.Headers.XMsErrorCode))
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
 }
 
 type CompleteStreamRequestObject struct {
@@ -4054,6 +4398,22 @@ type CompleteStream202Response = AcceptedResponse
 func (response CompleteStream202Response) VisitCompleteStreamResponse(w http.ResponseWriter) error {
 	w.WriteHeader(202)
 	return nil
+}
+
+type CompleteStream403JSONResponse struct{ ForbiddenJSONResponse }
+
+func (response CompleteStream403JSONResponse) VisitCompleteStreamResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("WWW-Authenticate", fmt.Sprint(response.Headers.WWWAuthenticate))
+	w.Header().Set("x-ms-error-code", fmt.Sprint(response.Headers.XMsErrorCode))
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
 }
 
 type SendStreamItemRequestObject struct {
@@ -4076,6 +4436,22 @@ func (response SendStreamItem202Response) VisitSendStreamItemResponse(w http.Res
 	return nil
 }
 
+type SendStreamItem403JSONResponse struct{ ForbiddenJSONResponse }
+
+func (response SendStreamItem403JSONResponse) VisitSendStreamItemResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("WWW-Authenticate", fmt.Sprint(response.Headers.WWWAuthenticate))
+	w.Header().Set("x-ms-error-code", fmt.Sprint(response.Headers.XMsErrorCode))
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type GroupExistsRequestObject struct {
 	Hub    Hub   `json:"hub"`
 	Group  Group `json:"group"`
@@ -4091,6 +4467,22 @@ type GroupExists200Response = YesResponse
 func (response GroupExists200Response) VisitGroupExistsResponse(w http.ResponseWriter) error {
 	w.WriteHeader(200)
 	return nil
+}
+
+type GroupExists403JSONResponse struct{ ForbiddenJSONResponse }
+
+func (response GroupExists403JSONResponse) VisitGroupExistsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("WWW-Authenticate", fmt.Sprint(response.Headers.WWWAuthenticate))
+	w.Header().Set("x-ms-error-code", fmt.Sprint(response.Headers.XMsErrorCode))
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
 }
 
 type CloseGroupRequestObject struct {
@@ -4110,6 +4502,22 @@ func (response CloseGroup204Response) VisitCloseGroupResponse(w http.ResponseWri
 	return nil
 }
 
+type CloseGroup403JSONResponse struct{ ForbiddenJSONResponse }
+
+func (response CloseGroup403JSONResponse) VisitCloseGroupResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("WWW-Authenticate", fmt.Sprint(response.Headers.WWWAuthenticate))
+	w.Header().Set("x-ms-error-code", fmt.Sprint(response.Headers.XMsErrorCode))
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type SendToGroupRequestObject struct {
 	Hub         Hub   `json:"hub"`
 	Group       Group `json:"group"`
@@ -4127,6 +4535,22 @@ type SendToGroup202Response = AcceptedResponse
 func (response SendToGroup202Response) VisitSendToGroupResponse(w http.ResponseWriter) error {
 	w.WriteHeader(202)
 	return nil
+}
+
+type SendToGroup403JSONResponse struct{ ForbiddenJSONResponse }
+
+func (response SendToGroup403JSONResponse) VisitSendToGroupResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("WWW-Authenticate", fmt.Sprint(response.Headers.WWWAuthenticate))
+	w.Header().Set("x-ms-error-code", fmt.Sprint(response.Headers.XMsErrorCode))
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
 }
 
 type ListConnectionsInGroupRequestObject struct {
@@ -4153,6 +4577,22 @@ func (response ListConnectionsInGroup200JSONResponse) VisitListConnectionsInGrou
 	return err
 }
 
+type ListConnectionsInGroup403JSONResponse struct{ ForbiddenJSONResponse }
+
+func (response ListConnectionsInGroup403JSONResponse) VisitListConnectionsInGroupResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("WWW-Authenticate", fmt.Sprint(response.Headers.WWWAuthenticate))
+	w.Header().Set("x-ms-error-code", fmt.Sprint(response.Headers.XMsErrorCode))
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type RemoveConnectionFromGroupRequestObject struct {
 	Hub        Hub        `json:"hub"`
 	Group      Group      `json:"group"`
@@ -4169,6 +4609,22 @@ type RemoveConnectionFromGroup200Response = YesResponse
 func (response RemoveConnectionFromGroup200Response) VisitRemoveConnectionFromGroupResponse(w http.ResponseWriter) error {
 	w.WriteHeader(200)
 	return nil
+}
+
+type RemoveConnectionFromGroup403JSONResponse struct{ ForbiddenJSONResponse }
+
+func (response RemoveConnectionFromGroup403JSONResponse) VisitRemoveConnectionFromGroupResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("WWW-Authenticate", fmt.Sprint(response.Headers.WWWAuthenticate))
+	w.Header().Set("x-ms-error-code", fmt.Sprint(response.Headers.XMsErrorCode))
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
 }
 
 type AddConnectionToGroupRequestObject struct {
@@ -4189,6 +4645,22 @@ func (response AddConnectionToGroup200Response) VisitAddConnectionToGroupRespons
 	return nil
 }
 
+type AddConnectionToGroup403JSONResponse struct{ ForbiddenJSONResponse }
+
+func (response AddConnectionToGroup403JSONResponse) VisitAddConnectionToGroupResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("WWW-Authenticate", fmt.Sprint(response.Headers.WWWAuthenticate))
+	w.Header().Set("x-ms-error-code", fmt.Sprint(response.Headers.XMsErrorCode))
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type UserExistsRequestObject struct {
 	Hub    Hub  `json:"hub"`
 	User   User `json:"user"`
@@ -4206,6 +4678,22 @@ func (response UserExists200Response) VisitUserExistsResponse(w http.ResponseWri
 	return nil
 }
 
+type UserExists403JSONResponse struct{ ForbiddenJSONResponse }
+
+func (response UserExists403JSONResponse) VisitUserExistsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("WWW-Authenticate", fmt.Sprint(response.Headers.WWWAuthenticate))
+	w.Header().Set("x-ms-error-code", fmt.Sprint(response.Headers.XMsErrorCode))
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type CloseUserRequestObject struct {
 	Hub    Hub         `json:"hub"`
 	User   LimitedUser `json:"user"`
@@ -4221,6 +4709,22 @@ type CloseUser204Response = DoneResponse
 func (response CloseUser204Response) VisitCloseUserResponse(w http.ResponseWriter) error {
 	w.WriteHeader(204)
 	return nil
+}
+
+type CloseUser403JSONResponse struct{ ForbiddenJSONResponse }
+
+func (response CloseUser403JSONResponse) VisitCloseUserResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("WWW-Authenticate", fmt.Sprint(response.Headers.WWWAuthenticate))
+	w.Header().Set("x-ms-error-code", fmt.Sprint(response.Headers.XMsErrorCode))
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
 }
 
 type SendToUserRequestObject struct {
@@ -4242,6 +4746,22 @@ func (response SendToUser202Response) VisitSendToUserResponse(w http.ResponseWri
 	return nil
 }
 
+type SendToUser403JSONResponse struct{ ForbiddenJSONResponse }
+
+func (response SendToUser403JSONResponse) VisitSendToUserResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("WWW-Authenticate", fmt.Sprint(response.Headers.WWWAuthenticate))
+	w.Header().Set("x-ms-error-code", fmt.Sprint(response.Headers.XMsErrorCode))
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type RemoveUserFromAllGroupsRequestObject struct {
 	Hub    Hub  `json:"hub"`
 	User   User `json:"user"`
@@ -4257,6 +4777,22 @@ type RemoveUserFromAllGroups204Response = DoneResponse
 func (response RemoveUserFromAllGroups204Response) VisitRemoveUserFromAllGroupsResponse(w http.ResponseWriter) error {
 	w.WriteHeader(204)
 	return nil
+}
+
+type RemoveUserFromAllGroups403JSONResponse struct{ ForbiddenJSONResponse }
+
+func (response RemoveUserFromAllGroups403JSONResponse) VisitRemoveUserFromAllGroupsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("WWW-Authenticate", fmt.Sprint(response.Headers.WWWAuthenticate))
+	w.Header().Set("x-ms-error-code", fmt.Sprint(response.Headers.XMsErrorCode))
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
 }
 
 type RemoveUserFromGroupRequestObject struct {
@@ -4277,6 +4813,22 @@ func (response RemoveUserFromGroup204Response) VisitRemoveUserFromGroupResponse(
 	return nil
 }
 
+type RemoveUserFromGroup403JSONResponse struct{ ForbiddenJSONResponse }
+
+func (response RemoveUserFromGroup403JSONResponse) VisitRemoveUserFromGroupResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("WWW-Authenticate", fmt.Sprint(response.Headers.WWWAuthenticate))
+	w.Header().Set("x-ms-error-code", fmt.Sprint(response.Headers.XMsErrorCode))
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type UserInGroupRequestObject struct {
 	Hub    Hub   `json:"hub"`
 	User   User  `json:"user"`
@@ -4295,6 +4847,22 @@ func (response UserInGroup200Response) VisitUserInGroupResponse(w http.ResponseW
 	return nil
 }
 
+type UserInGroup403JSONResponse struct{ ForbiddenJSONResponse }
+
+func (response UserInGroup403JSONResponse) VisitUserInGroupResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("WWW-Authenticate", fmt.Sprint(response.Headers.WWWAuthenticate))
+	w.Header().Set("x-ms-error-code", fmt.Sprint(response.Headers.XMsErrorCode))
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type AddUserToGroupRequestObject struct {
 	Hub    Hub   `json:"hub"`
 	User   User  `json:"user"`
@@ -4311,6 +4879,96 @@ type AddUserToGroup200Response = YesResponse
 func (response AddUserToGroup200Response) VisitAddUserToGroupResponse(w http.ResponseWriter) error {
 	w.WriteHeader(200)
 	return nil
+}
+
+type AddUserToGroup403JSONResponse struct{ ForbiddenJSONResponse }
+
+func (response AddUserToGroup403JSONResponse) VisitAddUserToGroupResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("WWW-Authenticate", fmt.Sprint(response.Headers.WWWAuthenticate))
+	w.Header().Set("x-ms-error-code", fmt.Sprint(response.Headers.XMsErrorCode))
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type V1AccessKeyRequestObject struct {
+}
+
+type V1AccessKeyResponseObject interface {
+	VisitV1AccessKeyResponse(w http.ResponseWriter) error
+}
+
+type V1AccessKey200JSONResponse struct{ AccessKeyJSONResponse }
+
+func (response V1AccessKey200JSONResponse) VisitV1AccessKeyResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type V1AccessKey403JSONResponse struct{ ForbiddenJSONResponse }
+
+func (response V1AccessKey403JSONResponse) VisitV1AccessKeyResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("WWW-Authenticate", fmt.Sprint(response.Headers.WWWAuthenticate))
+	w.Header().Set("x-ms-error-code", fmt.Sprint(response.Headers.XMsErrorCode))
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type V1PostAccessKeyRequestObject struct {
+}
+
+type V1PostAccessKeyResponseObject interface {
+	VisitV1PostAccessKeyResponse(w http.ResponseWriter) error
+}
+
+type V1PostAccessKey200JSONResponse struct{ AccessKeyJSONResponse }
+
+func (response V1PostAccessKey200JSONResponse) VisitV1PostAccessKeyResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type V1PostAccessKey403JSONResponse struct{ ForbiddenJSONResponse }
+
+func (response V1PostAccessKey403JSONResponse) VisitV1PostAccessKeyResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("WWW-Authenticate", fmt.Sprint(response.Headers.WWWAuthenticate))
+	w.Header().Set("x-ms-error-code", fmt.Sprint(response.Headers.XMsErrorCode))
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
 }
 
 type V1HealthRequestObject struct {
@@ -4345,6 +5003,22 @@ func (response V1Broadcast202Response) VisitV1BroadcastResponse(w http.ResponseW
 	return nil
 }
 
+type V1Broadcast403JSONResponse struct{ ForbiddenJSONResponse }
+
+func (response V1Broadcast403JSONResponse) VisitV1BroadcastResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("WWW-Authenticate", fmt.Sprint(response.Headers.WWWAuthenticate))
+	w.Header().Set("x-ms-error-code", fmt.Sprint(response.Headers.XMsErrorCode))
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type V1CloseConnectionRequestObject struct {
 	Hub        Hub        `json:"hub"`
 	Connection Connection `json:"connection"`
@@ -4362,6 +5036,22 @@ func (response V1CloseConnection202Response) VisitV1CloseConnectionResponse(w ht
 	return nil
 }
 
+type V1CloseConnection403JSONResponse struct{ ForbiddenJSONResponse }
+
+func (response V1CloseConnection403JSONResponse) VisitV1CloseConnectionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("WWW-Authenticate", fmt.Sprint(response.Headers.WWWAuthenticate))
+	w.Header().Set("x-ms-error-code", fmt.Sprint(response.Headers.XMsErrorCode))
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type V1ConnectionExistsRequestObject struct {
 	Hub        Hub        `json:"hub"`
 	Connection Connection `json:"connection"`
@@ -4377,6 +5067,22 @@ type V1ConnectionExists200Response = YesResponse
 func (response V1ConnectionExists200Response) VisitV1ConnectionExistsResponse(w http.ResponseWriter) error {
 	w.WriteHeader(200)
 	return nil
+}
+
+type V1ConnectionExists403JSONResponse struct{ ForbiddenJSONResponse }
+
+func (response V1ConnectionExists403JSONResponse) VisitV1ConnectionExistsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("WWW-Authenticate", fmt.Sprint(response.Headers.WWWAuthenticate))
+	w.Header().Set("x-ms-error-code", fmt.Sprint(response.Headers.XMsErrorCode))
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
 }
 
 type V1SendToConnectionRequestObject struct {
@@ -4398,6 +5104,22 @@ func (response V1SendToConnection202Response) VisitV1SendToConnectionResponse(w 
 	return nil
 }
 
+type V1SendToConnection403JSONResponse struct{ ForbiddenJSONResponse }
+
+func (response V1SendToConnection403JSONResponse) VisitV1SendToConnectionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("WWW-Authenticate", fmt.Sprint(response.Headers.WWWAuthenticate))
+	w.Header().Set("x-ms-error-code", fmt.Sprint(response.Headers.XMsErrorCode))
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type V1RemoveConnectionFromGroupAliasRequestObject struct {
 	Hub        Hub        `json:"hub"`
 	Connection Connection `json:"connection"`
@@ -4414,6 +5136,22 @@ type V1RemoveConnectionFromGroupAlias200Response = YesResponse
 func (response V1RemoveConnectionFromGroupAlias200Response) VisitV1RemoveConnectionFromGroupAliasResponse(w http.ResponseWriter) error {
 	w.WriteHeader(200)
 	return nil
+}
+
+type V1RemoveConnectionFromGroupAlias403JSONResponse struct{ ForbiddenJSONResponse }
+
+func (response V1RemoveConnectionFromGroupAlias403JSONResponse) VisitV1RemoveConnectionFromGroupAliasResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("WWW-Authenticate", fmt.Sprint(response.Headers.WWWAuthenticate))
+	w.Header().Set("x-ms-error-code", fmt.Sprint(response.Headers.XMsErrorCode))
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
 }
 
 type V1AddConnectionToGroupAliasRequestObject struct {
@@ -4434,6 +5172,22 @@ func (response V1AddConnectionToGroupAlias200Response) VisitV1AddConnectionToGro
 	return nil
 }
 
+type V1AddConnectionToGroupAlias403JSONResponse struct{ ForbiddenJSONResponse }
+
+func (response V1AddConnectionToGroupAlias403JSONResponse) VisitV1AddConnectionToGroupAliasResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("WWW-Authenticate", fmt.Sprint(response.Headers.WWWAuthenticate))
+	w.Header().Set("x-ms-error-code", fmt.Sprint(response.Headers.XMsErrorCode))
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type V1GroupExistsRequestObject struct {
 	Hub    Hub   `json:"hub"`
 	Group  Group `json:"group"`
@@ -4449,6 +5203,22 @@ type V1GroupExists200Response = YesResponse
 func (response V1GroupExists200Response) VisitV1GroupExistsResponse(w http.ResponseWriter) error {
 	w.WriteHeader(200)
 	return nil
+}
+
+type V1GroupExists403JSONResponse struct{ ForbiddenJSONResponse }
+
+func (response V1GroupExists403JSONResponse) VisitV1GroupExistsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("WWW-Authenticate", fmt.Sprint(response.Headers.WWWAuthenticate))
+	w.Header().Set("x-ms-error-code", fmt.Sprint(response.Headers.XMsErrorCode))
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
 }
 
 type V1SendToGroupRequestObject struct {
@@ -4470,6 +5240,22 @@ func (response V1SendToGroup202Response) VisitV1SendToGroupResponse(w http.Respo
 	return nil
 }
 
+type V1SendToGroup403JSONResponse struct{ ForbiddenJSONResponse }
+
+func (response V1SendToGroup403JSONResponse) VisitV1SendToGroupResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("WWW-Authenticate", fmt.Sprint(response.Headers.WWWAuthenticate))
+	w.Header().Set("x-ms-error-code", fmt.Sprint(response.Headers.XMsErrorCode))
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type V1RemoveConnectionFromGroupRequestObject struct {
 	Hub        Hub        `json:"hub"`
 	Group      Group      `json:"group"`
@@ -4486,6 +5272,22 @@ type V1RemoveConnectionFromGroup200Response = YesResponse
 func (response V1RemoveConnectionFromGroup200Response) VisitV1RemoveConnectionFromGroupResponse(w http.ResponseWriter) error {
 	w.WriteHeader(200)
 	return nil
+}
+
+type V1RemoveConnectionFromGroup403JSONResponse struct{ ForbiddenJSONResponse }
+
+func (response V1RemoveConnectionFromGroup403JSONResponse) VisitV1RemoveConnectionFromGroupResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("WWW-Authenticate", fmt.Sprint(response.Headers.WWWAuthenticate))
+	w.Header().Set("x-ms-error-code", fmt.Sprint(response.Headers.XMsErrorCode))
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
 }
 
 type V1AddConnectionToGroupRequestObject struct {
@@ -4506,6 +5308,22 @@ func (response V1AddConnectionToGroup200Response) VisitV1AddConnectionToGroupRes
 	return nil
 }
 
+type V1AddConnectionToGroup403JSONResponse struct{ ForbiddenJSONResponse }
+
+func (response V1AddConnectionToGroup403JSONResponse) VisitV1AddConnectionToGroupResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("WWW-Authenticate", fmt.Sprint(response.Headers.WWWAuthenticate))
+	w.Header().Set("x-ms-error-code", fmt.Sprint(response.Headers.XMsErrorCode))
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type V1RemoveUserFromGroupRequestObject struct {
 	Hub    Hub   `json:"hub"`
 	Group  Group `json:"group"`
@@ -4522,6 +5340,22 @@ type V1RemoveUserFromGroup202Response = AcceptedResponse
 func (response V1RemoveUserFromGroup202Response) VisitV1RemoveUserFromGroupResponse(w http.ResponseWriter) error {
 	w.WriteHeader(202)
 	return nil
+}
+
+type V1RemoveUserFromGroup403JSONResponse struct{ ForbiddenJSONResponse }
+
+func (response V1RemoveUserFromGroup403JSONResponse) VisitV1RemoveUserFromGroupResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("WWW-Authenticate", fmt.Sprint(response.Headers.WWWAuthenticate))
+	w.Header().Set("x-ms-error-code", fmt.Sprint(response.Headers.XMsErrorCode))
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
 }
 
 type V1UserInGroupRequestObject struct {
@@ -4542,6 +5376,22 @@ func (response V1UserInGroup200Response) VisitV1UserInGroupResponse(w http.Respo
 	return nil
 }
 
+type V1UserInGroup403JSONResponse struct{ ForbiddenJSONResponse }
+
+func (response V1UserInGroup403JSONResponse) VisitV1UserInGroupResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("WWW-Authenticate", fmt.Sprint(response.Headers.WWWAuthenticate))
+	w.Header().Set("x-ms-error-code", fmt.Sprint(response.Headers.XMsErrorCode))
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type V1AddUserToGroupRequestObject struct {
 	Hub    Hub   `json:"hub"`
 	Group  Group `json:"group"`
@@ -4560,6 +5410,22 @@ func (response V1AddUserToGroup202Response) VisitV1AddUserToGroupResponse(w http
 	return nil
 }
 
+type V1AddUserToGroup403JSONResponse struct{ ForbiddenJSONResponse }
+
+func (response V1AddUserToGroup403JSONResponse) VisitV1AddUserToGroupResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("WWW-Authenticate", fmt.Sprint(response.Headers.WWWAuthenticate))
+	w.Header().Set("x-ms-error-code", fmt.Sprint(response.Headers.XMsErrorCode))
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type V1UserExistsRequestObject struct {
 	Hub    Hub  `json:"hub"`
 	User   User `json:"user"`
@@ -4575,6 +5441,22 @@ type V1UserExists200Response = YesResponse
 func (response V1UserExists200Response) VisitV1UserExistsResponse(w http.ResponseWriter) error {
 	w.WriteHeader(200)
 	return nil
+}
+
+type V1UserExists403JSONResponse struct{ ForbiddenJSONResponse }
+
+func (response V1UserExists403JSONResponse) VisitV1UserExistsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("WWW-Authenticate", fmt.Sprint(response.Headers.WWWAuthenticate))
+	w.Header().Set("x-ms-error-code", fmt.Sprint(response.Headers.XMsErrorCode))
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
 }
 
 type V1SendToUserRequestObject struct {
@@ -4596,6 +5478,22 @@ func (response V1SendToUser202Response) VisitV1SendToUserResponse(w http.Respons
 	return nil
 }
 
+type V1SendToUser403JSONResponse struct{ ForbiddenJSONResponse }
+
+func (response V1SendToUser403JSONResponse) VisitV1SendToUserResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("WWW-Authenticate", fmt.Sprint(response.Headers.WWWAuthenticate))
+	w.Header().Set("x-ms-error-code", fmt.Sprint(response.Headers.XMsErrorCode))
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type V1RemoveUserFromAllGroupsRequestObject struct {
 	Hub    Hub  `json:"hub"`
 	User   User `json:"user"`
@@ -4611,6 +5509,22 @@ type V1RemoveUserFromAllGroups200Response = YesResponse
 func (response V1RemoveUserFromAllGroups200Response) VisitV1RemoveUserFromAllGroupsResponse(w http.ResponseWriter) error {
 	w.WriteHeader(200)
 	return nil
+}
+
+type V1RemoveUserFromAllGroups403JSONResponse struct{ ForbiddenJSONResponse }
+
+func (response V1RemoveUserFromAllGroups403JSONResponse) VisitV1RemoveUserFromAllGroupsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("WWW-Authenticate", fmt.Sprint(response.Headers.WWWAuthenticate))
+	w.Header().Set("x-ms-error-code", fmt.Sprint(response.Headers.XMsErrorCode))
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
 }
 
 type V1RemoveUserFromGroupAliasRequestObject struct {
@@ -4631,6 +5545,22 @@ func (response V1RemoveUserFromGroupAlias202Response) VisitV1RemoveUserFromGroup
 	return nil
 }
 
+type V1RemoveUserFromGroupAlias403JSONResponse struct{ ForbiddenJSONResponse }
+
+func (response V1RemoveUserFromGroupAlias403JSONResponse) VisitV1RemoveUserFromGroupAliasResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("WWW-Authenticate", fmt.Sprint(response.Headers.WWWAuthenticate))
+	w.Header().Set("x-ms-error-code", fmt.Sprint(response.Headers.XMsErrorCode))
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type V1UserInGroupAliasRequestObject struct {
 	Hub    Hub   `json:"hub"`
 	User   User  `json:"user"`
@@ -4647,6 +5577,22 @@ type V1UserInGroupAlias200Response = YesResponse
 func (response V1UserInGroupAlias200Response) VisitV1UserInGroupAliasResponse(w http.ResponseWriter) error {
 	w.WriteHeader(200)
 	return nil
+}
+
+type V1UserInGroupAlias403JSONResponse struct{ ForbiddenJSONResponse }
+
+func (response V1UserInGroupAlias403JSONResponse) VisitV1UserInGroupAliasResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("WWW-Authenticate", fmt.Sprint(response.Headers.WWWAuthenticate))
+	w.Header().Set("x-ms-error-code", fmt.Sprint(response.Headers.XMsErrorCode))
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
 }
 
 type V1AddUserToGroupAliasRequestObject struct {
@@ -4667,8 +5613,30 @@ func (response V1AddUserToGroupAlias202Response) VisitV1AddUserToGroupAliasRespo
 	return nil
 }
 
+type V1AddUserToGroupAlias403JSONResponse struct{ ForbiddenJSONResponse }
+
+func (response V1AddUserToGroupAlias403JSONResponse) VisitV1AddUserToGroupAliasResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("WWW-Authenticate", fmt.Sprint(response.Headers.WWWAuthenticate))
+	w.Header().Set("x-ms-error-code", fmt.Sprint(response.Headers.XMsErrorCode))
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 // StrictServerInterface represents all server handlers.
 type StrictServerInterface interface {
+	// AccessKey Get a key with which to sign tokens of clients
+	// (GET /api/auth/accessKey)
+	AccessKey(ctx context.Context, request AccessKeyRequestObject) (AccessKeyResponseObject, error)
+	// PostAccessKey Get a key with which to sign tokens of clients
+	// (POST /api/auth/accessKey)
+	PostAccessKey(ctx context.Context, request PostAccessKeyRequestObject) (PostAccessKeyResponseObject, error)
 	// Health Tell whether the gateway accepts clients
 	// (GET /api/health)
 	Health(ctx context.Context, request HealthRequestObject) (HealthResponseObject, error)
@@ -4744,6 +5712,12 @@ type StrictServerInterface interface {
 	// AddUserToGroup Add a user to a group
 	// (PUT /api/hubs/{hub}/users/{user}/groups/{group})
 	AddUserToGroup(ctx context.Context, request AddUserToGroupRequestObject) (AddUserToGroupResponseObject, error)
+	// V1AccessKey Get a key with which to sign tokens of clients
+	// (GET /api/v1/auth/accessKey)
+	V1AccessKey(ctx context.Context, request V1AccessKeyRequestObject) (V1AccessKeyResponseObject, error)
+	// V1PostAccessKey Get a key with which to sign tokens of clients
+	// (POST /api/v1/auth/accessKey)
+	V1PostAccessKey(ctx context.Context, request V1PostAccessKeyRequestObject) (V1PostAccessKeyResponseObject, error)
 	// V1Health Tell whether the gateway accepts clients
 	// (GET /api/v1/health)
 	V1Health(ctx context.Context, request V1HealthRequestObject) (V1HealthResponseObject, error)
@@ -4843,6 +5817,54 @@ type strictHandler struct {
 	ssi         StrictServerInterface
 	middlewares []StrictMiddlewareFunc
 	options     StrictHTTPServerOptions
+}
+
+// AccessKey operation middleware
+func (sh *strictHandler) AccessKey(w http.ResponseWriter, r *http.Request) {
+	var request AccessKeyRequestObject
+
+	handler := func(ctx context.Context, w http.ResponseWriter, r *http.Request, request interface{}) (interface{}, error) {
+		return sh.ssi.AccessKey(ctx, request.(AccessKeyRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "AccessKey")
+	}
+
+	response, err := handler(r.Context(), w, r, request)
+
+	if err != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, err)
+	} else if validResponse, ok := response.(AccessKeyResponseObject); ok {
+		if err := validResponse.VisitAccessKeyResponse(w); err != nil {
+			sh.options.ResponseErrorHandlerFunc(w, r, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// PostAccessKey operation middleware
+func (sh *strictHandler) PostAccessKey(w http.ResponseWriter, r *http.Request) {
+	var request PostAccessKeyRequestObject
+
+	handler := func(ctx context.Context, w http.ResponseWriter, r *http.Request, request interface{}) (interface{}, error) {
+		return sh.ssi.PostAccessKey(ctx, request.(PostAccessKeyRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "PostAccessKey")
+	}
+
+	response, err := handler(r.Context(), w, r, request)
+
+	if err != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, err)
+	} else if validResponse, ok := response.(PostAccessKeyResponseObject); ok {
+		if err := validResponse.VisitPostAccessKeyResponse(w); err != nil {
+			sh.options.ResponseErrorHandlerFunc(w, r, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, fmt.Errorf("unexpected response type: %T", response))
+	}
 }
 
 // Health operation middleware
@@ -5558,6 +6580,54 @@ func (sh *strictHandler) AddUserToGroup(w http.ResponseWriter, r *http.Request, 
 		sh.options.ResponseErrorHandlerFunc(w, r, err)
 	} else if validResponse, ok := response.(AddUserToGroupResponseObject); ok {
 		if err := validResponse.VisitAddUserToGroupResponse(w); err != nil {
+			sh.options.ResponseErrorHandlerFunc(w, r, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// V1AccessKey operation middleware
+func (sh *strictHandler) V1AccessKey(w http.ResponseWriter, r *http.Request) {
+	var request V1AccessKeyRequestObject
+
+	handler := func(ctx context.Context, w http.ResponseWriter, r *http.Request, request interface{}) (interface{}, error) {
+		return sh.ssi.V1AccessKey(ctx, request.(V1AccessKeyRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "V1AccessKey")
+	}
+
+	response, err := handler(r.Context(), w, r, request)
+
+	if err != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, err)
+	} else if validResponse, ok := response.(V1AccessKeyResponseObject); ok {
+		if err := validResponse.VisitV1AccessKeyResponse(w); err != nil {
+			sh.options.ResponseErrorHandlerFunc(w, r, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// V1PostAccessKey operation middleware
+func (sh *strictHandler) V1PostAccessKey(w http.ResponseWriter, r *http.Request) {
+	var request V1PostAccessKeyRequestObject
+
+	handler := func(ctx context.Context, w http.ResponseWriter, r *http.Request, request interface{}) (interface{}, error) {
+		return sh.ssi.V1PostAccessKey(ctx, request.(V1PostAccessKeyRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "V1PostAccessKey")
+	}
+
+	response, err := handler(r.Context(), w, r, request)
+
+	if err != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, err)
+	} else if validResponse, ok := response.(V1PostAccessKeyResponseObject); ok {
+		if err := validResponse.VisitV1PostAccessKeyResponse(w); err != nil {
 			sh.options.ResponseErrorHandlerFunc(w, r, err)
 		}
 	} else if response != nil {

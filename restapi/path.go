@@ -10,7 +10,7 @@ import (
 // literals are the fixed segments of the contract's paths.
 var literals = [...]string{
 	"api", "hubs", "v1", "health", "users", "groups", "connections", ":send", ":closeConnections", ":generateToken",
-	":execute", ":invoke", "streams", ":complete",
+	":execute", ":invoke", "streams", ":complete", "auth", "accessKey",
 }
 
 // routePath returns the path by which the router finds the request's operation:
@@ -50,8 +50,8 @@ func canonicalPath(path string, escaped bool) string {
 				b.WriteString(last)
 				copied = end
 			}
-			if n == 2 && last == "v1" {
-				head = 3
+			if n == 2 && last == "v1" || n == head && last == "auth" {
+				head = n + 1
 			}
 		}
 		start = end + 1
@@ -66,7 +66,7 @@ func canonicalPath(path string, escaped bool) string {
 // isLast reports whether a literal ends paths. Behind any other one, nothing is
 // an id that is empty, and taking it off would address the segment before:
 // DELETE /api/hubs/chat/users/ann/groups/ must not take ann out of all groups.
-func isLast(literal string) bool { return strings.HasPrefix(literal, ":") || literal == "health" }
+func isLast(literal string) bool { return strings.HasPrefix(literal, ":") || literal == "health" || literal == "accessKey" }
 
 const (
 	hubsPrefix   = "/api/hubs/"

@@ -42,6 +42,8 @@ type UserGroups interface {
 // of type *auth.TokenError.
 type Tokens interface {
 	REST(token, method, escapedPath, application string) error
+	// AccessKey returns a key for tokens of clients to whoever may connect as a hub server (R40).
+	AccessKey(token string) (auth.ClientKey, error)
 }
 
 // Metrics counts requests. Its methods are called concurrently.

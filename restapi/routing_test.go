@@ -202,7 +202,7 @@ func TestRoutes(t *testing.T) {
 	}
 	t.Run("operations of other versions and unknown paths are 404", func(t *testing.T) {
 		for _, request := range []string{
-			"GET /api/auth/accessKey", "GET /api/v1/auth/accessKey", "POST /api/v1-preview/hub/chat",
+			"GET /api/auth", "GET /api/auth/accessKey/x", "GET /api/v1/auth/other", "POST /api/v1-preview/hub/chat",
 			"GET /api", "GET /api/", "POST /api/hubs", "POST /api/hubs/chat/:send/x", "POST /api/hubs/chat/:send//",
 			"POST /api/hubs//chat/:send", "GET /other", "FOO /api/unknown", "OPTIONS /api/unknown", "GET /api/health//",
 		} {

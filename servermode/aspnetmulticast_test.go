@@ -248,7 +248,7 @@ func TestAspNetUnknownMessages(t *testing.T) {
 		s.send(&sp.AccessKeyRequest{Token: "t"}, &sp.ConnectionFlowControl{})
 		synctest.Wait()
 		require.EqualValues(t, 1, w.Stats().Lost[servermode.LossUnknownType])
-		require.Equal(t, "NotSupported", s.next(sp.TypeAccessKeyResponse).(*sp.AccessKeyResponse).ErrorType)
+		require.Equal(t, "TokenMalformed", s.next(sp.TypeAccessKeyResponse).(*sp.AccessKeyResponse).ErrorType)
 		s.broadcast("x")
 		client.wantFrames(initFrame, busFrame("x"))
 	})

@@ -14,8 +14,7 @@ func (sc *serverConn) handle(m sp.Message) {
 	case *sp.Ping:
 		sc.ping(m)
 	case *sp.AccessKeyRequest:
-		sc.out.put(&sp.AccessKeyResponse{ErrorType: "NotSupported",
-			Error: "The gateway has no identity provider: use the access key of its connection string."})
+		sc.askForKey(m.Token)
 	case *sp.ConnectionFlowControl:
 		// Hub servers send it in answer to a pause only, and the gateway sends no pauses.
 	case *sp.Unknown:

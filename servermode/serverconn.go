@@ -48,6 +48,7 @@ type serverConn struct {
 	// fin is what the hub server has asked for when it leaves: see drain.go.
 	fin    atomic.Int32
 	reader messageReader
+	asking asking
 }
 
 // peer describes the hub server at the other end.
@@ -128,6 +129,7 @@ func (sc *serverConn) run() {
 	sc.read() // it establishes the connection, which the writer has to be there for
 	sc.close()
 	writer.Wait()
+	sc.asking.running.Wait()
 }
 
 // end decides that the connection ends and closes its socket. The first reason counts; run cleans
