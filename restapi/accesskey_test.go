@@ -39,4 +39,3 @@ func TestR40AccessKey(t *testing.T) {
 	_, err = f.options().Tokens.(*auth.Verifier).Client(signed, "chat", "")
 	require.NoError(t, err)
 }
-

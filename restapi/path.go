@@ -66,7 +66,9 @@ func canonicalPath(path string, escaped bool) string {
 // isLast reports whether a literal ends paths. Behind any other one, nothing is
 // an id that is empty, and taking it off would address the segment before:
 // DELETE /api/hubs/chat/users/ann/groups/ must not take ann out of all groups.
-func isLast(literal string) bool { return strings.HasPrefix(literal, ":") || literal == "health" || literal == "accessKey" }
+func isLast(literal string) bool {
+	return strings.HasPrefix(literal, ":") || literal == "health" || literal == "accessKey"
+}
 
 const (
 	hubsPrefix   = "/api/hubs/"
