@@ -106,7 +106,7 @@ func (ns *nodes) start(tag string, change ...func(*cluster.Options)) *node {
 	}
 	n.plane = join(ns.t, o)
 	var err error
-	n.Gateway, err = gateway.New(gateway.Options{Node: tag, Backend: &gatewaytest.Backend{}, Workers: 2, Backplane: n.plane, UserGroups: ns.users, Limits: func() gateway.Limits {
+	n.Gateway, err = gateway.New(gateway.Options{Node: tag, Backend: &gatewaytest.Backend{Moves: true}, Workers: 2, Backplane: n.plane, UserGroups: ns.users, Limits: func() gateway.Limits {
 		if l := n.limits.Load(); l != nil {
 			return *l
 		}

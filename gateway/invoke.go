@@ -2,6 +2,7 @@ package gateway
 
 import (
 	"context"
+	"errors"
 	"strconv"
 	"strings"
 	"sync"
@@ -148,9 +149,13 @@ func (v *invocations) settle(id, connection string, answer Answer, err error) {
 	v.mu.Lock()
 	call := v.calls[id]
 	v.mu.Unlock()
-	if call != nil && call.connection == connection {
-		call.settle(answer, err)
+	if call == nil || call.connection != connection {
+		return
 	}
+	if none, ok := errors.AsType[*NoAnswer](err); ok && none.Reason == ConnectionMoved {
+		return // its next node has the answer, which names this one
+	}
+	call.settle(answer, err)
 }
 
 // late takes an answer of a client of this node that nobody has announced: it came too late, or the client

@@ -6,6 +6,7 @@ import (
 	"net/url"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -107,6 +108,7 @@ func FuzzHandler(f *testing.F) {
 	fix := newFixture(f)
 	options := fix.options()
 	options.Tokens, options.Logger = anyToken{}, nil
+	fix.limits.InvokeTimeout = time.Millisecond // the client says nothing
 	fix.handler = New(options)
 	fix.connect("hub", "connection", "user")
 	for id := range fix.byID {
@@ -130,8 +132,10 @@ func FuzzHandler(f *testing.F) {
 		r.Header.Set("Authorization", "Bearer token")
 		w := httptest.NewRecorder()
 		fix.handler.ServeHTTP(w, r)
-		require.Less(t, w.Code, 500, "%s %s: %s", method, target, w.Body)
 		operation := fix.counted.last().operation
+		if w.Code != 504 || operation != "InvokeConnection" {
+			require.Less(t, w.Code, 500, "%s %s: %s", method, target, w.Body)
+		}
 		if known := fix.byID[operation]; known != nil {
 			require.NotNil(t, known.Responses.Status(w.Code), "%s answers %d", operation, w.Code)
 		}
