@@ -32,6 +32,7 @@ type Backplane struct {
 	questions questions
 	counted   counted
 	talks     talks
+	begun     [gateway.Topics]atomic.Bool // there is somebody, or was, who hears of the topic
 	numbering numbering
 
 	life life

@@ -44,6 +44,8 @@ type hears struct {
 	told  []byte
 	// talks are the conversations, by topic; nil without a session or without a handler.
 	talks [gateway.Topics]*talk
+	// early is what the peer said to parts of this node that have not begun.
+	early [gateway.Topics]early
 }
 
 func newPeer(b *Backplane, inc Inc) *peer {
@@ -78,6 +80,9 @@ func (p *peer) hello(h *hello) {
 
 func (p *peer) tick() {
 	p.do(func(l *link, now time.Duration) event { return l.tick(now) })
+	if now := p.b.now(); now >= earlyFor && now < earlyFor+time.Second {
+		p.forgetEarly()
+	}
 	if p.stuck.Load() && !p.full(0) {
 		p.stuck.Store(false)
 		p.roomy()

@@ -1,8 +1,10 @@
 package cluster
 
 import (
+	"errors"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"github.com/hubgate/hubgate/gateway"
 )
@@ -25,8 +27,36 @@ type talk struct {
 	session uint64
 }
 
+// Parts of a node begin one after the other, and a part of another node may speak to one that has not begun. What it
+// says waits for a while after the node has joined, within bounds. What there is no room for would be missed; so the
+// session ends when the part begins, and everybody begins anew.
+const (
+	earlyFor   = 10 * time.Second
+	earlyBytes = 1 << 20 // for each peer and topic
+)
+
+var errEarly = errors.New("cluster: more was said than waits for a part of the node that had not begun")
+
+// early is what a peer said about a topic before somebody heard it.
+type early struct {
+	messages [][]byte
+	size     int
+	missed   bool
+}
+
+// add keeps a message, which costs its bytes and a little more.
+func (e *early) add(message []byte) {
+	size := len(message) + 64
+	if e.missed = e.missed || e.size+size > earlyBytes; e.missed {
+		e.messages, e.size = nil, 0
+		return
+	}
+	e.messages, e.size = append(e.messages, message), e.size+size
+}
+
 // Converse implements gateway.Peers. Its handler is called by what receives from the Carrier.
 func (b *Backplane) Converse(about gateway.Topic, h gateway.PeerHandler) (stop func()) {
+	b.begun[about].Store(true)
 	b.talks[about].Store(&h)
 	for _, p := range b.members.all() {
 		p.turn.Lock()
@@ -61,6 +91,23 @@ func (p *peer) beginTalk(about gateway.Topic) {
 	p.mu.Unlock()
 	p.talks[about] = one
 	(*h).PeerUp(one)
+	said := p.early[about]
+	p.early[about] = early{}
+	err := error(nil)
+	if said.missed {
+		err = errEarly
+	}
+	for i := 0; i < len(said.messages) && err == nil; i++ {
+		err = (*h).PeerSaid(one, said.messages[i])
+	}
+	if err == nil {
+		return
+	}
+	p.mu.Lock()
+	happened := p.link.fail(err, p.b.now())
+	p.kickLocked()
+	p.mu.Unlock()
+	p.follow(happened)
 }
 
 // endTalks ends the conversations with their session. p.turn is held.
@@ -71,15 +118,26 @@ func (p *peer) endTalks() {
 			(*h).PeerGone(ended)
 		}
 	}
+	p.early = [gateway.Topics]early{}
 }
 
 // talked takes a message of the peer. p.turn is held.
 func (p *peer) talked(about gateway.Topic, message []byte) error {
 	h := p.b.talks[about].Load()
 	if h == nil || p.talks[about] == nil {
+		if !p.b.begun[about].Load() && p.b.now() < earlyFor {
+			p.early[about].add(message)
+		}
 		return nil
 	}
 	return (*h).PeerSaid(p.talks[about], message)
+}
+
+// forgetEarly gives up what waits for parts that have not begun when they should have.
+func (p *peer) forgetEarly() {
+	p.turn.Lock()
+	defer p.turn.Unlock()
+	p.early = [gateway.Topics]early{}
 }
 
 // roomy tells those who wait for room on the link that there is some.

@@ -95,6 +95,61 @@ func startTalkers(t *testing.T, net *clustertest.Net, tags ...string) (list []*t
 	return list
 }
 
+// A part of a node that begins late hears all that was said to it. If that was too much to keep, both parts begin anew.
+func TestPartsOfANodeThatBeginLate(t *testing.T) {
+	for name, size := range map[string]int{"little was said": 10, "too much was said": 300 << 10} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				both := startTalkers(t, clustertest.NewNet(1<<20), "a", "b")
+				a, b := both[0], both[1]
+				defer a.Converse(gateway.BackendTopic, a)()
+				require.Equal(t, []string{"up b"}, a.take())
+				for i := range 5 {
+					require.True(t, a.peer("b").Send(append([]byte(fmt.Sprint(i, " ")), make([]byte, size)...)))
+				}
+				time.Sleep(time.Second)
+				defer b.Converse(gateway.BackendTopic, b)()
+				if size > earlyMessage {
+					time.Sleep(5 * time.Second)
+					require.Equal(t, []string{"gone b", "up b"}, a.take())
+					require.Equal(t, []string{"up a", "gone a", "up a"}, b.take())
+					return
+				}
+				heard := b.take()
+				require.Len(t, heard, 6)
+				require.Equal(t, "up a", heard[0])
+				for i, said := range heard[1:] {
+					require.Contains(t, said, fmt.Sprint("a said ", i, " "))
+				}
+				require.Empty(t, a.take())
+			})
+		})
+	}
+	t.Run("much later, or after one that ended, nothing was kept", func(t *testing.T) {
+		synctest.Test(t, func(t *testing.T) {
+			both := startTalkers(t, clustertest.NewNet(1<<20), "a", "b")
+			a, b := both[0], both[1]
+			defer a.Converse(gateway.BackendTopic, a)()
+			b.Converse(gateway.BackendTopic, b)()
+			require.Equal(t, []string{"up a"}, b.take())
+			require.True(t, a.peer("b").Send([]byte("nobody")))
+			time.Sleep(time.Second)
+			stop := b.Converse(gateway.BackendTopic, b)
+			require.Equal(t, []string{"up a"}, b.take())
+			stop()
+			defer a.Converse(gateway.HomeTopic, a)()
+			time.Sleep(20 * time.Second)
+			require.True(t, a.peer("b").Send([]byte("nobody")))
+			time.Sleep(time.Second)
+			defer b.Converse(gateway.HomeTopic, b)()
+			require.Equal(t, []string{"up a"}, b.take())
+		})
+	})
+}
+
+// earlyMessage is a size of which some messages wait for a part of a node that begins late.
+const earlyMessage = 1 << 10
+
 func command(name string) *gateway.Command {
 	return &gateway.Command{Hub: "chat", Verb: gateway.VerbLeave, Target: all(), Group: name}
 }
