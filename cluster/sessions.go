@@ -182,4 +182,12 @@ func (t *talk) Full(size int) bool {
 	return full
 }
 
+// Silent implements gateway.Silent.
+func (t *talk) Silent() bool {
+	p := t.p
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.link.clock.absent || p.link.silent(p.b.now()) >= suspectAfter
+}
+
 func (t *talk) livesLocked() bool { return t.p.link.state == open && t.p.link.mine == t.session }

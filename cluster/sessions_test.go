@@ -147,6 +147,28 @@ func TestPartsOfANodeThatBeginLate(t *testing.T) {
 	})
 }
 
+// Parts can ask whether a node is silent, before it is gone.
+func TestSilentPeers(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		net := clustertest.NewNet(1 << 20)
+		both := startTalkers(t, net, "a", "b")
+		defer both[0].Converse(gateway.BackendTopic, both[0])()
+		b := both[0].peer("b").(gateway.Silent)
+		require.False(t, b.Silent())
+		net.Between("b", "a", func(f *clustertest.Fault) { f.Cut = true })
+		time.Sleep(3500 * time.Millisecond)
+		require.True(t, b.Silent())
+		require.Equal(t, []string{"up b"}, both[0].take(), "it is not gone yet")
+		net.Heal()
+		time.Sleep(2 * time.Second)
+		require.False(t, b.Silent())
+		net.TellsAbsence.Store(true)
+		net.Between("a", "b", func(f *clustertest.Fault) { f.Cut = true })
+		time.Sleep(1100 * time.Millisecond)
+		require.True(t, b.Silent(), "the carrier says that it is not there")
+	})
+}
+
 // earlyMessage is a size of which some messages wait for a part of a node that begins late.
 const earlyMessage = 1 << 10
 

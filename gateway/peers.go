@@ -46,6 +46,12 @@ type Peer interface {
 	Full(size int) bool
 }
 
+// Silent is an optional ability of a Peer: whether nothing has been heard of the node for some seconds, or there are
+// signs that it is not there. It may be about to be gone, so that new work is better given to others.
+type Silent interface {
+	Silent() bool
+}
+
 // PeerHandler hears what other nodes do and say. Its methods are called for one event of a Peer at a
 // time. They must not wait, because Commands of the same node wait for them.
 type PeerHandler interface {

@@ -259,11 +259,14 @@ func (e *Engine) Address() net.Addr {
 
 // connect opens a connection to the embedded server within the process.
 func (e *Engine) connect(as user) (*nats.Conn, error) {
-	return nats.Connect("", append(e.connOptions(),
+	return nats.Connect("", append(e.connOptions(), nats.Timeout(withinTime),
 		nats.InProcessServer(&e.current), nats.Nkey(as.public, as.keys.Sign))...)
 }
 
 const (
+	// withinTime bounds how long the server takes to greet a connection within the process. It is always there, but a
+	// busy machine is slow.
+	withinTime    = 10 * time.Second
 	reconnectWait = 50 * time.Millisecond
 	connPing      = time.Second
 	connPingsOut  = 3

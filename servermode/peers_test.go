@@ -23,7 +23,10 @@ type fakePeers struct {
 	said    [][]byte
 	full    bool
 	gone    bool
+	silent  bool
 }
+
+func (f *fakePeers) Silent() bool { return f.silent }
 
 func (f *fakePeers) Converse(_ gateway.Topic, h gateway.PeerHandler) func() {
 	f.handler = h
@@ -128,6 +131,31 @@ func TestARemoteServerConnectionThatIsCrowded(t *testing.T) {
 		require.False(t, sc.status().crowded)
 		sc.out.append(make([]byte, 17<<10))
 		require.True(t, sc.status().crowded)
+	})
+}
+
+// A node that is silent may be about to be gone: its server connections get a client only if there is no other.
+func TestServerConnectionsOfASilentNodeComeLast(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b, gw, f := withPeer(t)
+		defer closeBackend(t, b, gw)
+		other := &fakePeers{}
+		f.handler.PeerUp(other)
+		require.NoError(t, f.handler.PeerSaid(other, appendServers([]serverChange{{kind: changeNew, number: 1,
+			peer: peer{hub: "chat", homes: []string{"chat"}, serverID: "further", level: 1}, status: serverStatus{clients: 100}}}, false)))
+		connect := func(id string) (near, far int) {
+			gatewaytest.Connect(t, gw, gatewaytest.Options{ID: id, Hub: "chat"})
+			synctest.Wait()
+			return len(f.take(opOpen)), len(other.take(opOpen))
+		}
+		near, far := connect("1")
+		require.Equal(t, [2]int{1, 0}, [2]int{near, far}, "the one with fewer clients")
+		f.silent = true
+		near, far = connect("2")
+		require.Equal(t, [2]int{0, 1}, [2]int{near, far})
+		other.silent = true
+		near, far = connect("3")
+		require.Equal(t, [2]int{1, 0}, [2]int{near, far}, "it may be there all the same")
 	})
 }
 

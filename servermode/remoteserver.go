@@ -5,6 +5,7 @@ import (
 	"encoding/binary"
 	"sync/atomic"
 
+	"github.com/hubgate/hubgate/gateway"
 	sp "github.com/hubgate/hubgate/serviceprotocol"
 )
 
@@ -71,8 +72,13 @@ func (rs *remoteServer) setStatus(s serverStatus) {
 func (rs *remoteServer) about() *peer     { return &rs.peer }
 func (rs *remoteServer) name() string     { return rs.peer.serverID }
 func (rs *remoteServer) draining() bool   { return rs.fin.Load() != finNone }
-func (rs *remoteServer) quiet() bool      { return rs.isQuiet.Load() }
 func (rs *remoteServer) clientCount() int { return int(rs.told.Load()) }
+
+// quiet reports whether its own node has not heard the hub server for a while, or this one not its own node.
+func (rs *remoteServer) quiet() bool {
+	node, ok := rs.link.Peer.(gateway.Silent)
+	return rs.isQuiet.Load() || ok && node.Silent()
+}
 
 func (rs *remoteServer) migrates() bool {
 	if rs.fin.Load() != finMigrate {
