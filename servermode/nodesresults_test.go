@@ -9,6 +9,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/hubgate/hubgate/gatewaytest"
+	"github.com/hubgate/hubgate/modes"
 	"github.com/hubgate/hubgate/servermode"
 	sp "github.com/hubgate/hubgate/serviceprotocol"
 )
@@ -201,5 +202,22 @@ func TestN18ResultsThatDoNotCome(t *testing.T) {
 			require.Equal(t, completion("i", "5"), string(other.next(sp.TypeClientCompletion).(*sp.ClientCompletion).Payload))
 			q.forgotten(t)
 		})
+	})
+}
+
+// A client of webhooks answers a hub server of another node.
+func TestN18AClientOfWebhooks(t *testing.T) {
+	inNodes(t, []string{"a", "b"}, func(t *testing.T, ns *nodes) {
+		a, b := ns.list["a"], ns.list["b"]
+		a.mode, b.mode = modes.Serverless, modes.Serverless
+		c := a.client(gatewaytest.Options{})
+		asker := b.server(dial{id: "asker", kind: sp.KindWeak})
+		asker.send(&sp.ClientInvocation{InvocationID: "i", ConnectionID: idOf(c), CallerServerID: "asker", Payloads: question("i")})
+		time.Sleep(100 * time.Millisecond)
+		require.Equal(t, 1, count(c, `"ask"`))
+		said(t, c, completion("i", "5"))
+		time.Sleep(100 * time.Millisecond)
+		require.Equal(t, completion("i", "5"), string(asker.next(sp.TypeClientCompletion).(*sp.ClientCompletion).Payload))
+		(&asking{ns: ns}).forgotten(t)
 	})
 }

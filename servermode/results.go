@@ -6,6 +6,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/hubgate/hubgate/gateway"
 	"github.com/hubgate/hubgate/hubprotocol"
 	sp "github.com/hubgate/hubgate/serviceprotocol"
 )
@@ -31,8 +32,10 @@ type resultCall struct {
 	caller          caller
 	callerID, owner string
 	// node is that of the client if it is another one, which decides about the answer.
-	node  *peerLink
-	until time.Time
+	node *peerLink
+	// direct is a client without a hub server, which answers the gateway itself.
+	direct *gateway.Conn
+	until  time.Time
 }
 
 // caller is who has invoked a client: a server connection of this node, or another node for one of its.
@@ -86,7 +89,7 @@ func (t *resultTable) ask(m *sp.ClientInvocation, call *resultCall, by string) s
 	}
 	s, ok := c.Session().(*session)
 	if !ok {
-		return "The connection has no hub server."
+		return t.askDirectly(m, call, c)
 	}
 	frame := frameFor(m.Payloads, c.Protocol())
 	if frame == nil {
@@ -161,6 +164,9 @@ func (t *resultTable) add(call *resultCall) string {
 
 func (t *resultTable) removeLocked(call *resultCall) {
 	delete(t.calls, call.key)
+	if call.direct != nil {
+		call.direct.Forget(call.key.id)
+	}
 	of := t.byConn[call.connection]
 	if delete(of, call); len(of) == 0 {
 		delete(t.byConn, call.connection)

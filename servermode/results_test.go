@@ -9,6 +9,9 @@ import (
 
 	"github.com/hubgate/hubgate/gateway"
 	"github.com/hubgate/hubgate/gatewaytest"
+	"github.com/hubgate/hubgate/hubprotocol"
+	"github.com/hubgate/hubgate/modes"
+	"github.com/hubgate/hubgate/servermode"
 	sp "github.com/hubgate/hubgate/serviceprotocol"
 )
 
@@ -186,5 +189,54 @@ func TestQuestionsInAnotherProtocol(t *testing.T) {
 		synctest.Wait()
 		require.Len(t, packed.Got(), 2)
 		require.Contains(t, packed.Got()[1], "\xa3ask")
+	})
+}
+
+// Clients of webhooks have no hub server: they answer the gateway.
+func TestH73ManagementAsksAClientOfWebhooks(t *testing.T) {
+	ask := func(t *testing.T, w *world, protocol string) (*hubServer, *gatewaytest.Client) {
+		w.mode = modes.Serverless
+		c := gatewaytest.Connect(t, w.gw, gatewaytest.Options{ID: "1", Hub: "chat", Protocol: protocol})
+		asker := w.server(dial{id: "asker", kind: sp.KindWeak})
+		asker.send(&sp.ClientInvocation{InvocationID: "i", ConnectionID: "1", CallerServerID: "asker", Payloads: question("i")})
+		synctest.Wait()
+		return asker, c
+	}
+	for _, protocol := range []string{"json", "messagepack"} {
+		t.Run(protocol, func(t *testing.T) {
+			inWorld(t, func(t *testing.T, w *world) {
+				asker, c := ask(t, w, protocol)
+				require.Equal(t, 1, count(c, "ask"))
+				answer := hubprotocol.AppendCompletion(nil, protocol, "i")
+				require.NoError(t, c.Feed(answer))
+				synctest.Wait()
+				require.Equal(t, &sp.ClientCompletion{InvocationID: "i", ConnectionID: "1", CallerServerID: "asker", Protocol: protocol, Payload: answer},
+					asker.next(sp.TypeClientCompletion))
+				require.Empty(t, asker.take(sp.TypeServiceMapping))
+				require.Zero(t, servermode.Waiting(w.Backend))
+			})
+		})
+	}
+	t.Run("the client leaves", func(t *testing.T) {
+		inWorld(t, func(t *testing.T, w *world) {
+			asker, c := ask(t, w, "json")
+			c.Leave()
+			time.Sleep(time.Second)
+			synctest.Wait()
+			require.Contains(t, asker.next(sp.TypeErrorCompletion).(*sp.ErrorCompletion).Error, "closed before the client answered")
+			require.Zero(t, servermode.Waiting(w.Backend))
+		})
+	})
+	t.Run("the client says nothing, and then too late", func(t *testing.T) {
+		inWorld(t, func(t *testing.T, w *world) {
+			w.limits.ClientResult = 5 * time.Second
+			asker, c := ask(t, w, "json")
+			time.Sleep(8 * time.Second)
+			synctest.Wait()
+			require.Contains(t, asker.next(sp.TypeErrorCompletion).(*sp.ErrorCompletion).Error, "did not answer in time")
+			_ = c.Feed([]byte(completion("i", "5")))
+			synctest.Wait()
+			require.Empty(t, asker.take(sp.TypeClientCompletion))
+		})
 	})
 }
