@@ -29,6 +29,9 @@ func (h *Handler) negotiate(c *call) error {
 	if err := h.options.Gateway.Admit(c.key, c.claims.Diagnostic); err != nil {
 		return transport.Admission(err)
 	}
+	if err := h.options.Gateway.AdmitUser(c.key, c.claims.UserID); err != nil {
+		return transport.Admission(err)
+	}
 	limits := h.options.Limits()
 	// Tokens count whole seconds: round up, so that nobody gets less than promised.
 	expires := h.options.Now().Add(limits.NegotiateTimeout + time.Second - 1)

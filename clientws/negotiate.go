@@ -25,6 +25,9 @@ func (h *Handler) negotiate(c *call) error {
 	if err := h.options.Gateway.Admit(c.hub, c.claims.Diagnostic); err != nil {
 		return transport.Admission(err)
 	}
+	if err := h.options.Gateway.AdmitUser(c.hub, c.claims.UserID); err != nil {
+		return transport.Admission(err)
+	}
 	// Ids and tokens count whole seconds: round up, so that nobody gets less than promised.
 	expires := h.options.Now().Add(h.options.Limits().NegotiateTimeout + time.Second - 1)
 	stateful := version > 0 && c.query.stateful && c.claims.Transports.Allows(auth.TransportWebSockets) &&

@@ -24,6 +24,7 @@ type Config struct {
 	CORS        CORS        `embed:"" prefix:"cors-" group:"CORS"`
 	Capacity    Capacity    `embed:"" prefix:"limits-" group:"Limits: what is held"`
 	Sizes       Sizes       `embed:"" prefix:"limits-" group:"Limits: single inputs"`
+	Rules       Rules       `embed:"" prefix:"limits-" group:"Limits: rates"`
 	Clients     Clients     `embed:"" prefix:"clients-" group:"Client connections"`
 	AspNet      AspNet      `embed:"" prefix:"aspnet-" group:"ASP.NET SignalR clients"`
 	Servers     Servers     `embed:"" prefix:"servers-" group:"Hub servers"`
@@ -169,4 +170,9 @@ type Auth struct {
 // Presence says who may ask who is connected, see [settings.Presence].
 type Presence struct {
 	Access settings.PresenceAccess `help:"Whose tokens may list connections, users and groups below /hubgate: key is those that are signed with an access key for the path, claim those that have the claim hubgate.presence too, off is nobody's." default:"key"`
+}
+
+// Rules bound how often clients come and how much is said, see [settings.ParseRule].
+type Rules struct {
+	Rules []string `help:"How many connects, messages or bytes there may be, for each connection, user, hub or access key: 'user messages 10/s burst=20 hubs=chat'. With the word report the rule only counts; repeatable. See limits.md." placeholder:"RULE" sep:"none"`
 }

@@ -32,13 +32,17 @@ func (c *Config) Settings() (settings.Settings, error) {
 	if err != nil {
 		return settings.Settings{}, err
 	}
+	rules, err := c.Rules.settings()
+	if err != nil {
+		return settings.Settings{}, err
+	}
 	s := settings.Settings{
 		Mode:     c.Service.Mode,
 		Hubs:     hubs,
 		Keys:     settings.Keys{Primary: c.Service.AccessKey, Secondary: c.Service.SecondaryKey},
 		Upstream: c.Upstream.settings(templates, source),
 		CORS:     c.CORS.settings(),
-		Limits:   settings.Limits{Capacity: c.Capacity.settings(), Sizes: c.Sizes.settings()},
+		Limits:   settings.Limits{Capacity: c.Capacity.settings(), Sizes: c.Sizes.settings(), Rules: rules},
 		Clients:  settings.Clients(c.Clients),
 		AspNet:   settings.AspNet(c.AspNet),
 		Servers:  c.Servers.settings(),
@@ -127,6 +131,18 @@ func (l Sizes) settings() settings.Sizes {
 		URIBytes:       int64(l.URIBytes),
 		HeaderBytes:    int64(l.HeaderBytes),
 	}
+}
+
+func (v Rules) settings() (rules []settings.Rule, err error) {
+	for _, text := range v.Rules {
+		rule, bad := settings.ParseRule(text)
+		if bad != nil {
+			err = errors.Join(err, fmt.Errorf("limits.rules: %w", bad))
+			continue
+		}
+		rules = append(rules, rule)
+	}
+	return rules, err
 }
 
 func (v Servers) settings() settings.Servers {

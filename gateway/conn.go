@@ -33,6 +33,8 @@ type Conn struct {
 	place  placement // owned by the worker
 	link   userLink  // guarded by its stripe of hub.users
 	clocks clocks    // atomic
+	// metered is nil while nobody counts what the client says. The reader makes it, and the end of the connection takes it.
+	metered atomic.Pointer[metered]
 
 	reader reader
 
@@ -110,7 +112,7 @@ func (c *Conn) Heard() { c.clocks.heard.Store(c.g.now()) }
 
 // Attach makes a connection on a transport. The client's handshake is expected
 // through Feed. Errors: ErrDraining, ErrTooManyConnections, ErrTooManyHubs,
-// ErrConnectionExists, ErrConnectionEnded.
+// ErrConnectionExists, ErrConnectionEnded, and an *Overrun of a Limiter.
 func (g *Gateway) Attach(id Identity, t Transport) (*Conn, error) {
 	if g.refusesClients() {
 		return nil, ErrDraining
@@ -123,6 +125,13 @@ func (g *Gateway) Attach(id Identity, t Transport) (*Conn, error) {
 	if err != nil {
 		g.conns.unreserve(id.Diagnostic)
 		return nil, err
+	}
+	if l := g.limiter.Load(); l != nil {
+		if err := l.Connect(id.Hub, id.User, false); err != nil {
+			g.conns.unreserve(id.Diagnostic)
+			g.hubs.release(h)
+			return nil, err
+		}
 	}
 	now := g.now()
 	c := &Conn{g: g, id: id, born: now, transport: t, place: placement{slot: -1}}

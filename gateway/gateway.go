@@ -53,6 +53,7 @@ type Gateway struct {
 	plane   plane
 	moves   moves
 	quota   quota
+	limiter atomic.Pointer[limiting] // nil while nothing is bounded
 	// invocations are those of clients that this node waits for.
 	invocations invocations
 	// standing are connections that miss groups of their users.

@@ -299,6 +299,7 @@ func (c *Conn) forgetMoved(node string) {
 	for _, answered := range awaited {
 		answered(Answer{}, endedBefore(movedCause))
 	}
+	c.endMeter()
 	c.g.conns.moved(c, node)
 	c.shard.worker.queue.push(&removeOp{conn: c})
 	c.g.counts.closed.Add(CloseMoved, 1)

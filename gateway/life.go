@@ -273,6 +273,7 @@ func (c *Conn) finish(cause Cause) {
 	c.awaited = nil
 	c.mu.Unlock()
 
+	c.endMeter()
 	c.g.conns.remove(c)
 	c.g.tellHome(c.id.ID)
 	c.shard.worker.queue.push(&removeOp{conn: c})

@@ -142,6 +142,9 @@ func (c *Conn) pass(data []byte) error {
 		return nil
 	}
 	c.shard.books.messagesIn.Add(1)
+	if err := c.measure(len(data)); err != nil {
+		return err
+	}
 	return c.deliver(Record{Frame: data, Body: data})
 }
 
@@ -156,6 +159,11 @@ func (c *Conn) record(frame, body []byte) error {
 	if c.reader.numbers != nil {
 		var done bool
 		if number, done, err = c.numbered(peeked.Type, body); done || err != nil {
+			return err
+		}
+	}
+	if says(peeked.Type) {
+		if err := c.measure(len(frame)); err != nil {
 			return err
 		}
 	}

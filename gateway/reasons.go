@@ -31,6 +31,8 @@ const (
 	CloseNodeLost CloseReason = "NodeLost"
 	// CloseMoved: another node has the connection, which goes on there.
 	CloseMoved CloseReason = "Moved"
+	// CloseRateLimited: the client has said more than a rule of the operator allows.
+	CloseRateLimited CloseReason = "RateLimited"
 	// CloseServiceTransientError is a fault of the gateway itself.
 	CloseServiceTransientError CloseReason = "ServiceTransientError"
 )
@@ -40,7 +42,7 @@ var closeReasonList = []CloseReason{
 	CloseNormal, CloseThrottled, ClosePingTimeout, CloseInvokeUpstreamFailed, CloseSlowClient, CloseHandshakeError,
 	CloseBadRequest, CloseClosedByAppServer, CloseServiceReload, CloseUnauthorized, CloseServiceTransientError,
 	CloseNoAvailableServerConnection, CloseServerConnectionClosed, CloseServiceModeSwitched,
-	CloseDisconnectTimeout, CloseMissedMessages, CloseNodeLost, CloseMoved,
+	CloseDisconnectTimeout, CloseMissedMessages, CloseNodeLost, CloseMoved, CloseRateLimited,
 }
 
 // DropReason is why a delivery to one receiver was given up. The list is closed.

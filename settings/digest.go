@@ -7,13 +7,14 @@ import (
 	"encoding/binary"
 	"hash"
 	"maps"
+	"math"
 	"reflect"
 	"slices"
 	"strings"
 )
 
 // Digests returns a short text for each part of the settings, by the part's name: mode, hubs, keys,
-// upstream, cors, limits, clients, aspnet, servers and auth. Nodes whose texts of a part are equal have
+// upstream, cors, limits, clients, aspnet, servers, auth and presence. Nodes whose texts of a part are equal have
 // the same settings there. Fields with the tag digest:"-" do not count: they say where something came from. The key keeps secrets in them from being guessed; all who compare need the same.
 func (s *Settings) Digests(key []byte) map[string]string {
 	all := map[string]string{"": short(hmac.New(sha256.New, key))}
@@ -58,6 +59,8 @@ func digest(h hash.Hash, v reflect.Value) {
 		}
 	case reflect.Int, reflect.Int64:
 		number(uint64(v.Int()))
+	case reflect.Float64:
+		number(math.Float64bits(v.Float()))
 	case reflect.Uint8:
 		number(v.Uint())
 	case reflect.Struct:

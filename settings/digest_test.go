@@ -19,6 +19,7 @@ func TestDigestsTellEverySetting(t *testing.T) {
 		s.Hubs = map[string]Hub{"chat": {Mode: Classic}, "news": {Mode: DefaultMode}}
 		s.Keys.Secondary = secret.Text("second")
 		s.Upstream.Templates = []Template{{}}
+		s.Limits.Rules = []Rule{{}}
 		return s
 	}
 	before := full()
@@ -85,6 +86,8 @@ func changeLeaf(v reflect.Value, left *int) bool {
 		v.SetString(v.String() + "x")
 	case reflect.Bool:
 		v.SetBool(!v.Bool())
+	case reflect.Float64:
+		v.SetFloat(v.Float() + 1)
 	case reflect.Int, reflect.Int64:
 		v.SetInt(v.Int() + int64(time.Second))
 	case reflect.Slice:

@@ -4,6 +4,8 @@ package settings
 type Limits struct {
 	Capacity
 	Sizes
+	// Rules bound how often clients come and how much is said.
+	Rules []Rule
 }
 
 // Capacity bounds what is held at a time. A count of 0 means no limit; bounds

@@ -146,5 +146,6 @@ func (s Settings) Clone() Settings {
 	s.CORS.AllowedOrigins = slices.Clone(s.CORS.AllowedOrigins)
 	s.Auth.StrictAudience = slices.Clone(s.Auth.StrictAudience)
 	s.OIDC = s.OIDC.clone()
+	s.Limits.Rules = slices.Clone(s.Limits.Rules)
 	return s
 }

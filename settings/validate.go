@@ -54,6 +54,7 @@ func (s Settings) Validate() error {
 	p.checkPresence(s.Presence)
 	p.checkOIDC(&s.OIDC)
 	p.checkLocalKeys(&s)
+	p.checkRules(s.Limits.Rules)
 	return errors.Join(p...)
 }
 

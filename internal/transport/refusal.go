@@ -39,6 +39,7 @@ const (
 	RefusedHubs        Refusal = "TooManyHubs"
 	RefusedPending     Refusal = "TooManyPending"
 	RefusedRedials     Refusal = "TooManyReconnects"
+	RefusedRate        Refusal = "RateLimited"
 
 	// Those of ASP.NET SignalR alone.
 
@@ -64,7 +65,7 @@ func Refusals() []Refusal {
 		RefusedPath, RefusedMethod, RefusedURI, RefusedHeaders, RefusedHub, RefusedVersion, RefusedOrigin, RefusedUpgrade,
 		RefusedNoID, RefusedUnknownID, RefusedEnded, RefusedUser, RefusedTransport, RefusedChange, RefusedBusy,
 		RefusedBodySize, RefusedBodyRead, RefusedBodySlow,
-		RefusedConnections, RefusedHubs, RefusedPending, RefusedRedials, RefusedIsolated, RefusedNode, RefusedDraining, RefusedInternal,
+		RefusedConnections, RefusedHubs, RefusedPending, RefusedRedials, RefusedRate, RefusedIsolated, RefusedNode, RefusedDraining, RefusedInternal,
 		RefusedApplication, RefusedServerless, RefusedJSONP, RefusedUnknownWay, RefusedToken, RefusedHubList, RefusedCall,
 	}
 	for _, failure := range auth.Failures() {
@@ -116,6 +117,9 @@ func ErrNotOffered(transport string) error {
 
 // Admission turns the core's answer to a new client into a refusal.
 func Admission(err error) error {
+	if over, ok := errors.AsType[*gateway.Overrun](err); ok {
+		return &Refused{Reason: RefusedRate, Status: http.StatusTooManyRequests, Text: over.Error(), RetryAfter: over.RetryAfter()}
+	}
 	switch {
 	case errors.Is(err, gateway.ErrDraining):
 		return ErrDraining
