@@ -42,6 +42,7 @@ func TestWhoMaySeeWhoIsConnected(t *testing.T) {
 			require.Equal(t, test.forbidden, err == auth.ErrNoPresence)
 		})
 	}
+	require.Equal(t, auth.CallerPrimary, v.Caller(plain))
 	for _, token := range []string{elsewhere, client, ""} {
 		_, err := v.Presence(token, path, "", false)
 		var refused *auth.TokenError

@@ -82,6 +82,8 @@ type verified struct {
 	grant *Grant
 	// keyEnds is when the ClientKey ends that has signed it; the zero time if none has.
 	keyEnds time.Time
+	// caller is who has signed it, for limits.
+	caller string
 }
 
 // NewVerifier returns a Verifier. It panics without Keys.
@@ -315,6 +317,7 @@ func (v *Verifier) parse(token string, ring *keyring) (*verified, error) {
 		return nil, parseFailure(err)
 	}
 	t := &verified{claims: p.claims, audiences: p.audiences, notBefore: p.notBefore, hasExpiry: p.hasExpiry, nameID: p.nameID, all: p.everything, keyEnds: keyEnds}
+	t.caller = ring.caller(parsed, token, &p)
 	if !isSymmetric(parsed) {
 		v.issued(t, token)
 	}

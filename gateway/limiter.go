@@ -40,7 +40,9 @@ func (o *Overrun) Error() string {
 }
 
 // RetryAfter is Reset in whole seconds, 1 at least.
-func (o *Overrun) RetryAfter() int { return max(1, int(math.Ceil(o.Reset.Round(time.Millisecond).Seconds()))) }
+func (o *Overrun) RetryAfter() int {
+	return max(1, int(math.Ceil(o.Reset.Round(time.Millisecond).Seconds())))
+}
 
 // limiting is a Limiter in force.
 type limiting struct{ Limiter }

@@ -19,6 +19,8 @@ type quota struct {
 	stop func() // ends the conversation; nil if there are no other nodes
 	// conns is the sum of the connections of others.
 	conns atomic.Int64
+	// nodes is how many others there are.
+	nodes atomic.Int32
 
 	mu     sync.Mutex // guards what follows; taken with hubTable.mu held, never the other way round
 	shares map[Peer]*share
@@ -50,6 +52,9 @@ func (q *quota) end() {
 		q.stop()
 	}
 }
+
+// Nodes is how many nodes there are that this one reaches, with itself.
+func (g *Gateway) Nodes() int { return 1 + int(g.quota.nodes.Load()) }
 
 // room reports whether a hub without clients on this node may get one: whether some other node has it,
 // or not too many hubs have clients anywhere. Called with hubTable.mu held.
@@ -114,6 +119,7 @@ func (q *quota) PeerUp(p Peer) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	q.shares[p] = &share{hubs: make(map[string]struct{})}
+	q.nodes.Store(int32(len(q.shares)))
 	news := quotaNews{conns: q.told.conns}
 	for name := range q.told.hubs {
 		news.come = append(news.come, name)
@@ -130,6 +136,7 @@ func (q *quota) PeerGone(p Peer) {
 		return
 	}
 	delete(q.shares, p)
+	q.nodes.Store(int32(len(q.shares)))
 	q.conns.Add(-s.conns)
 	for name := range s.hubs {
 		q.forgetLocked(name)

@@ -166,6 +166,12 @@ func New(o Options) *Set {
 	return s
 }
 
+// ForClients reports whether some rule is about clients.
+func (s *Set) ForClients() bool { return len(s.connects)+len(s.said) > 0 }
+
+// ForKeys reports whether some rule is about REST.
+func (s *Set) ForKeys() bool { return len(s.keys) > 0 }
+
 // splitHubs reads the hubs of a rule.
 func splitHubs(list string) (hubs []string) {
 	for start, i := 0, 0; i <= len(list); i++ {

@@ -58,6 +58,9 @@ type Options struct {
 	// Available returns why requests cannot be answered yet, an error that is gateway.ErrIncomplete while
 	// not all nodes are known. Nil means that they always can.
 	Available func() error
+	// Limit counts a request of a caller whose token was accepted. The error, a *gateway.Overrun, refuses it.
+	// Nil bounds nothing.
+	Limit func(token string, bytes int64) error
 	// Logger gets one line for every failed request; nil discards them.
 	Logger *slog.Logger
 	// Metrics counts requests; nil counts nothing.
@@ -184,6 +187,11 @@ func (e *Endpoint) check(c *call, r *http.Request) (err error) {
 	path := r.URL.EscapedPath()
 	if c.rights, err = e.options.Tokens.Presence(token, path, r.URL.Query().Get("application"), access == AccessClaim); err != nil {
 		return err
+	}
+	if e.options.Limit != nil {
+		if err := e.options.Limit(token, 0); err != nil {
+			return err
+		}
 	}
 	return e.options.Available()
 }

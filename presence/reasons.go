@@ -28,6 +28,8 @@ const (
 	ReasonParameter FailureReason = "InvalidParameter"
 	// ReasonTooMany: too many such requests are under way.
 	ReasonTooMany FailureReason = "TooManyRequests"
+	// ReasonRateLimited: the caller is over a rule of the operator.
+	ReasonRateLimited FailureReason = "RateLimited"
 	// ReasonIncomplete: nodes of the cluster did not answer in time.
 	ReasonIncomplete FailureReason = "NodesSilent"
 	// ReasonCallerGone: the caller closed its connection before the answer.
@@ -38,7 +40,7 @@ const (
 
 // failureList is every FailureReason: each is counted from zero.
 var failureList = []FailureReason{
-	ReasonOff, ReasonUnknownRoute, ReasonMethod, ReasonToken, ReasonForbidden, ReasonParameter, ReasonTooMany,
+	ReasonOff, ReasonUnknownRoute, ReasonMethod, ReasonToken, ReasonForbidden, ReasonParameter, ReasonTooMany, ReasonRateLimited,
 	ReasonIncomplete, ReasonCallerGone, ReasonInternal,
 }
 
@@ -78,6 +80,9 @@ func asFailure(err error) *failure {
 	}
 	if name, ok := badParameter(err); ok {
 		return &failure{status: http.StatusBadRequest, reason: ReasonParameter, message: "The parameter " + name + " is not valid.", cause: err}
+	}
+	if over, ok := errors.AsType[*gateway.Overrun](err); ok {
+		return &failure{status: http.StatusTooManyRequests, reason: ReasonRateLimited, retryAfter: over.RetryAfter(), message: over.Error()}
 	}
 	switch {
 	case errors.Is(err, auth.ErrNoPresence):

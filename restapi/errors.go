@@ -52,6 +52,7 @@ const (
 const (
 	codeRequestInvalid    = "Error.Request.Invalid"
 	codeRequestNotExisted = "Error.Request.NotExisted"
+	codeThrottled         = "Error.Request.Throttled"
 	codeRequestUnknown    = "Error.Request.Unknown"
 	codeUnknown           = "Error.Unknown.Unknown"
 )
@@ -83,6 +84,12 @@ func asFailure(err error) *failure {
 	}
 	if f, ok := errors.AsType[*auth.TokenError](err); ok {
 		return tokenFailure(f)
+	}
+	if over, ok := errors.AsType[*gateway.Overrun](err); ok {
+		return &failure{
+			status: http.StatusTooManyRequests, reason: ReasonRateLimited, code: codeThrottled,
+			target: ErrorDetailTargetRequest, retryAfter: over.RetryAfter(), message: over.Error(),
+		}
 	}
 	if name, ok := badParameter(err); ok {
 		f := asFailure(invalid(parameterTarget(name), "The parameter "+name+" is not valid."))

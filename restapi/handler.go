@@ -28,6 +28,7 @@ type Endpoint struct {
 	// available is why requests cannot be carried out yet.
 	available func() error
 	traced    func() bool
+	limit     func(token string, bytes int64) error
 	metrics   Metrics
 	failed    *counts.Counts[FailureReason]
 	log       *slog.Logger
@@ -44,7 +45,7 @@ func newHandler(options Options) *Endpoint {
 		panic(err) // The contract is part of the binary, and tests read it.
 	}
 	h := &Endpoint{
-		tokens: options.Tokens, available: options.Available, limits: options.Limits, traced: options.Traced, metrics: options.Metrics, log: options.Logger,
+		tokens: options.Tokens, available: options.Available, limits: options.Limits, traced: options.Traced, limit: options.Limit, metrics: options.Metrics, log: options.Logger,
 		failed: counts.New(failureList), router: chi.NewRouter(),
 		operations: make(map[operationKey]api.Operation, len(operations)),
 	}
@@ -162,6 +163,9 @@ func (h *Endpoint) check(c *call, r *http.Request, operation *api.Operation) err
 	if err := h.tokens.REST(token, r.Method, escapedPath(r.URL), c.query.application); err != nil {
 		return err
 	}
+	if err := h.limit(token, h.bodySize(r)); err != nil {
+		return err
+	}
 	if c.query.err != nil {
 		return refused(http.StatusBadRequest, ReasonParameter, "The query has an invalid escape.")
 	}
@@ -169,6 +173,14 @@ func (h *Endpoint) check(c *call, r *http.Request, operation *api.Operation) err
 		return refused(http.StatusBadRequest, ReasonParameter, "The api-version is not a date such as 2022-06-01.")
 	}
 	return h.available()
+}
+
+// bodySize is what a body counts for before it is read.
+func (h *Endpoint) bodySize(r *http.Request) int64 {
+	if r.ContentLength >= 0 {
+		return r.ContentLength
+	}
+	return h.limits().orDefaults().BodyBytes
 }
 
 // escapedPath returns the path as it came in. URL.EscapedPath would escape

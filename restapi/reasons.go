@@ -33,6 +33,8 @@ const (
 	ReasonTooManyGroups FailureReason = "TooManyGroups"
 	// ReasonHubBusy: too many bytes wait for the hub's clients (D12).
 	ReasonHubBusy FailureReason = "HubBusy"
+	// ReasonRateLimited: the caller is over a rule of the operator.
+	ReasonRateLimited FailureReason = "RateLimited"
 	// ReasonFull: the store of memberships has no room.
 	ReasonFull FailureReason = "StoreFull"
 	// ReasonStoreDown: the store of memberships does not answer now.
@@ -57,7 +59,7 @@ const (
 var failureList = []FailureReason{
 	ReasonUnknownRoute, ReasonMethod, ReasonURITooLong, ReasonPage, ReasonToken, ReasonParameter,
 	ReasonContentType, ReasonContentEncoding, ReasonBody, ReasonBodyTooLarge, ReasonBodyTooSlow,
-	ReasonNotExisted, ReasonTooManyGroups, ReasonHubBusy, ReasonFull, ReasonStoreDown, ReasonIncomplete, ReasonDraining, ReasonCallerGone,
+	ReasonNotExisted, ReasonTooManyGroups, ReasonHubBusy, ReasonRateLimited, ReasonFull, ReasonStoreDown, ReasonIncomplete, ReasonDraining, ReasonCallerGone,
 	ReasonNoAnswer, ReasonClientError, ReasonPanic, ReasonInternal,
 }
 

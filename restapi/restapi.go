@@ -97,6 +97,9 @@ type Options struct {
 	// gateway.ErrIncomplete while not all nodes are known. It is asked for each request. Nil means
 	// that they always can.
 	Available func() error
+	// Limit counts a request of a caller whose token was accepted, and the bytes of its body; a body whose length the
+	// caller does not say counts as the largest. The error, a *gateway.Overrun, refuses it. Nil bounds nothing.
+	Limit func(token string, bytes int64) error
 	// Logger gets one line for every failed request; nil discards them.
 	Logger *slog.Logger
 	// Metrics counts requests; nil counts nothing.
@@ -116,6 +119,9 @@ func New(options Options) *Endpoint {
 	}
 	if options.Available == nil {
 		options.Available = func() error { return nil }
+	}
+	if options.Limit == nil {
+		options.Limit = func(string, int64) error { return nil }
 	}
 	if options.Traced == nil {
 		options.Traced = func() bool { return false }

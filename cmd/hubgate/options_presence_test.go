@@ -10,8 +10,14 @@ import (
 	"github.com/hubgate/hubgate/auth"
 )
 
-// Effects on those who ask who is connected.
+// Effects on those who ask who is connected, and of rules about rates.
 var presenceEffects = map[string]func(*testing.T) effect{
+	"limits-rules": func(*testing.T) effect {
+		return effect{unusual: "user connects 1/h", before: "connected", after: "429", see: func(t *testing.T, p *program) string {
+			p.connect("chat", "ann")
+			return p.enter("chat", auth.ClientTokenSpec{UserID: "ann"})
+		}}
+	},
 	"presence-access": func(*testing.T) effect {
 		return effect{unusual: "claim", before: "200", after: "403", see: func(t *testing.T, p *program) string {
 			url := p.URL + "/hubgate/v1/hubs/chat/users"

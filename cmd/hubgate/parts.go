@@ -97,12 +97,14 @@ func (s *server) newEndpoints(hub *gateway.Gateway, behind *backends, verifier *
 	s.built.add("client endpoint", clients.Close)
 	aspNet := s.newAspNetClients(hub, verifier, sealer, node)
 	s.built.add("client endpoint of ASP.NET SignalR", aspNet.Close)
+	rates := s.limitRates(hub, verifier)
 	api := restapi.New(restapi.Options{
-		Hubs: hub, UserGroups: hub, Tokens: verifier, SignClient: s.signClient,
+		Limit: rates.rest,
+		Hubs:  hub, UserGroups: hub, Tokens: verifier, SignClient: s.signClient,
 		Limits: func() restapi.Limits { return s.live.load().rest }, Traced: s.seen.traced, Available: s.nodes.available,
 		Logger: s.log.With("part", partREST), Metrics: restMetrics{s.admin.Metrics},
 	})
-	who := s.newPresence(hub, verifier)
+	who := s.newPresence(hub, verifier, rates)
 	s.handler = below(s.config.BasePath(), &routes{clients: clients, rest: api, servers: behind.servers, presence: who, aspNetClients: aspNet, aspNetServers: behind.servers.AspNet(), limits: func() (uri, headers int64) {
 		l := &s.live.load().source.Limits
 		return l.URIBytes, l.HeaderBytes
@@ -114,9 +116,9 @@ func (s *server) newEndpoints(hub *gateway.Gateway, behind *backends, verifier *
 }
 
 // newPresence makes what tells who is connected.
-func (s *server) newPresence(hub *gateway.Gateway, verifier *auth.Verifier) *presence.Endpoint {
+func (s *server) newPresence(hub *gateway.Gateway, verifier *auth.Verifier, rates *rateLimits) *presence.Endpoint {
 	who := presence.New(presence.Options{
-		Hub: hub, Tokens: verifier, Peers: s.nodes.peers(), Available: s.nodes.available,
+		Hub: hub, Tokens: verifier, Limit: rates.rest, Peers: s.nodes.peers(), Available: s.nodes.available,
 		Access: func() presence.Access { return presence.Access(s.live.load().source.Presence.Access) },
 		Logger: s.log.With("part", partPresence), Metrics: restMetrics{s.admin.Metrics},
 	})

@@ -44,6 +44,7 @@ const (
 	partServers  = "servers"
 	partCluster  = "cluster"
 	partPresence = "presence"
+	partLimits   = "limits"
 )
 
 // The kinds of server connections, in metrics.

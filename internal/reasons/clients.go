@@ -6,6 +6,7 @@ var closes = List{
 	Intro: "The client gets the text in its Close record, except where noted. Clients with automatic reconnect come back where the reason allows it: see [serverless](serverless.md#what-a-closed-client-is-told) and [default](default.md#what-a-closed-client-is-told).",
 	Reasons: []Reason{
 		{"Normal", "The client closed its connection, or its network went away.", Nothing},
+		{"RateLimited", "The client has said more than one of [your rules](limits.md#rules-of-your-own) allows. The text names the rule and when the client may try again. It may reconnect.", "Let the client say less, or change `limits.rules`. With the word `report` a rule only counts."},
 		{"Throttled", "The client sent messages faster than your webhooks answered, or the gateway holds too many bytes of unfinished messages, and it was one of those with most.", "Make the webhooks faster. Raise `upstream.queuePerConnection`, or `limits.unfinishedBytes`. Let the client `invoke` and wait for the answer instead of `send`."},
 		{"PingTimeout", "Nothing came from the client for `clients.timeout`, or its WebSocket answered no ping.", "The client's process stopped or its network broke. If it happens to many clients, look for a proxy between them and the gateway that [holds data back](proxies.md)."},
 		{"InvokeUpstreamFailed", "Your webhook answered the `connected` event with 401 or 403. That rejects the client.", "If you did not mean to reject it: the webhook's signature check failed. The application's access key differs from the gateway's. See [rejecting a client](upstream.md#rejecting-a-client)."},
@@ -79,6 +80,7 @@ var clientRefusals = List{
 		{"TooManyHubs", "429. As many hubs as `limits.hubs` allows have clients, and the client asked for another one.", "A hub is created by its first client. Look for names that are made up per user or per room: those are groups."},
 		{"NodeUnreachable", "503. The node of the cluster that has the connection, or has given out its id, does not answer.", "The client connects again. If it stays: look at the nodes and the network between them."},
 		{"TooManyPending", "503. Too much data waits for connections that have negotiated and not started.", "The client tries again. If it stays: clients negotiate and never connect."},
+		{"RateLimited", "429. The user or the hub is over one of [your rules](limits.md#rules-of-your-own) for connects. The text names the rule and when to try again.", "Let clients wait longer before they reconnect, or change `limits.rules`."},
 		{"TooManyReconnects", "429. A client with stateful reconnect gives its connection another WebSocket more than ten times a second.", "The client is in a loop: look at what closes its WebSockets, a proxy in most cases."},
 		{"Isolated", "503. The node cannot reach another one of the [cluster](cluster.md) that others reach, and takes no clients.", "Look at the network between the nodes: each has to reach each."},
 		{"Draining", "503. The gateway is shutting down.", Nothing},
