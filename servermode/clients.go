@@ -121,10 +121,58 @@ func (t *clientTable) set(id string, s attached) {
 	t.live[id] = s
 }
 
-// isClient reports whether an entry of the table is that of a client, which may be handed over.
+// isClient reports whether an entry of the table is that of a client, which may be handed over. Called
+// with mu held.
 func isClient(entry, s attached) bool {
 	h, ok := entry.(*handing)
-	return entry == s || ok && s != nil && h.former == s
+	return entry == s || ok && s != nil && isClient(h.former, s)
+}
+
+// formerOf returns what a client that is handed over was, and the way to its former owner.
+func (t *clientTable) formerOf(h *handing) (attached, *clientWay) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return h.former, h.way
+}
+
+// replaceFormer is replace for a client that is handed over again before it was known that it was handed
+// over.
+func (t *clientTable) replaceFormer(id string, old *handing, s attached, way *clientWay) bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	for h, ok := t.live[id].(*handing); ok; h, ok = h.former.(*handing) {
+		if h.former == attached(old) {
+			h.former, h.way = s, way
+			return true
+		}
+	}
+	return false
+}
+
+// handedTo returns the earliest hand-over of a client to a node, nil for this one, of which it is not
+// known what became of it.
+func (t *clientTable) handedTo(id string, next *peerLink) (found *handing) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	for h, ok := t.live[id].(*handing); ok; h, ok = h.former.(*handing) {
+		if h.next == next {
+			found = h
+		}
+	}
+	return found
+}
+
+// removeHanding removes a client that nobody has. It reports false if it was not there, or is handed over
+// again.
+func (t *clientTable) removeHanding(h *handing) bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.live[h.id] != attached(h) {
+		return false
+	}
+	t.set(h.id, nil)
+	t.n.Store(int32(len(t.live)))
+	return true
 }
 
 // replace puts one client in the place of another one of the same id. False means that it is not there.
@@ -154,8 +202,8 @@ func (t *clientTable) handing(id string) *handing {
 // else nil.
 func (t *clientTable) remote(id string) *remoteClient {
 	a := t.get(id)
-	if h, ok := a.(*handing); ok {
-		a = h.former
+	for h, ok := a.(*handing); ok; h, ok = a.(*handing) {
+		a, _ = t.formerOf(h)
 	}
 	rc, _ := a.(*remoteClient)
 	return rc

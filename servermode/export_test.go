@@ -1,5 +1,7 @@
 package servermode
 
+import "fmt"
+
 // Shared is how many clients have their session on one node and their hub server on another one, as
 // far as the Backend knows, from either side.
 func Shared(b *Backend) (n int) {
@@ -12,6 +14,22 @@ func Shared(b *Backend) (n int) {
 		l.mu.Unlock()
 	}
 	return n + Waiting(b)
+}
+
+// WhatIsShared says what Shared counts.
+func WhatIsShared(b *Backend) (list []string) {
+	for _, l := range b.peers.all() {
+		l.mu.Lock()
+		for _, f := range l.sessions {
+			list = append(list, fmt.Sprintf("session %s with %s: %+v", f.s.id(), l.Name(), f))
+		}
+		for _, rc := range l.clients {
+			list = append(list, fmt.Sprintf("client %s of %s: %+v", rc.id, l.Name(), rc.way.Load()))
+		}
+		list = append(list, fmt.Sprint("waiting ", len(l.waiting), " busy ", len(l.busy)))
+		l.mu.Unlock()
+	}
+	return list
 }
 
 // Waiting is how many invocations of clients by hub servers wait for an answer.

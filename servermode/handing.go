@@ -20,7 +20,9 @@ type handing struct {
 	sc     *serverConn
 	id     string
 	number uint64 // of the hand-over
-	// former is the client as it was: a session, or a remoteClient, whose way to the former owner is way.
+	// former is the client as it was: a session, a remoteClient, whose way to the former owner is way, or
+	// another handing, if the former owner has not yet said that it has the client. The client table's
+	// lock guards both.
 	former attached
 	way    *clientWay
 	// next is the next owner, nil if that is this node.
@@ -76,10 +78,33 @@ func (t *handingTable) nodeGone(l *peerLink) {
 		switch {
 		case h.next == l:
 			h.giveUp()
-		case h.way != nil && h.way.link == l:
+		case h.isOf(l):
 			h.given()
 		}
 	}
+}
+
+// given notes that the owner has given the client to another node. Of that this node should have heard
+// before; if it has not, something would be missing in what the hub server has said.
+func (rc *remoteClient) given() {
+	if rc.sc.clients.handing(rc.id) == nil && rc.sc.clients.leave(rc.id, rc, false) {
+		rc.forget()
+		rc.sc.loseClient(rc.id)
+	}
+}
+
+// isOf reports whether the former owner is that node.
+func (h *handing) isOf(l *peerLink) bool {
+	former, way := h.sc.clients.formerOf(h)
+	earlier, ok := former.(*handing)
+	return way != nil && way.link == l || ok && earlier.next == l
+}
+
+// rc returns the client as it was, if its former owner was another node that has said that it has it.
+func (h *handing) rc() *remoteClient {
+	former, _ := h.sc.clients.formerOf(h)
+	rc, _ := former.(*remoteClient)
+	return rc
 }
 
 // Switch implements gateway.Follower.
@@ -92,28 +117,43 @@ func (b *Backend) Switch(s gateway.Switching) {
 	}
 	for _, sc := range b.conns.all() {
 		entry := sc.clients.get(s.ID)
-		h := &handing{sc: sc, id: s.ID, number: s.Number, former: entry, next: next, over: make(chan struct{})}
-		earlier, ok := entry.(*handing)
-		if ok {
-			h.former = earlier.former // that hand-over has failed, of which we have not heard yet
-		}
-		switch former := h.former.(type) {
-		case *session:
-			ok = s.From == b.opts.Node
-		case *remoteClient:
-			h.way = former.way.Load()
-			ok = s.From == h.way.link.Name()
-		default:
-			ok = false
-		}
-		if ok && sc.clients.replace(s.ID, entry, h) {
-			if earlier != nil {
+		h := &handing{sc: sc, id: s.ID, number: s.Number, next: next, over: make(chan struct{})}
+		if h.follows(entry, s.From) && sc.clients.replace(s.ID, entry, h) {
+			if earlier, ok := entry.(*handing); ok && h.former != entry {
 				earlier.end()
 			}
 			b.peers.handings.add(h)
 			return
 		}
 	}
+}
+
+// follows finds what was the client until now. It reports false if that is none of its owner.
+func (h *handing) follows(entry attached, owner string) bool {
+	h.former = entry
+	switch former := entry.(type) {
+	case *session:
+		return owner == h.sc.b.opts.Node
+	case *remoteClient:
+		h.way = former.way.Load()
+		return owner == h.way.link.Name()
+	case *handing:
+		if owner == former.to() {
+			return true // which has not yet said so
+		}
+		// That hand-over has failed, and we have not heard of it yet.
+		earlier, _ := h.sc.clients.formerOf(former)
+		return h.follows(earlier, owner)
+	}
+	return false
+}
+
+// to is the tag of the next owner.
+func (h *handing) to() string {
+	if h.next == nil {
+		return h.sc.b.opts.Node
+	}
+	return h.next.Name()
 }
 
 // Over implements gateway.Follower.
@@ -124,9 +164,16 @@ func (b *Backend) Over(number uint64, moved bool) {
 	case moved:
 		h.given()
 	default:
-		h.sc.clients.replace(h.id, h, h.former)
+		former, _ := h.sc.clients.formerOf(h)
+		h.becomes(former, nil)
 		h.end()
 	}
+}
+
+// becomes puts who has the client in its place: in the table, or in that of the next hand-over, which has
+// begun already. False means that the client is not there any more.
+func (h *handing) becomes(a attached, way *clientWay) bool {
+	return h.sc.clients.replace(h.id, h, a) || h.sc.clients.replaceFormer(h.id, h, a, way)
 }
 
 // end ends the hand-over. It reports false if that was done before.
@@ -174,7 +221,13 @@ func (h *handing) giveUp() {
 
 // lose tells the hub server that nobody has the client.
 func (h *handing) lose() {
-	if h.end() && h.sc.clients.leave(h.id, h, false) {
+	if !h.end() {
+		return
+	}
+	if rc := h.rc(); rc != nil {
+		rc.forget()
+	}
+	if h.sc.clients.removeHanding(h) {
 		h.sc.loseClient(h.id)
 	}
 }
@@ -185,15 +238,17 @@ func (h *handing) say(op peerOp, payload []byte) {
 	h.said.Add(int64(len(payload)))
 	own := bytes.Clone(payload)
 	b := h.sc.b
-	switch former := h.former.(type) {
+	switch former, way := h.sc.clients.formerOf(h); former := former.(type) {
 	case *session:
 		b.keepOrDo(h, len(own), func() { former.heard(h.sc, op, own) })
+	case *handing:
+		former.say(op, payload)
 	case *remoteClient:
 		if op == opAnswer {
-			h.way.link.Send(append([]byte{byte(op)}, payload...))
+			way.link.Send(append([]byte{byte(op)}, payload...))
 			break
 		}
-		h.way.link.Send(append(appendSession(make([]byte, 0, len(payload)+sessionRoom), op, true, h.way.number), payload...))
+		way.link.Send(append(appendSession(make([]byte, 0, len(payload)+sessionRoom), op, true, way.number), payload...))
 	}
 	if h.next != nil {
 		frame := appendPeerText(appendPeerText([]byte{byte(opAfter)}, h.hub()), h.id)
@@ -236,7 +291,8 @@ func (h *handing) openAgain(hubServer) { h.say(opClose, []byte{byte(whyDuplicate
 
 // serverLost implements attached.
 func (h *handing) serverLost(lost hubServer, why End) {
-	h.former.serverLost(lost, why)
+	former, _ := h.sc.clients.formerOf(h)
+	former.serverLost(lost, why)
 	h.end()
 }
 
@@ -254,23 +310,24 @@ func (l *peerLink) heardAdopt(r *peerReader) error {
 		l.tellClient(session, whyLost, "")
 		return nil
 	}
-	h, _ := sc.clients.get(id).(*handing)
-	if h == nil || h.next != l || !h.end() {
+	h := sc.clients.handedTo(id, l)
+	if h == nil || !h.end() {
 		sc.refuseAdoption(l, session, id)
 		return nil
 	}
-	rc, ok := h.former.(*remoteClient)
-	if ok {
+	rc := h.rc()
+	if rc != nil {
 		rc.forget()
 	} else {
 		rc = &remoteClient{sc: sc, id: id}
 	}
 	if !l.enter(rc, session, number) {
-		sc.clients.leave(id, h, false)
-		sc.loseClient(id)
+		if sc.clients.removeHanding(h) {
+			sc.loseClient(id)
+		}
 		return nil
 	}
-	if !sc.clients.replace(id, h, rc) {
+	if !h.becomes(rc, rc.way.Load()) {
 		rc.forget()
 		l.tellClient(session, whyLost, "")
 		return nil
@@ -298,19 +355,19 @@ func (sc *serverConn) refuseAdoption(l *peerLink, session uint64, id string) {
 // adoptHere makes a client that was handed over one of this node again, on a server connection of it.
 // False means that the hub server has lost it.
 func (sc *serverConn) adoptHere(s *session) bool {
-	h := sc.clients.handing(s.id())
-	if h == nil || h.next != nil || !h.end() {
+	h := sc.clients.handedTo(s.id(), nil)
+	if h == nil || !h.end() {
 		return false
 	}
-	if rc, ok := h.former.(*remoteClient); ok {
+	if rc := h.rc(); rc != nil {
 		rc.park(true) // nobody waits for credit any more
 		rc.forget()
 	}
 	if s.state == stateClosed { // the hub server has ended it meanwhile
-		sc.clients.leave(s.id(), h, false)
+		sc.clients.removeHanding(h)
 		return true
 	}
-	return sc.clients.replace(s.id(), h, s)
+	return h.becomes(s, nil)
 }
 
 // heardAfter takes what a hub server of the peer says about a client that is handed over to this node.

@@ -136,7 +136,7 @@ func (s *session) Moved(node string) {
 	}
 	rs, remote := s.server.(*remoteServer)
 	if remote {
-		rs.forget(s)
+		rs.forget(s, node != "")
 	}
 	closed := s.state == stateClosed
 	s.parked, s.state, s.server = nil, stateClosed, nil
@@ -368,12 +368,15 @@ func (rs *remoteServer) unacknowledged(s *session) (n int, ok bool) {
 	return f.unacknowledged, true
 }
 
-// forget forgets a client that another node has.
-func (rs *remoteServer) forget(s *session) {
+// forget forgets a client that another node has. given: it was this node's.
+func (rs *remoteServer) forget(s *session, given bool) {
 	l := rs.link
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if f := rs.sessions[s]; f != nil {
+		if given {
+			l.Send(append(appendSession(nil, opClose, false, f.number), byte(whyGiven)))
+		}
 		rs.told.Add(-1)
 		delete(rs.sessions, s)
 		delete(l.sessions, f.number)

@@ -126,6 +126,19 @@ func (w *wanderer) wantAll(sender string, n int) {
 	require.Equal(w.t, want, w.numbered(sender))
 }
 
+// heard is all that has come of a client, joined.
+func (s *hubServer) heard(id string) string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	var b strings.Builder
+	for _, m := range s.got {
+		if d, ok := m.(*sp.ConnectionData); ok && d.ConnectionID == id {
+			b.Write(d.Payload)
+		}
+	}
+	return b.String()
+}
+
 // talker is a hub server that says numbered messages to a client until it is stopped: to the client alone,
 // in halves of records too, to all, to a group and to its user.
 type talker struct {

@@ -86,7 +86,7 @@ func (ns *nodes) stop() {
 		if ns.t.Failed() {
 			break
 		}
-		require.Zero(ns.t, servermode.Shared(n.Backend), "of %s", n.tag)
+		require.Zero(ns.t, servermode.Shared(n.Backend), "of %s: %v", n.tag, servermode.WhatIsShared(n.Backend))
 		require.NoError(ns.t, n.gw.Check())
 		require.NoError(ns.t, n.plane.Check())
 	}

@@ -77,7 +77,9 @@ const (
 	whyLost
 	// whyBehind: too much waits for the owner's node.
 	whyBehind
-	lastWhy = whyBehind
+	// whyGiven: the owner has given the client to another node.
+	whyGiven
+	lastWhy = whyGiven
 )
 
 // Bounds of texts on the wire.

@@ -160,6 +160,10 @@ func (rc *remoteClient) heard(op peerOp, r *peerReader) error {
 		if err := r.end(); err != nil {
 			return err
 		}
+		if why == whyGiven {
+			rc.given()
+			break
+		}
 		rc.sc.clients.leave(rc.id, rc, why == whyMoved)
 		if why != whyMoved {
 			rc.forget()
@@ -214,7 +218,7 @@ func (rc *remoteClient) drop() {
 // ownerGone ends the client because its node is gone.
 func (rc *remoteClient) ownerGone() {
 	rc.setBusy(false)
-	if h := rc.sc.clients.handing(rc.id); h != nil && h.former == rc {
+	if rc.sc.clients.handing(rc.id) != nil {
 		return // another node may have it
 	}
 	if !rc.sc.clients.leave(rc.id, rc, false) {
