@@ -249,10 +249,10 @@ func TestAPeerIsOneConversation(t *testing.T) {
 		a, b := list[0], list[1]
 		stop := a.Converse(gateway.BackendTopic, a)
 		former := a.peer("b")
-		require.True(t, former.Send([]byte("nobody listens")))
+		require.True(t, former.Send([]byte("nobody listens yet")))
 		time.Sleep(time.Second)
 		defer b.Converse(gateway.BackendTopic, b)()
-		require.Equal(t, []string{"up a"}, b.take())
+		require.Equal(t, []string{"up a", "a said nobody listens yet"}, b.take())
 
 		net.Set("", "", func(f *clustertest.Fault) { f.Cut = true })
 		time.Sleep(6 * time.Second)

@@ -28,7 +28,8 @@ const (
 // take the same way. All that ends at a moment that both sides see, with the words PeerGone.
 type Peers interface {
 	// Converse has the handler hear of the other nodes, beginning with those that are there, until
-	// stop is called. There is one handler at a time for each topic. What comes for a node that has none is dropped.
+	// stop is called. There is one handler at a time for each topic. What comes for a node that has none is
+	// dropped, but in the first seconds of a node: then it waits for the handler.
 	Converse(about Topic, h PeerHandler) (stop func())
 }
 
