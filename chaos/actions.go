@@ -39,9 +39,12 @@ func (s *stage) restart(ctx context.Context, n *node) error {
 	return nil
 }
 
-// stored waits until the store takes writes by all nodes.
-func (s *stage) stored(ctx context.Context) error {
-	for _, n := range s.running() {
+// stored waits until the store takes writes by the nodes, by all that run if none is named.
+func (s *stage) stored(ctx context.Context, nodes ...*node) error {
+	if len(nodes) == 0 {
+		nodes = s.running()
+	}
+	for _, n := range nodes {
 		if err := until(ctx, readyTime, func() bool { return s.store(ctx, n) == http.StatusOK }); err != nil {
 			return fmt.Errorf("the store takes no writes of %s: %w", n.name, err)
 		}
@@ -52,7 +55,11 @@ func (s *stage) stored(ctx context.Context) error {
 // livingOn are the connections of a node.
 func (s *stage) livingOn(n *node) (ids []string) {
 	for _, r := range s.checker.living() {
-		if r.who.owner == n.name {
+		owner := r.who.owner
+		if s.plan.stateful { // it may have been handed over since
+			owner = s.cluster.balancer.owner(r.who.client)
+		}
+		if owner == n.name {
 			ids = append(ids, r.who.id)
 		}
 	}

@@ -49,6 +49,9 @@ func randomText() string {
 	return hex.EncodeToString(random)
 }
 
+// voters keep the store: the first nodes. Further ones do not.
+const voters = 3
+
 // newCluster makes the ways, and starts nothing.
 func newCluster(dir string, m *machine, s shape) (*cluster, error) {
 	c := &cluster{dir: dir, key: accessKey, places: make(map[string]string), stop: func() {}}
@@ -59,7 +62,7 @@ func newCluster(dir string, m *machine, s shape) (*cluster, error) {
 		if err := os.MkdirAll(n.files.dir, 0o700); err != nil {
 			return nil, err
 		}
-		if m.founded != "" && !s.outside && !s.fresh {
+		if m.founded != "" && !s.outside && !s.fresh && i < voters {
 			if err := os.CopyFS(n.data(), os.DirFS(filepath.Join(m.founded, n.name, "data"))); err != nil {
 				return nil, err
 			}
@@ -99,8 +102,10 @@ func (c *cluster) equip(n *node, s shape) (err error) {
 	// What nodes tell each other of where they are leads nowhere, so that all pass the proxies.
 	n.args = append(n.args, "--cluster-listen", c.places[n.name], "--cluster-advertise", "127.0.0.1:1",
 		"--data-dir", n.data())
-	for _, other := range c.nodes {
-		n.args = append(n.args, "--cluster-voter", other.name)
+	for i, other := range c.nodes {
+		if i < voters {
+			n.args = append(n.args, "--cluster-voter", other.name)
+		}
 		if other == n {
 			continue
 		}

@@ -119,6 +119,9 @@ func (s *stage) depart(ctx context.Context) {
 		s.checker.violate("events", fmt.Sprintf("%d connections have ended without disconnected, such as %s", len(open), open[0]))
 	}
 	s.deaths()
+	if s.afterwards != nil {
+		s.afterwards()
+	}
 }
 
 // untold are connections that have ended, whose end the application was not told and should be.

@@ -71,10 +71,10 @@ func (m *machine) found(ctx context.Context) error {
 	return nil
 }
 
-// build builds a program.
-func (m *machine) build(ctx context.Context, name, pkg string) (string, error) {
+// build builds a program, with flags of go build.
+func (m *machine) build(ctx context.Context, name, pkg string, flags ...string) (string, error) {
 	file := filepath.Join(m.dir, name)
-	text, err := exec.CommandContext(ctx, "go", "build", "-o", file, pkg).CombinedOutput()
+	text, err := exec.CommandContext(ctx, "go", append(append([]string{"build", "-o", file}, flags...), pkg)...).CombinedOutput()
 	if err != nil {
 		return "", fmt.Errorf("go build %s: %w: %s", pkg, err, text)
 	}

@@ -37,6 +37,8 @@ type node struct {
 type nodeFiles struct {
 	binary, dir string
 	env         []string
+	// wrap puts the command into another one; nil leaves it as it is.
+	wrap func(*exec.Cmd) *exec.Cmd
 }
 
 // nodeRun is the present process of a node.
@@ -58,6 +60,9 @@ const startTime = 30 * time.Second
 // start starts the process and returns when it serves. It need not be ready then: see awaitReady.
 func (n *node) start(ctx context.Context) error {
 	cmd := exec.Command(n.files.binary, append([]string{"serve"}, n.args...)...)
+	if n.files.wrap != nil {
+		cmd = n.files.wrap(cmd)
+	}
 	cmd.Dir, cmd.Env = n.files.dir, append(os.Environ(), n.files.env...)
 	log, err := cmd.StderrPipe()
 	if err != nil {
@@ -185,12 +190,20 @@ func (n *node) kill() {
 	n.process().kill()
 }
 
+// hangUp asks the process to end in order.
+func (n *node) hangUp() error { return n.process().cmd.Process.Signal(syscall.SIGTERM) }
+
 // stop ends the process in order, within a bound.
 func (n *node) stop(bound time.Duration) error {
-	one := n.process()
-	if err := one.cmd.Process.Signal(syscall.SIGTERM); err != nil {
+	if err := n.hangUp(); err != nil {
 		return err
 	}
+	return n.awaitEnd(bound)
+}
+
+// awaitEnd waits for the end of a process that was asked to end in order.
+func (n *node) awaitEnd(bound time.Duration) error {
+	one := n.process()
 	if !one.within(bound) {
 		one.kill()
 		return fmt.Errorf("%s does not end within %v of SIGTERM", n.name, bound)

@@ -26,14 +26,7 @@ func longPartition(ctx context.Context, s *stage) error {
 	} else {
 		s.report.note("%s is not ready after %v", one.name, time.Since(start).Round(time.Millisecond))
 	}
-	told := 0
-	err := until(ctx, claimedTime, func() bool {
-		told = 0
-		for _, id := range ids {
-			told += s.hooks.life(id).disconnected
-		}
-		return told >= len(ids)
-	})
+	told, err := s.told(ctx, ids)
 	s.report.note("the ends of %d of %d clients of %s were told after %v", told, len(ids), one.name, time.Since(start).Round(time.Millisecond))
 	if err != nil {
 		s.checker.violate("events", fmt.Sprintf("%d of %d ends are not told: %v", len(ids)-told, len(ids), err))

@@ -34,6 +34,13 @@ func scenarios() []scenario {
 		{name: "partition", about: "one node is cut off from two others, and comes back", play: partitioned},
 		{name: "default-partition", long: true, about: "hub servers, one node is cut off from two others, and comes back", change: defaultMode, play: partitioned},
 		{name: "partition-long", long: true, about: "one node is cut off until the others have told of the end of its clients, and comes back", play: longPartition},
+		{name: "partition-halves", long: true, about: "four nodes are cut into two halves until the ends of clients of one half were told by the other", change: fourNodes, play: halves},
+		{name: "one-way", about: "first nobody hears one node, then it hears nobody", play: oneWay},
+		{name: "churn-kill", about: "kill -9 of each node while clients come and go", play: churnKill},
+		{name: "wiped", long: true, about: "a voter loses its directory, and then another node takes its place for good", play: wiped},
+		{name: "versions", long: true, about: "each node is brought to another version and back", play: versions},
+		{name: "full-disk", long: true, about: "the disk of one voter is full", play: fullDisk},
+		{name: "stateful-kill", about: "clients with stateful reconnect, nodes are killed while sessions are resumed and handed over", change: withStateful, play: statefulKill},
 		{name: "hang", about: "a process stands still for 8 s", play: longHang},
 		{name: "hang-short", long: true, about: "a process stands still for 2 s", play: shortHang},
 		{name: "quorum", about: "two of three voters are killed", play: quorumLost},
@@ -56,6 +63,8 @@ func fewSenders(m *machine, p *plan) {
 		p.every = 4 * time.Second
 	}
 }
+
+func fourNodes(_ *machine, p *plan) { p.nodes = 4 }
 
 func smallStore(_ *machine, p *plan) {
 	p.fresh = true

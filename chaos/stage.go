@@ -44,6 +44,8 @@ type deeds struct {
 	killed []killed
 	stores atomic.Int64 // users that were put into a group
 	extra  int          // clients of a scenario's own
+	// afterwards looks at what is left when everybody has gone; nil looks at nothing.
+	afterwards func()
 }
 
 // plan is how much there is of everything.

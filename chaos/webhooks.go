@@ -21,6 +21,10 @@ type webhooks struct {
 
 	mu    sync.Mutex
 	lives map[string]*life
+	// outlived are connections whose end others tell of while they live on, out of reach.
+	outlived map[string]bool
+	// repeated: the scenario itself looks at ends that are told twice, or alone.
+	repeated bool
 }
 
 // life is what was heard of one connection.
@@ -70,7 +74,7 @@ func (w *webhooks) connection(_ http.ResponseWriter, r *http.Request) {
 	case "disconnected":
 		one.disconnected++
 		one.ended = time.Now()
-		if one.connected != 1 || one.disconnected > 1 {
+		if !w.repeated && (one.connected != 1 || one.disconnected > 1) {
 			w.checker.violate("events", fmt.Sprintf("disconnected of %s: %+v", id, *one))
 		}
 	}
@@ -90,11 +94,39 @@ func (w *webhooks) message(out http.ResponseWriter, r *http.Request) {
 	}
 	w.mu.Lock()
 	one := w.lives[id]
-	if one == nil || one.connected != 1 || one.disconnected > 0 {
+	if (one == nil || one.connected != 1 || one.disconnected > 0) && !w.outlived[id] {
 		w.checker.violate("events", fmt.Sprintf("a call of %s outside of its life: %+v", id, one))
 	}
 	w.mu.Unlock()
 	w.calls.receive(id, m.Arguments[0])
+}
+
+// outlive permits calls of connections whose end was told: they are in a part of the cluster that knows nothing of it.
+func (w *webhooks) outlive(ids []string) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.outlived = make(map[string]bool)
+	for _, id := range ids {
+		w.outlived[id] = true
+	}
+}
+
+// mayRepeat leaves it to the scenario to look at ends that are told twice, or without a beginning.
+func (w *webhooks) mayRepeat() {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.repeated = true
+}
+
+// all is what was heard of all connections.
+func (w *webhooks) all() map[string]life {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	all := make(map[string]life, len(w.lives))
+	for id, one := range w.lives {
+		all[id] = *one
+	}
+	return all
 }
 
 // open are the connections that were heard of and have not ended.
