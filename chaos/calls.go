@@ -70,9 +70,12 @@ func (c *calls) receive(id string, n int) {
 	c.all++
 }
 
+// gap is a call that has not come, of a connection.
+type gap struct{ id, text string }
+
 // missing are the calls that have not come and had to: those before others that came, and if the connection
 // lives all.
-func (c *calls) missing(lives func(id string) bool) (texts []string) {
+func (c *calls) missing(lives func(id string) bool) (texts []gap) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	for id, one := range c.of {
@@ -82,7 +85,7 @@ func (c *calls) missing(lives func(id string) bool) (texts []string) {
 		}
 		for n := 1; n <= up; n++ {
 			if !one.got.has(n) && !one.failed[n] {
-				texts = append(texts, fmt.Sprintf("the application has not got call %d of connection %s, of %d that were made; its client was told that it was taken: %v", n, id, one.sent, one.told[n]))
+				texts = append(texts, gap{id, fmt.Sprintf("the application has not got call %d of connection %s, of %d that were made; its client was told that it was taken: %v", n, id, one.sent, one.told[n])})
 			}
 		}
 	}

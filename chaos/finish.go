@@ -35,7 +35,9 @@ func (s *stage) finish(ctx context.Context) {
 	} else if took > lookEvery {
 		s.report.note("all clients were back %v after the traffic", took.Round(time.Millisecond))
 	}
-	s.checker.settle(ctx, settleTime)
+	for _, l := range s.checker.settle(ctx, settleTime) {
+		s.report.note("of %s %d, which did not come: %s", l.origin, l.n, s.saw(l.receiver.id))
+	}
 	s.checkCalls(ctx)
 	s.checkCounts(ctx)
 	s.checkBooks(ctx)
@@ -45,7 +47,7 @@ func (s *stage) finish(ctx context.Context) {
 
 // checkCalls: what clients have said has come.
 func (s *stage) checkCalls(ctx context.Context) {
-	var missing []string
+	var missing []gap
 	err := until(ctx, settleTime, func() bool {
 		living := make(map[string]bool)
 		for _, r := range s.checker.living() {
@@ -56,7 +58,7 @@ func (s *stage) checkCalls(ctx context.Context) {
 	})
 	if err != nil {
 		for _, one := range missing {
-			s.checker.violate("loss", one)
+			s.checker.violate("loss", one.text+s.saw(one.id))
 		}
 	}
 }
@@ -116,7 +118,7 @@ func (s *stage) depart(ctx context.Context) {
 		return len(open) == 0
 	})
 	if err != nil {
-		s.checker.violate("events", fmt.Sprintf("%d connections have ended without disconnected, such as %s", len(open), open[0]))
+		s.checker.violate("events", fmt.Sprintf("%d connections have ended without disconnected, such as %s%s", len(open), open[0], s.saw(open[0])))
 	}
 	s.deaths()
 	if s.afterwards != nil {
