@@ -124,7 +124,7 @@ func (c *cluster) equip(n *node, s shape) (err error) {
 // reserved is the port that was reserved last.
 var reserved atomic.Int64
 
-func init() { reserved.Store(int64(firstPort + os.Getpid()%(lastPort-firstPort))) }
+func init() { reserved.Store(int64(firstPort + 7919*os.Getpid()%(lastPort-firstPort))) }
 
 const firstPort, lastPort = 20_000, 32_000
 

@@ -14,6 +14,14 @@ const soon = () => 50 + Math.random() * 300;
 
 let leaving = false;
 
+// What a client library throws beside its promises is no end of the others: a refused handshake, a stream that ends
+// before the client is connected.
+for (const kind of ['uncaughtException', 'unhandledRejection']) {
+  process.on(kind, (error) => {
+    if (!/handshake|was called while the connection is still in the connecting state/.test(error?.message)) throw error;
+  });
+}
+
 class Visitor {
   constructor({ name, url, token, combination, stateful }) {
     this.name = name;

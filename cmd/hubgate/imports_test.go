@@ -107,6 +107,7 @@ var whole = map[string][]string{
 	"store/jetstore": {"natsd"},
 	"store/life":     {"natsd"},
 	"store/shared":   {"natsd"},
+	"store/stream":   {"natsd"},
 	"store/outbox":   {"natsd"},
 }
 

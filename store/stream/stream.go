@@ -68,8 +68,8 @@ func Bucket(name string, maxBytes int64, maxValue int32) jetstream.StreamConfig 
 // Ensure makes the stream if it is not there, and gives it more copies or more room if it has less
 // than it should. It never takes any away: two nodes may be told differently for a while.
 func (s *Stream) Ensure(ctx context.Context) error {
-	stream, err := s.js.Stream(ctx, s.config.Name)
-	if errors.Is(err, jetstream.ErrStreamNotFound) {
+	info, err := s.info(ctx)
+	if errors.Is(err, ErrNoStream) {
 		_, err = s.js.CreateStream(ctx, s.config)
 		if errors.Is(err, jetstream.ErrStreamNameAlreadyInUse) {
 			return s.Ensure(ctx) // another node was faster, with other settings
@@ -77,9 +77,9 @@ func (s *Stream) Ensure(ctx context.Context) error {
 		return classify(err)
 	}
 	if err != nil {
-		return classify(err)
+		return err
 	}
-	have := stream.CachedInfo().Config
+	have := info.Config
 	if f := have.Metadata[formatKey]; f != format {
 		return fmt.Errorf("%w: stream %s has format %q, and this program knows %q: it is of another version, or not ours",
 			ErrFormat, s.config.Name, f, format)
@@ -96,18 +96,18 @@ func (s *Stream) Ensure(ctx context.Context) error {
 
 // Bytes is how much the stream holds.
 func (s *Stream) Bytes(ctx context.Context) (int64, error) {
-	stream, err := s.js.Stream(ctx, s.config.Name)
+	info, err := s.info(ctx)
 	if err != nil {
-		return 0, classify(err)
+		return 0, err
 	}
-	return int64(stream.CachedInfo().State.Bytes), nil
+	return int64(info.State.Bytes), nil
 }
 
 // Exists tells a stream that is not there, for which the error is ErrNoStream, from one that does not
 // answer.
 func (s *Stream) Exists(ctx context.Context) error {
-	_, err := s.js.Stream(ctx, s.config.Name)
-	return classify(err)
+	_, err := s.info(ctx)
+	return err
 }
 
 // Last returns what was written last under a subject: the leader is asked.
@@ -192,23 +192,16 @@ func (s *Stream) leader(ctx context.Context, q question) (Message, error) {
 	if err != nil {
 		return Message{}, err
 	}
-	msg, err := s.request(ctx, "STREAM.MSG.GET."+s.config.Name, text)
-	if err != nil {
-		return Message{}, err
-	}
 	var answer struct {
 		Message *struct {
 			Subject  string `json:"subject"`
 			Sequence uint64 `json:"seq"`
 			Data     []byte `json:"data"`
 		} `json:"message"`
-		Error *jetstream.APIError `json:"error"`
 	}
-	switch err := json.Unmarshal(msg.Data, &answer); {
+	switch err := s.ask(ctx, "STREAM.MSG.GET."+s.config.Name, text, &answer); {
 	case err != nil:
-		return Message{}, Unavailable(err)
-	case answer.Error != nil:
-		return Message{}, classify(answer.Error)
+		return Message{}, err
 	case answer.Message == nil:
 		return Message{}, Unavailable(errors.New("an answer without a record"))
 	}
@@ -269,9 +262,15 @@ func (s *Stream) publish(ctx context.Context, msg *nats.Msg, opts []jetstream.Pu
 
 // PurgeBefore removes what a subject has before a sequence.
 func (s *Stream) PurgeBefore(ctx context.Context, subject string, sequence uint64) error {
-	stream, err := s.js.Stream(ctx, s.config.Name)
-	if err == nil {
-		err = stream.Purge(ctx, jetstream.WithPurgeSubject(subject), jetstream.WithPurgeSequence(sequence))
+	question, err := json.Marshal(purge{subject, sequence})
+	if err != nil {
+		return err
 	}
-	return classify(err)
+	return s.ask(ctx, "STREAM.PURGE."+s.config.Name, question, new(struct{}))
+}
+
+// purge asks for the end of what a subject has before a sequence.
+type purge struct {
+	Subject  string `json:"filter"`
+	Sequence uint64 `json:"seq"`
 }
