@@ -42,6 +42,8 @@ type Claims struct {
 	// (asrs.s.*), no reserved names of JSON web tokens, the prefix asrs.u.
 	// removed, an array as one Claim for each value.
 	User []Claim
+	// Issued: the client has the token from an issuer, and can get another one from there.
+	Issued bool
 	// Groups are those that the client is in from the start. Only tokens of an issuer name some.
 	Groups []string
 	// Application is asrs.s.apn as it is written: the application whose hubs a client

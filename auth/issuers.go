@@ -62,7 +62,7 @@ func isSymmetric(t *jwt.Token) bool { return strings.HasPrefix(t.Method.Alg(), "
 func (v *Verifier) issued(t *verified, raw string) {
 	grant := v.options.Issuers.Grant(decodedClaims(raw))
 	t.grant = &grant
-	own := Claims{UserID: grant.Holder.User, Groups: grant.Holder.Groups, User: t.claims.User, Expires: t.claims.Expires}
+	own := Claims{Issued: true, UserID: grant.Holder.User, Groups: grant.Holder.Groups, User: t.claims.User, Expires: t.claims.Expires}
 	if grant.Holder.Closes {
 		own.CloseAt = own.Expires
 	}

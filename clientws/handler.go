@@ -85,7 +85,7 @@ func DefaultLimits() Limits {
 	}
 }
 
-// Handler serves Options.Path, with and without a slash, and negotiate below it. It may be called
+// Handler serves Options.Path, with and without a slash, and negotiate and refresh below it. It may be called
 // concurrently.
 type Handler struct {
 	options Options
@@ -173,10 +173,10 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 func (h *Handler) route(c *call) error {
 	// The paths are compared in any letter case, as ASP.NET Core routes them.
 	path := strings.ToLower(strings.TrimSuffix(c.r.URL.Path, "/"))
-	negotiate := path == h.options.Path+"/negotiate"
+	negotiate, refresh := path == h.options.Path+"/negotiate", path == h.options.Path+"/refresh"
 	limits := h.options.Limits()
 	switch {
-	case !negotiate && path != h.options.Path:
+	case !negotiate && !refresh && path != h.options.Path:
 		return errPath
 	case c.r.Method == http.MethodOptions:
 		// Whatever its size: a page can read the refusal of the request that follows.
@@ -188,6 +188,8 @@ func (h *Handler) route(c *call) error {
 		return transport.ErrHeaders
 	case negotiate && c.r.Method != http.MethodPost:
 		return errNegotiate
+	case refresh && c.r.Method != http.MethodPost:
+		return errRefresh
 	}
 	if h.options.Available != nil {
 		if err := h.options.Available(); err != nil {
@@ -200,6 +202,9 @@ func (h *Handler) route(c *call) error {
 	c.query = parseQuery(c.r.URL.RawQuery)
 	if negotiate {
 		return h.negotiate(c)
+	}
+	if refresh {
+		return h.refresh(c)
 	}
 	return h.connect(c)
 }

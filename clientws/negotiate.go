@@ -39,7 +39,10 @@ func (h *Handler) negotiate(c *call) error {
 		id = h.mint.New()
 		token = h.options.Sealer.SealToken(auth.ConnectionToken{ID: id, Expires: expires, Stateful: stateful}, c.hub, c.claims.UserID)
 	}
-	answer := negotiateAnswer{version, id, token, stateful, c.claims.Transports}
+	answer := negotiateAnswer{version, id, token, stateful, c.claims.Transports, -1}
+	if c.claims.Issued { // others are told by the application, which signed their token
+		answer.lifetime = lifetimeSeconds(c.claims, h.options.Now())
+	}
 	transport.WriteJSON(c.w, "application/json", answer.append(nil))
 	h.options.Metrics.Negotiated()
 	return nil
@@ -78,6 +81,8 @@ type negotiateAnswer struct {
 	id, token string
 	stateful  bool
 	allowed   auth.TransportMask
+	// lifetime is for how many seconds the client's token is good, less than 0 if it is not told.
+	lifetime int64
 }
 
 // append writes the members in the order of self-hosted servers.
@@ -93,6 +98,10 @@ func (n *negotiateAnswer) append(dst []byte) []byte {
 	dst = append(dst, '"')
 	if n.stateful {
 		dst = append(dst, `,"useStatefulReconnect":true`...)
+	}
+	if n.lifetime >= 0 {
+		dst = append(dst, `,"tokenLifetimeSeconds":`...)
+		dst = strconv.AppendInt(dst, n.lifetime, 10)
 	}
 	dst = append(dst, `,"availableTransports":[`...)
 	first := true

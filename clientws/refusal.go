@@ -23,6 +23,7 @@ var (
 	errDelete     error = &transport.Refused{Reason: transport.RefusedMethod, Status: http.StatusBadRequest, Text: "Cannot terminate this connection using the DELETE endpoint."}
 	errPending    error = &transport.Refused{Reason: transport.RefusedPending, Status: http.StatusServiceUnavailable, Text: "Too much data waits for connections to start, try again later.", RetryAfter: 5}
 	errNegotiate  error = &transport.Refused{Reason: transport.RefusedMethod, Status: http.StatusMethodNotAllowed, Text: "Negotiate by POST.", Allow: "POST, OPTIONS"}
+	errRefresh    error = &transport.Refused{Reason: transport.RefusedMethod, Status: http.StatusMethodNotAllowed, Text: "Refresh by POST.", Allow: "POST, OPTIONS"}
 	errRedials    error = &transport.Refused{Reason: transport.RefusedRedials, Status: http.StatusTooManyRequests, Text: "The connection gets another transport too often, try again later.", RetryAfter: 5}
 	errMethod     error = &transport.Refused{Reason: transport.RefusedMethod, Status: http.StatusMethodNotAllowed, Text: "Use GET, POST or DELETE.", Allow: "GET, POST, DELETE, OPTIONS"}
 	errEarlyBytes error = &transport.Refused{Reason: transport.RefusedBodySize, Status: http.StatusRequestEntityTooLarge, Text: "Too much data waits for the connection to start."}

@@ -19,7 +19,9 @@ type Conn struct {
 	g     *Gateway
 	shard *hubShard // of its hub
 	id    Identity
-	born  int64 // when it was attached here, in the gateway's nanoseconds
+	// renewed is what Renew has made of it, nil before. Names, user and hub are the same in both.
+	renewed atomic.Pointer[Identity]
+	born    int64 // when it was attached here, in the gateway's nanoseconds
 	// back is nil if the transport cannot be replaced. It is made by Attach, or by the reader before the
 	// application is asked, with mu held. What is in it is guarded by mu.
 	back *returning
@@ -190,8 +192,14 @@ func (g *Gateway) Each(visit func(*Conn)) { g.conns.each(visit) }
 // to be dead: its connection has ended or is ending.
 func (g *Gateway) Lookup(id string) (c *Conn, ended bool) { return g.conns.lookup(id) }
 
-// Identity returns who the connection belongs to; the result must not be changed.
-func (c *Conn) Identity() *Identity { return &c.id }
+// Identity returns who the connection belongs to; the result must not be changed. It is another one
+// after Renew, with the same names.
+func (c *Conn) Identity() *Identity {
+	if renewed := c.renewed.Load(); renewed != nil {
+		return renewed
+	}
+	return &c.id
+}
 
 // IsOpen reports whether the client's handshake was accepted and the connection is not ending. A client
 // that is away has an open connection.

@@ -214,7 +214,7 @@ func (o *exportOp) apply(w *worker) {
 	var session []byte
 	defer func() { o.done <- session }()
 	c := o.conn
-	s := &movedSession{identity: c.id, protocol: c.Protocol(), pinged: c.clocks.pinged.Load(), backend: o.state}
+	s := &movedSession{identity: *c.Identity(), protocol: c.Protocol(), pinged: c.clocks.pinged.Load(), backend: o.state}
 	if t, ok := c.transport.(MovingTransport); ok {
 		s.facts = t.AppendFacts(nil)
 	}

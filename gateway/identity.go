@@ -10,7 +10,7 @@ type Claim struct{ Type, Value string }
 type Header struct{ Name, Value string }
 
 // Identity is who a connection belongs to and how it was opened. It does not
-// change while the connection lives and is independent of the transport.
+// change while the connection lives, but by Conn.Renew, and is independent of the transport.
 type Identity struct {
 	// ID is the public connection id.
 	ID string

@@ -119,7 +119,7 @@ func (c *Conn) sweep(m *moment) {
 		_ = c.Hold(0) // its transport will find out
 	case seen.state <= announced && m.passed(seen.since, c.handshakeTimeout(m)):
 		c.Close(Cause{Reason: CloseHandshakeError, Text: "Handshake was canceled."})
-	case !c.id.CloseAt.IsZero() && !m.wall.Before(c.id.CloseAt):
+	case c.expired(m):
 		c.Close(Cause{Reason: CloseUnauthorized, Text: "The authentication of the connection has expired.", AllowReconnect: true})
 	case seen.state == greeting:
 		if m.passed(seen.since, greetTime-1) {
@@ -135,6 +135,12 @@ func (c *Conn) sweep(m *moment) {
 			c.keepAlive(m, seen.queued.deliveries)
 		}
 	}
+}
+
+// expired reports whether the time has come at which the client's token wanted the connection to end.
+func (c *Conn) expired(m *moment) bool {
+	at := c.Identity().CloseAt
+	return !at.IsZero() && !m.wall.Before(at)
 }
 
 func (c *Conn) handshakeTimeout(m *moment) time.Duration {

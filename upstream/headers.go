@@ -47,7 +47,8 @@ const maxTargetBytes = 4 << 10
 // caller holds the header values that are the same for all events of a
 // connection; absent ones are empty.
 type caller struct {
-	cfg   *Config // whose keys signed
+	cfg   *Config           // whose keys signed
+	of    *gateway.Identity // another one when the client has renewed its claims
 	party party
 	keys  []string
 
@@ -57,6 +58,7 @@ type caller struct {
 func newCaller(id *gateway.Identity, cfg *Config) *caller {
 	c := &caller{
 		cfg:        cfg,
+		of:         id,
 		party:      partyOf(id),
 		connection: id.ID,
 		hub:        hubName(id),
@@ -87,7 +89,7 @@ var callerSeed = maphash.MakeSeed()
 // get returns the caller for a connection under the settings.
 func (cache *callerCache) get(id *gateway.Identity, cfg *Config) *caller {
 	slot := &cache[maphash.String(callerSeed, id.ID)%uint64(len(cache))]
-	if c := slot.Load(); c != nil && c.cfg == cfg && c.connection == id.ID {
+	if c := slot.Load(); c != nil && c.cfg == cfg && c.of == id {
 		return c
 	}
 	c := newCaller(id, cfg)

@@ -3,10 +3,13 @@ package main
 import (
 	"encoding/json"
 	"net/http"
+	"net/http/httptest"
+	"strings"
 	"testing"
 	"time"
 
 	"github.com/golang-jwt/jwt/v5"
+	"github.com/gorilla/websocket"
 	"github.com/stretchr/testify/require"
 
 	"github.com/hubgate/hubgate/auth"
@@ -90,4 +93,52 @@ func TestR8RotationOfAccessKeys(t *testing.T) {
 	require.Equal(t, []string{"401", "200", "401", "202"}, []string{enter(ownKey), enter(next), p.statusWithKey(ownKey), p.statusWithKey(next)})
 	require.Contains(t, socket.next(), "hello") // a send with the new key reaches whoever came with the former one
 	require.Equal(t, 1, int(p.metric(`hubgate_connections{generation="aspnetcore",hub="chat",transport="WebSockets"}`)))
+}
+
+// A client of an issuer is told how long its token is good, and brings the next one before that: then its
+// connection goes on, in every mode, and webhooks hear the new claims.
+func TestClientOfAnIssuerRefreshes(t *testing.T) {
+	issuer := oidctest.New(t)
+	claims := make(chan string, 8)
+	hook := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		claims <- r.Header.Get("X-ASRS-User-Claims")
+	}))
+	defer hook.Close()
+	p := start(t, "--oidc-issuers", issuer.URL, "--oidc-client-audiences", clientAudience, "--oidc-groups-claim", "teams", "--upstream", hook.URL)
+	ends := func(in time.Duration, role string) string {
+		return issuer.Sign(person(oidctest.Claims{"exp": time.Now().Add(in).Unix(), "role": role, "teams": []string{"red"}}))
+	}
+	first := ends(time.Hour, "guest")
+	status, answer := p.request(http.MethodPost, p.URL+"/client/negotiate?negotiateVersion=1&hub=chat", "", "Authorization", "Bearer "+first)
+	require.Equal(t, http.StatusOK, status)
+	var n struct {
+		ConnectionToken      string
+		TokenLifetimeSeconds int
+	}
+	require.NoError(t, json.Unmarshal([]byte(answer), &n))
+	require.InDelta(t, 3600, n.TokenLifetimeSeconds, 60)
+	conn, _, err := websocket.DefaultDialer.Dial("ws"+strings.TrimPrefix(p.URL, "http")+"/client/?hub=chat&id="+n.ConnectionToken+"&access_token="+first, nil)
+	require.NoError(t, err)
+	c := &client{t: t, conn: conn}
+	t.Cleanup(func() { conn.Close() })
+	require.Equal(t, `{}`, c.handshake())
+	require.Contains(t, <-claims, "role: guest")
+
+	refresh := func(token string) (int, string) {
+		return p.request(http.MethodPost, p.URL+"/client/refresh?hub=chat&id="+n.ConnectionToken, "", "Authorization", "Bearer "+token)
+	}
+	status, answer = refresh(ends(2*time.Hour, "owner"))
+	require.Equal(t, http.StatusOK, status, answer)
+	require.Contains(t, answer, `{"tokenLifetimeSeconds":7`)
+	c.send(`{"type":1,"target":"say","arguments":[]}`)
+	require.Contains(t, <-claims, "role: owner")
+	require.Equal(t, "200", p.restStatus(http.MethodHead, "/api/hubs/chat/groups/red", ""))
+
+	status, answer = refresh(issuer.Sign(person(oidctest.Claims{"sub": "bob"})))
+	require.Equal(t, http.StatusNotFound, status, answer)
+	status, answer = refresh(ends(-time.Hour, "owner"))
+	require.Equal(t, http.StatusUnauthorized, status, answer)
+	status, _ = refresh(ends(-time.Second, "owner")) // within the leeway, but it ends at once
+	require.Equal(t, http.StatusOK, status)
+	require.Contains(t, c.next(), `"allowReconnect":true`)
 }

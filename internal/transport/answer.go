@@ -32,9 +32,15 @@ func (a *Answer) Unwrap() http.ResponseWriter { return a.ResponseWriter }
 
 // WriteJSON answers with 200 and a body of the given content type.
 func WriteJSON(w http.ResponseWriter, contentType string, body []byte) {
+	WriteJSONStatus(w, http.StatusOK, contentType, body)
+}
+
+// WriteJSONStatus is WriteJSON with another status.
+func WriteJSONStatus(w http.ResponseWriter, status int, contentType string, body []byte) {
 	header := w.Header()
 	header.Set("Content-Type", contentType)
 	header.Set("Content-Length", strconv.Itoa(len(body)))
+	w.WriteHeader(status)
 	_, _ = w.Write(body) // a client that is gone asks again
 }
 

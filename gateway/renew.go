@@ -1,0 +1,24 @@
+package gateway
+
+import "time"
+
+// Renewal is what a client has proved anew, with another token. Its user stays: whose it is and which
+// commands find it does not change while it lives.
+type Renewal struct {
+	// Claims and TokenClaims take the place of those of Identity.
+	Claims, TokenClaims []Claim
+	// CloseAt takes the place of Identity.CloseAt; zero never closes it.
+	CloseAt time.Time
+}
+
+// Renew gives the connection what its client has proved anew. False means that it is ending, and nothing
+// has changed. It may be called concurrently with everything.
+func (c *Conn) Renew(r Renewal) bool {
+	if c.CloseRequested() != nil || c.life.state() >= closing {
+		return false
+	}
+	next := *c.Identity()
+	next.Claims, next.TokenClaims, next.CloseAt = r.Claims, r.TokenClaims, r.CloseAt
+	c.renewed.Store(&next)
+	return true
+}
