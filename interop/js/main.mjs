@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { endingCases, restartCase } from './cases/endings.mjs';
 import { broadcastCase, idleCase, messageCases } from './cases/messages.mjs';
 import { negotiationCases } from './cases/negotiation.mjs';
+import { resultCases } from './cases/results.mjs';
 import { statefulCases } from './cases/stateful.mjs';
 import { boundedUpstreamCases, upstreamCases } from './cases/upstream.mjs';
 import { combinations } from './lib/clients.mjs';
@@ -42,7 +43,7 @@ const waiting = report.runAll(cases, cases.length);
 
 const working = [restartCase(restarted, combinations), broadcastCase(world, combinations)];
 for (const one of combinations) {
-  working.push(...messageCases(world, one), ...upstreamCases(world, one), ...endingCases(world, one), ...negotiationCases(world, one));
+  working.push(...messageCases(world, one), ...upstreamCases(world, one), ...endingCases(world, one), ...negotiationCases(world, one), ...resultCases(world, one));
   working.push(...boundedUpstreamCases(bounded, one));
 }
 await Promise.all([waiting, report.runAll(working, 6)]);
