@@ -38,6 +38,8 @@ type Admin struct {
 	pages    *http.ServeMux
 	view     atomic.Pointer[View]    // nil before WatchLive
 	cluster  atomic.Pointer[Cluster] // nil before WatchCluster, and for a node alone
+	// deliveries is nil before WatchDeliveries.
+	deliveries atomic.Pointer[Deliveries]
 }
 
 // New returns an Admin with metrics of its own registry. The version is a
@@ -66,6 +68,7 @@ const index = `hubgate, for operators
 /watch          the live view as Server-Sent Events; ?hub= &user= &connection= &trace= &kind=
 /metrics        Prometheus metrics
 /cluster        the nodes of the cluster, for browsers and as JSON
+/deliveries     dead letters of webhooks, as JSON; /deliveries/waiting
 /livez          200 while the process serves
 /readyz         200 while clients are taken, 503 before, while draining, and while a node does not know the others
 /debug/pprof/   profiles
@@ -87,6 +90,7 @@ func (a *Admin) route() {
 	a.pages.HandleFunc("PUT /cluster/settings", a.proven(serveChange))
 	a.pages.HandleFunc("GET /cluster/export", a.clustered(serveExport))
 	a.pages.HandleFunc("POST /cluster/import", a.clustered(serveImport))
+	a.routeDeliveries()
 	a.pages.HandleFunc("GET /debug/check", a.serveCheck)
 	// No cmdline: it may hold access keys and the secrets of webhooks.
 	a.pages.HandleFunc("GET /debug/pprof/", pprof.Index)

@@ -16,6 +16,8 @@ type nodeCollector struct {
 	servers Servers // nil: none are shown
 	modes   Modes
 	cluster Cluster // nil: the node is alone
+	// deliveries is nil before WatchDeliveries.
+	deliveries Deliveries
 	// transports and kinds are series of each hub from the start.
 	transports, kinds []string
 
@@ -52,6 +54,12 @@ func (c *nodeCollector) watchCluster(v Cluster) {
 	c.cluster = v
 }
 
+func (c *nodeCollector) watchDeliveries(d Deliveries) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.deliveries = d
+}
+
 func (c *nodeCollector) watchModes(m Modes) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -70,13 +78,14 @@ type watched struct {
 	servers           Servers
 	modes             Modes
 	cluster           Cluster
+	deliveries        Deliveries
 	transports, kinds []string
 }
 
 func (c *nodeCollector) watched() watched {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	return watched{c.node, c.servers, c.modes, c.cluster, c.transports, c.kinds}
+	return watched{c.node, c.servers, c.modes, c.cluster, c.deliveries, c.transports, c.kinds}
 }
 
 func desc(name, help string, labels ...string) *prometheus.Desc {
@@ -149,6 +158,9 @@ func (c *nodeCollector) Collect(ch chan<- prometheus.Metric) {
 	if w.cluster != nil {
 		stats := w.cluster.Stats()
 		out.cluster(&stats)
+	}
+	if w.deliveries != nil {
+		out.deliveries(w.deliveries)
 	}
 }
 

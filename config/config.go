@@ -21,6 +21,7 @@ type Config struct {
 	Data        Data        `embed:"" prefix:"data-" group:"Data"`
 	Service     Service     `embed:"" group:"Service"`
 	Upstream    Upstream    `embed:"" prefix:"upstream-" group:"Upstream"`
+	Outbox      Outbox      `embed:"" prefix:"upstream-" group:"Upstream: outbox"`
 	CORS        CORS        `embed:"" prefix:"cors-" group:"CORS"`
 	Capacity    Capacity    `embed:"" prefix:"limits-" group:"Limits: what is held"`
 	Sizes       Sizes       `embed:"" prefix:"limits-" group:"Limits: single inputs"`
@@ -39,7 +40,7 @@ type Config struct {
 
 // startGroups are the groups that are read once; all others may change while
 // the gateway runs.
-var startGroups = []string{"Files", "Network", "TLS", "Logs", "Cluster", "NATS outside", "Data"}
+var startGroups = []string{"Files", "Network", "TLS", "Logs", "Cluster", "NATS outside", "Data", "Upstream: outbox"}
 
 // Files names the files that options come from.
 type Files struct {
@@ -94,6 +95,14 @@ type Upstream struct {
 	AllowLinkLocal          bool               `help:"Permit webhooks on link-local and cloud metadata addresses."`
 	AllowedEnv              []string           `help:"Environment variables that {@env:NAME} in a URL template may read." placeholder:"NAME"`
 	AllowedFiles            []string           `help:"Files that {@file:PATH} in a URL template may read: absolute paths, with a slash at the end for all below." placeholder:"PATH"`
+}
+
+// Outbox keeps events until webhooks have them.
+type Outbox struct {
+	Outbox            bool          `help:"Keep connected and disconnected events, and messages that nobody waits for, in the store until a webhook has them: they are delivered at least once, though nodes die. Needs data.dir or a cluster."`
+	OutboxBytes       Size          `help:"Bytes that the store takes for events that wait, of all nodes together. A node has a quarter of that in memory at most, and 128MiB. When there is no room, clients are not read any further." default:"512MiB"`
+	OutboxAge         time.Duration `help:"How long an event is tried before it becomes a dead letter." default:"24h"`
+	OutboxDeadLetters int           `help:"Dead letters that are kept, for seven days each. The oldest go first." default:"1000"`
 }
 
 // CORS says which web pages may use the gateway.

@@ -50,7 +50,27 @@ func (c *Config) Validate() error {
 		add("tls", errors.New("cert and key go together: set both or none"))
 	}
 	c.validateCluster(add)
+	add("upstream.outbox", c.checkOutbox())
 	return errors.Join(errs...)
+}
+
+// minOutboxStore has room for events that wait, beside everything else.
+const minOutboxStore = 64 << 20
+
+// checkOutbox reports what is wrong with the outbox, if there is to be one.
+func (c *Config) checkOutbox() error {
+	o := &c.Outbox
+	switch {
+	case o.OutboxAge <= 0 || o.OutboxBytes < 1<<20 || o.OutboxDeadLetters < 1:
+		return errors.New("outboxAge must be positive, outboxBytes 1MiB or more, outboxDeadLetters 1 or more")
+	case !o.Outbox:
+		return nil
+	case !c.Clustered() && c.Data.Dir == "":
+		return errors.New("events are kept in the store: set data.dir (--data-dir)")
+	case !c.External() && c.Data.MaxBytes < minOutboxStore:
+		return fmt.Errorf("needs data.maxBytes of 64MiB or more, not %d bytes", c.Data.MaxBytes)
+	}
+	return nil
 }
 
 func checkPublicURL(text string) error {

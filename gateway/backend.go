@@ -52,6 +52,13 @@ type Pending interface {
 	Pending() bool
 }
 
+// Storing is an optional ability of a Session that the gateway speaks for: whether the record that was not
+// taken is on its way into a store, or waits for room. Then nothing more is read from the client until
+// Conn.Resume, and the record is handed over again. What the reader holds is not acknowledged to the client.
+type Storing interface {
+	Storing() bool
+}
+
 // Returner is an optional ability of a Session: it is told that its client was away and has come back
 // (Conn.Replace without first). The call is ordered with Received, as if it were a record. A client
 // that comes back several times in a row is told of each time.
@@ -65,7 +72,7 @@ type Speaker uint8
 
 const (
 	// GatewaySpeaks: the gateway does, and parses records; malformed ones close
-	// the connection. The reader never stops: for a record that is not taken an
+	// the connection. The reader never stops, but for Storing: for a record that is not taken an
 	// invocation is answered with an error and a send closes the client as
 	// Throttled (D14).
 	GatewaySpeaks Speaker = iota

@@ -102,6 +102,7 @@ type placement struct {
 // clocks are what the sweeper looks at, in the gateway's nanoseconds.
 type clocks struct {
 	pinged    atomic.Bool // the client has ever pinged
+	held      atomic.Bool // the reader waits for its session, see Storing
 	lastRead  atomic.Int64
 	lastWrite atomic.Int64 // see Conn.spoke
 	detached  atomic.Int64 // since when nobody polls; 0 = somebody does

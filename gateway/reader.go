@@ -208,6 +208,14 @@ func (c *Conn) deliver(rec Record) error {
 	case NobodyListens:
 		return nil
 	}
+	if s, ok := c.life.session.(Storing); ok && s.Storing() {
+		c.clocks.held.Store(true) // its silence is the gateway's doing
+		defer func() {
+			c.clocks.lastRead.Store(c.g.now())
+			c.clocks.held.Store(false)
+		}()
+		return c.deliverLater(rec)
+	}
 	return c.refuse(rec)
 }
 

@@ -156,6 +156,9 @@ var silentCause = Cause{Reason: ClosePingTimeout, Text: "Connection ping timeout
 // (C68). One that never pings may be silent for as long as it likes, if it is there at all: where
 // the transport can, its peer is asked.
 func (c *Conn) silent(m *moment, seen *inspected) bool {
+	if c.clocks.held.Load() {
+		return false
+	}
 	if c.clocks.pinged.Load() {
 		return seen.kept && m.passed(c.clocks.lastRead.Load(), m.limits.Timeout)
 	}

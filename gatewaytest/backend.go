@@ -15,6 +15,8 @@ type Backend struct {
 	Refuse func(c *gateway.Conn) error
 	// Full, if set, is asked for each record; true means not taken.
 	Full func() bool
+	// Storing, if set, says whether a record that was not taken is on its way into a store.
+	Storing func() bool
 	// Pending, if set, says whether a session has answers to come.
 	Pending func() bool
 	// Moves: clients may be handed over to other nodes.
@@ -90,6 +92,9 @@ func (s *session) Speaker() gateway.Speaker { return s.backend.Speaker }
 
 // Pending implements gateway.Pending.
 func (s *session) Pending() bool { return s.backend.Pending != nil && s.backend.Pending() }
+
+// Storing implements gateway.Storing.
+func (s *session) Storing() bool { return s.backend.Storing != nil && s.backend.Storing() }
 
 func (s *session) Opened() {
 	s.backend.add("opened " + s.conn.Identity().ID)

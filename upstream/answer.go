@@ -7,6 +7,7 @@ import (
 	"mime"
 	"net/http"
 	"strings"
+	"time"
 	"unicode"
 	"unicode/utf8"
 
@@ -31,6 +32,10 @@ type answer struct {
 	// result without a value.
 	text  string
 	frame []byte
+	// after is how long the upstream wants to be left alone, 0 if it did not say. works is closed when it may
+	// be tried again before that.
+	after time.Duration
+	works <-chan struct{}
 }
 
 // failure is an answer that did not come: to the client it looks like status

@@ -3,7 +3,9 @@
 // It implements gateway.Backend.
 //
 // An event is delivered at most once (D8): it is repeated only when nothing of
-// it can have been sent. The events of one connection are delivered one at a
+// it can have been sent. With an Outbox, events of connections and messages that
+// nobody waits for are delivered at least once instead (outbox.go, retries.go).
+// The events of one connection are delivered one at a
 // time, connected first, disconnected last; connections do not wait for each
 // other except for their turn at an origin.
 //
@@ -59,7 +61,8 @@ type Backend struct {
 	plans     atomic.Pointer[plan]
 	secrets   secretStore
 	origins   originGates
-	life      Life // nil for a node alone
+	life      Life     // nil for a node alone
+	keeps     *keeping // nil without an outbox
 	callers   callerCache
 	unmatched *logsum.Lines[message]
 	transport *http.Transport
@@ -106,8 +109,12 @@ func (b *Backend) Accept(c *gateway.Conn, _ gateway.Handshake) (gateway.Session,
 // Close waits until all events taken so far were delivered and refuses those
 // that come later; call it after gateway.Drain, which brings the disconnected
 // events. When ctx ends first, the calls under way are cut off, what waits is
-// given up, and the error of ctx is returned. No goroutine outlives it.
+// given up, and the error of ctx is returned. No goroutine outlives it. What is in an outbox is tried once
+// more, and stays there if that fails.
 func (b *Backend) Close(ctx context.Context) error {
+	if k := b.keeps; k != nil {
+		k.end.Do(func() { close(k.ending) })
+	}
 	err := b.workers.close(ctx, func() { b.cancel(errShutdown) })
 	b.cancel(errShutdown)
 	b.unmatched.Close()

@@ -93,6 +93,7 @@ type benchConn struct {
 func (c *benchConn) Identity() *gateway.Identity { return &c.id }
 func (c *benchConn) Protocol() string            { return hubprotocol.JSON }
 func (c *benchConn) Send([]byte)                 { c.done <- struct{}{} }
+func (c *benchConn) Resume()                     {}
 func (c *benchConn) Close(gateway.Cause)         {}
 
 // BenchmarkCaller computes the headers that all events of a connection share.

@@ -19,9 +19,9 @@ const textNoURL = "Invocation failed, the upstream's URL is not available."
 // handle delivers one event and acts on the answer. It returns what became of it, "" if no webhook was
 // called.
 func (s *session) handle(e *event) Result {
-	b, cfg := s.backend, s.backend.opts.Config()
+	b := s.backend
 	switch {
-	case b.ctx.Err() != nil:
+	case b.ctx.Err() != nil && e.kept == nil:
 		s.skip(e, SkipShutdown)
 		s.answer(e, failure(ResultShutdown, ""))
 		return ResultShutdown
@@ -31,13 +31,15 @@ func (s *session) handle(e *event) Result {
 	case e.kind == kindNoted:
 		close(e.noted)
 		return ""
+	case e.kept != nil:
+		return s.deliverKept(e)
 	case e.kind == kindDisconnected && !s.mayEnd(e):
 		s.skip(e, SkipHeld)
 		return ""
 	}
-	id, parent := trace.New()
 	at, err := e.template.endpoint(s.names(e.kind, e.target), &b.secrets)
 	if err != nil {
+		id, _ := trace.New()
 		s.skip(e, SkipURL)
 		s.log(slog.LevelWarn, "webhook skipped", e, id, slog.String("error", err.Error()))
 		s.answer(e, answer{text: textNoURL})
@@ -47,23 +49,34 @@ func (s *session) handle(e *event) Result {
 	if e.id == "" {
 		e.id = eventID(s.conn.Identity().ID, e.kind)
 	}
-	start, kept := time.Now(), s.watches(id)
-	var a answer
+	a, _ := s.attempt(e, at)
+	s.delivered(e, a.result)
+	return a.result
+}
+
+// attempt calls the webhook of an event once and acts on the answer, of which it returns the beginning too if
+// the event is kept.
+func (s *session) attempt(e *event, at *endpoint) (a answer, look *seen) {
+	b, cfg := s.backend, s.backend.opts.Config()
+	id, parent := trace.New()
+	start, watched := time.Now(), s.watches(id)
+	if look = watched; look == nil && e.kept != nil {
+		look = new(seen)
+	}
 	if e.template.echo {
 		a = echo(e)
 	} else {
-		a = b.call(b.callers.get(s.conn.Identity(), cfg), e, at, parent, kept)
+		a = b.call(b.callers.get(s.conn.Identity(), cfg), e, at, parent, look)
 	}
 	took := time.Since(start)
 	b.metrics.Called(e.template.index, e.kind.category(), a.result, took)
 	s.logCall(e, id, &a, took)
 	s.answer(e, a)
-	s.happened(e, at, id, &a, took, kept)
+	s.happened(e, at, id, &a, took, watched)
 	if a.result == ResultRejected && !cfg.KeepRejected {
 		s.reject(a.reason)
 	}
-	s.delivered(e, a.result)
-	return a.result
+	return a, look
 }
 
 // delivered is called when nothing more is done for an event. A call that was cut off because the node
@@ -102,7 +115,7 @@ func (b *Backend) call(c *caller, e *event, at *endpoint, parent string, kept *s
 	if a.result == ResultBroken && ctx.Err() != nil {
 		a = cutOff(b.ended(ResultTimeout))
 	}
-	a.status = response.StatusCode
+	a.status, a.after = response.StatusCode, retryAfter(response)
 	return a
 }
 
@@ -147,6 +160,10 @@ func (s *session) logCall(e *event, trace string, a *answer, took time.Duration)
 		level = slog.LevelDebug
 	case ResultRejected:
 		level = slog.LevelInfo
+	default:
+		if e.kept != nil && e.kept.attempt > 1 {
+			level = slog.LevelDebug // The first failure was told, and the last one will be.
+		}
 	}
 	if !s.backend.log.Enabled(s.backend.ctx, level) {
 		return

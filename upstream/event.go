@@ -6,6 +6,7 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"math/rand/v2"
+	"time"
 
 	"github.com/hubgate/hubgate/gateway"
 )
@@ -49,6 +50,10 @@ type event struct {
 	kind kind
 	// noted is closed by a kindNoted.
 	noted chan struct{}
+	// kept is there if the event is in the outbox. came is when an invocation came that may have to wait for
+	// such events.
+	kept *kept
+	came time.Time
 }
 
 // event is the event's name in headers, URLs and patterns.

@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -27,6 +28,7 @@ type fakeConn struct {
 	protocol string
 	sent     chan []byte
 	closed   chan gateway.Cause
+	resumed  atomic.Int32
 }
 
 func newConn(id string) *fakeConn {
@@ -40,6 +42,7 @@ func newConn(id string) *fakeConn {
 func (c *fakeConn) Identity() *gateway.Identity { return &c.id }
 func (c *fakeConn) Protocol() string            { return c.protocol }
 func (c *fakeConn) Send(frame []byte)           { c.sent <- frame }
+func (c *fakeConn) Resume()                     { c.resumed.Add(1) }
 func (c *fakeConn) Close(cause gateway.Cause)   { c.closed <- cause }
 
 // post is one request that an upstream got.

@@ -4,6 +4,7 @@ import (
 	"hash/maphash"
 	"net/http"
 	"net/url"
+	"strconv"
 	"strings"
 	"sync/atomic"
 	"time"
@@ -36,6 +37,13 @@ const (
 	headerAuth        = "Authorization"
 	headerTrace       = "traceparent"
 	headerAgent       = "User-Agent"
+
+	// These are of events that are kept: their id, the number of the attempt, and that the receiver may have
+	// the event already.
+	headerIdempotency = "Idempotency-Key"
+	headerAttempt     = "X-Hubgate-Attempt"
+	headerRepeat      = "X-Hubgate-Repeat"
+	repeatPossible    = "possible"
 
 	userAgent = "hubgate"
 )
@@ -123,6 +131,16 @@ func (c *caller) header(e *event, at *endpoint, trace string) http.Header {
 		{headerAuth, at.authorization},
 		{headerTrace, trace},
 		{headerAgent, userAgent},
+		{headerIdempotency, ""},
+		{headerAttempt, ""},
+		{headerRepeat, ""},
+	}
+	if k := e.kept; k != nil {
+		kept := values[len(values)-3:]
+		kept[0].value, kept[1].value = e.id, strconv.Itoa(k.attempt)
+		if k.doubt {
+			kept[2].value = repeatPossible
+		}
 	}
 	header := make(http.Header, len(values))
 	// One array for all values: a slice each would be an allocation each.

@@ -49,6 +49,12 @@ func (b *Backend) SendDisconnected(record []byte) error {
 	if err != nil {
 		return err
 	}
+	if b.keeps != nil {
+		if err := b.tellEnd(b.ctx, gone, body); err != nil {
+			return ErrNotSent
+		}
+		return nil
+	}
 	s := newSession(b, gone)
 	t := s.match(kindDisconnected, "")
 	if t == nil {
@@ -107,6 +113,7 @@ func (d *departed) Identity() *gateway.Identity { return &d.id }
 func (d *departed) Protocol() string            { return hubprotocol.JSON }
 func (d *departed) Send([]byte)                 {}
 func (d *departed) Close(gateway.Cause)         {}
+func (d *departed) Resume()                     {}
 
 // parseRecord reads a record, and makes the body of the event that is to be sent.
 func parseRecord(text []byte) (*departed, []byte, error) {

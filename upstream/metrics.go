@@ -75,11 +75,18 @@ const (
 	// SkipHeld: this node may not say now that the client has ended. It says so later, or another node
 	// does, see Life.
 	SkipHeld SkipReason = "held"
+	// SkipLeft: the gateway ended first. The event stays in the outbox.
+	SkipLeft SkipReason = "left"
+	// SkipElsewhere: others have given this node up, and deliver the event.
+	SkipElsewhere SkipReason = "elsewhere"
+	// SkipWaited: a client waits for the answer, and an earlier event of it could not be delivered in time.
+	SkipWaited SkipReason = "waited"
 )
 
 // SkipReasons lists every SkipReason, for metrics that start at zero.
 var SkipReasons = []SkipReason{
 	SkipUnmatched, SkipUnsupported, SkipTarget, SkipURL, SkipFull, SkipRejected, SkipPanic, SkipAbandoned, SkipShutdown, SkipHeld,
+	SkipLeft, SkipElsewhere, SkipWaited,
 }
 
 type nopMetrics struct{}

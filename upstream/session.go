@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"runtime/debug"
 	"sync"
+	"time"
 
 	"github.com/hubgate/hubgate/gateway"
 	"github.com/hubgate/hubgate/hubprotocol"
@@ -15,6 +16,8 @@ type conn interface {
 	Protocol() string
 	Send(frame []byte)
 	Close(cause gateway.Cause)
+	// Resume has a reader go on that waits for the session.
+	Resume()
 }
 
 // session queues the events of one connection. A goroutine of the Backend
@@ -34,9 +37,26 @@ type session struct {
 	born     bool // Life has been told of the client, or will be before the next event
 	// parked is called when no event waits, if the client is being handed over to another node.
 	parked func(err error)
+	keeps  *sessionKeeps // nil without an outbox
 }
 
-func newSession(b *Backend, c conn) *session { return &session{backend: b, conn: c} }
+// sessionKeeps is what a session with an outbox has besides, guarded by its mutex.
+type sessionKeeps struct {
+	// storing is closed when the message is stored that the reader holds.
+	storing chan struct{}
+	// blocked: the reader waits for room in the queue.
+	blocked bool
+	// retire is called when no event waits; nil but for a client that is not here. Immutable.
+	retire func()
+}
+
+func newSession(b *Backend, c conn) *session {
+	s := &session{backend: b, conn: c}
+	if b.keeps != nil {
+		s.keeps = new(sessionKeeps)
+	}
+	return s
+}
 
 // Speaker implements gateway.Session: the gateway answers the handshake, pings, and parses.
 func (s *session) Speaker() gateway.Speaker { return gateway.GatewaySpeaks }
@@ -57,7 +77,7 @@ func (s *session) Opened() {
 		s.bear()
 	}
 	if t := s.match(kindConnected, ""); t != nil {
-		s.put(event{kind: kindConnected, template: t, body: bodyConnected})
+		s.send(event{kind: kindConnected, template: t, body: bodyConnected})
 	}
 }
 
@@ -84,7 +104,7 @@ func (s *session) Closed(cause gateway.Cause) {
 		return
 	}
 	if t := s.match(kindDisconnected, ""); t != nil {
-		s.put(event{kind: kindDisconnected, template: t, body: disconnectedBody(cause)})
+		s.send(event{kind: kindDisconnected, template: t, body: disconnectedBody(cause)})
 		return
 	}
 	s.forget()
@@ -109,7 +129,26 @@ func (s *session) message(r *gateway.Record) (taken bool) {
 		s.refuse(r, SkipTarget, fmt.Sprintf("Invocation failed, the target is longer than %d bytes.", maxTargetBytes))
 		return true
 	}
-	return s.put(newMessage(t, s.conn.Protocol(), r))
+	if s.backend.keeps != nil && !answered(r.Message) {
+		return s.keepMessage(func() event { return newMessage(t, s.conn.Protocol(), r) })
+	}
+	e := newMessage(t, s.conn.Protocol(), r)
+	if s.backend.keeps != nil {
+		e.came = time.Now()
+	}
+	return s.put(e)
+}
+
+// send queues an event of the connection.
+func (s *session) send(e event) {
+	switch {
+	case s.backend.keeps == nil:
+		s.put(e)
+	case e.kind == kindDisconnected:
+		s.keepEnd(e)
+	default:
+		s.keep(e)
+	}
 }
 
 // match finds the template of an event when it arrives: without one, nothing
@@ -153,16 +192,13 @@ func (s *session) untaken(r *gateway.Record) *event {
 // put queues an event and sees to it that a goroutine delivers it. False means
 // that the queue is full; only messages meet that.
 func (s *session) put(e event) (taken bool) {
-	limit := s.backend.opts.Config().Queue
 	s.mu.Lock()
 	if s.rejected {
 		s.mu.Unlock()
 		s.skip(&e, SkipRejected)
-		return true
+		return e.kept == nil
 	}
-	full := len(s.queue) >= orDefault(limit.Events, DefaultQueueEvents) ||
-		s.bytes+e.size() > orDefault(limit.Bytes, DefaultQueueBytes)
-	if full && len(s.queue) > 0 && e.kind == kindMessage {
+	if e.kept == nil && s.fullLocked(&e) {
 		s.mu.Unlock()
 		s.skip(&e, SkipFull)
 		return false
@@ -175,18 +211,41 @@ func (s *session) put(e event) (taken bool) {
 	s.mu.Unlock()
 	if idle && !s.backend.workers.start(s.work) {
 		for e, ok := s.next(); ok; e, ok = s.next() {
-			s.skip(&e, SkipShutdown)
+			s.skip(&e, e.atTheEnd())
 		}
 	}
 	return true
 }
 
+// fullLocked reports whether the queue has no room for an event. Only messages meet that.
+func (s *session) fullLocked(e *event) bool {
+	limit := s.backend.opts.Config().Queue
+	full := len(s.queue) >= orDefault(limit.Events, DefaultQueueEvents) ||
+		s.bytes+e.size() > orDefault(limit.Bytes, DefaultQueueBytes)
+	return full && len(s.queue) > 0 && e.kind == kindMessage
+}
+
+// atTheEnd is why an event is not delivered when the gateway ends.
+func (e *event) atTheEnd() SkipReason {
+	if e.kept != nil {
+		return SkipLeft
+	}
+	return SkipShutdown
+}
+
 // next takes the oldest event. When there is none, the caller's work is over.
 func (s *session) next() (e event, ok bool) {
 	var parked func(error)
+	var resume bool
 	defer func() {
 		if parked != nil {
 			s.tellParked(parked)
+		}
+		if resume {
+			s.conn.Resume()
+		}
+		if !ok && s.keeps != nil && s.keeps.retire != nil {
+			s.keeps.retire()
 		}
 	}()
 	s.mu.Lock()
@@ -201,6 +260,7 @@ func (s *session) next() (e event, ok bool) {
 	s.queue = s.queue[1:]
 	s.bytes -= e.size()
 	s.backend.metrics.Queued(-1)
+	resume = s.keeps != nil && s.keeps.blocked
 	return e, true
 }
 
@@ -209,6 +269,9 @@ func (s *session) purge(reason SkipReason, drop func(*event) bool) {
 	for _, e := range s.takeOut(drop) {
 		s.backend.metrics.Queued(-1)
 		s.skip(&e, reason)
+		if e.kept != nil {
+			s.backend.keeps.Outbox.Done(e.kept.number)
+		}
 	}
 }
 
@@ -258,12 +321,15 @@ func (s *session) deliver() (again bool) {
 // fail ends the connection after a fault of the gateway in the handling of e.
 func (s *session) fail(e *event, fault any) {
 	s.skip(e, SkipPanic)
+	if e.kept != nil {
+		s.die(e, &answer{detail: fmt.Sprint(fault)}, DeadPanic, nil)
+	}
 	if e.kind == kindDisconnected {
 		s.forget()
 	}
 	s.backend.log.Error("webhook worker panicked", "connection", s.conn.Identity().ID, "hub", s.conn.Identity().Hub,
 		"panic", fmt.Sprint(fault), "stack", string(debug.Stack()))
-	s.purge(SkipAbandoned, func(e *event) bool { return e.kind != kindDisconnected })
+	s.purge(SkipAbandoned, func(e *event) bool { return e.kind != kindDisconnected && e.kept == nil })
 	s.conn.Close(gateway.Cause{
 		Reason: gateway.CloseServiceTransientError, Text: "The gateway failed to handle the connection.", AllowReconnect: true,
 	})

@@ -34,6 +34,8 @@ type nodes struct {
 	kept *jetstore.UserGroups
 	// life has the application told of the end of clients; nil if the node is alone.
 	life *life.Node
+	// deliveries are events that are kept; nil without an outbox.
+	deliveries *deliveries
 	// tokens seal connection tokens: the first one seals, all open.
 	tokens [][]byte
 	// settingsKey is for hashes of settings; shared are those that all nodes share, nil if the node is alone.

@@ -56,7 +56,10 @@ func (c *adminAccess) send(ctx context.Context, method, path string, body io.Rea
 	if err != nil {
 		return err
 	}
-	req, err := http.NewRequestWithContext(ctx, method, at.JoinPath(path).String(), body)
+	path, query, _ := strings.Cut(path, "?")
+	to := at.JoinPath(path)
+	to.RawQuery = query
+	req, err := http.NewRequestWithContext(ctx, method, to.String(), body)
 	if err != nil {
 		return err
 	}

@@ -49,7 +49,7 @@ var mayImport = map[string][]string{
 	"restapi":           {"gateway", "hubprotocol", "auth", "hubname", "api", "internal/counts", "internal/filter", "internal/trace"},
 	"limits":            {"gateway"},
 	"presence":          {"gateway", "auth", "hubname", "internal/counts", "internal/trace"},
-	"upstream":          {"gateway", "hubprotocol", "auth", "regularfile", "secret", "webhook", "webhook/signature", "internal/logsum", "internal/trace"},
+	"upstream":          {"gateway", "hubprotocol", "auth", "regularfile", "secret", "webhook", "webhook/signature", "internal/logsum", "internal/packed", "internal/trace"},
 	"modes":             {"gateway", "hubname", "hubprotocol"},
 	"servermode":        {"gateway", "hubprotocol", "aspnetprotocol", "serviceprotocol", "auth", "hubname", "internal/counts"},
 	"hubserver":         {"hubprotocol", "serviceprotocol", "auth", "hubname", "hubserver/internal/values"},

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"time"
 
@@ -16,25 +17,39 @@ import (
 // before there are clients.
 func (s *server) keepLife(webhooks *upstream.Backend) {
 	n := &s.nodes
-	if n.plane == nil {
+	if n.plane == nil && !s.config.Outbox.Outbox {
 		return
 	}
-	n.life = life.New(life.Options{
+	opts := life.Options{
 		Store: life.Store{
 			JetStream: n.engine.JetStream(), Prefix: s.config.NATS.Prefix, Replicas: n.engine.Replicas(), Storage: n.engine.Storage(), MaxBytes: lifeShare(s.config),
 		},
-		Tag: s.config.Network.Node, Link: n.plane.Self().String(), Software: version(), Lease: s.config.Cluster.Lease,
-		Settings: s.digests(), Unlike: settings.Differences,
-		Members: lifeMembers{n.plane},
+		Tag: cmp.Or(s.config.Network.Node, "alone"), Software: version(), Lease: aloneLease,
 		Webhook: life.Webhook{
 			Send: webhooks.SendDisconnected, Later: upstream.ErrNotSent,
 			Time: func() time.Duration { return s.live.load().upstream.CallTime() },
 		},
 		Lives: s.lives, Claimed: s.givenUp, Isolated: func(on bool) { s.isolate(noStore, on) },
 		Logger: s.log.With("part", partCluster),
-	})
+	}
+	if n.plane != nil {
+		opts.Link, opts.Lease, opts.Members = n.plane.Self().String(), s.config.Cluster.Lease, lifeMembers{n.plane}
+		opts.Settings, opts.Unlike = s.digests(), settings.Differences
+	}
+	if s.config.Outbox.Outbox {
+		n.deliveries = &deliveries{webhooks: webhooks}
+		opts.Beside = n.deliveries
+	}
+	n.life = life.New(opts)
 	webhooks.Use(n.life)
+	if n.deliveries != nil {
+		s.keepEvents(webhooks)
+	}
 }
+
+// aloneLease is after what time a node that is alone has what its former run has left: nobody else can have
+// the directory.
+const aloneLease = 3 * time.Second
 
 // digests returns a function for what the settings in force come to. It is called often and computes
 // them anew when they have changed.

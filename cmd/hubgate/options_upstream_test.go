@@ -229,3 +229,56 @@ func seeSecret(t *testing.T, p *program, h *hook, secret string) string {
 	p.connect("chat", "ann")
 	return (<-h.calls).URL.Query().Get("code")
 }
+
+// Effects on events that are kept.
+var outboxEffects = map[string]func(*testing.T) effect{
+	"upstream-outbox": func(t *testing.T) effect {
+		h := newHook(t, answers("hook"))
+		return effect{unusual: "true", with: append(h.upstream(), "--data-dir", filepath.Join(t.TempDir(), "data"), "--drain-timeout", "5s"), before: "", after: "1", see: func(_ *testing.T, p *program) string {
+			p.connect("chat", "ann")
+			return (<-h.calls).Header.Get("X-Hubgate-Attempt")
+		}}
+	},
+	"upstream-outbox-bytes": func(t *testing.T) effect {
+		return effect{usual: "1KiB", unusual: "2MiB", with: seeOutbox(t, newHook(t, answers("hook"))), before: "outboxBytes 1MiB or more", after: "called", see: func(t *testing.T, p *program) string {
+			p.connect("chat", "ann")
+			p.wantMetrics(`hubgate_outbox_events_total{event="Done"} 1`)
+			return "called"
+		}}
+	},
+	"upstream-outbox-age": func(t *testing.T) effect {
+		h := newHook(t, answers("hook"))
+		h.Close()
+		return effect{unusual: "100ms", with: seeOutbox(t, h), before: never, after: "1", see: func(t *testing.T, p *program) string {
+			p.connect("chat", "ann")
+			return seeDeadLetters(t, p)
+		}}
+	},
+	"upstream-outbox-dead-letters": func(t *testing.T) effect {
+		h := newHook(t, func(w http.ResponseWriter, _ string, _ *http.Request) { w.WriteHeader(http.StatusNotFound) })
+		return effect{unusual: "1", with: seeOutbox(t, h), before: "2", after: "1", see: func(t *testing.T, p *program) string {
+			c := p.connect("chat", "ann")
+			for range 2 {
+				c.send(`{"type":1,"target":"m","arguments":[]}`)
+			}
+			p.wantMetrics(`hubgate_outbox_dead_letters_total{reason="refused"} 2`)
+			return seeDeadLetters(t, p)
+		}}
+	},
+}
+
+// seeOutbox are flags of a program that keeps events.
+func seeOutbox(t *testing.T, h *hook) []string {
+	return append(h.upstream(), "--data-dir", filepath.Join(t.TempDir(), "data"), "--upstream-outbox", "--drain-timeout", "5s")
+}
+
+// seeDeadLetters waits for dead letters and counts them.
+func seeDeadLetters(t *testing.T, p *program) string {
+	return eventually(t, func() string {
+		code, out, _ := command("upstream", "deliveries", "list", "--json", p.adminAt())
+		if n := strings.Count(out, "\n"); code == 0 && n > 0 {
+			return fmt.Sprint(n)
+		}
+		return ""
+	})
+}

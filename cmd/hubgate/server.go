@@ -185,12 +185,17 @@ func (s *server) buildGateway(listeners []net.Listener) error {
 		s.admin.WatchCluster(s.nodes.view)
 	}
 	s.admin.Watch(hub)
+	s.admin.WatchDeliveries(s.deliveryView(behind.webhooks))
 	s.admin.WatchServers(serverStats{behind.servers, behind.modes})
 	s.admin.WatchModes(liveModes{&s.live})
 	s.admin.WatchLive(s.liveView(hub, behind.servers, rest, verifier))
 	if life := s.nodes.life; life != nil {
 		life.Start()
 		s.serving.add("notes of clients", s.endLife) // after the last webhook
+	}
+	if d := s.nodes.deliveries; d != nil {
+		d.outbox.Start()
+		s.serving.add("outbox", d.outbox.Close) // likewise
 	}
 	s.followShared()
 	s.open(listeners)

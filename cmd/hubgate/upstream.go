@@ -24,6 +24,8 @@ const (
 type upstreamCommand struct {
 	Init upstreamInitCommand `cmd:"" help:"Write a settings.json with one template, in the emulator's format."`
 	List upstreamListCommand `cmd:"" help:"Show the templates in force, in the order in which they are searched."`
+
+	Deliveries deliveriesCommand `cmd:"" help:"Show events that could not be delivered, and deliver them again."`
 }
 
 type upstreamInitCommand struct {

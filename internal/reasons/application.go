@@ -85,5 +85,21 @@ var skips = List{
 		{"abandoned", "The event waited behind one with `panic`.", "See [panic](#skipped-panic)."},
 		{"shutdown", "The gateway ended before the event had its turn.", "Raise `--drain-timeout`."},
 		{"held", "A node of a cluster that cannot reach the others or their store must not say that a client has ended. It says so when it reaches them again, or another node has said so.", "Look at the log for why the node could not reach the store."},
+		{"left", "With an [outbox](deliveries.md): the gateway ended before the event was delivered. It stays in the store, and is delivered after the next start or by another node.", Nothing},
+		{"elsewhere", "With an [outbox](deliveries.md): the other nodes have given this one up, and deliver the event.", "Look at the log for why the node could not reach the store."},
+		{"waited", "With an [outbox](deliveries.md): an `invoke` waited for `upstream.timeout` behind an event of the same client that cannot be delivered. The client gets an error.", "Look for `webhook called` of that client, and mend the webhook."},
+	},
+}
+
+var deadLetters = List{
+	Anchor: "dead", Title: "An event became a dead letter", Type: "upstream.DeadReason",
+	Line: "event became a dead letter", Attribute: "reason", Metric: "hubgate_outbox_dead_letters_total",
+	Intro: "Only with an [outbox](deliveries.md). `hubgate upstream deliveries list` shows dead letters with the last answer, `resend` delivers one again.",
+	Reasons: []Reason{
+		{"refused", "The webhook answered with a status that stays the same if the event is sent again: any 3xx or 4xx but 408, 425 and 429.", "404: the application has no such route. 401: its signature check failed, so the keys differ. Mend it, and resend the letter."},
+		{"expired", "The event could not be delivered within `upstream.outboxAge`.", "The status and the error in the line say what the last attempt ended with. Resend the letter when the application works."},
+		{"guarded", "The URL leads to a link-local address or to a cloud's metadata service.", "If you mean it: `--upstream-allow-link-local`, and resend the letter."},
+		{"no_template", "No template takes the event any more: the settings changed after it happened.", "Resend the letter when there is a template for it, or leave it."},
+		{"fault", "A fault of the gateway while it handled the event.", "Report it, with the stack in the log."},
 	},
 }

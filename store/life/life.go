@@ -47,8 +47,24 @@ type Options struct {
 	// Isolated is called when the node reaches neither the store nor any other node, and when it does
 	// again: it should have no clients meanwhile. It must not wait.
 	Isolated func(bool)
+	// Beside is what others keep of nodes; nil for nothing.
+	Beside Beside
 	// Logger takes what cannot be returned; nil discards.
 	Logger *slog.Logger
+}
+
+// Beside is what somebody else keeps of nodes, under the same lease. Its methods may be called concurrently.
+type Beside interface {
+	// Bury does what is to be done for a dead node, before the ends of its clients are told. It is called
+	// again until there is no error, by this node or another.
+	Bury(ctx context.Context, inc string) error
+	// Tell sees to it that the end of a dead node's client is told, from its record, in place of the outbox
+	// of this package. It returns when that cannot be lost any more.
+	Tell(ctx context.Context, record []byte) error
+	// Abandon is called when this node was given up and begins anew under another name. It must not wait.
+	Abandon(next string)
+	// Left reports whether there is something of this node that others have to do when it has ended.
+	Left() bool
 }
 
 // Store is where everything is kept.
@@ -138,9 +154,12 @@ func New(opts Options) *Node {
 		Tag: opts.Tag, Link: opts.Link, Software: opts.Software, Lease: opts.Lease, Settings: opts.Settings, Unlike: opts.Unlike, Logger: opts.Logger,
 		Calls: nodes.Calls{
 			Gone: opts.Members.Gone, Reached: opts.Members.Reached, Isolated: opts.Isolated,
-			Bury: func(ctx context.Context, inc string) error { return n.buries.bury(ctx, inc) },
+			Bury: n.bury,
 			Claimed: func(_, next string) {
 				n.log.abandon(next)
+				if opts.Beside != nil {
+					opts.Beside.Abandon(next)
+				}
 				opts.Claimed()
 			},
 		},
@@ -153,12 +172,38 @@ func New(opts Options) *Node {
 		inc: n.lease.Inc, logs: logs, prefix: n.log.prefix, outbox: box, subject: outboxPrefix(opts.Store.Prefix),
 		lives: opts.Lives, fence: n.lease, counts: n.counts,
 	}
+	if opts.Beside != nil {
+		n.buries.outbox, n.log.patience = instead{opts.Beside}, 0
+	}
 	n.outbox = &outbox{
 		js: opts.Store.JetStream, stream: box, name: opts.outboxStream().Name, send: opts.Webhook.Send, later: opts.Webhook.Later,
 		sendTime: opts.Webhook.Time, fence: n.lease, counts: n.counts, logger: opts.Logger, slots: make(chan struct{}, atOnce),
 	}
 	return n
 }
+
+// bury does what is to be done for a dead node.
+func (n *Node) bury(ctx context.Context, inc string) error {
+	if n.opts.Beside != nil {
+		if err := n.opts.Beside.Bury(ctx, inc); err != nil {
+			return err
+		}
+	}
+	return n.buries.bury(ctx, inc)
+}
+
+// instead is a Beside in place of the outbox.
+type instead struct{ Beside }
+
+func (instead) Ensure(context.Context) error { return nil }
+
+func (t instead) Put(ctx context.Context, _, _ string, record []byte) error {
+	return t.Tell(ctx, record)
+}
+
+// Inc is the present name of the node in the store, Fenced whether others may have given it up.
+func (n *Node) Inc() string  { return n.lease.Inc() }
+func (n *Node) Fenced() bool { return n.lease.Fenced() }
 
 func (o Options) filled() Options {
 	if o.Store.Prefix == "" {
@@ -255,7 +300,7 @@ func (n *Node) Close(ctx context.Context) error {
 		told, written = n.log.empty()
 	}
 	n.write.end()
-	leave := told && written
+	leave := told && written && (n.opts.Beside == nil || !n.opts.Beside.Left())
 	if leave {
 		if err := n.log.remove(ctx); err != nil {
 			n.opts.Logger.Warn("what the store has of this node is left to others: it does not answer", "error", err)

@@ -73,6 +73,8 @@ type lifeLog struct {
 	fence  fence
 	counts *counts.Counts[Event]
 	logger *slog.Logger
+	// patience is how long a client's first event waits for its birth to be in the log; 0 is no bound.
+	patience time.Duration
 
 	mu      sync.Mutex
 	inc     string
@@ -121,7 +123,7 @@ type snapshot struct {
 
 func newLog(store storage, prefix, inc string, fence fence, counted *counts.Counts[Event]) *lifeLog {
 	return &lifeLog{
-		store: store, prefix: prefix, fence: fence, counts: counted, logger: slog.New(slog.DiscardHandler), inc: inc,
+		store: store, prefix: prefix, fence: fence, counts: counted, logger: slog.New(slog.DiscardHandler), inc: inc, patience: bornWithin,
 		open: make(map[string]*client), claimed: make(map[string]bool), wake: make(chan struct{}, 1),
 		size: size{above: snapshotAbove},
 	}
@@ -139,11 +141,15 @@ func (l *lifeLog) born(ctx context.Context, hub, id string, record Recorder) {
 	l.size.open += born.size()
 	queued := l.queueLocked(born)
 	l.mu.Unlock()
+	if l.patience == 0 {
+		l.logged(ctx, id, born.done, queued)
+		return
+	}
 	if !queued {
 		l.counts.Add(EventUnlogged, 1)
 		return
 	}
-	patience := time.NewTimer(bornWithin)
+	patience := time.NewTimer(l.patience)
 	defer patience.Stop()
 	select {
 	case <-born.done:
@@ -157,6 +163,27 @@ func (l *lifeLog) born(ctx context.Context, hub, id string, record Recorder) {
 	case <-patience.C:
 		l.counts.Add(EventUnlogged, 1)
 	case <-ctx.Done():
+	}
+}
+
+// logged waits until the birth of a client is in the log, or the node ends. One for which there was no room
+// is written with all others.
+func (l *lifeLog) logged(ctx context.Context, id string, done <-chan struct{}, queued bool) {
+	if queued {
+		select {
+		case <-done:
+		case <-ctx.Done():
+		}
+		return
+	}
+	for pause(ctx, retryPause) {
+		l.mu.Lock()
+		c := l.open[id]
+		l.rouse()
+		l.mu.Unlock()
+		if c == nil || c.written {
+			return
+		}
 	}
 }
 

@@ -65,6 +65,25 @@ func TestLifeLog(t *testing.T) {
 		time.Sleep(5 * time.Second)
 		require.Equal(t, "ann", ids(w.shelf.logged("a-1")))
 	})
+	inBubble(t, "with an outbox beside it a client waits until it is noted, however long the store is down", func(t *testing.T, w *scribe) {
+		w.patience = 0
+		w.shelf.do(func() { w.shelf.down = true })
+		noted := make(chan struct{})
+		go func() {
+			w.bear("ann")
+			close(noted)
+		}()
+		time.Sleep(time.Minute)
+		select {
+		case <-noted:
+			require.Fail(t, "it was not waited for")
+		default:
+		}
+		w.shelf.do(func() { w.shelf.down = false })
+		<-noted
+		require.Equal(t, "ann", ids(w.shelf.logged("a-1")))
+		require.Zero(t, w.counts.Get(EventUnlogged))
+	})
 	inBubble(t, "N28 a right write that is refused, or whose answer is lost, is found out", func(t *testing.T, w *scribe) {
 		w.bear("ann")
 		w.shelf.do(func() { w.shelf.refuse = 2 })

@@ -1,5 +1,7 @@
 package outbox
 
+import "github.com/hubgate/hubgate/internal/counts"
+
 // Event is something about deliveries that is counted.
 type Event string
 
@@ -33,3 +35,6 @@ var events = []Event{
 	EventStored, EventDone, EventBatch, EventBatchFailed, EventFull, EventLogLost, EventMoved, EventAdopted, EventElsewhere, EventDamaged,
 	EventDead, EventResent,
 }
+
+// Never is that none of it has happened.
+func Never() map[Event]uint64 { return counts.New(events).Map() }

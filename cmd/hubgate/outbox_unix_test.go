@@ -1,0 +1,290 @@
+//go:build unix
+
+package main
+
+import (
+	"encoding/json"
+	"fmt"
+	"io"
+	"math/rand/v2"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/gorilla/websocket"
+	"github.com/stretchr/testify/require"
+
+	"github.com/hubgate/hubgate/admin"
+)
+
+// ledger is a webhook that notes every event that it takes, and fails as often as it is told.
+type ledger struct {
+	*httptest.Server
+	// failing is the chance of an answer 500 in a thousand; refuse makes it answer 404 to a method.
+	failing atomic.Int64
+	refuse  atomic.Pointer[string]
+
+	mu sync.Mutex
+	// events are what each connection's events were, each once, in the order in which they came first.
+	events map[string][]string
+	ids    map[string]bool
+	// unmarked are events that came twice, and the second time without a word of it.
+	unmarked []string
+	repeats  int
+}
+
+func newLedger(t *testing.T) *ledger {
+	l := &ledger{events: make(map[string][]string), ids: make(map[string]bool)}
+	l.Server = httptest.NewServer(http.HandlerFunc(l.take))
+	t.Cleanup(l.Close)
+	return l
+}
+
+func (l *ledger) take(w http.ResponseWriter, r *http.Request) {
+	body, err := io.ReadAll(r.Body)
+	if err != nil {
+		return
+	}
+	if name := l.refuse.Load(); name != nil && *name == r.Header.Get("X-ASRS-Event") {
+		w.WriteHeader(http.StatusNotFound)
+		fmt.Fprint(w, "no such method")
+		return
+	}
+	if rand.Int64N(1000) < l.failing.Load() {
+		w.WriteHeader(http.StatusInternalServerError)
+		return
+	}
+	var m struct{ Arguments []any }
+	_ = json.Unmarshal(body, &m) // events of connections have none
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	id, connection := r.Header.Get("Idempotency-Key"), r.Header.Get("X-ASRS-Connection-Id")
+	if l.ids[id] {
+		l.repeats++
+		if r.Header.Get("X-Hubgate-Repeat") == "" {
+			l.unmarked = append(l.unmarked, id)
+		}
+		return
+	}
+	l.ids[id] = true
+	text := r.Header.Get("X-ASRS-Event")
+	if len(m.Arguments) > 0 {
+		text = fmt.Sprint(m.Arguments[0])
+	}
+	l.events[connection] = append(l.events[connection], text)
+}
+
+func (l *ledger) of(id string) []string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.events[id]
+}
+
+// talker is a client with stateful reconnect that says numbers until it is cut off. What is acknowledged to it
+// has been read.
+type talker struct {
+	id          string
+	acked, said int
+	ended       chan struct{}
+}
+
+func startTalker(t *testing.T, p *program) *talker {
+	s := connectStateful(t, p)
+	w := &talker{id: s.id, ended: make(chan struct{})}
+	go func() { // ends with the socket
+		for i := 0; ; i++ {
+			record := fmt.Sprintf(`{"type":1,"target":"say","arguments":["%d"]}`, i) + "\x1e"
+			if s.conn.WriteMessage(websocket.TextMessage, []byte(record)) != nil {
+				return
+			}
+			time.Sleep(time.Millisecond)
+		}
+	}()
+	go func() {
+		defer close(w.ended)
+		for {
+			_, data, err := s.conn.ReadMessage()
+			if err != nil {
+				return
+			}
+			for record := range strings.SplitSeq(string(data), "\x1e") {
+				var m struct {
+					Type       int
+					SequenceID int
+				}
+				if record != "" && json.Unmarshal([]byte(record), &m) == nil && m.Type == 8 {
+					w.acked = max(w.acked, m.SequenceID)
+				}
+			}
+		}
+	}()
+	return w
+}
+
+// check is that the webhook has what was acknowledged, in order, between the beginning and the end.
+func (w *talker) check(t *testing.T, l *ledger) {
+	t.Helper()
+	got := l.of(w.id)
+	require.GreaterOrEqual(t, len(got), w.acked+2, "%s: %d messages were acknowledged, and the webhook has %v", w.id, w.acked, got)
+	require.Equal(t, "connected", got[0])
+	require.Equal(t, "disconnected", got[len(got)-1])
+	for i, text := range got[1 : len(got)-1] {
+		require.Equal(t, fmt.Sprint(i), text, "%s", w.id)
+	}
+}
+
+// kept are flags of a program that keeps events.
+func kept(l *ledger, more ...string) []string {
+	return append([]string{"--upstream=" + l.URL + "/{event}", "--upstream-outbox"}, more...)
+}
+
+// serveArgs are those of a program alone.
+func serveArgs(more ...string) []string {
+	return append([]string{"serve", "--listen", "127.0.0.1:0", "--admin-listen", "127.0.0.1:0", "--settings", "/dev/null"}, more...)
+}
+
+// TestOutboxLosesNothingWhenKilled kills a program that is alone again and again while its clients talk and
+// its webhook fails now and then.
+func TestOutboxLosesNothingWhenKilled(t *testing.T) {
+	l := newLedger(t)
+	l.failing.Store(100)
+	args := serveArgs(kept(l, "--data-dir", t.TempDir())...)
+	var talkers []*talker
+	acked := 0
+	p := startProcess(t, args, nil)
+	for range 4 {
+		var some []*talker
+		for range 5 {
+			some = append(some, startTalker(t, p))
+		}
+		time.Sleep(time.Duration(500+rand.IntN(1500)) * time.Millisecond)
+		p.kill()
+		<-p.ended
+		for _, w := range some {
+			<-w.ended
+			acked += w.acked
+		}
+		talkers = append(talkers, some...)
+		p = startProcess(t, args, nil)
+	}
+	l.failing.Store(0)
+	for _, w := range talkers {
+		require.Eventually(t, func() bool {
+			got := l.of(w.id)
+			return len(got) > 0 && got[len(got)-1] == "disconnected"
+		}, slowPatience, 10*time.Millisecond, "the end of %s is not told", w.id)
+		w.check(t, l)
+	}
+	require.NotZero(t, acked)
+	require.Empty(t, l.unmarked, "a repeat says that it may be one")
+	t.Logf("%d messages were acknowledged, %d events came again", acked, l.repeats)
+}
+
+// TestOutboxOfADeadNode kills one of three nodes for good.
+func TestOutboxOfADeadNode(t *testing.T) {
+	l := newLedger(t)
+	all := startProcesses(t, kept(l)...)
+	l.failing.Store(1000)
+	var talkers []*talker
+	for range 10 {
+		talkers = append(talkers, startTalker(t, all[0]))
+	}
+	time.Sleep(3 * time.Second)
+	all[0].kill()
+	<-all[0].ended
+	l.failing.Store(0)
+	for _, w := range talkers {
+		<-w.ended
+		require.NotZero(t, w.acked)
+		require.Eventually(t, func() bool {
+			got := l.of(w.id)
+			return len(got) > 0 && got[len(got)-1] == "disconnected"
+		}, slowPatience, 10*time.Millisecond, "the end of %s is not told", w.id)
+		w.check(t, l)
+	}
+	require.Empty(t, l.unmarked)
+}
+
+// What a program that ends has not delivered, its next run delivers.
+func TestOutboxAfterARestart(t *testing.T) {
+	l := newLedger(t)
+	l.failing.Store(1000)
+	args := serveArgs(kept(l, "--data-dir", t.TempDir(), "--drain-timeout", "1s")...)
+	p := startProcess(t, args, nil)
+	w := startTalker(t, p)
+	time.Sleep(1500 * time.Millisecond)
+	require.Equal(t, exitOK, p.stop())
+	<-w.ended
+	require.NotZero(t, w.acked)
+	require.Empty(t, l.of(w.id))
+	l.failing.Store(0)
+	startProcess(t, args, nil)
+	require.Eventually(t, func() bool { return len(l.of(w.id)) >= w.acked+2 }, slowPatience, 10*time.Millisecond)
+	w.check(t, l)
+	require.Empty(t, l.unmarked)
+}
+
+// Dead letters are shown with the last answer, and are delivered when somebody says so.
+func TestDeadLettersAreResent(t *testing.T) {
+	l := newLedger(t)
+	bad := "bad"
+	l.refuse.Store(&bad)
+	p := start(t, kept(l, "--data-dir", t.TempDir())...)
+	run := func(args ...string) (out, errors string) {
+		t.Helper()
+		code, out, errors := command(append([]string{"upstream", "deliveries"}, append(args, p.adminAt())...)...)
+		require.Zero(t, code, errors)
+		return out, errors
+	}
+	out, _ := run("list")
+	require.Equal(t, "no dead letters\n", out)
+	ann := p.connect("chat", "ann")
+	ann.send(`{"type":1,"target":"bad","arguments":["1"]}`)
+	ann.send(`{"type":1,"target":"good","arguments":["2"]}`)
+	ann.send(`{"type":1,"target":"bad","arguments":["3"]}`)
+	require.Eventually(t, func() bool {
+		out, _ = run("list")
+		return strings.Count(out, "messages/bad") == 2
+	}, patience, 10*time.Millisecond)
+	require.Contains(t, out, "refused")
+	require.Contains(t, out, "404")
+	p.wantMetrics(`hubgate_outbox_dead_letters_total{reason="refused"} 2`)
+	p.logs.want(t, "event became a dead letter")
+
+	out, _ = run("show", "1")
+	var d admin.Delivery
+	require.NoError(t, json.Unmarshal([]byte(out), &d))
+	require.Equal(t, []any{"bad", "chat", "ann", "no such method", ann.id}, []any{d.Name, d.Hub, d.User, d.Answer, d.Connection})
+	require.JSONEq(t, `{"type":1,"target":"bad","arguments":["1"]}`, d.Body)
+
+	l.refuse.Store(nil)
+	out, _ = run("resend", "1")
+	require.Equal(t, "1 put on their way again\n", out)
+	require.Eventually(t, func() bool { return len(l.of(ann.id)) == 3 }, patience, 10*time.Millisecond)
+	run("resend", "--all")
+	require.Eventually(t, func() bool { return len(l.of(ann.id)) == 4 }, patience, 10*time.Millisecond)
+	require.Equal(t, []string{"connected", "2", "1", "3"}, l.of(ann.id))
+	out, _ = run("list", "--json")
+	require.Empty(t, out)
+	code, _, text := command("upstream", "deliveries", "show", "1", p.adminAt())
+	require.NotZero(t, code)
+	require.Contains(t, text, "there is no such dead letter")
+}
+
+// Events that wait are shown too.
+func TestWaitingDeliveriesAreShown(t *testing.T) {
+	l := newLedger(t)
+	l.failing.Store(1000)
+	p := start(t, kept(l, "--data-dir", t.TempDir())...)
+	ann := p.connect("chat", "ann")
+	require.Eventually(t, func() bool {
+		code, out, _ := command("upstream", "deliveries", "list", "--waiting", p.adminAt())
+		return code == 0 && strings.Contains(out, "connections/connected") && strings.Contains(out, ann.id)
+	}, patience, 10*time.Millisecond)
+	l.failing.Store(0)
+	require.Eventually(t, func() bool { return len(l.of(ann.id)) == 1 }, slowPatience, 10*time.Millisecond)
+}

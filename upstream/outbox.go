@@ -1,0 +1,331 @@
+package upstream
+
+import (
+	"context"
+	"maps"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/hubgate/hubgate/gateway"
+)
+
+// Outbox keeps events so that they are delivered although this node dies: another node, or this one when it
+// is back, has them then (Backend.Adopt). Its methods may be called concurrently.
+type Outbox interface {
+	// Put stores the record of an event, and returns its number. Stored is called once, by any goroutine,
+	// when the event cannot be lost any more; that may take as long as the store does not answer. What is put
+	// first is stored first.
+	Put(record []byte, stored func()) (number uint64)
+	// Done says that an event was delivered, or never will be.
+	Done(number uint64)
+	// Mine reports whether the event is still this node's to deliver, Fenced whether this node may deliver
+	// none now, because others may have given it up.
+	Mine(number uint64) bool
+	Fenced() bool
+	// Die stores what is left of an event that cannot be delivered, and calls it done. It tries until ctx ends.
+	Die(ctx context.Context, number uint64, letter []byte) error
+}
+
+// OutboxOptions say how events that are kept are delivered. Outbox is required.
+type OutboxOptions struct {
+	Outbox Outbox
+	// Age is how long an event is tried before it becomes a dead letter; 0 means DefaultAge.
+	Age time.Duration
+	// MaxLetter bounds a dead letter, in bytes. The body of an event that is larger is not kept.
+	MaxLetter int
+	// Lives asks all nodes whether a client lives; nil means that none does.
+	Lives func(ctx context.Context, hub, id string) (bool, error)
+
+	// waits are those between attempts; tests have shorter ones.
+	waits waits
+}
+
+// DefaultAge is how long an event is tried.
+const DefaultAge = 24 * time.Hour
+
+// keeping is what a Backend with an outbox has.
+type keeping struct {
+	OutboxOptions
+	circuits circuits
+	figures  figures
+
+	// ending is closed when Close begins: what fails from then on is left to others.
+	ending chan struct{}
+	end    sync.Once
+
+	mu sync.Mutex
+	// adopted are the sessions of clients of dead nodes that have something to be delivered, by connection.
+	adopted map[string]*session
+	// told are connections whose end is known to be kept, and since when.
+	told map[string]time.Time
+	// begun are clients of dead nodes of which there is only the beginning.
+	begun map[string]conn
+}
+
+// UseOutbox has events kept in an outbox: those of connections, and messages that nobody waits for. It is
+// called before there are clients, or never.
+func (b *Backend) UseOutbox(opts OutboxOptions) {
+	if opts.Age <= 0 {
+		opts.Age = DefaultAge
+	}
+	if opts.waits == (waits{}) {
+		opts.waits = defaultWaits
+	}
+	b.keeps = &keeping{
+		OutboxOptions: opts, ending: make(chan struct{}), adopted: make(map[string]*session), told: make(map[string]time.Time), begun: make(map[string]conn),
+	}
+	b.keeps.circuits = circuits{open: opts.waits.open, log: b.log}
+}
+
+// kept is what an event that is in the outbox has besides.
+type kept struct {
+	number uint64
+	stored chan struct{} // closed when it is
+	// since is when it was put there first.
+	since   time.Time
+	attempt int
+	// doubt: it may have been delivered before, by a node that is dead, or by an attempt without an answer.
+	doubt bool
+}
+
+// keep puts an event into the outbox and then into the queue. The reader of the client goes on when a
+// message is stored.
+func (s *session) keep(e event) {
+	k := s.backend.keeps
+	e.id = eventID(s.conn.Identity().ID, e.kind)
+	e.kept = &kept{stored: make(chan struct{}), since: time.Now()}
+	stored := e.kept.stored
+	e.kept.number = k.Outbox.Put(appendDelivery(nil, s.conn.Identity(), &e, e.kept.since), func() {
+		close(stored)
+		if e.kind == kindMessage {
+			s.conn.Resume()
+		}
+	})
+	if e.kind == kindMessage {
+		s.mu.Lock()
+		s.keeps.storing = stored
+		s.mu.Unlock()
+	}
+	if !s.put(e) {
+		k.Outbox.Done(e.kept.number)
+	}
+}
+
+// Storing implements gateway.Storing.
+func (s *session) Storing() bool {
+	if s.keeps == nil {
+		return false
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.keeps.storing != nil || s.keeps.blocked
+}
+
+// keepMessage keeps a message, and reports that it was taken when it is stored: until then the reader waits
+// and hands it over again.
+func (s *session) keepMessage(make func() event) (taken bool) {
+	s.mu.Lock()
+	if stored := s.keeps.storing; stored != nil {
+		defer s.mu.Unlock()
+		select {
+		case <-stored:
+			s.keeps.storing = nil
+			return true
+		default:
+			return false
+		}
+	}
+	e := make()
+	if s.rejected {
+		s.mu.Unlock()
+		s.skip(&e, SkipRejected)
+		return true
+	}
+	if s.fullLocked(&e) {
+		s.keeps.blocked = true // until there is room, see next
+		s.mu.Unlock()
+		return false
+	}
+	s.keeps.blocked = false
+	s.mu.Unlock()
+	s.keep(e)
+	return false
+}
+
+// keepEnd keeps the event of the client's end. Whether this node may tell it the store says.
+func (s *session) keepEnd(e event) {
+	if !s.backend.workers.start(func() {
+		if !s.mayEnd(&e) {
+			s.skip(&e, SkipHeld)
+			return
+		}
+		s.keep(e)
+	}) {
+		s.skip(&e, SkipShutdown)
+	}
+}
+
+// Adopted is an event of a dead node that this node has to deliver, and its number in the outbox.
+type Adopted struct {
+	Number uint64
+	Record []byte
+}
+
+// Adopt delivers events of a dead node, those of each connection in the order given. A client of which there
+// is only the beginning may have ended with its node: then its end is told. If that cannot be kept now, that is
+// the error, and the next call tries again.
+func (b *Backend) Adopt(ctx context.Context, list []Adopted) error {
+	k := b.keeps
+	for _, one := range list {
+		if c, e, ok := b.readDelivery(one); ok {
+			k.notes(c, e.kind)
+			k.adopt(b, c, e)
+		}
+	}
+	for _, c := range k.unended() {
+		if !b.livesElsewhere(ctx, c.Identity()) {
+			if err := b.tellEnd(ctx, c, disconnectedBody(nodeLost)); err != nil {
+				return err
+			}
+		}
+		k.notes(c, kindDisconnected)
+	}
+	return nil
+}
+
+// notes notes a client of a dead node of which there is the beginning, or the end.
+func (k *keeping) notes(c conn, what kind) {
+	id := c.Identity().ID
+	if what == kindDisconnected {
+		k.tells(id)
+	}
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	switch what {
+	case kindConnected:
+		k.begun[id] = c
+	case kindDisconnected:
+		delete(k.begun, id)
+	}
+}
+
+func (k *keeping) unended() []conn {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	return slices.Collect(maps.Values(k.begun))
+}
+
+func (b *Backend) livesElsewhere(ctx context.Context, id *gateway.Identity) bool {
+	if b.keeps.Lives == nil {
+		return false
+	}
+	lives, err := b.keeps.Lives(ctx, id.Hub, id.ID)
+	return err == nil && lives
+}
+
+// Deliver delivers an event of the outbox that may have been delivered before, such as that of a dead letter.
+func (b *Backend) Deliver(one Adopted) {
+	if c, e, ok := b.readDelivery(one); ok {
+		b.keeps.adopt(b, c, e)
+	}
+}
+
+// readDelivery reads an event. One that cannot be read is given up.
+func (b *Backend) readDelivery(one Adopted) (conn, event, bool) {
+	c, e, since, err := parseDelivery(one.Record)
+	if err != nil {
+		b.log.Error("an event in the outbox cannot be read", "error", err)
+		b.keeps.Outbox.Done(one.Number)
+		return nil, event{}, false
+	}
+	stored := make(chan struct{})
+	close(stored)
+	e.kept = &kept{number: one.Number, stored: stored, since: since, doubt: true}
+	return c, e, true
+}
+
+// Keep is SendDisconnected with an outbox: it returns when the event is kept.
+func (b *Backend) Keep(ctx context.Context, record []byte) error {
+	gone, body, err := parseRecord(record)
+	if err != nil {
+		return err
+	}
+	return b.tellEnd(ctx, gone, body)
+}
+
+// toldFor is how long it is remembered that the end of a client is kept: what is to be done for a dead node
+// is done by then.
+const toldFor = 10 * time.Minute
+
+// tells notes that the end of a connection is kept, and reports whether that was known.
+func (k *keeping) tells(id string) (known bool) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	now := time.Now()
+	if len(k.told) > 1024 {
+		for other, since := range k.told {
+			if now.Sub(since) > toldFor {
+				delete(k.told, other)
+			}
+		}
+	}
+	_, known = k.told[id]
+	k.told[id] = now
+	return known
+}
+
+// tellEnd keeps the end of a client that is not here. It may have been told before.
+func (b *Backend) tellEnd(ctx context.Context, c conn, body []byte) error {
+	k := b.keeps
+	if k.tells(c.Identity().ID) {
+		return nil
+	}
+	forget := func() {
+		k.mu.Lock()
+		defer k.mu.Unlock()
+		delete(k.told, c.Identity().ID)
+	}
+	if b.plan().match(names{hub: hubName(c.Identity()), category: categoryConnections, event: kindDisconnected.event("")}) == nil {
+		return nil // There is no such webhook any more.
+	}
+	e := event{kind: kindDisconnected, body: body, id: eventID(c.Identity().ID, kindDisconnected)}
+	e.kept = &kept{stored: make(chan struct{}), since: time.Now(), doubt: true}
+	stored := e.kept.stored
+	e.kept.number = k.Outbox.Put(appendDelivery(nil, c.Identity(), &e, e.kept.since), func() { close(stored) })
+	select {
+	case <-stored:
+	case <-ctx.Done():
+		k.Outbox.Done(e.kept.number)
+		forget()
+		return context.Cause(ctx)
+	}
+	k.adopt(b, c, e)
+	return nil
+}
+
+// adopt puts an event into the queue of a client that is not here.
+func (k *keeping) adopt(b *Backend, c conn, e event) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	id := c.Identity().ID
+	s := k.adopted[id]
+	if s == nil {
+		s = newSession(b, c)
+		s.opened, s.closed = true, true
+		s.keeps.retire = func() { k.retire(id, s) }
+		k.adopted[id] = s
+	}
+	s.put(e)
+}
+
+// retire forgets a client that is not here when nothing is left to be delivered.
+func (k *keeping) retire(id string, s *session) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if !s.working && k.adopted[id] == s {
+		delete(k.adopted, id)
+	}
+}
