@@ -54,7 +54,7 @@ type channel struct {
 	// spoken is what Protocol returns, which anybody may ask at any time. It is nil before the
 	// handshake, and again if that is refused in a protocol that nobody knows.
 	spoken atomic.Pointer[lane]
-	// diverted is set for a moment by the worker: see aside.
+	// diverted is set for a moment by the worker: see doAside.
 	diverted atomic.Pointer[diversion]
 }
 

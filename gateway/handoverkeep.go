@@ -36,13 +36,17 @@ func (g *Gateway) InOrder(do func()) {
 	do()
 }
 
+// Aside calls a function whose sends to a connection come before all that waits for it.
+type Aside func(send func())
+
 // Keep keeps what a node has said about a connection that is handed over, if that comes behind the
 // node's cut: do is called in order with the kept commands of that node, when this node has the
-// connection, or never. What do sends to the connection is sent before it returns. from is "" for what
-// this node says itself. It reports false if the connection is not handed over, or is here already:
+// connection, or never. It gets a function, aside, which calls another one: what that sends to the
+// connection comes at once, before all that waits for it. Nobody else may send meanwhile what must not
+// come so early. from is "" for what this node says itself. It reports false if the connection is not handed over, or is here already:
 // then do is the caller's to call. Whoever does that calls Keep and do by one InOrder: what comes then
 // must not overtake what was kept.
-func (g *Gateway) Keep(hub, id, from string, size int, do func()) (kept bool) {
+func (g *Gateway) Keep(hub, id, from string, size int, do func(aside Aside)) (kept bool) {
 	m := &g.moves
 	if !m.on || m.count.Load() == 0 {
 		return false
@@ -59,7 +63,7 @@ func (g *Gateway) Keep(hub, id, from string, size int, do func()) (kept bool) {
 }
 
 // keepDoing is keep for what is no command. Called with moves.mu held.
-func (s *sieve) keepDoing(size int, do func()) {
+func (s *sieve) keepDoing(size int, do func(Aside)) {
 	if s.bytes += size; s.bytes > s.conn.g.opts.Limits().OutboxMaxBytes && len(s.kept) > 0 {
 		s.over = true
 		return
@@ -68,18 +72,15 @@ func (s *sieve) keepDoing(size int, do func()) {
 }
 
 // After calls do behind everything that was queued for the connection before.
-func (c *Conn) After(do func()) { c.push(&doOp{c, do}) }
+func (c *Conn) After(do func()) { c.push(&doOp{do}) }
 
 // HandsOver reports whether Keep may keep anything at the moment.
 func (g *Gateway) HandsOver() bool { return g.moves.count.Load() > 0 }
 
 // doOp does something in order with what is sent to a connection.
-type doOp struct {
-	conn *Conn
-	do   func()
-}
+type doOp struct{ do func() }
 
-func (o *doOp) apply(w *worker) { w.aside(o.conn, o.do) }
+func (o *doOp) apply(*worker) { o.do() }
 
 // diversion takes what is queued for a connection while its worker does something that comes before all
 // that waits in its queue.
@@ -113,16 +114,18 @@ func (c *Conn) push(o op) bool {
 	return c.channel.diverted.Load().put(o) || c.shard.worker.queue.push(o)
 }
 
-// aside has do done, and carries out at once what it queues for the connection.
-func (w *worker) aside(c *Conn, do func()) {
-	d := new(diversion)
-	c.channel.diverted.Store(d)
-	func() {
-		defer w.survive()
-		do()
-	}()
-	c.channel.diverted.Store(nil)
-	for _, o := range d.end() {
-		w.applyGuarded(o)
-	}
+// doAside has do done. What is sent by its aside is carried out at once.
+func (w *worker) doAside(c *Conn, do func(Aside)) {
+	defer w.survive()
+	do(func(send func()) {
+		d := new(diversion)
+		c.channel.diverted.Store(d)
+		defer func() {
+			c.channel.diverted.Store(nil)
+			for _, o := range d.end() {
+				w.applyGuarded(o)
+			}
+		}()
+		send()
+	})
 }

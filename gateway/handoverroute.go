@@ -44,7 +44,7 @@ const (
 type keptCommand struct {
 	cmd *Command
 	// do takes the place of a command, if it is set.
-	do func()
+	do func(Aside)
 	// group is pinned, for VerbJoin.
 	group *group
 	// answer waits until the command is carried out, at the taker: who has it may then ask any node for
@@ -220,7 +220,7 @@ func (o *keptOp) apply(w *worker) {
 func (o *keptOp) one(w *worker, k *keptCommand) {
 	c, cmd := o.conn, k.cmd
 	if k.do != nil {
-		w.aside(c, k.do)
+		w.doAside(c, k.do)
 		return
 	}
 	var part Result

@@ -135,13 +135,21 @@ func (t *clientTable) formerOf(h *handing) (attached, *clientWay) {
 	return h.former, h.way
 }
 
-// replaceFormer is replace for a client that is handed over again before it was known that it was handed
-// over.
-func (t *clientTable) replaceFormer(id string, old *handing, s attached, way *clientWay) bool {
+// resolve puts who has a client that was handed over in its place: in the table, or in the next hand-over,
+// which has begun already. Nil is who had it before. False means that the client is not there any more.
+func (t *clientTable) resolve(over *handing, s attached, way *clientWay) bool {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	for h, ok := t.live[id].(*handing); ok; h, ok = h.former.(*handing) {
-		if h.former == attached(old) {
+	if s == nil {
+		s, way = over.former, over.way
+	}
+	if t.live[over.id] == attached(over) && !t.gone {
+		t.set(over.id, s)
+		t.replaced.Add(1)
+		return true
+	}
+	for h, ok := t.live[over.id].(*handing); ok; h, ok = h.former.(*handing) {
+		if h.former == attached(over) {
 			h.former, h.way = s, way
 			return true
 		}

@@ -66,6 +66,10 @@ func (s *session) isClosed() bool {
 func (s *session) closeByServer(by hubServer, text string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	s.closeByServerLocked(by, text)
+}
+
+func (s *session) closeByServerLocked(by hubServer, text string) {
 	if s.server != by {
 		return // the client has moved, or has gone
 	}

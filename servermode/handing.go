@@ -116,21 +116,33 @@ func (b *Backend) Switch(s gateway.Switching) {
 		}
 	}
 	for _, sc := range b.conns.all() {
-		entry := sc.clients.get(s.ID)
 		h := &handing{sc: sc, id: s.ID, number: s.Number, next: next, over: make(chan struct{})}
-		if h.follows(entry, s.From) && sc.clients.replace(s.ID, entry, h) {
-			if earlier, ok := entry.(*handing); ok && h.former != entry {
-				earlier.end()
-			}
+		if h.begin(s.From) {
 			b.peers.handings.add(h)
 			return
 		}
 	}
 }
 
+// begin takes the place of the client of an owner. It reports false if there is none.
+func (h *handing) begin(owner string) bool {
+	for {
+		entry := h.sc.clients.get(h.id)
+		if !h.follows(entry, owner) {
+			return false
+		}
+		if h.sc.clients.replace(h.id, entry, h) { // else it has just become known who has it
+			if earlier, ok := entry.(*handing); ok && h.former != entry {
+				earlier.end()
+			}
+			return true
+		}
+	}
+}
+
 // follows finds what was the client until now. It reports false if that is none of its owner.
 func (h *handing) follows(entry attached, owner string) bool {
-	h.former = entry
+	h.former, h.way = entry, nil
 	switch former := entry.(type) {
 	case *session:
 		return owner == h.sc.b.opts.Node
@@ -164,16 +176,9 @@ func (b *Backend) Over(number uint64, moved bool) {
 	case moved:
 		h.given()
 	default:
-		former, _ := h.sc.clients.formerOf(h)
-		h.becomes(former, nil)
+		h.sc.clients.resolve(h, nil, nil)
 		h.end()
 	}
-}
-
-// becomes puts who has the client in its place: in the table, or in that of the next hand-over, which has
-// begun already. False means that the client is not there any more.
-func (h *handing) becomes(a attached, way *clientWay) bool {
-	return h.sc.clients.replace(h.id, h, a) || h.sc.clients.replaceFormer(h.id, h, a, way)
 }
 
 // end ends the hand-over. It reports false if that was done before.
@@ -240,7 +245,7 @@ func (h *handing) say(op peerOp, payload []byte) {
 	b := h.sc.b
 	switch former, way := h.sc.clients.formerOf(h); former := former.(type) {
 	case *session:
-		b.keepOrDo(h, len(own), func() { former.heard(h.sc, op, own) })
+		b.keepOrDo(h, len(own), func(aside gateway.Aside) { former.heard(h.sc, op, own, aside) })
 	case *handing:
 		former.say(op, payload)
 	case *remoteClient:
@@ -255,9 +260,9 @@ func (h *handing) say(op peerOp, payload []byte) {
 		h.next.Send(append(append(frame, byte(op)), payload...))
 		return
 	}
-	b.keepOrDo(h, len(own), func() {
+	b.keepOrDo(h, len(own), func(aside gateway.Aside) {
 		if s, _ := b.sessionOf(h.id); s != nil {
-			s.heard(h.sc, op, own)
+			s.heard(h.sc, op, own, aside)
 		}
 	})
 }
@@ -266,11 +271,14 @@ func (h *handing) hub() string { return h.sc.peer.homes[0] }
 
 // keepOrDo does something about a client of this node when this node has it for certain. Called in order
 // with the commands of this node.
-func (b *Backend) keepOrDo(h *handing, size int, do func()) {
+func (b *Backend) keepOrDo(h *handing, size int, do func(gateway.Aside)) {
 	if !b.gw.Keep(h.hub(), h.id, "", size, do) {
-		do()
+		do(inTurn)
 	}
 }
+
+// inTurn is a gateway.Aside for what is not kept.
+func inTurn(send func()) { send() }
 
 // receive implements attached. It waits for the end of the hand-over if much was said meanwhile.
 func (h *handing) receive(sc *serverConn, _ *sp.ConnectionData) (taken bool) {
@@ -327,7 +335,7 @@ func (l *peerLink) heardAdopt(r *peerReader) error {
 		}
 		return nil
 	}
-	if !h.becomes(rc, rc.way.Load()) {
+	if !sc.clients.resolve(h, rc, rc.way.Load()) {
 		rc.forget()
 		l.tellClient(session, whyLost, "")
 		return nil
@@ -367,7 +375,7 @@ func (sc *serverConn) adoptHere(s *session) bool {
 		sc.clients.removeHanding(h)
 		return true
 	}
-	return h.becomes(s, nil)
+	return sc.clients.resolve(h, s, nil)
 }
 
 // heardAfter takes what a hub server of the peer says about a client that is handed over to this node.
@@ -378,14 +386,14 @@ func (l *peerLink) heardAfter(r *peerReader) error {
 		return errPeer
 	}
 	own := bytes.Clone(r.rest)
-	do := func() {
+	do := func(aside gateway.Aside) {
 		if s, _ := l.b.sessionOf(id); s != nil {
-			s.heard(nil, op, own)
+			s.heard(nil, op, own, aside)
 		}
 	}
 	l.b.gw.InOrder(func() {
 		if !l.b.gw.Keep(hub, id, l.Name(), len(own), do) {
-			do()
+			do(inTurn)
 		}
 	})
 	return nil

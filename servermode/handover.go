@@ -246,7 +246,7 @@ func (s *session) defersLoss(lost hubServer, why End) bool {
 	if rs, ok := lost.(*remoteServer); ok {
 		node = rs.link.Name()
 	}
-	if s.b.gw.Keep(s.hub(), s.id(), node, 0, func() { s.serverLost(lost, why) }) {
+	if s.b.gw.Keep(s.hub(), s.id(), node, 0, func(gateway.Aside) { s.serverLost(lost, why) }) {
 		return true
 	}
 	p.lost = &lostServer{lost, why}
@@ -259,48 +259,43 @@ func (s *session) defersLoss(lost hubServer, why End) bool {
 
 // heard takes what a hub server has said about the client while it was handed over. by is nil for the one
 // that it had then, on another node.
-func (s *session) heard(by hubServer, op peerOp, payload []byte) {
-	defer func() {
-		if p := recover(); p != nil {
-			s.b.panicked(s.b.opts.Logger.With("hub", s.hub(), "connection", s.id()), p)
-			s.end(failed)
-		}
-	}()
-	if by == nil {
-		s.mu.Lock()
-		by = s.incoming.origin
-		s.mu.Unlock()
-	}
-	switch op {
-	case opData:
-		m, err := sp.Parse(payload)
-		data, ok := m.(*sp.ConnectionData)
-		if err != nil || !ok {
-			s.b.counts.lose(LossMalformedMessage)
-			return
-		}
-		if loss := s.dialect().deliver(s, by, data); loss != "" {
-			s.b.counts.lose(loss)
-		}
-	case opClose:
-		s.heardClose(by, payload)
-	case opAnswer:
+func (s *session) heard(by hubServer, op peerOp, payload []byte, aside gateway.Aside) {
+	loss := Loss("")
+	if op == opAnswer {
 		if err := s.b.results.heardAnswer(&peerReader{rest: payload}, sp.NewDecoder()); err != nil {
-			s.b.counts.lose(LossMalformedMessage)
+			loss = LossMalformedMessage
 		}
+	} else {
+		s.locked(func() { // nobody sends to the client meanwhile
+			if by == nil {
+				by = s.incoming.origin
+			}
+			aside(func() { loss = s.heardLocked(by, op, payload) })
+		})
+	}
+	if loss != "" {
+		s.b.counts.lose(loss)
 	}
 }
 
-func (s *session) heardClose(by hubServer, payload []byte) {
+func (s *session) heardLocked(by hubServer, op peerOp, payload []byte) Loss {
+	if op == opData {
+		m, err := sp.Parse(payload)
+		if data, ok := m.(*sp.ConnectionData); ok && err == nil {
+			return s.deliverLocked(by, data)
+		}
+		return LossMalformedMessage
+	}
 	r := peerReader{rest: payload}
 	switch why := closeWhy(r.upTo(uint64(lastWhy))); why {
 	case whyServer:
-		s.closeByServer(by, string(r.rest))
+		s.closeByServerLocked(by, string(r.rest))
 	case whyDuplicate:
-		s.openAgain(by)
+		s.openAgainLocked(by)
 	default:
-		s.b.counts.lose(LossMalformedMessage)
+		return LossMalformedMessage
 	}
+	return ""
 }
 
 // What follows is the way to a hub server on another node.

@@ -14,6 +14,10 @@ import (
 func (s *session) deliver(from hubServer, m *serviceprotocol.ConnectionData) Loss {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	return s.deliverLocked(from, m)
+}
+
+func (s *session) deliverLocked(from hubServer, m *serviceprotocol.ConnectionData) Loss {
 	former := s.move != nil && s.move.former == from
 	switch {
 	case s.state == stateClosed, s.server != from && !former:

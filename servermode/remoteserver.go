@@ -309,9 +309,9 @@ func (f *remoteSession) heard(op peerOp, r *peerReader) error {
 func (f *remoteSession) heardNow(op peerOp, r *peerReader) (err error) {
 	l := f.server.link
 	l.b.gw.InOrder(func() {
-		if l.b.gw.HandsOver() {
+		if l.b.gw.HandsOver() && len(r.rest) > 0 {
 			own := bytes.Clone(r.rest)
-			if l.b.gw.Keep(f.s.hub(), f.s.id(), l.Name(), len(own), func() { f.heardLater(op, own) }) {
+			if l.b.gw.Keep(f.s.hub(), f.s.id(), l.Name(), len(own), func(aside gateway.Aside) { f.heardLater(op, own, aside) }) {
 				return
 			}
 		}
@@ -325,16 +325,12 @@ func (f *remoteSession) heardNow(op peerOp, r *peerReader) (err error) {
 }
 
 // heardLater takes what was kept while the client was handed over, which it has not been.
-func (f *remoteSession) heardLater(op peerOp, own []byte) {
-	var err error
-	if op == opClose {
-		err = f.heardClose(&peerReader{rest: own})
-	} else {
-		err = f.heardData(own, sp.NewDecoder())
+func (f *remoteSession) heardLater(op peerOp, own []byte, aside gateway.Aside) {
+	if why := closeWhy(own[0]); op == opClose && (why == whyLost || why == whyBehind) {
+		_ = f.heardClose(&peerReader{rest: own}) // it can be read
+		return
 	}
-	if err != nil {
-		f.s.end(failed)
-	}
+	f.s.heard(f.server, op, own, aside)
 }
 
 func (f *remoteSession) credited(n uint64) {

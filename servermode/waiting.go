@@ -48,17 +48,19 @@ const maxDuplicates = 50
 // openAgain gives the client to a hub server again, after a while: the one that was to have it still
 // has it from a connection that was lost, and has not taken it.
 func (s *session) openAgain(by hubServer) {
-	s.locked(func() {
-		switch {
-		case s.state == stateClosed || s.server != by || s.b.opts.Limits().Grace <= 0:
-		case s.incoming.duplicates >= maxDuplicates:
-			s.finish(serverClosed, false)
-		default:
-			s.incoming.duplicates++
-			s.server.remove(s, false)
-			s.await(by)
-		}
-	})
+	s.locked(func() { s.openAgainLocked(by) })
+}
+
+func (s *session) openAgainLocked(by hubServer) {
+	switch {
+	case s.state == stateClosed || s.server != by || s.b.opts.Limits().Grace <= 0:
+	case s.incoming.duplicates >= maxDuplicates:
+		s.finish(serverClosed, false)
+	default:
+		s.incoming.duplicates++
+		s.server.remove(s, false)
+		s.await(by)
+	}
 }
 
 // hopeless reports whether the client is tied to a hub server that has no connection left.
