@@ -1,11 +1,12 @@
 // Runs the proxies of docs/proxies.md as the page configures them, with other ports and without TLS, in front of a
 // gateway, and talks through each.
 //
-//   node deploy/proxies.mjs [nginx|caddy|haproxy ...]     none: all of them
+//   node deploy/proxies.mjs [nginx|nginx-tls|caddy|haproxy ...]     none: all of them
 //
 // Needs the proxies, and `npm ci` in examples/chat.
 import { createHmac } from 'node:crypto';
 import { deepStrictEqual as same, match } from 'node:assert/strict';
+import { execFileSync } from 'node:child_process';
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:http';
 import { join } from 'node:path';
@@ -23,14 +24,26 @@ function adapt(text, upstream, ...changes) {
   return text;
 }
 
+// certificate makes one for the gateway, which only nginx is told of.
+function certificate() {
+  const [cert, private_] = ['gateway-ca.pem', 'gateway-key.pem'].map(name => join(work, name));
+  execFileSync('openssl', ['req', '-x509', '-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:prime256v1', '-nodes', '-days', '1',
+    '-subj', '/CN=gateway.internal', '-addext', 'subjectAltName=DNS:gateway.internal', '-keyout', private_, '-out', cert], { stdio: 'ignore' });
+  return ['--tls-cert', cert, '--tls-key', private_];
+}
+
+const nginx = (port, upstream, ...changes) => {
+  const server = adapt(shown('nginx').replace(/(proxy_pass [^;]*;).*/, '$1'), upstream, ['listen 443 ssl', `listen 127.0.0.1:${port}`],
+    ['  ssl_certificate     fullchain.pem;\n  ssl_certificate_key privkey.pem;\n', ''], ...changes);
+  const temporary = ['client_body', 'proxy', 'fastcgi', 'uwsgi', 'scgi'].map(name => `${name}_temp_path ${work}/nginx-${name};`).join('\n');
+  return ['nginx', 'nginx.conf', `daemon off;\nmaster_process off;\npid ${work}/nginx.pid;\nerror_log stderr notice;\n` +
+    `events {}\nhttp {\naccess_log off;\n${temporary}\n${server}}\n`, file => ['-p', work, '-c', file]];
+};
+
 const proxies = {
-  nginx: (port, upstream) => {
-    const server = adapt(shown('nginx'), upstream, ['listen 443 ssl', `listen 127.0.0.1:${port}`],
-      ['  ssl_certificate     fullchain.pem;\n  ssl_certificate_key privkey.pem;\n', '']);
-    const temporary = ['client_body', 'proxy', 'fastcgi', 'uwsgi', 'scgi'].map(name => `${name}_temp_path ${work}/nginx-${name};`).join('\n');
-    return ['nginx', 'nginx.conf', `daemon off;\nmaster_process off;\npid ${work}/nginx.pid;\nerror_log stderr notice;\n` +
-      `events {}\nhttp {\naccess_log off;\n${temporary}\n${server}}\n`, file => ['-p', work, '-c', file]];
-  },
+  nginx,
+  'nginx-tls': (port, upstream) => nginx(port, upstream,
+    [`proxy_pass http://${upstream};`, adapt(shown('nginx-tls'), upstream, ['gateway-ca.pem', join(work, 'gateway-ca.pem')])]),
   caddy: (port, upstream) => ['caddy', 'Caddyfile', '{\n\tadmin off\n\tauto_https off\n}\n' +
     adapt(shown('caddy'), upstream, ['gateway.example', `http://localhost:${port}`]), file => ['run', '--config', file, '--adapter', 'caddyfile']],
   haproxy: (port, upstream) => ['haproxy', 'haproxy.cfg',
@@ -152,7 +165,7 @@ async function checkAspNet(name, url) {
 
 async function check(name, upstream) {
   const port = await freePort(), url = `http://localhost:${port}`;
-  const [command, file, text, args] = proxies[name](port, upstream.replace('http://', ''));
+  const [command, file, text, args] = proxies[name](port, upstream.replace(/https?:\/\//, ''));
   const path = join(work, file);
   writeFileSync(path, text);
   mkdirSync(join(work, 'home'), { recursive: true });
@@ -189,7 +202,7 @@ async function check(name, upstream) {
 
 const names = process.argv.length > 2 ? process.argv.slice(2) : Object.keys(proxies);
 for (const name of names) {
-  const upstream = await gateway('--hub-mode', `${aspNet}=default`, '--aspnet-keep-alive', '1s');
+  const upstream = await gateway('--hub-mode', `${aspNet}=default`, '--aspnet-keep-alive', '1s', ...name === 'nginx-tls' ? certificate() : []);
   await count(`${name}: runs`, () => check(name, upstream));
   await stopAll();
 }
