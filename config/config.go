@@ -94,6 +94,9 @@ type Upstream struct {
 	QueueBytesPerConnection Size               `help:"Bytes of the events of one client that may wait; a single event may be larger." default:"1MiB"`
 	AllowLinkLocal          bool               `help:"Permit webhooks on link-local and cloud metadata addresses."`
 	AllowedEnv              []string           `help:"Environment variables that {@env:NAME} in a URL template may read." placeholder:"NAME"`
+	TokenURL                string             `help:"Where the gateway gets the tokens that webhooks want (auth of a template): the token endpoint of an OAuth 2 server, by the client credentials grant." placeholder:"URL"`
+	ClientID                string             `help:"The gateway's own client id there." placeholder:"ID"`
+	ClientSecret            secret.Text        `help:"The gateway's own client secret there." placeholder:"SECRET"`
 	AllowedFiles            []string           `help:"Files that {@file:PATH} in a URL template may read: absolute paths, with a slash at the end for all below." placeholder:"PATH"`
 }
 

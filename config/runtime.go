@@ -91,6 +91,9 @@ func (u Upstream) settings(templates []settings.Template, source string) setting
 		AllowLinkLocal:          u.AllowLinkLocal,
 		AllowedEnv:              u.AllowedEnv,
 		AllowedFiles:            u.AllowedFiles,
+		TokenURL:                u.TokenURL,
+		ClientID:                u.ClientID,
+		ClientSecret:            u.ClientSecret,
 	}
 }
 

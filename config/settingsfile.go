@@ -141,6 +141,12 @@ func (s *section) template() settings.Template {
 	t.HubPattern = s.at("HubPattern").pattern()
 	t.CategoryPattern = s.at("CategoryPattern").pattern()
 	t.EventPattern = s.at("EventPattern").pattern()
+	if kind := s.at("Auth:Type"); kind != nil && strings.EqualFold(kind.text, managedIdentity) {
+		t.Auth.Wanted = true
+		if resource := s.at("Auth:ManagedIdentity:Resource"); resource != nil {
+			t.Auth.Resource = resource.text
+		}
+	}
 	return t
 }
 

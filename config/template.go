@@ -39,6 +39,10 @@ func (p *fileParser) template(n *yaml.Node) settings.Template {
 		pattern(&t.HubPattern), pattern(&t.CategoryPattern), pattern(&t.EventPattern),
 	}
 	p.pairs("a template", n, func(key string, keyNode, value *yaml.Node) {
+		if key == authKey {
+			t.Auth = p.auth(value)
+			return
+		}
 		for i, name := range known {
 			if name == key {
 				if text, ok := p.text(key, value); ok {
@@ -47,9 +51,47 @@ func (p *fileParser) template(n *yaml.Node) settings.Template {
 				return
 			}
 		}
-		p.fail(keyNode, "%s: %w", templatesKey, unknownKey(key, known))
+		p.fail(keyNode, "%s: %w", templatesKey, unknownKey(key, append(known, authKey)))
 	})
 	return t
+}
+
+const authKey = "auth"
+
+// managedIdentity is the type of auth in Azure's own notation; there it has a map of the same name, with
+// the resource. None is the other type.
+const managedIdentity = "ManagedIdentity"
+
+// auth reads what token a webhook wants: scope, audience or resource, or Azure's notation.
+func (p *fileParser) auth(n *yaml.Node) settings.TemplateAuth {
+	auth := settings.TemplateAuth{Wanted: true}
+	known := map[string]*string{"scope": &auth.Scope, "audience": &auth.Audience, "resource": &auth.Resource}
+	p.pairs(authKey, n, func(key string, keyNode, value *yaml.Node) {
+		switch to := known[key]; {
+		case to != nil:
+			*to, _ = p.text(key, value)
+		case key == "type":
+			text, ok := p.text(key, value)
+			auth.Wanted = strings.EqualFold(text, managedIdentity)
+			if ok && !auth.Wanted && !strings.EqualFold(text, "None") {
+				p.fail(value, "%s: %q is neither %s nor None", authKey, text, managedIdentity)
+			}
+		case key == "managedIdentity":
+			p.pairs(key, value, func(key string, keyNode, value *yaml.Node) {
+				if key != "resource" {
+					p.fail(keyNode, "%s: %w", authKey, unknownKey(key, []string{"resource"}))
+					return
+				}
+				auth.Resource, _ = p.text(key, value)
+			})
+		default:
+			p.fail(keyNode, "%s: %w", authKey, unknownKey(key, []string{"scope", "audience", "resource", "type", "managedIdentity"}))
+		}
+	})
+	if !auth.Wanted {
+		return settings.TemplateAuth{}
+	}
+	return auth
 }
 
 // shorthands reads what --upstream takes: [HUBS=]URL, or several with commas

@@ -4,6 +4,7 @@ import (
 	"log/slog"
 	"time"
 
+	"github.com/hubgate/hubgate/secret"
 	"github.com/hubgate/hubgate/webhook"
 )
 
@@ -39,6 +40,10 @@ type Upstream struct {
 	// AllowedFiles lists what {@file:PATH} may read: absolute paths; one that
 	// ends in a separator stands for everything below it.
 	AllowedFiles []string
+	// TokenURL, ClientID and ClientSecret get the tokens that templates want, by the client credentials
+	// grant of OAuth 2. TokenURL may be empty if none does.
+	TokenURL, ClientID string
+	ClientSecret       secret.Text
 }
 
 // Unmatched says what an invocation gets that no upstream template takes (D3).
@@ -75,6 +80,15 @@ type Template struct {
 	HubPattern      webhook.Pattern
 	CategoryPattern webhook.Pattern
 	EventPattern    webhook.Pattern
+	Auth            TemplateAuth
+}
+
+// TemplateAuth says what token a webhook wants of the gateway. The zero value wants none.
+type TemplateAuth struct {
+	Wanted bool
+	// Scope, Audience and Resource are what the token is asked for. Without any, the resource is the scheme
+	// and the host of the URL.
+	Scope, Audience, Resource string
 }
 
 // LogValue implements [slog.LogValuer]; what may be secret in the URL is masked.

@@ -124,6 +124,11 @@ func (p *problems) checkUpstream(u *Upstream) {
 	p.count("upstream.queuePerConnection", u.QueuePerConnection, 1)
 	p.size("upstream.queueBytesPerConnection", u.QueueBytesPerConnection, 1, maxByteBound)
 	p.checkAllowLists(u)
+	if u.TokenURL != "" {
+		if err := checkIssuer(u.TokenURL); err != "" {
+			p.add("upstream.tokenUrl", "%s", err)
+		}
+	}
 	if n := len(u.Templates); n > maxTemplates {
 		p.add("upstream.templates", "has %d entries, more than %d", n, maxTemplates)
 		return
@@ -164,6 +169,9 @@ func (p *problems) checkTemplate(name string, t Template, u *Upstream) {
 	}
 	if webhook.IsEcho(t.URLTemplate) {
 		return
+	}
+	if t.Auth.Wanted && u.TokenURL == "" {
+		p.add(strings.TrimSuffix(name, ".urlTemplate")+".auth", "needs upstream.tokenUrl, upstream.clientId and upstream.clientSecret, with which the gateway gets tokens")
 	}
 	parts, err := webhook.ParseURL(t.URLTemplate)
 	if err == nil {

@@ -67,6 +67,7 @@ type Backend struct {
 	unmatched *logsum.Lines[message]
 	transport *http.Transport
 	client    *retryablehttp.Client
+	bearers   *bearers
 
 	ctx     context.Context // ends the calls under way when Close gives up
 	cancel  context.CancelCauseFunc
@@ -93,6 +94,7 @@ func New(opts Options) *Backend {
 	b.client = newClient(b.transport)
 	b.unmatched = logsum.New(b.logUnmatched)
 	b.ctx, b.cancel = context.WithCancelCause(context.Background())
+	b.bearers = newBearers(b.ctx)
 	return b
 }
 
@@ -119,6 +121,7 @@ func (b *Backend) Close(ctx context.Context) error {
 	b.cancel(errShutdown)
 	b.unmatched.Close()
 	b.transport.CloseIdleConnections()
+	b.bearers.close()
 	return err
 }
 

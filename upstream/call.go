@@ -105,7 +105,11 @@ func (b *Backend) call(c *caller, e *event, at *endpoint, parent string, kept *s
 		return failure(b.ended(ResultBusy), "no turn at the origin in time")
 	}
 	defer leave()
-	response, err := b.client.Do(newRequest(ctx, c.header(e, at, parent), e, at))
+	header := c.header(e, at, parent)
+	if err := b.bearers.authorize(ctx, header, &cfg.Credentials, e.template.source.Bearer, at.url); err != nil {
+		return failure(b.ended(ResultToken), errorText(err, at))
+	}
+	response, err := b.client.Do(newRequest(ctx, header, e, at))
 	if err != nil {
 		return failure(b.failed(ctx, err), errorText(err, at))
 	}

@@ -14,6 +14,8 @@ type Config struct {
 	// Templates is searched in order: the first one that takes an event is
 	// called, later ones are not (R63).
 	Templates []Template
+	// Credentials get the tokens that templates want.
+	Credentials Credentials
 	// Keys sign the events (R58); empty ones are left out.
 	Keys []auth.Secret
 	// Timeout bounds one event, from waiting for its turn at the origin to the
@@ -79,6 +81,8 @@ type Template struct {
 	URL string
 	// Hub and Category ignore letter case, Event does not.
 	Hub, Category, Event webhook.Pattern
+	// Bearer is the token that the webhook wants of the gateway.
+	Bearer Bearer
 }
 
 // LogValue shows the URL with everything masked that may be secret.

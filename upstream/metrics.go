@@ -39,6 +39,8 @@ const (
 	ResultTimeout Result = "timeout"
 	// ResultBusy is no turn at the origin in time; nothing was sent.
 	ResultBusy Result = "busy"
+	// ResultToken is a webhook that wants a token of the gateway, for which there is none; nothing was sent.
+	ResultToken Result = "token"
 	// ResultShutdown is a call that was cut off by the end of the gateway.
 	ResultShutdown Result = "shutdown"
 )
@@ -46,7 +48,7 @@ const (
 // Results lists every Result, for metrics that start at zero.
 var Results = []Result{
 	ResultOK, ResultStatus, ResultRejected, ResultTooLarge, ResultMalformed, ResultConnect,
-	ResultGuarded, ResultBroken, ResultTimeout, ResultBusy, ResultShutdown,
+	ResultGuarded, ResultBroken, ResultTimeout, ResultBusy, ResultToken, ResultShutdown,
 }
 
 // SkipReason is why no webhook was called for an event. The list is closed.

@@ -105,12 +105,13 @@ func translateUpstream(u *settings.Upstream, keys []auth.Secret) *upstream.Confi
 		Queue:           upstream.Queue{Events: u.QueuePerConnection, Bytes: int(u.QueueBytesPerConnection)},
 		SilentUnmatched: u.Unmatched == settings.UnmatchedSilent, KeepRejected: u.Rejection == settings.RejectionIgnore,
 		IgnoreEventCase: u.IgnoreEventCase, AllowLinkLocal: u.AllowLinkLocal,
-		Secrets: upstream.AllowedSecrets{Env: u.AllowedEnv, Files: u.AllowedFiles},
+		Credentials: upstream.Credentials{TokenURL: u.TokenURL, ClientID: u.ClientID, ClientSecret: u.ClientSecret},
+		Secrets:     upstream.AllowedSecrets{Env: u.AllowedEnv, Files: u.AllowedFiles},
 	}
 	for _, t := range u.Templates {
 		c.Templates = append(c.Templates, upstream.Template{
 			URL: t.URLTemplate, Hub: t.HubPattern,
-			Category: t.CategoryPattern, Event: t.EventPattern,
+			Category: t.CategoryPattern, Event: t.EventPattern, Bearer: upstream.Bearer(t.Auth),
 		})
 	}
 	return c

@@ -1,9 +1,13 @@
 package main
 
 import (
+	"fmt"
 	"maps"
 	"net/http"
+	"net/http/httptest"
 	"os"
+	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
@@ -176,4 +180,50 @@ func (c *client) gone() {
 			return
 		}
 	}
+}
+
+// tokenEffects are those of the options with which the gateway gets tokens for its webhooks. The token
+// server gives out what it was asked with.
+var tokenEffects = map[string]func(*testing.T) effect{
+	"upstream-token-url": func(t *testing.T) effect {
+		one, other := newTokenServer(t, "one"), newTokenServer(t, "other")
+		return tokenEffect(t, effect{usual: one, unusual: other, before: "one gateway gateway-secret", after: "other gateway gateway-secret"},
+			"--upstream-client-id=gateway", "--upstream-client-secret=gateway-secret")
+	},
+	"upstream-client-id": func(t *testing.T) effect {
+		return tokenEffect(t, effect{usual: "gateway", unusual: "other", before: "server gateway gateway-secret", after: "server other gateway-secret"},
+			"--upstream-token-url="+newTokenServer(t, "server"), "--upstream-client-secret=gateway-secret")
+	},
+	"upstream-client-secret": func(t *testing.T) effect {
+		return tokenEffect(t, effect{usual: "gateway-secret", unusual: "other-secret", before: "server gateway gateway-secret", after: "server gateway other-secret"},
+			"--upstream-token-url="+newTokenServer(t, "server"), "--upstream-client-id=gateway")
+	},
+}
+
+// newTokenServer returns the URL of a token server.
+func newTokenServer(t *testing.T, name string) string {
+	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		user, password, _ := r.BasicAuth()
+		w.Header().Set("Content-Type", "application/json")
+		fmt.Fprintf(w, `{"access_token":"%s %s %s","token_type":"Bearer","expires_in":3600}`, name, user, password)
+	}))
+	t.Cleanup(s.Close)
+	return s.URL
+}
+
+// tokenEffect sees the token that a webhook gets whose template wants one.
+func tokenEffect(t *testing.T, e effect, with ...string) effect {
+	tokens := make(chan string, 8)
+	hook := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		tokens <- strings.TrimPrefix(r.Header.Get("Authorization"), "Bearer ")
+	}))
+	t.Cleanup(hook.Close)
+	settings := filepath.Join(t.TempDir(), settingsFileName)
+	writeFile(t, settings, `{"UpstreamSettings":{"Templates":[{"UrlTemplate":"`+hook.URL+`","Auth":{"Type":"ManagedIdentity","ManagedIdentity":{"Resource":"api://app"}}}]}}`)
+	e.with = append([]string{"--settings", settings}, with...)
+	e.see = func(t *testing.T, p *program) string {
+		p.connect("chat", "ann")
+		return <-tokens
+	}
+	return e
 }

@@ -66,6 +66,7 @@ var webhookResults = List{
 		{"broken", "The connection broke after the event may have arrived. It is not sent again.", "Look for a crash of the application, or a proxy with short timeouts."},
 		{"timeout", "There was no complete answer within `upstream.timeout`.", "Answer webhooks at once and do slow work afterwards."},
 		{"busy", "The event did not get its turn in time: `upstream.maxConcurrentPerOrigin` requests to this server were under way.", "Make the webhooks faster, or raise the option."},
+		{"token", "The webhook's template wants a token of the gateway (`auth`), and the token server gave none. Nothing was sent.", "The line's error says what the server answered. Compare `upstream.tokenUrl`, `upstream.clientId` and `upstream.clientSecret` with what it knows. See [identity](identity.md#tokens-for-webhooks)."},
 		{"shutdown", "The gateway ended before the answer.", "Raise `--drain-timeout` if webhooks need longer than that."},
 	},
 }
