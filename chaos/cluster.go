@@ -195,7 +195,7 @@ func (n *node) awaitReady(ctx context.Context) (time.Duration, error) {
 	start := time.Now()
 	err := until(ctx, readyTime, func() bool { return n.isReady(ctx) })
 	if err != nil {
-		return 0, fmt.Errorf("%s is not ready: %w: %s", n.name, err, n.lastLines())
+		return 0, fmt.Errorf("%s is not ready: %w: it says %q, and has logged %s", n.name, err, n.look(ctx, "/readyz"), n.lastLines())
 	}
 	n.ready.Store(true)
 	return time.Since(start), nil

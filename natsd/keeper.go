@@ -85,7 +85,30 @@ func (e *Engine) reload(urls []*url.URL) error {
 	if err != nil {
 		return err
 	}
-	return e.server().ReloadOptions(o)
+	if err := e.server().ReloadOptions(o); err != nil {
+		return err
+	}
+	return e.reachStore()
+}
+
+// storeQuestions are the subjects of questions to the store.
+const storeQuestions = "$JS.API.>"
+
+// reachStore has a server without a store pass on questions to those that have one, as it does from its start.
+// After other options it would not any more.
+func (e *Engine) reachStore() error {
+	if e.server().JetStreamEnabled() {
+		return nil
+	}
+	account, err := e.server().LookupAccount(nodeAccount)
+	if err != nil {
+		return err
+	}
+	system := e.server().SystemAccount()
+	if err := system.AddServiceExport(storeQuestions, nil); err != nil {
+		return err
+	}
+	return account.AddServiceImport(system, storeQuestions, storeQuestions)
 }
 
 // keepStore looks for the place of a voter without a store, and starts a store

@@ -59,22 +59,27 @@ func (e *Engine) Ready(ctx context.Context) error {
 // The leaders know what there is, but may take this voter for what it was before
 // it lost its directory; so the voter's own copies are compared with theirs.
 func (e *Engine) hasAll(ctx context.Context) error {
-	own, err := e.copies()
-	if err != nil {
-		return err
-	}
 	names := e.js.StreamNames(ctx)
+	var leaders []*jetstream.StreamInfo
 	for name := range names.Name() {
 		stream, err := e.js.Stream(ctx, name)
 		if err != nil {
 			return fmt.Errorf("%w: %s does not answer: %w", ErrNotReady, name, err)
 		}
-		if err := e.hasCopy(own, stream.CachedInfo()); err != nil {
-			return err
-		}
+		leaders = append(leaders, stream.CachedInfo())
 	}
 	if err := names.Err(); err != nil {
 		return fmt.Errorf("%w: the store does not answer: %w", ErrNotReady, err)
+	}
+	// The own copies are looked at last: what is written meanwhile does not make them look old.
+	own, err := e.copies()
+	if err != nil {
+		return err
+	}
+	for _, info := range leaders {
+		if err := e.hasCopy(own, info); err != nil {
+			return err
+		}
 	}
 	return nil
 }

@@ -2,6 +2,8 @@ package natsd
 
 import (
 	"context"
+	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -44,6 +46,29 @@ func TestStatus(t *testing.T) {
 		}
 		for _, n := range nodes {
 			require.Zero(t, n.Troubles()[TroubleSlowConsumer])
+		}
+	})
+	t.Run("a voter is ready though the store is written to all the time", func(t *testing.T) {
+		writing, stop := context.WithCancel(t.Context())
+		var writer sync.WaitGroup
+		var written atomic.Int64
+		defer writer.Wait()
+		defer stop()
+		conn := nodes[3].Conn()
+		for range 16 {
+			writer.Go(func() {
+				for writing.Err() == nil {
+					if _, err := conn.RequestWithContext(writing, "$KV.things.busy", []byte("x")); err == nil {
+						written.Add(1)
+					}
+				}
+			})
+		}
+		await(t, "writes", func() bool { return written.Load() > 10 })
+		for _, n := range nodes[:3] {
+			before := written.Load()
+			await(t, "a voter that is ready", func() bool { return n.Ready(t.Context()) == nil })
+			await(t, "more writes", func() bool { return written.Load() > before })
 		}
 	})
 	t.Run("without a majority", func(t *testing.T) {
