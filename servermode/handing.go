@@ -86,8 +86,14 @@ func (t *handingTable) nodeGone(l *peerLink) {
 
 // given notes that the owner has given the client to another node. Of that this node should have heard
 // before; if it has not, something would be missing in what the hub server has said.
-func (rc *remoteClient) given() {
-	if rc.sc.clients.handing(rc.id) == nil && rc.sc.clients.leave(rc.id, rc, false) {
+func (rc *remoteClient) given(by *peerLink, number uint64) {
+	if rc.sc.clients.handing(rc.id) != nil {
+		return
+	}
+	if w := rc.way.Load(); w.link != by || w.number != number {
+		return // the next owner has just said that it has the client
+	}
+	if rc.sc.clients.leave(rc.id, rc, false) {
 		rc.forget()
 		rc.sc.loseClient(rc.id)
 	}

@@ -255,7 +255,7 @@ func (l *peerLink) heardOfSession(op peerOp, r *peerReader) error {
 	case toOwner && s != nil:
 		return s.heard(op, r)
 	case !toOwner && rc != nil:
-		return rc.heard(op, r)
+		return rc.heard(l, number, op, r)
 	}
 	return nil // it has just ended
 }

@@ -147,8 +147,8 @@ func (rc *remoteClient) forget() {
 	rc.setBusy(false)
 }
 
-// heard takes what the owner says.
-func (rc *remoteClient) heard(op peerOp, r *peerReader) error {
+// heard takes what an owner says, to which the client had that number when it was looked up.
+func (rc *remoteClient) heard(l *peerLink, number uint64, op peerOp, r *peerReader) error {
 	switch op {
 	case opData:
 		n := rc.owed.Add(int64(len(r.rest)))
@@ -161,7 +161,7 @@ func (rc *remoteClient) heard(op peerOp, r *peerReader) error {
 			return err
 		}
 		if why == whyGiven {
-			rc.given()
+			rc.given(l, number)
 			break
 		}
 		rc.sc.clients.leave(rc.id, rc, why == whyMoved)
