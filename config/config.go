@@ -87,6 +87,7 @@ type Upstream struct {
 	Timeout                 time.Duration      `help:"Longest time for one webhook, from connecting to the last byte of its answer." default:"100s"`
 	MaxResponseBytes        Size               `help:"Largest answer to a call (invoke)." default:"16MiB"`
 	Unmatched               settings.Unmatched `help:"Answer to a call that no template matches: error, or silent (no answer, like the emulator)." default:"error"`
+	Streams                 bool               `help:"Call webhooks also for clients that ask for a stream, which REST then sends. Otherwise such clients get an error, as in Azure."`
 	Rejection               settings.Rejection `help:"Effect of 401 or 403 as the answer to the connected event: close closes the client, ignore keeps it (like the emulator)." default:"close"`
 	IgnoreEventCase         bool               `help:"Event patterns ignore letter case, as hub and category patterns always do."`
 	MaxConcurrentPerOrigin  int                `help:"Webhooks under way at the same time to one scheme, host and port." default:"256"`

@@ -83,6 +83,7 @@ func (u Upstream) settings(templates []settings.Template, source string) setting
 		Timeout:                 u.Timeout,
 		MaxResponseBytes:        int64(u.MaxResponseBytes),
 		Unmatched:               u.Unmatched,
+		Streams:                 u.Streams,
 		Rejection:               u.Rejection,
 		IgnoreEventCase:         u.IgnoreEventCase,
 		MaxConcurrentPerOrigin:  u.MaxConcurrentPerOrigin,

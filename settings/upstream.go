@@ -22,6 +22,8 @@ type Upstream struct {
 	MaxResponseBytes int64
 	// Unmatched says what an invocation gets that no template takes (D3).
 	Unmatched Unmatched
+	// Streams lets webhooks have what clients ask for a stream, which REST sends (R43).
+	Streams bool
 	// Rejection says what an answer 401 or 403 to connected does (D13).
 	Rejection Rejection
 	// IgnoreEventCase makes event patterns ignore letter case, as those of hub

@@ -89,6 +89,9 @@ func (s *session) delivered(e *event, r Result) {
 
 // answer sends the client its Completion, if the event wants one.
 func (s *session) answer(e *event, a answer) {
+	if e.stream && a.text == "" && len(a.frame) == 0 {
+		return // the application sends the items and the end with REST
+	}
 	if e.invocation != "" {
 		s.conn.Send(a.completion(e))
 	}

@@ -32,6 +32,9 @@ type Config struct {
 	// SilentUnmatched leaves an invocation that no template takes without an
 	// answer, as the emulator does; otherwise it gets an error (D3).
 	SilentUnmatched bool
+	// Streams lets webhooks have what clients ask for a stream. An answer without a body leaves the stream
+	// open, for REST to send its items; otherwise such clients get an error (C88).
+	Streams bool
 	// KeepRejected keeps clients whose connected event was answered with 401 or
 	// 403, as the emulator does; otherwise they are closed (D13).
 	KeepRejected bool

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/hubgate/hubgate/gateway"
+	"github.com/hubgate/hubgate/hubprotocol"
 )
 
 // kind is which of the three events of a client an event is, or what has to be done between them.
@@ -45,6 +46,8 @@ type event struct {
 	protocol string
 	// invocation is the id to answer, empty if no answer is expected.
 	invocation string
+	// stream: the client waits for a stream. An answer without a value does not end it.
+	stream bool
 	// id names the event for its receiver, see eventID.
 	id   string
 	kind kind
@@ -106,7 +109,7 @@ func disconnectedBody(cause gateway.Cause) []byte {
 // newMessage copies what a message event needs of r, which is only valid
 // during the call. The body is the record as the client wrote it (R55, R67).
 func newMessage(t *template, protocol string, r *gateway.Record) event {
-	e := event{kind: kindMessage, template: t, protocol: protocol, target: r.Message.Target, body: bytes.Clone(r.Body)}
+	e := event{kind: kindMessage, template: t, protocol: protocol, target: r.Message.Target, body: bytes.Clone(r.Body), stream: r.Type == hubprotocol.StreamInvocation}
 	if answered(r.Message) {
 		e.invocation = r.Message.InvocationID
 	}

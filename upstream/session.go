@@ -82,12 +82,15 @@ func (s *session) Opened() {
 }
 
 // Received queues invocations. Streaming ones are answered with an error
-// (C88); results, stream items and cancellations have no webhook (R68).
+// (C88), unless Config.Streams lets webhooks have them; results, stream items and cancellations have no webhook (R68).
 func (s *session) Received(r gateway.Record) (taken bool) {
 	switch r.Type {
 	case hubprotocol.Invocation:
 		return s.message(&r)
 	case hubprotocol.StreamInvocation:
+		if s.backend.opts.Config().Streams {
+			return s.message(&r)
+		}
 		s.refuse(&r, SkipUnsupported, "Streaming is not supported in Serverless mode.")
 	}
 	return true

@@ -2,6 +2,7 @@ package upstream
 
 import (
 	"fmt"
+	"io"
 	"net/http"
 	"strings"
 	"sync/atomic"
@@ -147,6 +148,39 @@ func TestRecordsWithoutAWebhook(t *testing.T) {
 	})
 	require.NoError(t, b.Close(t.Context()))
 	require.Empty(t, h.posts)
+}
+
+func TestR43StreamsOfWebhooks(t *testing.T) {
+	const body = `{"type":4,"invocationId":"1","target":"m","arguments":[5]}`
+	for _, c := range []struct {
+		name   string
+		status int
+		answer string
+		end    string // of the stream; "" leaves it open
+	}{
+		{"an empty answer leaves it open", 200, "", ""},
+		{"204 leaves it open", 204, "", ""},
+		{"a Completion ends it", 200, `{"type":3,"invocationId":"1","error":"no more"}`, "no more"},
+		{"a failure ends it", 500, "", "status code 500"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			h := newHook(t, func(w http.ResponseWriter, _ post) {
+				w.WriteHeader(c.status)
+				_, _ = io.WriteString(w, c.answer)
+			})
+			config := toAll(h.URL)
+			config.Streams = true
+			client := newConn("abc")
+			b := start(t, config)
+			require.True(t, receive(t, newSession(b, client), body))
+			require.Equal(t, body, want(t, h.posts).body)
+			if c.end != "" {
+				require.Contains(t, completion(t, client).Error, c.end)
+			}
+			require.NoError(t, b.Close(t.Context()))
+			require.Empty(t, client.sent)
+		})
+	}
 }
 
 func TestUnmatched(t *testing.T) {

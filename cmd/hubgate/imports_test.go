@@ -97,7 +97,7 @@ var onNATS = []string{"natsd", "store/jetstore", "store/stream", "store/nodes", 
 
 // whole are the parts that tests of a package put together to see it from outside.
 var whole = map[string][]string{
-	"cluster":     {"auth", "clientws", "hubprotocol", "cluster/natscarrier"},
+	"cluster":     {"auth", "clientws", "hubprotocol", "cluster/natscarrier", "internal/filter"},
 	"clientws":    {"cluster"},
 	"servermode":  {"clientws", "modes", "cluster"},
 	"presence":    {"hubprotocol"},

@@ -104,7 +104,7 @@ func translateUpstream(u *settings.Upstream, keys []auth.Secret) *upstream.Confi
 		Keys: keys, Timeout: u.Timeout, MaxResponseBytes: u.MaxResponseBytes, MaxPerOrigin: u.MaxConcurrentPerOrigin,
 		Queue:           upstream.Queue{Events: u.QueuePerConnection, Bytes: int(u.QueueBytesPerConnection)},
 		SilentUnmatched: u.Unmatched == settings.UnmatchedSilent, KeepRejected: u.Rejection == settings.RejectionIgnore,
-		IgnoreEventCase: u.IgnoreEventCase, AllowLinkLocal: u.AllowLinkLocal,
+		Streams: u.Streams, IgnoreEventCase: u.IgnoreEventCase, AllowLinkLocal: u.AllowLinkLocal,
 		Credentials: upstream.Credentials{TokenURL: u.TokenURL, ClientID: u.ClientID, ClientSecret: u.ClientSecret},
 		Secrets:     upstream.AllowedSecrets{Env: u.AllowedEnv, Files: u.AllowedFiles},
 	}

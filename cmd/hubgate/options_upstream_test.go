@@ -99,6 +99,18 @@ var upstreamEffects = map[string]func(*testing.T) effect{
 			return c.result("taken", "") // the first answer that comes, of either
 		}}
 	},
+	"upstream-streams": func(t *testing.T) effect {
+		h := newHook(t, func(http.ResponseWriter, string, *http.Request) {})
+		return effect{unusual: "true", with: h.upstream(), before: "Streaming is not supported", after: "an item", see: func(t *testing.T, p *program) string {
+			c := p.connect("chat", "ann")
+			c.send(`{"type":4,"invocationId":"s","target":"m","arguments":[]}`)
+			p.restStatus(http.MethodPut, "/api/hubs/chat/users/ann/groups/g", "")
+			_, page := p.rest(http.MethodGet, "/api/hubs/chat/groups/g/connections", "")
+			id := firstMatch(`"connectionId":"([^"]+)"`, page)
+			p.restStatus(http.MethodPost, "/api/hubs/chat/connections/"+id+"/streams/s/:send", `"an item"`)
+			return firstMatch(`(Streaming is not supported|an item)`, c.next())
+		}}
+	},
 	"upstream-rejection": func(t *testing.T) effect {
 		h := rejecting(t)
 		return effect{unusual: "Ignore", with: h.upstream(), before: "closed", after: "result hook", see: func(_ *testing.T, p *program) string {

@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { endingCases, restartCase } from './cases/endings.mjs';
 import { broadcastCase, idleCase, messageCases } from './cases/messages.mjs';
 import { negotiationCases } from './cases/negotiation.mjs';
-import { resultCases } from './cases/results.mjs';
+import { resultCases, streamCases } from './cases/results.mjs';
 import { statefulCases } from './cases/stateful.mjs';
 import { boundedUpstreamCases, upstreamCases } from './cases/upstream.mjs';
 import { combinations } from './lib/clients.mjs';
@@ -28,8 +28,10 @@ async function boundedUpstream(webhook) {
   return ['--settings', file, '--upstream-timeout', '1s'];
 }
 
-const [world, restarted, bounded] = await Promise.all([World.create(), World.create(), World.create(boundedUpstream)]);
-for (const { webhook } of [world, restarted, bounded]) {
+const streaming = (webhook) => ['--upstream', webhook.template, '--upstream-streams'];
+const [world, restarted, bounded, streams] = await Promise.all([World.create(), World.create(), World.create(boundedUpstream), World.create(streaming)]);
+const worlds = [world, restarted, bounded, streams];
+for (const { webhook } of worlds) {
   webhook.on('Echo', (event) => ({ result: event.message.arguments[0] }));
   webhook.on('EchoAll', (event) => ({ result: event.message.arguments }));
 }
@@ -44,20 +46,20 @@ const waiting = report.runAll(cases, cases.length);
 const working = [restartCase(restarted, combinations), broadcastCase(world, combinations)];
 for (const one of combinations) {
   working.push(...messageCases(world, one), ...upstreamCases(world, one), ...endingCases(world, one), ...negotiationCases(world, one), ...resultCases(world, one));
-  working.push(...boundedUpstreamCases(bounded, one));
+  working.push(...boundedUpstreamCases(bounded, one), ...streamCases(streams, one));
 }
 await Promise.all([waiting, report.runAll(working, 6)]);
 
 await report.run('R58 every webhook carried a good signature and the path of its template', () => {
-  const problems = [world, restarted, bounded].flatMap(({ webhook }) => webhook.problems);
+  const problems = worlds.flatMap(({ webhook }) => webhook.problems);
   assert.deepEqual(problems, []);
   assert.ok(world.webhook.checked > 10_000);
 });
 await report.run('the gateways end when told', async () => {
-  assert.deepEqual(await Promise.all([world.close(), restarted.close(), bounded.close()]), [0, 0, 0]);
+  assert.deepEqual(await Promise.all(worlds.map((one) => one.close())), [0, 0, 0, 0]);
 });
 await report.run('C14 no token and no key in the logs, no panic', () => {
-  for (const { gateway } of [world, restarted, bounded]) {
+  for (const { gateway } of worlds) {
     const log = gateway.log();
     assert.doesNotMatch(log, /eyJ[\w-]{10,}\.eyJ/);
     for (const key of gateway.keys) assert.ok(!log.includes(key), 'an access key is in the log');

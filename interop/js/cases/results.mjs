@@ -68,3 +68,46 @@ export function resultCases(world, combination) {
     named('R42 a webhook invokes the client that waits for it', fromItsWebhook),
   ];
 }
+
+/** A client asks for a stream, and the application sends it over REST. */
+async function streams(world, combination) {
+  const hub = freshHub('streaming');
+  const client = await world.connect(combination, { hub });
+  const post = (stream, action, query, body) => world.rest.call('POST', `/hubs/${hub}/connections/${encodeURIComponent(client.id)}/streams/${stream}/:${action}`,
+    { query, body: body === undefined ? undefined : JSON.stringify(body), expect: 202 });
+  const asked = [];
+  world.webhook.on(`${hub}/Count`, (event) => {
+    asked.push(event.message);
+    return { status: 204 };
+  });
+  const subscribe = (...args) => new Promise((resolve) => {
+    const items = [];
+    client.connection.stream('Count', ...args).subscribe({ next: (item) => items.push(item), complete: () => resolve({ items }), error: ({ message }) => resolve({ items, message }) });
+  });
+  const whole = subscribe(3);
+  while (asked.length < 1) await sleep(5);
+  assert.equal(asked[0].type, 4);
+  assert.deepEqual(asked[0].arguments, [3]);
+  const id = asked[0].invocationId;
+  await post(id, 'send', {}, { n: 1 });
+  await post(id, 'send', {}, [2]);
+  await post(id, 'send', { completed: 'true' }, 'three');
+  assert.deepEqual(await whole, { items: [{ n: 1 }, [2], 'three'] });
+  for (const name of ['error', 'reason']) {
+    const failing = subscribe();
+    while (asked.length < 2) await sleep(5);
+    const stream = asked[1].invocationId;
+    await post(stream, 'send', {}, 1);
+    await post(stream, 'complete', { [name]: 'no more' });
+    const { items, message } = await failing;
+    assert.match(message, /no more/);
+    assert.deepEqual(items, [1]);
+    asked.length = 1;
+  }
+  await client.stop();
+}
+
+/** `world` calls webhooks for streams (--upstream-streams). */
+export function streamCases(world, combination) {
+  return [[`${combination.name}: R43 a stream that REST sends`, () => streams(world, combination)]];
+}

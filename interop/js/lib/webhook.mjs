@@ -19,8 +19,10 @@ function parseMessage(contentType, body) {
     prefix.push((rest & 0x7f) | (rest > 0x7f ? 0x80 : 0));
     rest >>>= 7;
   } while (rest > 0);
-  const framed = new Uint8Array([...prefix, ...body]);
-  return messagePack.parseMessages(framed.buffer, silent)[0];
+  // Clients do not read what they alone send: a StreamInvocation (4) is read as the Invocation (1) that it looks like.
+  const [array, type, ...content] = body;
+  const framed = new Uint8Array([...prefix, array, type === 4 ? 1 : type, ...content]);
+  return { ...messagePack.parseMessages(framed.buffer, silent)[0], type };
 }
 
 /** A Completion record, framed for the protocol that the event came in (R69). */
