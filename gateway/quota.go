@@ -81,34 +81,37 @@ func (q *quota) room(name string, own map[string]*hub, limit int) bool {
 	return count < limit
 }
 
-// tell tells the others what has changed here. The sweeper calls it.
+// tell tells the others what has changed here. The sweeper calls it each second, and mostly nothing has.
 func (q *quota) tell() {
 	if q.stop == nil {
 		return
 	}
-	live := make(map[string]struct{})
-	for _, h := range q.g.hubs.all() {
-		if h.live.Load() > 0 {
-			live[h.key] = struct{}{}
-		}
-	}
-	news := quotaNews{conns: q.g.conns.live.Load()}
+	table := &q.g.hubs
+	table.mu.RLock()
+	defer table.mu.RUnlock()
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	for name := range live {
-		if _, ok := q.told.hubs[name]; !ok {
+	news := quotaNews{conns: q.g.conns.live.Load()}
+	for name, h := range table.hubs {
+		if _, ok := q.told.hubs[name]; !ok && h.live.Load() > 0 {
 			news.come = append(news.come, name)
 		}
 	}
 	for name := range q.told.hubs {
-		if _, ok := live[name]; !ok {
+		if h := table.hubs[name]; h == nil || h.live.Load() == 0 {
 			news.gone = append(news.gone, name)
 		}
 	}
 	if news.conns == q.told.conns && len(news.come)+len(news.gone) == 0 {
 		return
 	}
-	q.told = share{news.conns, live}
+	q.told.conns = news.conns
+	for _, name := range news.come {
+		q.told.hubs[name] = struct{}{}
+	}
+	for _, name := range news.gone {
+		delete(q.told.hubs, name)
+	}
 	for p := range q.shares {
 		news.send(p)
 	}
