@@ -84,12 +84,12 @@ func (f *peerFilter) clear(bit uint64) { f.words[bit>>6].And(^uint64(1 << (bit &
 
 // each reads bits.
 func (f *peerFilter) each(r *wireReader, do func(bit uint64)) {
-	count := r.uvarint(uint64(len(r.rest)))
+	count := r.Uvarint(uint64(len(r.Rest)))
 	bit := uint64(0)
 	for range count {
-		bit += r.uvarint(1<<maxFilterBits - 1)
-		if r.failed || bit >= 1<<f.log {
-			r.failed = true
+		bit += r.Uvarint(1<<maxFilterBits - 1)
+		if r.Failed || bit >= 1<<f.log {
+			r.Failed = true
 			return
 		}
 		do(bit)
@@ -158,16 +158,16 @@ func (f *theirFilter) forget() {
 func (f *theirFilter) take(body []byte) (inForce uint64, err error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	r := wireReader{rest: body}
-	h := filterHead{seq: r.number(), flags: r.byte(), epoch: r.number()}
+	r := *newReader(body)
+	h := filterHead{seq: r.Number(), flags: r.Byte(), epoch: r.Number()}
 	switch {
-	case r.failed || h.flags >= filterFlags:
+	case r.Failed || h.flags >= filterFlags:
 		return 0, errMalformed
 	case h.flags&filterSnapshot == 0:
 		return h.seq, f.change(&h, &r)
 	}
 	if h.flags&filterFirst != 0 {
-		h.log = int(r.byte())
+		h.log = int(r.Byte())
 		if h.log < minFilterBits || h.log > maxFilterBits {
 			return 0, errMalformed
 		}

@@ -248,7 +248,7 @@ func (f *forwarding) download() (hijacked bool, err error) {
 
 func (f *forwarding) begin(body []byte) error {
 	var h responseHead
-	if err := h.read(&wireReader{rest: body}); err != nil || f.started {
+	if err := h.read(newReader(body)); err != nil || f.started {
 		return errMalformed
 	}
 	header := f.w.Header()

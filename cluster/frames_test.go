@@ -47,26 +47,26 @@ func aRequest() requestHead {
 func TestHeadsOfRequests(t *testing.T) {
 	h := aRequest()
 	var got requestHead
-	require.NoError(t, got.read(&wireReader{rest: h.append(nil)}))
+	require.NoError(t, got.read(newReader(h.append(nil))))
 	require.Equal(t, h, got)
 	answer := responseHead{status: 404, header: http.Header{"A": {""}}}
 	var gotAnswer responseHead
-	require.NoError(t, gotAnswer.read(&wireReader{rest: answer.append(nil)}))
+	require.NoError(t, gotAnswer.read(newReader(answer.append(nil))))
 	require.Equal(t, answer, gotAnswer)
 	for _, frame := range [][]byte{h.append(nil), answer.append(nil)} {
 		for cut := range frame {
-			require.Error(t, new(requestHead).read(&wireReader{rest: frame[:cut]}))
-			require.Error(t, new(responseHead).read(&wireReader{rest: frame[:cut]}))
+			require.Error(t, new(requestHead).read(newReader(frame[:cut])))
+			require.Error(t, new(responseHead).read(newReader(frame[:cut])))
 		}
 	}
 	early := responseHead{status: 100}
-	require.Error(t, gotAnswer.read(&wireReader{rest: early.append(nil)}))
+	require.Error(t, gotAnswer.read(newReader(early.append(nil))))
 	for _, id := range []streamID{{1, true}, {1 << 40, false}} {
 		there, op, r, err := cutHTTP(append(appendHTTP(nil, id, httpPiece), "bytes"...))
 		require.NoError(t, err)
 		require.Equal(t, streamID{id.number, !id.mine}, there)
 		require.Equal(t, httpPiece, op)
-		require.Equal(t, "bytes", string(r.rest))
+		require.Equal(t, "bytes", string(r.Rest))
 	}
 }
 
@@ -90,12 +90,12 @@ func FuzzHTTPFrames(f *testing.F) {
 		switch op {
 		case httpRequest:
 			var h, again requestHead
-			if rest := r; h.read(&rest) == nil && (again.read(&wireReader{rest: h.append(nil)}) != nil || !reflect.DeepEqual(h, again)) {
+			if rest := r; h.read(&rest) == nil && (again.read(newReader(h.append(nil))) != nil || !reflect.DeepEqual(h, again)) {
 				t.Fatalf("%+v is read again as %+v", h, again)
 			}
 		case httpResponse:
 			var h, again responseHead
-			if rest := r; h.read(&rest) == nil && (again.read(&wireReader{rest: h.append(nil)}) != nil || !reflect.DeepEqual(h, again)) {
+			if rest := r; h.read(&rest) == nil && (again.read(newReader(h.append(nil))) != nil || !reflect.DeepEqual(h, again)) {
 				t.Fatalf("%+v is read again as %+v", h, again)
 			}
 		}

@@ -74,12 +74,12 @@ func appendHTTP(dst []byte, id streamID, op httpOp) []byte {
 
 // cutHTTP reads what an HTTP frame begins with. The stream is named as the receiver names it.
 func cutHTTP(body []byte) (id streamID, op httpOp, r wireReader, err error) {
-	r = wireReader{rest: body}
-	id.number = r.number()
-	first := r.byte()
+	r = *newReader(body)
+	id.number = r.Number()
+	first := r.Byte()
 	id.mine = first&httpOpenedByReceiver != 0
 	op = httpOp(first &^ httpOpenedByReceiver)
-	if r.failed || op < httpRequest || op > httpHurry {
+	if r.Failed || op < httpRequest || op > httpHurry {
 		return streamID{}, 0, wireReader{}, errMalformed
 	}
 	return id, op, r, nil
@@ -101,12 +101,12 @@ func appendHeader(dst []byte, header http.Header) []byte {
 
 // header reads fields. Names are those that http.Header has: what another node writes is canonical.
 func (r *wireReader) header() http.Header {
-	count := int(r.uvarint(maxHTTPHeaders))
-	header := make(http.Header, min(count, len(r.rest)/2))
+	count := int(r.Uvarint(maxHTTPHeaders))
+	header := make(http.Header, min(count, len(r.Rest)/2))
 	for range count {
-		name := r.text(maxHTTPText)
-		value := r.text(maxHTTPText)
-		if r.failed {
+		name := r.Text(maxHTTPText)
+		value := r.Text(maxHTTPText)
+		if r.Failed {
 			return nil
 		}
 		header[name] = append(header[name], value)
@@ -123,12 +123,12 @@ func (h *requestHead) append(dst []byte) []byte {
 }
 
 func (h *requestHead) read(r *wireReader) error {
-	h.method = r.text(maxHTTPMethod)
+	h.method = r.Text(maxHTTPMethod)
 	for _, text := range []*string{&h.uri, &h.host, &h.remote} {
-		*text = r.text(maxHTTPText)
+		*text = r.Text(maxHTTPText)
 	}
-	h.flags, h.major, h.minor = r.byte(), r.byte(), r.byte()
-	h.length = r.varint()
+	h.flags, h.major, h.minor = r.Byte(), r.Byte(), r.Byte()
+	h.length = r.Varint()
 	h.header = r.header()
 	if h.flags >= httpRequestFlags || h.length < -1 {
 		return errMalformed
@@ -141,7 +141,7 @@ func (h *responseHead) append(dst []byte) []byte {
 }
 
 func (h *responseHead) read(r *wireReader) error {
-	h.status = int(r.uvarint(999))
+	h.status = int(r.Uvarint(999))
 	h.header = r.header()
 	if h.status < 200 {
 		return errMalformed

@@ -30,10 +30,10 @@ func (in *incoming) units(first uint64, r *wireReader, frameLimit int, now time.
 	if first > in.received+1 {
 		return false, nil
 	}
-	for number := first; len(r.rest) > 0; number++ {
-		kind := frameType(r.byte())
-		bytes := r.take(int(r.uvarint(uint64(len(r.rest)))))
-		if r.failed {
+	for number := first; len(r.Rest) > 0; number++ {
+		kind := frameType(r.Byte())
+		bytes := r.Take(int(r.Uvarint(uint64(len(r.Rest)))))
+		if r.Failed {
 			return true, errMalformed
 		}
 		if number <= in.received {

@@ -143,7 +143,7 @@ func (l *link) heardInSession(kind packetKind, r *wireReader, now time.Duration)
 		d.read(r)
 		s = &d.stamp
 	}
-	if err != nil || r.failed {
+	if err != nil || r.Failed {
 		return l.fail(errMalformed, now)
 	}
 	happened, ours := l.belongs(s, now)

@@ -61,11 +61,11 @@ func (p *peer) tellLoad(body []byte) {
 
 // load takes the hubs that are crowded at a peer.
 func (p *peer) load(body []byte) error {
-	r := wireReader{rest: body}
-	count := r.uvarint(maxCrowded)
+	r := *newReader(body)
+	count := r.Uvarint(maxCrowded)
 	hubs := make(map[string]bool, min(int(count), len(body)))
 	for range count {
-		hubs[r.text(maxHub)] = true
+		hubs[r.Text(maxHub)] = true
 	}
 	if err := r.end(); err != nil {
 		return err

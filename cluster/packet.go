@@ -52,7 +52,7 @@ func (s *stamp) append(dst []byte) []byte {
 
 func (s *stamp) read(r *wireReader) {
 	for _, n := range []*uint64{&s.mine, &s.yours, &s.received, &s.filter} {
-		*n = r.number()
+		*n = r.Number()
 	}
 }
 
@@ -61,7 +61,7 @@ func cutPacket(packet []byte) (packetKind, wireReader, error) {
 	if len(packet) < 2 || packet[0] != packetLayout {
 		return 0, wireReader{}, errMalformed
 	}
-	return packetKind(packet[1]), wireReader{rest: packet[2:]}, nil
+	return packetKind(packet[1]), *newReader(packet[2:]), nil
 }
 
 // ping asks for a Pong, and says what has been sent so far: what is missing then is lost.
@@ -80,7 +80,7 @@ func (p *ping) append(dst []byte) []byte {
 
 func (p *ping) read(r *wireReader) error {
 	p.stamp.read(r)
-	p.time, p.sent, p.digest = r.number(), r.number(), r.fixed()
+	p.time, p.sent, p.digest = r.Number(), r.Number(), r.Fixed()
 	return r.end()
 }
 
@@ -97,7 +97,7 @@ func (p *pong) append(dst []byte) []byte {
 
 func (p *pong) read(r *wireReader) error {
 	p.stamp.read(r)
-	p.time, p.digest = r.number(), r.fixed()
+	p.time, p.digest = r.Number(), r.Fixed()
 	return r.end()
 }
 
@@ -117,10 +117,10 @@ func (c *credit) append(dst []byte) []byte {
 
 func (c *credit) read(r *wireReader) error {
 	c.stamp.read(r)
-	flags := r.byte()
+	flags := r.Byte()
 	c.again = flags == 1
 	if flags > 1 {
-		r.failed = true
+		r.Failed = true
 	}
 	return r.end()
 }
@@ -137,7 +137,7 @@ func (d *data) append(dst []byte) []byte {
 
 func (d *data) read(r *wireReader) {
 	d.stamp.read(r)
-	d.first = r.number()
+	d.first = r.Number()
 }
 
 // bye ends a session. Without sessions it refuses a node.
@@ -153,8 +153,8 @@ func (b *bye) append(dst []byte) []byte {
 }
 
 func (b *bye) read(r *wireReader) error {
-	b.mine, b.yours = r.number(), r.number()
-	b.why = ByeReason(r.text(maxName))
+	b.mine, b.yours = r.Number(), r.Number()
+	b.why = ByeReason(r.Text(maxName))
 	return r.end()
 }
 
@@ -275,15 +275,15 @@ func parseHello(packet []byte, keys [][]byte) (h hello, proven bool, err error) 
 	if err != nil || len(body) < 2 {
 		return hello{}, false, errMalformed
 	}
-	r := wireReader{rest: body[2:]}
-	h.min, h.max = r.number(), r.number()
-	h.cluster = r.text(maxName)
+	r := *newReader(body[2:])
+	h.min, h.max = r.Number(), r.Number()
+	h.cluster = r.Text(maxName)
 	h.from, h.to = r.inc(), r.inc()
-	h.mine, h.yours, h.flags = r.number(), r.number(), helloFlags(r.number())
-	h.past = past{r.number(), r.number()}
-	h.age = time.Duration(r.uvarint(1<<40)) * time.Millisecond
-	h.frame, h.filterKey, h.software = r.number(), r.fixed(), r.text(maxName)
-	if r.failed || h.from == (Inc{}) || h.min > h.max {
+	h.mine, h.yours, h.flags = r.Number(), r.Number(), helloFlags(r.Number())
+	h.past = past{r.Number(), r.Number()}
+	h.age = time.Duration(r.Uvarint(1<<40)) * time.Millisecond
+	h.frame, h.filterKey, h.software = r.Number(), r.Fixed(), r.Text(maxName)
+	if r.Failed || h.from == (Inc{}) || h.min > h.max {
 		return hello{}, false, errMalformed
 	}
 	return h, proven, nil

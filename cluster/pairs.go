@@ -112,13 +112,13 @@ func (m *members) isolatedLocked(live []*peer, now time.Duration) (isolated bool
 
 // members takes the members as a peer sees them. Those that this node does not know are greeted.
 func (p *peer) members(body []byte) error {
-	r := wireReader{rest: body}
+	r := *newReader(body)
 	now := p.b.now()
-	count := r.uvarint(maxMembers)
+	count := r.Uvarint(maxMembers)
 	view := make(map[Inc]time.Duration, min(int(count), len(body)))
 	for range count {
 		inc := r.inc()
-		view[inc] = now - time.Duration(r.uvarint(1<<40))*time.Millisecond
+		view[inc] = now - time.Duration(r.Uvarint(1<<40))*time.Millisecond
 		if inc == (Inc{}) {
 			return errMalformed
 		}

@@ -202,12 +202,12 @@ func (qs *questions) close() {
 
 // answer takes the answer of a peer.
 func (p *peer) answer(body []byte) error {
-	r := wireReader{rest: body}
-	id := r.number()
-	if r.failed {
+	r := *newReader(body)
+	id := r.Number()
+	if r.Failed {
 		return errMalformed
 	}
-	result, err := gateway.ParseResult(r.rest)
+	result, err := gateway.ParseResult(r.Rest)
 	p.b.questions.part(id, p, result, err)
 	return nil
 }

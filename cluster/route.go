@@ -204,17 +204,17 @@ var errPeerGone = errors.New("cluster: the node is gone")
 
 // command carries out a command of a peer.
 func (p *peer) command(body []byte) error {
-	r := wireReader{rest: body}
-	r.fixed() // the number, which order and duplicates over several nodes will need
-	flags := r.byte()
+	r := *newReader(body)
+	r.Fixed() // the number, which order and duplicates over several nodes will need
+	flags := r.Byte()
 	question := uint64(0)
 	if flags&commandAsks != 0 {
-		question = r.number()
+		question = r.Number()
 	}
-	if r.failed || flags >= commandFlags {
+	if r.Failed || flags >= commandFlags {
 		return errMalformed
 	}
-	cmd, err := gateway.ParseCommand(r.rest)
+	cmd, err := gateway.ParseCommand(r.Rest)
 	if err != nil {
 		return fmt.Errorf("%w: %w", errMalformed, err)
 	}

@@ -91,7 +91,7 @@ func (s *stream) take(op httpOp, r *wireReader) error {
 		s.failLocked(errStreamReset)
 		return nil
 	case httpCredit:
-		n := r.uvarint(streamWindow)
+		n := r.Uvarint(streamWindow)
 		if s.credit+int(n) > streamWindow {
 			return errMalformed
 		}
@@ -111,12 +111,12 @@ func (s *stream) take(op httpOp, r *wireReader) error {
 		return nil
 	}
 	if op == httpPiece || op == httpFlushed {
-		if s.held += len(r.rest); s.held > streamWindow {
+		if s.held += len(r.Rest); s.held > streamWindow {
 			return errMalformed
 		}
 	}
 	s.ended = op == httpEnd
-	s.items = append(s.items, item{op, r.rest})
+	s.items = append(s.items, item{op, r.Rest})
 	signal(s.readable)
 	return nil
 }

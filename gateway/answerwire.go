@@ -48,16 +48,16 @@ func parseAnswer(b []byte) (m answerMessage, err error) {
 		return m, errAnswerMessage
 	}
 	m.kind = answerKind(b[0])
-	r := wireReader{rest: b[1:]}
+	r := *newReader(b[1:])
 	m.id, m.connection = r.string(), r.string()
 	switch m.kind {
 	case answerCame:
 		m.answer.Protocol = r.string()
-		m.answer.Frame, r.rest = r.rest, nil
+		m.answer.Frame, r.Rest = r.Rest, nil
 	case answerNone:
 		m.none = NoAnswer{NoAnswerReason(r.string()), r.string()}
 	}
-	if r.failed || len(r.rest) > 0 || !isInvocationID(m.id) || m.connection == "" {
+	if r.Failed || len(r.Rest) > 0 || !isInvocationID(m.id) || m.connection == "" {
 		return m, errAnswerMessage
 	}
 	return m, nil

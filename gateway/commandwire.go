@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/hubgate/hubgate/hubprotocol"
+	"github.com/hubgate/hubgate/internal/fields"
 	"github.com/hubgate/hubgate/internal/filter"
 )
 
@@ -99,18 +100,18 @@ func ParseCommand(data []byte) (*Command, error) {
 	}
 	cmd := &Command{Verb: Verb(data[1]), Target: Target{Kind: TargetKind(data[2])}}
 	flags := data[3]
-	r := wireReader{rest: data[4:]}
+	r := *newReader(data[4:])
 	cmd.Hub, cmd.Group = r.string(), r.string()
 	cmd.Cause = Cause{Reason: CloseReason(r.string()), Text: r.string(),
 		AllowReconnect: flags&wireReconnect != 0, Told: flags&wireTold != 0}
 	cmd.Page.After = r.string()
-	cmd.Page.Max = int(r.uvarint(MaxPage))
+	cmd.Page.Max = int(r.Uvarint(MaxPage))
 	for _, list := range []*[]string{&cmd.Target.IDs, &cmd.Target.Except, &cmd.Target.ExceptUsers} {
 		*list = r.strings()
 	}
 	cmd.Membership.ByUser = flags&wireByUser != 0
 	if flags&wireUntil != 0 {
-		cmd.Membership.Until = time.Now().Add(time.Duration(r.uvarint(1<<63 - 1)))
+		cmd.Membership.Until = time.Now().Add(time.Duration(r.Uvarint(1<<63 - 1)))
 	}
 	if flags&wireTraced != 0 {
 		cmd.Trace = r.string()
@@ -121,15 +122,15 @@ func ParseCommand(data []byte) (*Command, error) {
 	if cmd.Verb == VerbInvoke {
 		cmd.Invocation = r.string()
 	}
-	if r.failed || flags >= wireFlags || !cmd.valid(flags&wireFrames != 0) {
+	if r.Failed || flags >= wireFlags || !cmd.valid(flags&wireFrames != 0) {
 		return nil, errWire
 	}
 	if flags&wireFrames != 0 {
 		var err error
-		if cmd.Frames, err = hubprotocol.ParseFrames(r.rest); err != nil {
+		if cmd.Frames, err = hubprotocol.ParseFrames(r.Rest); err != nil {
 			return nil, err
 		}
-	} else if len(r.rest) > 0 {
+	} else if len(r.Rest) > 0 {
 		return nil, errWire
 	}
 	return cmd, nil
@@ -178,7 +179,7 @@ func ParseResult(data []byte) (r Result, err error) {
 	if len(data) < 2 || data[0] != commandVersion {
 		return Result{}, errWire
 	}
-	in := wireReader{rest: data[2:]}
+	in := *newReader(data[2:])
 	switch data[1] {
 	case wireOK:
 	case wireTooManyGroups:
@@ -188,15 +189,15 @@ func ParseResult(data []byte) (r Result, err error) {
 	default:
 		return Result{}, errWire
 	}
-	r.Matched = int(in.uvarint(1<<31 - 1))
-	count := in.count(MaxPage, 2)
+	r.Matched = int(in.Uvarint(1<<31 - 1))
+	count := in.Count(MaxPage, 2)
 	if count > 0 {
 		r.Members = make([]Member, 0, count)
 	}
 	for range count {
 		r.Members = append(r.Members, Member{ID: in.string(), User: in.string()})
 	}
-	if in.failed || len(in.rest) > 0 {
+	if in.Failed || len(in.Rest) > 0 {
 		return Result{}, errWire
 	}
 	return r, err
@@ -206,51 +207,24 @@ func appendString(dst []byte, s string) []byte {
 	return append(binary.AppendUvarint(dst, uint64(len(s))), s...)
 }
 
-// wireReader reads the parts of a wire form. After a failure all that it returns is zero.
-type wireReader struct {
-	rest   []byte
-	failed bool
-}
+// wireReader reads the parts of a wire form. What has a length has no other bound than what there is.
+type wireReader struct{ fields.Reader }
 
-func (r *wireReader) uvarint(limit uint64) uint64 {
-	n, size := binary.Uvarint(r.rest)
-	if r.failed || size <= 0 || n > limit {
-		r.failed = true
-		return 0
-	}
-	r.rest = r.rest[size:]
-	return n
-}
+func newReader(b []byte) *wireReader { return &wireReader{fields.Reader{Rest: b}} }
 
-// count reads the number of elements that take at least so many bytes each.
-func (r *wireReader) count(limit, each int) int {
-	n := int(r.uvarint(uint64(limit)))
-	if n > len(r.rest)/each {
-		r.failed = true
-		return 0
-	}
-	return n
-}
+func (r *wireReader) string() string { return r.Text(len(r.Rest)) }
 
-func (r *wireReader) string() string {
-	n := int(r.uvarint(uint64(len(r.rest))))
-	if r.failed || n > len(r.rest) {
-		r.failed = true
-		return ""
-	}
-	s := string(r.rest[:n])
-	r.rest = r.rest[n:]
-	return s
-}
+// bytes returns a part of what is read.
+func (r *wireReader) bytes() []byte { return r.Bytes(len(r.Rest)) }
 
 func (r *wireReader) filter() *filter.Filter {
 	f, err := filter.Parse(r.string())
-	r.failed = r.failed || err != nil
+	r.Failed = r.Failed || err != nil
 	return f
 }
 
 func (r *wireReader) strings() []string {
-	count := r.count(1<<31-1, 1)
+	count := r.Count(1<<31-1, 1)
 	if count == 0 {
 		return nil
 	}

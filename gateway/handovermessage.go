@@ -91,22 +91,22 @@ func parseMoveMessage(b []byte) (m moveMessage, err error) {
 		return m, errMoveMessage
 	}
 	m.kind, m.move = moveKind(b[0]), binary.BigEndian.Uint64(b[1:])
-	r := wireReader{rest: b[9:]}
-	m.number = r.uvarint(1<<64 - 1)
+	r := *newReader(b[9:])
+	m.number = r.Uvarint(1<<64 - 1)
 	m.texts = r.strings()
-	m.data = r.rest
+	m.data = r.Rest
 	texts := len(m.texts)
 	switch m.kind {
 	case moveTake, moveAlso:
-		r.failed = r.failed || texts != 1
+		r.Failed = r.Failed || texts != 1
 	case moveSwitch:
-		r.failed = r.failed || texts != 2
+		r.Failed = r.Failed || texts != 2
 	case moveNames:
-		r.failed = r.failed || texts < 2
+		r.Failed = r.Failed || texts < 2
 	default:
-		r.failed = r.failed || texts != 0
+		r.Failed = r.Failed || texts != 0
 	}
-	if r.failed || m.kind < moveTake || m.kind >= moveGone {
+	if r.Failed || m.kind < moveTake || m.kind >= moveGone {
 		return moveMessage{}, errMoveMessage
 	}
 	return m, nil

@@ -127,26 +127,26 @@ func parseMovedSession(b []byte) (s *movedSession, err error) {
 		return nil, errMovedSession
 	}
 	s = &movedSession{heard: b[1]&movedHeard != 0, pinged: b[1]&movedPinged != 0}
-	r := wireReader{rest: b[2:]}
+	r := *newReader(b[2:])
 	r.identity(&s.identity)
 	s.identity.Diagnostic = b[1]&movedDiagnostic != 0
 	s.protocol = r.string()
-	s.given, s.acked, s.received = r.uvarint(1<<62), r.uvarint(1<<62), r.uvarint(1<<62)
-	for range r.count(1<<31-1, 2) {
+	s.given, s.acked, s.received = r.Uvarint(1<<62), r.Uvarint(1<<62), r.Uvarint(1<<62)
+	for range r.Count(1<<31-1, 2) {
 		s.groups = append(s.groups, r.movedGroup())
 	}
 	at := s.given
-	for range r.count(1<<31-1, 2) {
-		k := keptRecord{at: int64(r.uvarint(1 << 62)), bytes: r.bytes()}
-		r.failed = r.failed || uint64(k.at) < at
+	for range r.Count(1<<31-1, 2) {
+		k := keptRecord{at: int64(r.Uvarint(1 << 62)), bytes: r.bytes()}
+		r.Failed = r.Failed || uint64(k.at) < at
 		at = uint64(k.at)
 		s.kept = append(s.kept, k)
 	}
-	for range r.count(1<<31-1, 1) {
+	for range r.Count(1<<31-1, 1) {
 		s.waiting = append(s.waiting, r.bytes())
 	}
 	s.backend, s.facts = r.bytes(), r.bytes()
-	if r.failed || len(r.rest) > 0 || s.identity.ID == "" || !hubprotocol.Supported(s.protocol) {
+	if r.Failed || len(r.Rest) > 0 || s.identity.ID == "" || !hubprotocol.Supported(s.protocol) {
 		return nil, errMovedSession
 	}
 	return s, nil
@@ -157,50 +157,28 @@ func (r *wireReader) identity(id *Identity) {
 		*s = r.string()
 	}
 	for _, claims := range []*[]Claim{&id.Claims, &id.TokenClaims} {
-		for range r.count(1<<31-1, 2) {
+		for range r.Count(1<<31-1, 2) {
 			*claims = append(*claims, Claim{Type: r.string(), Value: r.string()})
 		}
 	}
-	for range r.count(1<<31-1, 2) {
+	for range r.Count(1<<31-1, 2) {
 		id.Headers = append(id.Headers, Header{Name: r.string(), Value: r.string()})
 	}
 	for _, t := range []*time.Time{&id.TokenExpires, &id.CloseAt} {
-		if unix := r.varint(); unix != 0 {
+		if unix := r.Varint(); unix != 0 {
 			*t = time.Unix(0, unix)
 		}
 	}
-	id.HandshakeTimeout = time.Duration(r.uvarint(1<<63 - 1))
+	id.HandshakeTimeout = time.Duration(r.Uvarint(1<<63 - 1))
 }
 
 func (r *wireReader) movedGroup() (g movedGroup) {
-	flags := byte(r.uvarint(movedDirect | movedByUser | movedUntil))
+	flags := byte(r.Uvarint(movedDirect | movedByUser | movedUntil))
 	g.direct, g.byUser, g.name = flags&movedDirect != 0, flags&movedByUser != 0, r.string()
 	if flags&movedUntil != 0 {
-		g.until = time.Now().Add(time.Duration(r.uvarint(1<<63 - 1)))
+		g.until = time.Now().Add(time.Duration(r.Uvarint(1<<63 - 1)))
 	}
 	return g
-}
-
-func (r *wireReader) varint() int64 {
-	n, size := binary.Varint(r.rest)
-	if r.failed || size <= 0 {
-		r.failed = true
-		return 0
-	}
-	r.rest = r.rest[size:]
-	return n
-}
-
-// bytes returns a part of what is read.
-func (r *wireReader) bytes() []byte {
-	n := int(r.uvarint(uint64(len(r.rest))))
-	if r.failed || n > len(r.rest) {
-		r.failed = true
-		return nil
-	}
-	b := r.rest[:n:n]
-	r.rest = r.rest[n:]
-	return b
 }
 
 // exportOp takes all that another node needs out of a connection, which is handed from then on.

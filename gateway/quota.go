@@ -222,16 +222,16 @@ var errQuotaNews = errors.New("gateway: malformed numbers of another node")
 
 // parse reads what append wrote.
 func (n *quotaNews) parse(b []byte) error {
-	r := wireReader{rest: b}
-	n.conns = int64(r.uvarint(1 << 40))
+	r := *newReader(b)
+	n.conns = int64(r.Uvarint(1 << 40))
 	for _, names := range []*[]string{&n.come, &n.gone} {
-		count := r.count(maxQuotaHubs, 1)
+		count := r.Count(maxQuotaHubs, 1)
 		*names = slices.Grow(*names, count)
 		for range count {
 			*names = append(*names, r.string())
 		}
 	}
-	if r.failed || len(r.rest) > 0 {
+	if r.Failed || len(r.Rest) > 0 {
 		return errQuotaNews
 	}
 	return nil
