@@ -18,6 +18,11 @@ type checker struct {
 	violations map[string][]string // by what is wrong
 	delays     []time.Duration
 	deliveries int
+	// latest is the delivery that took longest.
+	latest struct {
+		took     time.Duration
+		id, text string
+	}
 }
 
 func newChecker() *checker {
@@ -75,10 +80,14 @@ func (c *checker) violate(what, text string) {
 // maxDelays are kept for the percentiles.
 const maxDelays = 1 << 20
 
-func (c *checker) arrived(took time.Duration) {
+// arrived notes how long a delivery took.
+func (c *checker) arrived(who identity, origin string, n int, took time.Duration) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.deliveries++
+	if took > c.latest.took {
+		c.latest.took, c.latest.id, c.latest.text = took, who.id, fmt.Sprintf("%s %d to %v", origin, n, who)
+	}
 	if len(c.delays) < maxDelays {
 		c.delays = append(c.delays, took)
 	}

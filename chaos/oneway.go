@@ -111,7 +111,7 @@ func halves(ctx context.Context, s *stage) error {
 		s.checker.violate("ghosts", "clients whose ends were told are still connected: "+err.Error())
 	}
 	if slowest := s.checker.percentile(1); slowest > replayed {
-		s.checker.violate("replay", fmt.Sprintf("a message has come %v after it was sent", slowest))
+		s.checker.violate("replay", fmt.Sprintf("a message has come %v after it was sent: %s%s", slowest, s.checker.latest.text, s.saw(s.checker.latest.id)))
 	}
 	return s.flow(ctx, 2)
 }

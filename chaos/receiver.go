@@ -75,7 +75,7 @@ func (r *receiver) receive(origin string, n int) {
 	last := a.last
 	wrong := a.note(n)
 	r.mu.Unlock()
-	r.checker.arrived(now.Sub(o.began(n)))
+	r.checker.arrived(r.who, origin, n, now.Sub(o.began(n)))
 	if wrong == "double" || wrong != "" && o.ordered {
 		r.checker.violate(wrong, fmt.Sprintf("%v got %s %d behind %d", r.who, origin, n, last))
 	}
