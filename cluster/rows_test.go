@@ -51,6 +51,25 @@ func TestN2ReadyWithAllSnapshots(t *testing.T) {
 	})
 }
 
+// A node that has met one of the others may not have heard of the rest yet.
+func TestN2ReadyWithThoseThatTheOthersKnow(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		ns := startNodes(t, 2)
+		for _, way := range [][2]string{{"b", "c"}, {"c", "b"}} {
+			ns.net.Set(way[0], way[1], func(f *clustertest.Fault) { f.Delay = 2 * time.Second })
+		}
+		c := ns.start("c")
+		for !c.plane.Ready() {
+			time.Sleep(5 * time.Millisecond)
+		}
+		t.Log("met when it has all snapshots that it knows of:", c.up())
+		for !c.plane.Ready() || !c.plane.Agreed() {
+			time.Sleep(5 * time.Millisecond)
+		}
+		require.Equal(t, 2, c.up())
+	})
+}
+
 func TestN3SendsToEveryTargetOnEveryNode(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		ns := startNodes(t, 3)

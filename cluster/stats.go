@@ -171,6 +171,16 @@ func (b *Backplane) Ready() bool {
 	return true
 }
 
+// Agreed reports whether some other node knows the same nodes as this one. Of one that it does not know yet,
+// a node that has just joined hears from the others, a moment after it has met them.
+func (b *Backplane) Agreed() bool {
+	own := b.cfg.digest.Load()
+	return slices.ContainsFunc(b.members.liveNow(), func(p *peer) bool {
+		digest, known := p.digest()
+		return known && digest == own
+	})
+}
+
 // ready is true for a peer that is gone, too: there is nothing to wait for.
 func (p *peer) ready() bool {
 	p.mu.Lock()

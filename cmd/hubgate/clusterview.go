@@ -20,6 +20,10 @@ import (
 // clients: all but the store works.
 const storePatience = time.Minute
 
+// agreePatience is how long a node that has just started waits until another one knows the same nodes. It is
+// soon, unless two of the others do not reach each other.
+const agreePatience = 10 * time.Second
+
 // clusterView is what the admin address shows and asks of the nodes.
 type clusterView struct {
 	*nodes
@@ -50,7 +54,14 @@ func (v *clusterView) knowsOthers() bool {
 	if !v.plane.Ready() {
 		return false
 	}
-	return len(v.config.Cluster.Peer) == 0 || reachesAny(v.plane.Stats().Peers) || time.Since(v.began) > storePatience
+	age := time.Since(v.began)
+	switch {
+	case v.joined.Load() || age > storePatience:
+		return true
+	case reachesAny(v.plane.Stats().Peers):
+		return v.plane.Agreed() || age > agreePatience
+	}
+	return len(v.config.Cluster.Peer) == 0
 }
 
 func newClusterView(n *nodes, c *config.Config) *clusterView {
