@@ -183,6 +183,7 @@ type Auth struct {
 // Presence says who may ask who is connected, see [settings.Presence].
 type Presence struct {
 	Access settings.PresenceAccess `help:"Whose tokens may list connections, users and groups below /hubgate: key is those that are signed with an access key for the path, claim those that have the claim hubgate.presence too, off is nobody's." default:"key"`
+	Events bool                    `help:"Let them follow who connects and disconnects, as Server-Sent Events. While nobody does it costs nothing."`
 }
 
 // Rules bound how often clients come and how much is said, see [settings.ParseRule].

@@ -61,6 +61,10 @@ type Options struct {
 	// Limit counts a request of a caller whose token was accepted. The error, a *gateway.Overrun, refuses it.
 	// Nil bounds nothing.
 	Limit func(token string, bytes int64) error
+	// Events says whether changes may be followed; nil is no.
+	Events func() bool
+	// Forward has another node answer a request. An error means that it was not answered. Nil: the node is alone.
+	Forward func(w http.ResponseWriter, r *http.Request, node string) error
 	// Logger gets one line for every failed request; nil discards them.
 	Logger *slog.Logger
 	// Metrics counts requests; nil counts nothing.
@@ -75,6 +79,7 @@ type Endpoint struct {
 	options Options
 	local   local
 	circle  circle
+	feeds   feeds
 	router  *chi.Mux
 	failed  *counts.Counts[FailureReason]
 	// places bounds the requests under way.
@@ -89,6 +94,9 @@ func New(options Options) *Endpoint {
 	if options.Access == nil {
 		options.Access = func() Access { return AccessKey }
 	}
+	if options.Events == nil {
+		options.Events = func() bool { return false }
+	}
 	if options.Available == nil {
 		options.Available = func() error { return nil }
 	}
@@ -99,7 +107,9 @@ func New(options Options) *Endpoint {
 		options: options, local: local{hub: options.Hub}, router: chi.NewRouter(),
 		failed: counts.New(failureList), places: make(chan struct{}, maxListing),
 	}
-	e.circle.begin(&e.local, options.Peers)
+	e.feeds.init(options.Hub)
+	e.circle.begin(&e.local, &e.feeds, options.Peers)
+	e.router.Get(eventsPath, e.events)
 	e.router.NotFound(func(w http.ResponseWriter, r *http.Request) {
 		answerError(w, r, &failure{status: http.StatusNotFound, reason: ReasonUnknownRoute, message: "There is no such path."})
 	})
@@ -114,7 +124,20 @@ func New(options Options) *Endpoint {
 }
 
 // Close stops answering other nodes, and waits for answers under way.
-func (e *Endpoint) Close() { e.circle.end() }
+func (e *Endpoint) Close() {
+	e.EndReaders()
+	e.circle.end()
+}
+
+// EndReaders ends the answers to those who follow changes, which would go on as long as they read.
+func (e *Endpoint) EndReaders() { e.feeds.close() }
+
+// Opened and Closed are told of clients whose handshake was accepted and of connections that have ended, as a
+// gateway.Observer is. While nobody follows changes they cost one load.
+func (e *Endpoint) Opened(c *gateway.Conn) { e.feeds.source.opened(c) }
+
+// Closed is described at Opened.
+func (e *Endpoint) Closed(c *gateway.Conn, cause gateway.Cause) { e.feeds.source.left(c, cause.Reason) }
 
 // Failed returns how many requests failed since the start, by reason.
 func (e *Endpoint) Failed() map[FailureReason]uint64 { return e.failed.Map() }

@@ -9,6 +9,7 @@ import (
 	"os"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -46,10 +47,11 @@ type meshPeer struct {
 	mu       sync.Mutex
 	queue    [][]byte
 	running  bool
+	full     atomic.Bool
 }
 
-func (p *meshPeer) Name() string { return p.to.name }
-func (*meshPeer) Full(int) bool  { return false }
+func (p *meshPeer) Name() string  { return p.to.name }
+func (p *meshPeer) Full(int) bool { return p.full.Load() }
 
 func (p *meshPeer) Send(message []byte) bool {
 	p.mu.Lock()
@@ -121,13 +123,32 @@ type node struct {
 	plug *meshNode
 }
 
+// told tells an endpoint that is made later.
+type told struct {
+	to atomic.Pointer[presence.Endpoint]
+}
+
+func (*told) FollowSend(*gateway.Command) func(gateway.SendReport) { return nil }
+func (*told) Unheard(*gateway.Command)                             {}
+func (o *told) Opened(c *gateway.Conn) {
+	if e := o.to.Load(); e != nil {
+		e.Opened(c)
+	}
+}
+func (o *told) Closed(c *gateway.Conn, cause gateway.Cause) {
+	if e := o.to.Load(); e != nil {
+		e.Closed(c, cause)
+	}
+}
+
 // startNodes starts nodes that know each other. Access is key unless it is given.
 func startNodes(t *testing.T, count int, access ...presence.Access) []*node {
 	m := &mesh{}
 	var nodes []*node
 	for i := range count {
 		name := string(rune('a' + i))
-		g, err := gateway.New(gateway.Options{Node: name, Backend: &gatewaytest.Backend{}, Workers: 2, UserGroups: store.NewMemory(store.MemoryOptions{}), Limits: gateway.DefaultLimits})
+		observer := new(told)
+		g, err := gateway.New(gateway.Options{Node: name, Observer: observer, Backend: &gatewaytest.Backend{}, Workers: 2, UserGroups: store.NewMemory(store.MemoryOptions{}), Limits: gateway.DefaultLimits})
 		require.NoError(t, err)
 		t.Cleanup(g.Close)
 		plug := &meshNode{mesh: m, name: name, peers: make(map[*meshNode]*meshPeer)}
@@ -139,7 +160,9 @@ func startNodes(t *testing.T, count int, access ...presence.Access) []*node {
 		if len(access) > 0 {
 			o.Access = func() presence.Access { return access[0] }
 		}
+		o.Events = func() bool { return true }
 		e := presence.New(o)
+		observer.to.Store(e)
 		t.Cleanup(e.Close)
 		nodes = append(nodes, &node{g, e, t, plug})
 	}

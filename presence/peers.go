@@ -25,6 +25,7 @@ var errBusy = errors.New("the node is busy")
 // circle asks the other nodes. It implements gateway.PeerHandler.
 type circle struct {
 	local *local
+	feeds *feeds
 	stop  func() // ends the conversation; nil if there are no other nodes
 
 	mu        sync.Mutex // guards what follows
@@ -45,8 +46,8 @@ type asking struct {
 	done    chan struct{} // closed when nobody is missing
 }
 
-func (c *circle) begin(l *local, peers gateway.Peers) {
-	c.local, c.open = l, make(map[uint64]*asking)
+func (c *circle) begin(l *local, f *feeds, peers gateway.Peers) {
+	c.local, c.feeds, c.open = l, f, make(map[uint64]*asking)
 	if peers != nil {
 		c.stop = peers.Converse(gateway.PresenceTopic, c)
 	}
@@ -143,10 +144,12 @@ func (c *circle) PeerUp(p gateway.Peer) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.peers = append(c.peers, p)
+	c.feeds.peerUp(p)
 }
 
 // PeerGone implements gateway.PeerHandler.
 func (c *circle) PeerGone(p gateway.Peer) {
+	c.feeds.peerGone(p)
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.peers = slices.DeleteFunc(c.peers, func(one gateway.Peer) bool { return one == p })
@@ -156,10 +159,13 @@ func (c *circle) PeerGone(p gateway.Peer) {
 }
 
 // PeerRoom implements gateway.PeerHandler.
-func (c *circle) PeerRoom(gateway.Peer) {}
+func (c *circle) PeerRoom(p gateway.Peer) { c.feeds.source.roomy(peerSink{p}) }
 
 // PeerSaid implements gateway.PeerHandler.
 func (c *circle) PeerSaid(p gateway.Peer, message []byte) error {
+	if len(message) > 0 && (message[0] == saidFollow || message[0] == saidNews) {
+		return c.feeds.peerSaid(p, message[0], message[1:])
+	}
 	var s said
 	kind, err := s.parse(message)
 	if err != nil {

@@ -4,6 +4,8 @@ package settings
 type Presence struct {
 	// Access says whose tokens may.
 	Access PresenceAccess
+	// Events lets them follow who comes and goes.
+	Events bool
 }
 
 // PresenceAccess says whose tokens may ask who is connected.

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/http"
 	"sync/atomic"
 	"time"
 
@@ -174,6 +175,14 @@ func (n *nodes) forwarder() transport.Forwarder {
 		return nil
 	}
 	return n.plane
+}
+
+// forward hands requests to the nodes that they are for, as forwarder does.
+func (n *nodes) forward() func(w http.ResponseWriter, r *http.Request, node string) error {
+	if n.plane == nil {
+		return nil
+	}
+	return n.plane.Forward
 }
 
 // userGroups are memberships of users, in the engine's store if there is an engine.

@@ -5,11 +5,13 @@ import (
 	"context"
 	"log/slog"
 	"strings"
+	"sync/atomic"
 
 	"github.com/hubgate/hubgate/admin"
 	"github.com/hubgate/hubgate/gateway"
 	"github.com/hubgate/hubgate/internal/logsum"
 	"github.com/hubgate/hubgate/internal/watch"
+	"github.com/hubgate/hubgate/presence"
 	"github.com/hubgate/hubgate/secret"
 	"github.com/hubgate/hubgate/servermode"
 	"github.com/hubgate/hubgate/upstream"
@@ -24,6 +26,8 @@ type observer struct {
 	// debug: the log wants a line for each send.
 	debug   bool
 	unheard *logsum.Lines[unheardSends]
+	// who tells of clients to those who follow them; nil until it is there.
+	who atomic.Pointer[presence.Endpoint]
 	// gateway is set before there are clients.
 	gateway *gateway.Gateway
 }
@@ -81,11 +85,19 @@ func (o *observer) Unheard(cmd *gateway.Command) {
 }
 
 // Opened implements gateway.Observer.
-func (o *observer) Opened(c *gateway.Conn) { o.connection(watch.WhatOpened, c, gateway.Cause{}) }
+func (o *observer) Opened(c *gateway.Conn) {
+	o.connection(watch.WhatOpened, c, gateway.Cause{})
+	if who := o.who.Load(); who != nil {
+		who.Opened(c)
+	}
+}
 
 // Closed implements gateway.Observer.
 func (o *observer) Closed(c *gateway.Conn, cause gateway.Cause) {
 	o.connection(watch.WhatClosed, c, cause)
+	if who := o.who.Load(); who != nil {
+		who.Closed(c, cause)
+	}
 }
 
 func (o *observer) connection(what watch.What, c *gateway.Conn, cause gateway.Cause) {

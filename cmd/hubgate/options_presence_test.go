@@ -1,6 +1,7 @@
 package main
 
 import (
+	"fmt"
 	"net/http"
 	"testing"
 	"time"
@@ -16,6 +17,12 @@ var presenceEffects = map[string]func(*testing.T) effect{
 		return effect{unusual: "user connects 1/h", before: "connected", after: "429", see: func(t *testing.T, p *program) string {
 			p.connect("chat", "ann")
 			return p.enter("chat", auth.ClientTokenSpec{UserID: "ann"})
+		}}
+	},
+	"presence-events": func(*testing.T) effect {
+		return effect{unusual: "true", before: "404", after: "200", see: func(t *testing.T, p *program) string {
+			resp, _ := p.followClients(t, "")
+			return fmt.Sprint(resp.StatusCode)
 		}}
 	},
 	"presence-access": func(*testing.T) effect {

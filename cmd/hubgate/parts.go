@@ -119,9 +119,11 @@ func (s *server) newEndpoints(hub *gateway.Gateway, behind *backends, verifier *
 func (s *server) newPresence(hub *gateway.Gateway, verifier *auth.Verifier, rates *rateLimits) *presence.Endpoint {
 	who := presence.New(presence.Options{
 		Hub: hub, Tokens: verifier, Limit: rates.rest, Peers: s.nodes.peers(), Available: s.nodes.available,
+		Events: func() bool { return s.live.load().source.Presence.Events }, Forward: s.nodes.forward(),
 		Access: func() presence.Access { return presence.Access(s.live.load().source.Presence.Access) },
 		Logger: s.log.With("part", partPresence), Metrics: restMetrics{s.admin.Metrics},
 	})
+	s.seen.who.Store(who)
 	s.built.add("presence", ignoreContext(who.Close))
 	return who
 }

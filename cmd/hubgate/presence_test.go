@@ -1,14 +1,19 @@
 package main
 
 import (
+	"bufio"
+	"context"
 	"encoding/json"
 	"fmt"
 	"net/http"
+	"regexp"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/hubgate/hubgate/auth"
 	"github.com/hubgate/hubgate/presence"
 )
 
@@ -77,4 +82,63 @@ func TestListOfACluster(t *testing.T) {
 			require.Regexp(t, `(?m) `+node+`$`, out)
 		}
 	}
+}
+
+// followClients follows the connects and disconnects of the hub chat. Next returns the next event but comments, as it is on the wire.
+func (p *program) followClients(t *testing.T, lastID string) (resp *http.Response, next func() string) {
+	url := p.URL + "/hubgate/v1/hubs/chat/events"
+	token, err := auth.SignREST(auth.EmulatorKey, url, time.Hour)
+	require.NoError(t, err)
+	ctx, cancel := context.WithCancel(context.Background())
+	t.Cleanup(cancel)
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
+	require.NoError(t, err)
+	req.Header.Set("Authorization", "Bearer "+token)
+	if lastID != "" {
+		req.Header.Set("Last-Event-ID", lastID)
+	}
+	resp, err = http.DefaultClient.Do(req)
+	require.NoError(t, err)
+	t.Cleanup(func() { resp.Body.Close() })
+	lines := bufio.NewScanner(resp.Body)
+	return resp, func() string {
+		var event []string
+		for lines.Scan() {
+			if line := lines.Text(); line != "" && line != ":" {
+				event = append(event, line)
+			} else if len(event) > 0 {
+				return strings.Join(event, "\n")
+			}
+		}
+		return "the end"
+	}
+}
+
+// Who follows at one node sees the clients of all, goes on at another node, and is told of a node that was killed.
+func TestFollowClientsOfACluster(t *testing.T) {
+	three := startTrio(t, "--presence-events")
+	for _, p := range three.each() {
+		p.isReady()
+	}
+	resp, next := three.a.followClients(t, "")
+	require.Equal(t, "text/event-stream", resp.Header.Get("Content-Type"))
+	require.Regexp(t, `^event: ready\nid: a\.\w+\.0\ndata: \{\}$`, next())
+	three.b.connect("chat", "ann")
+	first := next()
+	require.Regexp(t, `^event: connected\nid: a\.\w+\.1\ndata: \{"connectionId":"[^"]+","userId":"ann","node":"b","at":"[^"]+"\}$`, first)
+	id := regexp.MustCompile(`id: (\S+)`).FindStringSubmatch(first)[1]
+	three.c.connect("chat", "bob")
+	require.Contains(t, next(), `"userId":"bob","node":"c"`)
+
+	_, again := three.b.followClients(t, id) // the balancer has chosen another node
+	require.Contains(t, again(), `"userId":"bob","node":"c"`)
+	require.Equal(t, exitOK, three.c.stop())
+	for _, next := range []func() string{next, again} {
+		require.Regexp(t, `^event: disconnected\nid: a\.\w+\.3\ndata: \{.*"userId":"bob","node":"c","reason":"ServiceReload"`, next())
+	}
+	require.Equal(t, exitOK, three.a.stop())
+	require.Contains(t, next(), "event: end")
+	require.Equal(t, "the end", next())
+	_, last := three.b.followClients(t, id)
+	require.Contains(t, last(), "event: reset", "the node with the events has gone")
 }

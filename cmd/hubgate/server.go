@@ -199,6 +199,7 @@ func (s *server) buildGateway(listeners []net.Listener) error {
 	}
 	s.followShared()
 	s.open(listeners)
+	s.built.add("those who follow clients", ignoreContext(s.seen.who.Load().EndReaders)) // else the server would wait for them
 	if plane := s.nodes.plane; plane != nil {
 		s.built.add("requests for other nodes", ignoreContext(plane.EndForwarded)) // else the server would wait for them
 	}
