@@ -71,7 +71,7 @@ func deriveClientKey(accessKey Secret, id string) Secret {
 // clientKeyEnd returns when the key with the id ends, if it is one of these.
 func clientKeyEnd(id string) (ends time.Time, ok bool) {
 	encoded, ok := strings.CutPrefix(id, clientKeyPrefix)
-	if !ok || len(encoded) > 16 {
+	if !ok || len(encoded) != base64.RawURLEncoding.EncodedLen(8) { // line ends in it would be skipped
 		return time.Time{}, false
 	}
 	moment, err := base64.RawURLEncoding.Strict().DecodeString(encoded)

@@ -31,8 +31,8 @@ func TestRights(t *testing.T) {
 		claims                          oidctest.Claims
 		read, write, server, fetch, key auth.Failure
 	}{
-		"writer":   {oidctest.Claims{"roles": "Writer"}, "", "", right, "", right},
-		"reader":   {oidctest.Claims{"scope": "openid read"}, "", right, right, "", right},
+		"writer":   {oidctest.Claims{"roles": "Writer"}, "", "", right, right, right},
+		"reader":   {oidctest.Claims{"scope": "openid read"}, "", right, right, right, right},
 		"server":   {oidctest.Claims{"roles": []string{"x", "Server"}}, right, right, "", "", ""},
 		"nobody":   {oidctest.Claims{"roles": "writer"}, right, right, right, right, right},
 		"everyone": {oidctest.Claims{"roles": []string{"Server", "Writer"}}, "", "", "", "", ""},

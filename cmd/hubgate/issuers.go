@@ -1,6 +1,7 @@
 package main
 
 import (
+	"github.com/hubgate/hubgate/admin"
 	"github.com/hubgate/hubgate/oidc"
 	"github.com/hubgate/hubgate/settings"
 )
@@ -13,6 +14,12 @@ func (s *server) newIssuers() *oidc.Issuers {
 	s.built.add("settings of issuers", ignoreContext(s.store.Observe(func(_, next *settings.Settings) {
 		issuers.Use(translateOIDC(&next.OIDC))
 	})))
+	s.admin.WatchIssuers(func() (all []admin.Issuer) {
+		for _, i := range issuers.Status() {
+			all = append(all, admin.Issuer{Name: i.Issuer, Keys: i.Keys, Failing: i.Failing})
+		}
+		return all
+	})
 	return issuers
 }
 
