@@ -341,6 +341,17 @@ func TestBury(t *testing.T) {
 		require.NoError(t, u.bury(t.Context(), "a-1"))
 		require.Len(t, w.shelf.puts, 2)
 	})
+	bubble("N40 a client that comes to a node which was given up and does not know it is told of by that node", func(t *testing.T) {
+		w, u := setUp(t, "ann")
+		defer w.end()
+		require.NoError(t, u.bury(t.Context(), "a-1"))
+		w.bear("bob") // refused: the log is closed
+		require.EqualValues(t, 1, w.counts.Get(EventUnlogged))
+		w.abandon("a-2")
+		require.False(t, w.ending(t.Context(), "ann", person("ann")), "the other node tells")
+		require.True(t, w.ending(t.Context(), "bob", person("bob")), "nobody else knows of it")
+		require.Equal(t, map[string][]byte{"d/ann": []byte("record of ann")}, w.shelf.puts)
+	})
 	bubble("N31 what one began the next one finishes, without putting twice what was noted", func(t *testing.T) {
 		w, u := setUp(t, many(500)...)
 		w.end()

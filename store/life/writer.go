@@ -71,8 +71,9 @@ func pause(ctx context.Context, d time.Duration) bool {
 type part struct {
 	batch
 	inc  string
-	size int // of its entries, in bytes
-	born int // births that are no part of a snapshot
+	size int      // of its entries, in bytes
+	born int      // births that are no part of a snapshot
+	news []string // whose they are
 	done []chan struct{}
 	ends []chan struct{} // of those that are ending
 }
@@ -133,6 +134,7 @@ func (l *lifeLog) takeItemsLocked(p *part) {
 		if i.kind == kindBorn {
 			e.hub, c.written = c.hub, true
 			p.born++
+			p.news = append(p.news, i.id)
 		}
 		p.size += i.size()
 		p.entries = append(p.entries, e)
@@ -182,8 +184,13 @@ func (l *lifeLog) commit(ctx context.Context, p *part, data []byte) (written boo
 	if len(p.entries) == 0 {
 		return true
 	}
+	refused := true // each attempt so far
 	for failed := 1; ctx.Err() == nil && !l.givenUp(p); failed++ {
 		err := l.attempt(ctx, p, data)
+		refused = refused && (errors.Is(err, stream.ErrConflict) || errors.Is(err, errClosed))
+		if refused && errors.Is(err, errClosed) {
+			l.keep(p)
+		}
 		if err == nil {
 			l.counts.Add(EventBatch, 1)
 			return true
@@ -198,6 +205,21 @@ func (l *lifeLog) commit(ctx context.Context, p *part, data []byte) (written boo
 		pause(ctx, retryPause)
 	}
 	return false
+}
+
+// errClosed says that the log was closed: this node was given up, and will find out.
+var errClosed = errors.New("the life log was closed by another node")
+
+// keep notes that a batch is not in the log, which was closed before. Nobody else knows of the clients that were
+// born in it: their ends are this node's to tell.
+func (l *lifeLog) keep(p *part) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for _, id := range p.news {
+		if c := l.open[id]; c != nil && l.inc == p.inc {
+			c.written = false
+		}
+	}
 }
 
 // letGo lets those go who wait to tell of an end: those of a batch, and those behind it. What they wait
@@ -259,8 +281,12 @@ func (l *lifeLog) attempt(ctx context.Context, p *part, data []byte) error {
 	default:
 		// An earlier batch, whose answer was lost, or nobody has written and the refusal was wrong. A log
 		// that was closed stays as it is: the node will find out that it was given up.
-		if b, err := parseBatch(last.Data); err == nil && !b.closed() {
+		switch b, parseErr := parseBatch(last.Data); {
+		case parseErr != nil:
+		case !b.closed():
 			l.own.sequence = last.Sequence
+		case errors.Is(err, stream.ErrConflict):
+			return errClosed
 		}
 	}
 	return err
