@@ -21,8 +21,9 @@ import (
 const storePatience = time.Minute
 
 // agreePatience is how long a node that has just started waits until another one knows the same nodes. It is
-// soon, unless two of the others do not reach each other.
-const agreePatience = 10 * time.Second
+// soon, unless two of the others do not reach each other. If it is this node that does not reach one, it is
+// isolated before that time is over.
+const agreePatience = 20 * time.Second
 
 // clusterView is what the admin address shows and asks of the nodes.
 type clusterView struct {
