@@ -183,7 +183,14 @@ func (s *stage) hang(ctx context.Context, n *node, length time.Duration, between
 }
 
 // quorumLost kills two of three voters. What needs no store goes on; the store is back with the quorum.
-func quorumLost(ctx context.Context, s *stage) error {
+func quorumLost(ctx context.Context, s *stage) error { return s.withoutQuorum(ctx, 0) }
+
+// quorumLostLong does without a quorum for ten minutes.
+func quorumLostLong(ctx context.Context, s *stage) error {
+	return s.withoutQuorum(ctx, 10*time.Minute)
+}
+
+func (s *stage) withoutQuorum(ctx context.Context, length time.Duration) error {
 	left, others := s.cluster.nodes[0], s.cluster.nodes[1:]
 	if status := s.store(ctx, left); status != http.StatusOK {
 		return fmt.Errorf("the store refuses while all are there: %d", status)
@@ -201,6 +208,12 @@ func quorumLost(ctx context.Context, s *stage) error {
 		s.checker.violate("store", fmt.Sprintf("a write without a quorum is answered %d", status))
 	}
 	s.report.note("a write without a quorum is refused after %v", time.Since(start).Round(time.Millisecond))
+	for time.Since(died) < length {
+		if err := s.flow(ctx, 10); err != nil {
+			return err
+		}
+	}
+	s.report.note("%v without a quorum", time.Since(died).Round(time.Second))
 	for i, n := range others {
 		if err := s.restart(ctx, n); err != nil {
 			return err

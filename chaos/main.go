@@ -136,7 +136,7 @@ func (m *machine) playAll(ctx context.Context, chosen []scenario) (failed []stri
 }
 
 // longest bounds one scenario.
-const longest = 10 * time.Minute
+const longest = 20 * time.Minute
 
 // play plays one scenario, and returns what was seen.
 func (m *machine) play(ctx context.Context, one scenario) (text string, passed bool) {
