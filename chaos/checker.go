@@ -11,6 +11,8 @@ import (
 // checker knows who has sent what and who has got what, and finds what is lost, doubled or out of order.
 // Its methods may be called from anywhere.
 type checker struct {
+	dying time.Duration // see the constants; immutable
+
 	mu         sync.Mutex
 	origins    map[string]*origin
 	receivers  []*receiver
@@ -26,7 +28,7 @@ type checker struct {
 }
 
 func newChecker() *checker {
-	return &checker{origins: make(map[string]*origin), violations: make(map[string][]string)}
+	return &checker{dying: dying, origins: make(map[string]*origin), violations: make(map[string][]string)}
 }
 
 // send returns the origin of a name, which is made on first demand.

@@ -86,6 +86,9 @@ const comingTime = 60 * time.Second
 // newStage starts everything, and returns when all clients are connected and in their groups.
 func newStage(ctx context.Context, m *machine, name string, p plan) (*stage, error) {
 	s := &stage{machine: m, plan: p, checker: newChecker()}
+	if m.long {
+		s.checker.dying = dyingLate
+	}
 	s.crowd.leave, s.crowd.quiet = func() {}, func() {}
 	s.calls = newCalls(s.checker)
 	dir := filepath.Join(m.dir, name)
