@@ -4,6 +4,8 @@ import (
 	"encoding/binary"
 	"errors"
 	"time"
+
+	"github.com/hubgate/hubgate/internal/fields"
 )
 
 // homeKind says what one node tells another one about an id.
@@ -62,65 +64,19 @@ func (m homeMessage) append(dst []byte) []byte {
 
 // parseHomeMessage reads what append wrote. The message belongs to the result.
 func parseHomeMessage(b []byte) (m homeMessage, err error) {
-	r := homeReader{rest: b}
-	m.kind = homeKind(r.byte())
-	m.number = r.uvarint()
-	m.id = r.text()
-	m.until = time.Unix(r.varint(), 0)
-	m.state = homeState(r.byte())
-	m.owner = r.text()
-	m.posted = r.rest
-	if r.failed || m.kind < homeAsks || m.kind > homeWants || m.state >= homeLost || (m.kind == homeAnswers) != (m.state != 0) {
+	r := fields.Reader{Rest: b}
+	m.kind = homeKind(r.Byte())
+	m.number = r.Number()
+	m.id = r.Text(maxHomeText)
+	m.until = time.Unix(r.Varint(), 0)
+	m.state = homeState(r.Byte())
+	m.owner = r.Text(maxHomeText)
+	m.posted = r.Rest
+	if r.Failed || m.kind < homeAsks || m.kind > homeWants || m.state >= homeLost || (m.kind == homeAnswers) != (m.state != 0) {
 		return homeMessage{}, errHomeMessage
 	}
 	return m, nil
 }
 
-// homeReader reads fields. After a failure all that it returns is zero.
-type homeReader struct {
-	rest   []byte
-	failed bool
-}
-
 // maxHomeText bounds ids and tags.
 const maxHomeText = 256
-
-func (r *homeReader) byte() byte {
-	if r.failed || len(r.rest) == 0 {
-		r.failed = true
-		return 0
-	}
-	b := r.rest[0]
-	r.rest = r.rest[1:]
-	return b
-}
-
-func (r *homeReader) uvarint() uint64 {
-	n, size := binary.Uvarint(r.rest)
-	return read(r, n, size)
-}
-
-func (r *homeReader) varint() int64 {
-	n, size := binary.Varint(r.rest)
-	return read(r, n, size)
-}
-
-func read[T int64 | uint64](r *homeReader, n T, size int) T {
-	if r.failed || size <= 0 {
-		r.failed = true
-		return 0
-	}
-	r.rest = r.rest[size:]
-	return n
-}
-
-func (r *homeReader) text() string {
-	n := r.uvarint()
-	if r.failed || n > maxHomeText || n > uint64(len(r.rest)) {
-		r.failed = true
-		return ""
-	}
-	text := string(r.rest[:n])
-	r.rest = r.rest[n:]
-	return text
-}

@@ -46,7 +46,7 @@ var mayImport = map[string][]string{
 	"internal/watch":    nil,
 	"internal/trace":    nil,
 	"gateway":           {"hubprotocol", "internal/counts", "internal/directwrite", "internal/fields", "internal/filter"},
-	"clientws":          {"gateway", "hubprotocol", "auth", "hubname", "internal/transport"},
+	"clientws":          {"gateway", "hubprotocol", "auth", "hubname", "internal/fields", "internal/transport"},
 	"restapi":           {"gateway", "hubprotocol", "auth", "hubname", "api", "internal/counts", "internal/filter", "internal/trace"},
 	"limits":            {"gateway"},
 	"presence":          {"gateway", "auth", "hubname", "internal/counts", "internal/trace"},

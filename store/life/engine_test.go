@@ -3,6 +3,7 @@ package life
 import (
 	"context"
 	"errors"
+	"flag"
 	"fmt"
 	"log/slog"
 	"math/rand/v2"
@@ -19,7 +20,13 @@ import (
 	"github.com/hubgate/hubgate/natsd"
 )
 
-func TestMain(m *testing.M) { os.Exit(gatewaytest.Run(m)) }
+// TestMain has tests wait side by side, more of them than there are processors.
+func TestMain(m *testing.M) {
+	if err := flag.Set("test.parallel", "8"); err != nil {
+		panic(err)
+	}
+	os.Exit(gatewaytest.Run(m))
+}
 
 func closeEngine(e *natsd.Engine) error {
 	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
