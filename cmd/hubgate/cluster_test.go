@@ -62,7 +62,7 @@ func (p *program) seesPeers(want int) {
 			}
 		}
 		return up == want
-	}, patience, 10*time.Millisecond, "%s does not see %d other nodes", p.URL, want)
+	}, slowPatience, 10*time.Millisecond, "%s does not see %d other nodes", p.URL, want)
 }
 
 // isReady waits until the program says that it takes clients.

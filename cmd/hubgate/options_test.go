@@ -92,7 +92,7 @@ func TestEveryOptionTakesEffect(t *testing.T) {
 		return cmp.Compare(strings.Count(b.flag, "outbox-bytes"), strings.Count(a.flag, "outbox-bytes"))
 	})
 	var wg sync.WaitGroup
-	places := make(chan struct{}, 16)
+	places := make(chan struct{}, 10)
 	for _, o := range options {
 		name := cmp.Or(o.flag, o.key)
 		for way, check := range o.ways() {

@@ -34,7 +34,7 @@ func TestMain(m *testing.M) {
 		main()
 		return
 	}
-	if err := errors.Join(flag.Set("test.parallel", "8"), os.Setenv(secretVariable, "from-a-variable")); err != nil {
+	if err := errors.Join(flag.Set("test.parallel", "6"), os.Setenv(secretVariable, "from-a-variable")); err != nil {
 		panic(err)
 	}
 	code := m.Run()
