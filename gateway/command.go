@@ -28,6 +28,8 @@ const (
 	VerbList
 	// VerbInvoke is VerbSend to a connection whose client has to answer (Gateway.Invoke).
 	VerbInvoke
+	// VerbRefresh gives the target's connections another end of their authentication, Membership.Until.
+	VerbRefresh
 )
 
 // TargetKind says how a Target's IDs are meant.
@@ -65,7 +67,7 @@ type Command struct {
 	Frames *hubprotocol.Frames
 	// Cause is the explanation of VerbClose.
 	Cause Cause
-	// Membership qualifies VerbJoin and VerbLeave.
+	// Membership qualifies VerbJoin, VerbLeave and VerbRefresh.
 	Membership Membership
 	// Page is what VerbList names.
 	Page Page

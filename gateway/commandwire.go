@@ -138,7 +138,7 @@ func ParseCommand(data []byte) (*Command, error) {
 
 // valid reports whether the parts of a command from another node are such as this node makes.
 func (cmd *Command) valid(frames bool) bool {
-	return cmd.Verb >= VerbSend && cmd.Verb <= VerbInvoke &&
+	return cmd.Verb >= VerbSend && cmd.Verb <= VerbRefresh &&
 		cmd.Target.Kind >= TargetAll && cmd.Target.Kind <= TargetGroups &&
 		(cmd.Verb == VerbSend || cmd.Verb == VerbInvoke) == frames &&
 		(cmd.Verb == VerbInvoke) == (cmd.Invocation != "") &&

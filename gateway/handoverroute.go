@@ -239,6 +239,8 @@ func (o *keptOp) one(w *worker, k *keptCommand) {
 		(&sendOp{to: to, frames: cmd.Frames, size: cmd.Frames.Size()}).deliverKept(w)
 	case VerbInvoke:
 		w.invoke(c, cmd)
+	case VerbRefresh:
+		c.refresh(cmd.Membership.Until)
 	case VerbJoin:
 		if !w.join(c, k.group, cmd.Membership) {
 			part.Matched, err = 0, ErrTooManyGroups

@@ -199,6 +199,11 @@ func (o *verbOp) apply(w *worker) {
 		part.Matched = o.count()
 	case VerbList:
 		part = o.list()
+	case VerbRefresh:
+		for _, c := range o.to.snapshot() {
+			c.refresh(o.cmd.Membership.Until)
+			part.Matched++
+		}
 	case VerbInvoke:
 		conns := o.to.snapshot()
 		for _, c := range conns {

@@ -22,3 +22,15 @@ func (c *Conn) Renew(r Renewal) bool {
 	c.renewed.Store(&next)
 	return true
 }
+
+// refresh gives the connection another end, at which it is closed. Its claims stay.
+func (c *Conn) refresh(until time.Time) {
+	for {
+		before := c.renewed.Load()
+		next := *c.Identity()
+		next.CloseAt = until
+		if c.renewed.CompareAndSwap(before, &next) {
+			return
+		}
+	}
+}

@@ -18,7 +18,11 @@ func example(t testing.TB, contract *openapi3.T, id string) (method, target stri
 	for path, item := range contract.Paths.Map() {
 		for method, operation := range item.Operations() {
 			if operation.OperationID == id {
-				return method, strings.NewReplacer("{", "", "}", "").Replace(path)
+				target = strings.NewReplacer("{", "", "}", "").Replace(path)
+				if id == "RefreshConnection" {
+					target += "?expireTime=4000000000"
+				}
+				return method, target
 			}
 		}
 	}
@@ -100,7 +104,7 @@ func TestSuccessCodes(t *testing.T) {
 		"AddConnectionToGroup": 200, "RemoveConnectionFromGroup": 200, "UserExists": 200, "SendToUser": 202, "CloseUser": 204,
 		"RemoveUserFromAllGroups": 204, "AddUserToGroup": 200, "RemoveUserFromGroup": 204, "GenerateToken": 200,
 		"AccessKey": 200, "PostAccessKey": 200, "V1AccessKey": 200, "V1PostAccessKey": 200,
-		"Execute": 202, "InvokeConnection": 200, "SendStreamItem": 202, "CompleteStream": 202, "ListConnectionsInGroup": 200,
+		"Execute": 202, "InvokeConnection": 200, "SendStreamItem": 202, "CompleteStream": 202, "ListConnectionsInGroup": 200, "RefreshConnection": 204,
 
 		"V1Health": 200, "V1Broadcast": 202, "V1SendToUser": 202, "V1SendToConnection": 202, "V1ConnectionExists": 200,
 		"V1CloseConnection": 202, "V1SendToGroup": 202, "V1GroupExists": 200, "V1UserExists": 200, "V1AddConnectionToGroup": 200,

@@ -161,6 +161,9 @@ type ContinuationToken = string
 // Excluded defines model for Excluded.
 type Excluded = []string
 
+// ExpireTime defines model for ExpireTime.
+type ExpireTime = string
+
 // Filter defines model for Filter.
 type Filter = string
 
@@ -262,6 +265,15 @@ type ConnectionExistsParams struct {
 
 // InvokeConnectionParams defines parameters for InvokeConnection.
 type InvokeConnectionParams struct {
+	// Application The application whose hub is meant; clients reach it as `{application}_{hub}`.
+	Application Application `form:"application,omitempty" json:"application,omitempty"`
+}
+
+// RefreshConnectionParams defines parameters for RefreshConnection.
+type RefreshConnectionParams struct {
+	// ExpireTime When the authentication ends, in seconds since 1970 or as an RFC 3339 time.
+	ExpireTime ExpireTime `form:"expireTime" json:"expireTime"`
+
 	// Application The application whose hub is meant; clients reach it as `{application}_{hub}`.
 	Application Application `form:"application,omitempty" json:"application,omitempty"`
 }
@@ -565,6 +577,9 @@ type ServerInterface interface {
 	// InvokeConnection Call a method of one client and return its result
 	// (POST /api/hubs/{hub}/connections/{connection}/:invoke)
 	InvokeConnection(w http.ResponseWriter, r *http.Request, hub Hub, connection Connection, params InvokeConnectionParams)
+	// RefreshConnection Set when the authentication of a connection ends
+	// (POST /api/hubs/{hub}/connections/{connection}/:refresh)
+	RefreshConnection(w http.ResponseWriter, r *http.Request, hub Hub, connection Connection, params RefreshConnectionParams)
 	// SendToConnection Send to one connection
 	// (POST /api/hubs/{hub}/connections/{connection}/:send)
 	SendToConnection(w http.ResponseWriter, r *http.Request, hub Hub, connection Connection, params SendToConnectionParams)
@@ -745,6 +760,12 @@ func (_ Unimplemented) ConnectionExists(w http.ResponseWriter, r *http.Request, 
 // InvokeConnection Call a method of one client and return its result
 // (POST /api/hubs/{hub}/connections/{connection}/:invoke)
 func (_ Unimplemented) InvokeConnection(w http.ResponseWriter, r *http.Request, hub Hub, connection Connection, params InvokeConnectionParams) {
+	w.WriteHeader(http.StatusNotImplemented)
+}
+
+// RefreshConnection Set when the authentication of a connection ends
+// (POST /api/hubs/{hub}/connections/{connection}/:refresh)
+func (_ Unimplemented) RefreshConnection(w http.ResponseWriter, r *http.Request, hub Hub, connection Connection, params RefreshConnectionParams) {
 	w.WriteHeader(http.StatusNotImplemented)
 }
 
@@ -1436,6 +1457,70 @@ func (siw *ServerInterfaceWrapper) InvokeConnection(w http.ResponseWriter, r *ht
 
 	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		siw.Handler.InvokeConnection(w, r, hub, connection, params)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
+// RefreshConnection operation middleware
+func (siw *ServerInterfaceWrapper) RefreshConnection(w http.ResponseWriter, r *http.Request) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "hub" -------------
+	var hub Hub
+
+	err = runtime.BindStyledParameterWithOptions("simple", "hub", chi.URLParam(r, "hub"), &hub, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: r.URL.RawPath == ""})
+	if err != nil {
+		siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "hub", Err: err})
+		return
+	}
+
+	// ------------- Path parameter "connection" -------------
+	var connection Connection
+
+	err = runtime.BindStyledParameterWithOptions("simple", "connection", chi.URLParam(r, "connection"), &connection, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: r.URL.RawPath == ""})
+	if err != nil {
+		siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "connection", Err: err})
+		return
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params RefreshConnectionParams
+
+	// ------------- Required query parameter "expireTime" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, true, "expireTime", r.URL.Query(), &params.ExpireTime, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "expireTime"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "expireTime", Err: err})
+		}
+		return
+	}
+
+	// ------------- Optional query parameter "application" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "application", r.URL.Query(), &params.Application, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "application"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "application", Err: err})
+		}
+		return
+	}
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.RefreshConnection(w, r, hub, connection, params)
 	}))
 
 	for _, middleware := range siw.HandlerMiddlewares {
@@ -3832,6 +3917,9 @@ func HandlerWithOptions(si ServerInterface, options ChiServerOptions) http.Handl
 		r.Post(options.BaseURL+"/api/hubs/{hub}/connections/{connection}/:invoke", wrapper.InvokeConnection)
 	})
 	r.Group(func(r chi.Router) {
+		r.Post(options.BaseURL+"/api/hubs/{hub}/connections/{connection}/:refresh", wrapper.RefreshConnection)
+	})
+	r.Group(func(r chi.Router) {
 		r.Post(options.BaseURL+"/api/hubs/{hub}/connections/{connection}/:send", wrapper.SendToConnection)
 	})
 	r.Group(func(r chi.Router) {
@@ -4312,6 +4400,23 @@ func (response InvokeConnection403JSONResponse) VisitInvokeConnectionResponse(w 
 	w.WriteHeader(403)
 	_, err := buf.WriteTo(w)
 	return err
+}
+
+type RefreshConnectionRequestObject struct {
+	Hub        Hub        `json:"hub"`
+	Connection Connection `json:"connection"`
+	Params     RefreshConnectionParams
+}
+
+type RefreshConnectionResponseObject interface {
+	VisitRefreshConnectionResponse(w http.ResponseWriter) error
+}
+
+type RefreshConnection204Response = DoneResponse
+
+func (response RefreshConnection204Response) VisitRefreshConnectionResponse(w http.ResponseWriter) error {
+	w.WriteHeader(204)
+	return nil
 }
 
 type SendToConnectionRequestObject struct {
@@ -5661,6 +5766,9 @@ type StrictServerInterface interface {
 	// InvokeConnection Call a method of one client and return its result
 	// (POST /api/hubs/{hub}/connections/{connection}/:invoke)
 	InvokeConnection(ctx context.Context, request InvokeConnectionRequestObject) (InvokeConnectionResponseObject, error)
+	// RefreshConnection Set when the authentication of a connection ends
+	// (POST /api/hubs/{hub}/connections/{connection}/:refresh)
+	RefreshConnection(ctx context.Context, request RefreshConnectionRequestObject) (RefreshConnectionResponseObject, error)
 	// SendToConnection Send to one connection
 	// (POST /api/hubs/{hub}/connections/{connection}/:send)
 	SendToConnection(ctx context.Context, request SendToConnectionRequestObject) (SendToConnectionResponseObject, error)
@@ -6085,6 +6193,34 @@ func (sh *strictHandler) InvokeConnection(w http.ResponseWriter, r *http.Request
 		sh.options.ResponseErrorHandlerFunc(w, r, err)
 	} else if validResponse, ok := response.(InvokeConnectionResponseObject); ok {
 		if err := validResponse.VisitInvokeConnectionResponse(w); err != nil {
+			sh.options.ResponseErrorHandlerFunc(w, r, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// RefreshConnection operation middleware
+func (sh *strictHandler) RefreshConnection(w http.ResponseWriter, r *http.Request, hub Hub, connection Connection, params RefreshConnectionParams) {
+	var request RefreshConnectionRequestObject
+
+	request.Hub = hub
+	request.Connection = connection
+	request.Params = params
+
+	handler := func(ctx context.Context, w http.ResponseWriter, r *http.Request, request interface{}) (interface{}, error) {
+		return sh.ssi.RefreshConnection(ctx, request.(RefreshConnectionRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "RefreshConnection")
+	}
+
+	response, err := handler(r.Context(), w, r, request)
+
+	if err != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, err)
+	} else if validResponse, ok := response.(RefreshConnectionResponseObject); ok {
+		if err := validResponse.VisitRefreshConnectionResponse(w); err != nil {
 			sh.options.ResponseErrorHandlerFunc(w, r, err)
 		}
 	} else if response != nil {

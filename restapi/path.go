@@ -10,7 +10,7 @@ import (
 // literals are the fixed segments of the contract's paths.
 var literals = [...]string{
 	"api", "hubs", "v1", "health", "users", "groups", "connections", ":send", ":closeConnections", ":generateToken",
-	":execute", ":invoke", "streams", ":complete", "auth", "accessKey",
+	":execute", ":invoke", ":refresh", "streams", ":complete", "auth", "accessKey",
 }
 
 // routePath returns the path by which the router finds the request's operation:

@@ -10,7 +10,7 @@ import (
 
 // queryNames are the names of the contract's query parameters.
 var queryNames = [...]string{"api-version", "application", "excluded", "reason", "ttl", "userId", "minutesToExpire",
-	"filter", "completed", "error", "maxpagesize", "top", "continuationToken"}
+	"filter", "completed", "error", "maxpagesize", "top", "continuationToken", "expireTime"}
 
 var errQueryEscape = errors.New("the query has an invalid escape")
 
