@@ -8,6 +8,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/hubgate/hubgate/cluster/clustertest"
 	sp "github.com/hubgate/hubgate/serviceprotocol"
 )
 
@@ -48,6 +49,44 @@ func TestN43AClientOfAHubServerIsHandedOver(t *testing.T) {
 					require.Len(t, s.take(sp.TypeCloseConnection), 1)
 				})
 			})
+		}
+	}
+}
+
+// The hub server ends its client, or its connection ends, at about the moment of a hand-over: the client is
+// closed once, and nothing is left of it.
+func TestN43AClientEndsWhileItIsHandedOver(t *testing.T) {
+	ends := map[string]func(s *hubServer, id string){
+		"closed":          func(s *hubServer, id string) { s.send(&sp.CloseConnection{ConnectionID: id}) },
+		"connection lost": func(s *hubServer, _ string) { _ = s.ws.Close() },
+	}
+	for how, end := range ends {
+		for _, server := range []string{"a", "b", "c"} {
+			for pause := range 12 {
+				t.Run(fmt.Sprintf("%s at %s, %d", how, server, pause), func(t *testing.T) {
+					inNodes(t, []string{"a", "b", "c"}, func(t *testing.T, ns *nodes) {
+						s := ns.list[server].server(dial{})
+						time.Sleep(time.Second)
+						w := ns.wander(t, "a")
+						ns.net.Set("", "", func(f *clustertest.Fault) { f.Delay = time.Millisecond })
+						s.data(w.id, invocation("n:1"))
+						go func() {
+							time.Sleep(time.Duration(pause) * time.Millisecond)
+							end(s, w.id)
+						}()
+						err := w.goes("b")
+						time.Sleep(time.Second)
+						if err == nil {
+							require.NotNil(t, w.Conn.CloseRequested())
+						}
+						for _, n := range ns.list {
+							c, dead := n.gw.Lookup(w.id)
+							require.True(t, c == nil || dead, "it lives at %s", n.tag)
+						}
+						require.Empty(t, s.take(sp.TypeCloseConnection))
+					})
+				})
+			}
 		}
 	}
 }
