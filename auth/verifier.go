@@ -121,7 +121,10 @@ func (v *Verifier) Client(token, hub, application string) (*Claims, error) {
 		return nil, err
 	}
 	if t.grant != nil {
-		return &t.claims, t.grant.client(hub)
+		if err := t.grant.client(hub); err != nil {
+			return nil, err
+		}
+		return &t.claims, nil
 	}
 	accept := func(a audience) bool { return a.forEndpoint(ClientPath, hub) && a.forApplication(application) }
 	if err := v.checkAudience(t, accept, ClientPath+"/?hub="+hub, application); err != nil {

@@ -85,8 +85,9 @@ func TestClientsOfIssuers(t *testing.T) {
 	require.Equal(t, "ann", user)
 
 	for hub, want := range map[string]auth.Failure{"CHAT": "", "news": auth.TokenRight, "secrets": auth.TokenRight} {
-		_, err = v.Client(token, hub, "")
+		got, err = v.Client(token, hub, "")
 		require.Equal(t, want, refused(t, err), hub)
+		require.Equal(t, want == "", got != nil, hub)
 	}
 	claims["hubs"] = "*"
 	_, err = v.Client(issuer.Sign(claims), "news", "")
