@@ -83,6 +83,9 @@ type Command struct {
 	From string
 	// Trace is the id under which logs and those who watch show the command; it may be empty.
 	Trace string
+
+	// came, if not nil, is called once when the fan-out of a send on this node is over.
+	came func(SendReport)
 }
 
 // Sender is who asks for a command. The list is closed. It is not told to other nodes: what comes
@@ -111,12 +114,15 @@ type Result struct {
 	Matched int
 	// Members is the page of VerbList, ordered by id.
 	Members []Member
+	// Receipt is that of a send that somebody follows.
+	Receipt Receipt
 }
 
 // Add joins the results of two parts of a cluster.
 func (r *Result) Add(other Result) {
 	r.Matched += other.Matched
 	r.Members = append(r.Members, other.Members...)
+	r.Receipt.add(&other.Receipt)
 }
 
 var (

@@ -170,6 +170,11 @@ func AppendResult(dst []byte, r Result, err error) []byte {
 	for _, m := range members {
 		dst = appendString(appendString(dst, m.ID), m.User)
 	}
+	if r.Receipt.Nodes > 0 { // only nodes that know of receipts ask for them
+		for _, n := range r.Receipt.numbers() {
+			dst = binary.AppendUvarint(dst, uint64(*n))
+		}
+	}
 	return dst
 }
 
@@ -196,6 +201,12 @@ func ParseResult(data []byte) (r Result, err error) {
 	}
 	for range count {
 		r.Members = append(r.Members, Member{ID: in.string(), User: in.string()})
+	}
+	if len(in.Rest) > 0 {
+		for _, n := range r.Receipt.numbers() {
+			*n = int(in.Uvarint(1<<31 - 1))
+		}
+		in.Failed = in.Failed || r.Receipt.Nodes == 0
 	}
 	if in.Failed || len(in.Rest) > 0 {
 		return Result{}, errWire

@@ -56,7 +56,7 @@ func TestCommandsBetweenNodes(t *testing.T) {
 
 // Every field of a command is carried, those too that are added some day.
 func TestNoFieldOfACommandIsForgotten(t *testing.T) {
-	stays := []string{"Command.By", "Command.Trace", "Command.Any", "Command.From"} // only of concern to the node that was asked
+	stays := []string{"Command.By", "Command.Trace", "Command.Any", "Command.From", "Command.came"} // only of concern to the node that was asked
 	taken, err := filter.Parse("userId eq 'ann'")
 	require.NoError(t, err)
 	cmd := &gateway.Command{Verb: gateway.VerbInvoke, Frames: message(t, "hello"), Cause: gateway.Cause{Reason: gateway.CloseNormal}}
@@ -165,6 +165,25 @@ func FuzzParseCommand(f *testing.F) {
 		require.NoError(t, err)
 		require.Equal(t, gateway.AppendCommand(nil, cmd), gateway.AppendCommand(nil, again))
 	})
+}
+
+func TestReceiptsBetweenNodes(t *testing.T) {
+	want := gateway.Result{Receipt: gateway.Receipt{Matched: 300, Written: 1, Queued: 2, NoPayload: 3, Slow: 4, Closed: 5, Fault: 6, Nodes: 7}}
+	wire := gateway.AppendResult(nil, want, nil)
+	got, err := gateway.ParseResult(wire)
+	require.NoError(t, err)
+	require.Equal(t, want, got)
+	without := gateway.AppendResult(nil, gateway.Result{}, nil)
+	require.Equal(t, without, wire[:len(without)], "an older node says so much")
+	for i := range wire {
+		if i == len(without) {
+			continue
+		}
+		_, err := gateway.ParseResult(wire[:i])
+		require.Error(t, err)
+	}
+	_, err = gateway.ParseResult(append(wire, 0))
+	require.Error(t, err)
 }
 
 func FuzzParseResult(f *testing.F) {

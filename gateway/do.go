@@ -61,14 +61,14 @@ func (g *Gateway) everywhere(ctx context.Context, cmd *Command, a *answer) {
 // nodes. It does not wait: the command is queued when Apply returns, and answered, which may be
 // nil, is called once as by Start.
 func (g *Gateway) Apply(cmd *Command, answered func(Result, error)) {
-	if cmd.Verb == VerbSend {
+	if cmd.Verb == VerbSend && answered == nil {
 		g.here(cmd, nil)
-		if answered != nil {
-			answered(Result{}, nil)
-		}
 		return
 	}
 	a := newAnswer(cmd.Page, answered)
+	if cmd.Verb == VerbSend { // of Receipt
+		cmd = cmd.reporting(a)
+	}
 	g.here(cmd, a)
 	a.done(Result{}, nil)
 }

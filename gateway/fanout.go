@@ -139,9 +139,7 @@ func (f *fanout) toOne(c *Conn) {
 	}
 	f.pass.open = wr.deliveries
 	if c.channel.raw == nil || !c.idle(f.w.bound) {
-		if f.queue(c, wr.records) {
-			wr.reach.queued++
-		}
+		wr.reach.put(f.queue(c, wr.records))
 		return
 	}
 	f.breathe()
@@ -151,12 +149,14 @@ func (f *fanout) toOne(c *Conn) {
 		wr.reach.written++
 	case wrotePart:
 		wr.reach.queued++
+	default:
+		wr.reach.closed++
 	}
 }
 
-// queue puts records into an outbox whose transport is busy or has a pump only. It reports false
-// if the connection has ended, or is ended for that.
-func (f *fanout) queue(c *Conn, records []OutRecord) bool {
+// queue puts records into an outbox whose transport is busy or has a pump only. If the connection has
+// ended, or is ended for that, it returns why they were dropped.
+func (f *fanout) queue(c *Conn, records []OutRecord) (dropped DropReason) {
 	wake := false
 	for i, r := range records {
 		switch c.put(r, f.w, writerPump) {
@@ -164,11 +164,11 @@ func (f *fanout) queue(c *Conn, records []OutRecord) bool {
 			f.pass.open = 0
 			f.tally.drop(DropSlowClient, countDeliveries(records[i:]))
 			f.w.closeSlow(c)
-			return false
+			return DropSlowClient
 		case putGone:
 			f.pass.open = 0
 			f.tally.drop(DropConnectionClosed, countDeliveries(records[i:]))
-			return false
+			return DropConnectionClosed
 		case putClaimed:
 			wake = true
 		}
@@ -180,7 +180,7 @@ func (f *fanout) queue(c *Conn, records []OutRecord) bool {
 	if wake {
 		c.transport.Wake()
 	}
-	return true
+	return ""
 }
 
 // collect puts one op's record into one receiver's outbox.

@@ -34,8 +34,9 @@ type SendReport struct {
 	Matched int
 	// Written were handed to the socket whole, Queued wait for it.
 	Written, Queued int
-	// Dropped got nothing: see DropReason.
-	Dropped int
+	// Dropped got nothing: see DropReason. NoPayload, Slow and Closed are those of them that were dropped as
+	// NoPayloadForProtocol, SlowClient and ConnectionClosed; the rest are faults.
+	Dropped, NoPayload, Slow, Closed int
 }
 
 // blindObserver is the Observer of a gateway that has none.
@@ -51,17 +52,32 @@ type followedSend struct {
 	came                     func(SendReport)
 	parts                    atomic.Int32 // that are missing, that of who plans included
 	matched, written, queued atomic.Int64
+	missing, slow, closed    atomic.Int64
 }
 
 // follow returns nil for a send that nobody follows.
 func (g *Gateway) follow(cmd *Command) *followedSend {
 	came := g.opts.Observer.FollowSend(cmd)
+	if cmd.came != nil {
+		came = both(came, cmd.came)
+	}
 	if came == nil {
 		return nil
 	}
 	f := &followedSend{came: came}
 	f.parts.Store(1)
 	return f
+}
+
+// both tells two, the first of whom may be nil.
+func both(one, other func(SendReport)) func(SendReport) {
+	if one == nil {
+		return other
+	}
+	return func(r SendReport) {
+		one(r)
+		other(r)
+	}
 }
 
 // add expects one more part. A nil send expects nothing.
@@ -79,17 +95,34 @@ func (f *followedSend) done(part reach) {
 	f.matched.Add(int64(part.receivers))
 	f.written.Add(int64(part.written))
 	f.queued.Add(int64(part.queued))
+	f.missing.Add(int64(part.missing))
+	f.slow.Add(int64(part.slow))
+	f.closed.Add(int64(part.closed))
 	if f.parts.Add(-1) > 0 {
 		return
 	}
 	r := SendReport{Matched: int(f.matched.Load()), Written: int(f.written.Load()), Queued: int(f.queued.Load())}
 	r.Dropped = r.Matched - r.Written - r.Queued
+	r.NoPayload, r.Slow, r.Closed = int(f.missing.Load()), int(f.slow.Load()), int(f.closed.Load())
 	f.came(r)
 }
 
 // reach is how many receivers something had, and to how many of them it was written or queued.
-// The rest got nothing.
-type reach struct{ receivers, written, queued int }
+// The rest got nothing: missing because there is no form of it for them, slow and closed as the DropReasons
+// say, and others because of faults.
+type reach struct{ receivers, written, queued, missing, slow, closed int }
+
+// put enters what became of one receiver whose outbox was asked.
+func (r *reach) put(dropped DropReason) {
+	switch dropped {
+	case "":
+		r.queued++
+	case DropSlowClient:
+		r.slow++
+	case DropConnectionClosed:
+		r.closed++
+	}
+}
 
 // followed reports whether somebody follows one of the sends.
 func followed(ops []op) bool {
@@ -112,9 +145,14 @@ func (f *fanout) tell(ops []op) {
 		for i := range f.wires {
 			wr := &f.wires[i]
 			s.reach.receivers += wr.reach.receivers
-			if _, ok := s.record(f.w, wr.lane.protocol); ok && len(wr.records) > 0 {
+			switch _, ok := s.record(f.w, wr.lane.protocol); {
+			case !ok:
+				s.reach.missing += wr.reach.receivers
+			case len(wr.records) > 0:
 				s.reach.written += wr.reach.written
 				s.reach.queued += wr.reach.queued
+				s.reach.slow += wr.reach.slow
+				s.reach.closed += wr.reach.closed
 			}
 		}
 	}

@@ -106,7 +106,7 @@ func TestReportsOfSends(t *testing.T) {
 			{"a user", users("ann"), message(t, "m"), gateway.SendReport{Matched: 2, Queued: 2}},
 			{"a group", groups("g", "nobody"), message(t, "m"), gateway.SendReport{Matched: 2, Queued: 2}},
 			{"nobody", conns("x"), message(t, "m"), gateway.SendReport{}},
-			{"no form", all(), octets, gateway.SendReport{Matched: 4, Dropped: 4}},
+			{"no form", all(), octets, gateway.SendReport{Matched: 4, Dropped: 4, NoPayload: 4}},
 		}
 		for _, s := range sends { // all at once: passes with several sends
 			n.sendAs(s.trace, s.target, s.frames)
@@ -148,7 +148,7 @@ func TestReportsOfSendsThatAreWrittenAtOnce(t *testing.T) {
 	require.Len(t, w.report, 40)
 	for i := range 20 {
 		require.Equal(t, gateway.SendReport{Matched: 2, Written: 2}, w.report[fmt.Sprint(i)])
-		require.Equal(t, gateway.SendReport{Matched: 2, Dropped: 2}, w.report[fmt.Sprint(i, " has no form")])
+		require.Equal(t, gateway.SendReport{Matched: 2, Dropped: 2, NoPayload: 2}, w.report[fmt.Sprint(i, " has no form")])
 	}
 }
 

@@ -25,6 +25,8 @@ type call struct {
 	// stack is set by a panic.
 	stack []byte
 	wants wants
+	// receipt is the answer in the place of 202, if the caller wants one.
+	receipt []byte
 	// respelled is set when the path was that of the other version.
 	respelled bool
 	route     chi.Context
@@ -40,12 +42,16 @@ type wants struct {
 	trace string
 	// request is the request as it came.
 	request *http.Request
+	prefer  preference
 }
 
 func newCall(w http.ResponseWriter, r *http.Request) *call {
 	c := &call{ResponseWriter: w, began: time.Now(), operation: UnknownOperation}
 	c.ctx = routed{Context: r.Context(), call: c}
 	c.wants.trace, c.wants.request = trace.Of(r.Header), r
+	if values := r.Header[PreferHeader]; len(values) > 0 {
+		c.wants.prefer = parsePrefer(values)
+	}
 	return c
 }
 
@@ -79,6 +85,10 @@ func (c *call) reroute(path string) {
 
 // WriteHeader remembers the status for the counters.
 func (c *call) WriteHeader(status int) {
+	if status == http.StatusAccepted && c.receipt != nil {
+		c.writeReceipt()
+		return
+	}
 	if c.status == 0 {
 		c.status = status
 	}

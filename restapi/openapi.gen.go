@@ -146,6 +146,27 @@ type Message struct {
 	Target string `json:"target"`
 }
 
+// Receipt Connections. `matched` is `written`, `queued` and what was dropped together. What is queued may be dropped later.
+type Receipt struct {
+	// Complete Whether these are all nodes that were asked.
+	Complete bool `json:"complete"`
+
+	// Dropped Those that do not get it, by reason.
+	Dropped map[string]int `json:"dropped"`
+
+	// Matched Those that the message is for.
+	Matched int `json:"matched"`
+
+	// Nodes How many nodes have said what became of it.
+	Nodes int `json:"nodes"`
+
+	// Queued Those for which it waits.
+	Queued int `json:"queued"`
+
+	// Written Those to whose sockets it was handed.
+	Written int `json:"written"`
+}
+
 // Application defines model for Application.
 type Application = string
 
@@ -4064,6 +4085,8 @@ type ForbiddenJSONResponse struct {
 
 type InvocationResultJSONResponse InvocationResult
 
+type ReceiptJSONResponse Receipt
+
 type YesResponse struct {
 }
 
@@ -4271,6 +4294,20 @@ type BroadcastResponseObject interface {
 	VisitBroadcastResponse(w http.ResponseWriter) error
 }
 
+type Broadcast200JSONResponse struct{ ReceiptJSONResponse }
+
+func (response Broadcast200JSONResponse) VisitBroadcastResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type Broadcast202Response = AcceptedResponse
 
 func (response Broadcast202Response) VisitBroadcastResponse(w http.ResponseWriter) error {
@@ -4431,6 +4468,20 @@ type SendToConnectionResponseObject interface {
 	VisitSendToConnectionResponse(w http.ResponseWriter) error
 }
 
+type SendToConnection200JSONResponse struct{ ReceiptJSONResponse }
+
+func (response SendToConnection200JSONResponse) VisitSendToConnectionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type SendToConnection202Response = AcceptedResponse
 
 func (response SendToConnection202Response) VisitSendToConnectionResponse(w http.ResponseWriter) error {
@@ -4498,6 +4549,20 @@ type CompleteStreamResponseObject interface {
 	VisitCompleteStreamResponse(w http.ResponseWriter) error
 }
 
+type CompleteStream200JSONResponse struct{ ReceiptJSONResponse }
+
+func (response CompleteStream200JSONResponse) VisitCompleteStreamResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type CompleteStream202Response = AcceptedResponse
 
 func (response CompleteStream202Response) VisitCompleteStreamResponse(w http.ResponseWriter) error {
@@ -4532,6 +4597,20 @@ type SendStreamItemRequestObject struct {
 
 type SendStreamItemResponseObject interface {
 	VisitSendStreamItemResponse(w http.ResponseWriter) error
+}
+
+type SendStreamItem200JSONResponse struct{ ReceiptJSONResponse }
+
+func (response SendStreamItem200JSONResponse) VisitSendStreamItemResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
 }
 
 type SendStreamItem202Response = AcceptedResponse
@@ -4633,6 +4712,20 @@ type SendToGroupRequestObject struct {
 
 type SendToGroupResponseObject interface {
 	VisitSendToGroupResponse(w http.ResponseWriter) error
+}
+
+type SendToGroup200JSONResponse struct{ ReceiptJSONResponse }
+
+func (response SendToGroup200JSONResponse) VisitSendToGroupResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
 }
 
 type SendToGroup202Response = AcceptedResponse
@@ -4842,6 +4935,20 @@ type SendToUserRequestObject struct {
 
 type SendToUserResponseObject interface {
 	VisitSendToUserResponse(w http.ResponseWriter) error
+}
+
+type SendToUser200JSONResponse struct{ ReceiptJSONResponse }
+
+func (response SendToUser200JSONResponse) VisitSendToUserResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
 }
 
 type SendToUser202Response = AcceptedResponse
@@ -5101,6 +5208,20 @@ type V1BroadcastResponseObject interface {
 	VisitV1BroadcastResponse(w http.ResponseWriter) error
 }
 
+type V1Broadcast200JSONResponse struct{ ReceiptJSONResponse }
+
+func (response V1Broadcast200JSONResponse) VisitV1BroadcastResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type V1Broadcast202Response = AcceptedResponse
 
 func (response V1Broadcast202Response) VisitV1BroadcastResponse(w http.ResponseWriter) error {
@@ -5132,6 +5253,20 @@ type V1CloseConnectionRequestObject struct {
 
 type V1CloseConnectionResponseObject interface {
 	VisitV1CloseConnectionResponse(w http.ResponseWriter) error
+}
+
+type V1CloseConnection200JSONResponse struct{ ReceiptJSONResponse }
+
+func (response V1CloseConnection200JSONResponse) VisitV1CloseConnectionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
 }
 
 type V1CloseConnection202Response = AcceptedResponse
@@ -5200,6 +5335,20 @@ type V1SendToConnectionRequestObject struct {
 
 type V1SendToConnectionResponseObject interface {
 	VisitV1SendToConnectionResponse(w http.ResponseWriter) error
+}
+
+type V1SendToConnection200JSONResponse struct{ ReceiptJSONResponse }
+
+func (response V1SendToConnection200JSONResponse) VisitV1SendToConnectionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
 }
 
 type V1SendToConnection202Response = AcceptedResponse
@@ -5338,6 +5487,20 @@ type V1SendToGroupResponseObject interface {
 	VisitV1SendToGroupResponse(w http.ResponseWriter) error
 }
 
+type V1SendToGroup200JSONResponse struct{ ReceiptJSONResponse }
+
+func (response V1SendToGroup200JSONResponse) VisitV1SendToGroupResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type V1SendToGroup202Response = AcceptedResponse
 
 func (response V1SendToGroup202Response) VisitV1SendToGroupResponse(w http.ResponseWriter) error {
@@ -5440,6 +5603,20 @@ type V1RemoveUserFromGroupResponseObject interface {
 	VisitV1RemoveUserFromGroupResponse(w http.ResponseWriter) error
 }
 
+type V1RemoveUserFromGroup200JSONResponse struct{ ReceiptJSONResponse }
+
+func (response V1RemoveUserFromGroup200JSONResponse) VisitV1RemoveUserFromGroupResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type V1RemoveUserFromGroup202Response = AcceptedResponse
 
 func (response V1RemoveUserFromGroup202Response) VisitV1RemoveUserFromGroupResponse(w http.ResponseWriter) error {
@@ -5506,6 +5683,20 @@ type V1AddUserToGroupRequestObject struct {
 
 type V1AddUserToGroupResponseObject interface {
 	VisitV1AddUserToGroupResponse(w http.ResponseWriter) error
+}
+
+type V1AddUserToGroup200JSONResponse struct{ ReceiptJSONResponse }
+
+func (response V1AddUserToGroup200JSONResponse) VisitV1AddUserToGroupResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
 }
 
 type V1AddUserToGroup202Response = AcceptedResponse
@@ -5576,6 +5767,20 @@ type V1SendToUserResponseObject interface {
 	VisitV1SendToUserResponse(w http.ResponseWriter) error
 }
 
+type V1SendToUser200JSONResponse struct{ ReceiptJSONResponse }
+
+func (response V1SendToUser200JSONResponse) VisitV1SendToUserResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type V1SendToUser202Response = AcceptedResponse
 
 func (response V1SendToUser202Response) VisitV1SendToUserResponse(w http.ResponseWriter) error {
@@ -5641,6 +5846,20 @@ type V1RemoveUserFromGroupAliasRequestObject struct {
 
 type V1RemoveUserFromGroupAliasResponseObject interface {
 	VisitV1RemoveUserFromGroupAliasResponse(w http.ResponseWriter) error
+}
+
+type V1RemoveUserFromGroupAlias200JSONResponse struct{ ReceiptJSONResponse }
+
+func (response V1RemoveUserFromGroupAlias200JSONResponse) VisitV1RemoveUserFromGroupAliasResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
 }
 
 type V1RemoveUserFromGroupAlias202Response = AcceptedResponse
@@ -5709,6 +5928,20 @@ type V1AddUserToGroupAliasRequestObject struct {
 
 type V1AddUserToGroupAliasResponseObject interface {
 	VisitV1AddUserToGroupAliasResponse(w http.ResponseWriter) error
+}
+
+type V1AddUserToGroupAlias200JSONResponse struct{ ReceiptJSONResponse }
+
+func (response V1AddUserToGroupAlias200JSONResponse) VisitV1AddUserToGroupAliasResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
 }
 
 type V1AddUserToGroupAlias202Response = AcceptedResponse

@@ -71,7 +71,13 @@ func (s *server) sendFrames(ctx context.Context, to address, frames *hubprotocol
 	if err := s.count(ctx, to); err != nil {
 		return err
 	}
-	_, err := s.Hubs.Do(ctx, s.sending(ctx, to, frames))
+	cmd := s.sending(ctx, to, frames)
+	if c, ok := ctx.Value(callKey{}).(*call); ok && c.wants.prefer.receipt {
+		if heeded, err := s.sendWithReceipt(ctx, c, cmd); heeded || err != nil {
+			return err
+		}
+	}
+	_, err := s.Hubs.Do(ctx, cmd)
 	return err
 }
 
