@@ -5255,20 +5255,6 @@ type V1CloseConnectionResponseObject interface {
 	VisitV1CloseConnectionResponse(w http.ResponseWriter) error
 }
 
-type V1CloseConnection200JSONResponse struct{ ReceiptJSONResponse }
-
-func (response V1CloseConnection200JSONResponse) VisitV1CloseConnectionResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/json")
-	w.WriteHeader(200)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
 type V1CloseConnection202Response = AcceptedResponse
 
 func (response V1CloseConnection202Response) VisitV1CloseConnectionResponse(w http.ResponseWriter) error {
@@ -5603,20 +5589,6 @@ type V1RemoveUserFromGroupResponseObject interface {
 	VisitV1RemoveUserFromGroupResponse(w http.ResponseWriter) error
 }
 
-type V1RemoveUserFromGroup200JSONResponse struct{ ReceiptJSONResponse }
-
-func (response V1RemoveUserFromGroup200JSONResponse) VisitV1RemoveUserFromGroupResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/json")
-	w.WriteHeader(200)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
 type V1RemoveUserFromGroup202Response = AcceptedResponse
 
 func (response V1RemoveUserFromGroup202Response) VisitV1RemoveUserFromGroupResponse(w http.ResponseWriter) error {
@@ -5683,20 +5655,6 @@ type V1AddUserToGroupRequestObject struct {
 
 type V1AddUserToGroupResponseObject interface {
 	VisitV1AddUserToGroupResponse(w http.ResponseWriter) error
-}
-
-type V1AddUserToGroup200JSONResponse struct{ ReceiptJSONResponse }
-
-func (response V1AddUserToGroup200JSONResponse) VisitV1AddUserToGroupResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/json")
-	w.WriteHeader(200)
-	_, err := buf.WriteTo(w)
-	return err
 }
 
 type V1AddUserToGroup202Response = AcceptedResponse
@@ -5848,20 +5806,6 @@ type V1RemoveUserFromGroupAliasResponseObject interface {
 	VisitV1RemoveUserFromGroupAliasResponse(w http.ResponseWriter) error
 }
 
-type V1RemoveUserFromGroupAlias200JSONResponse struct{ ReceiptJSONResponse }
-
-func (response V1RemoveUserFromGroupAlias200JSONResponse) VisitV1RemoveUserFromGroupAliasResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/json")
-	w.WriteHeader(200)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
 type V1RemoveUserFromGroupAlias202Response = AcceptedResponse
 
 func (response V1RemoveUserFromGroupAlias202Response) VisitV1RemoveUserFromGroupAliasResponse(w http.ResponseWriter) error {
@@ -5928,20 +5872,6 @@ type V1AddUserToGroupAliasRequestObject struct {
 
 type V1AddUserToGroupAliasResponseObject interface {
 	VisitV1AddUserToGroupAliasResponse(w http.ResponseWriter) error
-}
-
-type V1AddUserToGroupAlias200JSONResponse struct{ ReceiptJSONResponse }
-
-func (response V1AddUserToGroupAlias200JSONResponse) VisitV1AddUserToGroupAliasResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/json")
-	w.WriteHeader(200)
-	_, err := buf.WriteTo(w)
-	return err
 }
 
 type V1AddUserToGroupAlias202Response = AcceptedResponse
