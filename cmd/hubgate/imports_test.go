@@ -105,6 +105,7 @@ var whole = map[string][]string{
 	"hubserver":   {"gateway", "clientws", "servermode"},
 	"cmd/hubgate": {"serviceprotocol", "bench/aspnethub"},
 
+	"upstream":       {"natsd", "store/outbox"},
 	"store/jetstore": {"natsd"},
 	"store/life":     {"natsd"},
 	"store/shared":   {"natsd"},
