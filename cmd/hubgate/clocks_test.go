@@ -40,6 +40,9 @@ var wallClock = map[string]string{
 
 	"internal/transport/stream.go Unix": "a deadline that has passed",
 
+	"upstream/delivery.go UnixMilli":   "what is stored for other processes: since when an event is kept",
+	"cmd/hubgate/deliveryverbs.go UTC": "a time that somebody reads",
+
 	"hubserver/internal/values/packed.go Unix": "a time that an application sends",
 
 	"cmd/hubgate/eventline.go Local": "a time that somebody reads",
