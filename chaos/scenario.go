@@ -36,7 +36,7 @@ func scenarios() []scenario {
 		{name: "partition-long", long: true, about: "one node is cut off until the others have told of the end of its clients, and comes back", play: longPartition},
 		{name: "partition-halves", long: true, about: "four nodes are cut into two halves until the ends of clients of one half were told by the other", change: fourNodes, play: halves},
 		{name: "one-way", about: "first nobody hears one node, then it hears nobody", play: oneWay},
-		{name: "churn-kill", about: "kill -9 of each node while clients come and go", play: churnKill},
+		{name: "churn-kill", long: true, about: "kill -9 of each node while clients come and go", play: churnKill},
 		{name: "wiped", long: true, about: "a voter loses its directory, and then another node takes its place for good", play: wiped},
 		{name: "versions", long: true, about: "each node is brought to another version and back", play: versions},
 		{name: "full-disk", long: true, about: "the disk of one voter is full", play: fullDisk},
