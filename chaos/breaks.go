@@ -191,7 +191,7 @@ func quorumLostLong(ctx context.Context, s *stage) error {
 }
 
 func (s *stage) withoutQuorum(ctx context.Context, length time.Duration) error {
-	left, others := s.cluster.nodes[0], s.cluster.nodes[1:]
+	left, others := s.cluster.nodes[0], s.cluster.nodes[1:voters]
 	if status := s.store(ctx, left); status != http.StatusOK {
 		return fmt.Errorf("the store refuses while all are there: %d", status)
 	}

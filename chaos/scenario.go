@@ -44,7 +44,7 @@ func scenarios() []scenario {
 		{name: "hang", about: "a process stands still for 8 s", play: longHang},
 		{name: "hang-short", long: true, about: "a process stands still for 2 s", play: shortHang},
 		{name: "quorum", about: "two of three voters are killed", play: quorumLost},
-		{name: "quorum-long", long: true, about: "two of three voters are away for ten minutes", play: quorumLostLong},
+		{name: "quorum-long", long: true, about: "two of three voters are away for ten minutes, two nodes go on", change: fourNodes, play: quorumLostLong},
 		{name: "stateful", about: "clients with stateful reconnect, whose connections are cut at random", change: withStateful, play: statefulCuts},
 		{name: "stateful-rolling", about: "clients with stateful reconnect, each node is stopped in order and started again", change: withStateful, play: statefulRolling},
 		{name: "storm", about: "many clients lose their sockets at once and come back at once", change: fewSenders, play: reconnecting},
