@@ -19,6 +19,7 @@ import (
 var wallClock = map[string]string{
 	"gateway/gateway.go Now":              "the default",
 	"gateway/sweep.go Now":                "ends that tokens name, and ids that live as long as their token",
+	"gateway/invoke.go UnixNano":          "tells ids from those before a restart",
 	"gateway/slow.go Now":                 "memberships with an end",
 	"gateway/handoversession.go UnixNano": "ends that tokens name, for other nodes",
 	"gateway/handoversession.go Unix":     "ends that tokens name, for other nodes",
@@ -27,6 +28,7 @@ var wallClock = map[string]string{
 	"clientws/handler.go Now":             "the default, and connection tokens",
 	"clientws/negotiate.go Now":           "connection tokens",
 	"clientws/websocket.go Now":           "connection tokens",
+	"clientws/refresh.go Now":             "how long a token lasts",
 	"clientws/target.go Now":              "connection tokens",
 	"hubserver/dial.go Unix":              "tokens",
 
@@ -42,6 +44,9 @@ var wallClock = map[string]string{
 
 	"upstream/delivery.go UnixMilli":   "what is stored for other processes: since when an event is kept",
 	"cmd/hubgate/deliveryverbs.go UTC": "a time that somebody reads",
+	"cmd/hubgate/presence.go Local":    "a time that somebody reads",
+
+	"restapi/refresh.go Unix": "ends that a caller names",
 
 	"hubserver/internal/values/packed.go Unix": "a time that an application sends",
 
