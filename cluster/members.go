@@ -26,6 +26,8 @@ type members struct {
 	b *Backplane
 	// settled: Join has returned, or is about to.
 	settled atomic.Bool
+	// agreed is set once and for ever, see Backplane.Agreed.
+	agreed atomic.Bool
 	// live are the peers that get commands: they have a session and have said what they take.
 	live atomic.Pointer[[]*peer]
 

@@ -41,6 +41,7 @@ func (p *pairs) forgetLocked(inc Inc) {
 func (m *members) tickPairs(now time.Duration) {
 	own := m.b.cfg.digest.Load()
 	live := m.liveNow()
+	m.b.Agreed() // notes it, so that it is known though nobody asks before the next node joins
 	var tell []*peer
 	m.mu.Lock()
 	for _, p := range live {

@@ -70,6 +70,21 @@ func TestN2ReadyWithThoseThatTheOthersKnow(t *testing.T) {
 	})
 }
 
+// That another node joins is no reason for those that are there to refuse anything, though nobody has asked them
+// before.
+func TestN2AJoiningNodeDisturbsNobody(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		ns := startNodes(t, 2)
+		time.Sleep(2 * time.Second)
+		ns.net.Set("c", "b", func(f *clustertest.Fault) { f.Delay = time.Second })
+		c := ns.start("c")
+		for !c.plane.Ready() || c.up() < 2 {
+			require.True(t, ns.list[0].plane.Agreed())
+			time.Sleep(5 * time.Millisecond)
+		}
+	})
+}
+
 func TestN3SendsToEveryTargetOnEveryNode(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		ns := startNodes(t, 3)

@@ -171,14 +171,22 @@ func (b *Backplane) Ready() bool {
 	return true
 }
 
-// Agreed reports whether some other node knows the same nodes as this one. Of one that it does not know yet,
-// a node that has just joined hears from the others, a moment after it has met them.
+// Agreed reports whether this node has been ready once while some other node knew the same nodes as this one.
+// Of one that it does not know yet, a node that has just joined hears from the others, a moment after it has
+// met them. Nodes that join later change nothing.
 func (b *Backplane) Agreed() bool {
+	if b.members.agreed.Load() {
+		return true
+	}
 	own := b.cfg.digest.Load()
-	return slices.ContainsFunc(b.members.liveNow(), func(p *peer) bool {
+	agreed := b.Ready() && slices.ContainsFunc(b.members.liveNow(), func(p *peer) bool {
 		digest, known := p.digest()
 		return known && digest == own
 	})
+	if agreed {
+		b.members.agreed.Store(true)
+	}
+	return agreed
 }
 
 // ready is true for a peer that is gone, too: there is nothing to wait for.

@@ -42,7 +42,7 @@ type Aside func(send func())
 // Keep keeps what a node has said about a connection that is handed over, if that comes behind the
 // node's cut: do is called in order with the kept commands of that node, when this node has the
 // connection, or never. It gets a function, aside, which calls another one: what that sends to the
-// connection comes at once, before all that waits for it. Nobody else may send meanwhile what must not
+// connection comes when do has returned, before all that waits for it. Nobody else may send meanwhile what must not
 // come so early. from is "" for what this node says itself. It reports false if the connection is not handed over, or is here already:
 // then do is the caller's to call. Whoever does that calls Keep and do by one InOrder: what comes then
 // must not overtake what was kept.
@@ -114,18 +114,23 @@ func (c *Conn) push(o op) bool {
 	return c.channel.diverted.Load().put(o) || c.shard.worker.queue.push(o)
 }
 
-// doAside has do done. What is sent by its aside is carried out at once.
+// doAside has do done. What is sent by its aside is carried out when do has returned, since that may call the
+// session, and do may hold the session's lock. Nothing comes before it: all else waits for this worker.
 func (w *worker) doAside(c *Conn, do func(Aside)) {
-	defer w.survive()
-	do(func(send func()) {
-		d := new(diversion)
-		c.channel.diverted.Store(d)
-		defer func() {
-			c.channel.diverted.Store(nil)
-			for _, o := range d.end() {
-				w.applyGuarded(o)
-			}
-		}()
-		send()
-	})
+	var sent []op
+	func() {
+		defer w.survive()
+		do(func(send func()) {
+			d := new(diversion)
+			c.channel.diverted.Store(d)
+			defer func() {
+				c.channel.diverted.Store(nil)
+				sent = append(sent, d.end()...)
+			}()
+			send()
+		})
+	}()
+	for _, o := range sent {
+		w.applyGuarded(o)
+	}
 }

@@ -52,15 +52,16 @@ func (n *nodes) available() error {
 // knowsOthers says whether the node has met those that it was told to look for, or has looked for them
 // long enough.
 func (v *clusterView) knowsOthers() bool {
+	agreed := v.plane.Agreed()
 	if !v.plane.Ready() {
-		return false
+		return agreed && reachesAny(v.plane.Stats().Peers)
 	}
 	age := time.Since(v.began)
 	switch {
-	case v.joined.Load() || age > storePatience:
+	case agreed || v.joined.Load() || age > storePatience:
 		return true
 	case reachesAny(v.plane.Stats().Peers):
-		return v.plane.Agreed() || age > agreePatience
+		return age > agreePatience
 	}
 	return len(v.config.Cluster.Peer) == 0
 }
