@@ -7,7 +7,10 @@ import (
 
 // inText finds secrets inside longer text: values of the query parameters access_token and code,
 // bearer tokens, JSON web tokens, keys in connection strings.
-var inText = regexp.MustCompile(`(?i)((?:access_token|code|accesskey)=|bearer\s+)[^\s&;"']+|\beyJ[\w-]+\.[\w-]+\.[\w-]*`)
+var inText = regexp.MustCompile(`(?i)([?&]?(?:access_token|code|accesskey)=|bearer\s+)[^\s&;"']+|\beyJ[\w-]+\.[\w-]+\.[\w-]*`)
+
+// errorNumber finds what is the number of an error and no secret: a short one, and not in the query of a URL.
+var errorNumber = regexp.MustCompile(`(?i)^code=\d{1,5}[.,:)]*$`)
 
 // Mask returns text with what looks like a secret in it replaced by Redacted. It is the last net:
 // whoever knows that something is a secret keeps it as a Text.
@@ -15,7 +18,12 @@ func Mask(text string) string {
 	if !mayHold(text) {
 		return text
 	}
-	return inText.ReplaceAllString(text, "${1}"+Redacted)
+	return inText.ReplaceAllStringFunc(text, func(found string) string {
+		if errorNumber.MatchString(found) {
+			return found
+		}
+		return inText.ReplaceAllString(found, "${1}"+Redacted)
+	})
 }
 
 // mayHold is the cheap test that nearly every text stops at.
