@@ -18,7 +18,7 @@ const SharedSource = "shared settings"
 // WithShared returns c with the options of a text that all nodes share. The text is written as the file
 // is, and what it says wins over flags, variables and the file of this node. It may hold options that
 // change while the gateway runs, hubs and upstream.templates, but no access keys: each node is given those
-// by itself.
+// by itself, and what webhooks may read or reach from it.
 func (c *Config) WithShared(text []byte) (*Config, error) {
 	f, err := parseFile(SharedSource, utf8Text(text))
 	if err != nil {
@@ -45,7 +45,13 @@ func (c *Config) WithShared(text []byte) (*Config, error) {
 // ReadShared reads a file with options for all nodes, of at most 1 MiB.
 func ReadShared(path string) ([]byte, error) { return readFile(path) }
 
-// mayBeShared refuses keys that a running node would not follow, and secrets.
+// onlyOfNode are the options that say what webhooks may read or reach from a node. Whoever may share settings
+// chooses where webhooks go, and would get with these what a node keeps for itself.
+var onlyOfNode = map[string]bool{
+	"upstream.allowedEnv": true, "upstream.allowedFiles": true, "upstream.allowLinkLocal": true, "upstream.tokenUrl": true,
+}
+
+// mayBeShared refuses keys that a running node would not follow, secrets, and what opens a node.
 func (f *file) mayBeShared() error {
 	var errs []error
 	for _, key := range slices.Sorted(maps.Keys(f.lines)) {
@@ -55,6 +61,8 @@ func (f *file) mayBeShared() error {
 			errs = append(errs, fmt.Errorf("%s:%d: %s is read only when a node starts: give it to each node", f.name, f.lines[key], key))
 		case isOption && o.typ == reflect.TypeFor[secret.Text]():
 			errs = append(errs, fmt.Errorf("%s:%d: %s is a secret: give it to each node", f.name, f.lines[key], key))
+		case onlyOfNode[key]:
+			errs = append(errs, fmt.Errorf("%s:%d: %s says what webhooks may read or reach from a node: give it to each node", f.name, f.lines[key], key))
 		}
 	}
 	return errors.Join(errs...)

@@ -69,16 +69,20 @@ func TestWhatCannotBeShared(t *testing.T) {
 	t.Chdir(t.TempDir())
 	c := mustParse(t)
 	for text, want := range map[string]string{
-		"node: a":                    "shared settings:1: node is read only when a node starts",
-		"\ncluster.lease: 30s":       "shared settings:2: cluster.lease is read only when a node starts",
-		"accessKey: 0123456789":      "shared settings:1: accessKey is a secret: give it to each node",
-		"secondaryKey: 0123456789":   "secondaryKey is a secret",
-		"limits.hub: 1":              "unknown",
-		"limits.hubs: many":          "shared settings:1: limits.hubs",
-		"mode: other":                "mode",
-		"clients: {keepAlive: 20}":   "shared settings:1: clients.keepAlive: expected a duration",
-		"mode: default\nmode: other": "given twice",
-		"- mode":                     "must be a map",
+		"node: a":                                         "shared settings:1: node is read only when a node starts",
+		"\ncluster.lease: 30s":                            "shared settings:2: cluster.lease is read only when a node starts",
+		"accessKey: 0123456789":                           "shared settings:1: accessKey is a secret: give it to each node",
+		"secondaryKey: 0123456789":                        "secondaryKey is a secret",
+		"upstream.allowedEnv: [HOME]":                     "shared settings:1: upstream.allowedEnv says what webhooks may read or reach from a node: give it to each node",
+		"upstream:\n  allowedFiles: [/]":                  "shared settings:2: upstream.allowedFiles says what",
+		"upstream.allowLinkLocal: true":                   "shared settings:1: upstream.allowLinkLocal says what",
+		"upstream: {tokenUrl: 'https://elsewhere/token'}": "shared settings:1: upstream.tokenUrl says what",
+		"limits.hub: 1":                                   "unknown",
+		"limits.hubs: many":                               "shared settings:1: limits.hubs",
+		"mode: other":                                     "mode",
+		"clients: {keepAlive: 20}":                        "shared settings:1: clients.keepAlive: expected a duration",
+		"mode: default\nmode: other":                      "given twice",
+		"- mode":                                          "must be a map",
 	} {
 		_, err := c.WithShared([]byte(text))
 		require.ErrorContains(t, err, want, text)
