@@ -135,10 +135,12 @@ func (i *issuer) readKeys(ctx context.Context) error {
 func (i *issuer) key(token *jwt.Token) (any, error) {
 	patience := time.NewTimer(i.timeout)
 	defer patience.Stop()
-	select {
-	case <-i.tried:
-	case <-patience.C:
-		return nil, i.down(nil)
+	if i.keys.size.Load() == 0 { // else there are those of before the last change of settings
+		select {
+		case <-i.tried:
+		case <-patience.C:
+			return nil, i.down(nil)
+		}
 	}
 	if i.keys.size.Load() == 0 {
 		return nil, i.down(nil)

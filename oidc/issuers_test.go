@@ -278,6 +278,18 @@ func TestChangeOfRules(t *testing.T) {
 	issuers.Use(config(issuer, other))
 	require.Empty(t, failure(v, token), "its keys were kept")
 	require.Empty(t, failure(v, other.Sign(writer(nil))))
+	issuer.SetDown(false)
+	held := make(chan struct{})
+	issuer.Hold(held)
+	next = config(issuer, other)
+	next.RefreshInterval = 2 * time.Hour
+	issuers.Use(next)
+	require.Empty(t, failure(v, issuer.Sign(writer(oidctest.Claims{"jti": "2"}))), "its keys were kept")
+	for _, s := range issuers.Status() {
+		require.False(t, s.Failing && s.Issuer == issuer.URL, "nobody waits for an issuer whose keys are known")
+	}
+	close(held)
+
 	issuers.Use(config(other))
 	require.Equal(t, auth.TokenIssuer, failure(v, token))
 	issuers.Use(config())
