@@ -101,6 +101,7 @@ func (p *problems) checkOIDC(o *OIDC) {
 	if len(o.Issuers) > 0 && len(o.Audiences) == 0 && len(o.Clients.ClientAudiences) == 0 {
 		p.add("oidc.audiences", "is not set: a token for anybody would be one for this gateway")
 	}
+	p.filled("oidc.audiences", o.Audiences)
 	if len(o.Algorithms) == 0 {
 		p.add("oidc.algorithms", "is not set")
 	}
@@ -128,17 +129,18 @@ func (p *problems) checkOIDC(o *OIDC) {
 }
 
 func (p *problems) checkOIDCClients(c *OIDCClients) {
-	for _, list := range []struct {
-		name    string
-		entries []string
-	}{{"oidc.clientAudiences", c.ClientAudiences}, {"oidc.hubs", c.Hubs}} {
-		p.entries(list.name, len(list.entries))
-		if slices.Contains(list.entries, "") {
-			p.add(list.name, "has an empty entry")
-		}
-	}
+	p.filled("oidc.clientAudiences", c.ClientAudiences)
+	p.filled("oidc.hubs", c.Hubs)
 	if c.UserClaim == "" {
 		p.add("oidc.userClaim", "is not set")
+	}
+}
+
+// filled checks a list whose entries are not empty.
+func (p *problems) filled(name string, list []string) {
+	p.entries(name, len(list))
+	if slices.Contains(list, "") {
+		p.add(name, "has an empty entry")
 	}
 }
 

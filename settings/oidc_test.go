@@ -13,6 +13,8 @@ func TestOIDC(t *testing.T) {
 		`oidc.issuers: "https://u@h/" has a user`:          func(s *Settings) { s.OIDC.Issuers = []string{"https://u@h/"} },
 		`oidc.issuers: "https://h" is there twice`:         func(s *Settings) { s.OIDC.Issuers = []string{"https://h", "https://h"} },
 		`oidc.audiences: is not set`:                       func(s *Settings) { s.OIDC.Issuers, s.OIDC.Audiences = []string{"https://h"}, nil },
+		`oidc.audiences: has an empty entry`:               func(s *Settings) { s.OIDC.Audiences = []string{"api", ""} },
+		`oidc.audiences: has 1001`:                         func(s *Settings) { s.OIDC.Audiences = make([]string, 1001) },
 		`oidc.algorithms: is not set`:                      func(s *Settings) { s.OIDC.Algorithms = nil },
 		`oidc.algorithms: "none" is none of`:               func(s *Settings) { s.OIDC.Algorithms = []string{"none"} },
 		`oidc.algorithms: "HS256" is none of`:              func(s *Settings) { s.OIDC.Algorithms = []string{"RS256", "HS256"} },
