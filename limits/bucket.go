@@ -25,7 +25,7 @@ func (b *bucket) fill(r *rule, now int64) {
 }
 
 // take takes n tokens. If they are not there yet but will be within patience, they are taken all the same, and hold is
-// how long until then; else nothing is taken, and reset is how long until they could be. What is
+// how long until then; else nothing is taken, and reset is how long until they could be, longest at most. What is
 // larger than the bucket needs it to be full.
 func (b *bucket) take(r *rule, n float64, now int64, patience time.Duration) (hold, reset time.Duration) {
 	b.mu.Lock()
@@ -36,7 +36,7 @@ func (b *bucket) take(r *rule, n float64, now int64, patience time.Duration) (ho
 		b.tokens -= n
 		return 0, 0
 	}
-	wait := time.Duration(missing/r.perNano()) + 1
+	wait := r.until(missing)
 	if wait > patience {
 		return 0, wait
 	}
@@ -50,7 +50,7 @@ func (b *bucket) missing(r *rule, n float64, now int64) time.Duration {
 	defer b.mu.Unlock()
 	b.fill(r, now)
 	if missing := min(n, r.capacity()) - b.tokens; missing > 0 {
-		return time.Duration(missing/r.perNano()) + 1
+		return r.until(missing)
 	}
 	return 0
 }

@@ -93,6 +93,15 @@ func (r *rule) perNano() float64 {
 	return rate
 }
 
+// longest bounds what is said of when to try again.
+const longest = 24 * time.Hour
+
+// until is how long it takes to make up for tokens that are missing, and longest at most: with a slow rule a
+// large message may take longer than a Duration can say.
+func (r *rule) until(missing float64) time.Duration {
+	return time.Duration(min(missing/r.perNano(), float64(longest))) + 1
+}
+
 // capacity is how many tokens a bucket of this node holds.
 func (r *rule) capacity() float64 {
 	if r.Scope == ScopeHub || r.Scope == ScopeKey {

@@ -115,6 +115,26 @@ func TestBytesOfKeys(t *testing.T) {
 	require.NoError(t, s.REST("primary", 500))
 }
 
+// What takes longer to make up for than a time can say is refused all the same, and not let through.
+func TestALargeMessageOfASlowRule(t *testing.T) {
+	c := &clock{}
+	slow := func(scope Scope) Rule {
+		return Rule{Name: string(scope), Scope: scope, What: WhatBytes, Rate: 5.0 / 3600, Burst: 1, Text: "5/h"}
+	}
+	s := newSet(c, slow(ScopeConnection), slow(ScopeKey))
+	m := s.Meter("chat", "")
+	_, err := m.Take(50_000_000)
+	require.NoError(t, err, "what is larger than the burst waits for a full bucket only")
+	require.NoError(t, s.REST("primary", 50_000_000))
+	for range 3 {
+		_, err := m.Take(1)
+		require.Equal(t, 24*time.Hour, overrun(t, err).Reset.Round(time.Second))
+		require.Equal(t, 24*60*60, overrun(t, s.REST("primary", 1)).RetryAfter())
+	}
+	r := &rule{Rule: slow(ScopeUser), nodes: func() int { return 1 }}
+	require.Positive(t, (&bucket{tokens: -50_000_000}).missing(r, 1, 0))
+}
+
 // What is spread over nodes is divided by them; a user's part is not.
 func TestRatesOfSeveralNodes(t *testing.T) {
 	c, nodes := &clock{}, 4
