@@ -86,10 +86,7 @@ func asFailure(err error) *failure {
 		return tokenFailure(f)
 	}
 	if over, ok := errors.AsType[*gateway.Overrun](err); ok {
-		return &failure{
-			status: http.StatusTooManyRequests, reason: ReasonRateLimited, code: codeThrottled,
-			target: ErrorDetailTargetRequest, retryAfter: over.RetryAfter(), message: over.Error(),
-		}
+		return limited(over)
 	}
 	if name, ok := badParameter(err); ok {
 		f := asFailure(invalid(parameterTarget(name), "The parameter "+name+" is not valid."))
@@ -104,11 +101,7 @@ func asFailure(err error) *failure {
 	var down interface{ Unavailable() bool }
 	switch {
 	case errors.Is(err, gateway.ErrHubBusy):
-		return &failure{
-			status: http.StatusServiceUnavailable, reason: ReasonHubBusy, code: codeRequestUnknown,
-			target: ErrorDetailTargetRequest, retryAfter: 1,
-			message: "Too many bytes are waiting for the clients of this hub. The message was not sent.",
-		}
+		return unavailable(ReasonHubBusy, 1, "Too many bytes are waiting for the clients of this hub. The message was not sent.", nil)
 	case errors.Is(err, gateway.ErrTooManyGroups):
 		f := asFailure(invalid(ErrorDetailTargetConnection, "The connection is in too many groups."))
 		f.reason = ReasonTooManyGroups
@@ -119,27 +112,31 @@ func asFailure(err error) *failure {
 			message: "The request was given up.", cause: err,
 		}
 	case errors.As(err, &full) && full.Full():
-		return &failure{
-			status: http.StatusServiceUnavailable, reason: ReasonFull, code: codeRequestUnknown,
-			target: ErrorDetailTargetRequest, retryAfter: 60,
-			message: "There is no room for further memberships.", cause: err,
-		}
+		return unavailable(ReasonFull, 60, "There is no room for further memberships.", err)
 	case errors.As(err, &down) && down.Unavailable():
-		return &failure{
-			status: http.StatusServiceUnavailable, reason: ReasonStoreDown, code: codeRequestUnknown,
-			target: ErrorDetailTargetRequest, retryAfter: 5,
-			message: "The memberships of users cannot be reached now. Whether a change was made is not known; it may be asked for again.", cause: err,
-		}
+		return unavailable(ReasonStoreDown, 5, "The memberships of users cannot be reached now. Whether a change was made is not known; it may be asked for again.", err)
 	case errors.Is(err, gateway.ErrIncomplete):
-		return &failure{
-			status: http.StatusServiceUnavailable, reason: ReasonIncomplete, code: codeRequestUnknown,
-			target: ErrorDetailTargetRequest, retryAfter: 5,
-			message: "Not all nodes of the gateway answered in time.", cause: err,
-		}
+		return unavailable(ReasonIncomplete, 5, "Not all nodes of the gateway answered in time.", err)
 	}
 	return &failure{
 		status: http.StatusInternalServerError, reason: ReasonInternal, code: codeUnknown,
 		message: "The gateway could not carry out the request.", cause: err,
+	}
+}
+
+// unavailable is the failure of what may be tried again, after so many seconds.
+func unavailable(reason FailureReason, retryAfter int, message string, cause error) *failure {
+	return &failure{
+		status: http.StatusServiceUnavailable, reason: reason, code: codeRequestUnknown,
+		target: ErrorDetailTargetRequest, retryAfter: retryAfter, message: message, cause: cause,
+	}
+}
+
+// limited is the failure of a caller that is over a rule of the operator.
+func limited(over *gateway.Overrun) *failure {
+	return &failure{
+		status: http.StatusTooManyRequests, reason: ReasonRateLimited, code: codeThrottled,
+		target: ErrorDetailTargetRequest, retryAfter: over.RetryAfter(), message: over.Error(),
 	}
 }
 

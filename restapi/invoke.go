@@ -8,9 +8,7 @@ import (
 	"net/http"
 	"strconv"
 	"strings"
-	"time"
 
-	"github.com/hubgate/hubgate/auth"
 	"github.com/hubgate/hubgate/gateway"
 	"github.com/hubgate/hubgate/hubprotocol"
 )
@@ -27,8 +25,8 @@ func (s *server) InvokeConnection(ctx context.Context, r InvokeConnectionRequest
 	}
 	cmd := s.sending(ctx, to, nil)
 	wait := s.Limits().orDefaults().InvokeTimeout
-	if c, ok := ctx.Value(callKey{}).(*call); ok {
-		wait = min(wait, preferredWait(c.wants.request.Header, wait))
+	if c, ok := ctx.Value(callKey{}).(*call); ok && c.wants.prefer.waits {
+		wait = min(wait, c.wants.prefer.wait)
 	}
 	waiting, cancel := context.WithTimeoutCause(ctx, wait, errNoAnswer)
 	defer cancel()
@@ -68,19 +66,6 @@ func parseQuestion(media string, content []byte) (question, error) {
 	}, nil
 }
 
-// preferredWait returns the seconds of a header such as "Prefer: wait=5" (RFC 7240), else what is given.
-func preferredWait(header http.Header, otherwise time.Duration) time.Duration {
-	for _, line := range header.Values("Prefer") {
-		for preference := range strings.SplitSeq(line, ",") {
-			name, value, _ := strings.Cut(strings.TrimSpace(preference), "=")
-			if seconds, err := strconv.ParseUint(strings.Trim(strings.TrimSpace(value), `"`), 10, 31); err == nil && auth.EqualFoldASCII(strings.TrimSpace(name), "wait") {
-				return time.Duration(seconds) * time.Second
-			}
-		}
-	}
-	return otherwise
-}
-
 // errNoAnswer is what a caller is told whose client says nothing.
 var errNoAnswer = &failure{
 	status: http.StatusGatewayTimeout, reason: ReasonNoAnswer, code: "Error.Connection.Unknown", target: ErrorDetailTargetConnection,
@@ -98,10 +83,7 @@ func unanswered(none *gateway.NoAnswer) *failure {
 	case gateway.NotConvertible, gateway.Unable:
 		return asFailure(clientFailure(none.Text))
 	case gateway.TooManyInvocations:
-		return &failure{
-			status: http.StatusServiceUnavailable, reason: ReasonHubBusy, code: codeRequestUnknown,
-			target: ErrorDetailTargetRequest, retryAfter: 1, message: none.Text,
-		}
+		return unavailable(ReasonHubBusy, 1, none.Text, nil)
 	}
 	return asFailure(notExisted(codeNoConnectionToAdd, ErrorDetailTargetConnection, none.Text))
 }

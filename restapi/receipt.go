@@ -31,7 +31,7 @@ const (
 // preference is what a caller prefers.
 type preference struct {
 	receipt bool
-	// wait is in force if waits is set.
+	// wait is in force if waits is set. It is what the caller wrote: each operation has a bound of its own.
 	wait  time.Duration
 	waits bool
 }
@@ -51,7 +51,7 @@ func parsePrefer(values []string) (p preference) {
 				returns = true
 			case "wait":
 				if seconds, err := strconv.ParseUint(parameter, 10, 31); err == nil && !p.waits {
-					p.wait, p.waits = min(time.Duration(seconds)*time.Second, maxReceiptWait), true
+					p.wait, p.waits = time.Duration(seconds)*time.Second, true
 				}
 			}
 		}
@@ -59,11 +59,20 @@ func parsePrefer(values []string) (p preference) {
 	return p
 }
 
+// receiptWait is how long is waited for a receipt.
+func (p *preference) receiptWait() time.Duration {
+	if !p.waits {
+		return receiptWait
+	}
+	return min(p.wait, maxReceiptWait)
+}
+
+// applied is what is said of the preferences that were heeded.
 func (p *preference) applied() string {
 	if !p.waits {
 		return wantsReceipt
 	}
-	return wantsReceipt + ", wait=" + strconv.Itoa(int(p.wait/time.Second))
+	return wantsReceipt + ", wait=" + strconv.Itoa(int(p.receiptWait()/time.Second))
 }
 
 // receipt is the answer to a send whose caller wants one.
@@ -84,11 +93,7 @@ func (s *server) sendWithReceipt(ctx context.Context, c *call, cmd *gateway.Comm
 	if !can {
 		return false, nil
 	}
-	wait := receiptWait
-	if c.wants.prefer.waits {
-		wait = c.wants.prefer.wait
-	}
-	waiting, cancel := context.WithTimeout(ctx, wait)
+	waiting, cancel := context.WithTimeout(ctx, c.wants.prefer.receiptWait())
 	defer cancel()
 	r, whole, err := hubs.Receipt(waiting, cmd)
 	if err != nil {

@@ -20,7 +20,7 @@ func TestParsePrefer(t *testing.T) {
 		"":                                           {},
 		"return=representation, wait=2":              {receipt: true, wait: 2 * time.Second, waits: true},
 		"wait=0, return=representation":              {receipt: true, waits: true},
-		"return=representation, wait=3600":           {receipt: true, wait: maxReceiptWait, waits: true},
+		"return=representation, wait=3600":           {receipt: true, wait: time.Hour, waits: true},
 		"return=representation, wait=1, wait=2":      {receipt: true, wait: time.Second, waits: true},
 		"return=representation, wait=-1":             {receipt: true},
 		"return=representation, wait=99999999999999": {receipt: true},
@@ -33,10 +33,11 @@ func FuzzParsePrefer(f *testing.F) {
 	f.Add("return=representation; a=b, wait=2")
 	f.Fuzz(func(t *testing.T, text string) {
 		p := parsePrefer([]string{text})
-		if p.wait < 0 || p.wait > maxReceiptWait {
+		if p.wait < 0 || p.receiptWait() < 0 || p.receiptWait() > maxReceiptWait {
 			t.Fatal(p)
 		}
 		if p.receipt {
+			p.wait = min(p.wait, maxReceiptWait)
 			again := parsePrefer([]string{p.applied()})
 			require.Equal(t, p, again)
 		}
@@ -64,7 +65,10 @@ func TestReceipt(t *testing.T) {
 		require.True(t, got.Complete)
 		require.Equal(t, 1, got.Nodes)
 	}
-	a := f.do("POST", "/api/hubs/chat/:send", helloJSON, with("Prefer", "return=minimal"))
+	a := f.do("POST", "/api/hubs/chat/:send", helloJSON, with("Prefer", "return=representation, wait=60"))
+	a.wantStatus(200)
+	require.Equal(t, "return=representation, wait=10", a.header.Get("Preference-Applied"), "no receipt is waited for longer")
+	a = f.do("POST", "/api/hubs/chat/:send", helloJSON, with("Prefer", "return=minimal"))
 	a.wantStatus(202)
 	require.Empty(t, a.header.Get("Preference-Applied"))
 	// A request that fails, and one that is no send, are answered as always.
