@@ -1,6 +1,7 @@
 package presence
 
 import (
+	"context"
 	"fmt"
 	"net/http"
 	"time"
@@ -14,7 +15,7 @@ const (
 	// eventsPath is no part of the generated router: its answer has no end.
 	eventsPath      = "/hubgate/v1/hubs/{hub}/events"
 	eventsOperation = "PresenceEvents"
-	// quietTime is after how long without an event a reader gets a comment.
+	// quietTime is how often a reader gets a comment, and is asked whether it may still follow.
 	quietTime = 15 * time.Second
 	// writeTime is how long a reader may take nothing.
 	writeTime = 10 * time.Second
@@ -66,8 +67,14 @@ func (e *Endpoint) follow(c *call, r *http.Request) error {
 		out.seq = f.last()
 		out.say("ready", "{}")
 	}
-	out.run(r)
+	out.run(r.Context(), func() bool { return e.mayFollow(r) })
 	return nil
+}
+
+// mayFollow says whether who follows may still do so: tokens end, and settings change.
+func (e *Endpoint) mayFollow(r *http.Request) bool {
+	_, _, err := e.rights(r)
+	return err == nil && e.options.Events()
 }
 
 // stream is what one reader gets.
@@ -88,8 +95,8 @@ func newStream(c *call, f *feed, node string) *stream {
 	return &stream{call: c, feed: f, node: node, to: http.NewResponseController(c)}
 }
 
-// run writes events until the reader leaves, is too slow, or the feed ends.
-func (s *stream) run(r *http.Request) {
+// run writes events until the reader leaves, is too slow, may not follow any more, or the feed ends.
+func (s *stream) run(ctx context.Context, allowed func() bool) {
 	quiet := time.NewTicker(quietTime)
 	defer quiet.Stop()
 	for s.err == nil {
@@ -102,19 +109,28 @@ func (s *stream) run(r *http.Request) {
 			s.say(events[i].name, string(events[i].data))
 		}
 		if over != "" {
-			s.say("end", fmt.Sprintf("{%q:%q}", "reason", over))
-			s.flush()
+			s.end(over)
 			return
 		}
 		s.flush()
 		select {
 		case <-changed:
 		case <-quiet.C:
+			if !allowed() {
+				s.end("NotAllowed")
+				return
+			}
 			s.write(":\n\n")
-		case <-r.Context().Done():
+		case <-ctx.Done():
 			return
 		}
 	}
+}
+
+// end says why the answer ends.
+func (s *stream) end(reason string) {
+	s.say("end", fmt.Sprintf("{%q:%q}", "reason", reason))
+	s.flush()
 }
 
 // say writes an event with the number that the stream is at.

@@ -42,20 +42,45 @@ type feed struct {
 	have    map[string]*tracked
 	origins map[string]*origin
 	moving  map[string]moving
+	told    journal
+	// ready is closed when the nodes of the beginning have said who is there. Before, nothing is an event.
+	ready   chan struct{}
+	readers readers
+	// over is why the feed has ended, "" if it goes on.
+	over string
+	// total is shared by all feeds of the node.
+	total *tally
+}
+
+// journal is what readers are told.
+type journal struct {
 	// ring are the last events, seq the number of the last one.
 	ring []event
 	seq  uint64
 	// changed is closed when there is something new, and replaced.
 	changed chan struct{}
-	// ready is closed when the nodes of the beginning have said who is there. Before, nothing is an event.
-	ready   chan struct{}
-	isReady bool
-	readers int
-	idle    time.Time // since when nobody reads
-	// over is why the feed has ended, "" if it goes on.
-	over string
-	// total is shared by all feeds of the node.
-	total *tally
+}
+
+// add adds an event.
+func (j *journal) add(name string, data []byte) {
+	j.seq++
+	if len(j.ring) >= keptEvents {
+		j.ring = slices.Delete(j.ring, 0, keptEvents/4)
+	}
+	j.ring = append(j.ring, event{j.seq, name, data})
+	j.wake()
+}
+
+// wake wakes readers.
+func (j *journal) wake() {
+	close(j.changed)
+	j.changed = make(chan struct{})
+}
+
+// readers are those of a feed.
+type readers struct {
+	count int
+	last  time.Time // when one came or left
 }
 
 // tally counts the connections that feeds know.
@@ -97,7 +122,7 @@ type origin struct {
 func newFeed(hub, nonce string, total *tally) *feed {
 	return &feed{
 		hub: hub, nonce: nonce, have: make(map[string]*tracked), origins: make(map[string]*origin), moving: make(map[string]moving),
-		changed: make(chan struct{}), ready: make(chan struct{}), total: total,
+		told: journal{changed: make(chan struct{})}, ready: make(chan struct{}), total: total,
 	}
 }
 
@@ -215,7 +240,7 @@ func (f *feed) leaves(o *origin, id string, e entry) {
 
 // checkReady looks whether all have said who is there. Called with mu held.
 func (f *feed) checkReady() {
-	if f.isReady {
+	if f.isReady() {
 		return
 	}
 	for _, o := range f.origins {
@@ -223,8 +248,17 @@ func (f *feed) checkReady() {
 			return
 		}
 	}
-	f.isReady = true
 	close(f.ready)
+}
+
+// isReady says whether ready is closed.
+func (f *feed) isReady() bool {
+	select {
+	case <-f.ready:
+		return true
+	default:
+		return false
+	}
 }
 
 // change is the data of an event.
@@ -238,7 +272,7 @@ type change struct {
 
 // publish makes an event. Called with mu held.
 func (f *feed) publish(name, id, user, node, reason string, at int64) {
-	if !f.isReady {
+	if !f.isReady() {
 		return
 	}
 	if at == 0 {
@@ -248,18 +282,7 @@ func (f *feed) publish(name, id, user, node, reason string, at int64) {
 	if err != nil {
 		panic(err) // it has nothing that could not be written
 	}
-	f.seq++
-	if len(f.ring) >= keptEvents {
-		f.ring = slices.Delete(f.ring, 0, keptEvents/4)
-	}
-	f.ring = append(f.ring, event{f.seq, name, data})
-	f.wake()
-}
-
-// wake wakes readers. Called with mu held.
-func (f *feed) wake() {
-	close(f.changed)
-	f.changed = make(chan struct{})
+	f.told.add(name, data)
 }
 
 // end ends the feed: its readers are told why. Called with mu held.
@@ -270,7 +293,7 @@ func (f *feed) end(why string) {
 	f.over = why
 	f.total.add(-len(f.have))
 	f.have, f.origins, f.moving = nil, nil, nil
-	f.wake()
+	f.told.wake()
 }
 
 // tick does what is due. It reports false if nobody has read for long.
@@ -292,7 +315,7 @@ func (f *feed) tick() (goesOn bool) {
 			delete(f.origins, node)
 		}
 	}
-	return f.over == "" && (f.readers > 0 || at.Sub(f.idle) < feedLinger)
+	return f.over == "" && (f.readers.count > 0 || at.Sub(f.readers.last) < feedLinger)
 }
 
 // id is the id of an event: the node, the feed and the number.
@@ -315,30 +338,30 @@ func (f *feed) since(seq uint64) (events []event, changed <-chan struct{}, over 
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	switch {
-	case seq > f.seq:
+	case seq > f.told.seq:
 		gone = true
-	case seq < f.seq:
-		first := f.ring[0].seq
+	case seq < f.told.seq:
+		first := f.told.ring[0].seq
 		if gone = seq+1 < first; !gone {
-			events = slices.Clone(f.ring[seq+1-first:])
+			events = slices.Clone(f.told.ring[seq+1-first:])
 		}
 	}
-	return events, f.changed, f.over, gone
+	return events, f.told.changed, f.over, gone
 }
 
 // last is the number of the last event.
 func (f *feed) last() uint64 {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	return f.seq
+	return f.told.seq
 }
 
 // read counts readers.
 func (f *feed) read(more int) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	f.readers += more
-	f.idle = time.Now()
+	f.readers.count += more
+	f.readers.last = time.Now()
 }
 
 // endUnlessRead ends a feed without readers; in any case if the node ends or the feed has. It reports whether it did.
@@ -348,7 +371,7 @@ func (f *feed) endUnlessRead(closed bool) bool {
 	switch {
 	case closed:
 		f.end("ShuttingDown")
-	case f.over == "" && f.readers > 0:
+	case f.over == "" && f.readers.count > 0:
 		return false
 	}
 	f.end("NobodyReads")

@@ -19,6 +19,7 @@ import (
 	"github.com/hubgate/hubgate/auth"
 	"github.com/hubgate/hubgate/gateway"
 	"github.com/hubgate/hubgate/gatewaytest"
+	"github.com/hubgate/hubgate/presence"
 )
 
 // reader is one who follows changes.
@@ -250,6 +251,30 @@ func TestFeedDoesNotWaitForReaders(t *testing.T) {
 		got, _ := slow.got()
 		require.Equal(t, []string{"connected first", "end TooSlow"}, got)
 	})
+}
+
+// Who follows is asked again, and let go when a token has expired or the operator changes the mind.
+func TestFeedEndsForThoseWhoMayNotFollow(t *testing.T) {
+	for name, forbid := range map[string]func(s *set){
+		"the token has expired": func(*set) { time.Sleep(2 * time.Hour) },
+		"no access":             func(s *set) { s.access.Store(presence.AccessOff) },
+		"no right":              func(s *set) { s.access.Store(presence.AccessClaim) },
+		"no events":             func(s *set) { s.events.Store(false) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				n := startNodes(t, 1, presence.AccessKey)[0]
+				r := n.follow("")
+				r.want("ready")
+				time.Sleep(time.Minute)
+				r.want()
+				forbid(n.set)
+				time.Sleep(time.Minute)
+				r.want("end NotAllowed")
+				<-r.done
+			})
+		})
+	}
 }
 
 func TestFeedIsOffUnlessAsked(t *testing.T) {

@@ -199,16 +199,8 @@ func (e *Endpoint) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 
 // check looks at the token before anything else: nobody without one learns what there is.
 func (e *Endpoint) check(c *call, r *http.Request) (err error) {
-	access := e.options.Access()
-	if access == AccessOff {
-		return &failure{status: http.StatusNotFound, reason: ReasonOff, message: "This gateway does not tell who is connected: presence.access is off."}
-	}
-	token, ok := auth.BearerToken(r.Header)
-	if !ok {
-		return &auth.TokenError{Failure: auth.TokenMissing}
-	}
-	path := r.URL.EscapedPath()
-	if c.rights, err = e.options.Tokens.Presence(token, path, r.URL.Query().Get("application"), access == AccessClaim); err != nil {
+	var token string
+	if token, c.rights, err = e.rights(r); err != nil {
 		return err
 	}
 	if e.options.Limit != nil {
@@ -217,6 +209,20 @@ func (e *Endpoint) check(c *call, r *http.Request) (err error) {
 		}
 	}
 	return e.options.Available()
+}
+
+// rights returns the token of a request, and what it lets its bearer see at this moment.
+func (e *Endpoint) rights(r *http.Request) (token string, rights auth.PresenceRights, err error) {
+	access := e.options.Access()
+	if access == AccessOff {
+		return "", rights, &failure{status: http.StatusNotFound, reason: ReasonOff, message: "This gateway does not tell who is connected: presence.access is off."}
+	}
+	token, ok := auth.BearerToken(r.Header)
+	if !ok {
+		return "", rights, &auth.TokenError{Failure: auth.TokenMissing}
+	}
+	rights, err = e.options.Tokens.Presence(token, r.URL.EscapedPath(), r.URL.Query().Get("application"), access == AccessClaim)
+	return token, rights, err
 }
 
 // admitted names the operation and bounds how many there are at a time.

@@ -121,6 +121,13 @@ type node struct {
 	*presence.Endpoint
 	t    *testing.T
 	plug *meshNode
+	set  *set
+}
+
+// set is what the operator of a node has set.
+type set struct {
+	events atomic.Bool
+	access atomic.Value // of presence.Access
 }
 
 // told tells an endpoint that is made later.
@@ -157,14 +164,17 @@ func startNodes(t *testing.T, count int, access ...presence.Access) []*node {
 			Hub: g, Peers: plug,
 			Tokens: auth.NewVerifier(auth.VerifierOptions{Keys: func() []auth.Secret { return []auth.Secret{key} }}),
 		}
+		now := new(set)
+		now.events.Store(true)
+		o.Events = now.events.Load
 		if len(access) > 0 {
-			o.Access = func() presence.Access { return access[0] }
+			now.access.Store(access[0])
+			o.Access = func() presence.Access { return now.access.Load().(presence.Access) }
 		}
-		o.Events = func() bool { return true }
 		e := presence.New(o)
 		observer.to.Store(e)
 		t.Cleanup(e.Close)
-		nodes = append(nodes, &node{g, e, t, plug})
+		nodes = append(nodes, &node{g, e, t, plug, now})
 	}
 	return nodes
 }

@@ -184,6 +184,25 @@ func TestWhoMayList(t *testing.T) {
 	}
 }
 
+// tokens refuses every token.
+type tokens struct{ err error }
+
+func (t tokens) Presence(string, string, string, bool) (auth.PresenceRights, error) {
+	return auth.PresenceRights{}, t.err
+}
+
+func TestIssuerThatIsDown(t *testing.T) {
+	down := &auth.TokenError{Failure: auth.TokenIssuerDown}
+	n := startNodes(t, 1)[0]
+	e := presence.New(presence.Options{Hub: n.Gateway, Tokens: tokens{down}})
+	t.Cleanup(e.Close)
+	w := (&node{n.Gateway, e, t, nil, nil}).ask("/hubgate/v1/hubs/chat/connections", nil, false)
+	status, code := failed(t, w)
+	require.Equal(t, http.StatusServiceUnavailable, status)
+	require.Equal(t, "TokenRefused", code)
+	require.Equal(t, fmt.Sprint(down.RetryAfter()), w.Header().Get("Retry-After"))
+}
+
 func TestWhatIsNotValid(t *testing.T) {
 	n := startNodes(t, 1)[0]
 	for path, want := range map[string]string{

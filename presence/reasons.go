@@ -76,7 +76,7 @@ func asFailure(err error) *failure {
 		return f
 	}
 	if t, ok := errors.AsType[*auth.TokenError](err); ok {
-		return &failure{status: t.Status(), reason: ReasonToken, message: t.Description() + ".", challenge: t.Challenge(), cause: t}
+		return &failure{status: t.Status(), reason: ReasonToken, message: t.Description() + ".", retryAfter: t.RetryAfter(), challenge: t.Challenge(), cause: t}
 	}
 	if name, ok := badParameter(err); ok {
 		return &failure{status: http.StatusBadRequest, reason: ReasonParameter, message: "The parameter " + name + " is not valid.", cause: err}

@@ -40,7 +40,7 @@ var presenceFailures = List{
 		{"PresenceOff", "404. The option `presence.access` is `off`, or somebody wants to follow changes and `presence.events` is off.", "Set the one to `key` or `claim`, or the other to true, if applications may know who is connected."},
 		{"UnknownRoute", "404. There is no such path.", "Compare the path with [presence](presence.md)."},
 		{"MethodNotAllowed", "405. The path does not have this method.", "Use GET."},
-		{"TokenRefused", "401, or 413 for a token that is too long. There is no token, or it was refused; the line says why.", "The audience of the token is the URL of the request without its query. `hubgate token check` explains a token."},
+		{"TokenRefused", "401; 413 for a token that is too long; 403 for one of an issuer that lacks the right; 503, with `Retry-After`, if the keys of its issuer cannot be read. There is no token, or it was refused; the line says why.", "The audience of the token is the URL of the request without its query. `hubgate token check` explains a token."},
 		{"Forbidden", "403. The option `presence.access` is `claim`, and the token has no claim `hubgate.presence` that names the right `read`.", "Sign the token with that claim."},
 		{"InvalidParameter", "400. A parameter is not valid; the sentence says which.", "Correct it."},
 		{"TooManyRequests", "429. The node makes sixteen lists already, or 128 follow changes there, or changes of 32 hubs are followed.", "Try again after the time in `Retry-After`. Ask less often, and for larger pages."},
