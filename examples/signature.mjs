@@ -5,7 +5,8 @@ import { execFileSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import { deepStrictEqual as same } from 'node:assert/strict';
 import { join } from 'node:path';
-import { verify } from './node/hubgate.mjs';
+import { createHmac } from 'node:crypto';
+import { Hub, verify } from './node/hubgate.mjs';
 import { count, finish, root } from './lab.mjs';
 
 const table = join(root, 'webhook/signature/testdata/vectors.json'), vectors = JSON.parse(readFileSync(table));
@@ -39,4 +40,13 @@ for (const [name, run] of Object.entries(languages)) {
     same(got.length, vectors.length);
   });
 }
+
+// express.raw() leaves {} where a request has no body.
+await count('a request without a body', () => {
+  const hub = new Hub('chat', 'Endpoint=http://localhost;AccessKey=key'), sent = Math.floor(Date.now() / 1000);
+  const v1 = createHmac('sha256', 'key').update(`v1\n${sent}\nevent\nPOST\n/hook\n`).digest('hex');
+  const check = (signature, body) => hub.check({ method: 'POST', url: '/hook', headers: { 'x-hubgate-signature': signature }, body });
+  for (const body of [{}, undefined, '', Buffer.of()]) same(check(`t=${sent},id=event,v1=${v1}`, body), { event: 'event', sent });
+  same(check(`t=${sent},id=other,v1=${v1}`, {}), { refused: 'mismatch' });
+});
 finish();

@@ -52,9 +52,10 @@ export class Hub {
   }
 
   // check says whether the gateway sent this very request, and not long ago: see verify. Header names are in lower case, as
-  // Node.js has them.
+  // Node.js has them. A body that is neither text nor bytes is none: express.raw() has {} for that.
   check({ method, originalUrl, url, headers, body }) {
-    return verify(headers['x-hubgate-signature'], { keys: [this.key], method, path: originalUrl ?? url, body });
+    const content = typeof body === 'string' || body instanceof Uint8Array ? body : '';
+    return verify(headers['x-hubgate-signature'], { keys: [this.key], method, path: originalUrl ?? url, body: content });
   }
 
   // isGenuine says whether the gateway sent a webhook for this connection. It does not cover the body: use check where the
