@@ -25,7 +25,7 @@ type Cluster struct {
 	PreviousSecret     secret.Text   `help:"A secret that is accepted beside cluster.secret, while the nodes change from one to the other." hidden:"" noflag:""`
 	PreviousSecretFile string        `help:"File with the secret that is accepted besides, instead of cluster.previousSecret." placeholder:"FILE"`
 	Lease              time.Duration `help:"How long a node may be without the store before the others give it up and tell of the end of its clients. After three fifths of it the node itself tells of none. 5s to 10m, and 20s at least with several voters, which take up to 9 seconds to choose another leader." default:"20s"`
-	TLSCA              string        `name:"tls-ca" help:"PEM file with the authority of the nodes certificates, instead of the certificates that nodes make from the secret. The authority must be for this cluster only." placeholder:"FILE"`
+	TLSCA              string        `name:"tls-ca" help:"PEM file with the authority of the nodes' certificates, instead of the certificates that nodes make from the secret. The authority must be for this cluster only." placeholder:"FILE"`
 	TLSCert            string        `help:"PEM file with this node's certificate for other nodes; read again when it changes." placeholder:"FILE"`
 	TLSKey             string        `help:"PEM file with the private key of cluster.tlsCert." placeholder:"FILE"`
 }

@@ -177,12 +177,12 @@ type Auth struct {
 	Leeway         time.Duration `help:"Difference between clocks that is tolerated when the times of a token are checked; 0s is none." default:"5m"`
 	StrictAudience []string      `help:"Hosts that the audience of a token may name. Without any, the host is not compared." placeholder:"HOST"`
 
-	DisableLocalKeys bool `help:"Refuse every token that is signed with an access key: only tokens of oidc.issuers open REST and server connections. Clients still connect with tokens that an application signs with a key from /api/v1/auth/accessKey. Webhooks get no X-ASRS-Signature. Needs an accessKey of one's own, of which those keys are made."`
+	DisableLocalKeys bool `help:"Refuse every token that is signed with an access key: only tokens of oidc.issuers open REST and server connections. Clients still connect with tokens that an application signs with a key from /api/v1/auth/accessKey. Webhooks get neither X-ASRS-Signature nor X-Hubgate-Signature. Needs an accessKey of one's own, of which those keys are made."`
 }
 
 // Presence says who may ask who is connected, see [settings.Presence].
 type Presence struct {
-	Access settings.PresenceAccess `help:"Whose tokens may list connections, users and groups below /hubgate: key is those that are signed with an access key for the path, claim those that have the claim hubgate.presence too, off is nobody's." default:"key"`
+	Access settings.PresenceAccess `help:"Whose tokens may list connections, users and groups below /hubgate: key is those that are signed with an access key for the path, or of an issuer with a claim of oidc.restClaims or oidc.readerClaims; claim those that have the claim hubgate.presence too; off is nobody's." default:"key"`
 	Events bool                    `help:"Let them follow who connects and disconnects, as Server-Sent Events. While nobody does it costs nothing."`
 }
 
