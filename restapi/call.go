@@ -43,6 +43,8 @@ type wants struct {
 	// request is the request as it came.
 	request *http.Request
 	prefer  preference
+	// once is set while a request with an Idempotency-Key has no answer.
+	once *once
 }
 
 func newCall(w http.ResponseWriter, r *http.Request) *call {
@@ -85,6 +87,10 @@ func (c *call) reroute(path string) {
 
 // WriteHeader remembers the status for the counters.
 func (c *call) WriteHeader(status int) {
+	if o := c.wants.once; o != nil {
+		c.wants.once = nil
+		o.settle(c, status)
+	}
 	if status == http.StatusAccepted && c.receipt != nil {
 		c.writeReceipt()
 		return

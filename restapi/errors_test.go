@@ -179,7 +179,7 @@ func TestRequiredOptions(t *testing.T) {
 	w := httptest.NewRecorder()
 	handler.ServeHTTP(w, r)
 	require.Equal(t, 401, w.Code)
-	require.Equal(t, Limits{defaultBodyBytes, defaultURIBytes, defaultBodyTimeout, defaultInvokeTimeout}, Limits{}.orDefaults())
+	require.Equal(t, Limits{defaultBodyBytes, defaultURIBytes, defaultBodyTimeout, defaultInvokeTimeout, defaultIdempotencyAge}, Limits{}.orDefaults())
 }
 
 func TestTokenErrorsKeepTheirText(t *testing.T) {

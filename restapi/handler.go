@@ -25,6 +25,8 @@ import (
 type Endpoint struct {
 	tokens Tokens
 	limits func() Limits
+	// claims remembers keys of callers; nil refuses them.
+	claims Claims
 	// available is why requests cannot be carried out yet.
 	available func() error
 	traced    func() bool
@@ -45,7 +47,7 @@ func newHandler(options Options) *Endpoint {
 		panic(err) // The contract is part of the binary, and tests read it.
 	}
 	h := &Endpoint{
-		tokens: options.Tokens, available: options.Available, limits: options.Limits, traced: options.Traced, limit: options.Limit, metrics: options.Metrics, log: options.Logger,
+		tokens: options.Tokens, available: options.Available, limits: options.Limits, claims: options.Claims, traced: options.Traced, limit: options.Limit, metrics: options.Metrics, log: options.Logger,
 		failed: counts.New(failureList), router: chi.NewRouter(),
 		operations: make(map[operationKey]api.Operation, len(operations)),
 	}
@@ -146,6 +148,10 @@ func (h *Endpoint) admit(next http.Handler) http.Handler {
 		c.operation = operation.ID
 		if err := h.check(c, r, &operation); err != nil {
 			c.fail(err)
+			return
+		}
+		if len(r.Header[KeyHeader]) > 0 {
+			h.serveOnce(c, r, next)
 			return
 		}
 		next.ServeHTTP(w, r)

@@ -35,9 +35,15 @@ const (
 	ReasonHubBusy FailureReason = "HubBusy"
 	// ReasonRateLimited: the caller is over a rule of the operator.
 	ReasonRateLimited FailureReason = "RateLimited"
+	// ReasonKeyReused: the Idempotency-Key belongs to another request.
+	ReasonKeyReused FailureReason = "KeyReused"
+	// ReasonKeyInUse: the first request with the Idempotency-Key has no answer yet.
+	ReasonKeyInUse FailureReason = "KeyInUse"
+	// ReasonTooManyKeys: no more of Idempotency-Key can be remembered.
+	ReasonTooManyKeys FailureReason = "TooManyKeys"
 	// ReasonFull: the store of memberships has no room.
 	ReasonFull FailureReason = "StoreFull"
-	// ReasonStoreDown: the store of memberships does not answer now.
+	// ReasonStoreDown: the store of memberships or of keys does not answer now.
 	ReasonStoreDown FailureReason = "StoreUnavailable"
 	// ReasonIncomplete: nodes of the cluster did not answer in time.
 	ReasonIncomplete FailureReason = "NodesSilent"
@@ -59,7 +65,7 @@ const (
 var failureList = []FailureReason{
 	ReasonUnknownRoute, ReasonMethod, ReasonURITooLong, ReasonPage, ReasonToken, ReasonParameter,
 	ReasonContentType, ReasonContentEncoding, ReasonBody, ReasonBodyTooLarge, ReasonBodyTooSlow,
-	ReasonNotExisted, ReasonTooManyGroups, ReasonHubBusy, ReasonRateLimited, ReasonFull, ReasonStoreDown, ReasonIncomplete, ReasonDraining, ReasonCallerGone,
+	ReasonNotExisted, ReasonTooManyGroups, ReasonHubBusy, ReasonRateLimited, ReasonKeyReused, ReasonKeyInUse, ReasonTooManyKeys, ReasonFull, ReasonStoreDown, ReasonIncomplete, ReasonDraining, ReasonCallerGone,
 	ReasonNoAnswer, ReasonClientError, ReasonPanic, ReasonInternal,
 }
 

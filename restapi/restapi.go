@@ -68,6 +68,9 @@ type Limits struct {
 	BodyTimeout time.Duration
 	// InvokeTimeout is how long a client may take to answer, 30 s by default; then: 504.
 	InvokeTimeout time.Duration
+	// IdempotencyAge is for how long an Idempotency-Key is remembered, 10 minutes by default, a second at least. Less
+	// than 0 refuses requests that have one.
+	IdempotencyAge time.Duration
 }
 
 const (
@@ -75,7 +78,8 @@ const (
 	defaultURIBytes    = 12 << 10
 	defaultBodyTimeout = 30 * time.Second
 
-	defaultInvokeTimeout = 30 * time.Second
+	defaultInvokeTimeout  = 30 * time.Second
+	defaultIdempotencyAge = 10 * time.Minute
 )
 
 // Options is what the handler works with. Hubs, UserGroups, Tokens and
@@ -100,6 +104,8 @@ type Options struct {
 	// Limit counts a request of a caller whose token was accepted, and the bytes of its body; a body whose length the
 	// caller does not say counts as the largest. The error, a *gateway.Overrun, refuses it. Nil bounds nothing.
 	Limit func(token string, bytes int64) error
+	// Claims remembers requests with an Idempotency-Key. Nil refuses them.
+	Claims Claims
 	// Logger gets one line for every failed request; nil discards them.
 	Logger *slog.Logger
 	// Metrics counts requests; nil counts nothing.
@@ -155,6 +161,9 @@ func (l Limits) orDefaults() Limits {
 	}
 	if l.InvokeTimeout <= 0 {
 		l.InvokeTimeout = defaultInvokeTimeout
+	}
+	if l.IdempotencyAge == 0 {
+		l.IdempotencyAge = defaultIdempotencyAge
 	}
 	return l
 }

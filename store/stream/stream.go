@@ -96,11 +96,17 @@ func (s *Stream) Ensure(ctx context.Context) error {
 
 // Bytes is how much the stream holds.
 func (s *Stream) Bytes(ctx context.Context) (int64, error) {
+	_, bytes, err := s.Size(ctx)
+	return bytes, err
+}
+
+// Size is how many messages the stream holds, and their bytes.
+func (s *Stream) Size(ctx context.Context) (messages, bytes int64, err error) {
 	info, err := s.info(ctx)
 	if err != nil {
-		return 0, err
+		return 0, 0, err
 	}
-	return int64(info.State.Bytes), nil
+	return int64(info.State.Msgs), int64(info.State.Bytes), nil
 }
 
 // Exists tells a stream that is not there, for which the error is ErrNoStream, from one that does not

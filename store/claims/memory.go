@@ -1,0 +1,141 @@
+// Package claims keeps short values under keys for a short time. Who comes first with a key has it: others are
+// given what is stored there. Nothing is forgotten before its time; when there is no room, new keys are refused.
+//
+// Memory is for a node that is alone, Bucket for all nodes of a cluster.
+package claims
+
+import (
+	"container/heap"
+	"context"
+	"sync"
+	"time"
+
+	"github.com/hubgate/hubgate/store"
+)
+
+const (
+	// MaxKeys is how many keys there may be at a time.
+	MaxKeys = 250_000
+	// MaxValue bounds one value, in bytes.
+	MaxValue = 2 << 10
+)
+
+// Memory keeps claims in this process. The zero value is empty and ready. Its methods may be called concurrently.
+type Memory struct {
+	// MaxKeys is how many keys there may be; 0 means MaxKeys.
+	MaxKeys int
+
+	mu     sync.Mutex // guards what follows
+	keys   map[string]*claim
+	ends   ends
+	number uint64 // of the last write
+}
+
+// claim is what is stored under a key.
+type claim struct {
+	key    string
+	value  []byte
+	number uint64
+	until  time.Time
+	place  int // in ends
+}
+
+// Claim stores the value under the key for so long, if nothing is there. If something is, it is held, and nothing
+// is changed. The number is for Keep and Free. The error is store.ErrFull.
+func (m *Memory) Claim(_ context.Context, key string, value []byte, lasts time.Duration) (number uint64, held []byte, err error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	now := time.Now()
+	m.forget(now)
+	if c := m.keys[key]; c != nil {
+		return 0, c.value, nil
+	}
+	most := m.MaxKeys
+	if most == 0 {
+		most = MaxKeys
+	}
+	if len(m.keys) >= most {
+		return 0, nil, store.ErrFull
+	}
+	if m.keys == nil {
+		m.keys = make(map[string]*claim)
+	}
+	m.number++
+	c := &claim{key: key, value: value, number: m.number, until: now.Add(lasts)}
+	m.keys[key] = c
+	heap.Push(&m.ends, c)
+	return c.number, nil, nil
+}
+
+// Keep stores another value for so long in the place of that with the number. The error is ErrLost.
+func (m *Memory) Keep(_ context.Context, key string, number uint64, value []byte, lasts time.Duration) error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	now := time.Now()
+	m.forget(now)
+	c := m.keys[key]
+	if c == nil || c.number != number {
+		return ErrLost
+	}
+	m.number++
+	c.value, c.number, c.until = value, m.number, now.Add(lasts)
+	heap.Fix(&m.ends, c.place)
+	return nil
+}
+
+// Free forgets the key, if what is stored there still has the number. It never fails.
+func (m *Memory) Free(_ context.Context, key string, number uint64) error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if c := m.keys[key]; c != nil && c.number == number {
+		heap.Remove(&m.ends, c.place)
+		delete(m.keys, key)
+	}
+	return nil
+}
+
+// Len returns how many keys there are.
+func (m *Memory) Len() int {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.forget(time.Now())
+	return len(m.keys)
+}
+
+// forget removes what has ended. Called with mu held.
+func (m *Memory) forget(now time.Time) {
+	for len(m.ends) > 0 && !m.ends[0].until.After(now) {
+		delete(m.keys, heap.Pop(&m.ends).(*claim).key)
+	}
+}
+
+// ends is a heap.Interface: the claim that ends first comes first.
+type ends []*claim
+
+// Len implements heap.Interface.
+func (e ends) Len() int { return len(e) }
+
+// Less implements heap.Interface.
+func (e ends) Less(i, j int) bool { return e[i].until.Before(e[j].until) }
+
+// Swap implements heap.Interface.
+func (e ends) Swap(i, j int) {
+	e[i], e[j] = e[j], e[i]
+	e[i].place, e[j].place = i, j
+}
+
+// Push implements heap.Interface.
+func (e *ends) Push(x any) {
+	c := x.(*claim)
+	c.place = len(*e)
+	*e = append(*e, c)
+}
+
+// Pop implements heap.Interface.
+func (e *ends) Pop() any {
+	last := len(*e) - 1
+	c := (*e)[last]
+	(*e)[last] = nil
+	*e = (*e)[:last]
+	return c
+}
