@@ -22,7 +22,7 @@ const (
 	ReplayedHeader = "Idempotency-Replayed"
 )
 
-// Claims remembers keys for a while. The package store/claims implements it, for one node and for all of a cluster.
+// Claims remembers keys for a while. *store.Claims implements it for one node, *claims.Bucket for all of a cluster.
 // Errors have a method Full or Unavailable that returns true, as those of stores.
 type Claims interface {
 	// Claim stores the value under the key, unless something is held there.

@@ -1,3 +1,6 @@
+// Package claims keeps short values under keys for a short time, in JetStream, for all nodes of a cluster. Who comes
+// first with a key has it: others are given what is stored there. Nothing is forgotten before its time; when there
+// is no room, new keys are refused. A node that is alone has store.Claims.
 package claims
 
 import (
@@ -9,14 +12,16 @@ import (
 
 	"github.com/nats-io/nats.go/jetstream"
 
+	"github.com/hubgate/hubgate/store"
 	"github.com/hubgate/hubgate/store/stream"
 )
 
-// ErrLost is the error for a claim that has ended, or that somebody else has by now.
-var ErrLost = errors.New("the claim has ended")
-
-// DefaultMaxBytes is the default of Options.MaxBytes.
-const DefaultMaxBytes = 128 << 20
+const (
+	// DefaultMaxBytes is the default of Options.MaxBytes.
+	DefaultMaxBytes = 128 << 20
+	// MaxValue bounds one value, in bytes.
+	MaxValue = 2 << 10
+)
 
 // Options describe a Bucket. JetStream is required.
 type Options struct {
@@ -26,7 +31,7 @@ type Options struct {
 	// Replicas is how many voters keep a copy; 0 means 1. Storage is files or memory.
 	Replicas int
 	Storage  jetstream.StorageType
-	// MaxBytes and MaxKeys bound what is stored, by about what comes in a second; 0 means DefaultMaxBytes and MaxKeys.
+	// MaxBytes and MaxKeys bound what is stored, by about what comes in a second; 0 means DefaultMaxBytes and store.DefaultMaxClaims.
 	MaxBytes int64
 	MaxKeys  int64
 }
@@ -49,7 +54,7 @@ func NewBucket(opts Options) *Bucket {
 		opts.MaxBytes = DefaultMaxBytes
 	}
 	if opts.MaxKeys <= 0 {
-		opts.MaxKeys = MaxKeys
+		opts.MaxKeys = store.DefaultMaxClaims
 	}
 	name := opts.Prefix + "_claims"
 	config := stream.Bucket(name, opts.MaxBytes, MaxValue)
@@ -88,12 +93,12 @@ func (b *Bucket) Claim(ctx context.Context, key string, value []byte, lasts time
 	return 0, m.Data, nil
 }
 
-// Keep stores another value for so long in the place of that with the number. The error is ErrLost,
+// Keep stores another value for so long in the place of that with the number. The error is store.ErrLost,
 // stream.ErrFull or stream.ErrUnavailable.
 func (b *Bucket) Keep(ctx context.Context, key string, number uint64, value []byte, lasts time.Duration) error {
 	m, err := b.put(ctx, key, value, number, lasts)
 	if err == nil && !bytes.Equal(m.Data, value) {
-		return ErrLost
+		return store.ErrLost
 	}
 	return err
 }

@@ -1,28 +1,24 @@
-// Package claims keeps short values under keys for a short time. Who comes first with a key has it: others are
-// given what is stored there. Nothing is forgotten before its time; when there is no room, new keys are refused.
-//
-// Memory is for a node that is alone, Bucket for all nodes of a cluster.
-package claims
+package store
 
 import (
 	"container/heap"
 	"context"
+	"errors"
 	"sync"
 	"time"
-
-	"github.com/hubgate/hubgate/store"
 )
 
-const (
-	// MaxKeys is how many keys there may be at a time.
-	MaxKeys = 250_000
-	// MaxValue bounds one value, in bytes.
-	MaxValue = 2 << 10
-)
+// DefaultMaxClaims is how many claims there may be at a time.
+const DefaultMaxClaims = 250_000
 
-// Memory keeps claims in this process. The zero value is empty and ready. Its methods may be called concurrently.
-type Memory struct {
-	// MaxKeys is how many keys there may be; 0 means MaxKeys.
+// ErrLost is the error for a claim that has ended, or that somebody else has by now.
+var ErrLost = errors.New("the claim has ended")
+
+// Claims keeps short values under keys for a short time, in this process. Who comes first with a key has it: others are
+// given what is stored there. Nothing is forgotten before its time; when there is no room, new keys are refused.
+// The package claims does the same for all nodes of a cluster. The zero value is empty and ready. Its methods may be called concurrently.
+type Claims struct {
+	// MaxKeys is how many keys there may be; 0 means DefaultMaxClaims.
 	MaxKeys int
 
 	mu     sync.Mutex // guards what follows
@@ -41,8 +37,8 @@ type claim struct {
 }
 
 // Claim stores the value under the key for so long, if nothing is there. If something is, it is held, and nothing
-// is changed. The number is for Keep and Free. The error is store.ErrFull.
-func (m *Memory) Claim(_ context.Context, key string, value []byte, lasts time.Duration) (number uint64, held []byte, err error) {
+// is changed. The number is for Keep and Free. The error is ErrFull.
+func (m *Claims) Claim(_ context.Context, key string, value []byte, lasts time.Duration) (number uint64, held []byte, err error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	now := time.Now()
@@ -52,10 +48,10 @@ func (m *Memory) Claim(_ context.Context, key string, value []byte, lasts time.D
 	}
 	most := m.MaxKeys
 	if most == 0 {
-		most = MaxKeys
+		most = DefaultMaxClaims
 	}
 	if len(m.keys) >= most {
-		return 0, nil, store.ErrFull
+		return 0, nil, ErrFull
 	}
 	if m.keys == nil {
 		m.keys = make(map[string]*claim)
@@ -68,7 +64,7 @@ func (m *Memory) Claim(_ context.Context, key string, value []byte, lasts time.D
 }
 
 // Keep stores another value for so long in the place of that with the number. The error is ErrLost.
-func (m *Memory) Keep(_ context.Context, key string, number uint64, value []byte, lasts time.Duration) error {
+func (m *Claims) Keep(_ context.Context, key string, number uint64, value []byte, lasts time.Duration) error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	now := time.Now()
@@ -84,7 +80,7 @@ func (m *Memory) Keep(_ context.Context, key string, number uint64, value []byte
 }
 
 // Free forgets the key, if what is stored there still has the number. It never fails.
-func (m *Memory) Free(_ context.Context, key string, number uint64) error {
+func (m *Claims) Free(_ context.Context, key string, number uint64) error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if c := m.keys[key]; c != nil && c.number == number {
@@ -95,7 +91,7 @@ func (m *Memory) Free(_ context.Context, key string, number uint64) error {
 }
 
 // Len returns how many keys there are.
-func (m *Memory) Len() int {
+func (m *Claims) Len() int {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.forget(time.Now())
@@ -103,7 +99,7 @@ func (m *Memory) Len() int {
 }
 
 // forget removes what has ended. Called with mu held.
-func (m *Memory) forget(now time.Time) {
+func (m *Claims) forget(now time.Time) {
 	for len(m.ends) > 0 && !m.ends[0].until.After(now) {
 		delete(m.keys, heap.Pop(&m.ends).(*claim).key)
 	}
