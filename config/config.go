@@ -31,6 +31,7 @@ type Config struct {
 	Servers     Servers     `embed:"" prefix:"servers-" group:"Hub servers"`
 	Auth        Auth        `embed:"" prefix:"auth-" group:"Tokens"`
 	Presence    Presence    `embed:"" prefix:"presence-" group:"Presence"`
+	REST        REST        `embed:"" prefix:"rest-" group:"REST"`
 	OIDC        OIDC        `embed:"" prefix:"oidc-" group:"OpenID Connect"`
 	OIDCClients OIDCClients `embed:"" prefix:"oidc-" group:"OpenID Connect: clients"`
 
@@ -184,6 +185,11 @@ type Auth struct {
 type Presence struct {
 	Access settings.PresenceAccess `help:"Whose tokens may list connections, users and groups below /hubgate: key is those that are signed with an access key for the path, or of an issuer with a claim of oidc.restClaims or oidc.readerClaims; claim those that have the claim hubgate.presence too; off is nobody's." default:"key"`
 	Events bool                    `help:"Let them follow who connects and disconnects, as Server-Sent Events. While nobody does it costs nothing."`
+}
+
+// REST is for callers of the REST API, see [settings.REST].
+type REST struct {
+	IdempotencyAge time.Duration `help:"How long the answer to a send with the header Idempotency-Key is remembered: a repeat with the key within that time is not sent again. 1s to 24h; 0 refuses requests with the header." default:"10m"`
 }
 
 // Rules bound how often clients come and how much is said, see [settings.ParseRule].

@@ -48,6 +48,7 @@ func (c *Config) Settings() (settings.Settings, error) {
 		Servers:  c.Servers.settings(),
 		Auth:     settings.Auth(c.Auth),
 		Presence: settings.Presence(c.Presence),
+		REST:     settings.REST(c.REST),
 		OIDC:     c.OIDC.settings(c.OIDCClients),
 	}
 	if err := errors.Join(s.Validate(), c.checkWellKnownKey(s.Keys.HasEmulatorKey())); err != nil {

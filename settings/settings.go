@@ -24,6 +24,7 @@ type Settings struct {
 	Servers  Servers
 	Auth     Auth
 	Presence Presence
+	REST     REST
 	OIDC     OIDC
 }
 
@@ -133,6 +134,7 @@ func Default() Settings {
 		},
 		Auth:     Auth{Leeway: 5 * time.Minute},
 		Presence: Presence{Access: PresenceKey},
+		REST:     defaultREST(),
 		OIDC:     defaultOIDC(),
 	}
 }

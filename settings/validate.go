@@ -52,6 +52,7 @@ func (s Settings) Validate() error {
 	p.checkServers(s.Servers)
 	p.checkAuth(s.Auth)
 	p.checkPresence(s.Presence)
+	p.checkREST(s.REST)
 	p.checkOIDC(&s.OIDC)
 	p.checkLocalKeys(&s)
 	p.checkRules(s.Limits.Rules)

@@ -16,8 +16,10 @@ import (
 	"github.com/hubgate/hubgate/gateway"
 	"github.com/hubgate/hubgate/internal/transport"
 	"github.com/hubgate/hubgate/natsd"
+	"github.com/hubgate/hubgate/restapi"
 	"github.com/hubgate/hubgate/secret"
 	"github.com/hubgate/hubgate/store"
+	"github.com/hubgate/hubgate/store/claims"
 	"github.com/hubgate/hubgate/store/jetstore"
 	"github.com/hubgate/hubgate/store/life"
 )
@@ -183,6 +185,25 @@ func (n *nodes) forward() func(w http.ResponseWriter, r *http.Request, node stri
 		return nil
 	}
 	return n.plane.Forward
+}
+
+// claims are keys of REST callers, in the engine's store if there is an engine.
+func (s *server) claims() restapi.Claims {
+	e, c := s.nodes.engine, s.config
+	if e == nil {
+		return new(store.Claims)
+	}
+	return claims.NewBucket(claims.Options{
+		JetStream: e.JetStream(), Prefix: c.NATS.Prefix, Replicas: e.Replicas(), Storage: e.Storage(), MaxBytes: claimsShare(c),
+	})
+}
+
+// claimsShare is what keys of REST callers may take of the store, in bytes.
+func claimsShare(c *config.Config) int64 {
+	if c.External() {
+		return claims.DefaultMaxBytes
+	}
+	return min(claims.DefaultMaxBytes, int64(c.Data.MaxBytes)/16)
 }
 
 // userGroups are memberships of users, in the engine's store if there is an engine.

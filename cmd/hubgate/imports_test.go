@@ -70,6 +70,7 @@ var mayImport = map[string][]string{
 	"store/nodes":      {"store/stream", "internal/counts"},
 	"store/shared":     {"store/stream"},
 	"store/life":       {"store/nodes", "store/stream", "internal/counts", "internal/packed"},
+	"store/claims":     {"store", "store/stream"},
 	"store/outbox":     {"store/stream", "internal/counts", "internal/packed"},
 	"backplane":        {"gateway", "hubprotocol"},
 	"cluster":          {"gateway", "internal/counts", "internal/fields", "internal/logsum"},
@@ -86,7 +87,7 @@ var mayImport = map[string][]string{
 	"deploy/check":     nil,
 	"internal/reasons": nil,
 	"gatewaytest":      {"gateway", "hubprotocol"},
-	"cmd/hubgate":      {"api", "aspnetprotocol", "hubprotocol", "auth", "oidc", "hubname", "regularfile", "secret", "webhook", "settings", "config", "gateway", "clientws", "clientaspnet", "restapi", "presence", "limits", "upstream", "servermode", "modes", "store", "store/jetstore", "store/life", "store/shared", "backplane", "natsd", "cluster", "cluster/natscarrier", "admin", "bench", "internal/logsum", "internal/nearest", "internal/reasons", "internal/watch", "internal/trace", "internal/transport", "store/outbox"},
+	"cmd/hubgate":      {"api", "aspnetprotocol", "hubprotocol", "auth", "oidc", "hubname", "regularfile", "secret", "webhook", "settings", "config", "gateway", "clientws", "clientaspnet", "restapi", "presence", "limits", "upstream", "servermode", "modes", "store", "store/claims", "store/jetstore", "store/life", "store/shared", "backplane", "natsd", "cluster", "cluster/natscarrier", "admin", "bench", "internal/logsum", "internal/nearest", "internal/reasons", "internal/watch", "internal/trace", "internal/transport", "store/outbox"},
 }
 
 // forTests are packages that every test may import: fakes, what implements the
@@ -94,7 +95,7 @@ var mayImport = map[string][]string{
 var forTests = []string{"gatewaytest", "store", "store/storetest", "backplane", "hubserver", "cluster/clustertest", "oidc/oidctest"}
 
 // onNATS are the packages that may use NATS. The core and all else does without.
-var onNATS = []string{"natsd", "store/jetstore", "store/stream", "store/nodes", "store/life", "store/shared", "cluster/natscarrier", "store/outbox"}
+var onNATS = []string{"natsd", "store/jetstore", "store/stream", "store/nodes", "store/life", "store/shared", "cluster/natscarrier", "store/outbox", "store/claims"}
 
 // whole are the parts that tests of a package put together to see it from outside.
 var whole = map[string][]string{
@@ -109,6 +110,7 @@ var whole = map[string][]string{
 	"store/jetstore": {"natsd"},
 	"store/life":     {"natsd"},
 	"store/shared":   {"natsd"},
+	"store/claims":   {"natsd"},
 	"store/stream":   {"natsd"},
 	"store/outbox":   {"natsd"},
 }

@@ -69,7 +69,10 @@ func translate(s *settings.Settings) *live {
 			MaxConnections: s.Servers.MaxConnections, Migration: s.Servers.MigrationTimeout,
 			ClientResult: s.Servers.ResultTimeout, Grace: s.Servers.GracePeriod,
 		},
-		rest: restapi.Limits{BodyBytes: s.Limits.RESTBodyBytes, URIBytes: s.Limits.URIBytes, InvokeTimeout: s.Clients.InvokeTimeout},
+		rest: restapi.Limits{BodyBytes: s.Limits.RESTBodyBytes, URIBytes: s.Limits.URIBytes, InvokeTimeout: s.Clients.InvokeTimeout, IdempotencyAge: s.REST.IdempotencyAge},
+	}
+	if s.REST.IdempotencyAge == 0 {
+		l.rest.IdempotencyAge = -1 // in settings 0 is off, there the default
 	}
 	l.keys = s.Keys.All()
 	signing := l.keys

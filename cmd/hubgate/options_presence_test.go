@@ -11,12 +11,28 @@ import (
 	"github.com/hubgate/hubgate/auth"
 )
 
-// Effects on those who ask who is connected, and of rules about rates.
+// Effects on those who ask who is connected, on callers of REST, and of rules about rates.
 var presenceEffects = map[string]func(*testing.T) effect{
 	"limits-rules": func(*testing.T) effect {
 		return effect{unusual: "user connects 1/h", before: "connected", after: "429", see: func(t *testing.T, p *program) string {
 			p.connect("chat", "ann")
 			return p.enter("chat", auth.ClientTokenSpec{UserID: "ann"})
+		}}
+	},
+	"rest-idempotency-age": func(*testing.T) effect {
+		return effect{unusual: "0", before: "202 sent, 202 repeated", after: "400 sent", see: func(t *testing.T, p *program) string {
+			did := func() string {
+				status, replayed := p.sendOnce("/api/hubs/chat/:send", "a-key", text(1))
+				if replayed {
+					return fmt.Sprint(status, " repeated")
+				}
+				return fmt.Sprint(status, " sent")
+			}
+			first := did()
+			if first != "202 sent" {
+				return first
+			}
+			return first + ", " + did()
 		}}
 	},
 	"presence-events": func(*testing.T) effect {

@@ -102,6 +102,7 @@ func (s *server) newEndpoints(hub *gateway.Gateway, behind *backends, verifier *
 		Limit: rates.rest,
 		Hubs:  hub, UserGroups: hub, Tokens: verifier, SignClient: s.signClient,
 		Limits: func() restapi.Limits { return s.live.load().rest }, Traced: s.seen.traced, Available: s.nodes.available,
+		Claims: s.claims(),
 		Logger: s.log.With("part", partREST), Metrics: restMetrics{s.admin.Metrics},
 	})
 	who := s.newPresence(hub, verifier, rates)
