@@ -128,7 +128,11 @@ func TestAKeyInUse(t *testing.T) {
 			r := func(r *http.Request) { *r = *r.WithContext(ctx) }
 			f.do("POST", sendPath, helloJSON, with(KeyHeader, "k"), r)
 		})
-		<-going
+		select {
+		case <-going:
+		case <-time.After(time.Minute):
+			require.FailNow(t, "nothing is sent")
+		}
 		a := f.do("POST", sendPath, helloJSON, with(KeyHeader, "k"))
 		a.wantError(409, codeRequestInvalid)
 		require.Equal(t, "1", a.header.Get("Retry-After"))
