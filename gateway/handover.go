@@ -2,6 +2,7 @@ package gateway
 
 import (
 	"errors"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -222,6 +223,9 @@ func (m *moves) PeerSaid(p Peer, message []byte) error {
 		return err
 	}
 	if said.kind == moveOver {
+		if said.number == 0 {
+			m.spareCut(said.move)
+		}
 		m.over(said.move, said.number == 1)
 		return nil
 	}
@@ -295,6 +299,13 @@ func (m *moves) switchOver(s Switching) {
 	if !m.cuts.busy {
 		m.cuts.busy = m.start(m.cut)
 	}
+}
+
+// spareCut has the node make no cut for a hand-over that has failed.
+func (m *moves) spareCut(move uint64) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.cuts.due = slices.DeleteFunc(m.cuts.due, func(s Switching) bool { return s.Number == move })
 }
 
 // cut makes all cuts that are due, at one point of the stream.

@@ -171,6 +171,8 @@ func (l *leaving) give() (why moveRefusal, done bool) {
 		return refusedStays, l.stays(parked)
 	}
 	if !l.await(moveAllCut, cutTime) {
+		// A taker that still waits for other nodes is told in time: it must not have anybody cut any more.
+		l.to.Send(moveMessage{kind: moveRefused, move: l.move, number: uint64(refusedMoving)}.append(nil))
 		return 0, l.stays(parked)
 	}
 	err := l.untilParked(parked)

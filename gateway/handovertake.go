@@ -198,18 +198,39 @@ func (t *taking) await(what moveKind, most time.Duration) (moveMessage, error) {
 	for {
 		select {
 		case said := <-t.events:
-			switch said.kind {
-			case what:
-				return said, nil
-			case moveRefused:
-				return said, moveRefusal(said.number).err()
-			case moveGone:
-				return said, ErrNoNode
+			if err := said.ends(); err != nil || said.kind == what {
+				return said, err
 			}
 		case <-late.C:
 			return moveMessage{}, ErrMoving
 		case <-t.m.stop:
 			return moveMessage{}, ErrStays
+		}
+	}
+}
+
+// ends returns why the owner does not give the connection, if it says that.
+func (said *moveMessage) ends() error {
+	switch said.kind {
+	case moveRefused:
+		return moveRefusal(said.number).err()
+	case moveGone:
+		return ErrNoNode
+	}
+	return nil
+}
+
+// ended looks whether the owner has ended the hand-over already, before it has sent the session. Called with
+// moves.mu held.
+func (t *taking) ended() error {
+	for {
+		select {
+		case said := <-t.events:
+			if err := said.ends(); err != nil {
+				return err
+			}
+		default:
+			return nil
 		}
 	}
 }
@@ -278,6 +299,10 @@ func (t *taking) switchMessage() []byte {
 func (t *taking) fetch() (*movedSession, error) {
 	m := t.m
 	m.mu.Lock()
+	if err := t.ended(); err != nil {
+		m.mu.Unlock()
+		return nil, err
+	}
 	t.switched = true
 	for _, p := range m.peers {
 		p.Send(t.switchMessage())

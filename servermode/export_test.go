@@ -41,3 +41,14 @@ func Waiting(b *Backend) int {
 
 // Knows reports whether a hub server is known, on any node.
 func (b *Backend) Knows(hub, serverID string) bool { return b.hubs.knows(hub, serverID) }
+
+// HandedOver is how many hand-overs of clients of hub servers of this node are under way.
+func HandedOver(b *Backend) int {
+	b.peers.handings.mu.Lock()
+	n := len(b.peers.handings.list)
+	b.peers.handings.mu.Unlock()
+	for _, sc := range b.conns.all() {
+		n += int(sc.clients.handings.Load())
+	}
+	return n
+}

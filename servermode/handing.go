@@ -41,6 +41,10 @@ type handing struct {
 // has it no more.
 const adoptTime = 10 * time.Second
 
+// overTime is longer than any hand-over takes. A node may be told of one that is over already, and then it
+// hears no more of it: the client has stayed.
+const overTime = 30 * time.Second
+
 // handingTable holds the clients on server connections of this node that are handed over, by the number
 // of the hand-over.
 type handingTable struct {
@@ -123,10 +127,12 @@ func (b *Backend) Switch(s gateway.Switching) {
 	}
 	for _, sc := range b.conns.all() {
 		h := &handing{sc: sc, id: s.ID, number: s.Number, next: next, over: make(chan struct{})}
+		b.peers.handings.add(h) // first: as soon as it is in the client's place, it may end
 		if h.begin(s.From) {
-			b.peers.handings.add(h)
+			h.expectEnd()
 			return
 		}
+		b.peers.handings.remove(h)
 	}
 }
 
@@ -187,6 +193,27 @@ func (b *Backend) Over(number uint64, moved bool) {
 	}
 }
 
+// expectEnd takes the client for one that stays if nothing more is heard of the hand-over.
+func (h *handing) expectEnd() {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if !h.done && !h.isGiven {
+		h.timer = time.AfterFunc(overTime, h.expire)
+	}
+}
+
+func (h *handing) expire() {
+	h.mu.Lock()
+	unknown := !h.done && !h.isGiven
+	if unknown {
+		h.endLocked()
+	}
+	h.mu.Unlock()
+	if unknown {
+		h.sc.clients.resolve(h, nil, nil)
+	}
+}
+
 // end ends the hand-over. It reports false if that was done before.
 func (h *handing) end() bool {
 	h.mu.Lock()
@@ -194,13 +221,17 @@ func (h *handing) end() bool {
 	if h.done {
 		return false
 	}
+	h.endLocked()
+	return true
+}
+
+func (h *handing) endLocked() {
 	h.done = true
 	if h.timer != nil {
 		h.timer.Stop()
 	}
 	close(h.over)
 	h.sc.b.peers.handings.remove(h)
-	return true
 }
 
 // given notes that the former owner has the client no more. If the next one does not say that it has it,
@@ -215,6 +246,9 @@ func (h *handing) given() {
 	wait := adoptTime
 	if h.nextGone {
 		wait = 0
+	}
+	if h.timer != nil {
+		h.timer.Stop()
 	}
 	h.timer = time.AfterFunc(wait, h.lose)
 }

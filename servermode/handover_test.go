@@ -9,6 +9,8 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/hubgate/hubgate/cluster/clustertest"
+	"github.com/hubgate/hubgate/gateway"
+	"github.com/hubgate/hubgate/servermode"
 	sp "github.com/hubgate/hubgate/serviceprotocol"
 )
 
@@ -88,5 +90,39 @@ func TestN43AClientEndsWhileItIsHandedOver(t *testing.T) {
 				})
 			}
 		}
+	}
+}
+
+// A node hears of a hand-over when it is over already, or never hears what has become of it: the client
+// stays where it was.
+func TestN43AHandOverOfWhichNothingMoreIsHeard(t *testing.T) {
+	for _, server := range []string{"a", "b", "c"} {
+		t.Run("a server on "+server, func(t *testing.T) {
+			inNodes(t, []string{"a", "b", "c"}, func(t *testing.T, ns *nodes) {
+				s := ns.list[server].server(dial{})
+				time.Sleep(time.Second)
+				w := ns.wander(t, "a")
+				for _, n := range ns.list {
+					n.Switch(gateway.Switching{Number: 7, ID: w.id, From: "a", To: "b"})
+				}
+				require.NotZero(t, servermode.HandedOver(ns.list[server].Backend))
+				s.data(w.id, invocation("n:1"))
+				for range 4 {
+					time.Sleep(10 * time.Second)
+					s.send(&sp.Ping{})
+					require.NoError(t, w.SayPing())
+				}
+				for _, n := range ns.list {
+					require.Zero(t, servermode.HandedOver(n.Backend), "at %s", n.tag)
+				}
+				s.data(w.id, invocation("n:2"))
+				time.Sleep(10 * time.Millisecond)
+				w.wantAll("n", 2)
+				require.NoError(t, w.goes("b"))
+				s.data(w.id, invocation("n:3"))
+				time.Sleep(10 * time.Millisecond)
+				w.wantAll("n", 3)
+			})
+		})
 	}
 }
