@@ -56,13 +56,13 @@ func (e *early) add(message []byte) {
 
 // Converse implements gateway.Peers. Its handler is called by what receives from the Carrier.
 func (b *Backplane) Converse(about gateway.Topic, h gateway.PeerHandler) (stop func()) {
-	b.begun[about].Store(true)
 	b.talks[about].Store(&h)
 	for _, p := range b.members.all() {
 		p.turn.Lock()
 		p.beginTalk(about)
 		p.turn.Unlock()
 	}
+	b.begun[about].Store(true) // what those say who have not had their turn waits until then
 	return sync.OnceFunc(func() {
 		b.talks[about].Store(nil)
 		for _, p := range b.members.all() {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"runtime"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -331,5 +332,41 @@ func TestTheEndOfANodeEndsWhatItsBackendSays(t *testing.T) {
 		time.Sleep(100 * time.Millisecond)
 		require.Equal(t, []string{"b said the last word", "gone b"}, a.take())
 		require.False(t, b.peer("a").Send([]byte("no more")))
+	})
+}
+
+// slowly is a talker during whose first PeerUp something happens.
+type slowly struct {
+	*talker
+	meanwhile func(up string)
+	once      sync.Once
+}
+
+func (s *slowly) PeerUp(p gateway.Peer) {
+	s.once.Do(func() { s.meanwhile(p.Name()) })
+	s.talker.PeerUp(p)
+}
+
+// While a part begins its conversations, one after the other, what others say waits for theirs.
+func TestWhatIsSaidWhileAPartBegins(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		all := startTalkers(t, clustertest.NewNet(1<<20), "a", "b", "c")
+		for _, k := range all[:2] {
+			defer k.Converse(gateway.BackendTopic, k)()
+		}
+		c, other := all[2], ""
+		defer c.Converse(gateway.BackendTopic, &slowly{talker: c, meanwhile: func(up string) {
+			for _, k := range all[:2] {
+				if k.tag != up {
+					other = k.tag
+					k.peer("c").Send([]byte("meanwhile"))
+				}
+			}
+			for range 20000 { // the time of the bubble stands still: others wait for the conversation to begin
+				runtime.Gosched()
+			}
+		}})()
+		time.Sleep(time.Second)
+		require.Contains(t, c.take(), other+" said meanwhile")
 	})
 }
