@@ -2,6 +2,7 @@ package cluster_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"regexp"
 	"strings"
@@ -186,4 +187,77 @@ func TestR41FiltersOverNodes(t *testing.T) {
 		b1.WantEnd(t.Context())
 		require.Equal(t, 1, b.count(gateway.Target{Kind: gateway.TargetConnections, IDs: []string{"b2"}}))
 	})
+}
+
+// Those who gave up before they knew which node has the client are not waited for there.
+func TestR42ThoseWhoGaveUpEarlyAreForgotten(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		ns := startNodes(t, 2)
+		ann := ns.list[1].connect("b1", "ann")
+		ns.net.Set("", "", func(f *clustertest.Fault) { f.Delay = 10 * time.Millisecond })
+		for _, from := range ns.list {
+			ctx, cancel := context.WithTimeout(t.Context(), 15*time.Millisecond)
+			var all []*question
+			for range 1100 { // more than may wait for one client
+				all = append(all, from.invoke(ctx, "b1", "m"))
+			}
+			for _, q := range all {
+				if err := <-q.done; err != nil && from != ns.list[1] {
+					require.ErrorIs(t, err, context.DeadlineExceeded)
+				}
+			}
+			cancel()
+			time.Sleep(time.Second)
+			q := from.invoke(t.Context(), "b1", "from"+from.tag)
+			answered(t, ann, questionOf(t, ann, "from"+from.tag), "1")
+			q.want(`"result":1`)
+		}
+		ann.Leave()
+	})
+}
+
+// stuck is a transport that cannot take over what the one before knew.
+type stuck struct{ *gatewaytest.Client }
+
+func (stuck) TakeFacts([]byte) error        { return errors.New("no") }
+func (stuck) AppendFacts(dst []byte) []byte { return dst }
+func (stuck) Proves([]byte) bool            { return true }
+
+// A client is asked while it is handed over, and stays: whoever asks hears its answer.
+func TestN43AClientIsAskedDuringAHandOverThatFails(t *testing.T) {
+	for _, asker := range []string{"a", "b", "c"} {
+		for pause := range 12 {
+			t.Run(fmt.Sprint("by ", asker, " after ", 10*pause, " ms"), func(t *testing.T) {
+				synctest.Test(t, func(t *testing.T) {
+					ns := startNodes(t, 3)
+					a, b := ns.list[0], ns.list[1]
+					ann := gatewaytest.Connect(t, b.Gateway, gatewaytest.Options{ID: "b1", Hub: "chat", Numbers: true})
+					ann.Want(t.Context(), "{}") // all nodes know it
+					require.NoError(t, ann.SayPing())
+					ns.net.Set("", "", func(f *clustertest.Fault) { f.Delay = 10 * time.Millisecond })
+					var q *question
+					go func() {
+						time.Sleep(time.Duration(pause) * 10 * time.Millisecond)
+						for _, n := range ns.list {
+							if n.tag == asker {
+								q = n.invoke(t.Context(), "b1", "m")
+							}
+						}
+					}()
+					ann.Leave()
+					_, err := a.TakeOver(t.Context(), gateway.Taking{ID: "b1", Owner: "b", Transport: stuck{ann}})
+					require.ErrorIs(t, err, gateway.ErrStays)
+					time.Sleep(time.Second)
+					next, err := ann.ReturnTo(ann.Conn, gatewaytest.Options{ID: "b1", Hub: "chat"})
+					require.NoError(t, err)
+					require.NoError(t, next.SaySequence(1))
+					require.Empty(t, q.done)
+					answered(t, next, questionOf(t, next, "m"), "1")
+					q.want(`"result":1`)
+					next.Conn.Close(gateway.Cause{Reason: gateway.CloseNormal})
+					next.Leave()
+				})
+			})
+		}
+	}
 }

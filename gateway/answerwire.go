@@ -106,11 +106,19 @@ func (v *invocations) PeerSaid(p Peer, message []byte) error {
 		}
 		return nil
 	}
+	if !v.heard(p, &m) && m.kind == answerHas {
+		p.Send(answerMessage{kind: answerForget, id: m.id, connection: m.connection}.append(nil))
+	}
+	return nil
+}
+
+// heard takes what a node says about a call of this one. It reports false if nobody waits any more.
+func (v *invocations) heard(p Peer, m *answerMessage) bool {
 	v.mu.Lock()
 	defer v.mu.Unlock()
 	call := v.calls[m.id]
 	if call == nil || call.connection != m.connection {
-		return nil // nobody waits any more
+		return false
 	}
 	switch {
 	case m.kind == answerHas:
@@ -122,5 +130,5 @@ func (v *invocations) PeerSaid(p Peer, message []byte) error {
 	case call.node == p.Name():
 		call.node = "" // its next node has the answer, which names this one
 	}
-	return nil
+	return true
 }

@@ -47,7 +47,7 @@ type keptCommand struct {
 	do func(Aside)
 	// group is pinned, for VerbJoin.
 	group *group
-	// answer waits until the command is carried out, at the taker: who has it may then ask any node for
+	// answer waits until the command is carried out, at the taker, and at both for VerbInvoke: who has it may then ask any node for
 	// something else, which must not come before.
 	answer *answer
 }
@@ -155,7 +155,8 @@ func (s *sieve) keep(cmd *Command, a *answer) (then func()) {
 	}
 	k := &keptCommand{cmd: cmd}
 	s.kept = append(s.kept, k)
-	if a != nil && s.phase == phaseComes {
+	// Whether the client is asked is known when it is known who has it: one of the two answers.
+	if a != nil && (s.phase == phaseComes || cmd.Verb == VerbInvoke) {
 		a.add()
 		k.answer = a
 	}

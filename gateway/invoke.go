@@ -198,16 +198,21 @@ func (w *worker) invoke(c *Conn, cmd *Command) {
 		answered(Answer{}, err)
 		return
 	}
-	v.has(from, id, c.id.ID)
+	if !v.has(from, id, c.id.ID) {
+		c.Forget(id)
+		return
+	}
 	(&sendOp{to: c.alone(), frames: cmd.Frames, size: cmd.Frames.Size()}).deliverKept(w)
 }
 
-// has tells the caller's node that this one has the client.
-func (v *invocations) has(node, id, connection string) {
+// has tells the caller's node that this one has the client. It reports false if it is known that nobody
+// waits any more; another node may say so later.
+func (v *invocations) has(node, id, connection string) bool {
 	v.mu.Lock()
-	p := v.peers[node]
+	p, call := v.peers[node], v.calls[id]
 	v.mu.Unlock()
-	if p != nil {
-		p.Send(answerMessage{kind: answerHas, id: id, connection: connection}.append(nil))
+	if node == v.g.opts.Node || node == "" {
+		return call != nil
 	}
+	return p != nil && p.Send(answerMessage{kind: answerHas, id: id, connection: connection}.append(nil))
 }
