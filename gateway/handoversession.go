@@ -192,7 +192,7 @@ func (o *exportOp) apply(w *worker) {
 	var session []byte
 	defer func() { o.done <- session }()
 	c := o.conn
-	s := &movedSession{identity: *c.Identity(), protocol: c.Protocol(), pinged: c.clocks.pinged.Load(), backend: o.state}
+	s := &movedSession{protocol: c.Protocol(), pinged: c.clocks.pinged.Load(), backend: o.state}
 	if t, ok := c.transport.(MovingTransport); ok {
 		s.facts = t.AppendFacts(nil)
 	}
@@ -219,6 +219,7 @@ func (c *Conn) export(s *movedSession, w *worker) (arrived waiting, queued int, 
 		return waiting{}, 0, false
 	}
 	b, before := c.back, c.out.queued.bytes
+	s.identity = *c.Identity() // Renew changes nothing any more
 	n := b.numbers
 	again, arrived := n.again(&b.kept, s.protocol)
 	c.out.anew(again, true, w.soft)

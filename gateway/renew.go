@@ -11,10 +11,12 @@ type Renewal struct {
 	CloseAt time.Time
 }
 
-// Renew gives the connection what its client has proved anew. False means that it is ending, and nothing
-// has changed. It may be called concurrently with everything.
+// Renew gives the connection what its client has proved anew. False means that it is ending, or about to be
+// another node's, and nothing has changed. It may be called concurrently with everything.
 func (c *Conn) Renew(r Renewal) bool {
-	if c.CloseRequested() != nil || c.life.state() >= closing {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.life.cause != nil || c.life.state() >= closing || c.back != nil && c.back.handed {
 		return false
 	}
 	next := *c.Identity()
