@@ -41,7 +41,8 @@ type parked struct {
 	// lost is the loss of the hub server meanwhile, nil for none.
 	lost *lostServer
 	// asked are invocations by hub servers that have come meanwhile.
-	asked []askedLater
+	asked      []askedLater
+	askedBytes int
 }
 
 // Park implements gateway.Mover.
@@ -138,14 +139,10 @@ func (s *session) Moved(node string) {
 	if remote {
 		rs.forget(s, node != "")
 	}
-	closed := s.state == stateClosed
 	s.parked, s.state, s.server = nil, stateClosed, nil
 	s.incoming, s.calls = incoming{}, openCalls{}
 	s.mu.Unlock()
 	s.b.results.moved(s.id(), s.b.peers.named(node))
-	if closed {
-		return
-	}
 	for i := range asked {
 		asked[i].elsewhere(s.b, node)
 	}

@@ -53,10 +53,23 @@ func (a *askedLater) pass(b *Backend, to *peerLink) string {
 	return ""
 }
 
-// later keeps an invocation of a client that is handed over. Called with the session's lock held.
-func (p *parked) later(m *sp.ClientInvocation, call *resultCall, by string) {
+const (
+	// maxAskedLater is how many invocations may wait for one client that is handed over, and maxAskedBytes
+	// what they may take, in bytes.
+	maxAskedLater = 1000
+	maxAskedBytes = 4 << 20
+)
+
+// later keeps an invocation of a client that is handed over. It returns why it cannot, "" if it has. Called
+// with the session's lock held.
+func (p *parked) later(m *sp.ClientInvocation, call *resultCall, by string) string {
 	body, _, _ := sp.Cut(m.Append(nil), 1<<30)
+	if len(p.asked) >= maxAskedLater || p.askedBytes+len(body) > maxAskedBytes {
+		return "Too many invocations wait for the client."
+	}
+	p.askedBytes += len(body)
 	p.asked = append(p.asked, askedLater{body: body, call: call, by: by})
+	return ""
 }
 
 // handed lists the invocations of a client of this node that wait for its answer.

@@ -98,8 +98,7 @@ func (t *resultTable) ask(m *sp.ClientInvocation, call *resultCall, by string) s
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.parked != nil {
-		s.parked.later(m, call, by)
-		return ""
+		return s.parked.later(m, call, by)
 	}
 	if s.state != stateOpen || s.server == nil {
 		return "The connection is not open."
