@@ -95,10 +95,18 @@ func (u *undertaker) bury(ctx context.Context, inc string) error {
 	if len(moved) > 0 {
 		// The nodes that have them note them, or have just died themselves.
 		pause(ctx, settleTime)
-		if moved, err = u.lose(ctx, r, moved); err != nil {
+	}
+	for some := range slices.Chunk(moved, lostAtOnce) {
+		began := time.Now()
+		alive, err := u.lose(ctx, r, some)
+		if err != nil {
 			return err
 		}
-		u.counts.Add(EventMoved, uint64(len(moved)))
+		if sequence, err = u.note(ctx, inc, sequence, some); err != nil {
+			return err
+		}
+		u.counts.Add(EventMoved, uint64(len(alive)))
+		pause(ctx, time.Duration(len(some)-len(alive))*pace-time.Since(began))
 	}
 	return u.logs.PurgeBefore(ctx, u.prefix+inc, sequence)
 }

@@ -50,8 +50,10 @@ type client struct {
 	size   int // of its birth in the log, in bytes
 	// written: it may be in the log, and so other nodes may tell of its end.
 	written bool
-	ending  bool
-	held    bool
+	// logged: it is in the log.
+	logged bool
+	ending bool
+	held   bool
 }
 
 // item is what waits to be written.
@@ -179,9 +181,10 @@ func (l *lifeLog) logged(ctx context.Context, id string, done <-chan struct{}, q
 	for pause(ctx, retryPause) {
 		l.mu.Lock()
 		c := l.open[id]
+		over := c == nil || c.logged
 		l.rouse()
 		l.mu.Unlock()
-		if c == nil || c.written {
+		if over {
 			return
 		}
 	}

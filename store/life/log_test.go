@@ -41,6 +41,12 @@ func TestLifeLog(t *testing.T) {
 		w.settle(t)
 		require.Equal(t, "bob", ids(w.shelf.logged("a-1")))
 	})
+	inBubble(t, "17 a birth for which there was no room is stored when born returns, if it waits for as long as it takes", func(t *testing.T, w *scribe) {
+		w.patience, w.waiting.size = 0, maxWaiting+1
+		w.shelf.do(func() { w.shelf.slow = time.Second })
+		w.bear("ann")
+		require.Equal(t, "ann", ids(w.shelf.logged("a-1")))
+	})
 	inBubble(t, "13 what comes within 5 ms is written at once", func(t *testing.T, w *scribe) {
 		var wg sync.WaitGroup
 		for i := range 40 {
@@ -379,6 +385,20 @@ func TestBury(t *testing.T) {
 			require.Len(t, w.shelf.puts, n)
 			require.InDelta(t, within.Seconds(), time.Since(began).Seconds(), 0.5)
 		}
+	})
+	bubble("N32 so are those that seemed to live on a node which has died too", func(t *testing.T) {
+		w, u := setUp(t)
+		var wg sync.WaitGroup
+		for _, name := range many(500) {
+			wg.Go(func() { w.bear(name) })
+		}
+		wg.Wait()
+		w.end()
+		began := time.Now()
+		u.lives = func(context.Context, string, string) (bool, error) { return time.Since(began) < 2*time.Second, nil }
+		require.NoError(t, u.bury(t.Context(), "a-1"))
+		require.Len(t, w.shelf.puts, 500)
+		require.InDelta(t, (2*time.Second + settleTime).Seconds(), time.Since(began).Seconds(), 0.5)
 	})
 	bubble("12 a fenced node goes no further", func(t *testing.T) {
 		w, u := setUp(t, "ann")

@@ -326,6 +326,11 @@ func (l *lifeLog) finish(p *part, size int, written bool) {
 	if written && l.inc == p.inc {
 		l.size.subject += size
 		l.counts.Add(EventLogged, uint64(p.born))
+		for i := range p.entries {
+			if c := l.open[p.entries[i].id]; c != nil && p.entries[i].kind == kindBorn {
+				c.logged = true
+			}
+		}
 	}
 	l.mu.Unlock()
 	for _, done := range p.done {
