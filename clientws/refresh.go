@@ -51,8 +51,11 @@ func (h *Handler) renew(c *call) error {
 		return err
 	}
 	if c.claims.Expires.IsZero() { // accepted as one that the client has used before, which proves nothing anew
-		_, err := h.options.Verifier.Client(c.token, c.query.hub, c.query.application)
-		return err
+		claims, err := h.options.Verifier.Client(c.token, c.query.hub, c.query.application)
+		if err != nil {
+			return err
+		}
+		c.claims = claims // the keys have changed meanwhile
 	}
 	if !c.query.hasID {
 		return errNoID

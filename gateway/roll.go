@@ -69,7 +69,7 @@ type rollOp struct {
 
 func (o *rollOp) apply(*worker) {
 	defer o.asked.Done()
-	if r := &o.to; r.kind == TargetAll && o.group == "" && len(r.except)+len(r.exceptUsers) == 0 {
+	if r := &o.to; r.kind == TargetAll && o.group == "" && r.filter == nil && len(r.except)+len(r.exceptUsers) == 0 {
 		o.found = append(o.found, r.shard.conns...)
 		return
 	}

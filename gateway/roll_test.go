@@ -10,6 +10,7 @@ import (
 
 	"github.com/hubgate/hubgate/gateway"
 	"github.com/hubgate/hubgate/gatewaytest"
+	"github.com/hubgate/hubgate/internal/filter"
 )
 
 func TestRollNamesWhoIsThere(t *testing.T) {
@@ -39,6 +40,9 @@ func TestRollNamesWhoIsThere(t *testing.T) {
 		require.Equal(t, []string{"c000", "c001"}, ids(gateway.Target{Kind: gateway.TargetUsers, IDs: []string{"u000"}}, ""))
 		require.Equal(t, []string{"c001"}, ids(gateway.Target{Kind: gateway.TargetUsers, IDs: []string{"u000"}}, "blue"))
 
+		ann, err := filter.Parse("userId eq 'u007'")
+		require.NoError(t, err)
+		require.Equal(t, []string{"c014", "c015"}, ids(gateway.Target{Kind: gateway.TargetAll, Filter: ann}, ""))
 		conns, err := g.Roll(t.Context(), "chat", gateway.Target{Kind: gateway.TargetAll}, "")
 		require.NoError(t, err)
 		groups, err := g.GroupsOf(t.Context(), conns, 1)
