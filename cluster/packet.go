@@ -167,6 +167,7 @@ type versions struct{ min, max uint64 }
 
 // ourVersions is what this program speaks. A version differs from the one before in frames that
 // have to be understood; a frame that may be ignored needs none, see frameIgnorable.
+// No version of the protocol was ever released: until then its frames change without another version.
 var ourVersions = versions{1, 1}
 
 // agreed returns the version that two nodes speak with each other, 0 if there is none.

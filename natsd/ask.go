@@ -43,7 +43,7 @@ func ask[T any](ctx context.Context, conn *nats.Conn, kind string, question any,
 	if err != nil {
 		return nil, err
 	}
-	defer sub.Unsubscribe()
+	defer func() { _ = sub.Unsubscribe() }() // an answer that comes later is not missed
 	if err := conn.PublishRequest("$SYS.REQ.SERVER.PING."+kind, inbox, text); err != nil {
 		return nil, err
 	}

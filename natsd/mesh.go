@@ -235,7 +235,7 @@ func (e *Engine) keepMesh(ctx context.Context) {
 		e.log.report(TroubleConnection, "the other nodes cannot be listened to: "+err.Error())
 		return
 	}
-	defer sub.Unsubscribe()
+	defer func() { _ = sub.Unsubscribe() }() // the connection is about to end
 	tick := time.NewTicker(meshEvery)
 	defer tick.Stop()
 	for {

@@ -16,7 +16,8 @@ type attached interface {
 	// The reader calls it. It reports false if the client is another object now.
 	receive(sc *serverConn, m *sp.ConnectionData) (taken bool)
 	// closeByServer ends the client because its hub server said so. The text is for the client. It is
-	// called in order with commands (gateway.InOrder), and so is openAgain.
+	// called in order with commands (gateway.InOrder), and so is openAgain; but not by the older generation of
+	// hub servers, whose clients are not handed over.
 	closeByServer(by hubServer, text string)
 	// openAgain follows the word that the hub server has a client of the same id and has not taken
 	// this one.
