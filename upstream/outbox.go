@@ -2,6 +2,7 @@ package upstream
 
 import (
 	"context"
+	"fmt"
 	"maps"
 	"slices"
 	"sync"
@@ -14,8 +15,8 @@ import (
 // is back, has them then (Backend.Adopt). Its methods may be called concurrently.
 type Outbox interface {
 	// Put stores the record of an event, and returns its number. Stored is called once, by any goroutine,
-	// when the event cannot be lost any more; that may take as long as the store does not answer. What is put
-	// first is stored first.
+	// when the event cannot be lost any more, or is done; that may take as long as the store does not answer.
+	// What is put first is stored first.
 	Put(record []byte, stored func()) (number uint64)
 	// Done says that an event was delivered, or never will be.
 	Done(number uint64)
@@ -57,8 +58,9 @@ type keeping struct {
 	mu sync.Mutex
 	// adopted are the sessions of clients of dead nodes that have something to be delivered, by connection.
 	adopted map[string]*session
-	// told are connections whose end is known to be kept, and since when.
-	told map[string]time.Time
+	// told are connections whose end is known to be kept, and since when. swept is when old ones were forgotten.
+	told  map[string]time.Time
+	swept time.Time
 	// begun are clients of dead nodes of which there is only the beginning.
 	begun map[string]conn
 }
@@ -173,8 +175,8 @@ type Adopted struct {
 }
 
 // Adopt delivers events of a dead node, those of each connection in the order given. A client of which there
-// is only the beginning may have ended with its node: then its end is told. If that cannot be kept now, that is
-// the error, and the next call tries again.
+// is only the beginning may have ended with its node: then its end is told. If that cannot be kept now, or it is
+// not known whether the client lives on another node, that is the error, and the next call tries again.
 func (b *Backend) Adopt(ctx context.Context, list []Adopted) error {
 	k := b.keeps
 	for _, one := range list {
@@ -184,14 +186,25 @@ func (b *Backend) Adopt(ctx context.Context, list []Adopted) error {
 		}
 	}
 	for _, c := range k.unended() {
-		if !b.livesElsewhere(ctx, c.Identity()) {
+		lives, err := b.livesElsewhere(ctx, c.Identity())
+		if err != nil {
+			return fmt.Errorf("asking whether a client lives on another node: %w", err)
+		}
+		if !lives {
 			if err := b.tellEnd(ctx, c, disconnectedBody(nodeLost)); err != nil {
 				return err
 			}
 		}
-		k.notes(c, kindDisconnected)
+		k.settle(c.Identity().ID)
 	}
 	return nil
+}
+
+// settle forgets the beginning of a client: its end is kept, or another node will tell it.
+func (k *keeping) settle(id string) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	delete(k.begun, id)
 }
 
 // notes notes a client of a dead node of which there is the beginning, or the end.
@@ -216,12 +229,11 @@ func (k *keeping) unended() []conn {
 	return slices.Collect(maps.Values(k.begun))
 }
 
-func (b *Backend) livesElsewhere(ctx context.Context, id *gateway.Identity) bool {
+func (b *Backend) livesElsewhere(ctx context.Context, id *gateway.Identity) (bool, error) {
 	if b.keeps.Lives == nil {
-		return false
+		return false, nil
 	}
-	lives, err := b.keeps.Lives(ctx, id.Hub, id.ID)
-	return err == nil && lives
+	return b.keeps.Lives(ctx, id.Hub, id.ID)
 }
 
 // Deliver delivers an event of the outbox that may have been delivered before, such as that of a dead letter.
@@ -258,12 +270,17 @@ func (b *Backend) Keep(ctx context.Context, record []byte) error {
 // is done by then.
 const toldFor = 10 * time.Minute
 
+// sweepEvery is how long what is remembered is not gone through again: a node that died may have had 100 000
+// clients, whose ends come one by one.
+const sweepEvery = time.Minute
+
 // tells notes that the end of a connection is kept, and reports whether that was known.
 func (k *keeping) tells(id string) (known bool) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	now := time.Now()
-	if len(k.told) > 1024 {
+	if len(k.told) > 1024 && now.Sub(k.swept) >= sweepEvery {
+		k.swept = now
 		for other, since := range k.told {
 			if now.Sub(since) > toldFor {
 				delete(k.told, other)
@@ -316,13 +333,20 @@ func (k *keeping) adopt(b *Backend, c conn, e event) {
 		s.keeps.retire = func() { k.retire(id, s) }
 		k.adopted[id] = s
 	}
-	s.put(e)
+	if !s.put(e) {
+		k.Outbox.Done(e.kept.number)
+	}
+	k.retireLocked(id, s) // A node that ends delivers nothing more.
 }
 
 // retire forgets a client that is not here when nothing is left to be delivered.
 func (k *keeping) retire(id string, s *session) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
+	k.retireLocked(id, s)
+}
+
+func (k *keeping) retireLocked(id string, s *session) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if !s.working && k.adopted[id] == s {

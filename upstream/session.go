@@ -46,7 +46,8 @@ type sessionKeeps struct {
 	storing chan struct{}
 	// blocked: the reader waits for room in the queue.
 	blocked bool
-	// retire is called when no event waits; nil but for a client that is not here. Immutable.
+	// retire is called by the goroutine that delivers when no event waits; nil but for a client that is not
+	// here. Immutable.
 	retire func()
 }
 
@@ -247,9 +248,6 @@ func (s *session) next() (e event, ok bool) {
 		if resume {
 			s.conn.Resume()
 		}
-		if !ok && s.keeps != nil && s.keeps.retire != nil {
-			s.keeps.retire()
-		}
 	}()
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -299,6 +297,9 @@ func (s *session) takeOut(drop func(*event) bool) (out []event) {
 // work delivers events until none waits.
 func (s *session) work() {
 	for s.deliver() {
+	}
+	if s.keeps != nil && s.keeps.retire != nil {
+		s.keeps.retire()
 	}
 }
 

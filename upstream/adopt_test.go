@@ -1,0 +1,113 @@
+package upstream
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/hubgate/hubgate/gateway"
+	"github.com/hubgate/hubgate/hubprotocol"
+)
+
+// ofDead puts an event of a dead node's client into the outbox.
+func ofDead(store *box, connection string, k kind, target string) Adopted {
+	e := event{kind: k, target: target, id: eventID(connection, k), body: bodyConnected}
+	if k == kindMessage {
+		e.protocol, e.body = hubprotocol.JSON, []byte(send(target))
+	}
+	record := appendDelivery(nil, &gateway.Identity{ID: connection, Hub: "chat"}, &e, time.Now())
+	return Adopted{store.Put(record, func() {}), record}
+}
+
+// A node that has ended leaves what it is still given in the outbox, and does not stop there.
+func TestAdoptAfterTheEnd(t *testing.T) {
+	h, store := newHook(t, nil), newBox()
+	b := startKeeping(t, toAll(h.URL), store)
+	require.NoError(t, b.Close(t.Context()))
+	adopted := make(chan error, 1)
+	go func() { adopted <- b.Adopt(context.Background(), []Adopted{ofDead(store, "abc", kindMessage, "m")}) }()
+	require.NoError(t, want(t, adopted))
+	require.Len(t, store.left(), 1)
+	require.Empty(t, h.posts)
+	b.keeps.mu.Lock()
+	defer b.keeps.mu.Unlock()
+	require.Empty(t, b.keeps.adopted)
+}
+
+// While it is not known whether a client lives elsewhere, its end is not told. It is asked again.
+func TestAdoptAsksAgainWhetherAClientLives(t *testing.T) {
+	h, store := newHook(t, nil), newBox()
+	errAway := errors.New("a node does not answer")
+	answer := errAway
+	b := startKeeping(t, toAll(h.URL), store, func(o *OutboxOptions) {
+		o.Lives = func(context.Context, string, string) (bool, error) { return false, answer }
+	})
+	require.ErrorIs(t, b.Adopt(t.Context(), []Adopted{ofDead(store, "abc", kindConnected, "")}), errAway)
+	require.Equal(t, "connected", want(t, h.posts).event())
+	want(t, store.done)
+	require.Empty(t, store.left(), "of its end nothing is kept")
+	answer = nil
+	require.NoError(t, b.Adopt(t.Context(), nil))
+	require.Equal(t, "disconnected", want(t, h.posts).event())
+}
+
+// A client that lives elsewhere may lose that node too: then its end is told.
+func TestAdoptedClientThatEndsElsewhere(t *testing.T) {
+	h, store := newHook(t, nil), newBox()
+	b := startKeeping(t, toAll(h.URL), store, func(o *OutboxOptions) {
+		o.Lives = func(context.Context, string, string) (bool, error) { return true, nil }
+	})
+	require.NoError(t, b.Adopt(t.Context(), []Adopted{ofDead(store, "abc", kindConnected, "")}))
+	require.Equal(t, "connected", want(t, h.posts).event())
+	want(t, store.done)
+	require.NoError(t, b.Adopt(t.Context(), nil))
+	require.Empty(t, store.left(), "it lives")
+	require.NoError(t, b.Keep(t.Context(), appendRecord(nil, &gateway.Identity{ID: "abc", Hub: "chat"}, nil)))
+	want(t, store.done)
+	require.Equal(t, "disconnected", want(t, h.posts).event())
+}
+
+// What comes for a client that the application has refused meanwhile is done.
+func TestAdoptForARejectedClient(t *testing.T) {
+	release := make(chan struct{})
+	h, store := newHook(t, func(http.ResponseWriter, post) { <-release }), newBox()
+	b := startKeeping(t, toAll(h.URL), store)
+	require.NoError(t, b.Adopt(t.Context(), []Adopted{ofDead(store, "abc", kindMessage, "first")}))
+	want(t, h.posts)
+	b.keeps.mu.Lock()
+	s := b.keeps.adopted["abc"]
+	b.keeps.mu.Unlock()
+	s.mu.Lock()
+	s.rejected = true
+	s.mu.Unlock()
+	require.NoError(t, b.Adopt(t.Context(), []Adopted{ofDead(store, "abc", kindMessage, "second")}))
+	left := len(store.left())
+	close(release)
+	require.Equal(t, 1, left, "the second is done")
+	want(t, store.done)
+}
+
+// What is remembered of ends that are kept is gone through once a minute: a node that died had many clients.
+func TestToldEndsAreForgottenOnceAMinute(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		k := &keeping{told: make(map[string]time.Time)}
+		for i := range 2000 {
+			require.False(t, k.tells(fmt.Sprint("c", i)))
+		}
+		time.Sleep(toldFor - time.Second)
+		require.False(t, k.tells("x"))
+		require.True(t, k.tells("c7"))
+		time.Sleep(2 * time.Second)
+		k.tells("y")
+		require.Len(t, k.told, 2002, "they were gone through a moment ago")
+		time.Sleep(time.Minute)
+		require.False(t, k.tells("z"))
+		require.Len(t, k.told, 4, "x, y, z, and c7 of which it was said again")
+	})
+}
