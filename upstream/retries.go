@@ -216,7 +216,7 @@ func (s *session) tryKept(e *event) (a answer, wait time.Duration) {
 	case a.result == ResultStatus && final(a.status):
 		s.die(e, &a, DeadRefused, look.text(e))
 	default:
-		if a.result != ResultConnect && a.result != ResultBusy && a.status != http.StatusTooManyRequests && a.status != http.StatusServiceUnavailable {
+		if !a.unsent() && a.status != http.StatusTooManyRequests && a.status != http.StatusServiceUnavailable {
 			e.kept.doubt = true
 		}
 		return a, s.again(e, &a, look.text(e))
@@ -226,7 +226,7 @@ func (s *session) tryKept(e *event) (a answer, wait time.Duration) {
 
 // reported makes one attempt, and tells the circuit of it.
 func (s *session) reported(e *event, at *endpoint, report func(error)) (a answer, look *seen) {
-	failed := error(nil)
+	failed := errNothing
 	defer func() { report(failed) }() // also when the attempt panics
 	a, look = s.attempt(e, at)
 	failed = a.failure()
@@ -234,9 +234,11 @@ func (s *session) reported(e *event, at *endpoint, report func(error)) (a answer
 }
 
 // failure is what a circuit is told of an answer: an application that answers works, whatever it says of the
-// event. That there was no turn says nothing of it.
+// event. That nothing was sent says nothing of the application.
 func (a *answer) failure() error {
 	switch a.result {
+	case ResultBusy, ResultToken, ResultShutdown, ResultGuarded:
+		return errNothing
 	case ResultConnect, ResultBroken, ResultTimeout:
 		return errUpstream
 	case ResultStatus:
@@ -245,6 +247,11 @@ func (a *answer) failure() error {
 		}
 	}
 	return nil
+}
+
+// unsent reports whether it is certain that the application got nothing.
+func (a *answer) unsent() bool {
+	return a.result == ResultConnect || a.result == ResultBusy || a.result == ResultToken
 }
 
 // final says whether a status stays if the event is sent again.
