@@ -94,7 +94,7 @@ func New(opts Options) *Backend {
 	b.client = newClient(b.transport)
 	b.unmatched = logsum.New(b.logUnmatched)
 	b.ctx, b.cancel = context.WithCancelCause(context.Background())
-	b.bearers = newBearers(b.ctx)
+	b.bearers = newBearers(b.ctx, d)
 	return b
 }
 

@@ -58,10 +58,15 @@ type bearerKey struct {
 	Bearer
 }
 
-func newBearers(ctx context.Context) *bearers {
+// newBearers gets tokens by way of a dialer, which guards addresses. Redirects are not followed: the secret is
+// for the server that is named.
+func newBearers(ctx context.Context, d *dialer) *bearers {
 	return &bearers{
 		ctx: ctx, byKey: make(map[bearerKey]*bearer),
-		client: &http.Client{Transport: http.DefaultTransport.(*http.Transport).Clone()},
+		client: &http.Client{
+			Transport:     newTransport(d),
+			CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
+		},
 	}
 }
 

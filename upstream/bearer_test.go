@@ -58,7 +58,7 @@ func (s *tokenServer) questions() []url.Values {
 // R66: a webhook gets a token for what its template names, one for all events until it has to be renewed.
 func TestR66BearerTokens(t *testing.T) {
 	server := newTokenServer(t)
-	tokens := newBearers(t.Context())
+	tokens := newBearers(t.Context(), newDialer(nil, func() bool { return false }))
 	defer tokens.close()
 	credentials := Credentials{TokenURL: server.URL, ClientID: "gateway", ClientSecret: "s3cret"}
 	at := &url.URL{Scheme: "https", Host: "app.example", Path: "/hook"}
@@ -87,7 +87,7 @@ func TestR66BearerTokens(t *testing.T) {
 // request.
 func TestR66BearerTokensAreRenewed(t *testing.T) {
 	server := newTokenServer(t)
-	tokens := newBearers(t.Context())
+	tokens := newBearers(t.Context(), newDialer(nil, func() bool { return false }))
 	defer tokens.close()
 	b := tokens.get(bearerKey{Credentials{TokenURL: server.URL, ClientID: "gateway"}, Bearer{Wanted: true, Scope: "s"}})
 	var all sync.WaitGroup
@@ -135,11 +135,33 @@ func TestBearerTokenServerHangs(t *testing.T) {
 	defer server.Close()
 	defer close(held)
 	life, end := context.WithCancel(t.Context())
-	tokens := newBearers(life)
+	tokens := newBearers(life, newDialer(nil, func() bool { return false }))
 	defer tokens.close()
 	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Millisecond)
 	defer cancel()
 	err := tokens.authorize(ctx, make(http.Header), &Credentials{TokenURL: server.URL}, Bearer{Wanted: true, Scope: "s"}, nil)
 	require.ErrorIs(t, err, context.DeadlineExceeded)
 	end()
+}
+
+// The secret goes to the token server that is named, and nowhere else.
+func TestBearerFollowsNoRedirect(t *testing.T) {
+	other := newTokenServer(t)
+	for _, status := range []int{http.StatusFound, http.StatusTemporaryRedirect, http.StatusPermanentRedirect} {
+		server := httptest.NewServer(http.RedirectHandler(other.URL, status))
+		tokens := newBearers(t.Context(), newDialer(nil, func() bool { return false }))
+		err := tokens.authorize(t.Context(), make(http.Header), &Credentials{TokenURL: server.URL, ClientID: "gateway", ClientSecret: "s3cret"}, Bearer{Wanted: true, Scope: "s"}, nil)
+		require.ErrorContains(t, err, fmt.Sprint("the token server answered ", status))
+		require.Empty(t, other.questions())
+		tokens.close()
+		server.Close()
+	}
+}
+
+// A token server is guarded as webhooks are.
+func TestBearerIsGuarded(t *testing.T) {
+	tokens := newBearers(t.Context(), newDialer(nil, func() bool { return false }))
+	defer tokens.close()
+	err := tokens.authorize(t.Context(), make(http.Header), &Credentials{TokenURL: "http://169.254.169.254/token"}, Bearer{Wanted: true, Scope: "s"}, nil)
+	require.ErrorIs(t, err, errGuarded)
 }
