@@ -49,8 +49,8 @@ const (
 	batchSize = 256 << 10
 	// partSize bounds a part of a delivery.
 	partSize = 512 << 10
-	// maxRecord bounds a delivery that is read.
-	maxRecord = 64 << 20
+	// MaxRecord bounds a delivery, in bytes: what is larger is stored, but cannot be read again.
+	MaxRecord = 65 << 20
 	// entrySize is what an entry takes beside its data.
 	entrySize = 24
 )
@@ -154,7 +154,7 @@ func (r *reading) take(text []byte) {
 // goOn takes a further part of a large delivery.
 func (r *reading) goOn(e *entry) {
 	begun, ok := r.parts[e.number]
-	if !ok || len(begun)+len(e.data) > maxRecord {
+	if !ok || len(begun)+len(e.data) > MaxRecord {
 		delete(r.parts, e.number)
 		return
 	}

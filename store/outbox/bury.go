@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"iter"
 	"maps"
 	"slices"
 	"sync"
@@ -28,8 +29,9 @@ type Delivery struct {
 
 // burial remembers what was taken from the log of a dead node that could not be finished.
 type burial struct {
-	mu    sync.Mutex
-	taken map[string]map[uint64]bool // by the name of the log
+	mu sync.Mutex
+	// taken are the numbers here by the numbers there, by the name of the log.
+	taken map[string]map[uint64]uint64
 }
 
 // Bury takes over the deliveries of a node that died, and returns them in the order in which they were put,
@@ -95,7 +97,8 @@ func (o *Outbox) shut(ctx context.Context, inc string, sequence uint64) (uint64,
 	return written, nil
 }
 
-// adopt puts what a dead node had to deliver into this node's log, and waits until it is there.
+// adopt puts what a dead node had to deliver into this node's log, and waits until it is there: also what was
+// put there by a call before, which did not wait for so long.
 func (o *Outbox) adopt(ctx context.Context, inc string, r *reading) ([]Delivery, error) {
 	var adopted []Delivery
 	missing, stored := new(atomic.Int64), make(chan struct{})
@@ -105,29 +108,50 @@ func (o *Outbox) adopt(ctx context.Context, inc string, r *reading) ([]Delivery,
 			close(stored)
 		}
 	}
-	taken := o.burial.taken[inc]
-	if taken == nil {
-		taken = make(map[uint64]bool)
-	}
+	taken := o.burial.of(inc)
 	for _, number := range slices.Sorted(maps.Keys(r.open)) {
-		if taken[number] {
+		if _, ok := taken[number]; ok {
 			continue
 		}
-		taken[number] = true
 		missing.Add(1)
 		record := r.open[number]
-		adopted = append(adopted, Delivery{Number: o.log.put(record, arrived, true), Record: record})
+		taken[number] = o.log.put(record, arrived, true)
+		adopted = append(adopted, Delivery{Number: taken[number], Record: record})
 	}
-	if o.burial.taken == nil {
-		o.burial.taken = make(map[string]map[uint64]bool)
-	}
-	o.burial.taken[inc] = taken
 	o.counts.Add(EventAdopted, uint64(len(adopted)))
 	arrived()
 	select {
 	case <-stored:
-		return adopted, nil
 	case <-ctx.Done():
 		return adopted, context.Cause(ctx)
 	}
+	for !o.log.stored(maps.Values(taken)) {
+		if !pause(ctx, retryPause) {
+			return adopted, context.Cause(ctx)
+		}
+	}
+	return adopted, nil
+}
+
+// of is what was taken from a log.
+func (b *burial) of(inc string) map[uint64]uint64 {
+	if b.taken == nil {
+		b.taken = make(map[string]map[uint64]uint64)
+	}
+	if b.taken[inc] == nil {
+		b.taken[inc] = make(map[uint64]uint64)
+	}
+	return b.taken[inc]
+}
+
+// stored reports whether none of these deliveries is still to be stored.
+func (l *log) stored(numbers iter.Seq[uint64]) bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for number := range numbers {
+		if d := l.live[number]; d != nil && d.last == 0 {
+			return false
+		}
+	}
+	return true
 }

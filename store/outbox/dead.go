@@ -177,8 +177,12 @@ type Waiting struct {
 }
 
 // Waiting returns what all nodes have to deliver, as far as it is stored: at most so many, the oldest of each
-// node first. It reads all logs.
+// node first. It reads all logs, which can take as much memory as they have bytes: calls wait for each other.
 func (o *Outbox) Waiting(ctx context.Context, most int) (list []Waiting, more bool, err error) {
+	if err := o.looks.Acquire(ctx, 1); err != nil {
+		return nil, false, err
+	}
+	defer o.looks.Release(1)
 	readings := make(map[string]*reading)
 	for last := uint64(0); ; {
 		m, err := o.stream.Next(ctx, o.prefix+"*", last+1)

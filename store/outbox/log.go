@@ -46,34 +46,39 @@ type delivery struct {
 
 // log is the log of this node, see package outbox.
 type log struct {
-	store    storage
-	prefix   string // of subjects
-	counts   *counts.Counts[Event]
-	logger   *slog.Logger
-	maxBytes int
+	store  storage
+	prefix string // of subjects
+	counts *counts.Counts[Event]
+	logger *slog.Logger
 
-	mu    sync.Mutex
-	inc   string
-	next  uint64
-	live  map[uint64]*delivery
-	bytes int // of all live ones
+	mu     sync.Mutex
+	inc    string
+	busy   bool // a batch is being written
+	closed bool // by another node
+	load        // guarded by mu
+
+	wake chan struct{}
+	own  position // the writer's
+}
+
+// load is what a log has to keep, and what of it is to be written.
+type load struct {
+	maxBytes int // that are kept
+	next     uint64
+	live     map[uint64]*delivery
+	bytes    int // of all live ones
 	// unstored is how many of them are not stored yet, kept the bytes of the others.
 	unstored, kept int
 	// urgent is written whatever there is: what was taken from dead nodes, which had it in memory too.
 	// waiting is written while there is room.
 	urgent, waiting []uint64
 	finished        []uint64 // that is to be noted
-	busy            bool     // a batch is being written
-	closed          bool     // by another node
-
-	wake chan struct{}
-	own  position // the writer's
 }
 
 func newLog(store storage, prefix, inc string, counted *counts.Counts[Event]) *log {
 	return &log{
-		store: store, prefix: prefix, counts: counted, logger: slog.New(slog.DiscardHandler), inc: inc, maxBytes: MaxMemory,
-		live: make(map[uint64]*delivery), wake: make(chan struct{}, 1),
+		store: store, prefix: prefix, counts: counted, logger: slog.New(slog.DiscardHandler), inc: inc,
+		load: load{maxBytes: MaxMemory, live: make(map[uint64]*delivery)}, wake: make(chan struct{}, 1),
 	}
 }
 
@@ -94,11 +99,18 @@ func (l *log) put(record []byte, stored func(), urgent bool) uint64 {
 }
 
 func (l *log) done(number uint64) {
+	if stored := l.forget(number); stored != nil {
+		stored()
+	}
+}
+
+// forget forgets a delivery that is done, and returns who waits until it is stored, if anybody does.
+func (l *log) forget(number uint64) (stored func()) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	d := l.live[number]
 	if d == nil {
-		return
+		return nil
 	}
 	l.forgetLocked(number, d)
 	l.counts.Add(EventDone, 1)
@@ -106,6 +118,7 @@ func (l *log) done(number uint64) {
 		l.finished = append(l.finished, number)
 	}
 	l.rouse()
+	return d.stored
 }
 
 func (l *log) forgetLocked(number uint64, d *delivery) {

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/nats-io/nats.go/jetstream"
+	"golang.org/x/sync/semaphore"
 
 	"github.com/hubgate/hubgate/internal/counts"
 	"github.com/hubgate/hubgate/store/stream"
@@ -73,6 +74,7 @@ type Outbox struct {
 	counts *counts.Counts[Event]
 	dead   *deadLetters
 	burial burial
+	looks  *semaphore.Weighted // at the logs of all nodes
 
 	ctx    context.Context
 	cancel context.CancelFunc
@@ -82,7 +84,7 @@ type Outbox struct {
 // New returns an Outbox that stores nothing before Start.
 func New(opts Options) *Outbox {
 	opts = opts.filled()
-	o := &Outbox{opts: opts, counts: counts.New(events), prefix: opts.Store.Prefix + ".dlv."}
+	o := &Outbox{opts: opts, counts: counts.New(events), prefix: opts.Store.Prefix + ".dlv.", looks: semaphore.NewWeighted(1)}
 	o.stream = stream.New(opts.Store.JetStream, opts.logStream())
 	o.log = newLog(o.stream, o.prefix, opts.Inc, o.counts)
 	o.log.logger, o.log.maxBytes = opts.Logger, int(min(opts.Store.MaxBytes/4, MaxMemory))
@@ -122,8 +124,8 @@ func (o *Options) logStream() jetstream.StreamConfig {
 func (o *Outbox) Start() { o.wg.Go(func() { o.log.run(o.ctx) }) }
 
 // Put stores a delivery, and returns its number. Stored is called once, by any goroutine, when the delivery
-// cannot be lost any more; it must not block. While the store does not answer or has no room, it waits. The
-// record must not be changed any more.
+// cannot be lost any more, or is done; it must not block. While the store does not answer or has no room, it waits. The
+// record has at most MaxRecord bytes, and must not be changed any more.
 func (o *Outbox) Put(record []byte, stored func()) (number uint64) {
 	return o.log.put(record, stored, false)
 }
