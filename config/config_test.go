@@ -281,6 +281,31 @@ func TestWellKnownKeyStaysOnLoopback(t *testing.T) {
 	}
 }
 
+// What is kept in the outbox has to be read again.
+func TestMessagesThatTheOutboxCannotKeep(t *testing.T) {
+	t.Chdir(t.TempDir())
+	kept := []string{"--data-dir=data", "--upstream-outbox"}
+	for _, tt := range []struct {
+		name string
+		args []string
+		want string
+	}{
+		{"one message", append(kept, "--limits-message-bytes=65MiB"), "limits.messageBytes: must be at most 64MiB with upstream.outbox"},
+		{"one POST", append(kept, "--limits-post-bytes=65MiB"), "limits.postBytes: must be at most 64MiB with upstream.outbox"},
+		{"as much as there may be", append(kept, "--limits-message-bytes=64MiB", "--limits-post-bytes=64MiB"), ""},
+		{"without an outbox", []string{"--limits-message-bytes=1GiB", "--limits-post-bytes=1GiB"}, ""},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			_, err := mustParse(t, tt.args...).Settings()
+			if tt.want == "" {
+				require.NoError(t, err)
+				return
+			}
+			require.ErrorContains(t, err, tt.want)
+		})
+	}
+}
+
 // Azure's tools write Serverless.
 func TestWordsInAnyCase(t *testing.T) {
 	t.Chdir(t.TempDir())

@@ -51,7 +51,7 @@ func (c *Config) Settings() (settings.Settings, error) {
 		REST:     settings.REST(c.REST),
 		OIDC:     c.OIDC.settings(c.OIDCClients),
 	}
-	if err := errors.Join(s.Validate(), c.checkWellKnownKey(s.Keys.HasEmulatorKey())); err != nil {
+	if err := errors.Join(s.Validate(), c.checkWellKnownKey(s.Keys.HasEmulatorKey()), c.checkKeptMessages(&s.Limits.Sizes)); err != nil {
 		return settings.Settings{}, nameTemplates(err, templates, source)
 	}
 	return s, nil

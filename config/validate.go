@@ -11,6 +11,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/hubgate/hubgate/settings"
 )
 
 // maxDrain bounds how long a stopping gateway may be asked to wait.
@@ -69,6 +71,22 @@ func (c *Config) checkOutbox() error {
 		return errors.New("events are kept in the store: set data.dir (--data-dir)")
 	case !c.External() && c.Data.MaxBytes < minOutboxStore:
 		return fmt.Errorf("needs data.maxBytes of 64MiB or more, not %d bytes", c.Data.MaxBytes)
+	}
+	return nil
+}
+
+// MaxKeptMessage bounds a message of a client, in bytes, if events are kept in the store.
+const MaxKeptMessage = 64 << 20
+
+// checkKeptMessages refuses bounds of messages over which the outbox could not read them again.
+func (c *Config) checkKeptMessages(s *settings.Sizes) error {
+	switch {
+	case !c.Outbox.Outbox:
+		return nil
+	case s.MessageBytes > MaxKeptMessage:
+		return fmt.Errorf("limits.messageBytes: must be at most 64MiB with upstream.outbox, not %d bytes", s.MessageBytes)
+	case s.PostBytes > MaxKeptMessage:
+		return fmt.Errorf("limits.postBytes: must be at most 64MiB with upstream.outbox, not %d bytes", s.PostBytes)
 	}
 	return nil
 }

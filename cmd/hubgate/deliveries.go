@@ -11,6 +11,9 @@ import (
 	"github.com/hubgate/hubgate/upstream"
 )
 
+// The largest message fits into a delivery, with all that is to be known of its client.
+const _ = uint(outbox.MaxRecord - config.MaxKeptMessage - 1<<20)
+
 // deliveries are the events that this node keeps until webhooks have them. It is a life.Beside and, as
 // deliveryView, an admin.Deliveries.
 type deliveries struct {
