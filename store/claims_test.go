@@ -35,6 +35,14 @@ func TestWhoComesFirstHasTheClaim(t *testing.T) {
 		require.NoError(t, c.Free(ctx, "k", again))
 		require.Zero(t, c.Len())
 		require.ErrorIs(t, c.Keep(ctx, "k", again, []byte("x"), time.Minute), ErrLost)
+
+		_, _, err = c.Claim(ctx, "soon", []byte("v"), time.Second)
+		require.NoError(t, err)
+		later, _, err := c.Claim(ctx, "later", []byte("v"), time.Minute)
+		require.NoError(t, err)
+		require.NoError(t, c.Free(ctx, "later", later))
+		time.Sleep(time.Second)
+		require.Zero(t, c.Len())
 	})
 }
 
@@ -54,9 +62,18 @@ func TestClaimsAreBounded(t *testing.T) {
 		_, held, err := c.Claim(ctx, "7", []byte("v"), time.Second)
 		require.NoError(t, err)
 		require.NotNil(t, held)
-		require.NoError(t, c.Keep(ctx, "7", numbers[7], []byte("w"), time.Hour))
+		// The one that ends first ends last now, and one from the middle goes.
+		require.NoError(t, c.Keep(ctx, "0", numbers[0], []byte("w"), time.Hour))
+		require.NoError(t, c.Free(ctx, "29", numbers[29])) // would end after 4 s
 		for passed := range 50 {
-			require.Equal(t, 50-passed, c.Len(), "after %d seconds", passed)
+			want := 50 - passed
+			if passed < 4 {
+				want--
+			}
+			if passed > 0 {
+				want++
+			}
+			require.Equal(t, min(want, 49), c.Len(), "after %d seconds", passed)
 			time.Sleep(time.Second)
 		}
 		require.Equal(t, 1, c.Len())
