@@ -45,11 +45,19 @@ func (c *Config) WithShared(text []byte) (*Config, error) {
 // ReadShared reads a file with options for all nodes, of at most 1 MiB.
 func ReadShared(path string) ([]byte, error) { return readFile(path) }
 
-// onlyOfNode are the options that say what webhooks may read or reach from a node. Whoever may share settings
-// chooses where webhooks go, and would get with these what a node keeps for itself.
-var onlyOfNode = map[string]bool{
-	"upstream.allowedEnv": true, "upstream.allowedFiles": true, "upstream.allowLinkLocal": true, "upstream.tokenUrl": true,
+// onlyOfNode are the options that say what webhooks may read or reach from a node, and whose tokens are good for
+// what. Whoever may share settings chooses where webhooks go, and would get with these what a node keeps for
+// itself, or rights that nobody gave.
+var onlyOfNode = map[string]string{
+	"upstream.allowedEnv": ofWebhooks, "upstream.allowedFiles": ofWebhooks, "upstream.allowLinkLocal": ofWebhooks, "upstream.tokenUrl": ofWebhooks,
+	"oidc.issuers": ofTokens, "oidc.audiences": ofTokens, "oidc.restClaims": ofTokens, "oidc.readerClaims": ofTokens, "oidc.serverClaims": ofTokens,
+	"auth.disableLocalKeys": ofTokens,
 }
+
+const (
+	ofWebhooks = "what webhooks may read or reach from a node"
+	ofTokens   = "whose tokens are accepted"
+)
 
 // mayBeShared refuses keys that a running node would not follow, secrets, and what opens a node.
 func (f *file) mayBeShared() error {
@@ -61,8 +69,8 @@ func (f *file) mayBeShared() error {
 			errs = append(errs, fmt.Errorf("%s:%d: %s is read only when a node starts: give it to each node", f.name, f.lines[key], key))
 		case isOption && o.typ == reflect.TypeFor[secret.Text]():
 			errs = append(errs, fmt.Errorf("%s:%d: %s is a secret: give it to each node", f.name, f.lines[key], key))
-		case onlyOfNode[key]:
-			errs = append(errs, fmt.Errorf("%s:%d: %s says what webhooks may read or reach from a node: give it to each node", f.name, f.lines[key], key))
+		case onlyOfNode[key] != "":
+			errs = append(errs, fmt.Errorf("%s:%d: %s says %s: give it to each node", f.name, f.lines[key], key, onlyOfNode[key]))
 		}
 	}
 	return errors.Join(errs...)

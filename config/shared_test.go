@@ -77,6 +77,8 @@ func TestWhatCannotBeShared(t *testing.T) {
 		"upstream:\n  allowedFiles: [/]":                  "shared settings:2: upstream.allowedFiles says what",
 		"upstream.allowLinkLocal: true":                   "shared settings:1: upstream.allowLinkLocal says what",
 		"upstream: {tokenUrl: 'https://elsewhere/token'}": "shared settings:1: upstream.tokenUrl says what",
+		"oidc.issuers: ['https://elsewhere']":             "shared settings:1: oidc.issuers says whose tokens are accepted: give it to each node",
+		"oidc.serverClaims: ['sub=me']":                   "oidc.serverClaims says whose",
 		"limits.hub: 1":                                   "unknown",
 		"limits.hubs: many":                               "shared settings:1: limits.hubs",
 		"mode: other":                                     "mode",

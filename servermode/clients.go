@@ -78,6 +78,17 @@ func (t *clientTable) get(id string) attached {
 	return t.former[id]
 }
 
+// current returns the client with that id, nil if there is none or the server connection has ended: what replace
+// may exchange.
+func (t *clientTable) current(id string) attached {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.gone {
+		return nil
+	}
+	return t.live[id]
+}
+
 // has reports whether a client is there and has not moved away.
 func (t *clientTable) has(id string, s attached) bool {
 	t.mu.Lock()

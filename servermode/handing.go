@@ -139,7 +139,7 @@ func (b *Backend) Switch(s gateway.Switching) {
 // begin takes the place of the client of an owner. It reports false if there is none.
 func (h *handing) begin(owner string) bool {
 	for {
-		entry := h.sc.clients.get(h.id)
+		entry := h.sc.clients.current(h.id)
 		if !h.follows(entry, owner) {
 			return false
 		}
