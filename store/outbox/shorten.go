@@ -22,7 +22,7 @@ type position struct {
 	mark     uint64
 	ensured  bool
 
-	// parts is how much of a large delivery is written.
+	// parts is how much of a large delivery is written, until its end is stored.
 	parts map[uint64]int
 	// batches are those that have not been removed, size their bytes, removable those at the front that
 	// nothing holds.

@@ -1,6 +1,7 @@
 package outbox
 
 import (
+	"bytes"
 	"context"
 	"sync"
 	"sync/atomic"
@@ -47,6 +48,34 @@ func TestDeadNodesLogStaysUntilAllIsStored(t *testing.T) {
 		require.NoError(t, err)
 		require.Equal(t, []string{"first"}, records(adopted))
 		killed(c)
+	})
+}
+
+// The beginning of a large delivery stays while its end is being written, also if the store is full then.
+func TestFullStoreAtTheEndOfALargeDelivery(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := new(shelf)
+		s.fault = func() string {
+			if s.writes == 3 {
+				return "full"
+			}
+			return ""
+		}
+		a, b := on(s, "a"), on(s, "b")
+		a.Start()
+		large := bytes.Repeat([]byte("x"), 2*partSize+1)
+		a.Put(large, nil)
+		time.Sleep(time.Second)
+		synctest.Wait()
+		require.Equal(t, 4, s.writes)
+		require.Zero(t, a.Stats().Unstored)
+		killed(a)
+		b.Start()
+		adopted, err := b.Bury(t.Context(), "a")
+		require.NoError(t, err)
+		require.Len(t, adopted, 1)
+		require.True(t, bytes.Equal(large, adopted[0].Record))
+		killed(b)
 	})
 }
 

@@ -161,7 +161,6 @@ func (l *log) putLocked(p *part, number uint64, d *delivery) (whole bool) {
 		kind = kindEnd
 	}
 	p.add(entry{kind: kind, number: number, data: rest})
-	delete(l.own.parts, number)
 	p.puts = append(p.puts, number)
 	return true
 }
@@ -260,6 +259,7 @@ func (l *log) finish(p *part, size int, sequence uint64) {
 		}
 	}
 	for _, number := range p.puts {
+		delete(l.own.parts, number) // until now its beginning had to stay
 		d := l.live[number]
 		if d == nil {
 			continue // done meanwhile, which is written next
