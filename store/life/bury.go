@@ -73,7 +73,7 @@ func (u *undertaker) bury(ctx context.Context, inc string) error {
 	}
 	ids := slices.Sorted(maps.Keys(r.open))
 	if len(ids) > 0 {
-		if err := u.outbox.Ensure(ctx); err != nil {
+		if err := u.ensure(ctx); err != nil {
 			return err
 		}
 	}
@@ -108,7 +108,25 @@ func (u *undertaker) bury(ctx context.Context, inc string) error {
 		u.counts.Add(EventMoved, uint64(len(alive)))
 		pause(ctx, time.Duration(len(some)-len(alive))*pace-time.Since(began))
 	}
-	return u.logs.PurgeBefore(ctx, u.prefix+inc, sequence)
+	return u.forget(ctx, inc, sequence)
+}
+
+// ensure sees to it that there is an outbox. A question that is lost, as when the voter that leads is cut off, has
+// no answer ever: as everywhere it is waited for a moment, and asked again.
+func (u *undertaker) ensure(ctx context.Context) error {
+	attempt, cancel := context.WithTimeout(ctx, attemptTime)
+	defer cancel()
+	if err := u.outbox.Ensure(attempt); err != nil {
+		return fmt.Errorf("the outbox: %w", err)
+	}
+	return nil
+}
+
+// forget removes what the log of a node has before its last part.
+func (u *undertaker) forget(ctx context.Context, inc string, sequence uint64) error {
+	attempt, cancel := context.WithTimeout(ctx, attemptTime)
+	defer cancel()
+	return u.logs.PurgeBefore(attempt, u.prefix+inc, sequence)
 }
 
 // read reads a log to its end.

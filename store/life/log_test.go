@@ -10,6 +10,8 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/hubgate/hubgate/store/stream"
 )
 
 // inBubble runs a test with a log in a time of its own.
@@ -409,6 +411,19 @@ func TestBury(t *testing.T) {
 		require.ErrorIs(t, u.bury(t.Context(), "a-1"), errFenced)
 		require.Empty(t, w.shelf.puts)
 	})
+	bubble("N40 a question to the store that is lost is asked again", func(t *testing.T) {
+		w, u := setUp(t, "ann")
+		w.end()
+		box := &shelf{down: true}
+		u.outbox = box
+		require.ErrorIs(t, u.bury(t.Context(), "a-1"), stream.ErrUnavailable, "its question was lost")
+		box.do(func() { box.down = false })
+		u.logs = unpurged{w.shelf}
+		require.ErrorIs(t, u.bury(t.Context(), "a-1"), stream.ErrUnavailable)
+		u.logs = w.shelf
+		require.NoError(t, u.bury(t.Context(), "a-1"))
+		require.Equal(t, map[string][]byte{"d/ann": []byte("record of ann")}, box.puts)
+	})
 	bubble("a log of nobody", func(t *testing.T) {
 		w, u := setUp(t)
 		w.end()
@@ -426,6 +441,14 @@ func TestBury(t *testing.T) {
 		require.Len(t, w.shelf.puts, 1)
 		require.EqualValues(t, 1, w.counts.Get(EventDamaged))
 	})
+}
+
+// unpurged is a shelf that does not answer when something is to be removed.
+type unpurged struct{ *shelf }
+
+func (unpurged) PurgeBefore(ctx context.Context, _ string, _ uint64) error {
+	<-ctx.Done()
+	return stream.Unavailable(ctx.Err())
 }
 
 func FuzzBatch(f *testing.F) {

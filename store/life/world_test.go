@@ -86,6 +86,13 @@ func (r reach) blocked(ctx context.Context) error {
 	return nil
 }
 
+func (r reach) Ensure(ctx context.Context) error {
+	if err := r.blocked(ctx); err != nil {
+		return err
+	}
+	return r.shelf.Ensure(ctx)
+}
+
 func (r reach) Write(ctx context.Context, subject string, data []byte, sequence uint64, lasts time.Duration) (uint64, error) {
 	if err := r.blocked(ctx); err != nil {
 		return 0, err
