@@ -19,6 +19,7 @@ const (
 	askAgainEvery = 100 * time.Millisecond
 	creditAfter   = 50 * time.Millisecond // how long an acknowledgement may wait for company
 	refusedFor    = time.Second           // how long a peer that was refused is left alone
+	standstill    = time.Second           // how late time goes by at most in a process that runs
 )
 
 var errTooLarge = errors.New("cluster: a frame is too large")
@@ -117,6 +118,7 @@ type linkClock struct {
 	heard, begun, pinged, greeted time.Duration
 	answered                      time.Duration // with a packet of the session
 	notBefore                     time.Duration // the peer was refused, or refused us
+	ticked                        time.Duration // time went by
 	// absent: the carrier has said that the peer is not there since it was heard.
 	absent    bool
 	roundTrip time.Duration

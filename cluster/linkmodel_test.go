@@ -87,7 +87,12 @@ func (m *modelLink) step() error {
 	case n < 98 || m.r.IntN(8) > 0:
 		m.pass(time.Duration(m.r.IntN(200)) * time.Millisecond)
 	default:
-		m.pass(time.Duration(m.r.IntN(7000)) * time.Millisecond)
+		long := time.Duration(m.r.IntN(7000)) * time.Millisecond
+		if m.r.IntN(4) == 0 {
+			m.pass(long) // both ends stand still
+			return nil
+		}
+		m.wait(long)
 	}
 	return nil
 }
@@ -185,6 +190,13 @@ func (m *modelLink) pass(d time.Duration) {
 		if e.link.state == idle && m.r.IntN(3) == 0 {
 			e.link.greet(m.now) // it hears a beacon
 		}
+	}
+}
+
+// wait lets time go by as in processes that run.
+func (m *modelLink) wait(d time.Duration) {
+	for ; d > 0; d -= standstill / 2 {
+		m.pass(min(d, standstill/2))
 	}
 }
 

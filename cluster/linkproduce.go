@@ -4,6 +4,7 @@ import "time"
 
 // tick lets time go by.
 func (l *link) tick(now time.Duration) event {
+	l.clock.ticks(now)
 	switch l.state {
 	case greeting:
 		if now-max(l.clock.heard, l.clock.begun) >= goneAfter {
@@ -26,6 +27,15 @@ func (l *link) tick(now time.Duration) event {
 		}
 	}
 	return 0
+}
+
+// ticks notes that time goes by. If that comes late, this process has stood still, and what the peer has said
+// meanwhile waits to be read: of such a time no more than standstill counts as silence.
+func (c *linkClock) ticks(now time.Duration) {
+	if late := now - c.ticked - standstill; c.ticked > 0 && late > 0 {
+		c.heard, c.answered, c.begun = min(c.heard+late, now), min(c.answered+late, now), min(c.begun+late, now)
+	}
+	c.ticked = now
 }
 
 // silent is how long nothing was heard of the peer; of its session, if there is one. A peer that has
