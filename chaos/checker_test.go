@@ -81,6 +81,14 @@ func TestCheckerOwesWhatWasPromised(t *testing.T) {
 			sent(o, target{}, 2)
 			r.ended = time.Now().Add(2 * dying)
 		}, 2},
+		{"before a stream heard of its end", func(o *origin, r *receiver) {
+			sent(o, target{}, 2)
+			r.who.streams, r.ended = true, time.Now().Add(2*dying)
+		}, 0},
+		{"long before a stream heard of its end", func(o *origin, r *receiver) {
+			sent(o, target{}, 2)
+			r.who.streams, r.ended = true, time.Now().Add(2*dying+unheard)
+		}, 2},
 	} {
 		t.Run(one.name, func(t *testing.T) {
 			c, o, r := checked()

@@ -57,7 +57,7 @@ func (c *client) visit(ctx context.Context) error {
 	if !bound.Stop() || err != nil {
 		return errors.Join(err, errTooLong)
 	}
-	r := c.stage.arrived(identity{client: c.name, id: l.ID(), user: c.user(), forwarded: c.transport != link.WebSockets})
+	r := c.stage.arrived(identity{client: c.name, id: l.ID(), user: c.user(), forwarded: c.transport != link.WebSockets, streams: c.transport == link.ServerSentEvents})
 	defer r.end()
 	staying, leave := context.WithCancel(ctx)
 	var speaker sync.WaitGroup

@@ -29,10 +29,11 @@ type npmClients struct {
 	pending  map[string][]arrival // what came before the client was told that it is connected
 }
 
-// arrival is a number.
+// arrival is a number, and the connection by which it came.
 type arrival struct {
 	origin string
 	n      int
+	id     string
 }
 
 // visitor is what the process is told of one client.
@@ -45,6 +46,9 @@ type visitor struct {
 // isForwarded says whether the i-th client's bytes may pass another node than its own. The order is that
 // of the combinations: of each version three transports with JSON and two with MessagePack.
 func isForwarded(i int) bool { return i%5 != 0 && i%5 != 3 }
+
+// isStream says whether the i-th client has Server-Sent Events.
+func isStream(i int) bool { return i%5 == 1 }
 
 func startNpm(s *stage, count int, stateful bool) (*npmClients, error) {
 	c := &npmClients{stage: s, stateful: stateful, here: make(map[string]*receiver), pending: make(map[string][]arrival)}
@@ -121,8 +125,8 @@ func (c *npmClients) take(client, what string, rest []json.RawMessage) {
 		c.stage.tally.count("connection attempts that failed")
 	case "n":
 		var one arrival
-		if json.Unmarshal(rest[0], &one.origin) != nil || json.Unmarshal(rest[1], &one.n) != nil {
-			c.stage.checker.violate("bytes", fmt.Sprintf("%s got an unknown message: %s %s", client, rest[0], rest[1]))
+		if len(rest) != 3 || json.Unmarshal(rest[0], &one.origin) != nil || json.Unmarshal(rest[1], &one.n) != nil || json.Unmarshal(rest[2], &one.id) != nil {
+			c.stage.checker.violate("bytes", fmt.Sprintf("%s got an unknown message: %s", client, rest))
 			return
 		}
 		if r := c.here[client]; r != nil {
@@ -154,12 +158,15 @@ func (c *npmClients) up(client, id string) {
 	for i, name := range c.names {
 		if name == client {
 			who.forwarded = !c.stateful && isForwarded(i)
+			who.streams = !c.stateful && isStream(i)
 		}
 	}
 	r := c.stage.arrived(who)
 	c.here[client] = r
 	for _, one := range c.pending[client] {
-		r.receive(one.origin, one.n)
+		if one.id == id { // else it came by a connection that ended before the client was told of it
+			r.receive(one.origin, one.n)
+		}
 	}
 	delete(c.pending, client)
 }

@@ -3,7 +3,7 @@
 //
 //   node npm.mjs        one line of JSON on standard input says who connects; then one line for each event
 //
-// Events: up (connection id; also after a reconnect), down, n (origin, number), called (connection id, number, error).
+// Events: up (connection id; also after a reconnect), down, n (origin, number, connection id), called (connection id, number, error).
 import { createInterface } from 'node:readline';
 import { Client, combinations } from '../interop/js/lib/clients.mjs';
 
@@ -31,7 +31,7 @@ class Visitor {
       stateful,
     });
     const { connection } = this.client;
-    connection.on('n', (origin, number) => say(name, 'n', origin, number));
+    connection.on('n', (origin, number) => say(name, 'n', origin, number, this.client.id));
     connection.onreconnecting(() => say(name, 'down'));
     connection.onreconnected((id) => say(name, 'up', id));
     connection.onclose(() => {

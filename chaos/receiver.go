@@ -28,6 +28,8 @@ type identity struct {
 	owner string
 	// forwarded says that the bytes may pass another node than the owner.
 	forwarded bool
+	// streams: it has Server-Sent Events, and may hear of its end late.
+	streams bool
 }
 
 func (w identity) String() string {
@@ -127,11 +129,18 @@ func (r *receiver) since(to target) (from time.Time, ok bool) {
 const (
 	dying     = time.Second
 	dyingLate = 4 * time.Second
+	// unheard is how much longer a client with Server-Sent Events may not know that it has ended: one that has just come
+	// is told only after a second, and who looks for that comes by once a second.
+	unheard = 2 * time.Second
 )
 
 // owed says whether a message had to come: it was accepted after the receiver was there, and not right
 // before its end.
 func (r *receiver) owed(m message) bool {
 	from, ok := r.since(m.to)
-	return ok && m.fate == accepted && m.began.After(from) && (r.ended.IsZero() || m.ended.Before(r.ended.Add(-r.checker.dying)))
+	dying := r.checker.dying
+	if r.who.streams {
+		dying += unheard
+	}
+	return ok && m.fate == accepted && m.began.After(from) && (r.ended.IsZero() || m.ended.Before(r.ended.Add(-dying)))
 }
