@@ -182,7 +182,7 @@ type ContinuationToken = string
 // Excluded defines model for Excluded.
 type Excluded = []string
 
-// ExpireTime defines model for ExpireTime.
+// ExpireTime Example: 4102444800
 type ExpireTime = string
 
 // Filter defines model for Filter.
