@@ -248,6 +248,7 @@ func TestN43AClientIsAskedDuringAHandOverThatFails(t *testing.T) {
 					_, err := a.TakeOver(t.Context(), gateway.Taking{ID: "b1", Owner: "b", Transport: stuck{ann}})
 					require.ErrorIs(t, err, gateway.ErrStays)
 					time.Sleep(time.Second)
+					synctest.Wait() // it has asked
 					next, err := ann.ReturnTo(ann.Conn, gatewaytest.Options{ID: "b1", Hub: "chat"})
 					require.NoError(t, err)
 					require.NoError(t, next.SaySequence(1))
