@@ -105,7 +105,7 @@ func TestLimitsOfThePageAreTheDefaults(t *testing.T) {
 	for _, m := range regexp.MustCompile("(?m)\\| `(\\w+\\.\\w+)` \\| [a-z ]+ \\| `([^`]*)` \\|").FindAllStringSubmatch(all["docs/configuration.md"], -1) {
 		defaults[m[1]] = m[2]
 	}
-	spelled := strings.NewReplacer(" MiB", "MiB", " KiB", "KiB", " min", "m", " s", "s", ",", "", "none", "0")
+	spelled := strings.NewReplacer(" MiB", "MiB", " KiB", "KiB", " min", "m", " s", "s", " h", "h", ",", "", "none", "0")
 	checked := 0
 	for _, m := range regexp.MustCompile("(?m)^\\| [^|]+ \\| ([^|]+) \\| `([a-z]+\\.[a-zA-Z]+)` \\|").FindAllStringSubmatch(all["docs/limits.md"], -1) {
 		limit, _, _ := strings.Cut(spelled.Replace(m[1]), " ")
