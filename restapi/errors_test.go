@@ -101,7 +101,7 @@ func TestErrorsOfTheGateway(t *testing.T) {
 func TestBusyHub(t *testing.T) {
 	f := newFixture(t)
 	t.Run("D12 over the hub's bound sends get 503 with Retry-After", func(t *testing.T) {
-		f.gwLimits.HubQueuedBytes = -1
+		f.limitGateway(func(l *gateway.Limits) { l.HubQueuedBytes = -1 })
 		f.connect("chat", "c", "u")
 		a := f.do("POST", "/api/hubs/chat/:send", helloJSON)
 		a.wantError(503, codeRequestUnknown)

@@ -11,6 +11,7 @@ import (
 	"net/url"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -35,15 +36,23 @@ type fixture struct {
 	gateway  *gateway.Gateway
 	handler  http.Handler
 	limits   Limits
-	gwLimits gateway.Limits
+	gwLimits atomic.Pointer[gateway.Limits]
 	counted  counted
 	logged   logged
 	contract *openapi3.T
 	byID     map[string]*openapi3.Operation
 }
 
+// limitGateway puts limits into force that differ from the defaults.
+func (f *fixture) limitGateway(differ func(*gateway.Limits)) {
+	l := gateway.DefaultLimits()
+	differ(&l)
+	f.gwLimits.Store(&l)
+}
+
 func newFixture(t testing.TB) *fixture {
-	f := &fixture{t: t, gwLimits: gateway.DefaultLimits(), byID: make(map[string]*openapi3.Operation)}
+	f := &fixture{t: t, byID: make(map[string]*openapi3.Operation)}
+	f.limitGateway(func(*gateway.Limits) {})
 	var err error
 	f.contract, err = openapi3.NewLoader().LoadFromData(api.Spec)
 	require.NoError(t, err)
@@ -54,7 +63,7 @@ func newFixture(t testing.TB) *fixture {
 	}
 	f.gateway, err = gateway.New(gateway.Options{
 		Node: "n1", Backend: &gatewaytest.Backend{}, UserGroups: &shelf{}, Workers: 2,
-		Limits: func() gateway.Limits { return f.gwLimits },
+		Limits: func() gateway.Limits { return *f.gwLimits.Load() },
 	})
 	require.NoError(t, err)
 	t.Cleanup(f.gateway.Close)

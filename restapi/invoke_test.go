@@ -150,8 +150,8 @@ func TestR42Invoke(t *testing.T) {
 		q.want(404, codeNoConnectionToAdd)
 	})
 	t.Run("the answer is too large", func(t *testing.T) {
-		f.gwLimits.MessageBytes = 1000
-		defer func() { f.gwLimits.MessageBytes = gateway.DefaultLimits().MessageBytes }()
+		f.limitGateway(func(l *gateway.Limits) { l.MessageBytes = 1000 })
+		defer f.limitGateway(func(*gateway.Limits) {})
 		b := f.connect("chat", "big", "bob")
 		q := f.ask(ctx, t, "big", `{"target":"m"}`)
 		require.Error(t, b.Feed(completion(heardQuestion(t, b, `"m"`), `,"result":"`+strings.Repeat("x", 1000)+`"`)))

@@ -213,7 +213,7 @@ func TestOutboxOfADeadNode(t *testing.T) {
 func TestOutboxAfterARestart(t *testing.T) {
 	l := newLedger(t)
 	l.failing.Store(1000)
-	args := serveArgs(kept(l, "--data-dir", t.TempDir(), "--drain-timeout", "1s")...)
+	args := serveArgs(kept(l, "--data-dir", t.TempDir(), "--drain-timeout", "5s")...)
 	p := startProcess(t, args, nil)
 	w := startTalker(t, p)
 	time.Sleep(1500 * time.Millisecond)
