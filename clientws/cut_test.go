@@ -28,10 +28,13 @@ type cutConn struct {
 }
 
 // arm lets the connection break from here on.
-func (c *cutConn) arm(r *rand.Rand) {
+// It lives the longer the more connections before it have brought nothing new: what is given again grows with what
+// was not acknowledged, and has to get through at some time.
+func (c *cutConn) arm(r *rand.Rand, vain int) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.armed, c.reads, c.out = true, r.IntN(5000), r.IntN(5000)
+	most := 5000 + 200*vain
+	c.armed, c.reads, c.out = true, r.IntN(most), r.IntN(most)
 }
 
 // spend takes n bytes off what is left of a direction, and reports how many there were.
@@ -85,6 +88,8 @@ type peer struct {
 	// next is the number of the record that comes next, latest that of the last new one.
 	next, latest, acked uint64
 	heard               []string
+	// vain is how many connections have brought nothing new, came what there was before them.
+	vain, came int
 }
 
 func (p *peer) dial() (*websocket.Conn, *cutConn) {
@@ -146,15 +151,18 @@ func (p *peer) connect() {
 	require.NoError(p.f.t, err)
 	require.Equal(p.f.t, "{}\x1e", string(answer))
 	p.write(hubprotocol.AppendPing(nil, p.protocol))
-	wire.arm(p.rand)
+	wire.arm(p.rand, 0)
 }
 
 // resume makes another connection.
 func (p *peer) resume() {
 	ws, wire := p.dial()
-	wire.arm(p.rand)
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	if p.vain++; p.came != len(p.heard)-len(p.unacked) {
+		p.came, p.vain = len(p.heard)-len(p.unacked), 0
+	}
+	wire.arm(p.rand, p.vain)
 	_ = p.ws.Close()
 	p.ws = ws
 	p.write(hubprotocol.AppendSequence(nil, p.protocol, p.first))
