@@ -49,12 +49,7 @@ func appendDelivery(dst []byte, id *gateway.Identity, e *event, since time.Time)
 // parseDelivery reads what appendDelivery has written. What it returns does not share the text.
 func parseDelivery(text []byte) (*departed, event, time.Time, error) {
 	p := packed.Reader{Rest: text}
-	if fields := p.Length(); p.Err == nil && fields < deliveryFields {
-		p.Err = fmt.Errorf("%d fields", fields)
-	}
-	if format := packed.Read(&p, msgp.ReadIntBytes); p.Err == nil && format != deliveryFormat {
-		p.Err = fmt.Errorf("format %d; this program knows %d", format, deliveryFormat)
-	}
+	p.Format(deliveryFormat, deliveryFields)
 	word := func() string { return packed.Read(&p, msgp.ReadStringBytes) }
 	d := &departed{gateway.Identity{ID: word(), Hub: word(), HubName: word(), User: word(), Query: word()}}
 	for range p.Length() {

@@ -40,3 +40,14 @@ func (r *Reader) Length() int {
 	}
 	return int(n)
 }
+
+// Format reads the beginning of what is kept: an array of at least so many fields, of which the first one is the
+// format that this program knows.
+func (r *Reader) Format(known, fields int) {
+	if n := r.Length(); r.Err == nil && n < fields {
+		r.Err = fmt.Errorf("%d fields", n)
+	}
+	if format := Read(r, msgp.ReadIntBytes); r.Err == nil && format != known {
+		r.Err = fmt.Errorf("format %d; this program knows %d", format, known)
+	}
+}

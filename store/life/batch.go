@@ -76,12 +76,7 @@ func parseBatch(text []byte) (*batch, error) {
 		return nil, fmt.Errorf("%w: it has %d bytes", errBatch, len(text))
 	}
 	p := packed.Reader{Rest: text}
-	if fields := p.Length(); p.Err == nil && fields < 3 {
-		p.Err = fmt.Errorf("%d fields", fields)
-	}
-	if format := packed.Read(&p, msgp.ReadIntBytes); p.Err == nil && format != batchFormat {
-		p.Err = fmt.Errorf("format %d; this program knows %d", format, batchFormat)
-	}
+	p.Format(batchFormat, 3)
 	b := &batch{number: packed.Read(&p, msgp.ReadUint64Bytes)}
 	for range p.Length() {
 		if fields := p.Length(); p.Err == nil && fields != 4 {

@@ -90,11 +90,11 @@ func (u *undertaker) bury(ctx context.Context, inc string) error {
 		if sequence, err = u.note(ctx, inc, sequence, lost); err != nil {
 			return err
 		}
-		pause(ctx, time.Duration(len(some))*pace-time.Since(began))
+		stream.Pause(ctx, time.Duration(len(some))*pace-time.Since(began))
 	}
 	if len(moved) > 0 {
 		// The nodes that have them note them, or have just died themselves.
-		pause(ctx, settleTime)
+		stream.Pause(ctx, settleTime)
 	}
 	for some := range slices.Chunk(moved, lostAtOnce) {
 		began := time.Now()
@@ -106,7 +106,7 @@ func (u *undertaker) bury(ctx context.Context, inc string) error {
 			return err
 		}
 		u.counts.Add(EventMoved, uint64(len(alive)))
-		pause(ctx, time.Duration(len(some)-len(alive))*pace-time.Since(began))
+		stream.Pause(ctx, time.Duration(len(some)-len(alive))*pace-time.Since(began))
 	}
 	return u.forget(ctx, inc, sequence)
 }

@@ -5,6 +5,8 @@ import (
 	"errors"
 	"sync"
 	"time"
+
+	"github.com/hubgate/hubgate/store/stream"
 )
 
 // maxHeld bounds the records of clients whose end is held back, in bytes.
@@ -77,7 +79,7 @@ func (l *lifeLog) release(ctx context.Context, hook Webhook) {
 	slots := make(chan struct{}, releaseAtOnce)
 	var wg sync.WaitGroup
 	defer wg.Wait()
-	for pause(ctx, releaseEvery) {
+	for stream.Pause(ctx, releaseEvery) {
 		for !l.fence.Fenced() && ctx.Err() == nil {
 			id, record, ok := l.nextHeld()
 			if !ok {

@@ -296,7 +296,7 @@ func (n *Node) Close(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, flushTime)
 	defer cancel()
 	told, written := n.log.empty()
-	for !written && pause(ctx, commitEvery) {
+	for !written && stream.Pause(ctx, commitEvery) {
 		told, written = n.log.empty()
 	}
 	n.write.end()

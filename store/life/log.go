@@ -178,7 +178,7 @@ func (l *lifeLog) logged(ctx context.Context, id string, done <-chan struct{}, q
 		}
 		return
 	}
-	for pause(ctx, retryPause) {
+	for stream.Pause(ctx, retryPause) {
 		l.mu.Lock()
 		c := l.open[id]
 		over := c == nil || c.logged

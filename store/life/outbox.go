@@ -58,18 +58,18 @@ func (o *outbox) run(ctx context.Context) {
 	var consumer jetstream.Consumer
 	for ctx.Err() == nil {
 		if o.fence.Fenced() {
-			pause(ctx, idlePause)
+			stream.Pause(ctx, idlePause)
 			continue
 		}
 		if consumer == nil || o.margin() <= 0 {
 			if consumer = o.join(ctx); consumer == nil {
-				pause(ctx, idlePause*4)
+				stream.Pause(ctx, idlePause*4)
 				continue
 			}
 		}
 		if err := o.fetch(ctx, consumer); err != nil {
 			consumer = nil
-			pause(ctx, idlePause*4)
+			stream.Pause(ctx, idlePause*4)
 		}
 	}
 }
@@ -180,6 +180,6 @@ func (o *outbox) acknowledge(ctx context.Context, m jetstream.Msg, got time.Time
 			o.counts.Add(EventUnacknowledged, 1)
 			return
 		}
-		pause(ctx, retryPause)
+		stream.Pause(ctx, retryPause)
 	}
 }

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"maps"
 	"slices"
-	"time"
 
 	"github.com/hubgate/hubgate/store/stream"
 )
@@ -22,7 +21,7 @@ const (
 // run writes until ctx ends.
 func (l *lifeLog) run(ctx context.Context) {
 	// A stream with copies takes seconds to be made: the first client is not to wait for that.
-	for !l.ensure(ctx) && pause(ctx, retryPause) {
+	for !l.ensure(ctx) && stream.Pause(ctx, retryPause) {
 	}
 	for {
 		select {
@@ -52,19 +51,7 @@ func (l *lifeLog) gather(ctx context.Context) {
 	if enough {
 		return
 	}
-	pause(ctx, commitEvery)
-}
-
-// pause waits, and reports false if ctx has ended.
-func pause(ctx context.Context, d time.Duration) bool {
-	t := time.NewTimer(d)
-	defer t.Stop()
-	select {
-	case <-t.C:
-		return true
-	case <-ctx.Done():
-		return false
-	}
+	stream.Pause(ctx, commitEvery)
 }
 
 // part is a batch on its way.
@@ -202,7 +189,7 @@ func (l *lifeLog) commit(ctx context.Context, p *part, data []byte) (written boo
 		if l.fence.Fenced() {
 			l.letGo(p)
 		}
-		pause(ctx, retryPause)
+		stream.Pause(ctx, retryPause)
 	}
 	return false
 }

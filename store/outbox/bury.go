@@ -126,7 +126,7 @@ func (o *Outbox) adopt(ctx context.Context, inc string, r *reading) ([]Delivery,
 		return adopted, context.Cause(ctx)
 	}
 	for !o.log.stored(maps.Values(taken)) {
-		if !pause(ctx, retryPause) {
+		if !stream.Pause(ctx, retryPause) {
 			return adopted, context.Cause(ctx)
 		}
 	}

@@ -87,7 +87,7 @@ func (o *Outbox) Die(ctx context.Context, number uint64, text []byte) error {
 			o.counts.Add(EventDead, 1)
 			o.Done(number)
 			return nil
-		case !pause(ctx, retryPause*5):
+		case !stream.Pause(ctx, retryPause*5):
 			return err
 		}
 	}

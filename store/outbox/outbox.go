@@ -172,7 +172,7 @@ func (o *Outbox) Stats() Stats {
 func (o *Outbox) Close(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, flushTime)
 	defer cancel()
-	for !o.log.written() && pause(ctx, commitEvery) {
+	for !o.log.written() && stream.Pause(ctx, commitEvery) {
 	}
 	o.cancel()
 	o.wg.Wait()

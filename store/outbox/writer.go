@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"slices"
-	"time"
 
 	"github.com/hubgate/hubgate/store/stream"
 )
@@ -12,7 +11,7 @@ import (
 // run writes until ctx ends.
 func (l *log) run(ctx context.Context) {
 	// A stream with copies takes seconds to be made: the first delivery is not to wait for that.
-	for !l.ensure(ctx) && pause(ctx, retryPause) {
+	for !l.ensure(ctx) && stream.Pause(ctx, retryPause) {
 	}
 	for {
 		select {
@@ -39,19 +38,7 @@ func (l *log) gather(ctx context.Context) {
 	enough := l.bytes-l.kept >= commitSize
 	l.mu.Unlock()
 	if !enough {
-		pause(ctx, commitEvery)
-	}
-}
-
-// pause waits, and reports false if ctx has ended.
-func pause(ctx context.Context, d time.Duration) bool {
-	t := time.NewTimer(d)
-	defer t.Stop()
-	select {
-	case <-t.C:
-		return true
-	case <-ctx.Done():
-		return false
+		stream.Pause(ctx, commitEvery)
 	}
 }
 
@@ -182,7 +169,7 @@ func (l *log) commit(ctx context.Context, p *part, data []byte) uint64 {
 		if failed == tellAfter {
 			l.logger.Error("deliveries cannot be stored: clients wait", "error", err)
 		}
-		pause(ctx, retryPause)
+		stream.Pause(ctx, retryPause)
 	}
 	return 0
 }
