@@ -109,6 +109,26 @@ func TestCheckComparesWithThePage(t *testing.T) {
 	require.Error(t, generate(page, "", true, nil))
 }
 
+// A test that is new, or that did not run here, does not make the page wrong. One that is named and did not pass does.
+func TestWhichTestsAreNamedMayDiffer(t *testing.T) {
+	tab := small(t, "C03\tnot built\nC02\tpartly\n")
+	now := "| C01 | one | `clientws.TestA`<br>interop python: C01 |"
+	require.Contains(t, string(tab.page()), now)
+	require.True(t, tab.holds("| C01 | one | `clientws.TestA` |", now))
+	require.True(t, tab.holds("| C01 | one | `clientws.TestA`<br>and more |", now))
+	for _, wrong := range []string{
+		"| C01 | one | `clientws.TestZ` |", "| C01 | one | **none** |", "| C01 | one | and more |", "| C01 | one | `clientws.TestA`<br>*not built* |",
+		"| C01 | another | `clientws.TestA` |", "| C99 | one | `clientws.TestA` |", "C01", "",
+	} {
+		require.False(t, tab.holds(wrong, now), wrong)
+	}
+	now = "| C02 | two | interop js: invoke through a webhook<br>*partly* |"
+	require.Contains(t, string(tab.page()), now)
+	require.True(t, tab.holds(now, now))
+	require.False(t, tab.holds("| C02 | two | interop js: invoke through a webhook |", now))
+	require.False(t, tab.holds("| C03 | three | `clientws.TestA` |", "| C03 | three | *not built* |"))
+}
+
 // The page begins with the versions that the interop suites install.
 func TestVersionsOfTheSummary(t *testing.T) {
 	read := func(path string) string {

@@ -56,7 +56,7 @@ func generate(page, interop string, check bool, goResults []string) error {
 	}
 	text := t.page()
 	if check {
-		err = compare(page, text)
+		err = t.compare(page, text)
 	} else {
 		err = os.WriteFile(page, text, 0o644)
 	}
@@ -74,20 +74,21 @@ func readFile(name string, read func([]byte) error) error {
 	return nil
 }
 
-// compare names the first line that differs.
-func compare(page string, text []byte) error {
+// compare names the first line that differs in more than in which of the passed tests of a row are named: tests that
+// are added, or that run on some machines only, do not make the page wrong.
+func (t *table) compare(page string, text []byte) error {
 	have, err := os.ReadFile(page)
 	if err != nil {
 		return err
 	}
-	if bytes.Equal(have, text) {
-		return nil
-	}
 	old, now := bytes.Split(have, []byte("\n")), bytes.Split(text, []byte("\n"))
 	for i := range min(len(old), len(now)) {
-		if !bytes.Equal(old[i], now[i]) {
+		if !bytes.Equal(old[i], now[i]) && !t.holds(string(old[i]), string(now[i])) {
 			return fmt.Errorf("%s:%d is not what the tests say:\n- %s\n+ %s", page, i+1, old[i], now[i])
 		}
 	}
-	return fmt.Errorf("%s has %d lines where the tests make %d", page, len(old), len(now))
+	if len(old) != len(now) {
+		return fmt.Errorf("%s has %d lines where the tests make %d", page, len(old), len(now))
+	}
+	return nil
 }

@@ -4,11 +4,15 @@ import (
 	"bytes"
 	_ "embed"
 	"fmt"
+	"slices"
 	"strings"
 )
 
 // maxTests is how many tests of a row are named.
 const maxTests = 4
+
+// andMore stands for the tests of a row that are not named.
+const andMore = "and more"
 
 //go:embed intro.md
 var intro string
@@ -39,8 +43,8 @@ func (t *table) page() []byte {
 func (t *table) evidence(r *row) string {
 	tests := t.covering(r)
 	var parts []string
-	if n := len(tests); n > maxTests {
-		parts = append(tests[:maxTests:maxTests], fmt.Sprintf("and %d more", n-maxTests))
+	if len(tests) > maxTests {
+		parts = append(tests[:maxTests:maxTests], andMore)
 	} else {
 		parts = tests
 	}
@@ -51,6 +55,36 @@ func (t *table) evidence(r *row) string {
 		return "**none**"
 	}
 	return strings.Join(parts, "<br>")
+}
+
+// holds says whether a row of the committed page is true, though the tests would write it as now: it is the same row
+// with the same reason, it names a test if there is one, and each test that it names has passed.
+func (t *table) holds(old, now string) bool {
+	id, rest, ok := strings.Cut(strings.TrimPrefix(old, "| "), " | ")
+	r := t.rows[id]
+	if !ok || r == nil {
+		return false
+	}
+	rest, ok = strings.CutPrefix(rest, cell(r.statement)+" | ")
+	if !ok || !strings.HasSuffix(rest, " |") {
+		return false
+	}
+	tests := t.covering(r)
+	named, reason := 0, ""
+	for part := range strings.SplitSeq(strings.TrimSuffix(rest, " |"), "<br>") {
+		switch {
+		case part == andMore:
+		case slices.ContainsFunc(tests, func(test string) bool { return cell(test) == part }):
+			named++
+		default:
+			reason += part
+		}
+	}
+	want := ""
+	if r.reason != "" {
+		want = cell("*" + r.reason + "*")
+	}
+	return named > 0 && reason == want
 }
 
 func cell(text string) string { return strings.ReplaceAll(text, "|", `\|`) }
