@@ -36,6 +36,7 @@ var mayImport = map[string][]string{
 	"regularfile":       nil,
 	"settings":          {"hubname", "secret", "webhook", "internal/nearest"},
 	"config":            {"regularfile", "secret", "settings", "webhook", "internal/nearest"},
+	"management":        {"secret", "settings", "webhook"},
 	"internal/counts":   nil,
 	"internal/filter":   nil,
 	"internal/jsontext": nil,
