@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/hubgate/hubgate/gateway"
+	"github.com/hubgate/hubgate/internal/fields"
 	sp "github.com/hubgate/hubgate/serviceprotocol"
 )
 
@@ -296,7 +297,7 @@ func (h *handing) say(op peerOp, payload []byte) {
 		way.link.Send(append(appendSession(make([]byte, 0, len(payload)+sessionRoom), op, true, way.number), payload...))
 	}
 	if h.next != nil {
-		frame := appendPeerText(appendPeerText([]byte{byte(opAfter)}, h.hub()), h.id)
+		frame := fields.AppendText(fields.AppendText([]byte{byte(opAfter)}, h.hub()), h.id)
 		h.next.Send(append(append(frame, byte(op)), payload...))
 		return
 	}
@@ -348,9 +349,9 @@ func (h *handing) serverLost(lost hubServer, why End) {
 func (*handing) sweepMove(time.Duration) bool { return false }
 
 // heardAdopt takes the word that the peer has a client now.
-func (l *peerLink) heardAdopt(r *peerReader) error {
-	session, number, id := r.number(), r.number(), r.text(maxPeerText)
-	if err := r.end(); err != nil || len(r.rest) > 0 {
+func (l *peerLink) heardAdopt(r *fields.Reader) error {
+	session, number, id := r.Number(), r.Number(), r.Text(maxPeerText)
+	if err := malformed(r); err != nil || len(r.Rest) > 0 {
 		return errPeer
 	}
 	sc := l.b.peers.server(number)
@@ -419,13 +420,13 @@ func (sc *serverConn) adoptHere(s *session) bool {
 }
 
 // heardAfter takes what a hub server of the peer says about a client that is handed over to this node.
-func (l *peerLink) heardAfter(r *peerReader) error {
-	hub, id := r.text(maxPeerText), r.text(maxPeerText)
-	op := peerOp(r.upTo(uint64(opAfter)))
-	if r.failed || op != opData && op != opClose && op != opAnswer {
+func (l *peerLink) heardAfter(r *fields.Reader) error {
+	hub, id := r.Text(maxPeerText), r.Text(maxPeerText)
+	op := peerOp(r.Uvarint(uint64(opAfter)))
+	if r.Failed || op != opData && op != opClose && op != opAnswer {
 		return errPeer
 	}
-	own := bytes.Clone(r.rest)
+	own := bytes.Clone(r.Rest)
 	do := func(aside gateway.Aside) {
 		if s, _ := l.b.sessionOf(id); s != nil {
 			s.heard(nil, op, own, aside)

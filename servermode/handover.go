@@ -6,6 +6,7 @@ import (
 	"unique"
 
 	"github.com/hubgate/hubgate/gateway"
+	"github.com/hubgate/hubgate/internal/fields"
 	sp "github.com/hubgate/hubgate/serviceprotocol"
 )
 
@@ -259,7 +260,7 @@ func (s *session) defersLoss(lost hubServer, why End) bool {
 func (s *session) heard(by hubServer, op peerOp, payload []byte, aside gateway.Aside) {
 	loss := Loss("")
 	if op == opAnswer {
-		if err := s.b.results.heardAnswer(&peerReader{rest: payload}, sp.NewDecoder()); err != nil {
+		if err := s.b.results.heardAnswer(&fields.Reader{Rest: payload}, sp.NewDecoder()); err != nil {
 			loss = LossMalformedMessage
 		}
 	} else {
@@ -283,10 +284,10 @@ func (s *session) heardLocked(by hubServer, op peerOp, payload []byte) Loss {
 		}
 		return LossMalformedMessage
 	}
-	r := peerReader{rest: payload}
-	switch why := closeWhy(r.upTo(uint64(lastWhy))); why {
+	r := fields.Reader{Rest: payload}
+	switch why := closeWhy(r.Uvarint(uint64(lastWhy))); why {
 	case whyServer:
-		s.closeByServerLocked(by, string(r.rest))
+		s.closeByServerLocked(by, string(r.Rest))
 	case whyDuplicate:
 		s.openAgainLocked(by)
 	default:
@@ -321,9 +322,9 @@ func (rs *remoteServer) unpark(s *session) {
 }
 
 // heardParked follows the word that the node of the hub server has all that was said.
-func (f *remoteSession) heardParked(r *peerReader) error {
-	count := r.number()
-	if err := r.end(); err != nil {
+func (f *remoteSession) heardParked(r *fields.Reader) error {
+	count := r.Number()
+	if err := malformed(r); err != nil {
 		return err
 	}
 	l := f.server.link
@@ -337,9 +338,9 @@ func (f *remoteSession) heardParked(r *peerReader) error {
 }
 
 // heardPark follows the word of the owner that it says no more, or that it goes on.
-func (rc *remoteClient) heardPark(op peerOp, r *peerReader) error {
-	count := r.number()
-	if err := r.end(); err != nil {
+func (rc *remoteClient) heardPark(op peerOp, r *fields.Reader) error {
+	count := r.Number()
+	if err := malformed(r); err != nil {
 		return err
 	}
 	rc.park(op == opPark)
@@ -398,7 +399,7 @@ func (rs *remoteServer) adopt(s *session, f *remoteSession) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	frame := binary.AppendUvarint([]byte{byte(opAdopt)}, f.number)
-	l.Send(appendPeerText(binary.AppendUvarint(frame, rs.number), s.id()))
+	l.Send(fields.AppendText(binary.AppendUvarint(frame, rs.number), s.id()))
 	f.unadopted = false
 	for _, frame := range f.unsaid {
 		l.Send(frame)

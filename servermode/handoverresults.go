@@ -3,6 +3,7 @@ package servermode
 import (
 	"time"
 
+	"github.com/hubgate/hubgate/internal/fields"
 	sp "github.com/hubgate/hubgate/serviceprotocol"
 )
 
@@ -122,7 +123,7 @@ func (t *resultTable) tellResumed(id string) {
 
 // tellMoved tells the node of a caller which node has its invocation.
 func (l *peerLink) tellMoved(key resultKey, owner string) {
-	l.Send(appendPeerText(appendPeerText(appendPeerText([]byte{byte(opMoved)}, key.hub), key.id), owner))
+	l.Send(fields.AppendText(fields.AppendText(fields.AppendText([]byte{byte(opMoved)}, key.hub), key.id), owner))
 }
 
 // moved forgets the invocations of a client that another node has, which decides about them. It is nil if

@@ -4,6 +4,8 @@ import (
 	"encoding/binary"
 	"errors"
 	"time"
+
+	"github.com/hubgate/hubgate/internal/fields"
 )
 
 // handedSession is all of a session that another node needs to go on with it.
@@ -51,17 +53,17 @@ var errHanded = errors.New("servermode: a malformed session of another node")
 
 func (h *handedSession) append(dst []byte) []byte {
 	dst = append(dst, handedMark, handedVersion, bit(h.repeats)*handedRepeats|bit(h.closed)*handedClosed)
-	dst = binary.AppendUvarint(appendPeerText(dst, h.node), h.number)
-	dst = appendPeerText(appendPeerText(dst, h.server), h.request)
+	dst = binary.AppendUvarint(fields.AppendText(dst, h.node), h.number)
+	dst = fields.AppendText(fields.AppendText(dst, h.server), h.request)
 	dst = binary.AppendUvarint(dst, uint64(h.unacknowledged))
-	dst = binary.AppendUvarint(appendPeerText(dst, h.partial), uint64(len(h.calls)))
+	dst = binary.AppendUvarint(fields.AppendText(dst, h.partial), uint64(len(h.calls)))
 	for _, id := range h.calls {
-		dst = appendPeerText(dst, id)
+		dst = fields.AppendText(dst, id)
 	}
 	dst = binary.AppendUvarint(dst, uint64(len(h.results)))
 	for i := range h.results {
 		r := &h.results[i]
-		dst = appendPeerText(appendPeerText(appendPeerText(dst, r.id), r.node), r.caller)
+		dst = fields.AppendText(fields.AppendText(fields.AppendText(dst, r.id), r.node), r.caller)
 		dst = binary.AppendUvarint(append(dst, bit(r.weak)), uint64(max(r.left, 0)))
 	}
 	return dst
@@ -76,24 +78,24 @@ func parseHanded(b []byte) (h *handedSession, err error) {
 		return nil, errHanded
 	}
 	h = &handedSession{repeats: b[2]&handedRepeats != 0, closed: b[2]&handedClosed != 0}
-	r := peerReader{rest: b[3:]}
-	h.node, h.number = r.text(maxPeerText), r.number()
-	h.server, h.request = r.text(maxPeerText), r.text(maxHandedText)
-	h.unacknowledged = r.upTo(1 << 40)
-	h.partial = []byte(r.text(maxHandedText))
-	for range r.upTo(uint64(len(r.rest))) {
-		if h.calls = append(h.calls, r.text(maxHandedText)); r.failed {
+	r := fields.Reader{Rest: b[3:]}
+	h.node, h.number = r.Text(maxPeerText), r.Number()
+	h.server, h.request = r.Text(maxPeerText), r.Text(maxHandedText)
+	h.unacknowledged = int(r.Uvarint(1 << 40))
+	h.partial = []byte(r.Text(maxHandedText))
+	for range r.Count(len(r.Rest), 1) {
+		if h.calls = append(h.calls, r.Text(maxHandedText)); r.Failed {
 			return nil, errHanded
 		}
 	}
-	for range r.upTo(uint64(len(r.rest))) {
-		one := handedResult{id: r.text(maxPeerText), node: r.text(maxPeerText), caller: r.text(maxPeerText), weak: r.upTo(1) == 1}
-		one.left = time.Duration(r.upTo(1<<63 - 1))
-		if h.results = append(h.results, one); r.failed {
+	for range r.Count(len(r.Rest), 1) {
+		one := handedResult{id: r.Text(maxPeerText), node: r.Text(maxPeerText), caller: r.Text(maxPeerText), weak: r.Uvarint(1) == 1}
+		one.left = time.Duration(r.Uvarint(1<<63 - 1))
+		if h.results = append(h.results, one); r.Failed {
 			return nil, errHanded
 		}
 	}
-	if r.failed || len(r.rest) > 0 {
+	if r.Failed || len(r.Rest) > 0 {
 		return nil, errHanded
 	}
 	return h, nil

@@ -5,6 +5,7 @@ import (
 	"sync/atomic"
 
 	"github.com/hubgate/hubgate/gateway"
+	"github.com/hubgate/hubgate/internal/fields"
 	sp "github.com/hubgate/hubgate/serviceprotocol"
 )
 
@@ -184,7 +185,7 @@ func (t *peerTable) PeerSaid(p gateway.Peer, message []byte) error {
 	}
 	// A fault of this node must end neither the process nor what others say.
 	defer l.survive()
-	r := peerReader{rest: message[1:]}
+	r := fields.Reader{Rest: message[1:]}
 	switch op := peerOp(message[0]); op {
 	case opServers:
 		return l.heardServers(&r)
@@ -215,18 +216,18 @@ func (l *peerLink) survive() {
 }
 
 // heardOfServer takes a message about one server connection, as a whole.
-func (l *peerLink) heardOfServer(op peerOp, r *peerReader) error {
+func (l *peerLink) heardOfServer(op peerOp, r *fields.Reader) error {
 	if op == opOpen {
 		return l.heardOpen(r)
 	}
-	number := r.number()
-	if err := r.end(); err != nil {
+	number := r.Number()
+	if err := malformed(r); err != nil {
 		return err
 	}
 	switch op {
 	case opPut:
 		if sc := l.b.peers.server(number); sc != nil {
-			sc.out.append(r.rest)
+			sc.out.append(r.Rest)
 		}
 	default:
 		l.mu.Lock()
@@ -242,10 +243,10 @@ func (l *peerLink) heardOfServer(op peerOp, r *peerReader) error {
 // heardOfSession takes a message about one session: of a client of this node on a server connection of
 // the peer, or the other way round. The owner has numbered it, so that a number may be one of each;
 // who may say what tells which.
-func (l *peerLink) heardOfSession(op peerOp, r *peerReader) error {
-	toOwner := r.upTo(1) == 1
-	number := r.number()
-	if err := r.end(); err != nil {
+func (l *peerLink) heardOfSession(op peerOp, r *fields.Reader) error {
+	toOwner := r.Uvarint(1) == 1
+	number := r.Number()
+	if err := malformed(r); err != nil {
 		return err
 	}
 	l.mu.Lock()

@@ -13,6 +13,7 @@ import (
 	"github.com/hubgate/hubgate/auth"
 	"github.com/hubgate/hubgate/gateway"
 	"github.com/hubgate/hubgate/gatewaytest"
+	"github.com/hubgate/hubgate/internal/fields"
 	sp "github.com/hubgate/hubgate/serviceprotocol"
 )
 
@@ -102,7 +103,7 @@ func TestAnOpenThatComesTooLate(t *testing.T) {
 		require.Zero(t, Shared(b))
 
 		// And the other way round: the peer opens one here, where there is no such connection.
-		require.NoError(t, f.handler.PeerSaid(f, append(appendPeerText([]byte{byte(opOpen), 7, 99}, "id"), 1, 2, 3)))
+		require.NoError(t, f.handler.PeerSaid(f, append(fields.AppendText([]byte{byte(opOpen), 7, 99}, "id"), 1, 2, 3)))
 		require.Equal(t, [][]byte{{1, 7, byte(whyLost)}}, f.take(opClose))
 		require.Zero(t, Shared(b))
 	})
@@ -237,17 +238,17 @@ func FuzzPeer(f *testing.F) {
 		Payloads: sp.Payloads{{Protocol: "json", Data: []byte("{}\x1e")}}}).Append(nil)[1:]
 	for _, seed := range [][]byte{
 		appendServers([]serverChange{{kind: changeNew, number: 2, peer: peer{hub: "chat", homes: []string{"chat"}}}, {kind: changeGone, number: 1, why: EndBroken}}, true),
-		append(appendPeerText([]byte{byte(opOpen), 7, 1}, "id"), 1, 2, 3),
+		append(fields.AppendText([]byte{byte(opOpen), 7, 1}, "id"), 1, 2, 3),
 		append(appendSession(nil, opData, true, 1), body...),
 		append(appendSession(nil, opClose, true, 1), byte(whyServer), 'x'),
 		append(appendSession(nil, opCredit, true, 1), 9),
 		{byte(opStop), 1}, {byte(opGo), 1}, {byte(opPut), 1, 1},
-		append(appendPeerText([]byte{byte(opStray), 1}, "chat"), body...),
-		append(appendPeerText(append(appendPeerText(appendPeerText([]byte{byte(opInvoke)}, ""), "far"), 0), "chat"), invocation...),
-		append(appendPeerText(appendPeerText([]byte{byte(opAnswer)}, "far"), "chat"), invocation...),
-		appendPeerText([]byte{byte(opReply)}, "chat"),
-		appendPeerText(appendPeerText([]byte{byte(opAnswered)}, "chat"), "i"),
-		appendPeerText(appendPeerText(appendPeerText([]byte{byte(opMoved)}, "chat"), "i"), "b"),
+		append(fields.AppendText([]byte{byte(opStray), 1}, "chat"), body...),
+		append(fields.AppendText(append(fields.AppendText(fields.AppendText([]byte{byte(opInvoke)}, ""), "far"), 0), "chat"), invocation...),
+		append(fields.AppendText(fields.AppendText([]byte{byte(opAnswer)}, "far"), "chat"), invocation...),
+		fields.AppendText([]byte{byte(opReply)}, "chat"),
+		fields.AppendText(fields.AppendText([]byte{byte(opAnswered)}, "chat"), "i"),
+		fields.AppendText(fields.AppendText(fields.AppendText([]byte{byte(opMoved)}, "chat"), "i"), "b"),
 	} {
 		f.Add(seed, []byte{byte(opStop), 1})
 	}

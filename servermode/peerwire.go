@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"errors"
 
+	"github.com/hubgate/hubgate/internal/fields"
 	sp "github.com/hubgate/hubgate/serviceprotocol"
 )
 
@@ -92,10 +93,6 @@ const (
 // errPeer says that another node's words cannot be read.
 var errPeer = errors.New("servermode: malformed message of another node")
 
-func appendPeerText[T ~string | ~[]byte](dst []byte, s T) []byte {
-	return append(binary.AppendUvarint(dst, uint64(len(s))), s...)
-}
-
 // appendSession begins a message that is about a session. Its owner has numbered it.
 func appendSession(dst []byte, op peerOp, toOwner bool, session uint64) []byte {
 	return binary.AppendUvarint(append(dst, byte(op), bit(toOwner)), session)
@@ -104,56 +101,21 @@ func appendSession(dst []byte, op peerOp, toOwner bool, session uint64) []byte {
 // sessionRoom is more than appendSession appends.
 const sessionRoom = 2 + binary.MaxVarintLen64
 
-// peerReader reads the fields of a message. After a failure everything is zero.
-type peerReader struct {
-	rest   []byte
-	failed bool
-}
-
-func (r *peerReader) number() uint64 {
-	n, size := binary.Uvarint(r.rest)
-	if r.failed || size <= 0 {
-		r.failed = true
-		return 0
-	}
-	r.rest = r.rest[size:]
-	return n
-}
-
-func (r *peerReader) upTo(limit uint64) int {
-	n := r.number()
-	if n > limit {
-		r.failed = true
-		return 0
-	}
-	return int(n)
-}
-
-func (r *peerReader) text(limit int) string {
-	n := r.upTo(uint64(limit))
-	if r.failed || n > len(r.rest) {
-		r.failed = true
-		return ""
-	}
-	s := string(r.rest[:n])
-	r.rest = r.rest[n:]
-	return s
-}
-
-func (r *peerReader) texts(limit int) []string {
-	n := r.upTo(uint64(limit))
-	list := make([]string, 0, min(n, len(r.rest)))
+// readTexts reads a list of limit texts at most.
+func readTexts(r *fields.Reader, limit int) []string {
+	n := r.Count(limit, 1)
+	list := make([]string, 0, n)
 	for range n {
-		if list = append(list, r.text(maxPeerText)); r.failed {
+		if list = append(list, r.Text(maxPeerText)); r.Failed {
 			return nil
 		}
 	}
 	return list
 }
 
-// end returns an error if a field was malformed.
-func (r *peerReader) end() error {
-	if r.failed {
+// malformed returns an error if a field was malformed.
+func malformed(r *fields.Reader) error {
+	if r.Failed {
 		return errPeer
 	}
 	return nil
@@ -201,14 +163,14 @@ const maxClients = 1 << 30
 func (c *serverChange) append(dst []byte) []byte {
 	dst = binary.AppendUvarint(append(dst, byte(c.kind)), c.number)
 	if c.kind == changeGone {
-		return appendPeerText(dst, c.why)
+		return fields.AppendText(dst, c.why)
 	}
 	if c.kind == changeNew {
 		p := &c.peer
-		dst = appendPeerText(appendPeerText(appendPeerText(dst, p.hub), p.serverID), p.agent[:min(len(p.agent), maxPeerAgent)])
+		dst = fields.AppendText(fields.AppendText(fields.AppendText(dst, p.hub), p.serverID), p.agent[:min(len(p.agent), maxPeerAgent)])
 		dst = binary.AppendUvarint(dst, uint64(len(p.homes)))
 		for _, home := range p.homes {
-			dst = appendPeerText(dst, home)
+			dst = fields.AppendText(dst, home)
 		}
 		dst = binary.AppendVarint(append(dst, byte(p.kind), bit(p.whole)|bit(p.stateless)<<1), int64(p.level))
 	}
@@ -216,35 +178,34 @@ func (c *serverChange) append(dst []byte) []byte {
 	return append(dst, byte(c.status.fin), bit(c.status.quiet), bit(c.status.crowded))
 }
 
-func (c *serverChange) read(r *peerReader) {
-	c.kind = changeKind(r.upTo(uint64(lastChange)))
-	c.number = r.number()
+func (c *serverChange) read(r *fields.Reader) {
+	c.kind = changeKind(r.Uvarint(uint64(lastChange)))
+	c.number = r.Number()
 	if c.kind == changeGone {
-		c.why = End(r.text(maxPeerAgent))
+		c.why = End(r.Text(maxPeerAgent))
 		return
 	}
 	if c.kind == changeNew {
 		p := &c.peer
-		p.hub, p.serverID, p.agent = r.text(maxPeerText), r.text(maxPeerText), r.text(maxPeerAgent)
-		p.homes = r.texts(maxPeerHubs)
-		p.kind = sp.ConnectionKind(r.upTo(uint64(sp.KindWeak)))
-		flags := r.upTo(3)
+		p.hub, p.serverID, p.agent = r.Text(maxPeerText), r.Text(maxPeerText), r.Text(maxPeerAgent)
+		p.homes = readTexts(r, maxPeerHubs)
+		p.kind = sp.ConnectionKind(r.Uvarint(uint64(sp.KindWeak)))
+		flags := r.Uvarint(3)
 		p.whole, p.stateless = flags&1 != 0, flags&2 != 0
-		p.level = r.level()
-		r.failed = r.failed || len(p.homes) == 0
+		p.level = readLevel(r)
+		r.Failed = r.Failed || len(p.homes) == 0
 	}
-	c.status.clients = r.upTo(maxClients)
-	c.status.fin = int32(r.upTo(uint64(finMigrate)))
-	c.status.quiet, c.status.crowded = r.upTo(1) == 1, r.upTo(1) == 1
+	c.status.clients = int(r.Uvarint(maxClients))
+	c.status.fin = int32(r.Uvarint(uint64(finMigrate)))
+	c.status.quiet, c.status.crowded = r.Uvarint(1) == 1, r.Uvarint(1) == 1
 }
 
-func (r *peerReader) level() int32 {
-	n, size := binary.Varint(r.rest)
-	if r.failed || size <= 0 || n != int64(int32(n)) {
-		r.failed = true
+func readLevel(r *fields.Reader) int32 {
+	n := r.Varint()
+	r.Failed = r.Failed || n != int64(int32(n))
+	if r.Failed {
 		return 0
 	}
-	r.rest = r.rest[size:]
 	return int32(n)
 }
 

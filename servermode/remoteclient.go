@@ -6,6 +6,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/hubgate/hubgate/internal/fields"
 	sp "github.com/hubgate/hubgate/serviceprotocol"
 )
 
@@ -88,9 +89,9 @@ func (rc *remoteClient) park(parked bool) {
 }
 
 // heardOpen takes a new client of the peer.
-func (l *peerLink) heardOpen(r *peerReader) error {
-	session, number, id := r.number(), r.number(), r.text(maxPeerText)
-	if err := r.end(); err != nil {
+func (l *peerLink) heardOpen(r *fields.Reader) error {
+	session, number, id := r.Number(), r.Number(), r.Text(maxPeerText)
+	if err := malformed(r); err != nil {
 		return err
 	}
 	rc := &remoteClient{sc: l.b.peers.server(number), id: id}
@@ -106,7 +107,7 @@ func (l *peerLink) heardOpen(r *peerReader) error {
 		rc.tell(whyLost, "")
 		return nil
 	}
-	rc.sc.out.append(r.rest)
+	rc.sc.out.append(r.Rest)
 	return nil
 }
 
@@ -148,16 +149,16 @@ func (rc *remoteClient) forget() {
 }
 
 // heard takes what an owner says, to which the client had that number when it was looked up.
-func (rc *remoteClient) heard(l *peerLink, number uint64, op peerOp, r *peerReader) error {
+func (rc *remoteClient) heard(l *peerLink, number uint64, op peerOp, r *fields.Reader) error {
 	switch op {
 	case opData:
-		n := rc.owed.Add(int64(len(r.rest)))
-		if rc.sc.out.relay(r.rest, rc, rc.way.Load().lane) && n >= sessionCredit/2 {
+		n := rc.owed.Add(int64(len(r.Rest)))
+		if rc.sc.out.relay(r.Rest, rc, rc.way.Load().lane) && n >= sessionCredit/2 {
 			rc.grant()
 		}
 	case opClose:
-		why := closeWhy(r.upTo(uint64(lastWhy)))
-		if err := r.end(); err != nil {
+		why := closeWhy(r.Uvarint(uint64(lastWhy)))
+		if err := malformed(r); err != nil {
 			return err
 		}
 		if why == whyGiven {
@@ -168,7 +169,7 @@ func (rc *remoteClient) heard(l *peerLink, number uint64, op peerOp, r *peerRead
 		if why != whyMoved {
 			rc.forget()
 		}
-		rc.sc.out.append(r.rest)
+		rc.sc.out.append(r.Rest)
 	case opBusy, opIdle:
 		rc.setBusy(op == opBusy)
 	case opPark, opUnpark:

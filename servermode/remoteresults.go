@@ -3,6 +3,7 @@ package servermode
 import (
 	"time"
 
+	"github.com/hubgate/hubgate/internal/fields"
 	sp "github.com/hubgate/hubgate/serviceprotocol"
 )
 
@@ -44,15 +45,15 @@ func (t *resultTable) askNode(node *peerLink, sc *serverConn, call *resultCall) 
 
 // appendInvoke writes an Invoke. The caller's node is "" if that is the one that sends it.
 func appendInvoke(node, by string, weak bool, hub string, body []byte) []byte {
-	frame := appendPeerText(appendPeerText([]byte{byte(opInvoke)}, node), by)
-	frame = appendPeerText(append(frame, bit(weak)), hub)
+	frame := fields.AppendText(fields.AppendText([]byte{byte(opInvoke)}, node), by)
+	frame = fields.AppendText(append(frame, bit(weak)), hub)
 	return append(frame, body...)
 }
 
 // answered tells the client's node that nobody waits for its answer any more.
 func (c *resultCall) answered() {
 	if c.node != nil {
-		c.node.Send(appendPeerText(appendPeerText([]byte{byte(opAnswered)}, c.key.hub), c.key.id))
+		c.node.Send(fields.AppendText(fields.AppendText([]byte{byte(opAnswered)}, c.key.hub), c.key.id))
 	}
 }
 
@@ -84,7 +85,7 @@ func (sc *serverConn) answerElsewhere(connection string) (passed bool) {
 }
 
 func appendAnswering(dst []byte, by answeredBy) []byte {
-	return appendPeerText(appendPeerText(dst, by.server), by.hub)
+	return fields.AppendText(fields.AppendText(dst, by.server), by.hub)
 }
 
 // remoteCaller is a node whose hub server has invoked a client of this one.
@@ -107,11 +108,11 @@ func (c remoteCaller) mapped(m *sp.ServiceMapping, call *resultCall) {
 
 // reply sends a message with its length in front.
 func (l *peerLink) reply(hub string, m sp.Message) {
-	l.Send(m.Append(appendPeerText([]byte{byte(opReply)}, hub)))
+	l.Send(m.Append(fields.AppendText([]byte{byte(opReply)}, hub)))
 }
 
 // heardOfResult takes what another node says about an invocation of a client by a hub server.
-func (l *peerLink) heardOfResult(op peerOp, r *peerReader) error {
+func (l *peerLink) heardOfResult(op peerOp, r *fields.Reader) error {
 	switch op {
 	case opInvoke:
 		return l.heardInvoke(r)
@@ -122,8 +123,8 @@ func (l *peerLink) heardOfResult(op peerOp, r *peerReader) error {
 	case opMoved:
 		return l.heardMoved(r)
 	}
-	key := resultKey{r.text(maxPeerText), r.text(maxPeerText)}
-	if err := r.end(); err != nil {
+	key := resultKey{r.Text(maxPeerText), r.Text(maxPeerText)}
+	if err := malformed(r); err != nil {
 		return err
 	}
 	l.b.results.forget(key, l)
@@ -131,19 +132,19 @@ func (l *peerLink) heardOfResult(op peerOp, r *peerReader) error {
 }
 
 // heardInvoke invokes a client of this node for a hub server of the peer.
-func (l *peerLink) heardInvoke(r *peerReader) error {
-	node, by, weak, hub := r.text(maxPeerText), r.text(maxPeerText), r.upTo(1) == 1, r.text(maxPeerText)
-	if err := r.end(); err != nil {
+func (l *peerLink) heardInvoke(r *fields.Reader) error {
+	node, by, weak, hub := r.Text(maxPeerText), r.Text(maxPeerText), r.Uvarint(1) == 1, r.Text(maxPeerText)
+	if err := malformed(r); err != nil {
 		return err
 	}
-	m, err := l.decoder.Decode(r.rest)
+	m, err := l.decoder.Decode(r.Rest)
 	invocation, ok := m.(*sp.ClientInvocation)
 	if err != nil || !ok {
 		return errPeer
 	}
 	if node == "" {
 		if owner := l.b.peers.named(l.b.gw.Elsewhere(invocation.ConnectionID)); owner != nil && owner != l &&
-			owner.Send(appendInvoke(l.Name(), by, weak, hub, r.rest)) {
+			owner.Send(appendInvoke(l.Name(), by, weak, hub, r.Rest)) {
 			l.tellMoved(resultKey{hub, invocation.InvocationID}, owner.Name())
 			return nil
 		}
@@ -172,12 +173,12 @@ func (t *resultTable) askOrRefuse(m *sp.ClientInvocation, call *resultCall, by s
 }
 
 // heardAnswer takes what a hub server of the peer answers for a client of this node.
-func (t *resultTable) heardAnswer(r *peerReader, d *sp.Decoder) error {
-	by := answeredBy{server: r.text(maxPeerText), hub: r.text(maxPeerText)}
-	if err := r.end(); err != nil {
+func (t *resultTable) heardAnswer(r *fields.Reader, d *sp.Decoder) error {
+	by := answeredBy{server: r.Text(maxPeerText), hub: r.Text(maxPeerText)}
+	if err := malformed(r); err != nil {
 		return err
 	}
-	m, err := d.Decode(r.rest)
+	m, err := d.Decode(r.Rest)
 	if err != nil {
 		return errPeer
 	}
@@ -195,10 +196,10 @@ func (t *resultTable) heardAnswer(r *peerReader, d *sp.Decoder) error {
 }
 
 // heardReply takes what the node of a client says to a hub server of this one that has invoked it.
-func (l *peerLink) heardReply(r *peerReader) error {
-	hub := r.text(maxPeerText)
-	body, _, err := sp.Cut(r.rest, len(r.rest))
-	if err != nil || body == nil || r.failed {
+func (l *peerLink) heardReply(r *fields.Reader) error {
+	hub := r.Text(maxPeerText)
+	body, _, err := sp.Cut(r.Rest, len(r.Rest))
+	if err != nil || body == nil || r.Failed {
 		return errPeer
 	}
 	m, err := l.decoder.Decode(body)
@@ -222,9 +223,9 @@ func (l *peerLink) heardReply(r *peerReader) error {
 }
 
 // heardMoved notes which node has an invocation that the home of the client has passed on.
-func (l *peerLink) heardMoved(r *peerReader) error {
-	key, owner := resultKey{r.text(maxPeerText), r.text(maxPeerText)}, r.text(maxPeerText)
-	if err := r.end(); err != nil {
+func (l *peerLink) heardMoved(r *fields.Reader) error {
+	key, owner := resultKey{r.Text(maxPeerText), r.Text(maxPeerText)}, r.Text(maxPeerText)
+	if err := malformed(r); err != nil {
 		return err
 	}
 	t, to := &l.b.results, l.b.peers.named(owner)

@@ -6,6 +6,7 @@ import (
 	"sync/atomic"
 
 	"github.com/hubgate/hubgate/gateway"
+	"github.com/hubgate/hubgate/internal/fields"
 	sp "github.com/hubgate/hubgate/serviceprotocol"
 )
 
@@ -132,7 +133,7 @@ func (rs *remoteServer) open(s *session, from string) {
 		return
 	}
 	frame := binary.AppendUvarint([]byte{byte(opOpen)}, f.number)
-	frame = appendPeerText(binary.AppendUvarint(frame, rs.number), s.id())
+	frame = fields.AppendText(binary.AppendUvarint(frame, rs.number), s.id())
 	for _, m := range messages {
 		frame = m.Append(frame)
 	}
@@ -288,15 +289,15 @@ func (rs *remoteServer) setStopped(stopped bool) {
 }
 
 // heard takes what the node of the hub server says about a client of this node.
-func (f *remoteSession) heard(op peerOp, r *peerReader) error {
+func (f *remoteSession) heard(op peerOp, r *fields.Reader) error {
 	switch op {
 	case opData, opClose:
 		return f.heardNow(op, r)
 	case opParked:
 		return f.heardParked(r)
 	case opCredit:
-		n := r.number()
-		if err := r.end(); err != nil {
+		n := r.Number()
+		if err := malformed(r); err != nil {
 			return err
 		}
 		f.credited(n)
@@ -306,11 +307,11 @@ func (f *remoteSession) heard(op peerOp, r *peerReader) error {
 }
 
 // heardNow takes what the hub server says about the client, unless the client is handed over.
-func (f *remoteSession) heardNow(op peerOp, r *peerReader) (err error) {
+func (f *remoteSession) heardNow(op peerOp, r *fields.Reader) (err error) {
 	l := f.server.link
 	l.b.gw.InOrder(func() {
-		if l.b.gw.HandsOver() && len(r.rest) > 0 {
-			own := bytes.Clone(r.rest)
+		if l.b.gw.HandsOver() && len(r.Rest) > 0 {
+			own := bytes.Clone(r.Rest)
 			if l.b.gw.Keep(f.s.hub(), f.s.id(), l.Name(), len(own), func(aside gateway.Aside) { f.heardLater(op, own, aside) }) {
 				return
 			}
@@ -318,7 +319,7 @@ func (f *remoteSession) heardNow(op peerOp, r *peerReader) (err error) {
 		if op == opClose {
 			err = f.heardClose(r)
 		} else {
-			err = f.heardData(r.rest, l.decoder)
+			err = f.heardData(r.Rest, l.decoder)
 		}
 	})
 	return err
@@ -327,7 +328,7 @@ func (f *remoteSession) heardNow(op peerOp, r *peerReader) (err error) {
 // heardLater takes what was kept while the client was handed over, which it has not been.
 func (f *remoteSession) heardLater(op peerOp, own []byte, aside gateway.Aside) {
 	if why := closeWhy(own[0]); op == opClose && (why == whyLost || why == whyBehind) {
-		_ = f.heardClose(&peerReader{rest: own}) // it can be read
+		_ = f.heardClose(&fields.Reader{Rest: own}) // it can be read
 		return
 	}
 	f.s.heard(f.server, op, own, aside)
@@ -373,14 +374,14 @@ func (f *remoteSession) survive() {
 }
 
 // heardClose follows the end of the client at its hub server.
-func (f *remoteSession) heardClose(r *peerReader) error {
-	why := closeWhy(r.upTo(uint64(lastWhy)))
-	if err := r.end(); err != nil {
+func (f *remoteSession) heardClose(r *fields.Reader) error {
+	why := closeWhy(r.Uvarint(uint64(lastWhy)))
+	if err := malformed(r); err != nil {
 		return err
 	}
 	switch why {
 	case whyServer:
-		f.s.closeByServer(f.server, string(r.rest))
+		f.s.closeByServer(f.server, string(r.Rest))
 	case whyDuplicate:
 		f.s.openAgain(f.server)
 	case whyLost:

@@ -5,6 +5,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/hubgate/hubgate/internal/fields"
 	sp "github.com/hubgate/hubgate/serviceprotocol"
 )
 
@@ -40,9 +41,9 @@ func TestC91AHubServersAnswerIsKnownOnOtherNodes(t *testing.T) {
 		for _, stateless := range []bool{false, true} {
 			sent := serverChange{kind: changeNew, number: 1, peer: peer{hub: "chat", homes: []string{"chat"}, whole: whole, stateless: stateless}}
 			var got serverChange
-			r := peerReader{rest: sent.append(nil)}
+			r := fields.Reader{Rest: sent.append(nil)}
 			got.read(&r)
-			require.False(t, r.failed)
+			require.False(t, r.Failed)
 			require.Equal(t, []bool{whole, stateless}, []bool{got.peer.whole, got.peer.stateless})
 		}
 	}

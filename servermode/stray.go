@@ -5,6 +5,7 @@ import (
 	"slices"
 
 	"github.com/hubgate/hubgate/gateway"
+	"github.com/hubgate/hubgate/internal/fields"
 	sp "github.com/hubgate/hubgate/serviceprotocol"
 )
 
@@ -21,7 +22,7 @@ func (l *peerLink) stray(sc *serverConn) {
 	hubs, body := sc.serves(), sc.reader.body
 	frame := binary.AppendUvarint([]byte{byte(opStray)}, uint64(len(hubs)))
 	for _, hub := range hubs {
-		frame = appendPeerText(frame, hub)
+		frame = fields.AppendText(frame, hub)
 	}
 	frame = append(frame, body...)
 	if !sc.waitForLink(l, len(frame)) || !l.Send(frame) {
@@ -30,12 +31,12 @@ func (l *peerLink) stray(sc *serverConn) {
 }
 
 // heardStray takes such data for a client of this node.
-func (l *peerLink) heardStray(r *peerReader) error {
-	hubs := r.texts(maxPeerHubs)
-	if err := r.end(); err != nil {
+func (l *peerLink) heardStray(r *fields.Reader) error {
+	hubs := readTexts(r, maxPeerHubs)
+	if err := malformed(r); err != nil {
 		return err
 	}
-	m, err := l.decoder.Decode(r.rest)
+	m, err := l.decoder.Decode(r.Rest)
 	data, ok := m.(*sp.ConnectionData)
 	if err != nil || !ok {
 		return errPeer

@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 
 	"github.com/hubgate/hubgate/gateway"
+	"github.com/hubgate/hubgate/internal/fields"
 )
 
 // Every node tells every other one of its established server connections: all of them when the two
@@ -98,12 +99,12 @@ func (sc *serverConn) status() serverStatus {
 }
 
 // heardServers takes what a node tells of its server connections.
-func (l *peerLink) heardServers(r *peerReader) error {
-	answer := r.upTo(serversAnswer) == serversAnswer
-	count := r.upTo(uint64(len(r.rest)))
+func (l *peerLink) heardServers(r *fields.Reader) error {
+	answer := r.Uvarint(serversAnswer) == serversAnswer
+	count := r.Count(len(r.Rest), 1)
 	for range count {
 		var c serverChange
-		if c.read(r); r.failed {
+		if c.read(r); r.Failed {
 			return errPeer
 		}
 		l.change(&c)
@@ -114,7 +115,7 @@ func (l *peerLink) heardServers(r *peerReader) error {
 		t.introduceLocked(l.Peer, false)
 		t.mu.Unlock()
 	}
-	return r.end()
+	return malformed(r)
 }
 
 // change follows a change of one server connection of the peer.

@@ -53,7 +53,7 @@ var mayImport = map[string][]string{
 	"presence":          {"gateway", "auth", "hubname", "internal/counts", "internal/trace"},
 	"upstream":          {"gateway", "hubprotocol", "auth", "regularfile", "secret", "webhook", "webhook/signature", "internal/logsum", "internal/packed", "internal/trace"},
 	"modes":             {"gateway", "hubname", "hubprotocol"},
-	"servermode":        {"gateway", "hubprotocol", "aspnetprotocol", "serviceprotocol", "auth", "hubname", "internal/counts"},
+	"servermode":        {"gateway", "hubprotocol", "aspnetprotocol", "serviceprotocol", "auth", "hubname", "internal/counts", "internal/fields"},
 	"hubserver":         {"hubprotocol", "serviceprotocol", "auth", "hubname", "hubserver/internal/values"},
 
 	"hubserver/internal/values": {"hubprotocol", "serviceprotocol"},
