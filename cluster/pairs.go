@@ -9,6 +9,9 @@ const (
 	tellEvery = 2 * time.Second
 	// isolateAfter is how long two nodes may live without a session between them.
 	isolateAfter = 15 * time.Second
+	// agreePatience is how long a node that has just met others waits until one of them knows the same nodes. It is
+	// soon, unless two of the others do not reach each other.
+	agreePatience = 20 * time.Second
 )
 
 // pairs are what peers say of their members, as long as it is not what this node sees. Guarded by
@@ -22,6 +25,8 @@ type pairs struct {
 	// since when.
 	apart    map[Inc]time.Duration
 	isolated bool
+	// met is since when this node has been ready, 0 if it is not or is alone.
+	met time.Duration
 }
 
 func (p *pairs) init() {
@@ -42,6 +47,7 @@ func (m *members) tickPairs(now time.Duration) {
 	own := m.b.cfg.digest.Load()
 	live := m.liveNow()
 	m.b.Agreed() // notes it, so that it is known though nobody asks before the next node joins
+	met := len(live) > 0 && m.b.Ready()
 	var tell []*peer
 	m.mu.Lock()
 	for _, p := range live {
@@ -59,7 +65,9 @@ func (m *members) tickPairs(now time.Duration) {
 		}
 	}
 	before := m.pairs.isolated
-	m.pairs.isolated = m.isolatedLocked(live, now)
+	older, since := m.apartLocked(live, now)
+	m.pairs.isolated = older && now-since >= isolateAfter
+	m.tireLocked(met, older, now)
 	isolated := m.pairs.isolated
 	m.mu.Unlock()
 	for _, p := range tell {
@@ -75,9 +83,21 @@ func (m *members) tickPairs(now time.Duration) {
 	}
 }
 
-// isolatedLocked reports whether an older node lives with which there has been no session for too
-// long.
-func (m *members) isolatedLocked(live []*peer, now time.Duration) (isolated bool) {
+// tireLocked ends the wait for a node that knows the same nodes as this one. met says that this node is ready and not
+// alone, older that it is the one that does not reach another.
+func (m *members) tireLocked(met, older bool, now time.Duration) {
+	switch {
+	case !met || older:
+		m.pairs.met = 0
+	case m.pairs.met == 0:
+		m.pairs.met = now
+	case now-m.pairs.met >= agreePatience:
+		m.agreed.Store(true)
+	}
+}
+
+// apartLocked reports whether an older node lives with which there is no session, and since when.
+func (m *members) apartLocked(live []*peer, now time.Duration) (is bool, first time.Duration) {
 	linked := make(map[Inc]bool, len(live))
 	for _, p := range live {
 		linked[p.inc] = true
@@ -104,11 +124,11 @@ func (m *members) isolatedLocked(live []*peer, now time.Duration) (isolated bool
 			since = now
 			m.pairs.apart[inc] = now
 		}
-		if now-since >= isolateAfter && older(began, inc, 0, m.b.Self()) {
-			isolated = true
+		if older(began, inc, 0, m.b.Self()) && (!is || since < first) {
+			is, first = true, since
 		}
 	}
-	return isolated
+	return is, first
 }
 
 // members takes the members as a peer sees them. Those that this node does not know are greeted.

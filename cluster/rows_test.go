@@ -70,6 +70,41 @@ func TestN2ReadyWithThoseThatTheOthersKnow(t *testing.T) {
 	})
 }
 
+// A node that has just joined and does not reach one of the others does not take what is for all: what it sent to the
+// clients of that one would be lost, and it is isolated soon.
+func TestN2ANodeThatDoesNotReachAnOlderOneHasNotAgreed(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		ns := startNodes(t, 2)
+		time.Sleep(2 * time.Second)
+		ns.net.Between("b", "c", func(f *clustertest.Fault) { f.Cut = true })
+		ns.net.Set("a", "c", func(f *clustertest.Fault) { f.Delay = time.Second })
+		ns.net.Set("c", "a", func(f *clustertest.Fault) { f.Delay = time.Second })
+		c := ns.start("c")
+		for begin := time.Now(); time.Since(begin) < time.Minute; time.Sleep(10 * time.Millisecond) {
+			require.False(t, c.plane.Agreed(), "after %v", time.Since(begin))
+		}
+		require.True(t, c.plane.Stats().Isolated)
+		ns.net.Heal()
+		time.Sleep(5 * time.Second)
+		require.True(t, c.plane.Agreed())
+		require.Equal(t, 2, c.up())
+	})
+}
+
+// A node that reaches all others does not wait for long if two of those do not reach each other.
+func TestN2AJoiningNodeDoesNotWaitForThePairOfOthers(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		ns := startNodes(t, 2)
+		time.Sleep(2 * time.Second)
+		ns.net.Between("a", "b", func(f *clustertest.Fault) { f.Cut = true })
+		time.Sleep(10 * time.Second)
+		c := ns.start("c")
+		time.Sleep(30 * time.Second)
+		require.Equal(t, 2, c.up())
+		require.True(t, c.plane.Agreed())
+	})
+}
+
 // That another node joins is no reason for those that are there to refuse anything, though nobody has asked them
 // before.
 func TestN2AJoiningNodeDisturbsNobody(t *testing.T) {

@@ -173,7 +173,8 @@ func (b *Backplane) Ready() bool {
 
 // Agreed reports whether this node has been ready once while some other node knew the same nodes as this one.
 // Of one that it does not know yet, a node that has just joined hears from the others, a moment after it has
-// met them. Nodes that join later change nothing.
+// met them. Nodes that join later change nothing. If no other node comes to know the same nodes, this one has agreed
+// after 20 s, unless it is itself the one that does not reach an older node.
 func (b *Backplane) Agreed() bool {
 	if b.members.agreed.Load() {
 		return true

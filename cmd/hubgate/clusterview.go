@@ -20,11 +20,6 @@ import (
 // clients: all but the store works.
 const storePatience = time.Minute
 
-// agreePatience is how long a node that has just started waits until another one knows the same nodes. It is
-// soon, unless two of the others do not reach each other. If it is this node that does not reach one, it is
-// isolated before that time is over.
-const agreePatience = 20 * time.Second
-
 // clusterView is what the admin address shows and asks of the nodes.
 type clusterView struct {
 	*nodes
@@ -56,14 +51,10 @@ func (v *clusterView) knowsOthers() bool {
 	if !v.plane.Ready() {
 		return agreed && reachesAny(v.plane.Stats().Peers)
 	}
-	age := time.Since(v.began)
-	switch {
-	case agreed || v.joined.Load() || age > storePatience:
+	if agreed || v.joined.Load() || time.Since(v.began) > storePatience {
 		return true
-	case reachesAny(v.plane.Stats().Peers):
-		return age > agreePatience
 	}
-	return len(v.config.Cluster.Peer) == 0
+	return !reachesAny(v.plane.Stats().Peers) && len(v.config.Cluster.Peer) == 0
 }
 
 func newClusterView(n *nodes, c *config.Config) *clusterView {
