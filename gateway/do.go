@@ -40,7 +40,7 @@ func (g *Gateway) Start(ctx context.Context, cmd *Command, answered func(Result,
 		answered(Result{}, g.send(ctx, cmd))
 		return
 	}
-	a := newAnswer(cmd.Page, answered)
+	a := newAnswer(cmd.Page, g.followVerb(cmd, answered))
 	a.any = cmd.Any
 	g.everywhere(ctx, cmd, a)
 	a.done(Result{}, nil)
@@ -65,7 +65,7 @@ func (g *Gateway) Apply(cmd *Command, answered func(Result, error)) {
 		g.here(cmd, nil)
 		return
 	}
-	a := newAnswer(cmd.Page, answered)
+	a := newAnswer(cmd.Page, g.followVerb(cmd, answered))
 	if cmd.Verb == VerbSend { // of Receipt
 		cmd = cmd.reporting(a)
 	}
@@ -215,7 +215,7 @@ func (g *Gateway) sendHere(cmd *Command) {
 		op := &sendOp{to: to, frames: cmd.Frames, size: size, backlog: &g.counts.backlog, followed: follows}
 		op.comes()
 		if !to.shard.worker.queue.push(op) {
-			op.done()
+			op.done(g)
 		}
 	})
 	if parts == 0 || cmd.Target.Kind == TargetAll && h.live.Load() == 0 {

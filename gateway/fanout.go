@@ -36,6 +36,11 @@ type fanoutPass struct {
 	op  *sendOp // the one whose receivers are being visited
 	// open are the deliveries to the receiver being visited whose fate is not in the books yet.
 	open int
+	// told: somebody wants to know what becomes of one of the sends. index is the place of op among ops.
+	told  bool
+	index int
+	// named are receivers of a pass with one wire for all.
+	named namedList
 }
 
 func (f *fanout) init(w *worker) {
@@ -52,27 +57,21 @@ func (f *fanout) init(w *worker) {
 // that cannot be served ends alone. So the other sends and the other receivers of the pass miss
 // nothing and get nothing twice.
 func (f *fanout) deliver(ops []op) {
-	same := sameReceivers(ops)
-	if !same && followed(ops) {
-		for i := range ops { // outboxes that collect do not know whose records they write
-			f.deliver(ops[i : i+1])
-		}
-		return
-	}
-	f.pass.ops = ops
-	if same {
+	f.pass.ops, f.pass.told = ops, f.told(ops)
+	if sameReceivers(ops) {
 		f.resetWires()
 		f.visit(ops[0].(*sendOp), f.together)
 		f.tell(ops)
 	} else {
-		for _, o := range ops {
+		for i, o := range ops {
+			f.pass.index = i
 			f.visit(o.(*sendOp), f.collected)
 		}
 		f.flush()
 	}
 	f.pass = fanoutPass{}
 	for _, o := range ops {
-		o.(*sendOp).done()
+		o.(*sendOp).done(f.w.g)
 	}
 }
 
@@ -132,6 +131,7 @@ func (f *fanout) toOne(c *Conn) {
 	f.tally.drop(DropNoPayloadForProtocol, wr.missing)
 	f.tally.drop(DropFault, wr.faulty)
 	if len(wr.records) == 0 {
+		f.name(ReceiverReport{Conn: c, Dropped: DropFault})
 		return
 	}
 	if c.back != nil {
@@ -139,7 +139,9 @@ func (f *fanout) toOne(c *Conn) {
 	}
 	f.pass.open = wr.deliveries
 	if c.channel.raw == nil || !c.idle(f.w.bound) {
-		wr.reach.put(f.queue(c, wr.records))
+		dropped := f.queue(c, wr.records)
+		wr.reach.put(dropped)
+		f.name(ReceiverReport{Conn: c, Dropped: dropped})
 		return
 	}
 	f.breathe()
@@ -147,10 +149,13 @@ func (f *fanout) toOne(c *Conn) {
 	switch f.written(c, handed{wr.records, wr.bytes, wr.deliveries}, n, err) {
 	case wroteAll:
 		wr.reach.written++
+		f.name(ReceiverReport{Conn: c, Written: true})
 	case wrotePart:
 		wr.reach.queued++
+		f.name(ReceiverReport{Conn: c})
 	default:
 		wr.reach.closed++
+		f.name(ReceiverReport{Conn: c, Dropped: DropConnectionClosed})
 	}
 }
 
@@ -192,8 +197,10 @@ func (f *fanout) collect(c *Conn) {
 	}
 	if !ok {
 		f.tally.drop(DropNoPayloadForProtocol, 1)
+		f.collectedFor(c, DropNoPayloadForProtocol)
 		return
 	}
+	r.sent = uint8(f.pass.index)
 	if c.back != nil && c.channel.lane.manner == nil {
 		r.numbered = f.count(r, c.channel.lane.protocol)
 	}
@@ -210,15 +217,25 @@ func (f *fanout) collect(c *Conn) {
 	switch result {
 	case putOver:
 		f.tally.dropRecord(r, DropSlowClient)
+		f.collectedFor(c, DropSlowClient)
 		f.w.closeSlow(c)
 		return
 	case putGone:
 		f.tally.dropRecord(r, DropConnectionClosed)
+		f.collectedFor(c, DropConnectionClosed)
 		return
 	case putClaimed:
 		f.claimed = append(f.claimed, c)
 	}
+	f.collectedFor(c, "")
 	f.tally.queuedBytes += len(r.Bytes)
+}
+
+// collectedFor notes what became of the send for a receiver, if somebody wants to know.
+func (f *fanout) collectedFor(c *Conn, dropped DropReason) {
+	if f.pass.told && f.pass.op.told(f.w.g) {
+		f.pass.op.put(c, dropped, f.w.g)
+	}
 }
 
 // flush writes every outbox that this pass claimed.
@@ -246,7 +263,7 @@ func (f *fanout) flushOne(c *Conn) {
 	}
 	f.pass.open = countDeliveries(records)
 	h, n, err := f.writeTaken(c, records)
-	f.written(c, h, n, err)
+	f.wrote(c, records, h, f.written(c, h, n, err))
 	f.spares.put(records)
 }
 

@@ -37,6 +37,8 @@ type Options struct {
 	Now func() time.Time
 	// Observer is told what happens; nil tells nobody.
 	Observer Observer
+	// Recorder is told more; nil tells nobody.
+	Recorder Recorder
 	// Workers is the number of fan-out workers; 0 means one per CPU.
 	Workers int
 }

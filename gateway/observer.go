@@ -37,6 +37,9 @@ type SendReport struct {
 	// Dropped got nothing: see DropReason. NoPayload, Slow and Closed are those of them that were dropped as
 	// NoPayloadForProtocol, SlowClient and ConnectionClosed; the rest are faults.
 	Dropped, NoPayload, Slow, Closed int
+	// Receivers are all receivers if there are at most MaxReported, else some that were not written to. They are
+	// there only where the gateway has a Recorder, and valid during the call.
+	Receivers []ReceiverReport
 }
 
 // blindObserver is the Observer of a gateway that has none.
@@ -53,6 +56,7 @@ type followedSend struct {
 	parts                    atomic.Int32 // that are missing, that of who plans included
 	matched, written, queued atomic.Int64
 	missing, slow, closed    atomic.Int64
+	named                    named
 }
 
 // follow returns nil for a send that nobody follows.
@@ -104,6 +108,7 @@ func (f *followedSend) done(part reach) {
 	r := SendReport{Matched: int(f.matched.Load()), Written: int(f.written.Load()), Queued: int(f.queued.Load())}
 	r.Dropped = r.Matched - r.Written - r.Queued
 	r.NoPayload, r.Slow, r.Closed = int(f.missing.Load()), int(f.slow.Load()), int(f.closed.Load())
+	r.Receivers = f.named.reports(r.Matched)
 	f.came(r)
 }
 
@@ -124,22 +129,22 @@ func (r *reach) put(dropped DropReason) {
 	}
 }
 
-// followed reports whether somebody follows one of the sends.
-func followed(ops []op) bool {
+// told reports whether somebody wants to know what becomes of one of the sends.
+func (f *fanout) told(ops []op) bool {
 	for _, o := range ops {
-		if o.(*sendOp).followed != nil {
+		if o.(*sendOp).told(f.w.g) {
 			return true
 		}
 	}
 	return false
 }
 
-// tell enters in the sends of the pass whom they reached. The wires say it, since each receiver
-// gets all of its wire or nothing.
+// tell enters in the sends of a pass with one wire for all whom they reached. The wires say it, since each
+// receiver gets all of its wire or nothing.
 func (f *fanout) tell(ops []op) {
 	for _, o := range ops {
 		s := o.(*sendOp)
-		if s.followed == nil {
+		if !s.told(f.w.g) {
 			continue
 		}
 		for i := range f.wires {
@@ -155,5 +160,6 @@ func (f *fanout) tell(ops []op) {
 				s.reach.closed += wr.reach.closed
 			}
 		}
+		f.tellNames(s)
 	}
 }

@@ -59,7 +59,7 @@ func (s *sendOp) comes() {
 	}
 }
 
-func (s *sendOp) done() {
+func (s *sendOp) done(g *Gateway) {
 	if s.backlog != nil {
 		s.backlog.Add(-int64(s.size))
 	}
@@ -68,6 +68,7 @@ func (s *sendOp) done() {
 		c.coming(-s.size)
 	}
 	if s.self[0] != nil {
+		s.tellDelivered(g)
 		*s = sendOp{}
 		sendOps.Put(s)
 	}

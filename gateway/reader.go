@@ -190,6 +190,9 @@ func (c *Conn) record(frame, body []byte) error {
 			return err
 		}
 	}
+	if recorder := c.g.opts.Recorder; recorder != nil && peeked.Type != hubprotocol.Ping {
+		recorder.Received(c, &rec, peeked.Target)
+	}
 	if number == 0 {
 		return nil
 	}

@@ -90,6 +90,8 @@ type OutRecord struct {
 	framed bool
 	// ahead: it does not wait for the client's first word.
 	ahead bool
+	// sent is the place of its send among those that a pass collects. It says nothing after that.
+	sent uint8
 	// numbered is how many numbers it takes, for a client whose records are numbered.
 	numbered uint32
 	// again: it was written to a former transport, and counts in no books any more.

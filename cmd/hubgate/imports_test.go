@@ -46,6 +46,7 @@ var mayImport = map[string][]string{
 	"internal/packed":   nil,
 	"internal/watch":    nil,
 	"internal/trace":    nil,
+	"internal/flight":   nil,
 	"gateway":           {"hubprotocol", "internal/counts", "internal/directwrite", "internal/fields", "internal/filter"},
 	"clientws":          {"gateway", "hubprotocol", "auth", "hubname", "internal/fields", "internal/transport"},
 	"restapi":           {"gateway", "hubprotocol", "auth", "hubname", "api", "internal/counts", "internal/filter", "internal/trace"},
