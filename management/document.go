@@ -12,6 +12,14 @@ type Document struct {
 	SKU        *SKU              `json:"sku,omitempty"`
 	Identity   json.RawMessage   `json:"identity,omitempty"`
 	Properties Properties        `json:"properties"`
+	// Resource is the name that the gateway has in the resource API; nil while nobody has given it one there.
+	Resource *Resource `json:"resource,omitempty"`
+}
+
+// Resource is a name in the resource API. The zero value is that of a resource that was deleted there.
+type Resource struct {
+	Group string `json:"group,omitempty"`
+	Name  string `json:"name,omitempty"`
 }
 
 // SKU is what would be paid for. It has no effect: limits are those of the configuration.

@@ -124,7 +124,8 @@ func (s *Service) History(ctx context.Context) ([]Version, error) {
 	return all, nil
 }
 
-// Rollback puts the document of an earlier version in force again, as a new version. Keys stay as they are.
+// Rollback puts the document of an earlier version in force again, as a new version. Keys and the name in the
+// resource API stay as they are.
 // Revision 1 unsets everything. The error is ErrNotFound or one of Change.
 func (s *Service) Rollback(ctx context.Context, who Editor, to uint64) (Version, error) {
 	records, err := s.opts.Store.History(ctx)
@@ -135,7 +136,9 @@ func (s *Service) Rollback(ctx context.Context, who Editor, to uint64) (Version,
 		if r.Revision == to {
 			old := r.clone()
 			return s.change(ctx, who, Anything, func(next *Record) error {
+				name := next.Document.Resource
 				next.Document = old.clone().Document
+				next.Document.Resource = name
 				return nil
 			})
 		}

@@ -51,6 +51,7 @@ var mayImport = map[string][]string{
 	"clientws":          {"gateway", "hubprotocol", "auth", "hubname", "internal/fields", "internal/transport"},
 	"restapi":           {"gateway", "hubprotocol", "auth", "hubname", "api", "internal/counts", "internal/filter", "internal/trace"},
 	"limits":            {"gateway"},
+	"arm":               {"auth", "management", "secret"},
 	"presence":          {"gateway", "auth", "hubname", "internal/counts", "internal/trace"},
 	"upstream":          {"gateway", "hubprotocol", "auth", "regularfile", "secret", "webhook", "webhook/signature", "internal/logsum", "internal/packed", "internal/trace"},
 	"modes":             {"gateway", "hubname", "hubprotocol"},

@@ -1,0 +1,164 @@
+package arm_test
+
+import (
+	"encoding/base64"
+	"net/url"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/hubgate/hubgate/arm"
+	"github.com/hubgate/hubgate/auth"
+	"github.com/hubgate/hubgate/secret"
+)
+
+func TestWrongTokensAreRefused(t *testing.T) {
+	s := newStand(t)
+	rest, err := auth.SignREST(auth.EmulatorKey, "https://gw.example/", time.Hour)
+	require.NoError(t, err)
+	foreign, err := auth.SignManager("another key", auth.Manager{Name: "eve"}, s.now, time.Hour)
+	require.NoError(t, err)
+	for name, c := range map[string]struct{ token, code string }{
+		"none": {"", "AuthenticationFailed"}, "another": {"wrong", "InvalidAuthenticationToken"}, "part of the right one": {adminToken[:20], "InvalidAuthenticationToken"},
+		"one of REST": {rest, "InvalidAuthenticationToken"}, "one of another key": {foreign, "InvalidAuthenticationToken"},
+	} {
+		s.token = c.token
+		for _, target := range []string{path, "/subscriptions", "/tenants", "/nothing/here"} {
+			a := s.refused(401, c.code, "GET", target, "")
+			challenge := a.Header().Get("WWW-Authenticate")
+			require.True(t, strings.HasPrefix(challenge, `Bearer authorization_uri="https://arm.example:9443/`+tenant+`"`), "%s: %s", name, challenge)
+		}
+		s.refused(401, c.code, "PUT", path, create)
+		s.refused(401, c.code, "POST", path+"/listKeys", "")
+	}
+	require.NotContains(t, s.log.String(), rest)
+}
+
+func TestWithoutAnAdminTokenNobodyComesIn(t *testing.T) {
+	s := newStand(t, func(o *arm.Options) { o.AdminToken = func() secret.Text { return "" } })
+	for _, token := range []string{"", " ", adminToken} {
+		s.token = token
+		s.do(401, "GET", path, "")
+	}
+	a := s.login("/"+tenant+"/oauth2/v2.0/token", url.Values{"grant_type": {"client_credentials"}, "client_id": {"a"}, "client_secret": {""}})
+	require.Equal(t, 401, a.Code)
+}
+
+func (s *stand) login(target string, form url.Values, header ...string) answer {
+	return s.raw("POST", target, form.Encode(), append(header, "Content-Type", "application/x-www-form-urlencoded")...)
+}
+
+func TestAdministratorsLogInAsAServicePrincipal(t *testing.T) {
+	for _, target := range []string{"/" + tenant + "/oauth2/v2.0/token", "/" + tenant + "/oauth2/token", "/adfs/oauth2/token", "/organizations/oauth2/v2.0/token"} {
+		s := newStand(t)
+		s.token = ""
+		a := s.login(target, url.Values{"grant_type": {"client_credentials"}, "client_id": {"ci"}, "client_secret": {adminToken}, "scope": {"https://arm.example//.default"}, "resource": {"https://arm.example/"}})
+		require.Equal(t, 200, a.Code, a.Body.String())
+		require.Equal(t, "Bearer", a.at("token_type"))
+		require.Equal(t, "no-store", a.Header().Get("Cache-Control"))
+		s.token = a.at("access_token").(string)
+		require.Equal(t, "ci", s.do(201, "PUT", path, create).at("systemData", "lastModifiedBy"), "the client id stands in the history")
+		require.NotContains(t, s.log.String(), s.token)
+		require.NotContains(t, s.log.String(), adminToken)
+		s.now = s.now.Add(time.Hour + auth.DefaultLeeway + time.Second)
+		s.refused(401, "ExpiredAuthenticationToken", "GET", path, "")
+	}
+}
+
+func TestLoginWithBasic(t *testing.T) {
+	s := newStand(t)
+	basic := "Basic " + base64.StdEncoding.EncodeToString([]byte(url.QueryEscape("a b")+":"+url.QueryEscape(adminToken)))
+	a := s.login("/"+tenant+"/oauth2/v2.0/token", url.Values{"grant_type": {"client_credentials"}}, "Authorization", basic)
+	require.Equal(t, 200, a.Code, a.Body.String())
+}
+
+func TestLoginIsRefused(t *testing.T) {
+	s := newStand(t)
+	good := url.Values{"grant_type": {"client_credentials"}, "client_id": {"ci"}, "client_secret": {adminToken}}
+	for name, c := range map[string]struct {
+		field, value string
+		status       int
+		code         string
+	}{
+		"secret": {"client_secret", "wrong", 401, "invalid_client"}, "no secret": {"client_secret", "", 401, "invalid_client"},
+		"grant": {"grant_type", "password", 400, "unsupported_grant_type"}, "nobody": {"client_id", "", 400, "invalid_request"},
+		"long": {"client_id", strings.Repeat("x", 129), 400, "invalid_request"}, "line break": {"client_id", "a\nb", 400, "invalid_request"},
+		"long scope": {"scope", strings.Repeat("x", 5000), 400, "invalid_scope"},
+	} {
+		form := url.Values{}
+		for k, v := range good {
+			form[k] = v
+		}
+		form.Set(c.field, c.value)
+		a := s.login("/"+tenant+"/oauth2/v2.0/token", form)
+		require.Equal(t, c.status, a.Code, name)
+		require.Equal(t, c.code, a.at("error"), name)
+		require.Nil(t, a.at("access_token"))
+	}
+	require.Equal(t, "invalid_tenant", s.login("/another/oauth2/v2.0/token", good).at("error"))
+}
+
+func TestANewAdminTokenEndsTokensThatWereGivenOut(t *testing.T) {
+	admin := secret.Text(adminToken)
+	s := newStand(t, func(o *arm.Options) { o.AdminToken = func() secret.Text { return admin } })
+	a := s.login("/"+tenant+"/oauth2/v2.0/token", url.Values{"grant_type": {"client_credentials"}, "client_id": {"ci"}, "client_secret": {adminToken}})
+	s.token = a.at("access_token").(string)
+	s.do(200, "GET", "/subscriptions", "")
+	admin = "another-token-of-administrators-0123"
+	s.refused(401, "InvalidAuthenticationToken", "GET", "/subscriptions", "")
+}
+
+func TestTokensOfIssuers(t *testing.T) {
+	s := newStand(t, func(o *arm.Options) {
+		o.Issued = func(token string) (string, bool, error) {
+			switch token {
+			case "writer", "reader":
+				return token, token == "reader", nil
+			case "no right":
+				return "", false, &auth.TokenError{Failure: auth.TokenRight}
+			}
+			return "", false, &auth.TokenError{Failure: auth.TokenIssuerDown}
+		}
+	})
+	s.token = "writer"
+	s.do(201, "PUT", path, create)
+	s.do(200, "POST", path+"/listKeys", "")
+	s.token = "reader"
+	s.do(200, "GET", path, "")
+	s.do(200, "GET", "/subscriptions/"+subscription+"/providers/Microsoft.SignalRService/locations/l/usages", "")
+	for _, c := range [][2]string{{"PUT", path}, {"PATCH", path}, {"DELETE", path}, {"POST", path + "/listKeys"}, {"POST", path + "/regenerateKey"}, {"POST", path + "/restart"},
+		{"GET", "/subscriptions/" + subscription + "/providers/Microsoft.SignalRService/locations/local/operationResults/keys"}} {
+		s.refused(403, "AuthorizationFailed", c[0], c[1], create)
+	}
+	s.token = "no right"
+	require.Contains(t, s.refused(403, "AuthorizationFailed", "GET", path, "").Header().Get("WWW-Authenticate"), "insufficient_scope")
+	s.token = "down"
+	s.do(503, "GET", path, "")
+}
+
+func TestVersionOfTheAPIIsAskedFor(t *testing.T) {
+	s := newStand(t)
+	require.Equal(t, "MissingApiVersionParameter", s.raw("GET", "/subscriptions", "").at("error", "code"))
+	for version, want := range map[string]int{"2023-02-01": 200, "2099-12-31-preview": 200, "2015-01-01": 200, "latest": 400, "2023": 400, "": 400} {
+		require.Equal(t, want, s.raw("GET", "/subscriptions?API-Version="+version, "").Code, version)
+	}
+}
+
+func TestOtherPathsAndMethods(t *testing.T) {
+	s := newStand(t)
+	s.refused(404, "SubscriptionNotFound", "GET", strings.Replace(path, "0a/", "0c/", 1), "")
+	s.refused(404, "InvalidResourceType", "GET", "/subscriptions/"+subscription+"/nothing", "")
+	require.Equal(t, []string{"GET"}, s.refused(405, "MethodNotAllowed", "DELETE", "/subscriptions", "").Header()["Allow"])
+	s.refused(413, "RequestEntityTooLarge", "PUT", path, strings.Repeat(" ", 1<<20+1))
+	require.Equal(t, 204, s.raw("HEAD", "/subscriptions/"+subscription+"/resourceGroups/any?api-version=2021-04-01", "").Code)
+}
+
+func TestAnswersSayWhichRequestTheyAreOf(t *testing.T) {
+	s := newStand(t)
+	a := s.raw("GET", "/subscriptions?api-version=2023-02-01", "", "x-ms-client-request-id", "abc")
+	require.Equal(t, "abc", a.Header().Get("x-ms-client-request-id"))
+	require.Len(t, a.Header().Get("x-ms-request-id"), 36)
+	require.Equal(t, "no-store", a.Header().Get("Cache-Control"))
+}
