@@ -89,7 +89,7 @@ type Feature struct {
 
 // CORS says which web pages may use the gateway.
 type CORS struct {
-	AllowedOrigins []string `json:"allowedOrigins"`
+	AllowedOrigins []string `json:"allowedOrigins,omitempty"`
 }
 
 // Serverless holds timers, in seconds, 1 to 120 each.

@@ -1,9 +1,11 @@
 package management
 
 import (
+	"bytes"
 	"crypto/rand"
 	"encoding/base64"
 	"encoding/json"
+	"fmt"
 	"time"
 
 	"github.com/hubgate/hubgate/secret"
@@ -44,6 +46,42 @@ func (r Record) clone() Record {
 		panic(err)
 	}
 	return next
+}
+
+// recordFormat begins a record as it is stored. A text that begins otherwise is one of options, as they were
+// shared before there were records.
+const recordFormat = "hubgate-settings-1\n"
+
+// EncodeRecord returns a record as a Store may keep it. It holds secrets. The error is an *InvalidError: the
+// record has more than MaxRecord bytes.
+func EncodeRecord(r Record) ([]byte, error) {
+	text, err := json.Marshal(r)
+	if err != nil {
+		return nil, err
+	}
+	if len(text) > MaxRecord-len(recordFormat) {
+		return nil, invalid("", fmt.Sprintf("the settings have %d bytes, more than %d", len(text), MaxRecord))
+	}
+	return append([]byte(recordFormat), text...), nil
+}
+
+// DecodeRecord reads what EncodeRecord has made. Options has a text of options, as they were stored before
+// there were records, as a JSON object.
+func DecodeRecord(text []byte, revision uint64, options func(text []byte) (json.RawMessage, error)) (Record, error) {
+	r := Record{}
+	if rest, ok := bytes.CutPrefix(text, []byte(recordFormat)); ok {
+		if err := json.Unmarshal(rest, &r); err != nil {
+			return Record{}, fmt.Errorf("a stored record cannot be read: %w", err)
+		}
+	} else if len(bytes.TrimSpace(text)) > 0 {
+		object, err := options(text)
+		if err != nil {
+			return Record{}, err
+		}
+		r.Document.Properties.Hubgate = object
+	}
+	r.Revision = revision
+	return r, nil
 }
 
 // keyBytes is how long a new key is before it is written as text: Azure's have as much.

@@ -82,7 +82,8 @@ func (s *Service) changeOnce(ctx context.Context, who Editor, after uint64, edit
 	if err := edit(&next); err != nil {
 		return Version{}, err
 	}
-	next.Document.unmask(&now.Document)
+	shown := s.opts.Node.Document(now.clone().Document)
+	next.Document.unmask(&shown)
 	if err := s.check(who, &next); err != nil {
 		return Version{}, err
 	}

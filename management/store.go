@@ -2,6 +2,7 @@ package management
 
 import (
 	"context"
+	"slices"
 	"sync"
 )
 
@@ -46,12 +47,20 @@ func (m *Memory) last() Record {
 func (m *Memory) Save(_ context.Context, r Record, after uint64) (Record, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
+	return m.save(r, after)
+}
+
+// save is called with mu held. It leaves the array of the records before as it is.
+func (m *Memory) save(r Record, after uint64) (Record, error) {
 	if m.last().Revision != after {
 		return Record{}, ErrConflict
 	}
+	if _, err := EncodeRecord(r); err != nil {
+		return Record{}, err
+	}
 	r = r.clone()
 	r.Revision = after + 1
-	m.records = append(m.records, r)
+	m.records = append(slices.Clone(m.records), r)
 	if n := len(m.records) - MaxVersions; n > 0 {
 		m.records = m.records[n:]
 	}

@@ -191,6 +191,15 @@ func (b *Backend) RulesChanged() {
 	}
 }
 
+// Restart closes all server connections and their clients. All may come back at once.
+func (b *Backend) Restart() {
+	for _, h := range b.hubs.all() {
+		for _, sc := range h.all() {
+			sc.end(EndShutdown, nil)
+		}
+	}
+}
+
 // ticks is the current time for a ServersPing. Each call returns a larger number.
 func (b *Backend) ticks() int64 {
 	for {

@@ -14,7 +14,7 @@ import (
 )
 
 // Digests returns a short text for each part of the settings, by the part's name: mode, hubs, keys,
-// upstream, cors, limits, clients, aspnet, servers, auth, presence, rest and oidc. Nodes whose texts of a part are equal have
+// upstream, cors, limits, clients, aspnet, servers, auth, presence, rest, oidc, access, firewall and trace. Nodes whose texts of a part are equal have
 // the same settings there. Fields with the tag digest:"-" do not count: they say where something came from. The key keeps secrets in them from being guessed; all who compare need the same.
 func (s *Settings) Digests(key []byte) map[string]string {
 	all := map[string]string{"": short(hmac.New(sha256.New, key))}

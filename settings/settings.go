@@ -26,6 +26,10 @@ type Settings struct {
 	Presence Presence
 	REST     REST
 	OIDC     OIDC
+	// Access, Firewall and Trace have no options: they are changed while the gateway runs.
+	Access   Access
+	Firewall Firewall
+	Trace    Trace
 }
 
 // Keys are the two access keys. Tokens signed with either are accepted and
@@ -149,5 +153,8 @@ func (s Settings) Clone() Settings {
 	s.Auth.StrictAudience = slices.Clone(s.Auth.StrictAudience)
 	s.OIDC = s.OIDC.clone()
 	s.Limits.Rules = slices.Clone(s.Limits.Rules)
+	s.Access = s.Access.clone()
+	s.Firewall.Counts, s.Firewall.Traffic = slices.Clone(s.Firewall.Counts), slices.Clone(s.Firewall.Traffic)
+	s.Trace.LiveCategories, s.Trace.LogCategories = slices.Clone(s.Trace.LiveCategories), slices.Clone(s.Trace.LogCategories)
 	return s
 }

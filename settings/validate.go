@@ -56,6 +56,9 @@ func (s Settings) Validate() error {
 	p.checkOIDC(&s.OIDC)
 	p.checkLocalKeys(&s)
 	p.checkRules(s.Limits.Rules)
+	p.checkAccess(&s.Access)
+	p.checkFirewall(&s.Firewall)
+	p.checkTrace(&s.Trace)
 	return errors.Join(p...)
 }
 

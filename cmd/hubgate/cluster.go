@@ -15,6 +15,7 @@ import (
 	"github.com/hubgate/hubgate/config"
 	"github.com/hubgate/hubgate/gateway"
 	"github.com/hubgate/hubgate/internal/transport"
+	"github.com/hubgate/hubgate/management"
 	"github.com/hubgate/hubgate/natsd"
 	"github.com/hubgate/hubgate/restapi"
 	"github.com/hubgate/hubgate/secret"
@@ -84,6 +85,7 @@ func (s *server) joinNodes() error {
 		return err
 	}
 	s.nodes.view.try = s.try
+	s.nodes.view.manage = func() *management.Service { return s.managed.service }
 	s.nodes.tokens, s.nodes.settingsKey = tokenKeys(now, previous), natsd.Key(now, natsd.PurposeSettings)
 	s.nodes.carrier = natscarrier.New(s.nodes.engine.Conn(), c.NATS.Prefix)
 	var before []byte

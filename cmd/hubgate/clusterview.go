@@ -13,6 +13,7 @@ import (
 	"github.com/hubgate/hubgate/cluster"
 	"github.com/hubgate/hubgate/config"
 	"github.com/hubgate/hubgate/gateway"
+	"github.com/hubgate/hubgate/management"
 )
 
 // storePatience is how long a node that has just started gets no clients because the store does not
@@ -29,6 +30,8 @@ type clusterView struct {
 	joined, stored atomic.Bool
 	// try says whether this node could put shared settings in force.
 	try func(text []byte) error
+	// manage returns the settings in force.
+	manage func() *management.Service
 }
 
 // available is asked for each request by the REST API: before the node knows the others, a message

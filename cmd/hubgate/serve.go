@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/hubgate/hubgate/config"
+	"github.com/hubgate/hubgate/management"
 	"github.com/hubgate/hubgate/settings"
 )
 
@@ -188,16 +189,13 @@ func (s *server) apply(parsed *config.Config) error {
 	if err != nil {
 		return err
 	}
-	return s.enforce(base, s.reloading.shared)
+	return s.enforce(base, s.reloading.record)
 }
 
-// enforce puts in force what this node was given, and over it what all nodes share.
-func (s *server) enforce(base *config.Config, shared []byte) error {
-	next, err := base.WithShared(shared)
-	if err != nil {
-		return err
-	}
-	after, err := next.Settings()
+// enforce puts in force what this node was given, and over it what was changed while it runs. It is called
+// with s.reloading held.
+func (s *server) enforce(base *config.Config, record management.Record) error {
+	next, after, err := compile(base, &record)
 	if err != nil {
 		return err
 	}
@@ -206,12 +204,20 @@ func (s *server) enforce(base *config.Config, shared []byte) error {
 		return err
 	}
 	changed := s.reloading.config.Changed(next, before, &after)
-	s.reloading.config, s.reloading.base, s.reloading.shared = next, base, shared
+	again := record.Restarts > s.reloading.record.Restarts
+	s.reloading.config, s.reloading.base, s.reloading.record = next, base, record
+	if len(changed) == 0 { // then by what has no option
+		changed = settings.Differences(before.Digests(nil), after.Digests(nil))
+	}
 	if len(changed) > 0 {
 		s.log.Info("settings changed", "changed", changed, "mode", after.Mode, "hubs", hubModes(after.Hubs), "templates", templateList(after.Upstream.Templates))
 		if !slices.Equal(before.Upstream.Templates, after.Upstream.Templates) {
 			s.warnTemplates(&after.Upstream)
 		}
+	}
+	if again {
+		s.log.Info("restart: all clients and hub servers are told to come again", "by", record.By)
+		s.managed.again()
 	}
 	return nil
 }

@@ -18,6 +18,7 @@ import (
 	"github.com/hubgate/hubgate/auth"
 	"github.com/hubgate/hubgate/config"
 	"github.com/hubgate/hubgate/internal/transport"
+	"github.com/hubgate/hubgate/management"
 	"github.com/hubgate/hubgate/settings"
 )
 
@@ -51,6 +52,7 @@ type server struct {
 	handler   http.Handler
 	web       web
 	nodes     nodes
+	managed   managed
 	endpoints endpoints
 	// own signs what this process asks itself for.
 	own auth.Secret
@@ -71,9 +73,9 @@ type endings struct{ built, serving teardowns }
 // reloading is guarded by its mutex, which is held while the files are read again.
 type reloading struct {
 	sync.Mutex
-	config *config.Config // in force
-	base   *config.Config // what this node was given
-	shared []byte         // what all nodes share
+	config *config.Config    // in force
+	base   *config.Config    // what this node was given
+	record management.Record // what was changed while running
 }
 
 // web is what the HTTP servers of the gateway share.
@@ -176,6 +178,9 @@ func (s *server) buildGateway(listeners []net.Listener) error {
 	}
 	rest, err := s.newEndpoints(hub, &behind, verifier, node)
 	if err != nil {
+		return err
+	}
+	if err := s.manage(hub, behind.servers); err != nil {
 		return err
 	}
 	if s.nodes.plane != nil {

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"sync"
@@ -9,6 +10,7 @@ import (
 
 	"github.com/hubgate/hubgate/admin"
 	"github.com/hubgate/hubgate/config"
+	"github.com/hubgate/hubgate/management"
 	"github.com/hubgate/hubgate/natsd"
 	"github.com/hubgate/hubgate/secret"
 	"github.com/hubgate/hubgate/settings"
@@ -68,19 +70,43 @@ func (s *server) followShared() {
 
 // sharedChanged takes a new text. One that cannot be put in force changes nothing.
 func (s *server) sharedChanged(v shared.Version, err error) {
-	log := s.log.With("part", partCluster, "version", v.Number)
+	var r management.Record
 	if err == nil {
-		s.reloading.Lock()
-		defer s.reloading.Unlock()
-		err = s.enforce(s.reloading.base, v.Text)
+		r, err = recordOf(v)
 	}
-	s.nodes.shared.note(v.Number, err)
+	if err != nil {
+		s.nodes.shared.note(v.Number, err)
+		s.sharedRefused(v.Number, err)
+		return
+	}
+	_ = s.sharedRecord(r) // it is noted and logged
+}
+
+func (s *server) sharedRefused(number uint64, err error) {
+	s.log.Error("the settings that the nodes share have errors here: the old ones stay in force", "part", partCluster, "version", number, "error", err)
+}
+
+// sharedRecord puts in force what the nodes share, unless this node has it, or a later one, already.
+func (s *server) sharedRecord(r management.Record) error {
+	s.reloading.Lock()
+	defer s.reloading.Unlock()
+	number := r.Revision - 1
+	before := s.nodes.shared.state()
+	if before.Known && before.Error == "" && before.Number >= number {
+		return nil
+	}
+	if !before.Known {
+		s.reloading.record.Restarts = r.Restarts // they were before this node
+	}
+	err := s.enforce(s.reloading.base, r)
+	s.nodes.shared.note(number, err)
 	switch {
 	case err != nil:
-		log.Error("the settings that the nodes share have errors here: the old ones stay in force", "error", err)
-	case v.Number != 0:
-		log.Info("the settings that the nodes share are in force")
+		s.sharedRefused(number, err)
+	case number != 0:
+		s.log.Info("the settings that the nodes share are in force", "part", partCluster, "version", number)
 	}
+	return err
 }
 
 // Settings implements admin.Cluster.
@@ -88,8 +114,12 @@ func (v *clusterView) Settings(ctx context.Context) (admin.SharedText, error) {
 	if v.shared == nil {
 		return admin.SharedText{}, fmt.Errorf("%w: this node is alone and shares no settings", admin.ErrInvalid)
 	}
-	now, err := v.shared.text.Current(ctx)
-	return admin.SharedText{Number: now.Number, Text: now.Text}, err
+	now, err := v.shared.Load(ctx)
+	if err != nil {
+		return admin.SharedText{}, err
+	}
+	text, err := asOptions(&now)
+	return admin.SharedText{Number: now.Revision - 1, Text: text}, err
 }
 
 // changeTime bounds a change: a store without a majority does not answer.
@@ -100,22 +130,29 @@ func (v *clusterView) ChangeSettings(ctx context.Context, text []byte, after uin
 	if v.shared == nil {
 		return 0, fmt.Errorf("%w: this node is alone and shares no settings", admin.ErrInvalid)
 	}
-	if err := v.try(text); err != nil {
+	err := v.try(text)
+	var options json.RawMessage
+	if err == nil {
+		options, err = config.SharedObject(text)
+	}
+	if err != nil {
 		return 0, fmt.Errorf("%w: %w", admin.ErrInvalid, err)
 	}
-	ctx, cancel := context.WithTimeout(ctx, changeTime)
-	defer cancel()
-	next, err := v.shared.text.Change(ctx, text, after)
+	next, err := v.manage().Change(ctx, management.Editor{Name: "hubgate cluster settings"}, after+1, func(d *management.Document) error {
+		d.Properties.Hubgate = options
+		return nil
+	})
+	var wrong *management.InvalidError
 	switch {
-	case errors.Is(err, shared.ErrConflict):
-		err = fmt.Errorf("%w: %w", admin.ErrConflict, err)
-	case errors.Is(err, shared.ErrTooLarge):
+	case errors.Is(err, management.ErrConflict):
+		err = fmt.Errorf("%w: somebody else has changed it since", admin.ErrConflict)
+	case errors.As(err, &wrong):
 		err = fmt.Errorf("%w: %w", admin.ErrInvalid, err)
 	}
-	return next.Number, err
+	return next.Revision - 1, err
 }
 
-// try says whether this node could put a text in force.
+// try says whether this node could put a text of options in force.
 func (s *server) try(text []byte) error {
 	s.reloading.Lock()
 	defer s.reloading.Unlock()

@@ -22,8 +22,8 @@ import (
 // MaxText bounds the text, in bytes.
 const MaxText = 48 << 10
 
-// history is how many texts are kept, the one in force among them.
-const history = 8
+// MaxHistory is how many texts are kept, the one in force among them. A store of an earlier version keeps fewer.
+const MaxHistory = 32
 
 // The errors of a Text. ErrConflict is that of a change that does not follow the text in force,
 // ErrUnavailable that of a store that does not answer.
@@ -73,9 +73,9 @@ func New(opts Options) (*Text, error) {
 		opts.Logger = slog.New(slog.DiscardHandler)
 	}
 	name := opts.Prefix + "_settings"
-	const room = history * (MaxText + 4<<10)
+	const room = MaxHistory * (MaxText + 4<<10)
 	config := stream.Bucket(name, room, MaxText+1<<10)
-	config.MaxMsgsPerSubject = history
+	config.MaxMsgsPerSubject = MaxHistory
 	config.Replicas, config.Storage = opts.Replicas, opts.Storage
 	t := &Text{
 		opts: opts, stream: stream.New(opts.JetStream, config),
@@ -109,6 +109,23 @@ func (t *Text) Current(ctx context.Context) (Version, error) {
 	}
 	text, err := t.open(m.Data)
 	return Version{m.Sequence, text}, err
+}
+
+// History returns the texts that are kept, the oldest first. One that cannot be opened is left out.
+func (t *Text) History(ctx context.Context) (all []Version, err error) {
+	for from := uint64(1); ; {
+		m, err := t.stream.Next(ctx, t.subject, from)
+		switch {
+		case errors.Is(err, stream.ErrNoStream), errors.Is(err, stream.ErrNotFound):
+			return all, nil
+		case err != nil:
+			return nil, err
+		}
+		if text, err := t.open(m.Data); err == nil {
+			all = append(all, Version{m.Sequence, text})
+		}
+		from = m.Sequence + 1
+	}
 }
 
 // attemptTime bounds one question to the store.

@@ -109,8 +109,8 @@ func TestOldTextsMakeRoom(t *testing.T) {
 	js := engine(t)
 	one := text(t, js, key(1))
 	var number uint64
-	for i := range 3 * history {
-		v, err := one.Change(context.Background(), bytes.Repeat([]byte{byte('a' + i)}, MaxText), number)
+	for i := range 3 * MaxHistory {
+		v, err := one.Change(context.Background(), bytes.Repeat([]byte{byte(i)}, MaxText), number)
 		require.NoError(t, err)
 		number = v.Number
 	}
@@ -159,4 +159,24 @@ func TestKeysAreChecked(t *testing.T) {
 	require.Error(t, err)
 	_, err = New(Options{JetStream: engine(t), Keys: [][]byte{{1}}})
 	require.Error(t, err)
+}
+
+// What was in force before is kept, as many texts as are said.
+func TestN26HistoryOfWhatIsShared(t *testing.T) {
+	js := engine(t)
+	one := text(t, js, key(1))
+	all, err := one.History(t.Context())
+	require.NoError(t, err)
+	require.Empty(t, all)
+	after := uint64(0)
+	for i := range MaxHistory + 3 {
+		v, err := one.Change(t.Context(), []byte{byte(i)}, after)
+		require.NoError(t, err)
+		after = v.Number
+	}
+	all, err = one.History(t.Context())
+	require.NoError(t, err)
+	require.Len(t, all, MaxHistory)
+	require.Equal(t, []byte{3}, all[0].Text)
+	require.Equal(t, after, all[MaxHistory-1].Number)
 }
