@@ -22,7 +22,7 @@ func ofDead(store *box, connection string, k kind, target string) Adopted {
 		e.protocol, e.body = hubprotocol.JSON, []byte(send(target))
 	}
 	record := appendDelivery(nil, &gateway.Identity{ID: connection, Hub: "chat"}, &e, time.Now())
-	return Adopted{store.Put(record, func() {}), record}
+	return Adopted{Number: store.Put(record, func() {}), Record: record}
 }
 
 // A node that has ended leaves what it is still given in the outbox, and does not stop there.
@@ -110,4 +110,21 @@ func TestToldEndsAreForgottenOnceAMinute(t *testing.T) {
 		require.False(t, k.tells("z"))
 		require.Len(t, k.told, 4, "x, y, z, and c7 of which it was said again")
 	})
+}
+
+// The attempts of a dead node count, and those of this one are noted.
+func TestAttemptsOfADeadNodeCount(t *testing.T) {
+	status := http.StatusServiceUnavailable
+	h, store := newHook(t, func(w http.ResponseWriter, _ post) {
+		w.WriteHeader(status)
+		status = http.StatusOK
+	}), newBox()
+	b := startKeeping(t, toAll(h.URL), store)
+	one := ofDead(store, "abc", kindMessage, "m")
+	one.Attempts = 6
+	require.NoError(t, b.Adopt(t.Context(), []Adopted{one}))
+	require.Equal(t, "7", want(t, h.posts).Header.Get("X-Hubgate-Attempt"))
+	require.Equal(t, "8", want(t, h.posts).Header.Get("X-Hubgate-Attempt"))
+	want(t, store.done)
+	store.set(func() { require.Equal(t, map[uint64]int{one.Number: 7}, store.tries) })
 }

@@ -48,7 +48,7 @@ type Letter struct {
 // Last is what is known of the last attempt.
 type Last struct {
 	Reason DeadReason `json:"reason"`
-	// Attempts is how many there were since the node had the event.
+	// Attempts is how many there were, but for those that a node that died had not noted yet.
 	Attempts int    `json:"attempts"`
 	Result   Result `json:"result,omitempty"`
 	Status   int    `json:"status,omitempty"`

@@ -20,6 +20,8 @@ type Outbox interface {
 	Put(record []byte, stored func()) (number uint64)
 	// Done says that an event was delivered, or never will be.
 	Done(number uint64)
+	// Tried notes how often an event was tried in vain; it waits for nothing.
+	Tried(number uint64, attempts int)
 	// Mine reports whether the event is still this node's to deliver, Fenced whether this node may deliver
 	// none now, because others may have given it up.
 	Mine(number uint64) bool
@@ -168,10 +170,12 @@ func (s *session) keepEnd(e event) {
 	}
 }
 
-// Adopted is an event of a dead node that this node has to deliver, and its number in the outbox.
+// Adopted is an event of a dead node that this node has to deliver, its number in the outbox, and how often the
+// dead node has tried it in vain.
 type Adopted struct {
-	Number uint64
-	Record []byte
+	Number   uint64
+	Record   []byte
+	Attempts int
 }
 
 // Adopt delivers events of a dead node, those of each connection in the order given. A client of which there
@@ -253,7 +257,7 @@ func (b *Backend) readDelivery(one Adopted) (conn, event, bool) {
 	}
 	stored := make(chan struct{})
 	close(stored)
-	e.kept = &kept{number: one.Number, stored: stored, since: since, doubt: true}
+	e.kept = &kept{number: one.Number, stored: stored, since: since, attempt: one.Attempts, doubt: true}
 	return c, e, true
 }
 

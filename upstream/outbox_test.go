@@ -33,6 +33,7 @@ type box struct {
 	waiting []func()
 	fenced  bool
 	lost    bool // others have everything
+	tries   map[uint64]int
 	done    chan uint64
 	died    chan *Letter
 }
@@ -75,6 +76,15 @@ func (b *box) Done(n uint64) {
 	}
 }
 
+func (b *box) Tried(n uint64, attempts int) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.tries == nil {
+		b.tries = make(map[uint64]int)
+	}
+	b.tries[n] = attempts
+}
+
 func (b *box) Mine(n uint64) bool {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -108,7 +118,7 @@ func (b *box) left() (list []Adopted) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	for n, record := range b.live {
-		list = append(list, Adopted{n, record})
+		list = append(list, Adopted{Number: n, Record: record})
 	}
 	slices.SortFunc(list, func(a, b Adopted) int { return int(a.Number) - int(b.Number) })
 	return list
@@ -284,7 +294,7 @@ func TestDeadLetter(t *testing.T) {
 	// It can be delivered again.
 	record, err := l.Fresh(time.Now())
 	require.NoError(t, err)
-	b.Deliver(Adopted{store.Put(record, func() {}), record})
+	b.Deliver(Adopted{Number: store.Put(record, func() {}), Record: record})
 	p := want(t, h.posts)
 	id, _, repeat := delivered(t, p)
 	require.Equal(t, []string{"bad", l.Event, "possible", "ann"}, []string{p.event(), id, repeat, p.Header.Get("X-ASRS-User-Id")})
@@ -314,7 +324,7 @@ func TestNoTemplateAnyMore(t *testing.T) {
 	cfg.Templates[0].Event = webhook.PatternOf("other")
 	b := startKeeping(t, cfg, store)
 	record := appendDelivery(nil, &gateway.Identity{ID: "abc", Hub: "chat"}, &event{kind: kindMessage, target: "say", id: "abc.1", protocol: hubprotocol.JSON, body: []byte("{}")}, time.Now())
-	require.NoError(t, b.Adopt(t.Context(), []Adopted{{store.Put(record, func() {}), record}}))
+	require.NoError(t, b.Adopt(t.Context(), []Adopted{{Number: store.Put(record, func() {}), Record: record}}))
 	require.Equal(t, DeadUnmatched, want(t, store.died).Reason)
 }
 
@@ -409,13 +419,13 @@ func TestAdopt(t *testing.T) {
 			e.protocol, e.body = hubprotocol.JSON, []byte(send(e.target))
 		}
 		record := appendDelivery(nil, &id, &e, time.Now())
-		list = append(list, Adopted{store.Put(record, func() {}), record})
+		list = append(list, Adopted{Number: store.Put(record, func() {}), Record: record})
 	}
 	add("a", event{kind: kindConnected, body: bodyConnected})
 	add("b", event{kind: kindMessage, target: "m1"})
 	add("b", event{kind: kindMessage, target: "m2"})
 	add("b", event{kind: kindDisconnected, body: []byte(`{"type":11}`)})
-	list = append(list, Adopted{store.Put([]byte("no event"), func() {}), []byte("no event")})
+	list = append(list, Adopted{Number: store.Put([]byte("no event"), func() {}), Record: []byte("no event")})
 	require.NoError(t, b.Adopt(t.Context(), list))
 	// The node that says so does not know that it is in the outbox.
 	require.NoError(t, b.Keep(t.Context(), appendRecord(nil, &gateway.Identity{ID: "b", Hub: "chat"}, nil)))

@@ -271,7 +271,9 @@ func (s *session) again(e *event, a *answer, text []byte) time.Duration {
 		s.die(e, a, DeadExpired, text)
 		return 0
 	}
-	w := s.backend.keeps.waits
+	k := s.backend.keeps
+	w := k.waits
+	k.Outbox.Tried(e.kept.number, e.kept.attempt)
 	wait := spread(retryablehttp.DefaultBackoff(w.least, w.most, min(e.kept.attempt-1, 30), nil))
 	return max(wait, min(a.after, maxRetryAfter), time.Nanosecond)
 }

@@ -155,7 +155,7 @@ func (v deliveryView) Waiting(ctx context.Context, most int) (list []admin.Deliv
 			continue
 		}
 		d := shownLetter(0, l)
-		d.Node, d.Resendable = w.Node, false
+		d.Node, d.Attempts, d.Resendable = w.Node, w.Attempts, false
 		list = append(list, d)
 	}
 	return list, more, err

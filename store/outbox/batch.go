@@ -25,6 +25,8 @@ const (
 	kindBegin kind = 4
 	kindPart  kind = 5
 	kindEnd   kind = 6
+	// kindTried: a delivery that is there was tried so often in vain. Programs that do not know it leave it out.
+	kindTried kind = 7
 )
 
 // entry is one thing that a log says of the delivery with a number.
@@ -89,7 +91,7 @@ func parseBatch(text []byte) (*batch, error) {
 			p.Err = fmt.Errorf("an entry of %d fields", fields)
 		}
 		e := entry{kind: kind(packed.Read(&p, msgp.ReadUint8Bytes)), number: packed.Read(&p, msgp.ReadUint64Bytes), data: p.Bytes()}
-		if p.Err == nil && e.kind >= kindPut && e.kind <= kindEnd {
+		if p.Err == nil && e.kind >= kindPut && e.kind <= kindTried {
 			b.entries = append(b.entries, e)
 		}
 	}
@@ -112,13 +114,14 @@ func (b *batch) closed() bool {
 type reading struct {
 	// open are the deliveries that are not done, by number; parts the beginnings of others.
 	open, parts map[uint64][]byte
+	attempts    map[uint64]int // of open ones that were tried
 	closed      bool
 	// damaged is how many parts could not be read.
 	damaged int
 }
 
 func newReading() *reading {
-	return &reading{open: make(map[uint64][]byte), parts: make(map[uint64][]byte)}
+	return &reading{open: make(map[uint64][]byte), parts: make(map[uint64][]byte), attempts: make(map[uint64]int)}
 }
 
 // take reads the next batch.
@@ -140,9 +143,30 @@ func (r *reading) take(text []byte) {
 		case kindDone:
 			delete(r.open, e.number)
 			delete(r.parts, e.number)
+			delete(r.attempts, e.number)
+		case kindTried:
+			r.tried(&e)
 		case kindClosed:
 			r.closed = true
 		}
+	}
+}
+
+// maxAttempts bounds what is believed: an event is tried every other moment for a day or for weeks.
+const maxAttempts = 1 << 30
+
+func triedEntry(number uint64, attempts int) entry {
+	return entry{kind: kindTried, number: number, data: msgp.AppendUint64(nil, uint64(max(attempts, 0)))}
+}
+
+func (r *reading) tried(e *entry) {
+	attempts, rest, err := msgp.ReadUint64Bytes(e.data)
+	if err != nil || len(rest) > 0 || attempts > maxAttempts {
+		r.damaged++
+		return
+	}
+	if _, ok := r.open[e.number]; ok {
+		r.attempts[e.number] = int(attempts)
 	}
 }
 

@@ -25,6 +25,8 @@ var errFenced = errors.New("the node may not do it any more: it could not renew 
 type Delivery struct {
 	Number uint64
 	Record []byte
+	// Attempts is how often it was tried in vain, as far as the dead node has noted it.
+	Attempts int
 }
 
 // burial remembers what was taken from the log of a dead node that could not be finished.
@@ -114,9 +116,9 @@ func (o *Outbox) adopt(ctx context.Context, inc string, r *reading) ([]Delivery,
 			continue
 		}
 		missing.Add(1)
-		record := r.open[number]
-		taken[number] = o.log.put(record, arrived, true)
-		adopted = append(adopted, Delivery{Number: taken[number], Record: record})
+		record, attempts := r.open[number], r.attempts[number]
+		taken[number] = o.log.put(&delivery{record: record, stored: arrived, attempts: attempts}, true)
+		adopted = append(adopted, Delivery{Number: taken[number], Record: record, Attempts: attempts})
 	}
 	o.counts.Add(EventAdopted, uint64(len(adopted)))
 	arrived()

@@ -140,7 +140,7 @@ func (o *Outbox) Letter(ctx context.Context, number uint64) (Letter, error) {
 // there. If the node dies in between, there are both.
 func (o *Outbox) Resend(ctx context.Context, letter uint64, record []byte) (number uint64, err error) {
 	stored := make(chan struct{})
-	number = o.log.put(record, func() { close(stored) }, true)
+	number = o.log.put(&delivery{record: record, stored: func() { close(stored) }}, true)
 	select {
 	case <-stored:
 	case <-ctx.Done():
@@ -171,9 +171,10 @@ func (o *Outbox) Forget(ctx context.Context, letter uint64) error {
 
 // Waiting is a delivery that a node has to make, as its log says.
 type Waiting struct {
-	Node   string // the name of the log
-	Number uint64
-	Record []byte
+	Node     string // the name of the log
+	Number   uint64
+	Record   []byte
+	Attempts int
 }
 
 // Waiting returns what all nodes have to deliver, as far as it is stored: at most so many, the oldest of each
@@ -205,7 +206,7 @@ func (o *Outbox) Waiting(ctx context.Context, most int) (list []Waiting, more bo
 			if len(list) == most {
 				return list, true, nil
 			}
-			list = append(list, Waiting{Node: inc, Number: number, Record: open[number]})
+			list = append(list, Waiting{Node: inc, Number: number, Record: open[number], Attempts: readings[inc].attempts[number]})
 		}
 	}
 	return list, false, nil

@@ -40,8 +40,10 @@ type delivery struct {
 	// first and last are where it is in the log: its first part and its end. 0: it is not yet. begun is where
 	// what is being written of it begins.
 	first, last, begun uint64
-	// tried: it may be in the log. moving: it is in urgent to be written again.
-	tried, moving bool
+	// attempts is how often it was tried in vain.
+	attempts int
+	// written: it may be in the log. moving: it is in urgent to be written again. noting: it is in tries.
+	written, moving, noting bool
 }
 
 // log is the log of this node, see package outbox.
@@ -73,6 +75,7 @@ type load struct {
 	// waiting is written while there is room.
 	urgent, waiting []uint64
 	finished        []uint64 // that is to be noted
+	tries           []uint64 // whose attempts are to be noted
 }
 
 func newLog(store storage, prefix, inc string, counted *counts.Counts[Event]) *log {
@@ -82,12 +85,12 @@ func newLog(store storage, prefix, inc string, counted *counts.Counts[Event]) *l
 	}
 }
 
-func (l *log) put(record []byte, stored func(), urgent bool) uint64 {
+func (l *log) put(d *delivery, urgent bool) uint64 {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.next++
-	l.live[l.next] = &delivery{record: record, stored: stored}
-	l.bytes += len(record)
+	l.live[l.next] = d
+	l.bytes += len(d.record)
 	l.unstored++
 	if urgent {
 		l.urgent = append(l.urgent, l.next)
@@ -114,7 +117,7 @@ func (l *log) forget(number uint64) (stored func()) {
 	}
 	l.forgetLocked(number, d)
 	l.counts.Add(EventDone, 1)
-	if d.tried {
+	if d.written {
 		l.finished = append(l.finished, number)
 	}
 	l.rouse()
@@ -130,6 +133,22 @@ func (l *log) forgetLocked(number uint64, d *delivery) {
 		l.kept -= len(d.record)
 		l.own.release(d)
 	}
+}
+
+// tried has the number of attempts noted, unless that is to be written already.
+func (l *log) tried(number uint64, attempts int) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	d := l.live[number]
+	if d == nil {
+		return
+	}
+	d.attempts = attempts
+	if !d.noting {
+		d.noting = true
+		l.tries = append(l.tries, number)
+	}
+	l.rouse()
 }
 
 func (l *log) mine(number uint64) bool {
@@ -150,7 +169,7 @@ func (l *log) rouse() {
 func (l *log) written() bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	return len(l.urgent)+len(l.waiting)+len(l.finished) == 0 && !l.busy
+	return len(l.urgent)+len(l.waiting)+len(l.finished)+len(l.tries) == 0 && !l.busy
 }
 
 // abandon begins a new log. What is in the former one others have. What may be in it or not, this node keeps:
@@ -158,7 +177,7 @@ func (l *log) written() bool {
 func (l *log) abandon(next string) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.urgent, l.waiting, l.finished = nil, nil, nil
+	l.urgent, l.waiting, l.finished, l.tries = nil, nil, nil, nil
 	numbers := make([]uint64, 0, len(l.live))
 	for number, d := range l.live {
 		if d.last != 0 {
@@ -166,7 +185,7 @@ func (l *log) abandon(next string) {
 			l.counts.Add(EventElsewhere, 1)
 			continue
 		}
-		d.tried, d.begun, d.moving = false, 0, false
+		d.begun, d.written, d.moving, d.noting = 0, false, false, false
 		numbers = append(numbers, number)
 	}
 	slices.Sort(numbers)

@@ -127,11 +127,15 @@ func (o *Outbox) Start() { o.wg.Go(func() { o.log.run(o.ctx) }) }
 // cannot be lost any more, or is done; it must not block. While the store does not answer or has no room, it waits. The
 // record has at most MaxRecord bytes, and must not be changed any more.
 func (o *Outbox) Put(record []byte, stored func()) (number uint64) {
-	return o.log.put(record, stored, false)
+	return o.log.put(&delivery{record: record, stored: stored}, false)
 }
 
 // Done says that a delivery was made, or never will be. One that is not there is ignored.
 func (o *Outbox) Done(number uint64) { o.log.done(number) }
+
+// Tried notes how often a delivery was tried in vain: who takes it over from this node is told. A node that dies
+// within milliseconds has not noted it.
+func (o *Outbox) Tried(number uint64, attempts int) { o.log.tried(number, attempts) }
 
 // Mine reports whether this node still has a delivery: not after Done, and not after another node has given
 // this one up.

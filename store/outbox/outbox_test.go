@@ -181,6 +181,69 @@ func TestLogStaysShort(t *testing.T) {
 	})
 }
 
+// How often a delivery was tried goes with it to the next node, and to the one after that.
+func TestAttemptsAreTakenOver(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		for _, size := range []int{10, 3 * partSize} {
+			s := new(shelf)
+			a, b, c := on(s, "a"), on(s, "b"), on(s, "c")
+			a.Start()
+			n := a.Put(make([]byte, size), nil)
+			untried := a.Put([]byte("not tried"), nil)
+			a.Tried(n, 1)
+			time.Sleep(time.Second)
+			a.Tried(n, 2)
+			a.Tried(n, 3)
+			a.Tried(untried+1, 9) // which nobody has
+			time.Sleep(time.Second)
+			waiting, _, err := b.Waiting(t.Context(), 10)
+			require.NoError(t, err)
+			require.Len(t, waiting, 2)
+			require.Equal(t, []int{3, 0}, []int{waiting[0].Attempts, waiting[1].Attempts})
+			killed(a)
+
+			b.Start()
+			adopted, err := b.Bury(t.Context(), "a")
+			require.NoError(t, err)
+			require.Len(t, adopted, 2)
+			require.Equal(t, []int{3, 0}, []int{adopted[0].Attempts, adopted[1].Attempts})
+			killed(b)
+
+			c.Start()
+			adopted, err = c.Bury(t.Context(), "b")
+			require.NoError(t, err)
+			require.Equal(t, []int{3, 0}, []int{adopted[0].Attempts, adopted[1].Attempts})
+			killed(c)
+		}
+	})
+}
+
+// A delivery that is written again behind the rest of its log is not a new one.
+func TestAttemptsMoveWithTheirDelivery(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := new(shelf)
+		a, b := on(s, "a"), on(s, "b")
+		a.Start()
+		stuck := a.Put([]byte("stuck"), nil)
+		time.Sleep(time.Second)
+		a.Tried(stuck, 7)
+		for range 400 {
+			n := a.Put(make([]byte, 64<<10), nil)
+			time.Sleep(10 * time.Millisecond)
+			a.Done(n)
+		}
+		time.Sleep(time.Second)
+		require.NotZero(t, a.Stats().Events[EventMoved])
+		killed(a)
+		b.Start()
+		adopted, err := b.Bury(t.Context(), "a")
+		require.NoError(t, err)
+		require.Len(t, adopted, 1)
+		require.Equal(t, 7, adopted[0].Attempts)
+		killed(b)
+	})
+}
+
 // More than a node may have in memory waits to be stored, and nothing is refused.
 func TestMoreThanThereIsRoomFor(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
@@ -278,7 +341,12 @@ func model(t *testing.T, seed uint64) {
 			})
 			s.mu.Unlock()
 			texts[number] = text
-		case 5, 6, 7:
+		case 5:
+			for n := range texts {
+				a.Tried(n, r.IntN(100))
+				break
+			}
+		case 6, 7:
 			for n := range texts {
 				a.Done(n)
 				ended[n] = true
@@ -322,7 +390,7 @@ func model(t *testing.T, seed uint64) {
 }
 
 func FuzzParseBatch(f *testing.F) {
-	whole := batch{mark: 7, entries: []entry{{kindPut, 1, []byte("x")}, {kindDone, 1, nil}, {kindBegin, 2, []byte("a")}, {kindEnd, 2, []byte("b")}, {kind: kindClosed}}}
+	whole := batch{mark: 7, entries: []entry{{kindPut, 1, []byte("x")}, {kindDone, 1, nil}, {kindBegin, 2, []byte("a")}, {kindEnd, 2, []byte("b")}, triedEntry(2, 3), {kind: kindClosed}}}
 	f.Add(whole.append(nil))
 	f.Add([]byte("\x93\x01\x07\xdd\xff\xff\xff\xff"))
 	f.Fuzz(func(t *testing.T, text []byte) {

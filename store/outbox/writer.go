@@ -86,6 +86,7 @@ func (l *log) take() *part {
 	for _, number := range p.finished {
 		p.add(entry{kind: kindDone, number: number})
 	}
+	l.noteLocked(p)
 	l.moveLocked()
 	l.urgent = l.takePutsLocked(p, l.urgent, true)
 	l.waiting = l.takePutsLocked(p, l.waiting, false)
@@ -94,6 +95,24 @@ func (l *log) take() *part {
 	}
 	l.busy = true
 	return p
+}
+
+// noteLocked notes how often deliveries were tried. One that is not stored yet takes that along when it is.
+func (l *log) noteLocked(p *part) {
+	n := min(len(l.tries), maxDone)
+	for _, number := range l.tries[:n] {
+		d := l.live[number]
+		if d == nil {
+			continue
+		}
+		d.noting = false
+		if d.last != 0 {
+			p.add(triedEntry(number, d.attempts))
+		}
+	}
+	if l.tries = l.tries[n:]; len(l.tries) == 0 {
+		l.tries = nil
+	}
 }
 
 func (p *part) add(e entry) {
@@ -125,7 +144,7 @@ func (l *log) takePutsLocked(p *part, numbers []uint64, always bool) (rest []uin
 // putLocked puts a delivery into a batch, and reports whether it is whole: a large one goes in parts, one a
 // batch.
 func (l *log) putLocked(p *part, number uint64, d *delivery) (whole bool) {
-	d.tried = true
+	d.written = true
 	written := l.own.parts[number]
 	rest := d.record[written:]
 	if written == 0 {
@@ -149,6 +168,9 @@ func (l *log) putLocked(p *part, number uint64, d *delivery) (whole bool) {
 	}
 	p.add(entry{kind: kind, number: number, data: rest})
 	p.puts = append(p.puts, number)
+	if d.attempts > 0 {
+		p.add(triedEntry(number, d.attempts))
+	}
 	return true
 }
 
