@@ -51,14 +51,15 @@ type Delivery struct {
 	Category   string    `json:"category"`
 	Name       string    `json:"name"`
 	Since      time.Time `json:"since"`
+	// Attempts is how often it was tried in vain, as far as the node has noted it.
+	Attempts int `json:"attempts,omitempty"`
 	// What follows is of dead letters.
-	Died     time.Time `json:"died,omitzero"`
-	Reason   string    `json:"reason,omitempty"`
-	Attempts int       `json:"attempts,omitempty"`
-	Result   string    `json:"result,omitempty"`
-	Status   int       `json:"status,omitempty"`
-	Detail   string    `json:"detail,omitempty"`
-	Answer   string    `json:"answer,omitempty"`
+	Died   time.Time `json:"died,omitzero"`
+	Reason string    `json:"reason,omitempty"`
+	Result string    `json:"result,omitempty"`
+	Status int       `json:"status,omitempty"`
+	Detail string    `json:"detail,omitempty"`
+	Answer string    `json:"answer,omitempty"`
 	// Body is that of the event, as text; only of one that is asked for by itself.
 	Body string `json:"body,omitempty"`
 	// Resendable: the event is kept whole.

@@ -41,7 +41,8 @@ type Letter struct {
 	Since time.Time `json:"since"`
 	Died  time.Time `json:"died"`
 	Last
-	// Record is all that is needed to deliver the event; nil if it was too large to be kept.
+	// Record is all that is needed to deliver the event; nil if it is not at hand. It is stored beside the letter;
+	// former programs have written it here.
 	Record []byte `json:"record,omitempty"`
 }
 
@@ -57,11 +58,14 @@ type Last struct {
 	Answer string `json:"answer,omitempty"`
 }
 
-// ParseLetter reads a dead letter.
-func ParseLetter(text []byte) (*Letter, error) {
+// ParseLetter reads a dead letter from its text and the record that was stored beside it, which may be nil.
+func ParseLetter(text, record []byte) (*Letter, error) {
 	l := new(Letter)
 	if err := json.Unmarshal(text, l); err != nil {
 		return nil, fmt.Errorf("a dead letter cannot be read: %w", err)
+	}
+	if record != nil {
+		l.Record = record
 	}
 	if l.Record == nil {
 		return l, nil
@@ -90,7 +94,7 @@ func (l *Letter) Fresh(now time.Time) ([]byte, error) {
 	return appendDelivery(nil, &d.id, &e, now), nil
 }
 
-// Body is the body of the event, nil if it was too large to be kept. MessagePack is shown as JSON.
+// Body is the body of the event, nil if it is not at hand. MessagePack is shown as JSON.
 func (l *Letter) Body() []byte {
 	if l.Record == nil {
 		return nil
@@ -102,16 +106,13 @@ func (l *Letter) Body() []byte {
 	return Readable(e.protocol, e.body)
 }
 
-// text is the letter as it is stored, without the record if it would be larger than most bytes.
-func (l *Letter) text(most int) []byte {
-	for {
-		text, err := json.Marshal(l)
-		if err != nil {
-			panic(err) // Strings, numbers and times always marshal.
-		}
-		if most <= 0 || len(text) <= most || l.Record == nil {
-			return text
-		}
-		l.Record = nil
+// text is the letter as it is stored, without the record.
+func (l *Letter) text() []byte {
+	told := *l
+	told.Record = nil
+	text, err := json.Marshal(&told)
+	if err != nil {
+		panic(err) // Strings, numbers and times always marshal.
 	}
+	return text
 }

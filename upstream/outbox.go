@@ -26,8 +26,9 @@ type Outbox interface {
 	// none now, because others may have given it up.
 	Mine(number uint64) bool
 	Fenced() bool
-	// Die stores what is left of an event that cannot be delivered, and calls it done. It tries until ctx ends.
-	Die(ctx context.Context, number uint64, letter []byte) error
+	// Die stores what is told of an event that cannot be delivered, and its record unless that is too large, and
+	// calls it done. It tries until ctx ends.
+	Die(ctx context.Context, number uint64, letter, record []byte) (whole bool, err error)
 }
 
 // OutboxOptions say how events that are kept are delivered. Outbox is required.
@@ -35,8 +36,6 @@ type OutboxOptions struct {
 	Outbox Outbox
 	// Age is how long an event is tried before it becomes a dead letter; 0 means DefaultAge.
 	Age time.Duration
-	// MaxLetter bounds a dead letter, in bytes. The body of an event that is larger is not kept.
-	MaxLetter int
 	// Lives asks all nodes whether a client lives; nil means that none does.
 	Lives func(ctx context.Context, hub, id string) (bool, error)
 

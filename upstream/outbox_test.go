@@ -2,6 +2,7 @@ package upstream
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -34,12 +35,13 @@ type box struct {
 	fenced  bool
 	lost    bool // others have everything
 	tries   map[uint64]int
+	whole   bool // dead letters have their record
 	done    chan uint64
 	died    chan *Letter
 }
 
 func newBox() *box {
-	return &box{live: make(map[uint64][]byte), done: make(chan uint64, 1024), died: make(chan *Letter, 1024)}
+	return &box{whole: true, live: make(map[uint64][]byte), done: make(chan uint64, 1024), died: make(chan *Letter, 1024)}
 }
 
 func (b *box) Put(record []byte, stored func()) uint64 {
@@ -103,14 +105,14 @@ func (b *box) set(change func()) {
 	change()
 }
 
-func (b *box) Die(_ context.Context, n uint64, text []byte) error {
-	l, err := ParseLetter(text)
+func (b *box) Die(_ context.Context, n uint64, text, record []byte) (whole bool, err error) {
+	l, err := ParseLetter(text, record)
 	if err != nil {
-		return err
+		return false, err
 	}
 	b.died <- l
 	b.Done(n)
-	return nil
+	return b.whole, nil
 }
 
 // left is what is in the outbox, in order.
@@ -310,12 +312,27 @@ func TestEventThatIsTriedForTooLong(t *testing.T) {
 	require.Empty(t, store.left())
 }
 
+// lines is a log that hands over its lines.
+type lines chan string
+
+func (l lines) Write(line []byte) (int, error) {
+	l <- string(line)
+	return len(line), nil
+}
+
+// That the event of a letter is not kept is in the log.
 func TestLetterThatIsTooLarge(t *testing.T) {
-	h, store := newHook(t, failing(204, 404)), newBox()
-	s := connect(startKeeping(t, toAll(h.URL), store, func(o *OutboxOptions) { o.MaxLetter = 1000 }), newConn("abc"))
-	want(t, h.posts)
-	taken(t, s, `{"type":1,"target":"say","arguments":["`+strings.Repeat("x", 2000)+`"]}`)
-	require.Nil(t, want(t, store.died).Record)
+	h, store, logged := newHook(t, says(http.StatusNotFound, "")), newBox(), make(lines, 10)
+	b := startKeeping(t, toAll(h.URL), store)
+	b.log = slog.New(slog.NewTextHandler(logged, nil))
+	store.whole = false
+	connect(b, newConn("abc"))
+	want(t, store.died)
+	line := want(t, logged)
+	for !strings.Contains(line, "event became a dead letter") {
+		line = want(t, logged)
+	}
+	require.Contains(t, line, "whole=false")
 }
 
 func TestNoTemplateAnyMore(t *testing.T) {
@@ -513,11 +530,29 @@ func FuzzParseDelivery(f *testing.F) {
 }
 
 func FuzzParseLetter(f *testing.F) {
-	f.Add([]byte(`{"event":"a.1","record":"` + "k5E=" + `"}`))
-	f.Fuzz(func(t *testing.T, text []byte) {
-		if l, err := ParseLetter(text); err == nil {
-			l.Body()
-			l.text(100)
+	e := event{kind: kindMessage, target: "say", id: "abc.1", protocol: hubprotocol.JSON, body: []byte("{}")}
+	record := appendDelivery(nil, &gateway.Identity{ID: "abc", Hub: "chat", User: "ann"}, &e, time.UnixMilli(1_800_000_000_000))
+	l := newLetter(&gateway.Identity{ID: "abc", Hub: "chat", User: "ann"}, &e, time.UnixMilli(1_800_000_000_000))
+	l.Last = Last{Reason: DeadRefused, Attempts: 3, Result: ResultStatus, Status: 404, Answer: "no"}
+	f.Add(l.text(), record)
+	l.Record = record
+	inside, err := json.Marshal(l)
+	require.NoError(f, err)
+	f.Add(inside, []byte(nil))
+	f.Add([]byte(`{"event":"a.1","record":"k5E="}`), []byte(nil))
+	f.Add([]byte(`{"event":1}`), record)
+	f.Fuzz(func(t *testing.T, text, record []byte) {
+		l, err := ParseLetter(text, record)
+		if err != nil {
+			return
+		}
+		l.Body()
+		if again, err := ParseLetter(l.text(), l.Record); err != nil || again.Event != l.Event {
+			t.Fatalf("%q: %v", text, err)
+		}
+		if l.Record != nil {
+			_, err := l.Fresh(time.Now())
+			require.NoError(t, err)
 		}
 	})
 }

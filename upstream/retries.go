@@ -298,8 +298,8 @@ func (s *session) die(e *event, a *answer, reason DeadReason, text []byte) {
 		Reason: reason, Attempts: e.kept.attempt, Result: a.result, Status: a.status, Detail: a.detail,
 		Answer: string(text[:min(len(text), maxAnswer)]),
 	}
-	l.Record = appendDelivery(nil, s.conn.Identity(), e, e.kept.since)
-	if err := k.Outbox.Die(b.ctx, e.kept.number, l.text(k.MaxLetter)); err != nil {
+	whole, err := k.Outbox.Die(b.ctx, e.kept.number, l.text(), appendDelivery(nil, s.conn.Identity(), e, e.kept.since))
+	if err != nil {
 		return
 	}
 	for i, r := range DeadReasons {
@@ -308,6 +308,9 @@ func (s *session) die(e *event, a *answer, reason DeadReason, text []byte) {
 		}
 	}
 	attrs := []slog.Attr{slog.String("reason", string(reason)), slog.Int("attempts", e.kept.attempt), slog.String("id", e.id)}
+	if !whole {
+		attrs = append(attrs, slog.Bool("whole", false))
+	}
 	if a.status != 0 {
 		attrs = append(attrs, slog.Int("status", a.status))
 	}

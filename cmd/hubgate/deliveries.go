@@ -32,7 +32,7 @@ func (s *server) keepEvents(webhooks *upstream.Backend) {
 		Logger: s.log.With("part", partUpstream),
 	})
 	webhooks.UseOutbox(upstream.OutboxOptions{
-		Outbox: n.deliveries.outbox, Age: c.Outbox.OutboxAge, MaxLetter: outbox.MaxLetter, Lives: s.lives,
+		Outbox: n.deliveries.outbox, Age: c.Outbox.OutboxAge, Lives: s.lives,
 	})
 }
 
@@ -104,12 +104,14 @@ func (v deliveryView) Letters(ctx context.Context, from uint64, most int) ([]adm
 	letters, err := v.outbox.Letters(ctx, from, most)
 	list := make([]admin.Delivery, 0, len(letters))
 	for _, l := range letters {
-		read, err := upstream.ParseLetter(l.Text)
+		read, err := upstream.ParseLetter(l.Text, nil)
 		if err != nil {
 			list = append(list, admin.Delivery{Number: l.Number, Detail: err.Error()})
 			continue
 		}
-		list = append(list, shownLetter(l.Number, read))
+		d := shownLetter(l.Number, read)
+		d.Resendable = d.Resendable || l.Size > 0
+		list = append(list, d)
 	}
 	return list, err
 }
@@ -131,7 +133,7 @@ func (v deliveryView) read(ctx context.Context, number uint64) (*upstream.Letter
 	if err != nil {
 		return nil, err
 	}
-	return upstream.ParseLetter(l.Text)
+	return upstream.ParseLetter(l.Text, l.Record)
 }
 
 // Letter implements admin.Deliveries.
@@ -161,7 +163,7 @@ func (v deliveryView) Waiting(ctx context.Context, most int) (list []admin.Deliv
 	return list, more, err
 }
 
-var errNotKept = errors.New("the event was too large to be kept whole: it cannot be delivered again")
+var errNotKept = errors.New("the event is not kept whole, because it was too large or others needed the room: it cannot be delivered again")
 
 // Resend implements admin.Deliveries.
 func (v deliveryView) Resend(ctx context.Context, number uint64) error {

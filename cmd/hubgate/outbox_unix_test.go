@@ -275,6 +275,33 @@ func TestDeadLettersAreResent(t *testing.T) {
 	require.Contains(t, text, "there is no such dead letter")
 }
 
+// A dead letter has its body however large that is.
+func TestLargeDeadLetterIsResent(t *testing.T) {
+	l := newLedger(t)
+	bad := "bad"
+	l.refuse.Store(&bad)
+	p := start(t, kept(l, "--data-dir", t.TempDir())...)
+	ann := p.connect("chat", "ann")
+	large := strings.Repeat("0123456789abcdef", 3<<16)
+	ann.send(`{"type":1,"target":"bad","arguments":["` + large + `"]}`)
+	require.Eventually(t, func() bool {
+		code, out, _ := command("upstream", "deliveries", "list", p.adminAt())
+		return code == 0 && strings.Contains(out, "messages/bad")
+	}, patience, 10*time.Millisecond)
+	code, out, errText := command("upstream", "deliveries", "show", "1", p.adminAt())
+	require.Zero(t, code, errText)
+	var d admin.Delivery
+	require.NoError(t, json.Unmarshal([]byte(out), &d))
+	require.Contains(t, d.Body, large)
+	l.refuse.Store(nil)
+	code, _, errText = command("upstream", "deliveries", "resend", "1", p.adminAt())
+	require.Zero(t, code, errText)
+	require.Eventually(t, func() bool { return len(l.of(ann.id)) == 2 }, patience, 10*time.Millisecond)
+	require.Equal(t, []string{"connected", large}, l.of(ann.id))
+	code, _, _ = command("upstream", "deliveries", "show", "1", p.adminAt())
+	require.NotZero(t, code, "it is gone")
+}
+
 // Events that wait are shown too.
 func TestWaitingDeliveriesAreShown(t *testing.T) {
 	l := newLedger(t)

@@ -10,121 +10,128 @@ import (
 
 	"github.com/nats-io/nats.go/jetstream"
 
-	"github.com/hubgate/hubgate/internal/counts"
 	"github.com/hubgate/hubgate/store/stream"
 )
-
-// MaxLetter bounds a dead letter, in bytes: the engine takes no more.
-const MaxLetter = 960 << 10
 
 // ErrNoLetter is the error for a dead letter that is not there: it was delivered, or was forgotten.
 var ErrNoLetter = errors.New("there is no such dead letter")
 
-// Letter is a dead letter.
-type Letter struct {
-	Number uint64
-	Text   []byte
-}
-
-// deadLetters is the stream of dead letters, which all nodes share.
+// deadLetters are those of all nodes. The record of a large one is in parts, which are another stream: they do
+// not count as letters.
 type deadLetters struct {
-	js      jetstream.JetStream
-	stream  *stream.Stream
-	config  jetstream.StreamConfig
-	subject string
-	counts  *counts.Counts[Event]
-	ensured chan bool // holds whether there is a stream
+	letters, parts *retained
+	subject        string // of letters; what those of parts begin with is partPrefix
+	partPrefix     string
 }
 
-func newDeadLetters(o Options, counted *counts.Counts[Event]) *deadLetters {
-	subject := o.Store.Prefix + ".dead"
+func newDeadLetters(o Options) *deadLetters {
+	d := &deadLetters{subject: o.Store.Prefix + ".dead", partPrefix: o.Store.Prefix + ".deadpart."}
 	config := jetstream.StreamConfig{
-		Name: o.Store.Prefix + "_deadletters", Subjects: []string{subject}, Discard: jetstream.DiscardOld,
+		Name: o.Store.Prefix + "_deadletters", Subjects: []string{d.subject}, Discard: jetstream.DiscardOld,
 		MaxMsgs: int64(o.Dead.Count), MaxAge: o.Dead.Age, MaxBytes: min(maxDeadBytes, o.Store.MaxBytes/4), MaxMsgSize: maxBatch,
 		Storage: o.Store.Storage, Replicas: max(o.Store.Replicas, 1), AllowDirect: true,
 	}
-	d := &deadLetters{js: o.Store.JetStream, stream: stream.New(o.Store.JetStream, config), config: config, subject: subject, counts: counted, ensured: make(chan bool, 1)}
-	d.ensured <- false
+	d.letters = newRetained(o.Store.JetStream, config)
+	config.Name, config.Subjects = o.Store.Prefix+"_deadparts", []string{d.partPrefix + ">"}
+	config.MaxMsgs, config.MaxMsgsPerSubject, config.MaxBytes = -1, 1, min(maxPartBytes, o.Store.MaxBytes/8)
+	d.parts = newRetained(o.Store.JetStream, config)
 	return d
 }
 
-// ensure makes the stream if it is not there, and gives it the bounds of this node.
-func (d *deadLetters) ensure(ctx context.Context) error {
-	if ok := <-d.ensured; ok {
-		d.ensured <- true
-		return nil
-	}
-	err := d.make(ctx)
-	d.ensured <- err == nil
-	return err
-}
+// mostRecord bounds a record that is kept: a single one takes no more than three quarters of the room.
+func (d *deadLetters) mostRecord() int { return int(min(d.parts.config.MaxBytes/4*3, MaxRecord)) }
 
-func (d *deadLetters) make(ctx context.Context) error {
-	if err := d.stream.Ensure(ctx); err != nil {
-		return err
-	}
-	have, err := d.js.Stream(ctx, d.config.Name)
-	if err != nil {
-		return err
-	}
-	want := have.CachedInfo().Config
-	if want.MaxMsgs == d.config.MaxMsgs && want.MaxAge == d.config.MaxAge {
-		return nil
-	}
-	want.MaxMsgs, want.MaxAge = d.config.MaxMsgs, d.config.MaxAge
-	_, err = d.js.UpdateStream(ctx, want)
-	return err
-}
-
-// Die stores the text of a dead letter for a delivery, and then calls the delivery done. It tries until ctx
-// ends. The text has at most MaxLetter bytes.
-func (o *Outbox) Die(ctx context.Context, number uint64, text []byte) error {
+// Die stores a dead letter for a delivery, and then calls the delivery done. It tries until ctx ends. The text has
+// at most MaxText bytes. Of a record that is too large only the text is kept: then whole is false.
+func (o *Outbox) Die(ctx context.Context, number uint64, text, record []byte) (whole bool, err error) {
 	id := fmt.Sprint(o.opts.Inc, "/", number) // repeating it does no harm
-	for {
-		err := o.dead.put(ctx, id, text)
-		switch {
-		case err == nil:
+	l := Letter{Text: text}
+	if whole = len(record) <= o.dead.mostRecord(); whole {
+		l.Record, l.Size = record, len(record)
+	}
+	if len(text)+l.Size > MaxText {
+		l.Record, l.key = nil, o.partKey(number)
+	}
+	for failed := 1; ; failed++ {
+		err := o.dead.put(ctx, id, &l, record)
+		if err == nil {
 			o.counts.Add(EventDead, 1)
 			o.Done(number)
-			return nil
-		case !stream.Pause(ctx, retryPause*5):
-			return err
+			return whole, nil
+		}
+		if failed == tellAfter {
+			o.opts.Logger.Error("a dead letter cannot be stored: what is behind it waits", "error", err)
+		}
+		if !stream.Pause(ctx, retryPause*5) {
+			return whole, err
 		}
 	}
 }
 
-func (d *deadLetters) put(ctx context.Context, id string, text []byte) error {
-	ctx, cancel := context.WithTimeout(ctx, attemptTime)
-	defer cancel()
-	if err := d.ensure(ctx); err != nil {
-		return err
+// partKey names the parts of a letter: no two nodes have the same log.
+func (o *Outbox) partKey(number uint64) string { return fmt.Sprint(o.opts.Inc, ".", number) }
+
+// put stores the parts of a record first: a letter says that there are some.
+func (d *deadLetters) put(ctx context.Context, id string, l *Letter, record []byte) error {
+	if l.key != "" && l.Size > 0 {
+		n := 0
+		for part := range slices.Chunk(record, partSize) {
+			if err := d.parts.put(ctx, d.part(l.key, n), fmt.Sprint(id, "/", n), part); err != nil {
+				return err
+			}
+			n++
+		}
 	}
-	err := d.stream.Put(ctx, d.subject, id, text)
-	if errors.Is(err, stream.ErrNoStream) || errors.Is(err, stream.ErrUnavailable) {
-		<-d.ensured
-		d.ensured <- false // it costs one question to find out
+	return d.letters.put(ctx, d.subject, id, l.append(nil))
+}
+
+func (d *deadLetters) part(key string, n int) string { return fmt.Sprint(d.partPrefix, key, ".", n) }
+
+// whole reads the parts of a letter's record. If some are gone, it is not kept.
+func (d *deadLetters) whole(ctx context.Context, l *Letter) error {
+	if l.key == "" {
+		return nil
 	}
-	return err
+	var record []byte
+	for n := 0; len(record) < l.Size; n++ {
+		m, err := d.parts.stream.Last(ctx, d.part(l.key, n))
+		switch {
+		case err == nil && len(m.Data) > 0 && len(record)+len(m.Data) <= l.Size:
+			record = append(record, m.Data...)
+			continue
+		case err != nil && !errors.Is(err, stream.ErrNotFound) && !errors.Is(err, stream.ErrNoStream):
+			return err
+		}
+		l.Size = 0
+		return nil
+	}
+	l.Record = record
+	return nil
 }
 
 // Letters returns dead letters with numbers from the given one on, the oldest first.
 func (o *Outbox) Letters(ctx context.Context, from uint64, most int) ([]Letter, error) {
 	var all []Letter
 	for len(all) < most {
-		m, err := o.dead.stream.Next(ctx, o.dead.subject, from)
+		m, err := o.dead.letters.stream.Next(ctx, o.dead.subject, from)
 		switch {
 		case errors.Is(err, stream.ErrNotFound), errors.Is(err, stream.ErrNoStream):
 			return all, nil
 		case err != nil:
 			return nil, err
 		}
-		all = append(all, Letter{Number: m.Sequence, Text: m.Data})
+		l, err := parseLetter(m.Data)
+		if err != nil {
+			l.Text = []byte(err.Error())
+		}
+		l.Number = m.Sequence
+		all = append(all, l)
 		from = m.Sequence + 1
 	}
 	return all, nil
 }
 
-// Letter returns the dead letter with a number, or ErrNoLetter.
+// Letter returns the dead letter with a number and its record, or ErrNoLetter.
 func (o *Outbox) Letter(ctx context.Context, number uint64) (Letter, error) {
 	all, err := o.Letters(ctx, number, 1)
 	if err == nil && (len(all) == 0 || all[0].Number != number) {
@@ -133,7 +140,7 @@ func (o *Outbox) Letter(ctx context.Context, number uint64) (Letter, error) {
 	if err != nil {
 		return Letter{}, err
 	}
-	return all[0], nil
+	return all[0], o.dead.whole(ctx, &all[0])
 }
 
 // Resend puts the delivery of a dead letter into the log of this node, and takes the letter away when it is
@@ -155,16 +162,17 @@ func (o *Outbox) Resend(ctx context.Context, letter uint64, record []byte) (numb
 func (o *Outbox) Forget(ctx context.Context, letter uint64) error {
 	ctx, cancel := context.WithTimeout(ctx, attemptTime)
 	defer cancel()
-	have, err := o.dead.js.Stream(ctx, o.dead.config.Name)
+	d := o.dead
+	all, err := o.Letters(ctx, letter, 1)
 	if err != nil {
-		return stream.Unavailable(err)
+		return err
 	}
-	if err := have.DeleteMsg(ctx, letter); err != nil {
-		var api *jetstream.APIError
-		if errors.As(err, &api) && api.ErrorCode == jetstream.JSErrCodeMessageNotFound {
-			return nil
-		}
-		return stream.Unavailable(err)
+	if err := d.letters.stream.Remove(ctx, letter); err != nil && !errors.Is(err, stream.ErrNotFound) {
+		return err
+	}
+	if len(all) == 1 && all[0].Number == letter && all[0].key != "" {
+		// What fails to be removed is forgotten with its age.
+		_ = d.parts.stream.Purge(ctx, d.partPrefix+all[0].key+".*")
 	}
 	return nil
 }

@@ -9,5 +9,6 @@
 // When a node dies, the node that has its lease (package store/nodes) closes its log, which shuts out a
 // writer that lives after all, and puts what is not done into its own log (bury.go).
 //
-// What cannot be delivered goes to the dead letters, another stream, which forgets the oldest (dead.go).
+// What cannot be delivered goes to the dead letters, another stream, which forgets the oldest (dead.go). The records
+// of large ones are in a third one, in parts.
 package outbox

@@ -61,6 +61,8 @@ const (
 	defaultPrefix = "hg"
 	// maxDeadBytes bounds the dead letters, in bytes.
 	maxDeadBytes = 64 << 20
+	// maxPartBytes bounds the records of large dead letters, in bytes.
+	maxPartBytes = 128 << 20
 	// flushTime bounds how long a node that ends waits for its log to be written.
 	flushTime = 3 * time.Second
 )
@@ -88,7 +90,7 @@ func New(opts Options) *Outbox {
 	o.stream = stream.New(opts.Store.JetStream, opts.logStream())
 	o.log = newLog(o.stream, o.prefix, opts.Inc, o.counts)
 	o.log.logger, o.log.maxBytes = opts.Logger, int(min(opts.Store.MaxBytes/4, MaxMemory))
-	o.dead = newDeadLetters(opts, o.counts)
+	o.dead = newDeadLetters(opts)
 	o.ctx, o.cancel = context.WithCancel(context.Background())
 	return o
 }

@@ -26,6 +26,7 @@ var (
 // Codes of JetStream that nats.go has no names for.
 const (
 	codeMessageNotFound   = 10037
+	codeSequenceNotFound  = 10043
 	codeInsufficient      = 10047
 	codeStreamNotFound    = 10059
 	codeWrongLast         = 10071
@@ -46,7 +47,7 @@ func classify(err error) error {
 		return Unavailable(err)
 	}
 	switch int(api.ErrorCode) {
-	case codeMessageNotFound:
+	case codeMessageNotFound, codeSequenceNotFound:
 		return ErrNotFound
 	case codeStreamNotFound:
 		return ErrNoStream

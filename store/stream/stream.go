@@ -275,8 +275,26 @@ func (s *Stream) PurgeBefore(ctx context.Context, subject string, sequence uint6
 	return s.ask(ctx, "STREAM.PURGE."+s.config.Name, question, new(struct{}))
 }
 
-// purge asks for the end of what a subject has before a sequence.
+// Remove removes what has a sequence. ErrNotFound says that it is not there.
+func (s *Stream) Remove(ctx context.Context, sequence uint64) error {
+	question, err := json.Marshal(question{Sequence: sequence})
+	if err != nil {
+		return err
+	}
+	return s.ask(ctx, "STREAM.MSG.DELETE."+s.config.Name, question, new(struct{}))
+}
+
+// Purge removes all whose subject the filter takes.
+func (s *Stream) Purge(ctx context.Context, filter string) error {
+	question, err := json.Marshal(purge{Subject: filter})
+	if err != nil {
+		return err
+	}
+	return s.ask(ctx, "STREAM.PURGE."+s.config.Name, question, new(struct{}))
+}
+
+// purge asks for the end of what a subject has, before a sequence if there is one.
 type purge struct {
 	Subject  string `json:"filter"`
-	Sequence uint64 `json:"seq"`
+	Sequence uint64 `json:"seq,omitempty"`
 }
