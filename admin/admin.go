@@ -40,6 +40,7 @@ type Admin struct {
 	cluster  atomic.Pointer[Cluster] // nil before WatchCluster, and for a node alone
 	// deliveries is nil before WatchDeliveries.
 	deliveries atomic.Pointer[Deliveries]
+	management atomic.Pointer[Management] // nil before WatchManagement
 }
 
 // New returns an Admin with metrics of its own registry. The version is a
@@ -69,6 +70,7 @@ const index = `hubgate, for operators
 /metrics        Prometheus metrics
 /cluster        the nodes of the cluster, for browsers and as JSON
 /deliveries     dead letters of webhooks, as JSON; /deliveries/waiting
+/api/           settings, keys: see /api/admin.yaml; needs the admin token
 /livez          200 while the process serves
 /readyz         200 while clients are taken, 503 before, while draining, and while a node does not know the others
 /debug/pprof/   profiles
@@ -91,6 +93,7 @@ func (a *Admin) route() {
 	a.pages.HandleFunc("GET /cluster/export", a.clustered(serveExport))
 	a.pages.HandleFunc("POST /cluster/import", a.clustered(serveImport))
 	a.routeDeliveries()
+	a.routeAPI()
 	a.pages.HandleFunc("GET /debug/check", a.serveCheck)
 	// No cmdline: it may hold access keys and the secrets of webhooks.
 	a.pages.HandleFunc("GET /debug/pprof/", pprof.Index)

@@ -1,4 +1,4 @@
-// Package api holds the contracts of the REST data plane and of presence.
+// Package api holds the contracts of the REST data plane, of presence and of management.
 package api
 
 import (
@@ -19,6 +19,11 @@ var Spec []byte
 //
 //go:embed presence.yaml
 var PresenceSpec []byte
+
+// Admin is the contract of what changes settings, on the admin address. It must not be changed.
+//
+//go:embed admin.yaml
+var Admin []byte
 
 // Operation is one method of one path of the contract.
 type Operation struct {

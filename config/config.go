@@ -15,6 +15,7 @@ type Config struct {
 	Files       Files       `embed:"" group:"Files"`
 	Network     Network     `embed:"" group:"Network"`
 	TLS         TLS         `embed:"" prefix:"tls-" group:"TLS"`
+	Admin       Admin       `embed:"" prefix:"admin-" group:"Managing"`
 	Log         Log         `embed:"" prefix:"log-" group:"Logs"`
 	Cluster     Cluster     `embed:"" prefix:"cluster-" group:"Cluster"`
 	NATS        NATS        `embed:"" prefix:"nats-" group:"NATS outside"`
@@ -41,7 +42,7 @@ type Config struct {
 
 // startGroups are the groups that are read once; all others may change while
 // the gateway runs.
-var startGroups = []string{"Files", "Network", "TLS", "Logs", "Cluster", "NATS outside", "Data", "Upstream: outbox"}
+var startGroups = []string{"Files", "Network", "TLS", "Managing", "Logs", "Cluster", "NATS outside", "Data", "Upstream: outbox"}
 
 // Files names the files that options come from.
 type Files struct {

@@ -24,6 +24,12 @@ const defaultSettingsFile = "settings.json"
 // from elsewhere. The well-known access key is an error when an address to
 // listen on is not on loopback.
 func (c *Config) Settings() (settings.Settings, error) {
+	return c.SettingsWith(func(*settings.Settings) {})
+}
+
+// SettingsWith is Settings with what over changes of them before they are judged. It may not change what
+// slices and maps hold.
+func (c *Config) SettingsWith(over func(*settings.Settings)) (settings.Settings, error) {
 	templates, source, err := c.templates()
 	if err != nil {
 		return settings.Settings{}, err
@@ -51,6 +57,8 @@ func (c *Config) Settings() (settings.Settings, error) {
 		REST:     settings.REST(c.REST),
 		OIDC:     c.OIDC.settings(c.OIDCClients),
 	}
+	over(&s)
+	templates, source = s.Upstream.Templates, s.Upstream.Source
 	if err := errors.Join(s.Validate(), c.checkWellKnownKey(s.Keys.HasEmulatorKey()), c.checkKeptMessages(&s.Limits.Sizes)); err != nil {
 		return settings.Settings{}, nameTemplates(err, templates, source)
 	}

@@ -51,6 +51,9 @@ func (c *Config) Validate() error {
 	if (c.TLS.Cert == "") != (c.TLS.Key == "") {
 		add("tls", errors.New("cert and key go together: set both or none"))
 	}
+	if c.Admin.TLS && c.TLS.Cert == "" {
+		add("admin.tls", errors.New("needs tls.cert and tls.key"))
+	}
 	c.validateCluster(add)
 	add("upstream.outbox", c.checkOutbox())
 	return errors.Join(errs...)

@@ -23,7 +23,7 @@ func DocumentOf(s *settings.Settings, set Document) Document {
 	fillSeconds(&p.Serverless.ConnectionTimeout, s.Clients.Timeout)
 	fillSeconds(&p.Serverless.KeepAlive, s.Clients.KeepAlive)
 	if p.Upstream == nil || p.Upstream.Templates == nil {
-		p.Upstream = &Upstream{Templates: shownTemplates(s.Upstream.Templates)}
+		p.Upstream = &Upstream{Templates: TemplatesOf(s.Upstream.Templates)}
 	}
 	if p.DisableLocalAuth == nil {
 		p.DisableLocalAuth = &s.Auth.DisableLocalKeys
@@ -61,7 +61,8 @@ func fillSeconds(to **int, d time.Duration) {
 	}
 }
 
-func shownTemplates(templates []settings.Template) []Template {
+// TemplatesOf are webhooks in the shape of the document.
+func TemplatesOf(templates []settings.Template) []Template {
 	all := make([]Template, 0, len(templates))
 	for _, t := range templates {
 		one := Template{

@@ -78,7 +78,7 @@ var mayImport = map[string][]string{
 	"backplane":        {"gateway", "hubprotocol"},
 	"cluster":          {"gateway", "internal/counts", "internal/fields", "internal/logsum"},
 	"natsd":            {"regularfile", "secret", "internal/counts", "internal/logsum"},
-	"admin":            {"gateway", "hubname", "internal/watch"},
+	"admin":            {"api", "gateway", "hubname", "internal/watch", "management", "secret"},
 	"bench":            {"bench/aspnethub"},
 	"bench/floor":      nil,
 	"bench/aspnethub":  {"serviceprotocol"},

@@ -31,9 +31,20 @@ func (s *server) liveView(hub *gateway.Gateway, servers *servermode.Backend, res
 			return s.sendForPage(ctx, rest, m)
 		},
 	}
-	v.Prove = func(r *http.Request) error { return authorizeLive(verifier, r) }
+	v.Prove = func(r *http.Request) error {
+		_, err := s.managed.guard.Admits(r)
+		return err
+	}
 	if s.config.AdminExposed() {
-		v.Authorize = func(r *http.Request) error { return authorizeLive(verifier, r) }
+		v.Authorize = func(r *http.Request) error {
+			err := authorizeLive(verifier, r)
+			if err != nil {
+				if _, refused := s.managed.guard.Admits(r); refused == nil {
+					return nil
+				}
+			}
+			return err
+		}
 	}
 	return v
 }

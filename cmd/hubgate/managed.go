@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"path/filepath"
 
+	"github.com/hubgate/hubgate/admin"
 	"github.com/hubgate/hubgate/auth"
 	"github.com/hubgate/hubgate/config"
 	"github.com/hubgate/hubgate/gateway"
@@ -25,6 +26,9 @@ type managed struct {
 	service *management.Service
 	// kept says where they are, for people.
 	kept string
+	// guard says who may change them. tokenMade: its token is of this run, since nobody has set one.
+	guard     *admin.Guard
+	tokenMade bool
 	// again closes what is connected, so that it comes again; nil before there is a gateway.
 	again func()
 }
@@ -136,13 +140,8 @@ func compile(base *config.Config, r *management.Record) (*config.Config, setting
 	if err != nil {
 		return nil, settings.Settings{}, err
 	}
-	after, err := next.Settings()
-	if err != nil {
-		return nil, settings.Settings{}, err
-	}
-	after = after.Clone()
-	r.Apply(&after)
-	return next, after, after.Validate()
+	after, err := next.SettingsWith(r.Apply)
+	return next, after, err
 }
 
 // Load implements management.Store.

@@ -109,6 +109,9 @@ func newServer(c *config.Config, log *slog.Logger) (s *server, err error) {
 	if s.web.cert, err = loadCertificate(c.TLS, log); err != nil {
 		return s, usage(err)
 	}
+	if err := s.newGuard(); err != nil {
+		return s, err
+	}
 	addresses, err := c.Addresses()
 	if err != nil {
 		return s, usage(err)
@@ -152,12 +155,16 @@ func (s *server) serveAdmin() error {
 	if err != nil || len(listeners) == 0 {
 		return err
 	}
+	var cert *certificate
 	s.endpoints.Admin = "http://" + reachable(listeners[0].Addr().String())
+	if s.config.Admin.TLS {
+		cert, s.endpoints.Admin = s.web.cert, "https://"+reachable(listeners[0].Addr().String())
+	}
 	var pages http.Handler = s.admin
 	if !s.config.AdminExposed() {
 		pages = admin.LocalOnly(pages)
 	}
-	s.serve("admin server", pages, listeners, nil)
+	s.serve("admin server", pages, listeners, cert)
 	s.built.add("watchers", ignoreContext(s.seen.stream.Close)) // else its Shutdown would wait for them
 	return nil
 }
@@ -183,6 +190,7 @@ func (s *server) buildGateway(listeners []net.Listener) error {
 	if err := s.manage(hub, behind.servers); err != nil {
 		return err
 	}
+	s.openAdmin(hub, verifier)
 	if s.nodes.plane != nil {
 		s.nodes.plane.Handle(s.handler)
 	}

@@ -1,0 +1,252 @@
+package admin
+
+import (
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"strconv"
+	"strings"
+	"sync"
+	"time"
+	"unicode"
+
+	"golang.org/x/time/rate"
+
+	"github.com/hubgate/hubgate/secret"
+)
+
+// Guard says who may manage the gateway: change its settings and see its keys. Its fields do not change.
+type Guard struct {
+	// Token is the admin token; "" is none.
+	Token secret.Text
+	// Other returns who has another token that may manage; nil takes none. The error is for the caller.
+	Other func(token string) (name string, err error)
+	// AllowPlain lets requests in that came from other machines by plain HTTP.
+	AllowPlain bool
+
+	logins logins
+	wrong  wrongTokens
+}
+
+const (
+	// sessionCookie holds the session of a browser that has logged in.
+	sessionCookie = "hubgate-session"
+	sessionTime   = 12 * time.Hour
+	maxSessions   = 1000
+	// Of wrong tokens there may be wrongBurst at once from one address, then one in each wrongEvery.
+	wrongBurst = 10
+	wrongEvery = 6 * time.Second
+	// maxCallers bounds the addresses that are remembered for wrong tokens.
+	maxCallers = 1024
+	// maxEditor bounds what a caller says of itself, in characters.
+	maxEditor = 80
+)
+
+// EditorHeader is a header in which a caller says who is at it, for the history.
+const EditorHeader = "X-Hubgate-Editor"
+
+// refusedError is the error of a request that may not manage.
+type refusedError struct {
+	status int
+	text   string
+	retry  time.Duration
+}
+
+func (e *refusedError) Error() string { return e.text }
+
+// Admits returns who may manage with the request. The error is for the caller; Refuse answers with it.
+func (g *Guard) Admits(r *http.Request) (name string, err error) {
+	if err := g.fromHere(r); err != nil {
+		return "", err
+	}
+	if cookie, err := r.Cookie(sessionCookie); err == nil && r.Header.Get("Authorization") == "" {
+		if name, ok := g.logins.find(cookie.Value); ok {
+			return named(name, r), nil
+		}
+		return "", &refusedError{status: http.StatusUnauthorized, text: "The session has ended: log in again."}
+	}
+	scheme, token, _ := strings.Cut(r.Header.Get("Authorization"), " ")
+	if !strings.EqualFold(scheme, "Bearer") || token == "" {
+		return "", &refusedError{status: http.StatusUnauthorized, text: "This needs the admin token: Authorization: Bearer TOKEN."}
+	}
+	name, err = g.check(strings.TrimSpace(token), r)
+	if err != nil {
+		return "", err
+	}
+	return named(name, r), nil
+}
+
+// fromHere refuses pages of other sites, and plain HTTP from other machines.
+func (g *Guard) fromHere(r *http.Request) error {
+	switch {
+	case fromOtherSite(r):
+		return &refusedError{status: http.StatusForbidden, text: "A page of another site must not manage the gateway."}
+	case r.TLS == nil && !g.AllowPlain && !onLoopback(r):
+		return &refusedError{status: http.StatusForbidden, text: "The gateway is not managed by plain HTTP from other machines: use admin.tls, or a tunnel to this machine, or admin.allowPlain."}
+	}
+	return nil
+}
+
+// onLoopback says whether the request came to an address that only this machine reaches.
+func onLoopback(r *http.Request) bool {
+	at, _ := r.Context().Value(http.LocalAddrContextKey).(net.Addr)
+	tcp, ok := at.(*net.TCPAddr)
+	return ok && tcp.IP.IsLoopback()
+}
+
+// check returns who has the token.
+func (g *Guard) check(token string, r *http.Request) (string, error) {
+	caller, _, _ := net.SplitHostPort(r.RemoteAddr)
+	if wait := g.wrong.wait(caller); wait > 0 {
+		return "", &refusedError{status: http.StatusTooManyRequests, text: "Too many wrong tokens came from this address: try again later.", retry: wait}
+	}
+	if g.Token != "" && g.Token.Equal(secret.Text(token)) {
+		return "admin token", nil
+	}
+	err := errors.New("the admin token is wrong")
+	if g.Other != nil {
+		var name string
+		if name, err = g.Other(token); err == nil {
+			return name, nil
+		}
+	}
+	g.wrong.note(caller)
+	return "", &refusedError{status: http.StatusUnauthorized, text: err.Error()}
+}
+
+// named adds what the caller says of itself to what it has proved.
+func named(name string, r *http.Request) string {
+	says := strings.Map(func(c rune) rune {
+		if !unicode.IsPrint(c) {
+			return -1
+		}
+		return c
+	}, r.Header.Get(EditorHeader))
+	if runes := []rune(says); len(runes) > maxEditor {
+		says = string(runes[:maxEditor])
+	}
+	if says == "" {
+		return name
+	}
+	return name + " (" + says + ")"
+}
+
+// Refuse answers a request with an error of Admits.
+func (g *Guard) Refuse(w http.ResponseWriter, err error) {
+	status := http.StatusUnauthorized
+	if e, ok := errors.AsType[*refusedError](err); ok {
+		status = e.status
+		if e.retry > 0 {
+			w.Header().Set("Retry-After", strconv.Itoa(int(e.retry/time.Second)+1))
+		}
+	}
+	if status == http.StatusUnauthorized {
+		w.Header().Set("WWW-Authenticate", "Bearer")
+	}
+	apiError(w, status, map[int]string{401: "Unauthorized", 403: "Forbidden", 429: "TooManyRequests"}[status], err.Error(), nil)
+}
+
+// login begins a session of a browser.
+func (g *Guard) login(w http.ResponseWriter, r *http.Request, token string) error {
+	if err := g.fromHere(r); err != nil {
+		return err
+	}
+	name, err := g.check(token, r)
+	if err != nil {
+		return err
+	}
+	http.SetCookie(w, g.cookie(r, g.logins.begin(name), int(sessionTime/time.Second)))
+	return nil
+}
+
+func (g *Guard) cookie(r *http.Request, value string, age int) *http.Cookie {
+	return &http.Cookie{
+		Name: sessionCookie, Value: value, Path: "/", MaxAge: age,
+		HttpOnly: true, SameSite: http.SameSiteStrictMode, Secure: r.TLS != nil,
+	}
+}
+
+// logout ends the session of the request, if there is one.
+func (g *Guard) logout(w http.ResponseWriter, r *http.Request) {
+	if cookie, err := r.Cookie(sessionCookie); err == nil {
+		g.logins.end(cookie.Value)
+	}
+	http.SetCookie(w, g.cookie(r, "", -1))
+}
+
+// logins are the sessions of browsers, of this node. They end with the process.
+type logins struct {
+	mu  sync.Mutex
+	all map[string]login
+}
+
+type login struct {
+	name  string
+	until time.Time
+}
+
+func (l *logins) begin(name string) (id string) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	now := time.Now()
+	if l.all == nil {
+		l.all = make(map[string]login)
+	}
+	for id, one := range l.all {
+		if len(l.all) >= maxSessions || one.until.Before(now) {
+			delete(l.all, id)
+		}
+	}
+	id = rand.Text()
+	l.all[id] = login{name, now.Add(sessionTime)}
+	return id
+}
+
+func (l *logins) find(id string) (name string, ok bool) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	one, ok := l.all[id]
+	return one.name, ok && time.Now().Before(one.until)
+}
+
+func (l *logins) end(id string) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	delete(l.all, id)
+}
+
+// wrongTokens slows down who guesses.
+type wrongTokens struct {
+	mu      sync.Mutex
+	callers map[string]*rate.Limiter
+}
+
+// wait is how long the caller has to wait before the next token is looked at.
+func (t *wrongTokens) wait(caller string) time.Duration {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	l := t.callers[caller]
+	if l == nil || l.Tokens() >= 1 {
+		return 0
+	}
+	return wrongEvery
+}
+
+func (t *wrongTokens) note(caller string) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	l := t.callers[caller]
+	if l == nil {
+		if t.callers == nil || len(t.callers) >= maxCallers {
+			t.callers = make(map[string]*rate.Limiter)
+		}
+		l = rate.NewLimiter(rate.Every(wrongEvery), wrongBurst)
+		t.callers[caller] = l
+	}
+	l.Allow()
+}
+
+// String keeps the token out of everything that is printed.
+func (g *Guard) String() string { return fmt.Sprintf("guard (token: %v)", g.Token != "") }
