@@ -17,7 +17,7 @@ type barrier struct {
 	late    *time.Timer
 	lateAt  time.Time
 	due     []func() // to be called when mu is released
-	// lateCount is how many announcements did not wait any longer.
+	// lateCount is how many announcements did not wait for all peers.
 	lateCount uint64
 	onLate    func(peer *filterPeer)
 }
@@ -160,9 +160,13 @@ func (f *ownFilter) settleLocked() {
 			p.behind = f.settled // what was not waited for, it has to catch up with
 		}
 	}
+	known := f.knownLocked()
 	done := 0
 	for ; done < len(f.batches) && f.batches[done].seq <= settled; done++ {
 		b := &f.batches[done]
+		if b.seq > known {
+			f.lateCount += uint64(len(b.waiting))
+		}
 		for _, bit := range b.bits {
 			if f.underWay[bit] == b.seq {
 				delete(f.underWay, bit)
@@ -175,6 +179,15 @@ func (f *ownFilter) settleLocked() {
 		f.batches = nil
 	}
 	f.armLocked()
+}
+
+// knownLocked is what all peers have acknowledged, also those that are not waited for.
+func (f *ownFilter) knownLocked() uint64 {
+	known := f.seq
+	for p := range f.peers {
+		known = min(known, p.acked)
+	}
+	return known
 }
 
 // armLocked has giveUp called when the first batch that somebody waits for is due.
@@ -207,7 +220,6 @@ func (f *ownFilter) giveUp() {
 		b := &f.batches[i]
 		if len(b.waiting) > 0 && !time.Now().Before(b.deadline) {
 			over = b.seq
-			f.lateCount += uint64(len(b.waiting))
 		}
 	}
 	for p := range f.peers {

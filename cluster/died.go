@@ -29,6 +29,8 @@ func (p *peer) examine() {
 		p.mu.Unlock()
 		if died {
 			p.do(func(l *link, _ time.Duration) event { return l.died() })
+			p.filter.former.Store(nil) // nobody there misses what is sent from now on
+			p.b.members.changed()
 		}
 	})
 }

@@ -532,3 +532,101 @@ func TestHubsThatAreOverTheirBoundElsewhere(t *testing.T) {
 		require.Zero(t, a.peer("b").Books.Queued)
 	})
 }
+
+// Whoever has the answer to a join may send to the group at once, from any node. While the way between two nodes is
+// cut for less than five seconds, that holds too: the join has no answer before the other node knows of it.
+func TestN12AJoinWhileALinkIsCut(t *testing.T) {
+	for _, cut := range []time.Duration{time.Second, 2500 * time.Millisecond, 4 * time.Second, 4900 * time.Millisecond} {
+		for name, ways := range map[string][][2]string{"both ways": {{"a", "b"}, {"b", "a"}}, "one way": {{"a", "b"}}, "the way back": {{"b", "a"}}} {
+			t.Run(fmt.Sprint(cut, " ", name), func(t *testing.T) {
+				synctest.Test(t, func(t *testing.T) { joinWhileCut(t, cut, ways) })
+			})
+		}
+	}
+}
+
+func joinWhileCut(t *testing.T, cut time.Duration, ways [][2]string) {
+	ns := startNodes(t, 2)
+	a, b := ns.list[0], ns.list[1]
+	ns.net.Between("a", "b", func(f *clustertest.Fault) { f.Delay = time.Millisecond })
+	client := b.connect("b1", "ann")
+	for _, w := range ways {
+		ns.net.Set(w[0], w[1], func(f *clustertest.Fault) { f.Cut = true })
+	}
+	time.AfterFunc(cut, ns.net.Heal)
+	var sent []string
+	for i := range 20 {
+		group := fmt.Sprint("group", i)
+		b.join(group, "b1")
+		if state := a.peer("b").State; state == cluster.PeerUp || state == cluster.PeerSuspect { // else what is sent is lost
+			sent = append(sent, a.send(groups(group)))
+		}
+		time.Sleep(100 * time.Millisecond)
+	}
+	require.NotEmpty(t, sent)
+	ns.net.Heal()
+	ns.atRest()
+	synctest.Wait()
+	require.Equal(t, sent, got(client))
+	require.Zero(t, b.plane.Stats().LateAnnouncements)
+}
+
+// A node that asks for a join waits a little longer for its answer than the node that carries it out waits for others.
+func TestN12AJoinAskedElsewhereWhileALinkIsCut(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		ns := startNodes(t, 3)
+		a, b := ns.list[0], ns.list[1]
+		ns.net.Between("a", "b", func(f *clustertest.Fault) { f.Delay = 20 * time.Millisecond })
+		b.connect("b1", "ann")
+		time.Sleep(970 * time.Millisecond) // so that the other node was heard of just now
+		ns.net.Set("b", "c", func(f *clustertest.Fault) { f.Cut = true })
+		a.join("group", "b1")
+		require.Zero(t, b.plane.Stats().LateAnnouncements, "the other node is gone before")
+	})
+}
+
+// What is for a node that is not reached any more is lost and counted, if the node is not known to have ended.
+func TestN12WhatIsForANodeBehindACutIsCounted(t *testing.T) {
+	for name, c := range map[string]struct {
+		fault func(ns *nodes)
+		lost  uint64
+	}{
+		"cut off":                      {func(ns *nodes) { ns.net.Between("a", "b", func(f *clustertest.Fault) { f.Cut = true }) }, 30},
+		"ended, as its machine says":   {func(ns *nodes) { ns.died.Store("b", 100); ns.net.Kill("b") }, 0},
+		"ended, as far as nobody says": {func(ns *nodes) { ns.net.Kill("b") }, 30},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				ns := startNodes(t, 3, asksMachines)
+				ns.net.TellsAbsence.Store(true)
+				a, b := ns.list[0], ns.list[1]
+				client := b.connect("b1", "ann")
+				b.join("group", "b1")
+				c.fault(ns)
+				time.Sleep(6 * time.Second)
+				require.Equal(t, cluster.PeerGone, a.peer("b").State)
+				lost := func() uint64 { return a.peer("b").Books.Dropped[cluster.DropPeerLost] }
+				before := lost()
+				for range 10 {
+					a.send(conns("b1"))
+					a.send(users("ann"))
+					a.send(groups("group"))
+					a.send(groups("nobody's"))
+					a.count(all())
+				}
+				require.Equal(t, c.lost, lost()-before)
+				require.NoError(t, a.plane.Check())
+				if name != "cut off" {
+					return
+				}
+				ns.net.Heal()
+				ns.meet()
+				before = lost()
+				text := a.send(conns("b1"))
+				ns.atRest()
+				require.Equal(t, []string{"b1"}, ns.hasGot(text, client))
+				require.Equal(t, before, lost())
+			})
+		})
+	}
+}

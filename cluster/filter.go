@@ -12,9 +12,10 @@ import (
 const collectFor = 2 * time.Millisecond
 
 // announceWait is how long an announcement waits for a peer that does not acknowledge. It is not
-// waited for any more until it has caught up. The bound is for nodes that hang, less than the time
-// after which they are suspect: one that is only busy may take a while, and a message would be lost.
-const announceWait = 2 * time.Second
+// waited for any more until it has caught up: what it sends to the names meanwhile is lost. A peer that is not
+// reached is gone before that, on both ends. So the bound is for peers that are heard, and do not come to what
+// they were told.
+const announceWait = goneAfter + 2*tickEvery
 
 // ownFilter is the names for which this node has receivers, and what its peers know of that. A peer
 // gets a snapshot first, then changes. Frames are numbered, and a peer acknowledges their numbers.

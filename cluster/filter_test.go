@@ -353,6 +353,7 @@ func TestTheBarrier(t *testing.T) {
 		announce("four")
 		ack(a)
 		require.Contains(t, done, "four")
+		require.EqualValues(t, 2, f.lateCount, "it did not wait either")
 		ack(b) // it has caught up
 		unlocked(func() { time.Sleep(collectFor) })
 		announce("five")
@@ -363,7 +364,7 @@ func TestTheBarrier(t *testing.T) {
 		announce("six")
 		unlocked(func() { f.unsubscribe(&a.filterPeer) })
 		require.Contains(t, done, "six")
-		require.EqualValues(t, 1, f.lateCount)
+		require.EqualValues(t, 2, f.lateCount)
 		c := hear(t, f)
 		c.takeAll()
 		for _, name := range []string{"alone", "one", "two", "three", "four", "five", "six"} {

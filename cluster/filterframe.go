@@ -100,7 +100,9 @@ func (f *peerFilter) each(r *wireReader, do func(bit uint64)) {
 // the other; others may ask at any time.
 type theirFilter struct {
 	inForce atomic.Pointer[peerFilter] // nil before the first one is complete
-	coming  *peerFilter
+	// former is what was in force when the last session ended, until something is again.
+	former atomic.Pointer[peerFilter]
+	coming *peerFilter
 	// foreign: its hashes have another key, so that nothing is known of them.
 	foreign atomic.Bool
 
@@ -146,11 +148,19 @@ func (f *theirFilter) expectLocked(filter *peerFilter) {
 	}
 }
 
+// had reports whether the peer had receivers for the name when its session ended, and was not heard of since.
+func (f *theirFilter) had(hash uint64) bool {
+	former := f.former.Load()
+	return former != nil && (former.has(hash) || f.foreign.Load())
+}
+
 // forget is called when a session ends.
 func (f *theirFilter) forget() {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	f.inForce.Store(nil)
+	if now := f.inForce.Swap(nil); now != nil {
+		f.former.Store(now)
+	}
 	f.coming = nil
 }
 
@@ -184,6 +194,7 @@ func (f *theirFilter) take(body []byte) (inForce uint64, err error) {
 	f.expectLocked(f.coming)
 	f.inForce.Store(f.coming)
 	f.coming = nil
+	f.former.Store(nil)
 	return h.seq, nil
 }
 

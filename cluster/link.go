@@ -220,6 +220,12 @@ func (l *link) pushCommand(body, tail []byte) (queued bool) {
 	return true
 }
 
+// miss counts a command that is not sent because the peer is gone.
+func (l *link) miss() {
+	l.books.handed++
+	l.books.dropped.Add(DropPeerLost, 1)
+}
+
 // full reports whether a command of so many bytes would be dropped. An empty queue takes one of any
 // size.
 func (l *link) full(size int) bool {

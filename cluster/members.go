@@ -30,6 +30,8 @@ type members struct {
 	agreed atomic.Bool
 	// live are the peers that get commands: they have a session and have said what they take.
 	live atomic.Pointer[[]*peer]
+	// away are those that had a session, and may come back. What is for them is lost, and counted.
+	away atomic.Pointer[[]*peer]
 
 	mu    sync.RWMutex
 	peers map[Inc]*peer
@@ -53,6 +55,7 @@ func (m *members) init(b *Backplane) {
 	m.b, m.peers = b, make(map[Inc]*peer)
 	m.gone, m.rivals = make(map[Inc]time.Duration), make(map[Inc]rival)
 	m.live.Store(new([]*peer))
+	m.away.Store(new([]*peer))
 	m.pairs.init()
 	m.changed()
 }
@@ -150,6 +153,7 @@ func (m *members) claims(h *hello) *peer {
 	p := m.peerLocked(h.from)
 	m.mu.Unlock()
 	other.close("")
+	m.changed()
 	return p
 }
 
@@ -172,6 +176,7 @@ func (m *members) left(p *peer) {
 	m.endLocked(p)
 	m.mu.Unlock()
 	p.retire()
+	m.changed()
 }
 
 // changed finds out anew which peers get commands.
@@ -179,11 +184,14 @@ func (m *members) changed() {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	list := make([]*peer, 0, len(m.peers))
+	var away []*peer
 	digest := m.b.keys.hash(0, "", m.b.Self().String())
 	for inc, p := range m.peers {
 		if p.filter.inForce.Load() != nil {
 			list = append(list, p)
 			digest ^= m.b.keys.hash(0, "", inc.String())
+		} else if p.filter.former.Load() != nil {
+			away = append(away, p)
 		}
 	}
 	slices.SortFunc(list, func(a, b *peer) int {
@@ -193,6 +201,7 @@ func (m *members) changed() {
 		return 1
 	})
 	m.live.Store(&list)
+	m.away.Store(&away)
 	m.b.cfg.digest.Store(digest)
 	l := &m.b.opts.Limits
 	m.b.cfg.window.Store(int64(max(min(l.Window, l.AllWindows/max(len(list), 1)), m.b.cfg.packet)))
@@ -217,6 +226,7 @@ func (m *members) tick(now time.Duration) {
 			m.removeLocked(p)
 			m.mu.Unlock()
 			p.close("")
+			m.changed()
 		}
 	}
 	m.mu.Lock()
@@ -283,6 +293,9 @@ func (m *members) tickRivals(now time.Duration) {
 	m.mu.Unlock()
 	for _, p := range losers {
 		p.close("")
+	}
+	if len(losers) > 0 {
+		m.changed()
 	}
 }
 

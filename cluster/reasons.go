@@ -31,7 +31,8 @@ type DropReason string
 const (
 	// DropPeerBehind: too much waited for the peer already.
 	DropPeerBehind DropReason = "PeerBehind"
-	// DropPeerLost: the peer was gone before it acknowledged the command.
+	// DropPeerLost: the peer was gone before it acknowledged the command. Commands for one that was gone already
+	// are counted for a minute, unless it left or is known to have ended: it may live, and miss them.
 	DropPeerLost DropReason = "PeerLost"
 )
 

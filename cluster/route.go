@@ -34,8 +34,8 @@ type encoded struct {
 // list of names is cut to those that a peer has receivers for. The names in to are tags of nodes; nil
 // is all.
 func (b *Backplane) route(to []string, cmd *gateway.Command) (list []routed) {
-	peers := b.members.liveNow()
-	if len(peers) == 0 {
+	peers, away := b.members.liveNow(), *b.members.away.Load()
+	if len(peers)+len(away) == 0 {
 		return nil
 	}
 	var room [8]uint64
@@ -49,7 +49,24 @@ func (b *Backplane) route(to []string, cmd *gateway.Command) (list []routed) {
 			list = append(list, routed{p, command})
 		}
 	}
+	for _, p := range away {
+		if asks := cmd.Verb == gateway.VerbCount || cmd.Verb == gateway.VerbList; asks {
+			break // nobody misses that
+		}
+		if (to == nil || slices.Contains(to, p.inc.Tag)) && slices.ContainsFunc(names, p.filter.had) {
+			p.miss()
+		}
+	}
 	return list
+}
+
+// miss counts a command that is not sent, since the peer is gone. If it lives, its receivers miss it.
+func (p *peer) miss() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.filter.former.Load() != nil && !p.closed {
+		p.link.miss()
+	}
 }
 
 // hashes appends what filters are asked for a command.
