@@ -630,3 +630,29 @@ func TestN12WhatIsForANodeBehindACutIsCounted(t *testing.T) {
 		})
 	}
 }
+
+// Clients that come and join need not wait until all is sent that waits for a slow node, and that node knows them in time.
+func TestN4AJoinOvertakesWhatWaitsForASlowNode(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		ns := startNodes(t, 2, func(o *cluster.Options) {
+			o.Limits = cluster.DefaultLimits()
+			o.Limits.Window = 64 << 10
+		})
+		a, b := ns.list[0], ns.list[1]
+		a.connect("a1", "bob")
+		ns.net.Between("a", "b", func(f *clustertest.Fault) { f.Delay = 100 * time.Millisecond }) // 320 KB a second
+		for i := range 100 {
+			require.NoError(t, b.publish(fmt.Sprint("m", i), 50<<10))
+		}
+		begin := time.Now()
+		client := b.connect("b1", "ann")
+		b.join("group", "b1")
+		require.Less(t, time.Since(begin), 2*time.Second)
+		text := a.send(groups("group"))
+		time.Sleep(time.Second)
+		require.Equal(t, []string{"b1"}, ns.hasGot(text, client))
+		require.Zero(t, b.plane.Stats().LateAnnouncements)
+		require.Positive(t, b.peer("a").QueuedBytes, "something still waits")
+		ns.atRest()
+	})
+}

@@ -232,9 +232,14 @@ func (l *link) full(size int) bool {
 	return l.out.waiting > 0 && l.out.total()+size > int(l.cfg.window.Load())+l.cfg.queue
 }
 
-// push queues a frame that is no command. Such frames are bounded by what they are about.
+// push queues a frame that is no command. Such frames are bounded by what they are about. Filter frames go before all
+// that was not sent yet: clients wait for them to be acknowledged.
 func (l *link) push(kind frameType, body []byte) {
-	if l.state == open {
+	switch {
+	case l.state != open:
+	case kind == frameFilter:
+		l.out.pushUrgent(kind, body, l.cfg.piece())
+	default:
 		l.out.push(kind, body, nil, l.cfg.piece())
 	}
 }

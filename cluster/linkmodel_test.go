@@ -20,6 +20,8 @@ type modelEnd struct {
 	// queued is how many commands were handed over, got the numbers of those that came.
 	handed, got []uint64
 	refused     int
+	// filter is the last Filter frame that came.
+	filter uint64
 	// inFlight are packets on their way to the other end.
 	inFlight [][]byte
 	// cut: what is produced is lost. held: what is in flight stays there.
@@ -111,7 +113,7 @@ func (m *modelLink) push(i int) {
 	}
 	binary.BigEndian.PutUint64(body, e.next)
 	if m.r.IntN(4) == 0 {
-		e.link.push(frameAnswer, body)
+		e.link.push([]frameType{frameAnswer, frameFilter}[m.r.IntN(2)], body)
 		return
 	}
 	e.handed = append(e.handed, e.next)
@@ -178,6 +180,12 @@ func (e *modelEnd) take(f frame) error {
 		}
 		e.got = append(e.got, n)
 	}
+	if f.kind == frameFilter {
+		if n <= e.filter {
+			return fmt.Errorf("Filter frame %d behind %d", n, e.filter)
+		}
+		e.filter = n
+	}
 	return nil
 }
 
@@ -216,6 +224,9 @@ func (m *modelLink) check() error {
 				waits = 1
 			}
 			cost[waits] += e.link.out.units[at].cost()
+		}
+		for j := range e.link.out.urgent {
+			cost[1] += e.link.out.urgent[j].cost()
 		}
 		if cost != [2]int{e.link.out.unacked, e.link.out.waiting} {
 			return fmt.Errorf("%d: %d and %d bytes are kept, %d and %d counted", i, cost[0], cost[1], e.link.out.unacked, e.link.out.waiting)

@@ -2,6 +2,7 @@ package cluster
 
 import (
 	"encoding/binary"
+	"slices"
 	"time"
 )
 
@@ -28,6 +29,13 @@ func (u *unit) cost() int { return u.size() + unitCost }
 // that wait to be sent. Whoever misses one has all from it on sent again.
 type outgoing struct {
 	units []unit
+	// urgent are units that go before all that was never sent. They get their place, and so their numbers, when
+	// it is their turn.
+	urgent []unit
+	// placed is the number of the last unit that was urgent.
+	placed uint64
+	// mid: the last unit that was ever sent is not the end of its frame.
+	mid   bool
 	head  int    // units before it are acknowledged
 	first uint64 // the number of units[head]
 	next  uint64 // the number of the unit that is sent next
@@ -47,6 +55,34 @@ func (o *outgoing) total() int { return o.unacked + o.waiting }
 
 // push queues a frame, which is bytes and tail, in pieces.
 func (o *outgoing) push(kind frameType, bytes, tail []byte, piece int) {
+	o.units = o.cut(o.units, kind, bytes, tail, piece)
+}
+
+// pushUrgent queues a frame that overtakes what waits, but for other urgent ones.
+func (o *outgoing) pushUrgent(kind frameType, bytes []byte, piece int) {
+	o.urgent = o.cut(o.urgent, kind, bytes, nil, piece)
+	if o.at(o.next) == len(o.units) {
+		o.place()
+	}
+}
+
+// place gives urgent units their place, unless what is sent next was sent before.
+func (o *outgoing) place() {
+	if len(o.urgent) == 0 || o.next <= o.sent {
+		return
+	}
+	at := max(o.at(o.next), o.at(o.placed+1))
+	for more := o.mid && at == o.at(o.next); more && at < len(o.units); at++ {
+		more = o.units[at].kind&frameMore != 0
+	}
+	o.units = slices.Insert(o.units, at, o.urgent...)
+	o.placed = o.first + uint64(at-o.head+len(o.urgent)-1)
+	clear(o.urgent)
+	o.urgent = o.urgent[:0]
+}
+
+// cut appends a frame in pieces to units that wait.
+func (o *outgoing) cut(units []unit, kind frameType, bytes, tail []byte, piece int) []unit {
 	for more := true; more; {
 		u := unit{kind: kind, command: kind == frameCommand}
 		u.bytes, bytes = cutAt(bytes, piece)
@@ -54,9 +90,10 @@ func (o *outgoing) push(kind frameType, bytes, tail []byte, piece int) {
 		if more = len(bytes)+len(tail) > 0; more {
 			u.kind, u.command = kind|frameMore, false
 		}
-		o.units = append(o.units, u)
+		units = append(units, u)
 		o.waiting += u.cost()
 	}
+	return units
 }
 
 // cutAt cuts at most n bytes off.
@@ -71,8 +108,8 @@ func (o *outgoing) fill(packet []byte, limit, window int, now time.Duration) []b
 	if o.unacked == 0 {
 		o.progress = now
 	}
-	for at := o.at(o.next); at < len(o.units); at++ {
-		u := &o.units[at]
+	for o.place(); o.at(o.next) < len(o.units); o.place() {
+		u := &o.units[o.at(o.next)]
 		if len(packet)+unitHead+u.size() > limit || o.unacked > 0 && o.unacked+u.cost() > window {
 			break
 		}
@@ -80,9 +117,11 @@ func (o *outgoing) fill(packet []byte, limit, window int, now time.Duration) []b
 		packet = append(append(packet, u.bytes...), u.tail...)
 		o.unacked += u.cost()
 		o.waiting -= u.cost()
+		if o.next > o.sent {
+			o.sent, o.mid = o.next, u.kind&frameMore != 0
+		}
 		o.next++
 	}
-	o.sent = max(o.sent, o.next-1)
 	return packet
 }
 
