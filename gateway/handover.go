@@ -86,9 +86,11 @@ var movedCause = Cause{Reason: CloseMoved, Text: "Another node has taken the con
 const (
 	// takeTime bounds how long a node waits for the first word of an owner.
 	takeTime = 5 * time.Second
-	// cutTime bounds how long an owner waits for the cuts of the other nodes. One that is silent for so
-	// long is gone.
-	cutTime = 5 * time.Second
+	// knownTime is about how long other nodes take at most until they know a name, or are gone.
+	knownTime = 5 * time.Second
+	// cutTime bounds how long an owner waits for the cuts of the other nodes, of which a taker's names are
+	// known first. A node that is silent for so long is gone, and waited for no longer.
+	cutTime = knownTime + 5*time.Second
 	// parkTime bounds how long an owner waits for the session.
 	parkTime = 6 * time.Second
 	// sessionTime bounds how long a taker waits for the session.

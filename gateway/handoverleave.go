@@ -171,6 +171,7 @@ func (l *leaving) give() (why moveRefusal, done bool) {
 		return refusedStays, l.stays(parked)
 	}
 	if !l.await(moveAllCut, cutTime) {
+		// A node that lives and has not cut may still send to this one only: the client stays.
 		// A taker that still waits for other nodes is told in time: it must not have anybody cut any more.
 		l.to.Send(moveMessage{kind: moveRefused, move: l.move, number: uint64(refusedMoving)}.append(nil))
 		return 0, l.stays(parked)
@@ -314,7 +315,7 @@ func (o *groupsOp) apply(*worker) {
 }
 
 // await waits for an event. It reports false if the taker is gone or has given up, or if it takes too
-// long; but cuts that do not come are not waited for: who does not cut is gone.
+// long.
 func (l *leaving) await(what moveKind, most time.Duration) bool {
 	late := time.NewTimer(most)
 	defer late.Stop()
@@ -330,19 +331,9 @@ func (l *leaving) await(what moveKind, most time.Duration) bool {
 		case <-l.m.stop:
 			return false
 		case <-late.C:
-			return what == moveAllCut && l.cutAll()
+			return false
 		}
 	}
-}
-
-// cutAll takes all nodes for cut. It reports false if this one is not.
-func (l *leaving) cutAll() bool {
-	l.m.mu.Lock()
-	defer l.m.mu.Unlock()
-	for name := range l.m.peers {
-		l.sieve.cut[name] = true
-	}
-	return l.sieve.cut[ownCut]
 }
 
 // export takes what the taker needs out of the connection. From then on the connection does nothing.

@@ -16,6 +16,10 @@ type moveNet struct {
 	mu    sync.Mutex
 	nodes []*moveNode
 	links map[[2]string][]func()
+	// held are links on which nothing is delivered.
+	held map[[2]string]bool
+	// sent is called, if it is set, when a node has said something to another one.
+	sent func(from, to *moveNode)
 }
 
 // moveNode is a node's Backplane, with the abilities that one between processes has.
@@ -41,6 +45,9 @@ type movePeer struct{ from, to *moveNode }
 func (p *movePeer) Name() string { return p.to.tag }
 func (*movePeer) Full(int) bool  { return false }
 func (p *movePeer) Send(m []byte) bool {
+	if p.from.net.sent != nil {
+		defer p.from.net.sent(p.from, p.to)
+	}
 	return p.from.net.push(p.from, p.to, func() {
 		if err := p.to.handler.PeerSaid(p.to.peers[p.from.tag], m); err != nil {
 			panic(err)
@@ -75,7 +82,7 @@ func (n *moveNet) deliver() bool {
 	var ways [][2]string
 	for _, a := range n.nodes {
 		for _, b := range n.nodes {
-			if way := [2]string{a.tag, b.tag}; len(n.links[way]) > 0 {
+			if way := [2]string{a.tag, b.tag}; len(n.links[way]) > 0 && !n.held[way] {
 				ways = append(ways, way)
 			}
 		}
@@ -90,6 +97,12 @@ func (n *moveNet) deliver() bool {
 	n.mu.Unlock()
 	do()
 	return true
+}
+
+func (n *moveNet) hold(from, to string, held bool) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	n.held[[2]string{from, to}] = held
 }
 
 // others are the nodes that live, without one.

@@ -136,12 +136,10 @@ func (t *taking) run() {
 	settled := t.settled
 	t.m.mu.Unlock()
 	if entered && settled != nil {
-		// Commands may still be on their way that the former owner has carried out.
-		late := time.NewTimer(cutTime)
-		defer late.Stop()
+		// Commands may still be on their way that the former owner has carried out. Each other node has cut, so
+		// that its cut comes, or the node is gone.
 		select {
 		case <-settled:
-		case <-late.C:
 		case <-t.m.stop:
 		}
 	}
