@@ -192,7 +192,7 @@ func (b *Backplane) leave() {
 }
 
 // Announce says that the node has receivers for names. Done is called once when all peers know
-// that, or after two seconds without those who do not acknowledge, or at once; from any goroutine. Until
+// that, or after five seconds without those who are heard and do not acknowledge, or at once; from any goroutine. Until
 // then commands for a name may not come. What is announced several times has to be withdrawn as
 // often.
 func (b *Backplane) Announce(names []Name, done func()) { b.filter.announce(names, done) }

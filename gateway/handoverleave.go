@@ -114,7 +114,7 @@ func (l *leaving) run() {
 	m, c := l.m, l.conn
 	why, done := l.give()
 	if done {
-		m.drop(l.sieve)
+		m.drop(l.sieve, "") // the taker has that too
 		l.forget()
 		l.to.Send(moveMessage{kind: moveDone, move: l.move}.append(nil))
 		m.tellOver(l.move, true)

@@ -189,17 +189,27 @@ func (s *sieve) answers(cmd *Command, a *answer) (then func()) {
 	}
 }
 
-// drop takes a sieve out, and gives up what it has kept. Who hears of that may do anything: no lock is
-// held then.
-func (m *moves) drop(s *sieve) {
+// drop takes a sieve out, and gives up what it has kept. Lost is the reason if no other node has that too, else "". Who
+// hears of that may do anything: no lock is held then.
+func (m *moves) drop(s *sieve, lost DropReason) {
 	m.order.Lock()
 	m.remove(s)
 	kept := s.kept
 	s.kept = nil
 	m.order.Unlock()
 	for _, k := range kept {
+		if lost != "" && k.delivers() {
+			books := &s.conn.shard.books
+			books.attempted.Add(1)
+			books.dropped.Add(lost, 1)
+		}
 		k.over(s.conn, Result{}, nil)
 	}
+}
+
+// delivers reports whether the command is a delivery.
+func (k *keptCommand) delivers() bool {
+	return k.do != nil || k.cmd.Verb == VerbSend || k.cmd.Verb == VerbInvoke
 }
 
 // keptOp carries out what was kept for a connection, in order with what is sent to it.

@@ -129,3 +129,30 @@ func TestN43WhatCameBeforeTheCutComesLate(t *testing.T) {
 		require.Equal(t, strings.Join(s.texts, " "), strings.Join(s.got, " "), "nothing comes twice")
 	})
 }
+
+// If the former owner is gone before it has given the client, what the next one has kept is lost with it, and counted.
+func TestN43TheOwnerIsGoneBeforeItHasGivenTheClient(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newSlowMove(t)
+		cut := 0
+		s.net.sent = func(from, to *moveNode) {
+			if from == s.c { // it cuts: what it says then is for b
+				if cut++; cut == 2 {
+					go func() {
+						s.says(s.c)
+						s.says(s.c)
+						time.Sleep(time.Second) // so that it has come
+						s.net.crash(s.a)
+					}()
+				}
+			}
+		}
+		s.net.hold("c", "a", true)
+		o := s.takes(30 * time.Second)
+		require.ErrorIs(t, o.err, gateway.ErrNoNode)
+		s.settle()
+		total := s.b.Stats().Total
+		require.EqualValues(t, 2, total.Dropped[gateway.DropNodeLost])
+		require.NoError(t, s.b.Check())
+	})
+}

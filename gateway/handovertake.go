@@ -2,6 +2,7 @@ package gateway
 
 import (
 	"context"
+	"errors"
 	"math/rand/v2"
 	"time"
 )
@@ -172,7 +173,7 @@ func (t *taking) takeOver() (c *Conn, entered bool, err error) {
 	}
 	t.unpin(pinned)
 	if err != nil {
-		t.giveUp()
+		t.giveUp(err)
 		return nil, false, err
 	}
 	if s, ok := c.Session().(Mover); ok {
@@ -326,10 +327,14 @@ func (t *taking) unpin(pinned []*group) {
 	}
 }
 
-// giveUp undoes announce.
-func (t *taking) giveUp() {
+// giveUp undoes announce. What was kept is lost if the owner is.
+func (t *taking) giveUp(err error) {
 	c, m := t.sieve.conn, t.m
-	m.drop(t.sieve)
+	lost := DropReason("")
+	if errors.Is(err, ErrNoNode) {
+		lost = DropNodeLost
+	}
+	m.drop(t.sieve, lost)
 	c.withdrawNames()
 	m.g.conns.unreserve(false)
 	m.g.hubs.release(c.shard.hub)

@@ -58,12 +58,15 @@ const (
 	DropConnectionClosed DropReason = "ConnectionClosed"
 	// DropMoved: another node has taken it over with its client, and counts it.
 	DropMoved DropReason = "Moved"
+	// DropNodeLost: it was kept for a client that comes from another node, which was gone before it had given the
+	// client.
+	DropNodeLost DropReason = "NodeLost"
 	// DropFault: the gateway failed while it made the message ready; the log has the details.
 	DropFault DropReason = "Fault"
 )
 
 // dropReasonList is every DropReason.
-var dropReasonList = []DropReason{DropNoPayloadForProtocol, DropSlowClient, DropConnectionClosed, DropMoved, DropFault}
+var dropReasonList = []DropReason{DropNoPayloadForProtocol, DropSlowClient, DropConnectionClosed, DropMoved, DropNodeLost, DropFault}
 
 // Cause explains one connection's end.
 type Cause struct {

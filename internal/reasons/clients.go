@@ -36,6 +36,7 @@ var drops = List{
 		{"SlowClient", "The message waited for a client that was closed as slow.", "See [SlowClient](#close-slowclient)."},
 		{"ConnectionClosed", "The connection ended before the message was written.", "Nothing to do: messages are for the clients that are connected."},
 		{"Moved", "The message waited for a client that another node has taken over, which delivers it, and counts it again.", Nothing},
+		{"NodeLost", "The message was kept for a client that was about to come from another node of the [cluster](cluster.md). That node was gone before it had handed the client over.", Nothing},
 		{"Fault", "The gateway failed while it prepared the message.", "Report it, with the error in the log."},
 	},
 }
