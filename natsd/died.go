@@ -4,17 +4,18 @@ import (
 	"context"
 	"errors"
 	"syscall"
+	"time"
 )
 
 // Died reports whether another node's machine refuses connections to the address at which that node introduced
 // itself to this one. Then the node's process has ended, or its server is just starting again: who asks twice knows.
 // It is false if that cannot be known, as of a node behind a network that is cut, one that hangs, one whose machine
-// is down, and with an external NATS. It takes a second at most.
+// is down, one that has said that its server starts again, and with an external NATS. It takes a second at most.
 func (e *Engine) Died(ctx context.Context, name string) bool {
 	if e.opts.Cluster == nil {
 		return false
 	}
-	at := e.routes.mesh.provenAt(name)
+	at := e.routes.mesh.provenAt(name, time.Now())
 	if at == "" {
 		return false
 	}

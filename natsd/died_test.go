@@ -3,8 +3,10 @@
 package natsd
 
 import (
+	"errors"
 	"syscall"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 )
@@ -18,7 +20,7 @@ func TestN34AProcessThatHasEndedIsToldFromOneThatHangs(t *testing.T) {
 	n := launch(t, list[0])
 	killed, hangs := spawn(t, list[1]), spawn(t, list[2])
 	m := n.routes.mesh
-	await(t, "they introduce themselves", func() bool { return m.provenAt("b") != "" && m.provenAt("c") != "" })
+	await(t, "they introduce themselves", func() bool { return m.proven("b") != "" && m.proven("c") != "" })
 	for _, name := range []string{"a", "b", "c", "unknown"} {
 		require.False(t, n.Died(t.Context(), name), name)
 	}
@@ -34,7 +36,7 @@ func TestN34AProcessThatHasEndedIsToldFromOneThatHangs(t *testing.T) {
 	cluster.Listen = reserve(t, 1)[0]
 	back.Cluster = &cluster
 	spawn(t, back)
-	await(t, "it introduces itself", func() bool { return m.provenAt("b") == cluster.Listen })
+	await(t, "it introduces itself", func() bool { return m.proven("b") == cluster.Listen })
 	require.False(t, n.Died(t.Context(), "b"))
 }
 
@@ -54,9 +56,46 @@ func TestANodeThatIsNotAtItsAddressIsNotTakenForDead(t *testing.T) {
 	})
 	for _, name := range []string{"b", "c"} {
 		nodes[0].prove(t.Context(), sighting{name, m.nodeAt(name)})
-		require.Empty(t, m.provenAt(name))
+		require.Empty(t, m.proven(name))
 		require.False(t, nodes[0].Died(t.Context(), name))
 	}
+}
+
+func (m *mesh) proven(name string) string { return m.provenAt(name, time.Now()) }
+
+// A voter starts its server again when it has found its place among the others. However long that takes, the node is
+// not dead because nobody listens meanwhile.
+func TestN34AServerThatStartsAgainIsNotTakenForDead(t *testing.T) {
+	t.Parallel()
+	list := team(t, 2, 1)
+	for i := range list {
+		list[i].DataDir, list[i].Cluster.Voters = "", []string{"x"} // nobody keeps a store
+	}
+	nodes := launchAll(t, list)
+	a, b := nodes[0], nodes[1]
+	await(t, "it introduces itself", func() bool { return a.routes.mesh.proven("b") != "" })
+	refused := func() bool {
+		_, err := a.askName(t.Context(), list[1].Cluster.Listen)
+		return errors.Is(err, syscall.ECONNREFUSED)
+	}
+	b.sayAgain()
+	b.shutdownServer()
+	require.True(t, refused())
+	await(t, "what it has said last", func() bool {
+		a.routes.mesh.mu.Lock()
+		defer a.routes.mesh.mu.Unlock()
+		n := a.routes.mesh.nodes["b"]
+		return n != nil && time.Now().Before(n.again)
+	})
+	require.True(t, refused())
+	require.False(t, a.Died(t.Context(), "b"))
+
+	b.log.startAgain()
+	require.NoError(t, b.startServer(t.Context(), b.routes.current(), false))
+	await(t, "it speaks again", func() bool { return a.routes.mesh.proven("b") != "" })
+	require.False(t, a.Died(t.Context(), "b"))
+	b.shutdownServer()
+	require.True(t, a.Died(t.Context(), "b"), "it has said nothing")
 }
 
 func (m *mesh) nodeAt(name string) string {

@@ -34,6 +34,8 @@ const (
 	meshForgets = time.Minute
 	// maxMeshText bounds what a node says, in bytes.
 	maxMeshText = 256 << 10
+	// meshAgain bounds how long the server of a node takes to start again.
+	meshAgain = time.Minute
 	// provesEvery is how often a node is asked to introduce itself at its address until it does.
 	provesEvery = 10 * time.Second
 )
@@ -63,6 +65,8 @@ type meshNews struct {
 	At string `json:"at"`
 	// Hears are the nodes that it hears itself.
 	Hears []sighting `json:"hears"`
+	// Again: its server is about to start again. Until it speaks once more nobody is there.
+	Again bool `json:"again,omitempty"`
 }
 
 func readMeshNews(text []byte) (*meshNews, error) {
@@ -100,6 +104,8 @@ type meshNode struct {
 	// heard and told are when it last spoke, and when another one last spoke of it. missed is since when it
 	// has not been heard.
 	heard, told, missed time.Time
+	// again is until when nothing follows from it that nobody is at its address: its server starts again.
+	again time.Time
 }
 
 func newMesh(self string) *mesh {
@@ -123,7 +129,10 @@ func (m *mesh) take(news *meshNews, at string, now time.Time) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if n := m.node(news.Name, now); n != nil {
-		n.heard, n.missed = now, now
+		n.heard, n.missed, n.again = now, now, time.Time{}
+		if news.Again {
+			n.again = now.Add(meshAgain)
+		}
 		if at != "" {
 			n.at = at
 		}
@@ -218,11 +227,11 @@ func (m *mesh) proved(s sighting) {
 	}
 }
 
-// provenAt is the address of a node, if it introduced itself there; else "".
-func (m *mesh) provenAt(name string) string {
+// provenAt is the address of a node, if it introduced itself there and has not said that its server starts again; else "".
+func (m *mesh) provenAt(name string, now time.Time) string {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	if n := m.nodes[name]; n != nil && n.proven == n.at {
+	if n := m.nodes[name]; n != nil && n.proven == n.at && !now.Before(n.again) {
 		return n.at
 	}
 	return ""
@@ -244,16 +253,34 @@ func (e *Engine) keepMesh(ctx context.Context) {
 		for _, s := range e.routes.mesh.unproven(now) {
 			e.keeper.Go(func() { e.prove(ctx, s) })
 		}
-		news := meshNews{Name: e.opts.Name, At: e.announced(), Hears: e.routes.mesh.hears(now)}
-		if text, err := json.Marshal(news); err == nil {
-			_ = e.conn.Publish(meshSubject, text) // what is lost is said again
-		}
+		e.sayMesh(meshNews{Hears: e.routes.mesh.hears(now)}) // what is lost is said again
 		select {
 		case <-tick.C:
 		case <-ctx.Done():
 			return
 		}
 	}
+}
+
+// sayMesh tells the other nodes something, and where this one is.
+func (e *Engine) sayMesh(news meshNews) {
+	news.Name, news.At = e.opts.Name, e.announced()
+	if text, err := json.Marshal(news); err == nil {
+		_ = e.conn.Publish(meshSubject, text)
+	}
+}
+
+// againTime bounds the wait until the server has what the other nodes are told before it ends.
+const againTime = 200 * time.Millisecond
+
+// sayAgain tells the other nodes that the server is about to start again: that nobody is at its address meanwhile does
+// not mean that the process has ended. Before the node has joined there is nobody to tell.
+func (e *Engine) sayAgain() {
+	if e.conn == nil {
+		return
+	}
+	e.sayMesh(meshNews{Again: true})
+	_ = e.conn.FlushTimeout(againTime) // it may be disconnected: then the others will see for themselves
 }
 
 func (e *Engine) heardMesh(msg *nats.Msg) {

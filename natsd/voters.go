@@ -182,6 +182,7 @@ func (e *Engine) settle(ctx, looking context.Context) (settled bool, err error) 
 // startStore starts the server again, now with a store. Running servers take
 // one too, but do not count themselves among the voters then.
 func (e *Engine) startStore(ctx context.Context) error {
+	e.sayAgain()
 	e.shutdownServer()
 	e.log.startAgain()
 	return e.startServer(ctx, e.routes.current(), true)
