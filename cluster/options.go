@@ -40,6 +40,9 @@ type Options struct {
 	// Carrier finds the node absent. It may take as long as the context lasts, and be called for several nodes at
 	// once. Nil is nobody who knows: such a node is gone when it has been silent for five seconds.
 	Died func(ctx context.Context, tag string) bool
+	// Expects returns the tags of nodes that a node which has just begun waits for, a few seconds: see Agreed. They may
+	// be all, and this one among them. It is called often, and must not block. Nil is nobody.
+	Expects func() []string
 	// Limits bound what is kept for peers; zero is DefaultLimits.
 	Limits Limits
 }
@@ -87,6 +90,9 @@ func (o *Options) fill() error {
 	}
 	if o.Ended == nil {
 		o.Ended = func(error) {}
+	}
+	if o.Expects == nil {
+		o.Expects = func() []string { return nil }
 	}
 	if o.Isolated == nil {
 		o.Isolated = func(bool) {}

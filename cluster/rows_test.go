@@ -70,6 +70,39 @@ func TestN2ReadyWithThoseThatTheOthersKnow(t *testing.T) {
 	})
 }
 
+// Two nodes that start together meet each other first, and would agree that there is nobody else.
+func TestN2NodesThatStartTogetherWaitForTheOthers(t *testing.T) {
+	for name, c := range map[string]struct {
+		cut, within time.Duration
+		met         int
+	}{
+		"that are there":     {cut: 0, within: 3 * time.Second, met: 2},
+		"that come late":     {cut: 3 * time.Second, within: 5 * time.Second, met: 2},
+		"that are not there": {cut: time.Minute, within: 6 * time.Second, met: 1},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				expects := func(o *cluster.Options) { o.Expects = func() []string { return []string{"a", "b", "c"} } }
+				ns := newNodes(t)
+				old := ns.start("c", expects)
+				old.connect("c1", "ann")
+				time.Sleep(10 * time.Second)
+				ns.net.Between("c", "a", func(f *clustertest.Fault) { f.Cut = c.cut > 0 })
+				ns.net.Between("c", "b", func(f *clustertest.Fault) { f.Cut = c.cut > 0 })
+				time.AfterFunc(c.cut, ns.net.Heal)
+				begin := time.Now()
+				for _, n := range []*node{ns.start("a", expects), ns.start("b", expects)} {
+					for !n.plane.Agreed() {
+						time.Sleep(10 * time.Millisecond)
+						require.Less(t, time.Since(begin), c.within)
+					}
+					require.Equal(t, c.met, n.up())
+				}
+			})
+		})
+	}
+}
+
 // A node that has just joined and does not reach one of the others does not take what is for all: what it sent to the
 // clients of that one would be lost, and it is isolated soon.
 func TestN2ANodeThatDoesNotReachAnOlderOneHasNotAgreed(t *testing.T) {

@@ -171,23 +171,44 @@ func (b *Backplane) Ready() bool {
 	return true
 }
 
+// expectFor is how long a node that has just begun waits for those that it expects, and for all others to know the
+// nodes that it knows. Nodes that began together meet each other first, and would agree without the rest.
+const expectFor = 5 * time.Second
+
 // Agreed reports whether this node has been ready once while some other node knew the same nodes as this one.
 // Of one that it does not know yet, a node that has just joined hears from the others, a moment after it has
-// met them. Nodes that join later change nothing. If no other node comes to know the same nodes, this one has agreed
+// met them. In its first five seconds all that it has met have to know the same, and those that it expects have to be
+// among them. Nodes that join later change nothing. If no other node comes to know the same nodes, this one has agreed
 // after 20 s, unless it is itself the one that does not reach an older node.
 func (b *Backplane) Agreed() bool {
 	if b.members.agreed.Load() {
 		return true
 	}
-	own := b.cfg.digest.Load()
-	agreed := b.Ready() && slices.ContainsFunc(b.members.liveNow(), func(p *peer) bool {
-		digest, known := p.digest()
-		return known && digest == own
-	})
+	if !b.Ready() {
+		return false
+	}
+	own, live := b.cfg.digest.Load(), b.members.liveNow()
+	same := 0
+	for _, p := range live {
+		if digest, known := p.digest(); known && digest == own {
+			same++
+		}
+	}
+	agreed := same > 0 && (b.now() >= expectFor || same == len(live) && b.meetsExpected(live))
 	if agreed {
 		b.members.agreed.Store(true)
 	}
 	return agreed
+}
+
+// meetsExpected reports whether the nodes that this one expects are among its peers.
+func (b *Backplane) meetsExpected(live []*peer) bool {
+	for _, tag := range b.opts.Expects() {
+		if tag != b.opts.Tag && !slices.ContainsFunc(live, func(p *peer) bool { return p.inc.Tag == tag }) {
+			return false
+		}
+	}
+	return true
 }
 
 // ready is true for a peer that is gone, too: there is nothing to wait for.
