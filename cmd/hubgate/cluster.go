@@ -96,6 +96,7 @@ func (s *server) joinNodes() error {
 		Tag: c.Network.Node, Cluster: c.NATS.Prefix, Secret: natsd.Key(now, natsd.PurposeHello), Previous: before,
 		Carrier:  s.nodes.carrier,
 		Software: version(), Logger: log, Ended: s.leftCluster, Isolated: func(on bool) { s.isolate(noLink, on) }, Died: s.nodes.engine.Died,
+		Expects: func() []string { return c.Cluster.Voter },
 	})
 	return err
 }
