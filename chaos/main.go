@@ -116,12 +116,22 @@ func (m *machine) playAll(ctx context.Context, chosen []scenario) (failed []stri
 	var all sync.WaitGroup
 	places := make(chan struct{}, m.parallel)
 	for _, one := range chosen {
-		places <- struct{}{}
+		taken := 1
+		if one.alone && m.long {
+			taken = m.parallel
+		}
+		for range taken {
+			places <- struct{}{}
+		}
 		if ctx.Err() != nil {
 			break
 		}
 		all.Go(func() {
-			defer func() { <-places }()
+			defer func() {
+				for range taken {
+					<-places
+				}
+			}()
 			text, passed := m.play(ctx, one)
 			mu.Lock()
 			defer mu.Unlock()

@@ -16,15 +16,19 @@ type scenario struct {
 	name, about string
 	// long says that it is not part of the short form.
 	long bool
+	// alone says that in the long form nothing else is played beside it, since it takes all that the machine has.
+	alone bool
 	// change changes the plan; nil changes nothing.
 	change func(m *machine, p *plan)
 	// play does what the scenario is about, while traffic flows. What is promised is looked at behind it.
 	play func(ctx context.Context, s *stage) error
 }
 
-// scenarios are all there are, in the order in which they begin: those that take long first.
+// scenarios are all there are, in the order in which they begin: those that take long first, and at the end the one that
+// has the machine for itself.
 func scenarios() []scenario {
 	return []scenario{
+		{name: "quorum-long", long: true, about: "two of three voters are away for ten minutes, two nodes go on", change: fourNodes, play: quorumLostLong},
 		{name: "kill", about: "kill -9 of each node in turn", play: killEach},
 		{name: "default-kill", about: "hub servers, kill -9 of each node in turn", change: defaultMode, play: killEach},
 		{name: "full", about: "the store reaches its bound, as on a full disk", change: smallStore, play: fullStore},
@@ -44,14 +48,13 @@ func scenarios() []scenario {
 		{name: "hang", about: "a process stands still for 8 s", play: longHang},
 		{name: "hang-short", long: true, about: "a process stands still for 2 s", play: shortHang},
 		{name: "quorum", about: "two of three voters are killed", play: quorumLost},
-		{name: "quorum-long", long: true, about: "two of three voters are away for ten minutes, two nodes go on", change: fourNodes, play: quorumLostLong},
 		{name: "stateful", about: "clients with stateful reconnect, whose connections are cut at random", change: withStateful, play: statefulCuts},
 		{name: "stateful-rolling", about: "clients with stateful reconnect, each node is stopped in order and started again", change: withStateful, play: statefulRolling},
-		{name: "storm", about: "many clients lose their sockets at once and come back at once", change: fewSenders, play: reconnecting},
 		{name: "cuts", about: "ways between nodes are cut for up to 2 s", play: shortCuts},
 		{name: "slow", about: "ways between nodes are slow and narrow", play: slowLinks},
 		{name: "steady", about: "three nodes, clients of all transports, nothing is broken", play: steady},
 		{name: "default-steady", long: true, about: "hub servers, nothing is broken", change: defaultMode, play: steady},
+		{name: "storm", alone: true, about: "many clients lose their sockets at once and come back at once", change: fewSenders, play: reconnecting},
 	}
 }
 
