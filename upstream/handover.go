@@ -36,14 +36,23 @@ func (s *session) tellParked(done func(err error)) {
 	done(err)
 }
 
-// Export implements gateway.Mover.
-func (s *session) Export() ([]byte, error) { return nil, nil }
+// Export implements gateway.Mover. From now on the next node may note the client as its own.
+func (s *session) Export() ([]byte, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.exported = true
+	return nil, nil
+}
 
 // Stays implements gateway.Mover.
 func (s *session) Stays() {
 	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.parked = nil
+	doubted := s.exported && s.born
+	s.parked, s.exported = nil, false
+	s.mu.Unlock()
+	if doubted {
+		s.backend.life.Doubted(s.conn.Identity().ID)
+	}
 }
 
 // Moved implements gateway.Mover: the end of the client is told by the node that has it.

@@ -65,6 +65,22 @@ func TestN45TheNoteOfAClientMovesWithIt(t *testing.T) {
 	require.Equal(t, []string{"born chat abc", "ending abc", "ended abc"}, there.list())
 }
 
+// A client that stays after all may have been noted by the node that was to have it.
+func TestN45AClientThatStaysMayBeNotedElsewhere(t *testing.T) {
+	here, h := new(noted), newHook(t, nil)
+	b := startNoted(t, toAll(h.URL), here)
+	early, late := connect(b, newConn("early")), connect(b, newConn("late"))
+	early.Stays() // before the other node has heard of it
+	_, err := late.Export()
+	require.NoError(t, err)
+	late.Stays()
+	late.Closed(gateway.Cause{Reason: gateway.CloseNormal})
+	early.Closed(gateway.Cause{Reason: gateway.CloseNormal})
+	require.NoError(t, b.Close(t.Context()))
+	require.Contains(t, here.list(), "doubted late")
+	require.NotContains(t, here.list(), "doubted early")
+}
+
 func TestAClientThatWasRejectedIsNotHandedOver(t *testing.T) {
 	h := newHook(t, says(http.StatusUnauthorized, ""))
 	s := connect(start(t, toAll(h.URL)), newConn("abc"))

@@ -56,6 +56,8 @@ func (n *noted) Ending(_ context.Context, id string, record Recorder) bool {
 	return !n.hold
 }
 
+func (n *noted) Doubted(id string) { n.note("doubted", id) }
+
 func (n *noted) Ended(id string) { n.note("ended", id) }
 
 func (n *noted) list() []string {

@@ -37,7 +37,9 @@ type session struct {
 	born     bool // Life has been told of the client, or will be before the next event
 	// parked is called when no event waits, if the client is being handed over to another node.
 	parked func(err error)
-	keeps  *sessionKeeps // nil without an outbox
+	// exported: so far that the other node may have noted it.
+	exported bool
+	keeps    *sessionKeeps // nil without an outbox
 }
 
 // sessionKeeps is what a session with an outbox has besides, guarded by its mutex.

@@ -203,16 +203,24 @@ func (u *undertaker) loseOne(ctx context.Context, e entry, ending bool) (lives b
 	if u.fence.Fenced() {
 		return false, errFenced
 	}
-	attempt, cancel := context.WithTimeout(ctx, attemptTime)
-	defer cancel()
-	if err := u.outbox.Put(attempt, u.subject+subjectOf(e.hub), "d/"+e.id, e.record); err != nil {
-		return false, fmt.Errorf("the outbox: %w", err)
+	if err := u.putEnd(ctx, e.hub, e.id, e.record); err != nil {
+		return false, err
 	}
 	u.counts.Add(EventLost, 1)
 	if ending {
 		u.counts.Add(EventDoubtful, 1)
 	}
 	return false, nil
+}
+
+// putEnd puts the end of a client into the outbox. Put there again it counts as one.
+func (u *undertaker) putEnd(ctx context.Context, hub, id string, record []byte) error {
+	attempt, cancel := context.WithTimeout(ctx, attemptTime)
+	defer cancel()
+	if err := u.outbox.Put(attempt, u.subject+subjectOf(hub), "d/"+id, record); err != nil {
+		return fmt.Errorf("the outbox: %w", err)
+	}
+	return nil
 }
 
 // subjectOf names a hub in a subject, which has few letters.

@@ -264,7 +264,33 @@ func (n *Node) Born(ctx context.Context, hub, id string, record Recorder) {
 
 // Ending implements upstream.Life. If the store does not answer it returns when the node is fenced.
 func (n *Node) Ending(ctx context.Context, id string, record Recorder) (call bool) {
-	return n.log.ending(ctx, id, record)
+	if !n.log.ending(ctx, id, record) {
+		return false
+	}
+	hub, doubted := n.log.isDoubted(id)
+	return !doubted || !n.handIn(ctx, hub, id, record)
+}
+
+// Doubted implements upstream.Life.
+func (n *Node) Doubted(id string) { n.log.doubt(id) }
+
+// handIn puts the end of a client into the outbox, which takes it once: if the other node that has noted it dies,
+// whoever has its log puts the same end there. False says that it is not there. An outbox beside this one may tell it
+// twice, and says so then.
+func (n *Node) handIn(ctx context.Context, hub, id string, record Recorder) bool {
+	if n.opts.Beside != nil {
+		return false
+	}
+	err := n.buries.ensure(ctx)
+	if err == nil {
+		err = n.buries.putEnd(ctx, hub, id, record.AppendRecord(nil))
+	}
+	if err != nil {
+		n.opts.Logger.Warn("the end of a client that another node may have taken over could not be put into the outbox: it is told now, and may be told again", "connection", id, "error", err)
+		return false
+	}
+	n.log.ended(id)
+	return true
 }
 
 // Ended implements upstream.Life.

@@ -54,6 +54,8 @@ type client struct {
 	logged bool
 	ending bool
 	held   bool
+	// doubted: another node may have noted it too, and its end must not be told past the outbox.
+	doubted bool
 }
 
 // item is what waits to be written.
@@ -255,6 +257,26 @@ func (l *lifeLog) ending(ctx context.Context, id string, record Recorder) (tell 
 		return false
 	}
 	return true
+}
+
+// doubt notes that another node may have noted the client too.
+func (l *lifeLog) doubt(id string) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if c := l.open[id]; c != nil {
+		c.doubted = true
+	}
+}
+
+// isDoubted reports whether another node may have noted the client, and its hub.
+func (l *lifeLog) isDoubted(id string) (hub string, is bool) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	c := l.open[id]
+	if c == nil {
+		return "", false
+	}
+	return c.hub, c.doubted
 }
 
 // ended notes that the end of a client was told.

@@ -57,6 +57,38 @@ func TestNodeDeath(t *testing.T) {
 		require.Equal(t, 1000, times)
 		c.end(t)
 	})
+	t.Run("N45 a client that was not taken over is told of once, though the node that was to have it had noted it", func(t *testing.T) {
+		t.Parallel()
+		app, prefix := new(told), newPrefix()
+		former, next := join(t, engine, prefix, "a", shortLease, app), join(t, engine, prefix, "b", shortLease, app)
+		for _, n := range []*member{former, next} {
+			for i := range 5 {
+				id := fmt.Sprintf("moving%d", i)
+				n.Born(t.Context(), "chat", id, person(id))
+			}
+			await(t, "the log", func() bool { _, written := n.log.empty(); return written })
+		}
+		next.kill()
+		for i := range 5 {
+			id := fmt.Sprintf("moving%d", i)
+			if i > 0 {
+				former.Doubted(id)
+			}
+			if call := former.Ending(t.Context(), id, person(id)); call {
+				require.Zero(t, i)
+				former.Ended(id) // the application has heard of it
+			}
+		}
+		await(t, "the death", func() bool { return former.Stats().Lease.Events["Buried"] == 1 })
+		await(t, "all told", func() bool { clients, _ := app.sum(); return clients == 5 })
+		await(t, "the acknowledgements", func() bool {
+			s, err := engine.JetStream().Stream(t.Context(), prefix+"_outbox")
+			return err == nil && s.CachedInfo().State.Msgs == 0
+		})
+		_, times := app.sum()
+		require.Equal(t, 5, times)
+		former.end(t)
+	})
 	t.Run("14.1 a node that ends in order leaves nothing", func(t *testing.T) {
 		t.Parallel()
 		app, prefix := new(told), newPrefix()
