@@ -14,12 +14,16 @@ func (versionCommand) Run(env *environment) error {
 }
 
 func versionLine() string {
-	return fmt.Sprintf("hubgate %s %s %s/%s", version(), runtime.Version(), runtime.GOOS, runtime.GOARCH)
+	line := "hubgate " + version()
+	if commit != "" {
+		line += fmt.Sprintf(" (%s, %s)", commit, date)
+	}
+	return fmt.Sprintf("%s %s %s/%s", line, runtime.Version(), runtime.GOOS, runtime.GOARCH)
 }
 
-// release is set by builds that know their version and not their commit:
-// -ldflags "-X main.release=v1.2.3".
-var release string
+// These are set by releases: -ldflags "-X main.release=v1.2.3 -X main.commit=1a2b3c4 -X main.date=2026-01-02T15:04:05Z".
+// A build that knows its version and not its commit sets release alone.
+var release, commit, date string
 
 // version is that of the release or of the module or, for a build from a
 // checkout, the commit.

@@ -1,0 +1,9 @@
+#!/bin/sh
+# After removing. "dpkg --purge" also takes the key and what was kept.
+set -e
+if [ -d /run/systemd/system ]; then
+    systemctl daemon-reload
+fi
+if [ "$1" = purge ]; then
+    rm -rf /etc/hubgate/keys /var/lib/hubgate
+fi
