@@ -7,12 +7,15 @@ package main
 
 import (
 	"bufio"
+	"bytes"
 	"errors"
 	"fmt"
 	"io"
 	"os"
 
+	monitoringv1 "github.com/prometheus-operator/prometheus-operator/pkg/apis/monitoring/v1"
 	appsv1 "k8s.io/api/apps/v1"
+	autoscalingv2 "k8s.io/api/autoscaling/v2"
 	corev1 "k8s.io/api/core/v1"
 	networkingv1 "k8s.io/api/networking/v1"
 	policyv1 "k8s.io/api/policy/v1"
@@ -37,20 +40,28 @@ func main() {
 }
 
 // check decodes all objects of a file, and returns how many there are.
-func check(path string) (objects int, err error) {
+func check(path string) (int, error) {
 	f, err := os.Open(path)
 	if err != nil {
 		return 0, err
 	}
 	defer f.Close()
+	objects, err := decode(f)
+	return len(objects), err
+}
+
+// decode returns the objects up to the first that is not well-formed.
+func decode(r io.Reader) (objects []runtime.Object, err error) {
 	scheme := runtime.NewScheme()
-	for _, add := range []func(*runtime.Scheme) error{appsv1.AddToScheme, corev1.AddToScheme, networkingv1.AddToScheme, policyv1.AddToScheme} {
+	for _, add := range []func(*runtime.Scheme) error{
+		appsv1.AddToScheme, autoscalingv2.AddToScheme, corev1.AddToScheme, monitoringv1.AddToScheme, networkingv1.AddToScheme, policyv1.AddToScheme,
+	} {
 		if err := add(scheme); err != nil {
-			return 0, err
+			return nil, err
 		}
 	}
 	strict := json.NewSerializerWithOptions(json.DefaultMetaFactory, scheme, scheme, json.SerializerOptions{Yaml: true, Strict: true})
-	documents := yaml.NewYAMLReader(bufio.NewReader(f))
+	documents := yaml.NewYAMLReader(bufio.NewReader(r))
 	for {
 		text, err := documents.Read()
 		if errors.Is(err, io.EOF) {
@@ -59,9 +70,13 @@ func check(path string) (objects int, err error) {
 		if err != nil {
 			return objects, err
 		}
-		if _, _, err := strict.Decode(text, nil, nil); err != nil {
-			return objects, fmt.Errorf("object %d: %w", objects+1, err)
+		if len(bytes.TrimSpace(bytes.TrimPrefix(bytes.TrimSpace(text), []byte("---")))) == 0 {
+			continue
 		}
-		objects++
+		object, _, err := strict.Decode(text, nil, nil)
+		if err != nil {
+			return objects, fmt.Errorf("object %d: %w", len(objects)+1, err)
+		}
+		objects = append(objects, object)
 	}
 }

@@ -1,7 +1,7 @@
-// Command release makes an image of the OCI from the binaries of a release, as a directory in the layout of the OCI,
+// Command image makes an image of the OCI from the binaries of a release, as a directory in the layout of the OCI,
 // without an engine for containers. The same binaries make the same bytes.
 //
-//	go run . -dist ../../dist -out ../../dist/image -version v1.2.3 -revision COMMIT -created 2026-01-02T15:04:05Z
+//	go run ./image -dist ../../dist -out ../../dist/image -version v1.2.3 -revision COMMIT -created 2026-01-02T15:04:05Z
 //
 // It is a module of its own, with the tools that make a release, so that hubgate does not depend on what they need.
 package main
