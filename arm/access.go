@@ -3,91 +3,96 @@ package arm
 import (
 	"crypto/hmac"
 	"crypto/sha256"
-	"crypto/subtle"
 	"encoding/hex"
 	"errors"
 	"net/http"
+	"strconv"
 	"strings"
+	"time"
 
 	"github.com/hubgate/hubgate/auth"
 	"github.com/hubgate/hubgate/secret"
 )
 
-// caller is who has sent a request.
-type caller struct {
-	name   string // stands in the history of the settings
-	reader bool   // may only look
-}
-
-// authenticate finds out who calls. Accepted are the admin token itself, a token of the token endpoint, and a
-// token of an issuer with a right.
+// authenticate finds out who calls: with a token of the token endpoint, or with one that manages the gateway anyway.
 func (c *call) authenticate() error {
 	token := bearer(c.r)
-	admin := c.h.options.AdminToken()
-	var err error
-	switch {
-	case token == "":
-		err = &auth.TokenError{Failure: auth.TokenMissing}
-	case admin != "" && sameSecret(token, admin.Reveal()):
-		c.caller = caller{name: "admin token"}
-		return nil
-	default:
-		err = c.signed(token, admin)
+	if token == "" {
+		return c.unauthorized(&auth.TokenError{Failure: auth.TokenMissing})
 	}
-	if err == nil {
-		return nil
-	}
-	return c.unauthorized(err)
-}
-
-// signed accepts a token of the token endpoint, else one of an issuer.
-func (c *call) signed(token string, admin secret.Text) error {
-	if admin != "" && auth.IsManagerToken(token) {
-		m, err := auth.VerifyManager(tokenKey(admin), token, c.h.options.Now())
+	if auth.IsManagerToken(token) {
+		m, err := auth.VerifyManager(c.h.key, token, c.h.options.Now())
 		if err != nil {
-			return err
+			return c.unauthorized(err)
 		}
-		c.caller = caller{name: m.Name}
+		c.caller = m.Name
 		return nil
 	}
-	who, reader, err := c.h.options.Issued(token)
+	who, err := c.admits(c.r)
 	if err != nil {
-		return err
+		return c.unauthorized(err)
 	}
-	c.caller = caller{name: who, reader: reader}
+	c.caller = who
 	return nil
 }
 
-// unauthorized is the answer to a token that is not accepted.
-func (c *call) unauthorized(err error) error {
-	refused, ok := errors.AsType[*auth.TokenError](err)
-	if !ok {
-		return err
+// admits asks whoever knows. Cookies are left out: they are for pages of another address of the same machine.
+func (c *call) admits(r *http.Request) (string, error) {
+	if r.Header.Get("Cookie") != "" {
+		r = r.Clone(r.Context())
+		r.Header.Del("Cookie")
 	}
-	challenge := refused.Challenge()
-	if refused.Status() == http.StatusUnauthorized {
-		// Clients learn from it where tokens are to be had.
-		where := `authorization_uri="` + c.base() + "/" + c.h.options.Place.Tenant + `"`
-		if rest, more := strings.CutPrefix(challenge, "Bearer "); more {
-			where += ", " + rest
-		}
-		challenge = "Bearer " + where
+	who, err := c.h.options.Admits(r)
+	if again, ok := errors.AsType[interface {
+		error
+		RetryAfter() time.Duration
+	}](err); ok && again.RetryAfter() > 0 {
+		c.w.Header().Set("Retry-After", strconv.Itoa(int(again.RetryAfter()/time.Second)+1))
 	}
-	if challenge != "" {
-		c.w.Header().Set("WWW-Authenticate", challenge)
-	}
-	c.h.log.Debug("resource API: token refused", "reason", refused.Failure, "detail", refused.Detail)
-	return refuse(refused.Status(), codeOf(refused), "%s.", refused.Description())
+	return who, err
 }
 
-func codeOf(e *auth.TokenError) string {
+// statusOf is the status of the answer to a token that is not accepted.
+func statusOf(err error) int {
+	if refused, ok := errors.AsType[interface {
+		error
+		Status() int
+	}](err); ok {
+		return refused.Status()
+	}
+	return http.StatusUnauthorized
+}
+
+// unauthorized is the answer to a token that is not accepted. With 401 it says where tokens are to be had.
+func (c *call) unauthorized(err error) error {
+	text, challenge := err.Error(), ""
+	refused, ofToken := errors.AsType[*auth.TokenError](err)
+	if ofToken {
+		text, challenge = refused.Description()+".", strings.TrimPrefix(strings.TrimPrefix(refused.Challenge(), "Bearer"), " ")
+	} else if statusOf(err) == http.StatusUnauthorized {
+		challenge = `error="invalid_token"`
+	}
+	status := statusOf(err)
+	if status == http.StatusUnauthorized {
+		where := `Bearer authorization_uri="` + c.base() + "/" + c.h.options.Place.Tenant + `"`
+		if challenge != "" {
+			where += ", " + challenge
+		}
+		c.w.Header().Set("WWW-Authenticate", where)
+	}
+	return refuse(status, codeOf(status, refused), "%s", text)
+}
+
+func codeOf(status int, e *auth.TokenError) string {
 	switch {
-	case e.Failure == auth.TokenMissing:
+	case e != nil && e.Failure == auth.TokenMissing:
 		return "AuthenticationFailed"
-	case e.Failure == auth.TokenExpired:
+	case e != nil && e.Failure == auth.TokenExpired:
 		return "ExpiredAuthenticationToken"
-	case e.Status() == http.StatusForbidden:
+	case status == http.StatusForbidden:
 		return "AuthorizationFailed"
+	case status == http.StatusTooManyRequests:
+		return "TooManyRequests"
 	}
 	return "InvalidAuthenticationToken"
 }
@@ -101,21 +106,10 @@ func bearer(r *http.Request) string {
 	return strings.TrimSpace(token)
 }
 
-// sameSecret compares without telling by its time how much is right.
-func sameSecret(a, b string) bool {
-	x, y := sha256.Sum256([]byte(a)), sha256.Sum256([]byte(b))
-	return subtle.ConstantTimeCompare(x[:], y[:]) == 1
-}
-
-// tokenKey is the key of the token endpoint. It comes from the admin token, so that every node that has the same
-// one accepts the others' tokens, and a new admin token ends all that were given out before.
-func tokenKey(admin secret.Text) auth.Secret {
-	mac := hmac.New(sha256.New, []byte(admin.Reveal()))
+// tokenKey is the key of the token endpoint. It comes from the admin token: every node that has the same one
+// accepts the others' tokens, and a new admin token ends all that were given out before.
+func tokenKey(seed secret.Text) auth.Secret {
+	mac := hmac.New(sha256.New, []byte(seed.Reveal()))
 	mac.Write([]byte("hubgate: tokens of the resource API"))
 	return auth.Secret(hex.EncodeToString(mac.Sum(nil)))
-}
-
-// readOnly: the route changes nothing and shows no key.
-func readOnly(r *route) bool {
-	return r.method == http.MethodGet || r.pattern[len(r.pattern)-1] == "checknameavailability"
 }

@@ -2,6 +2,7 @@ package arm_test
 
 import (
 	"encoding/base64"
+	"net/http"
 	"net/url"
 	"strings"
 	"testing"
@@ -11,7 +12,6 @@ import (
 
 	"github.com/hubgate/hubgate/arm"
 	"github.com/hubgate/hubgate/auth"
-	"github.com/hubgate/hubgate/secret"
 )
 
 func TestWrongTokensAreRefused(t *testing.T) {
@@ -34,16 +34,6 @@ func TestWrongTokensAreRefused(t *testing.T) {
 		s.refused(401, c.code, "POST", path+"/listKeys", "")
 	}
 	require.NotContains(t, s.log.String(), rest)
-}
-
-func TestWithoutAnAdminTokenNobodyComesIn(t *testing.T) {
-	s := newStand(t, func(o *arm.Options) { o.AdminToken = func() secret.Text { return "" } })
-	for _, token := range []string{"", " ", adminToken} {
-		s.token = token
-		s.do(401, "GET", path, "")
-	}
-	a := s.login("/"+tenant+"/oauth2/v2.0/token", url.Values{"grant_type": {"client_credentials"}, "client_id": {"a"}, "client_secret": {""}})
-	require.Equal(t, 401, a.Code)
 }
 
 func (s *stand) login(target string, form url.Values, header ...string) answer {
@@ -101,41 +91,36 @@ func TestLoginIsRefused(t *testing.T) {
 }
 
 func TestANewAdminTokenEndsTokensThatWereGivenOut(t *testing.T) {
-	admin := secret.Text(adminToken)
-	s := newStand(t, func(o *arm.Options) { o.AdminToken = func() secret.Text { return admin } })
+	s := newStand(t)
 	a := s.login("/"+tenant+"/oauth2/v2.0/token", url.Values{"grant_type": {"client_credentials"}, "client_id": {"ci"}, "client_secret": {adminToken}})
-	s.token = a.at("access_token").(string)
-	s.do(200, "GET", "/subscriptions", "")
-	admin = "another-token-of-administrators-0123"
-	s.refused(401, "InvalidAuthenticationToken", "GET", "/subscriptions", "")
+	token := a.at("access_token").(string)
+	same, other := newStand(t), newStand(t, func(o *arm.Options) { o.Seed = "another-token-of-administrators-0123" })
+	same.token, other.token = token, token
+	same.do(200, "GET", "/subscriptions", "")
+	other.refused(401, "InvalidAuthenticationToken", "GET", "/subscriptions", "")
 }
 
-func TestTokensOfIssuers(t *testing.T) {
+// Who may manage is asked of whoever knows, and what they say is passed on.
+func TestWhoMayManageIsDecidedElsewhere(t *testing.T) {
+	status := 0
 	s := newStand(t, func(o *arm.Options) {
-		o.Issued = func(token string) (string, bool, error) {
-			switch token {
-			case "writer", "reader":
-				return token, token == "reader", nil
-			case "no right":
-				return "", false, &auth.TokenError{Failure: auth.TokenRight}
+		o.Admits = func(r *http.Request) (string, error) {
+			if r.Header.Get("Cookie") != "" {
+				return "a session", nil
 			}
-			return "", false, &auth.TokenError{Failure: auth.TokenIssuerDown}
+			if status == 0 {
+				return "ann of an issuer", nil
+			}
+			return "", wrongToken{status}
 		}
 	})
-	s.token = "writer"
-	s.do(201, "PUT", path, create)
-	s.do(200, "POST", path+"/listKeys", "")
-	s.token = "reader"
-	s.do(200, "GET", path, "")
-	s.do(200, "GET", "/subscriptions/"+subscription+"/providers/Microsoft.SignalRService/locations/l/usages", "")
-	for _, c := range [][2]string{{"PUT", path}, {"PATCH", path}, {"DELETE", path}, {"POST", path + "/listKeys"}, {"POST", path + "/regenerateKey"}, {"POST", path + "/restart"},
-		{"GET", "/subscriptions/" + subscription + "/providers/Microsoft.SignalRService/locations/local/operationResults/keys"}} {
-		s.refused(403, "AuthorizationFailed", c[0], c[1], create)
-	}
-	s.token = "no right"
-	require.Contains(t, s.refused(403, "AuthorizationFailed", "GET", path, "").Header().Get("WWW-Authenticate"), "insufficient_scope")
-	s.token = "down"
-	s.do(503, "GET", path, "")
+	require.Equal(t, "ann of an issuer", s.do(201, "PUT", path, create).at("systemData", "lastModifiedBy"))
+	status = 429
+	require.Equal(t, "6", s.refused(429, "TooManyRequests", "GET", path, "").Header().Get("Retry-After"))
+	require.Equal(t, 429, s.login("/"+tenant+"/oauth2/v2.0/token", url.Values{"grant_type": {"client_credentials"}, "client_id": {"ci"}, "client_secret": {"x"}}).Code)
+	status = 403
+	s.refused(403, "AuthorizationFailed", "GET", path, "")
+	require.Equal(t, 403, s.raw("GET", "/subscriptions?api-version=2023-02-01", "", "Cookie", "hubgate-session=x").Code, "cookies are of another address")
 }
 
 func TestVersionOfTheAPIIsAskedFor(t *testing.T) {

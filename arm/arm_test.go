@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"log/slog"
+	"net/http"
 	"net/http/httptest"
 	"net/url"
 	"strings"
@@ -16,7 +17,6 @@ import (
 	"github.com/hubgate/hubgate/arm"
 	"github.com/hubgate/hubgate/auth"
 	"github.com/hubgate/hubgate/management"
-	"github.com/hubgate/hubgate/secret"
 )
 
 const (
@@ -40,19 +40,34 @@ type stand struct {
 func newStand(t *testing.T, adapt ...func(*arm.Options)) *stand {
 	s := &stand{t: t, settings: management.New(management.Options{}), log: new(lines), token: adminToken, now: time.Now()}
 	options := arm.Options{
-		Settings:   s.settings,
-		Place:      arm.Place{Subscription: subscription, Tenant: tenant},
-		AdminToken: func() secret.Text { return adminToken },
-		Endpoint:   func() string { return "https://gw.example:8443" },
-		Usage:      func() (int, int) { return 3, 0 },
-		Logger:     slog.New(slog.NewTextHandler(s.log, nil)),
-		Now:        func() time.Time { return s.now },
+		Settings: s.settings,
+		Place:    arm.Place{Subscription: subscription, Tenant: tenant},
+		Admits:   onlyAdmin,
+		Seed:     adminToken,
+		Endpoint: func() string { return "https://gw.example:8443" },
+		Usage:    func() (int, int) { return 3, 0 },
+		Logger:   slog.New(slog.NewTextHandler(s.log, nil)),
+		Now:      func() time.Time { return s.now },
 	}
 	for _, f := range adapt {
 		f(&options)
 	}
 	s.handler = arm.New(options)
 	return s
+}
+
+// wrongToken is the error of a token that nobody knows.
+type wrongToken struct{ status int }
+
+func (wrongToken) Error() string               { return "The admin token is wrong." }
+func (e wrongToken) Status() int               { return e.status }
+func (e wrongToken) RetryAfter() time.Duration { return 5 * time.Second }
+
+func onlyAdmin(r *http.Request) (string, error) {
+	if r.Header.Get("Authorization") == "Bearer "+adminToken {
+		return "admin token", nil
+	}
+	return "", wrongToken{401}
 }
 
 // lines are what was logged.

@@ -83,7 +83,7 @@ func (c *call) guard(sent access, next, before *management.Document, put bool) {
 	}
 	if stricter && len(kept) > 0 {
 		c.h.log.Warn("resource API: access flags that came along with a change are left as they are: clients such as az send them with every change. "+
-			"Send one alone to change it, or set arm.literal", "flags", kept, "by", c.caller.name)
+			"Send one alone to change it, or set arm.literalAccess", "flags", kept, "by", c.caller)
 	}
 }
 

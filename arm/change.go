@@ -10,7 +10,7 @@ import (
 
 // editor is who makes the change of this request.
 func (c *call) editor(what string) management.Editor {
-	return management.Editor{Name: c.caller.name, Note: what + " (resource API)"}
+	return management.Editor{Name: c.caller, Note: what + " (resource API)"}
 }
 
 // change edits the settings, with the resource as it is at that moment.
@@ -19,7 +19,7 @@ func (c *call) change(what string, edit func(d *management.Document) error) (*re
 	if err != nil {
 		return nil, err
 	}
-	c.h.log.Info("resource API: settings changed", "by", c.caller.name, "what", what, "revision", v.Revision)
+	c.h.log.Info("resource API: settings changed", "by", c.caller, "what", what, "revision", v.Revision)
 	return resourceOf(v), nil
 }
 
@@ -172,7 +172,7 @@ func propertiesOf(fields map[string]json.RawMessage) map[string]json.RawMessage 
 // noteUnknown: later versions of the API have properties that nobody knows here. They are left out, as Azure does.
 func (c *call) noteUnknown(paths []string) {
 	if len(paths) > 0 {
-		c.h.log.Warn("resource API: properties that are not known have no effect", "properties", paths, "by", c.caller.name)
+		c.h.log.Warn("resource API: properties that are not known have no effect", "properties", paths, "by", c.caller)
 	}
 }
 

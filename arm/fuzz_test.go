@@ -12,7 +12,6 @@ import (
 
 	"github.com/hubgate/hubgate/arm"
 	"github.com/hubgate/hubgate/management"
-	"github.com/hubgate/hubgate/secret"
 )
 
 // Whatever comes, the answer is one of HTTP and its body is JSON.
@@ -34,7 +33,7 @@ func FuzzRequest(f *testing.F) {
 			return
 		}
 		h := arm.New(arm.Options{Settings: management.New(management.Options{}), Place: arm.Place{Subscription: subscription, Tenant: tenant},
-			AdminToken: func() secret.Text { return adminToken }, Endpoint: func() string { return "http://localhost" }, Usage: func() (int, int) { return 0, 0 }})
+			Admits: onlyAdmin, Seed: adminToken, Endpoint: func() string { return "http://localhost" }, Usage: func() (int, int) { return 0, 0 }})
 		r := httptest.NewRequest(method, "https://arm.example/", strings.NewReader(body))
 		r.URL = u
 		r.Header = http.Header{"Authorization": {"Bearer " + adminToken}, "Content-Type": {"application/x-www-form-urlencoded"}}

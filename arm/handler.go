@@ -25,12 +25,12 @@ type Options struct {
 	Settings *management.Service
 	// Place says which subscription and tenant there are.
 	Place Place
-	// AdminToken is the secret of administrators: it opens everything, and with it the token endpoint gives
-	// out tokens. It is asked for at each request. "" opens nothing.
-	AdminToken func() secret.Text
-	// Issued checks a token of an issuer of OpenID Connect and returns who has it. A reader may only look.
-	// Errors are of type *auth.TokenError. nil accepts none.
-	Issued func(token string) (who string, reader bool, err error)
+	// Admits says who may manage the gateway with the bearer token of a request. Errors may have Status() int,
+	// that of the answer, else 401, and RetryAfter() time.Duration. Required.
+	Admits func(r *http.Request) (who string, err error)
+	// Seed is what the key of the token endpoint's tokens is made of. Nodes of a cluster have the same.
+	// Required.
+	Seed secret.Text
 	// Endpoint is the URL by which clients reach the gateway, which connection strings name.
 	Endpoint func() string
 	// Usage is how many clients are connected, and how many may be; 0 is no limit.
@@ -53,13 +53,14 @@ type Place struct {
 type Handler struct {
 	options Options
 	log     *slog.Logger
+	key     auth.Secret // of the token endpoint's tokens
 	routes  []route
 }
 
-// New returns a Handler. It panics without Settings, AdminToken, Endpoint or Usage.
+// New returns a Handler. It panics without Settings, Admits, Seed, Endpoint or Usage.
 func New(o Options) *Handler {
-	if o.Settings == nil || o.AdminToken == nil || o.Endpoint == nil || o.Usage == nil {
-		panic("arm: Options lack Settings, AdminToken, Endpoint or Usage")
+	if o.Settings == nil || o.Admits == nil || o.Seed == "" || o.Endpoint == nil || o.Usage == nil {
+		panic("arm: Options lack Settings, Admits, Seed, Endpoint or Usage")
 	}
 	if o.Logger == nil {
 		o.Logger = slog.New(slog.DiscardHandler)
@@ -67,12 +68,7 @@ func New(o Options) *Handler {
 	if o.Now == nil {
 		o.Now = time.Now
 	}
-	if o.Issued == nil {
-		o.Issued = func(string) (string, bool, error) {
-			return "", false, &auth.TokenError{Failure: auth.TokenIssuer}
-		}
-	}
-	h := &Handler{options: o, log: o.Logger}
+	h := &Handler{options: o, log: o.Logger, key: tokenKey(o.Seed)}
 	h.routes = h.allRoutes()
 	return h
 }
@@ -83,7 +79,7 @@ type call struct {
 	w      http.ResponseWriter
 	r      *http.Request
 	values map[string]string // what stands in the path
-	caller caller
+	caller string            // who has sent it: stands in the history of the settings
 }
 
 func (c *call) context() context.Context { return c.r.Context() }
@@ -124,9 +120,6 @@ func (h *Handler) serve(w http.ResponseWriter, r *http.Request) error {
 	case !found.open:
 		if err := c.inPlace(); err != nil {
 			return err
-		}
-		if c.caller.reader && !readOnly(found) {
-			return refuse(http.StatusForbidden, "AuthorizationFailed", "The token allows reading only.")
 		}
 	}
 	return found.handle(c)

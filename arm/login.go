@@ -118,20 +118,21 @@ func serveToken(c *call) error {
 	}
 	form := c.r.PostForm
 	id, secret := clientOf(c.r)
-	admin := c.h.options.AdminToken()
 	switch {
 	case form.Get("grant_type") != "client_credentials":
 		return c.oauthError(http.StatusBadRequest, "unsupported_grant_type", "AADSTS70003: only grant_type=client_credentials is here: log in as a service principal.")
 	case id == "" || len(id) > maxClientID || !printable(id):
 		return c.oauthError(http.StatusBadRequest, "invalid_request", "AADSTS900144: client_id is the name under which changes are noted: 1 to 128 printable characters.")
-	case admin == "":
-		return c.oauthError(http.StatusUnauthorized, "invalid_client", "AADSTS7000215: the gateway has no admin token, and so no administrators.")
-	case !sameSecret(secret, admin.Reveal()):
+	}
+	if err := c.admitsSecret(secret); err != nil {
+		if status := statusOf(err); status != http.StatusUnauthorized {
+			return c.oauthError(status, "temporarily_unavailable", err.Error())
+		}
 		return c.oauthError(http.StatusUnauthorized, "invalid_client", "AADSTS7000215: Invalid client secret provided. It is the gateway's admin token.")
 	}
 	audience := audienceOf(form)
 	now := c.h.options.Now()
-	token, err := auth.SignManager(tokenKey(admin), auth.Manager{Name: id, Tenant: c.h.options.Place.Tenant, Issuer: c.authority() + "/", Audience: audience}, now, tokenLifetime)
+	token, err := auth.SignManager(c.h.key, auth.Manager{Name: id, Tenant: c.h.options.Place.Tenant, Issuer: c.authority() + "/", Audience: audience}, now, tokenLifetime)
 	if err != nil {
 		return c.oauthError(http.StatusBadRequest, "invalid_scope", "The scope is too long.")
 	}
@@ -143,6 +144,15 @@ func serveToken(c *call) error {
 		answer["not_before"], answer["expires_on"] = strconv.FormatInt(now.Unix(), 10), strconv.FormatInt(now.Add(tokenLifetime).Unix(), 10)
 	}
 	return c.json(http.StatusOK, answer)
+}
+
+// admitsSecret: a client secret is good if it would be good as a bearer token.
+func (c *call) admitsSecret(secret string) error {
+	asked := c.r.Clone(c.context())
+	asked.Header = asked.Header.Clone()
+	asked.Header.Set("Authorization", "Bearer "+secret)
+	_, err := c.admits(asked)
+	return err
 }
 
 // clientOf returns id and secret from the form or from the header of Basic, whose parts are encoded as in forms.

@@ -102,7 +102,7 @@ func (c *call) view(r *resource) (map[string]any, error) {
 	if properties == nil {
 		properties = map[string]any{}
 	}
-	c.addGiven(properties)
+	c.addGiven(r, properties)
 	fillACLs(properties)
 	view["properties"] = properties
 	view["id"], view["name"], view["type"], view["kind"], view["location"] = c.id(r), r.name, resourceType, "SignalR", r.location()
@@ -117,10 +117,10 @@ func (c *call) view(r *resource) (map[string]any, error) {
 }
 
 // addGiven adds what is read only.
-func (c *call) addGiven(properties map[string]any) {
+func (c *call) addGiven(r *resource, properties map[string]any) {
 	host, port := c.endpoint()
 	properties["provisioningState"] = "Succeeded"
-	properties["hostName"], properties["hostNamePrefix"] = host, strings.SplitN(host, ".", 2)[0]
+	properties["hostName"], properties["hostNamePrefix"] = host, r.name
 	properties["publicPort"], properties["serverPort"], properties["version"] = port, port, "1.0"
 	properties["privateEndpointConnections"], properties["sharedPrivateLinkResources"] = []any{}, []any{}
 }
