@@ -35,6 +35,7 @@ type Config struct {
 	REST        REST        `embed:"" prefix:"rest-" group:"REST"`
 	OIDC        OIDC        `embed:"" prefix:"oidc-" group:"OpenID Connect"`
 	OIDCClients OIDCClients `embed:"" prefix:"oidc-" group:"OpenID Connect: clients"`
+	ARM         ARM         `embed:"" prefix:"arm-" group:"Resource API"`
 
 	file   *file // what --config named, nil without it
 	shared *file // what all nodes share, nil without that
@@ -42,7 +43,7 @@ type Config struct {
 
 // startGroups are the groups that are read once; all others may change while
 // the gateway runs.
-var startGroups = []string{"Files", "Network", "TLS", "Managing", "Logs", "Cluster", "NATS outside", "Data", "Upstream: outbox"}
+var startGroups = []string{"Files", "Network", "TLS", "Managing", "Logs", "Cluster", "NATS outside", "Data", "Upstream: outbox", "Resource API"}
 
 // Files names the files that options come from.
 type Files struct {

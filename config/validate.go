@@ -55,6 +55,7 @@ func (c *Config) Validate() error {
 		add("admin.tls", errors.New("needs tls.cert and tls.key"))
 	}
 	c.validateCluster(add)
+	c.validateARM(add)
 	add("upstream.outbox", c.checkOutbox())
 	return errors.Join(errs...)
 }

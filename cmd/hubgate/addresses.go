@@ -14,6 +14,7 @@ import (
 const (
 	listenFlag = "--listen"
 	adminFlag  = "--admin-listen"
+	armFlag    = "--arm-listen"
 )
 
 // listenAll binds every address or none. An optional one is left out where the
@@ -38,6 +39,8 @@ func listenError(address, flag string, err error) error {
 	switch {
 	case errors.Is(err, errInUse) && flag == adminFlag:
 		return fmt.Errorf("%s, the address for metrics and health, is in use, perhaps by another hubgate: choose another with %s, or off", address, flag)
+	case errors.Is(err, errInUse) && flag == armFlag:
+		return fmt.Errorf("%s, the address of the resource API, is in use: choose another with %s", address, flag)
 	case errors.Is(err, errInUse):
 		return fmt.Errorf("%s is in use, perhaps by another hubgate: choose another with %s", address, flag)
 	case errors.Is(err, fs.ErrPermission):

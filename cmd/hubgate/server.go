@@ -212,6 +212,9 @@ func (s *server) buildGateway(listeners []net.Listener) error {
 	}
 	s.followShared()
 	s.open(listeners)
+	if err := s.serveARM(hub); err != nil {
+		return err
+	}
 	s.built.add("those who follow clients", ignoreContext(s.seen.who.Load().EndReaders)) // else the server would wait for them
 	if plane := s.nodes.plane; plane != nil {
 		s.built.add("requests for other nodes", ignoreContext(plane.EndForwarded)) // else the server would wait for them

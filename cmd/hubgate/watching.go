@@ -44,6 +44,7 @@ const (
 	partServers  = "servers"
 	partCluster  = "cluster"
 	partPresence = "presence"
+	partARM      = "arm"
 	partLimits   = "limits"
 )
 
