@@ -56,6 +56,12 @@ type refusedError struct {
 
 func (e *refusedError) Error() string { return e.text }
 
+// Status is that of the answer.
+func (e *refusedError) Status() int { return e.status }
+
+// RetryAfter is how long to wait before the next try; 0 says nothing.
+func (e *refusedError) RetryAfter() time.Duration { return e.retry }
+
 // Admits returns who may manage with the request. The error is for the caller; Refuse answers with it.
 func (g *Guard) Admits(r *http.Request) (name string, err error) {
 	if err := g.fromHere(r); err != nil {
