@@ -33,11 +33,11 @@ func (s *server) serveARM(hub *gateway.Gateway) error {
 
 func (s *server) newARM(hub *gateway.Gateway) *arm.Handler {
 	return arm.New(arm.Options{
-		Settings:   s.managed.service,
-		Place:      arm.Place{Subscription: s.config.ARM.Subscription, Tenant: s.config.ARM.Tenant},
-		Admits:     s.managed.guard.Admits,
-		Seed:       s.managed.guard.Token,
-		Endpoint:   func() string { return s.endpoints.URL },
+		Settings: s.managed.service,
+		Place:    arm.Place{Subscription: s.config.ARM.Subscription, Tenant: s.config.ARM.Tenant},
+		Admits:   s.managed.guard.Admits,
+		Seed:     s.managed.guard.Token,
+		Endpoint: func() string { return s.endpoints.URL },
 		Usage: func() (connections, limit int) {
 			for _, h := range hub.Stats().Hubs {
 				connections += h.Connections
