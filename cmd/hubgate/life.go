@@ -25,10 +25,7 @@ func (s *server) keepLife(webhooks *upstream.Backend) {
 			JetStream: n.engine.JetStream(), Prefix: s.config.NATS.Prefix, Replicas: n.engine.Replicas(), Storage: n.engine.Storage(), MaxBytes: lifeShare(s.config),
 		},
 		Tag: cmp.Or(s.config.Network.Node, "alone"), Software: version(), Lease: aloneLease,
-		Webhook: life.Webhook{
-			Send: webhooks.SendDisconnected, Later: upstream.ErrNotSent,
-			Time: func() time.Duration { return s.live.load().upstream.CallTime() },
-		},
+		Webhook: life.Webhook{Send: webhooks.SendDisconnected, Later: upstream.ErrNotSent},
 		Lives: s.lives, Claimed: s.givenUp, Isolated: func(on bool) { s.isolate(noStore, on) },
 		Logger: s.log.With("part", partCluster),
 	}

@@ -152,14 +152,20 @@ var prefixes atomic.Int64
 const shortLease = 2 * time.Second
 
 func join(t testing.TB, e *natsd.Engine, prefix, tag string, lease time.Duration, app *told) *member {
+	m := prepare(e, prefix, tag, lease, app)
+	m.Start()
+	await(t, "a lease", func() bool { return !m.lease.Fenced() })
+	return m
+}
+
+// prepare makes a node that has not started.
+func prepare(e *natsd.Engine, prefix, tag string, lease time.Duration, app *told) *member {
 	m := new(member)
 	m.Node = New(Options{
 		Store: Store{JetStream: e.JetStream(), Prefix: prefix, Replicas: e.Replicas(), Storage: e.Storage(), MaxBytes: 24 << 20},
 		Tag:   tag, Link: tag, Lease: lease, Claimed: func() { m.claimed.Add(1) },
-		Webhook: Webhook{Send: app.send(tag), Later: errLater, Time: func() time.Duration { return 5 * time.Second }},
+		Webhook: Webhook{Send: app.send(tag), Later: errLater},
 	})
-	m.Start()
-	await(t, "a lease", func() bool { return !m.lease.Fenced() })
 	return m
 }
 

@@ -92,8 +92,6 @@ type Webhook struct {
 	Send func(record []byte) error
 	// Later is the error of Send that says that another node has to send it.
 	Later error
-	// Time returns the longest that Send takes.
-	Time func() time.Duration
 }
 
 // Members says what a node knows of others without the store. Its methods may be called concurrently
@@ -177,7 +175,7 @@ func New(opts Options) *Node {
 	}
 	n.outbox = &outbox{
 		js: opts.Store.JetStream, stream: box, name: opts.outboxStream().Name, send: opts.Webhook.Send, later: opts.Webhook.Later,
-		sendTime: opts.Webhook.Time, fence: n.lease, counts: n.counts, logger: opts.Logger, slots: make(chan struct{}, atOnce),
+		lasts: entryTime, fence: n.lease, counts: n.counts, logger: opts.Logger, slots: make(chan struct{}, atOnce),
 	}
 	return n
 }

@@ -172,17 +172,56 @@ func TestOutbox(t *testing.T) {
 		require.Equal(t, 2, times)
 		a.end(t)
 	})
-	t.Run("13 how long an entry belongs to a node follows the webhook's timeout", func(t *testing.T) {
+	t.Run("13 an entry that was lost on the way to a node comes again soon", func(t *testing.T) {
 		t.Parallel()
-		a := join(t, engine, newPrefix(), "a", shortLease, new(told))
-		a.outbox.sendTime = func() time.Duration { return time.Minute }
+		app, prefix := new(told), newPrefix()
+		a := prepare(engine, prefix, "a", shortLease, app)
+		a.outbox.lasts = 2 * time.Second
+		thief := a.outbox.join(t.Context())
+		require.NotNil(t, thief)
+		require.NoError(t, a.outbox.stream.Put(t.Context(), outboxPrefix(prefix)+"x", "d/ann", []byte("ann")))
+		m, err := thief.Next()
+		require.NoError(t, err)
+		require.Equal(t, "ann", string(m.Data()))
+		a.Start()
+		await(t, "it is told", func() bool { clients, _ := app.sum(); return clients == 1 })
+		a.end(t)
+	})
+	t.Run("13 an entry belongs to its node as long as the webhook runs", func(t *testing.T) {
+		t.Parallel()
+		app, prefix := new(told), newPrefix()
+		app.hold = func(string) error {
+			time.Sleep(11 * time.Second)
+			return nil
+		}
+		a, b := prepare(engine, prefix, "a", shortLease, app), prepare(engine, prefix, "b", shortLease, app)
+		a.outbox.lasts, b.outbox.lasts = 5*time.Second, 5*time.Second
+		a.Start()
+		b.Start()
+		await(t, "a lease", func() bool { return !a.lease.Fenced() && !b.lease.Fenced() })
+		require.NoError(t, a.outbox.stream.Ensure(t.Context()))
+		require.NoError(t, a.outbox.stream.Put(t.Context(), outboxPrefix(prefix)+"x", "d/ann", []byte("ann")))
+		await(t, "it is told", func() bool { clients, _ := app.sum(); return clients == 1 })
+		await(t, "the acknowledgement", func() bool {
+			s, err := engine.JetStream().Stream(t.Context(), prefix+"_outbox")
+			return err == nil && s.CachedInfo().State.Msgs == 0
+		})
+		a.end(t)
+		b.end(t)
+		_, times := app.sum()
+		require.Equal(t, 1, times)
+	})
+	t.Run("13 a consumer of another version gets the times of this one", func(t *testing.T) {
+		t.Parallel()
+		a := prepare(engine, newPrefix(), "a", shortLease, new(told))
+		require.Equal(t, 15*time.Second, a.outbox.lasts)
 		require.NotNil(t, a.outbox.join(context.Background()))
-		require.Equal(t, ackMargin, a.outbox.margin())
+		a.outbox.lasts = time.Minute
+		require.NotNil(t, a.outbox.join(context.Background()))
 		c, err := engine.JetStream().Consumer(t.Context(), a.outbox.name, consumerName)
 		require.NoError(t, err)
-		require.Equal(t, time.Minute+ackMargin, c.CachedInfo().Config.AckWait)
+		require.Equal(t, time.Minute, c.CachedInfo().Config.AckWait)
 		require.Equal(t, maxUnacknowledged, c.CachedInfo().Config.MaxAckPending)
-		a.end(t)
 	})
 }
 

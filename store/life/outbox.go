@@ -5,7 +5,6 @@ import (
 	"errors"
 	"log/slog"
 	"sync"
-	"sync/atomic"
 	"time"
 
 	"github.com/nats-io/nats.go/jetstream"
@@ -21,10 +20,13 @@ const (
 	maxUnacknowledged = 256
 	// atOnce bounds those that one node works at.
 	atOnce = 32
-	// ackMargin is how much longer an entry belongs to a node than its webhook takes at most.
-	ackMargin = 5 * time.Second
+	// entryTime is how long an entry belongs to the node that got it and says nothing of it: one that was lost on the
+	// way, or with its node, is given out again after that. It is longer than the store takes to find another
+	// leader, and the node says five times as often that it is at it, while the webhook runs.
+	entryTime = 15 * time.Second
+	workEvery = 5
 	// maxTries is how often an entry is given out, at most.
-	maxTries = 10
+	maxTries = 100
 	// fetchTime is how long the store is asked for entries at a time.
 	fetchTime = time.Second
 	// idlePause is how long a node that gets no entries waits before it asks again.
@@ -36,17 +38,16 @@ const (
 // outbox calls the webhooks that are to be called for clients of dead nodes. All nodes do so that are
 // not fenced, the oldest first.
 type outbox struct {
-	js       jetstream.JetStream
-	stream   *stream.Stream
-	name     string
-	send     func(record []byte) error
-	later    error
-	sendTime func() time.Duration
-	fence    fence
-	counts   *counts.Counts[Event]
-	logger   *slog.Logger
-	// lasts is how long an entry belongs to the node that got it.
-	lasts atomic.Int64
+	js     jetstream.JetStream
+	stream *stream.Stream
+	name   string
+	send   func(record []byte) error
+	later  error
+	fence  fence
+	counts *counts.Counts[Event]
+	logger *slog.Logger
+	// lasts is how long an entry belongs to the node that got it: entryTime, but in tests.
+	lasts time.Duration
 
 	slots chan struct{}
 	wg    sync.WaitGroup
@@ -61,7 +62,7 @@ func (o *outbox) run(ctx context.Context) {
 			stream.Pause(ctx, idlePause)
 			continue
 		}
-		if consumer == nil || o.margin() <= 0 {
+		if consumer == nil {
 			if consumer = o.join(ctx); consumer == nil {
 				stream.Pause(ctx, idlePause*4)
 				continue
@@ -74,34 +75,27 @@ func (o *outbox) run(ctx context.Context) {
 	}
 }
 
-// margin is how long an entry may wait here before its webhook is called, so that it still belongs to
-// this node when the webhook has answered.
-func (o *outbox) margin() time.Duration { return time.Duration(o.lasts.Load()) - o.sendTime() }
-
-// join sees to it that there are an outbox and its consumer, whose times are long enough.
+// join sees to it that there are an outbox and its consumer.
 func (o *outbox) join(ctx context.Context) jetstream.Consumer {
 	ctx, cancel := context.WithTimeout(ctx, attemptTime)
 	defer cancel()
 	if o.stream.Ensure(ctx) != nil {
 		return nil
 	}
-	want := o.sendTime() + ackMargin
 	have, err := o.js.Consumer(ctx, o.name, consumerName)
 	switch {
-	case err == nil && have.CachedInfo().Config.AckWait >= want:
-		o.lasts.Store(int64(have.CachedInfo().Config.AckWait))
+	case err == nil && have.CachedInfo().Config.AckWait == o.lasts && have.CachedInfo().Config.MaxDeliver == maxTries:
 		return have
 	case err != nil && !errors.Is(err, jetstream.ErrConsumerNotFound):
 		return nil
 	}
 	consumer, err := o.js.CreateOrUpdateConsumer(ctx, o.name, jetstream.ConsumerConfig{
-		Durable: consumerName, AckPolicy: jetstream.AckExplicitPolicy, AckWait: want,
+		Durable: consumerName, AckPolicy: jetstream.AckExplicitPolicy, AckWait: o.lasts,
 		MaxAckPending: maxUnacknowledged, MaxDeliver: maxTries,
 	})
 	if err != nil {
 		return nil
 	}
-	o.lasts.Store(int64(want))
 	return consumer
 }
 
@@ -147,12 +141,15 @@ func (o *outbox) tryTake() bool {
 
 // work calls one webhook.
 func (o *outbox) work(ctx context.Context, m jetstream.Msg, got time.Time) {
-	if ctx.Err() != nil || o.fence.Fenced() || time.Since(got) > o.margin() {
+	if ctx.Err() != nil || o.fence.Fenced() || time.Since(got) > o.lasts/workEvery {
 		o.counts.Add(EventAgain, 1)
 		_ = m.NakWithDelay(againAfter) // if it is lost, the entry is given out again all the same
 		return
 	}
-	switch err := o.send(m.Data()); {
+	working := o.keeps(m)
+	err := o.send(m.Data())
+	working()
+	switch {
 	case err == nil:
 		o.counts.Add(EventTold, 1)
 	case errors.Is(err, o.later):
@@ -163,13 +160,35 @@ func (o *outbox) work(ctx context.Context, m jetstream.Msg, got time.Time) {
 		o.counts.Add(EventDamaged, 1)
 		o.logger.Error("an entry of the outbox is given up", "error", err)
 	}
-	o.acknowledge(ctx, m, got)
+	o.acknowledge(ctx, m)
+}
+
+// keeps tells the store again and again that this node is at an entry, until the result is called.
+func (o *outbox) keeps(m jetstream.Msg) (over func()) {
+	stop, ended := make(chan struct{}), make(chan struct{})
+	go func() {
+		defer close(ended)
+		tick := time.NewTicker(o.lasts / workEvery)
+		defer tick.Stop()
+		for {
+			select {
+			case <-tick.C:
+				_ = m.InProgress() // what is lost is said again
+			case <-stop:
+				return
+			}
+		}
+	}()
+	return func() {
+		close(stop)
+		<-ended
+	}
 }
 
 // acknowledge tells the store that an entry is done, for as long as it belongs to this node: if the
 // store does not hear of it, it is given out again. A node that ends tries once more.
-func (o *outbox) acknowledge(ctx context.Context, m jetstream.Msg, got time.Time) {
-	for end := got.Add(time.Duration(o.lasts.Load())); ; {
+func (o *outbox) acknowledge(ctx context.Context, m jetstream.Msg) {
+	for end := time.Now().Add(o.lasts); ; {
 		attempt, cancel := context.WithTimeout(context.WithoutCancel(ctx), attemptTime)
 		err := m.DoubleAck(attempt)
 		cancel()
