@@ -26,7 +26,7 @@ func (s *server) keepLife(webhooks *upstream.Backend) {
 		},
 		Tag: cmp.Or(s.config.Network.Node, "alone"), Software: version(), Lease: aloneLease,
 		Webhook: life.Webhook{Send: webhooks.SendDisconnected, Later: upstream.ErrNotSent},
-		Lives: s.lives, Claimed: s.givenUp, Isolated: func(on bool) { s.isolate(noStore, on) },
+		Lives:   s.lives, Claimed: s.givenUp, Isolated: func(on bool) { s.isolate(noStore, on) },
 		Logger: s.log.With("part", partCluster),
 	}
 	if n.plane != nil {
