@@ -90,6 +90,8 @@ func TestDraining(t *testing.T) {
 			require.Equal(t, 503, res.status, name)
 			require.Equal(t, "5", res.header.Get("Retry-After"), name)
 		}
+		events := f.do(request{method: "GET", query: n.query(), token: token, header: map[string]string{"Accept": "text/event-stream"}})
+		require.Equal(t, 404, events.status, "an EventSource asks again for ever otherwise")
 		ws.wantClose(websocket.CloseNormalClosure)
 		require.NoError(t, <-drained)
 	})

@@ -11,6 +11,7 @@ import (
 
 	"github.com/hubgate/hubgate/auth"
 	"github.com/hubgate/hubgate/gateway"
+	"github.com/hubgate/hubgate/internal/transport"
 )
 
 // handlers is a Forwarder within one process.
@@ -140,5 +141,14 @@ func TestForwarding(t *testing.T) {
 			require.Equal(t, "1", res.header.Get("Retry-After"))
 			require.Equal(t, "http://page.example", res.header.Get("Access-Control-Allow-Origin"))
 		}
+	})
+	t.Run("an EventSource that gets 503 would ask again for ever", func(t *testing.T) {
+		token := one.user("u")
+		silent := one.h.options.Sealer.Seal(auth.NewConnectionID("silent"), time.Now().Add(time.Minute), "chat", "u")
+		before := one.h.Refused()[transport.RefusedNode]
+		res := one.do(request{method: "GET", query: "hub=chat&id=" + silent, token: token, header: map[string]string{"Accept": "text/event-stream"}})
+		require.Equal(t, 404, res.status)
+		require.Contains(t, res.body, "cannot be reached")
+		require.Equal(t, before+1, one.h.Refused()[transport.RefusedNode])
 	})
 }

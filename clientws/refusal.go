@@ -29,7 +29,12 @@ var (
 	errEarlyBytes error = &transport.Refused{Reason: transport.RefusedBodySize, Status: http.StatusRequestEntityTooLarge, Text: "Too much data waits for the connection to start."}
 )
 
-// refuse answers a request that does not get what it asked for.
+// refuse answers a request that does not get what it asked for. The EventSource of Node.js asks again every second, for
+// ever, if it gets 500, 502, 503 or 504, and the official client does not close one that has not opened: it would go on
+// behind the back of the client's next connection.
 func (h *Handler) refuse(c *call, err error) {
+	if c.r.Method == http.MethodGet && acceptsEvents(c.r) {
+		err = transport.ForGood(err)
+	}
 	h.refuser.Refuse(c.w, c.r, err, c.query.hub, c.remote())
 }

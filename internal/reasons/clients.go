@@ -44,7 +44,7 @@ var drops = List{
 var clientRefusals = List{
 	Anchor: "client", Title: "A request of a client was refused", Type: "internal/transport.Refusal",
 	Line: "client request refused", Attribute: "reason", Metric: "hubgate_client_requests_refused_total",
-	Intro: "The client's `start()` fails with the status and the text. The log line also has `path`, `hub` and, for tokens, `detail`: what was expected and what was found.",
+	Intro: "The client's `start()` fails with the status and the text. The log line also has `path`, `hub` and, for tokens, `detail`: what was expected and what was found. A client that asks for Server-Sent Events gets 404 in place of 500 and 503, after which those in Node.js would ask again for ever.",
 	Reasons: []Reason{
 		{"TokenMissing", "401. The request has no token.", "Clients must start at your application's negotiate endpoint, not at the gateway's URL. The token comes in the header `Authorization: Bearer …` or the query `access_token`."},
 		{"TokenTooLarge", "413. The token is longer than `limits.tokenBytes`.", "Put fewer claims into the token, or raise the option."},

@@ -115,6 +115,14 @@ func ErrNotOffered(transport string) error {
 	return &Refused{Reason: RefusedTransport, Status: http.StatusNotFound, Text: transport + " transport not supported by this end point type"}
 }
 
+// ForGood returns the same refusal, with the status 404 if it is one of the server's fault: for clients that ask again
+// for ever if they get such a one.
+func ForGood(err error) error { return forGood{err} }
+
+type forGood struct{ error }
+
+func (e forGood) Unwrap() error { return e.error }
+
 // Admission turns the core's answer to a new client into a refusal.
 func Admission(err error) error {
 	if over, ok := errors.AsType[*gateway.Overrun](err); ok {
@@ -195,6 +203,11 @@ func (f *Refuser) Note(r *http.Request, err error, hub, remote string) *Refused 
 	case errors.As(err, &known):
 	default:
 		known, detail = errInternal, err.Error()
+	}
+	if _, ok := errors.AsType[forGood](err); ok && known.Status >= http.StatusInternalServerError {
+		stops := *known
+		stops.Status = http.StatusNotFound
+		known = &stops
 	}
 	f.Count(known.Reason)
 	level := slog.LevelInfo
