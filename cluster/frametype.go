@@ -20,6 +20,9 @@ const (
 // framePresence may be passed over by nodes that do not know it.
 const framePresence = frameIgnorable | 1
 
+// frameTrace likewise.
+const frameTrace = frameIgnorable | 2
+
 const (
 	// frameIgnorable marks types that a node which does not know them may pass over: it counts
 	// them. Any other type that it does not know ends the session.

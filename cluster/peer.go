@@ -219,6 +219,8 @@ func (p *peer) carryOutOne(f frame) (filter uint64, err error) {
 		return 0, p.talked(gateway.AnswerTopic, f.body)
 	case framePresence:
 		return 0, p.talked(gateway.PresenceTopic, f.body)
+	case frameTrace:
+		return 0, p.talked(gateway.TraceTopic, f.body)
 	}
 	if f.kind&frameIgnorable != 0 {
 		p.b.counted.ignored.Add(1)

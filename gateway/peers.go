@@ -16,6 +16,8 @@ const (
 	AnswerTopic
 	// PresenceTopic is for those who list what nodes have.
 	PresenceTopic
+	// TraceTopic is for those who search in what has happened on nodes.
+	TraceTopic
 	// Topics is how many there are.
 	Topics
 )

@@ -32,6 +32,7 @@ type Endpoint struct {
 	traced    func() bool
 	limit     func(token string, bytes int64) error
 	metrics   Metrics
+	answered  func(*Answered)
 	failed    *counts.Counts[FailureReason]
 	log       *slog.Logger
 	router    *chi.Mux
@@ -47,7 +48,7 @@ func newHandler(options Options) *Endpoint {
 		panic(err) // The contract is part of the binary, and tests read it.
 	}
 	h := &Endpoint{
-		tokens: options.Tokens, available: options.Available, limits: options.Limits, claims: options.Claims, traced: options.Traced, limit: options.Limit, metrics: options.Metrics, log: options.Logger,
+		tokens: options.Tokens, available: options.Available, limits: options.Limits, claims: options.Claims, traced: options.Traced, limit: options.Limit, metrics: options.Metrics, answered: options.Answered, log: options.Logger,
 		failed: counts.New(failureList), router: chi.NewRouter(),
 		operations: make(map[operationKey]api.Operation, len(operations)),
 	}
@@ -137,6 +138,21 @@ func (h *Endpoint) finish(c *call, r *http.Request) {
 		h.failed.Add(c.failed.reason, 1)
 		c.log(r.Context(), h.log, r)
 	}
+	if h.answered != nil {
+		h.answered(c.summary(r))
+	}
+}
+
+// summary is the request when it is finished.
+func (c *call) summary(r *http.Request) *Answered {
+	a := &Answered{
+		Request: r, Operation: c.operation, Status: c.status, Took: time.Since(c.began), Trace: c.wants.trace,
+		Hub: c.route.URLParam("hub"), User: c.route.URLParam("user"), Connection: c.route.URLParam("connection"), Group: c.route.URLParam("group"),
+	}
+	if c.failed != nil {
+		a.Reason, a.Text = c.failed.reason, c.failed.Error()
+	}
+	return a
 }
 
 // admit stands between the router and the generated code: it names the

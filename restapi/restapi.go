@@ -10,6 +10,7 @@ package restapi
 import (
 	"context"
 	"log/slog"
+	"net/http"
 	"strings"
 	"time"
 
@@ -110,6 +111,24 @@ type Options struct {
 	Logger *slog.Logger
 	// Metrics counts requests; nil counts nothing.
 	Metrics Metrics
+	// Answered is told of each finished request, concurrently; it must be cheap. Nil tells nobody.
+	Answered func(a *Answered)
+}
+
+// Answered is a finished request. Its texts are those of the request.
+type Answered struct {
+	Request *http.Request
+	// Operation is an operationId of the contract or UnknownOperation.
+	Operation string
+	Status    int
+	// Reason is why the request failed, "" if it did not, Text the error.
+	Reason FailureReason
+	Text   string
+	Took   time.Duration
+	// Trace is the id of the request, "" if it has none.
+	Trace string
+	// Hub, User, Connection and Group are those of the path, as they stand there.
+	Hub, User, Connection, Group string
 }
 
 // New returns the handler for everything that Handles reports. It needs the

@@ -57,7 +57,10 @@ func (s *server) command(ctx context.Context, at address, cmd gateway.Command) (
 	if at.err != nil {
 		return 0, at.err
 	}
-	cmd.Hub, cmd.Target = at.hub, at.target
+	cmd.Hub, cmd.Target, cmd.By = at.hub, at.target, gateway.SenderREST
+	if c, ok := ctx.Value(callKey{}).(*call); ok {
+		cmd.Trace = c.wants.trace
+	}
 	result, err := s.Hubs.Do(ctx, &cmd)
 	return result.Matched, err
 }

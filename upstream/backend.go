@@ -46,6 +46,9 @@ type Options struct {
 	Logger *slog.Logger
 	// Watcher is told of events; nil tells nobody.
 	Watcher Watcher
+	// Recorder is told of each webhook that was called and each event that was skipped, without bodies. Nil tells nobody.
+	// It is called concurrently, must be cheap and must not block.
+	Recorder func(h *Happening)
 	// TLS is the client side's TLS configuration; nil trusts the system's roots.
 	TLS *tls.Config
 

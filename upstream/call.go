@@ -71,6 +71,7 @@ func (s *session) attempt(e *event, at *endpoint) (a answer, look *seen) {
 	took := time.Since(start)
 	b.metrics.Called(e.template.index, e.kind.category(), a.result, took)
 	s.logCall(e, id, &a, took)
+	s.record(e, id, &a, took)
 	s.answer(e, a)
 	s.happened(e, at, id, &a, took, watched)
 	if a.result == ResultRejected && !cfg.KeepRejected {

@@ -104,18 +104,35 @@ func (s *session) happened(e *event, at *endpoint, trace string, a *answer, took
 	})
 }
 
+// record tells the Recorder of a webhook that was called.
+func (s *session) record(e *event, trace string, a *answer, took time.Duration) {
+	if tell := s.backend.opts.Recorder; tell != nil {
+		h := &Happening{
+			Client: s.conn.Identity(), Category: e.kind.category(), Event: e.name(), Trace: trace,
+			Result: a.result, Status: a.status, Detail: a.detail, Took: took,
+		}
+		if a.result != ResultOK {
+			h.URL = e.template.shown(s.names(e.kind, e.target))
+		}
+		tell(h)
+	}
+}
+
 // skip counts an event for which no webhook is called, and tells those who watch.
 func (s *session) skip(e *event, reason SkipReason) {
 	if e.kind == kindBorn {
 		return // It is no event.
 	}
 	s.backend.metrics.Skipped(e.kind.category(), reason)
-	w := s.backend.opts.Watcher
-	if w == nil {
+	w, tell := s.backend.opts.Watcher, s.backend.opts.Recorder
+	if w == nil && tell == nil {
 		return
 	}
 	id, _ := trace.New()
-	if !w.Watches(s.conn.Identity(), id) {
+	if tell != nil {
+		tell(&Happening{Client: s.conn.Identity(), Category: e.kind.category(), Event: e.name(), Trace: id, Skip: reason})
+	}
+	if w == nil || !w.Watches(s.conn.Identity(), id) {
 		return
 	}
 	h := &Happening{

@@ -1,0 +1,145 @@
+package tracing
+
+import (
+	"encoding/json"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/hubgate/hubgate/backplane"
+	"github.com/hubgate/hubgate/gateway"
+	"github.com/hubgate/hubgate/gatewaytest"
+	"github.com/hubgate/hubgate/internal/flight"
+)
+
+// pair are two nodes with a Desk each that talk with each other, until cut.
+type pair struct {
+	a, b *Desk
+	// ring are their recorders.
+	ring [2]*flight.Recorder
+	hubs [2]*gateway.Gateway
+}
+
+// wire is the way to a Desk. It delivers at once and in order.
+type wire struct {
+	name string
+	to   *Desk
+	back *wire
+	cut  bool
+}
+
+func (w *wire) Name() string  { return w.name }
+func (w *wire) Full(int) bool { return false }
+func (w *wire) Send(message []byte) bool {
+	if !w.cut {
+		go w.to.PeerSaid(w.back, message)
+	}
+	return true
+}
+
+func newPair(t *testing.T) (*pair, *wire) {
+	p := &pair{}
+	bus := &backplane.InProcess{}
+	for i, name := range []string{"a", "b"} {
+		g, err := gateway.New(gateway.Options{Node: name, Backend: &gatewaytest.Backend{}, Backplane: bus.From(name)})
+		require.NoError(t, err)
+		t.Cleanup(g.Close)
+		p.hubs[i], p.ring[i] = g, flight.New(0)
+	}
+	p.a, p.b = New(p.hubs[0], p.ring[0], nil), New(p.hubs[1], p.ring[1], nil)
+	t.Cleanup(p.a.Close)
+	t.Cleanup(p.b.Close)
+	toB, toA := &wire{name: "b", to: p.b}, &wire{name: "a", to: p.a}
+	toB.back, toA.back = toA, toB
+	p.a.PeerUp(toB)
+	p.b.PeerUp(toA)
+	return p, toB
+}
+
+func event(kind flight.Kind, what flight.What, about flight.Subject, to string, names ...string) *flight.Event {
+	return &flight.Event{Kind: kind, What: what, Subject: about, Send: flight.Send{To: to, Names: names}}
+}
+
+// What is known of a user at one node finds events of another one.
+func TestSearchOverNodes(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p, _ := newPair(t)
+		gatewaytest.Connect(t, p.hubs[1], gatewaytest.Options{ID: "c1", Hub: "chat", User: "ann"})
+		synctest.Wait()
+		_, err := p.hubs[1].Do(t.Context(), &gateway.Command{Hub: "chat", Verb: gateway.VerbJoin, Group: "g", Target: gateway.Target{Kind: gateway.TargetConnections, IDs: []string{"c1"}}})
+		require.NoError(t, err)
+		p.ring[0].Record(event(flight.KindSend, flight.WhatSent, flight.Subject{Hub: "chat"}, "groups", "g"))
+		time.Sleep(time.Second)
+		p.ring[1].Record(event(flight.KindSend, flight.WhatSent, flight.Subject{Hub: "chat"}, "all"))
+		time.Sleep(time.Second)
+		p.ring[0].Record(event(flight.KindSend, flight.WhatSent, flight.Subject{Hub: "other"}, "all"))
+		for _, desk := range []*Desk{p.a, p.b} {
+			got := desk.Search(t.Context(), &flight.Query{User: "ann"})
+			require.Len(t, got.Events, 2)
+			require.Equal(t, "a", got.Events[0].Node)
+			require.Equal(t, []string{"g"}, got.Events[0].Names)
+			require.Equal(t, "b", got.Events[1].Node)
+			require.Len(t, got.Nodes, 2)
+			for _, n := range got.Nodes {
+				require.Empty(t, n.Error)
+			}
+		}
+	})
+}
+
+// A node that does not answer is named, and so is one that goes.
+func TestSearchNamesNodesThatDoNotAnswer(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p, toB := newPair(t)
+		p.ring[0].Record(event(flight.KindSend, flight.WhatSent, flight.Subject{Hub: "chat"}, "all"))
+		toB.cut = true
+		got := p.a.Search(t.Context(), &flight.Query{})
+		require.Len(t, got.Events, 1)
+		require.Equal(t, "b", got.Nodes[1].Node)
+		require.Equal(t, errNoAnswer.Error(), got.Nodes[1].Error)
+		go func() {
+			time.Sleep(time.Second)
+			p.a.PeerGone(toB)
+		}()
+		got = p.a.Search(t.Context(), &flight.Query{})
+		require.Equal(t, errGone.Error(), got.Nodes[1].Error)
+		got = p.a.Search(t.Context(), &flight.Query{})
+		require.Len(t, got.Nodes, 1)
+	})
+}
+
+func TestSearchWithoutARecorder(t *testing.T) {
+	g, err := gateway.New(gateway.Options{Node: "a", Backend: &gatewaytest.Backend{}})
+	require.NoError(t, err)
+	defer g.Close()
+	d := New(g, nil, nil)
+	defer d.Close()
+	got := d.Search(t.Context(), &flight.Query{User: "ann"})
+	require.Equal(t, flight.Answer{Events: []flight.Event{}, Nodes: []flight.NodeAnswer{{Node: "a", Off: true}}}, got)
+}
+
+// What another node says is bounded by what it may send, and nothing that it says does harm.
+func FuzzPeerSaid(f *testing.F) {
+	f.Add((&said{ID: 1, Question: &question{}}).message(saidQuestion))
+	f.Add((&said{ID: 1, Answer: &answer{}}).message(saidAnswer))
+	g, err := gateway.New(gateway.Options{Node: "a", Backend: &gatewaytest.Backend{}})
+	require.NoError(f, err)
+	f.Cleanup(g.Close)
+	f.Fuzz(func(t *testing.T, message []byte) {
+		d := New(g, flight.New(0), nil)
+		defer d.Close()
+		_ = d.PeerSaid(&wire{name: "b", cut: true}, message)
+	})
+}
+
+func TestAnswersInJSON(t *testing.T) {
+	a := answer{NodeAnswer: flight.NodeAnswer{Node: "a"}, Events: []flight.Event{*event(flight.KindSend, flight.WhatSent, flight.Subject{Hub: "chat"}, "all")}}
+	text, err := json.Marshal(a)
+	require.NoError(t, err)
+	var again answer
+	require.NoError(t, json.Unmarshal(text, &again))
+	require.Equal(t, a.Events[0].To, again.Events[0].To)
+	require.Equal(t, a.Node, again.Node)
+}
