@@ -41,6 +41,7 @@ type Admin struct {
 	// deliveries is nil before WatchDeliveries.
 	deliveries atomic.Pointer[Deliveries]
 	management atomic.Pointer[Management] // nil before WatchManagement
+	traces     atomic.Pointer[Traces]     // nil before WatchTrace
 }
 
 // New returns an Admin with metrics of its own registry. The version is a
@@ -69,6 +70,7 @@ const index = `hubgate, for operators
 /watch          the live view as Server-Sent Events; ?hub= &user= &connection= &trace= &kind=
 /metrics        Prometheus metrics
 /cluster        the nodes of the cluster, for browsers and as JSON
+/api/trace      what happened last on all nodes, as JSON; ?hub= &user= &connection= &group= &trace= &since= &until= &kind= &limit=
 /deliveries     dead letters of webhooks, as JSON; /deliveries/waiting
 /api/           settings, keys: see /api/admin.yaml; needs the admin token
 /livez          200 while the process serves
@@ -94,6 +96,7 @@ func (a *Admin) route() {
 	a.pages.HandleFunc("POST /cluster/import", a.clustered(serveImport))
 	a.routeDeliveries()
 	a.routeAPI()
+	a.pages.HandleFunc("GET /api/trace", a.looking(a.serveTrace))
 	a.pages.HandleFunc("GET /debug/check", a.serveCheck)
 	// No cmdline: it may hold access keys and the secrets of webhooks.
 	a.pages.HandleFunc("GET /debug/pprof/", pprof.Index)

@@ -33,6 +33,7 @@ type Config struct {
 	Auth        Auth        `embed:"" prefix:"auth-" group:"Tokens"`
 	Presence    Presence    `embed:"" prefix:"presence-" group:"Presence"`
 	REST        REST        `embed:"" prefix:"rest-" group:"REST"`
+	Recorder    Recorder    `embed:"" prefix:"trace-" group:"Tracing: flight recorder"`
 	OIDC        OIDC        `embed:"" prefix:"oidc-" group:"OpenID Connect"`
 	OIDCClients OIDCClients `embed:"" prefix:"oidc-" group:"OpenID Connect: clients"`
 	ARM         ARM         `embed:"" prefix:"arm-" group:"Resource API"`
@@ -43,7 +44,7 @@ type Config struct {
 
 // startGroups are the groups that are read once; all others may change while
 // the gateway runs.
-var startGroups = []string{"Files", "Network", "TLS", "Managing", "Logs", "Cluster", "NATS outside", "Data", "Upstream: outbox", "Resource API"}
+var startGroups = []string{"Files", "Network", "TLS", "Managing", "Logs", "Cluster", "NATS outside", "Data", "Upstream: outbox", "Tracing: flight recorder", "Resource API"}
 
 // Files names the files that options come from.
 type Files struct {
@@ -181,6 +182,12 @@ type Auth struct {
 	StrictAudience []string      `help:"Hosts that the audience of a token may name. Without any, the host is not compared." placeholder:"HOST"`
 
 	DisableLocalKeys bool `help:"Refuse every token that is signed with an access key: only tokens of oidc.issuers open REST and server connections. Clients still connect with tokens that an application signs with a key from /api/v1/auth/accessKey. Webhooks get neither X-ASRS-Signature nor X-Hubgate-Signature. Needs an accessKey of one's own, of which those keys are made."`
+}
+
+// Recorder is the flight recorder of a node.
+type Recorder struct {
+	Recorder Size `help:"Memory for what happened last to connections and messages, which hubgate trace searches; at least 512KiB. 0 keeps nothing." default:"4MiB"`
+	Payloads bool `help:"Keep the first 1KiB of the arguments of messages too. Whoever may look at the admin address sees them."`
 }
 
 // Presence says who may ask who is connected, see [settings.Presence].

@@ -51,6 +51,7 @@ var mayImport = map[string][]string{
 	"clientws":          {"gateway", "hubprotocol", "auth", "hubname", "internal/fields", "internal/transport"},
 	"restapi":           {"gateway", "hubprotocol", "auth", "hubname", "api", "internal/counts", "internal/filter", "internal/trace"},
 	"limits":            {"gateway"},
+	"tracing":           {"gateway", "internal/flight"},
 	"arm":               {"auth", "management", "secret"},
 	"presence":          {"gateway", "auth", "hubname", "internal/counts", "internal/trace"},
 	"upstream":          {"gateway", "hubprotocol", "auth", "regularfile", "secret", "webhook", "webhook/signature", "internal/logsum", "internal/packed", "internal/trace"},
@@ -78,7 +79,7 @@ var mayImport = map[string][]string{
 	"backplane":        {"gateway", "hubprotocol"},
 	"cluster":          {"gateway", "internal/counts", "internal/fields", "internal/logsum"},
 	"natsd":            {"regularfile", "secret", "internal/counts", "internal/logsum"},
-	"admin":            {"api", "gateway", "hubname", "internal/watch", "management", "secret"},
+	"admin":            {"api", "gateway", "hubname", "internal/watch", "internal/flight", "management", "secret"},
 	"bench":            {"bench/aspnethub"},
 	"bench/floor":      nil,
 	"bench/aspnethub":  {"serviceprotocol"},
@@ -90,7 +91,7 @@ var mayImport = map[string][]string{
 	"deploy/check":     nil,
 	"internal/reasons": nil,
 	"gatewaytest":      {"gateway", "hubprotocol"},
-	"cmd/hubgate":      {"api", "aspnetprotocol", "hubprotocol", "auth", "oidc", "hubname", "regularfile", "secret", "webhook", "settings", "config", "management", "gateway", "clientws", "clientaspnet", "restapi", "presence", "limits", "upstream", "servermode", "modes", "store", "store/claims", "store/jetstore", "store/life", "store/shared", "backplane", "natsd", "cluster", "cluster/natscarrier", "admin", "arm", "bench", "internal/logsum", "internal/nearest", "internal/reasons", "internal/watch", "internal/trace", "internal/transport", "store/outbox"},
+	"cmd/hubgate":      {"api", "aspnetprotocol", "hubprotocol", "auth", "oidc", "hubname", "regularfile", "secret", "webhook", "settings", "config", "management", "tracing", "internal/flight", "gateway", "clientws", "clientaspnet", "restapi", "presence", "limits", "upstream", "servermode", "modes", "store", "store/claims", "store/jetstore", "store/life", "store/shared", "backplane", "natsd", "cluster", "cluster/natscarrier", "admin", "arm", "bench", "internal/logsum", "internal/nearest", "internal/reasons", "internal/watch", "internal/trace", "internal/transport", "store/outbox"},
 }
 
 // forTests are packages that every test may import: fakes, what implements the

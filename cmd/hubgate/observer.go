@@ -9,6 +9,7 @@ import (
 
 	"github.com/hubgate/hubgate/admin"
 	"github.com/hubgate/hubgate/gateway"
+	"github.com/hubgate/hubgate/internal/flight"
 	"github.com/hubgate/hubgate/internal/logsum"
 	"github.com/hubgate/hubgate/internal/watch"
 	"github.com/hubgate/hubgate/presence"
@@ -28,6 +29,8 @@ type observer struct {
 	unheard *logsum.Lines[unheardSends]
 	// who tells of clients to those who follow them; nil until it is there.
 	who atomic.Pointer[presence.Endpoint]
+	// account keeps what happens; nil keeps nothing.
+	account *account
 	// gateway is set before there are clients.
 	gateway *gateway.Gateway
 }
@@ -44,24 +47,35 @@ func newObserver(log *slog.Logger, counts *admin.Metrics) *observer {
 }
 
 // traced says whether somebody can see the ids of requests.
-func (o *observer) traced() bool { return o.debug || o.stream.Watched() }
+func (o *observer) traced() bool { return o.debug || o.account.on() || o.stream.Watched() }
 
 // FollowSend implements gateway.Observer. Where nobody looks it costs an atomic load.
 func (o *observer) FollowSend(cmd *gateway.Command) func(gateway.SendReport) {
-	if !o.traced() {
-		return nil
+	if !o.debug && !o.stream.Watched() {
+		return o.kept(cmd)
 	}
 	return o.followSend(cmd)
+}
+
+// kept follows a send for the account alone.
+func (o *observer) kept(cmd *gateway.Command) func(gateway.SendReport) {
+	if !o.account.on() {
+		return nil
+	}
+	return func(r gateway.SendReport) { o.account.sent(cmd, &r) }
 }
 
 func (o *observer) followSend(cmd *gateway.Command) func(gateway.SendReport) {
 	about := o.subject(cmd)
 	watched := o.stream.Wants(watch.KindSend, &about)
 	if !watched && !o.debug {
-		return nil
+		return o.kept(cmd)
 	}
 	s := sendOf(cmd)
 	return func(r gateway.SendReport) {
+		if o.account.on() {
+			o.account.sent(cmd, &r)
+		}
 		s.Fate = watch.Fate{Matched: r.Matched, Written: r.Written, Queued: r.Queued, Dropped: r.Dropped}
 		if o.debug {
 			o.log.LogAttrs(context.Background(), slog.LevelDebug, "message sent", append(sendAttrs(cmd),
@@ -86,6 +100,7 @@ func (o *observer) Unheard(cmd *gateway.Command) {
 
 // Opened implements gateway.Observer.
 func (o *observer) Opened(c *gateway.Conn) {
+	o.account.connection(flight.WhatOpened, c, gateway.Cause{})
 	o.connection(watch.WhatOpened, c, gateway.Cause{})
 	if who := o.who.Load(); who != nil {
 		who.Opened(c)
@@ -94,10 +109,21 @@ func (o *observer) Opened(c *gateway.Conn) {
 
 // Closed implements gateway.Observer.
 func (o *observer) Closed(c *gateway.Conn, cause gateway.Cause) {
+	o.account.connection(flight.WhatClosed, c, cause)
 	o.connection(watch.WhatClosed, c, cause)
 	if who := o.who.Load(); who != nil {
 		who.Closed(c, cause)
 	}
+}
+
+// Lost implements gateway.AwayObserver.
+func (o *observer) Lost(c *gateway.Conn, cause gateway.Cause) {
+	o.account.connection(flight.WhatLost, c, cause)
+}
+
+// Returned implements gateway.AwayObserver.
+func (o *observer) Returned(c *gateway.Conn) {
+	o.account.connection(flight.WhatReturned, c, gateway.Cause{})
 }
 
 func (o *observer) connection(what watch.What, c *gateway.Conn, cause gateway.Cause) {
@@ -218,10 +244,12 @@ func shown(body []byte, more bool) string {
 type watchedServers struct{ *observer }
 
 func (w watchedServers) Opened(s servermode.ServerConnection) {
+	w.account.server(flight.WhatOpened, s, "")
 	w.publish(serverEvent(watch.WhatOpened, s))
 }
 
 func (w watchedServers) Closed(s servermode.ServerConnection, why servermode.End, clients int) {
+	w.account.server(flight.WhatClosed, s, string(why))
 	e := serverEvent(watch.WhatClosed, s)
 	e.Server.Reason, e.Server.Clients = string(why), clients
 	w.publish(e)

@@ -50,3 +50,18 @@ var presenceEffects = map[string]func(*testing.T) effect{
 		}}
 	},
 }
+
+// Effects on what can be found out later.
+var traceEffects = map[string]func(*testing.T) effect{
+	"trace-recorder": func(*testing.T) effect {
+		return effect{unusual: "0", before: "off: false", after: "off: true", see: func(t *testing.T, p *program) string {
+			return fmt.Sprint("off: ", p.trace(0, "").Nodes[0].Off)
+		}}
+	},
+	"trace-payloads": func(*testing.T) effect {
+		return effect{unusual: "true", before: "", after: `["hello"]`, see: func(t *testing.T, p *program) string {
+			p.sendTo(":send", "hello")
+			return p.trace(1, "kind=send").Events[0].Payload
+		}}
+	},
+}

@@ -31,7 +31,7 @@ func (s *server) newBackends(node string, verifier *auth.Verifier) backends {
 	b.webhooks = upstream.New(upstream.Options{
 		Config:  func() *upstream.Config { return s.live.load().upstream },
 		Metrics: upstreamMetrics{s.admin.Metrics}, Logger: s.log.With("part", partUpstream),
-		Watcher: watchedWebhooks{s.seen},
+		Watcher: watchedWebhooks{s.seen}, Recorder: s.seen.account.forWebhooks(),
 	})
 	modeOf := func(hub string) modes.Mode { return modes.Mode(s.live.load().source.ModeOf(hub)) }
 	b.servers = servermode.New(servermode.Options{
@@ -41,7 +41,7 @@ func (s *server) newBackends(node string, verifier *auth.Verifier) backends {
 			return servermode.Rules{Closed: mode == modes.Serverless, LastResort: mode == modes.Default}
 		},
 		Limits: func() servermode.Limits { return s.live.load().servers },
-		Logger: s.log.With("part", partServers), Observer: watchedServers{s.seen}, Peers: s.nodes.peers(),
+		Logger: noteRefusals(s.log, s.seen.account).With("part", partServers), Observer: watchedServers{s.seen}, Peers: s.nodes.peers(),
 	})
 	b.modes = modes.New(modes.Options{Mode: modeOf, Servers: b.servers, Webhooks: b.webhooks})
 	return b
@@ -63,7 +63,7 @@ func (s *server) newVerifier() *auth.Verifier {
 // newHub makes the core, with what is behind it.
 func (s *server) newHub(node string, behind *backends) (*gateway.Gateway, error) {
 	hub, err := gateway.New(gateway.Options{
-		Node: node, NodeOf: auth.NodeOf, Backend: behind.modes, Logger: s.log.With("part", partGateway), Observer: s.seen,
+		Node: node, NodeOf: auth.NodeOf, Backend: behind.modes, Logger: s.log.With("part", partGateway), Observer: s.seen, Recorder: s.seen.account.forGateway(),
 		Limits:     func() gateway.Limits { return s.live.load().gateway },
 		UserGroups: s.userGroups(), Backplane: s.nodes.backplane(),
 	})
@@ -102,7 +102,7 @@ func (s *server) newEndpoints(hub *gateway.Gateway, behind *backends, verifier *
 		Limit: rates.rest,
 		Hubs:  hub, UserGroups: hub, Tokens: verifier, SignClient: s.signClient,
 		Limits: func() restapi.Limits { return s.live.load().rest }, Traced: s.seen.traced, Available: s.nodes.available,
-		Claims: s.claims(),
+		Claims: s.claims(), Answered: s.seen.account.forREST(),
 		Logger: s.log.With("part", partREST), Metrics: restMetrics{s.admin.Metrics},
 	})
 	who := s.newPresence(hub, verifier, rates)
@@ -137,7 +137,7 @@ func (s *server) newClients(hub *gateway.Gateway, behind *modes.Backend, verifie
 		Stateful:       func(hub string) bool { return s.live.load().gateway.Away > 0 && behind.Stateful(hub) },
 		KeepHeaders:    func(hub string) bool { return s.live.load().source.ModeOf(hub) != settings.Serverless },
 		TrustedProxies: s.config.Proxies(),
-		Logger:         s.log.With("part", partClients), Metrics: clientMetrics{s.admin.Metrics, admin.AspNetCore},
+		Logger:         noteRefusals(s.log, s.seen.account).With("part", partClients), Metrics: clientMetrics{s.admin.Metrics, admin.AspNetCore},
 	})
 }
 
@@ -149,6 +149,6 @@ func (s *server) newAspNetClients(hub *gateway.Gateway, verifier *auth.Verifier,
 		Origins:        func() []string { return s.live.load().source.CORS.AllowedOrigins },
 		Limits:         func() clientaspnet.Limits { return s.live.load().aspNet },
 		TrustedProxies: s.config.Proxies(),
-		Logger:         s.log.With("part", partClients), Metrics: clientMetrics{s.admin.Metrics, admin.AspNet},
+		Logger:         noteRefusals(s.log, s.seen.account).With("part", partClients), Metrics: clientMetrics{s.admin.Metrics, admin.AspNet},
 	})
 }

@@ -34,6 +34,7 @@ type commands struct {
 	Call        callCommand        `cmd:"" help:"Connect as a client, call a method of a hub and print the result."`
 	Hooks       hooksCommand       `cmd:"" help:"Serve webhooks on this machine: print each event, and answer."`
 	Watch       watchCommand       `cmd:"" help:"Print what happens at a running gateway: connections, sends, webhooks."`
+	Trace       traceCommand       `cmd:"" help:"Search what has happened: find out what became of a message or a connection."`
 	Connections connectionsCommand `cmd:"" help:"List the connections of a hub."`
 	Users       usersCommand       `cmd:"" help:"List the users of a hub who are connected."`
 	Groups      groupsCommand      `cmd:"" help:"List the groups of a hub."`

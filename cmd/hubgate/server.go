@@ -20,6 +20,7 @@ import (
 	"github.com/hubgate/hubgate/internal/transport"
 	"github.com/hubgate/hubgate/management"
 	"github.com/hubgate/hubgate/settings"
+	"github.com/hubgate/hubgate/tracing"
 )
 
 const (
@@ -123,6 +124,7 @@ func newServer(c *config.Config, log *slog.Logger) (s *server, err error) {
 	s.endpoints.URL, s.endpoints.Address = baseURL(c, listeners), listeners[0].Addr().String()
 	s.admin = admin.New(version())
 	s.seen = newObserver(s.log.With("part", partGateway), s.admin.Metrics)
+	s.seen.account = s.newAccount()
 	s.built.add("summed up sends", ignoreContext(s.seen.unheard.Close))
 	s.admin.Expect(expected())
 	s.web.accepts = newAcceptWatch(log, s.admin.Metrics.AcceptFailed)
@@ -202,6 +204,9 @@ func (s *server) buildGateway(listeners []net.Listener) error {
 	s.admin.WatchServers(serverStats{behind.servers, behind.modes})
 	s.admin.WatchModes(liveModes{&s.live})
 	s.admin.WatchLive(s.liveView(hub, behind.servers, rest, verifier))
+	desk := tracing.New(hub, s.seen.account.recorder(), s.nodes.peers())
+	s.built.add("questions about what happened", ignoreContext(desk.Close))
+	s.admin.WatchTrace(desk)
 	if life := s.nodes.life; life != nil {
 		life.Start()
 		s.serving.add("notes of clients", s.endLife) // after the last webhook

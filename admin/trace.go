@@ -1,0 +1,46 @@
+package admin
+
+import (
+	"context"
+	"net/http"
+	"time"
+
+	"github.com/hubgate/hubgate/internal/flight"
+)
+
+// Traces is where what has happened is searched, on all nodes.
+type Traces interface {
+	Search(ctx context.Context, q *flight.Query) flight.Answer
+}
+
+// WatchTrace makes t what is searched.
+func (a *Admin) WatchTrace(t Traces) { a.traces.Store(&t) }
+
+// looking lets a request through that may use the live view, or manage the gateway: what is shown is of the same kind.
+func (a *Admin) looking(handle http.HandlerFunc) http.HandlerFunc {
+	view := a.live(func(_ *View, w http.ResponseWriter, r *http.Request) { handle(w, r) })
+	managed := a.Managed(func(_ *Management, _ string, w http.ResponseWriter, r *http.Request) { handle(w, r) })
+	return func(w http.ResponseWriter, r *http.Request) {
+		v := a.view.Load()
+		if v != nil && v.Authorize != nil && a.management.Load() != nil && v.Authorize(r) != nil {
+			managed(w, r)
+			return
+		}
+		view(w, r)
+	}
+}
+
+// serveTrace is GET /api/trace. The query is that of flight.ParseQuery.
+func (a *Admin) serveTrace(w http.ResponseWriter, r *http.Request) {
+	t := a.traces.Load()
+	if t == nil {
+		text(w, http.StatusServiceUnavailable, "The gateway is starting.\n")
+		return
+	}
+	q, err := flight.ParseQuery(r.URL.Query(), time.Now())
+	if err != nil {
+		text(w, http.StatusBadRequest, err.Error()+"\n")
+		return
+	}
+	answerJSON(w, (*t).Search(r.Context(), &q))
+}
