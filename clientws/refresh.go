@@ -69,10 +69,15 @@ func (h *Handler) renew(c *call) error {
 		return err
 	case t.dead:
 		return transport.ErrEnded
+	case t.elsewhere != "":
+		return errMoving // it was here a moment ago
 	case t.conn == nil:
 		return transport.ErrUnknown
 	}
-	if !t.conn.Renew(c.renewal()) {
+	switch err := t.conn.Renew(c.renewal()); {
+	case errors.Is(err, gateway.ErrMoving):
+		return errMoving
+	case err != nil:
 		return transport.ErrEnded
 	}
 	t.conn.Logger().Debug("the client's authentication was refreshed")

@@ -1,6 +1,7 @@
 package clientws
 
 import (
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -26,17 +27,20 @@ func (f *fixture) refresh(id, token string) response {
 // A client that brings a new token in time stays, with what that one says, on every transport. It is
 // closed when the last one ends.
 func TestRefresh(t *testing.T) {
-	for _, by := range []string{"WebSockets", "LongPolling"} {
+	for _, by := range []string{"WebSockets", "ServerSentEvents", "LongPolling"} {
 		t.Run(by, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				f := newPipeFixture(t)
 				first := f.passing("ann", "guest", 10*time.Second)
 				n := f.negotiate(first)
-				if by == "WebSockets" {
+				switch by {
+				case "WebSockets":
 					ws := f.dial(n.query() + "&access_token=" + first)
 					ws.say(jsonHandshake)
 					ws.want("{}\x1e")
-				} else {
+				case "ServerSentEvents":
+					f.openEventsOf(n, first, nil).shake()
+				default:
 					f.do(request{method: "GET", query: n.query(), token: first})
 					f.do(request{method: "POST", query: n.query(), token: first, body: jsonHandshake})
 					f.do(request{method: "GET", query: n.query(), token: first})
@@ -57,17 +61,16 @@ func TestRefresh(t *testing.T) {
 				require.Contains(t, conn.Identity().Claims, gateway.Claim{Type: "role", Value: "owner"})
 				require.NotContains(t, conn.Identity().Claims, gateway.Claim{Type: "role", Value: "guest"})
 				require.Equal(t, "ann", conn.Identity().User)
-				if by == "WebSockets" { // others need their polls to stay
-					time.Sleep(8 * time.Second)
-					require.Nil(t, conn.CloseRequested())
-					time.Sleep(3500 * time.Millisecond)
-				} else {
-					conn.Renew(gateway.Renewal{CloseAt: time.Now()})
-					time.Sleep(2 * time.Second)
+				if by == "LongPolling" { // it stays while it polls, with the token that it has now
+					poll := f.async(request{method: "GET", query: n.query(), token: second})
+					defer func() { <-poll }()
 				}
+				time.Sleep(8 * time.Second)
+				require.Nil(t, conn.CloseRequested())
+				time.Sleep(3500 * time.Millisecond)
 				require.Equal(t, gateway.CloseUnauthorized, conn.CloseRequested().Reason)
 				require.Equal(t, 404, f.refresh(n.ConnectionToken, second).status)
-				require.False(t, conn.Renew(gateway.Renewal{}))
+				require.ErrorIs(t, conn.Renew(gateway.Renewal{}), gateway.ErrConnectionEnded)
 			})
 		})
 	}
@@ -130,4 +133,47 @@ func TestRefreshAtAnyNode(t *testing.T) {
 	require.Equal(t, 200, nodes["c"].refresh(polled.ConnectionToken, a.passing("ann", "owner", time.Hour)).status)
 	require.Contains(t, a.live(polled.ConnectionID).Identity().Claims, gateway.Claim{Type: "role", Value: "owner"})
 	require.Equal(t, 404, nodes["c"].refresh(a.negotiate(first).ConnectionToken, first).status)
+}
+
+// While another node is being given a connection nobody can say who will have it: the client is told to ask
+// again, and does not lose its connection for that.
+func TestN43RefreshDuringAHandOver(t *testing.T) {
+	arrived, held := make(chan struct{}), make(chan struct{})
+	goOn := sync.OnceFunc(func() { close(held) })
+	_, nodes := homeNodesWith(t, func(f *fixture, _ *Options) {
+		f.backend.Moves = true
+		f.backend.Arrived = func() { arrived <- struct{}{}; <-held }
+	}, "a", "b", "c")
+	t.Cleanup(goOn)
+	first := nodes["a"].passing("ann", "guest", time.Hour)
+	n := nodes["a"].negotiateVersion(first, askStateful)
+	query := n.query() + "&access_token=" + first
+	ws := nodes["a"].dial(query)
+	ws.say(jsonHandshake2)
+	ws.want("{}\x1e")
+	ws.say(ping)
+	require.NoError(t, ws.NetConn().Close())
+	require.Eventually(t, nodes["a"].live(n.ConnectionID).IsAway, time.Minute, time.Millisecond)
+
+	dialed := make(chan bool, 1)
+	go func() {
+		_, res := nodes["b"].tryDial(query, nil)
+		dialed <- res.status == 101
+	}()
+	<-arrived
+	second := nodes["a"].passing("ann", "owner", 2*time.Hour)
+	for _, at := range []string{"a", "c"} { // the one that has it, and one that asks that one
+		answer := nodes[at].refresh(n.ConnectionToken, second)
+		require.Equal(t, 503, answer.status, answer.body)
+		require.Equal(t, `{"error":"unavailable"}`, answer.body)
+		require.Equal(t, "1", answer.header.Get("Retry-After"))
+	}
+	require.EqualValues(t, 2, nodes["a"].h.Refused()[transport.RefusedMoving])
+	goOn()
+	require.True(t, <-dialed)
+	for _, at := range []string{"a", "b", "c"} {
+		require.Eventually(t, func() bool { return nodes[at].refresh(n.ConnectionToken, second).status == 200 }, time.Minute, time.Millisecond)
+	}
+	claims := nodes["b"].live(n.ConnectionID).Identity().Claims
+	require.Contains(t, claims, gateway.Claim{Type: "role", Value: "owner"})
 }

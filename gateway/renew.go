@@ -11,18 +11,22 @@ type Renewal struct {
 	CloseAt time.Time
 }
 
-// Renew gives the connection what its client has proved anew. False means that it is ending, or about to be
-// another node's, and nothing has changed. It may be called concurrently with everything.
-func (c *Conn) Renew(r Renewal) bool {
+// Renew gives the connection what its client has proved anew. It may be called concurrently with everything.
+// Errors, with which nothing has changed: ErrConnectionEnded, also for one that is ending, and ErrMoving
+// while another node is being given it: that one, or this one again, can renew it in a moment.
+func (c *Conn) Renew(r Renewal) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.life.cause != nil || c.life.state() >= closing || c.back != nil && c.back.handed {
-		return false
+	switch {
+	case c.back != nil && c.back.handed, c.life.cause != nil && c.life.cause.Reason == CloseMoved:
+		return ErrMoving
+	case c.life.cause != nil || c.life.state() >= closing:
+		return ErrConnectionEnded
 	}
 	next := *c.Identity()
 	next.Claims, next.TokenClaims, next.CloseAt = r.Claims, r.TokenClaims, r.CloseAt
 	c.renewed.Store(&next)
-	return true
+	return nil
 }
 
 // refresh gives the connection another end, at which it is closed. Its claims stay.

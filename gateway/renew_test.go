@@ -13,7 +13,7 @@ import (
 
 // A client that brings a new token while it is handed over is told whether that counts, at whatever moment.
 func TestN43ARenewalIsNotLost(t *testing.T) {
-	counts := 0
+	counts, moving := 0, 0
 	for moment := range 60 {
 		synctest.Test(t, func(t *testing.T) {
 			m := &moveModel{t: t, rand: rand.New(rand.NewPCG(1, 7)), seen: movesSeen{}}
@@ -30,7 +30,11 @@ func TestN43ARenewalIsNotLost(t *testing.T) {
 			for i := 0; ; i++ {
 				synctest.Wait()
 				if i == moment {
-					renewed = conn.Renew(gateway.Renewal{CloseAt: end})
+					err := conn.Renew(gateway.Renewal{CloseAt: end})
+					if renewed = err == nil; !renewed {
+						require.ErrorIs(t, err, gateway.ErrMoving, "its connection lives")
+						moving++
+					}
 				}
 				if !m.net.deliver() {
 					break
@@ -47,4 +51,5 @@ func TestN43ARenewalIsNotLost(t *testing.T) {
 		})
 	}
 	require.NotZero(t, counts)
+	require.NotZero(t, moving)
 }

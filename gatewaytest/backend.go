@@ -21,6 +21,9 @@ type Backend struct {
 	Pending func() bool
 	// Moves: clients may be handed over to other nodes.
 	Moves bool
+	// Arrived, if set, is called when a client has been handed over to this node, while the former one still
+	// has it.
+	Arrived func()
 	// OnRecord, if set, is called for each record taken.
 	OnRecord func(c *gateway.Conn, r gateway.Record)
 
@@ -74,7 +77,11 @@ func (s *movingSession) Park(done func(error)) { done(nil) }
 func (s *movingSession) Export() ([]byte, error) { return nil, nil }
 
 // Arrived implements gateway.Mover.
-func (s *movingSession) Arrived() {}
+func (s *movingSession) Arrived() {
+	if s.backend.Arrived != nil {
+		s.backend.Arrived()
+	}
+}
 
 // Stays implements gateway.Mover.
 func (s *movingSession) Stays() { s.backend.add("stays " + s.conn.Identity().ID) }

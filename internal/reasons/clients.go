@@ -79,6 +79,7 @@ var clientRefusals = List{
 		{"BodyTooSlow", "408. The body took too long.", "The client's network is very slow, or a proxy holds data back."},
 		{"TooManyConnections", "429. As many clients are connected as `limits.maxConnections`, or a quota of a kind of clients, allows.", "Raise the limit, after a look at memory and file descriptors."},
 		{"TooManyHubs", "429. As many hubs as `limits.hubs` allows have clients, and the client asked for another one.", "A hub is created by its first client. Look for names that are made up per user or per room: those are groups."},
+		{"ConnectionMoving", "503. A client refreshes its token while another node of the [cluster](cluster.md) takes its connection over.", "The client tries again after a second, as `Retry-After` says."},
 		{"NodeUnreachable", "503. The node of the cluster that has the connection, or has given out its id, does not answer.", "The client connects again. If it stays: look at the nodes and the network between them."},
 		{"TooManyPending", "503. Too much data waits for connections that have negotiated and not started.", "The client tries again. If it stays: clients negotiate and never connect."},
 		{"RateLimited", "429. The user or the hub is over one of [your rules](limits.md#rules-of-your-own) for connects. The text names the rule and when to try again.", "Let clients wait longer before they reconnect, or change `limits.rules`."},

@@ -51,6 +51,8 @@ const (
 	RefusedHubList     Refusal = "InvalidConnectionData"
 	RefusedCall        Refusal = "InvalidMessage"
 
+	// RefusedMoving: another node is being given the connection at this moment.
+	RefusedMoving Refusal = "ConnectionMoving"
 	// RefusedNode: the node of a cluster that has the connection, or would know, cannot be reached.
 	// RefusedIsolated: this node cannot reach the others, and has no clients.
 	RefusedNode     Refusal = "NodeUnreachable"
@@ -65,7 +67,7 @@ func Refusals() []Refusal {
 		RefusedPath, RefusedMethod, RefusedURI, RefusedHeaders, RefusedHub, RefusedVersion, RefusedOrigin, RefusedUpgrade,
 		RefusedNoID, RefusedUnknownID, RefusedEnded, RefusedUser, RefusedTransport, RefusedChange, RefusedBusy,
 		RefusedBodySize, RefusedBodyRead, RefusedBodySlow,
-		RefusedConnections, RefusedHubs, RefusedPending, RefusedRedials, RefusedRate, RefusedIsolated, RefusedNode, RefusedDraining, RefusedInternal,
+		RefusedConnections, RefusedHubs, RefusedPending, RefusedRedials, RefusedRate, RefusedIsolated, RefusedMoving, RefusedNode, RefusedDraining, RefusedInternal,
 		RefusedApplication, RefusedServerless, RefusedJSONP, RefusedUnknownWay, RefusedToken, RefusedHubList, RefusedCall,
 	}
 	for _, failure := range auth.Failures() {
