@@ -45,7 +45,8 @@ const (
 	TypeConnectionReconnect      Type = 38
 	TypeConnectionFlowControl    Type = 39
 	TypeGroupMemberQuery         Type = 40
-	// TypeRefreshAuth is known by number and name only. Its messages are read as *Unknown.
+	// TypeRefreshAuth is known by number and name only, and so are, without their numbers, a question for a
+	// client's claims and a message that replaces them. All are read as *Unknown.
 	TypeRefreshAuth Type = 41
 )
 
