@@ -1,6 +1,8 @@
 package config
 
 import (
+	"errors"
+	"fmt"
 	"time"
 
 	"github.com/hubgate/hubgate/settings"
@@ -9,6 +11,7 @@ import (
 // OIDC says which issuers of OpenID Connect are believed, see [settings.OIDC].
 type OIDC struct {
 	Issuers         []string      `help:"Issuer of OpenID Connect whose tokens are accepted, Microsoft Entra for example: the URL as its tokens have it in iss; repeatable. Its keys are found through /.well-known/openid-configuration below it." placeholder:"URL"`
+	IssuerRules     []string      `help:"What the tokens of one issuer allow, where that differs from the other options of this section: 'ISSUER; use=rest,servers; audiences=api://chat; restClaims=roles=sender'; repeatable. Keys: use (rest, servers, clients), audiences, serverClaims, restClaims, readerClaims, clientAudiences, userClaim, groupsClaim, hubs, hubsClaim. See identity.md." placeholder:"RULE" sep:"none"`
 	Audiences       []string      `help:"Audiences of REST callers and hub servers: the claim aud of their tokens has to name one." default:"https://signalr.azure.com" placeholder:"AUDIENCE"`
 	Algorithms      []string      `help:"Signatures that are accepted of issuers." default:"RS256,RS384,RS512,PS256,PS384,PS512,ES256,ES384,ES512,EdDSA" placeholder:"ALGORITHM"`
 	RefreshInterval time.Duration `help:"How often the keys of an issuer are read again, 1s to 24h. A token with a key that is not known has them read at once, at most once in ten seconds." default:"15m"`
@@ -28,11 +31,24 @@ type OIDCClients struct {
 	KeepExpired     bool     `help:"Clients stay connected when their token has expired. Without it they are closed then, unless they bring a new one to /client/refresh."`
 }
 
-func (o OIDC) settings(c OIDCClients) settings.OIDC {
+func (o OIDC) settings(c OIDCClients) (settings.OIDC, error) {
+	rules, err := o.issuerRules()
 	return settings.OIDC{
-		Issuers: o.Issuers, Audiences: o.Audiences, Algorithms: o.Algorithms,
+		Issuers: o.Issuers, IssuerRules: rules, Audiences: o.Audiences, Algorithms: o.Algorithms,
 		RefreshInterval: o.RefreshInterval, Timeout: o.RequestTimeout,
 		Rights:  settings.OIDCRights{ServerClaims: o.ServerClaims, RESTClaims: o.RESTClaims, ReaderClaims: o.ReaderClaims},
 		Clients: settings.OIDCClients(c),
+	}, err
+}
+
+func (o OIDC) issuerRules() (rules []settings.IssuerRule, err error) {
+	for _, text := range o.IssuerRules {
+		rule, bad := settings.ParseIssuerRule(text)
+		if bad != nil {
+			err = errors.Join(err, fmt.Errorf("oidc.issuerRules: %w", bad))
+			continue
+		}
+		rules = append(rules, rule)
 	}
+	return rules, err
 }

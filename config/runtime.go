@@ -42,6 +42,10 @@ func (c *Config) SettingsWith(over func(*settings.Settings)) (settings.Settings,
 	if err != nil {
 		return settings.Settings{}, err
 	}
+	issuers, err := c.OIDC.settings(c.OIDCClients)
+	if err != nil {
+		return settings.Settings{}, err
+	}
 	s := settings.Settings{
 		Mode:     c.Service.Mode,
 		Hubs:     hubs,
@@ -55,7 +59,7 @@ func (c *Config) SettingsWith(over func(*settings.Settings)) (settings.Settings,
 		Auth:     settings.Auth(c.Auth),
 		Presence: settings.Presence(c.Presence),
 		REST:     settings.REST(c.REST),
-		OIDC:     c.OIDC.settings(c.OIDCClients),
+		OIDC:     issuers,
 	}
 	over(&s)
 	templates, source = s.Upstream.Templates, s.Upstream.Source

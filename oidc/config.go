@@ -16,6 +16,16 @@ type Config struct {
 	// Timeout bounds the reading of an issuer's keys, and how long a token waits for them.
 	Timeout time.Duration
 	Rules   Rules
+	// Own are the rules of issuers that have rules of their own.
+	Own map[string]*Rules
+}
+
+// of returns the rules for the tokens of an issuer.
+func (c *Config) of(issuer string) *Rules {
+	if own := c.Own[issuer]; own != nil {
+		return own
+	}
+	return &c.Rules
 }
 
 // Rules say what the claims of a token allow.
@@ -26,7 +36,12 @@ type Rules struct {
 	// caller of all of REST, and one of REST with GET and HEAD.
 	Servers, Writers, Readers []string
 	Clients                   Clients
+	// Not is what no token may be used for, whatever its claims are.
+	Not Uses
 }
+
+// Uses are what tokens may be used for.
+type Uses struct{ REST, Servers, Clients bool }
 
 // Clients says how clients connect with tokens of an issuer.
 type Clients struct {

@@ -15,15 +15,33 @@ var (
 	errServer   = &auth.TokenError{Failure: auth.TokenRight, Detail: "no claim of the token is one of oidc.serverClaims"}
 	errWriter   = &auth.TokenError{Failure: auth.TokenRight, Detail: "no claim of the token is one of oidc.restClaims"}
 	errReader   = &auth.TokenError{Failure: auth.TokenRight, Detail: "no claim of the token is one of oidc.restClaims and oidc.readerClaims"}
+	errUse      = &auth.TokenError{Failure: auth.TokenRight, Detail: "the rule of the token's issuer in oidc.issuerRules has no such use"}
 	errNobody   = &auth.TokenError{Failure: auth.TokenRight, Detail: "the token lacks the claim of oidc.userClaim"}
 )
 
 // Grant implements auth.Issuers.
 func (s *Issuers) Grant(claims map[string]any) auth.Grant {
-	return s.current.Load().config.Rules.grant(claims)
+	issuer, _ := claims["iss"].(string)
+	return s.current.Load().config.of(issuer).grant(claims)
 }
 
+// grant says what a token with these claims may be used for.
 func (r *Rules) grant(claims map[string]any) auth.Grant {
+	grant := r.claimed(claims)
+	if r.Not.REST {
+		grant.Read, grant.Write = errUse, errUse
+	}
+	if r.Not.Servers {
+		grant.Server = errUse
+	}
+	if r.Not.Clients {
+		grant.Client = errUse
+	}
+	return grant
+}
+
+// claimed says what the claims give a right to.
+func (r *Rules) claimed(claims map[string]any) auth.Grant {
 	audiences := texts(claims["aud"])
 	grant := auth.Grant{Server: errAudience, Read: errAudience, Write: errAudience, Client: errClient}
 	if anyOf(audiences, r.Audiences) {

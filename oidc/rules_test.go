@@ -118,3 +118,45 @@ func TestClientsOfIssuers(t *testing.T) {
 	_, err = v.Client(token, "chat", "")
 	require.Equal(t, auth.TokenAudience, refused(t, err))
 }
+
+// What one issuer's tokens may do does not follow from what another's may.
+func TestRulesOfOneIssuer(t *testing.T) {
+	staff, public := oidctest.New(t), oidctest.New(t)
+	c := config(staff, public)
+	own := c.Rules
+	own.Audiences, own.Writers, own.Clients.User = []string{"own"}, []string{"groups=writers"}, "email"
+	own.Not = oidc.Uses{Servers: true}
+	c.Own = map[string]*oidc.Rules{public.URL: &own}
+	v, issuers := verifier(t, c, oidc.Options{})
+	usual := oidctest.Claims{"aud": audience, "roles": []string{"Writer", "Server"}}
+	special := oidctest.Claims{"aud": "own", "groups": "writers", "roles": "Server"}
+	person := oidctest.Claims{"aud": people, "sub": "1", "email": "ann@example.com", "hubs": "*"}
+	server := func(token string) auth.Failure { _, err := v.Server(token, "chat"); return refused(t, err) }
+	user := func(token string) string {
+		got, err := v.Client(token, "chat", "")
+		require.NoError(t, err)
+		return got.UserID
+	}
+	require.Empty(t, failure(v, staff.Sign(usual)))
+	require.Equal(t, auth.TokenAudience, failure(v, public.Sign(usual)))
+	require.Equal(t, auth.TokenAudience, failure(v, staff.Sign(special)))
+	require.Empty(t, failure(v, public.Sign(special)))
+	require.Empty(t, server(staff.Sign(usual)))
+	require.Equal(t, auth.TokenRight, server(public.Sign(special)))
+	require.Equal(t, "1", user(staff.Sign(person)))
+	require.Equal(t, "ann@example.com", user(public.Sign(person)))
+
+	none := c.Rules
+	none.Not = oidc.Uses{REST: true, Servers: true, Clients: true}
+	c = config(staff, public)
+	c.Own = map[string]*oidc.Rules{staff.URL: &none}
+	issuers.Use(c)
+	require.Equal(t, auth.TokenRight, failure(v, staff.Sign(usual)), "a token that was accepted before")
+	require.Equal(t, auth.TokenRight, refused(t, v.REST(staff.Sign(usual), "GET", "/api/hubs/chat/:send", "")))
+	require.Equal(t, auth.TokenRight, server(staff.Sign(usual)))
+	_, err := v.Client(staff.Sign(person), "chat", "")
+	require.Equal(t, auth.TokenRight, refused(t, err))
+	_, err = v.AccessKey(staff.Sign(usual))
+	require.Equal(t, auth.TokenRight, refused(t, err))
+	require.Empty(t, failure(v, public.Sign(usual)))
+}

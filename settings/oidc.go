@@ -12,6 +12,8 @@ import (
 type OIDC struct {
 	// Issuers are URLs, each as its tokens have it in iss.
 	Issuers []string
+	// IssuerRules say what holds for one issuer alone, one rule for each at most.
+	IssuerRules []IssuerRule
 	// Audiences are those of REST callers and hub servers: a token has to name one.
 	Audiences []string
 	// Algorithms are the signatures that are accepted, by their names in RFC 7518.
@@ -85,6 +87,10 @@ func (o OIDC) clone() OIDC {
 	} {
 		*list = slices.Clone(*list)
 	}
+	o.IssuerRules = slices.Clone(o.IssuerRules)
+	for i, rule := range o.IssuerRules {
+		o.IssuerRules[i] = rule.clone()
+	}
 	return o
 }
 
@@ -120,12 +126,13 @@ func (p *problems) checkOIDC(o *OIDC) {
 	} {
 		p.entries(list.name, len(list.entries))
 		for _, entry := range list.entries {
-			if claim, value, ok := strings.Cut(entry, "="); !ok || claim == "" || value == "" {
+			if !isClaim(entry) {
 				p.add(list.name, "%q is not CLAIM=VALUE", entry)
 			}
 		}
 	}
 	p.checkOIDCClients(&o.Clients)
+	p.checkIssuerRules(o)
 }
 
 func (p *problems) checkOIDCClients(c *OIDCClients) {

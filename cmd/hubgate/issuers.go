@@ -24,15 +24,27 @@ func (s *server) newIssuers() *oidc.Issuers {
 }
 
 func translateOIDC(o *settings.OIDC) *oidc.Config {
-	return &oidc.Config{
+	c := &oidc.Config{
 		Issuers: o.Issuers, Algorithms: o.Algorithms, RefreshInterval: o.RefreshInterval, Timeout: o.Timeout,
-		Rules: oidc.Rules{
-			Audiences: o.Audiences,
-			Servers:   o.Rights.ServerClaims, Writers: o.Rights.RESTClaims, Readers: o.Rights.ReaderClaims,
-			Clients: oidc.Clients{
-				Audiences: o.Clients.ClientAudiences, User: o.Clients.UserClaim, Groups: o.Clients.GroupsClaim,
-				HubNames: o.Clients.HubsClaim, Hubs: o.Clients.Hubs, KeepExpired: o.Clients.KeepExpired,
-			},
+		Rules: translateRights(o), Own: make(map[string]*oidc.Rules, len(o.IssuerRules)),
+	}
+	for i := range o.IssuerRules {
+		rule := &o.IssuerRules[i]
+		its := o.For(rule)
+		rules := translateRights(&its)
+		rules.Not = oidc.Uses{REST: !rule.Allows(settings.UseREST), Servers: !rule.Allows(settings.UseServers), Clients: !rule.Allows(settings.UseClients)}
+		c.Own[rule.Issuer] = &rules
+	}
+	return c
+}
+
+func translateRights(o *settings.OIDC) oidc.Rules {
+	return oidc.Rules{
+		Audiences: o.Audiences,
+		Servers:   o.Rights.ServerClaims, Writers: o.Rights.RESTClaims, Readers: o.Rights.ReaderClaims,
+		Clients: oidc.Clients{
+			Audiences: o.Clients.ClientAudiences, User: o.Clients.UserClaim, Groups: o.Clients.GroupsClaim,
+			HubNames: o.Clients.HubsClaim, Hubs: o.Clients.Hubs, KeepExpired: o.Clients.KeepExpired,
 		},
 	}
 }

@@ -75,6 +75,12 @@ var oidcEffects = map[string]func(*testing.T) effect{
 			return p.bearerSends(i.Sign(ownerClaims(nil)))
 		}}
 	},
+	"oidc-issuer-rules": func(t *testing.T) effect {
+		i := oidctest.New(t)
+		return effect{unusual: i.URL + "; use=clients", before: "202", after: "403", with: []string{"--oidc-issuers", i.URL}, see: func(_ *testing.T, p *program) string {
+			return p.bearerSends(i.Sign(ownerClaims(nil)))
+		}}
+	},
 	"oidc-audiences": func(t *testing.T) effect {
 		return oidcEffect(t, effect{unusual: "api://gateway", before: "401", after: "202"}, func(i *oidctest.Issuer, p *program) string {
 			return p.bearerSends(i.Sign(ownerClaims(oidctest.Claims{"aud": "api://gateway"})))
