@@ -61,6 +61,8 @@ var mayImport = map[string][]string{
 
 	"hubserver/internal/values": {"hubprotocol", "serviceprotocol"},
 	"internal/directwrite":      nil,
+	"clients/go":                {"webhook/signature"},
+	"clients/go/example":        {"clients/go"},
 	"cluster/natscarrier":       {"cluster"},
 	"cluster/clustertest":       {"cluster"},
 	"clientaspnet":              {"gateway", "aspnetprotocol", "hubprotocol", "auth", "hubname", "internal/transport"},

@@ -1,0 +1,80 @@
+// Tests the libraries for Node.js, Python, Go and Java, and runs each README's example behind a gateway with the client that browsers use.
+//
+//   node clients/check.mjs [go|node|python|java ...]     none: all of them
+//
+// Needs `npm ci` in examples/chat and what each language needs: see its setup below. HUBGATE_BIN is the gateway to use; without it one is
+// built from this tree. PYTHON names a Python with clients/python installed. Each case is a line "ok NAME" or "FAIL NAME: why", the last
+// line is "N passed, N failed".
+import { execFileSync } from 'node:child_process';
+import { readFileSync } from 'node:fs';
+import { deepStrictEqual as same, ok } from 'node:assert/strict';
+import { join } from 'node:path';
+import { build, client, connectionString, count, finish, freePort, gateway, root, start, stopAll, within } from '../examples/lab.mjs';
+
+const at = (...path) => join(root, 'clients', ...path), python = process.env.PYTHON ?? 'python3';
+
+const languages = {
+  go: {
+    tests: ['go', ['test', '-count=1', './clients/go/...'], root],
+    example: 'example/main.go',
+    app: () => [build('go-example', './clients/go/example'), []],
+  },
+  node: {
+    tests: ['node', ['--test', 'test/'], at('node')],
+    example: 'example/app.mjs',
+    app: () => ['node', ['example/app.mjs']],
+  },
+};
+
+// run runs a command to its end. Its output is shown if it fails.
+function run(command, args, cwd, env = {}) {
+  try {
+    execFileSync(command, args, { cwd, env: { ...process.env, ...env }, stdio: ['ignore', 'pipe', 'pipe'] });
+  } catch (error) {
+    throw new Error(`${command} ${args.join(' ')}: ${error.message}\n${error.stdout}\n${error.stderr}`);
+  }
+}
+
+// serving waits until the application answers.
+async function serving(url) {
+  for (;;) {
+    try {
+      return await fetch(url, { method: 'POST' });
+    } catch {
+      await new Promise(resolve => setTimeout(resolve, 50));
+    }
+  }
+}
+
+async function behindTheGateway(name, language) {
+  const port = await freePort(), url = await gateway('--upstream', `http://localhost:${port}/hook`);
+  const env = { HUBGATE_CONNECTION_STRING: connectionString(url), PORT: String(port) };
+  const [command, args] = language.app();
+  start(command, args, { env, cwd: at(name), pattern: /^never$/ }).catch(() => {}); // it says nothing, and runs until the end
+  await within('the application', serving(`http://localhost:${port}/chat/negotiate?user=x`));
+  const ann = await client(`http://localhost:${port}/chat?user=ann`, ['said']), bob = await client(`http://localhost:${port}/chat?user=b%C3%B6b`, ['said']);
+  same(await ann.invoke('say', 'hi'), 'sent');
+  for (const one of [ann, bob]) await one.got('said', 'ann', 'hi');
+  same(await bob.invoke('say', 'ü'), 'sent');
+  await ann.got('said', 'böb', 'ü');
+  same((await fetch(`http://localhost:${port}/hook`, { method: 'POST', headers: { 'content-type': 'application/json' }, body: '{"type":10}' })).status, 401);
+  await ann.stop();
+  await bob.stop();
+}
+
+const wanted = process.argv.slice(2);
+for (const [name, language] of Object.entries(languages)) {
+  if (wanted.length && !wanted.includes(name)) continue;
+  await count(`${name}: the tests`, async () => {
+    const url = await gateway();
+    run(...language.tests, { HUBGATE_TEST_CONNECTION_STRING: connectionString(url) });
+    await stopAll();
+  });
+  await count(`${name}: the README has the example`, () => {
+    const example = readFileSync(at(name, language.example), 'utf8').trim();
+    ok(readFileSync(at(name, 'README.md'), 'utf8').includes(example), `${language.example} is not in README.md as it is`);
+  });
+  await count(`${name}: the example behind the gateway`, () => behindTheGateway(name, language));
+  await stopAll();
+}
+await finish();

@@ -1,0 +1,145 @@
+package hubgate
+
+import (
+	"context"
+	"crypto/hmac"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"io"
+	"mime"
+	"net/http"
+	"strings"
+
+	"github.com/hubgate/hubgate/webhook/signature"
+)
+
+// Event is what a webhook tells.
+type Event struct {
+	// Hub, Category (connections or messages) and Name (connected, disconnected, or the method) are those of
+	// the gateway's headers.
+	Hub, Category, Name  string
+	ConnectionID, UserID string
+	// Arguments are those of a call.
+	Arguments []json.RawMessage
+	// Error is why a client that has disconnected did so, "" for an ordinary end.
+	Error string
+	// ID is the same in each attempt to deliver the event; "" from Azure, which has no such thing.
+	ID string
+}
+
+// ErrorForClient is an error whose text the client that waits for an answer gets. Every other error is
+// answered with 500, and the client hears nothing of it.
+type ErrorForClient string
+
+func (e ErrorForClient) Error() string { return string(e) }
+
+// Webhook is an http.Handler for the gateway's webhooks.
+type Webhook struct {
+	// Keys are the access keys of the gateway, one of which has to have signed.
+	Keys []string
+	// WholeRequest refuses requests without X-Hubgate-Signature, which covers body, path and time. Without
+	// it the signature of Azure, which covers the connection id only, is enough where the other one is missing.
+	WholeRequest bool
+	// MaxBody bounds the body in bytes; 0 means 1 MiB.
+	MaxBody int64
+	// Handle is called for each event. What it returns is the result of a client that waits for one.
+	Handle func(ctx context.Context, e *Event) (any, error)
+
+	verifier signature.Verifier // with a clock of tests
+}
+
+// Webhook returns a handler with the hub's key.
+func (h *Hub) Webhook(handle func(ctx context.Context, e *Event) (any, error)) *Webhook {
+	return &Webhook{Keys: []string{h.key}, Handle: handle}
+}
+
+// ServeHTTP implements http.Handler.
+func (w *Webhook) ServeHTTP(rw http.ResponseWriter, r *http.Request) {
+	limit := w.MaxBody
+	if limit == 0 {
+		limit = 1 << 20
+	}
+	body, err := io.ReadAll(http.MaxBytesReader(rw, r.Body, limit))
+	if err != nil {
+		http.Error(rw, "the body cannot be read", http.StatusRequestEntityTooLarge)
+		return
+	}
+	id, ok := w.genuine(r, body)
+	if !ok {
+		http.Error(rw, "the signature is not good", http.StatusUnauthorized)
+		return
+	}
+	if kind, _, _ := mime.ParseMediaType(r.Header.Get("Content-Type")); kind != "application/json" {
+		http.Error(rw, "only JSON is read here", http.StatusUnsupportedMediaType)
+		return
+	}
+	var record struct {
+		InvocationID string
+		Arguments    []json.RawMessage
+		Error        string
+	}
+	if json.Unmarshal(body, &record) != nil {
+		http.Error(rw, "the body is not JSON", http.StatusBadRequest)
+		return
+	}
+	h := r.Header
+	result, err := w.Handle(r.Context(), &Event{
+		Hub: h.Get("X-ASRS-Hub"), Category: h.Get("X-ASRS-Category"), Name: h.Get("X-ASRS-Event"),
+		ConnectionID: h.Get("X-ASRS-Connection-Id"), UserID: h.Get("X-ASRS-User-Id"),
+		Arguments: record.Arguments, Error: record.Error, ID: id,
+	})
+	answer(rw, record.InvocationID, result, err)
+}
+
+// answer answers one event. Without an invocation id nobody reads the result.
+func answer(rw http.ResponseWriter, id string, result any, err error) {
+	var told ErrorForClient
+	if err != nil && (!errors.As(err, &told) || id == "") {
+		http.Error(rw, "the application failed", http.StatusInternalServerError)
+		return
+	}
+	if id == "" {
+		return
+	}
+	completion := map[string]any{"type": 3, "invocationId": id}
+	if err != nil {
+		completion["error"] = told.Error()
+	} else {
+		completion["result"] = result
+	}
+	text, err := json.Marshal(completion)
+	if err != nil {
+		http.Error(rw, "the result is no JSON", http.StatusInternalServerError)
+		return
+	}
+	rw.Header().Set("Content-Type", "application/json")
+	_, _ = rw.Write(text)
+}
+
+// genuine reports whether the gateway has sent the request, and the event's id if it says so.
+func (w *Webhook) genuine(r *http.Request, body []byte) (id string, ok bool) {
+	if w.WholeRequest || r.Header.Get(signature.Header) != "" {
+		verifier := w.verifier
+		verifier.Keys = w.Keys
+		event, err := verifier.Request(r, body)
+		return event.ID, err == nil
+	}
+	return "", Genuine(w.Keys, r.Header)
+}
+
+// Genuine reports whether X-ASRS-Signature was made with one of the keys. It covers the connection id only.
+func Genuine(keys []string, h http.Header) (good bool) {
+	for one := range strings.SplitSeq(h.Get("X-ASRS-Signature"), ",") {
+		have, err := hex.DecodeString(strings.TrimPrefix(one, "sha256="))
+		for _, key := range keys {
+			mac := hmac.New(sha256.New, []byte(key))
+			mac.Write([]byte(h.Get("X-ASRS-Connection-Id")))
+			if err == nil && key != "" && hmac.Equal(mac.Sum(nil), have) {
+				good = true
+			}
+		}
+	}
+	return good
+}

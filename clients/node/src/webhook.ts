@@ -1,0 +1,164 @@
+import { createHmac, timingSafeEqual } from 'node:crypto';
+import type { IncomingMessage, ServerResponse } from 'node:http';
+
+/** What a webhook tells. */
+export interface HubEvent {
+  hub: string;
+  /** connections or messages */
+  category: string;
+  /** connected, disconnected, or the method that the client calls */
+  event: string;
+  connectionId: string;
+  userId: string;
+  /** Those of a call. */
+  arguments: unknown[];
+  /** Why a client that has disconnected did so; undefined for an ordinary end. */
+  error?: string;
+  /** The same in each attempt to deliver the event; undefined from Azure, which has no such thing. */
+  id?: string;
+}
+
+/** An error whose text the client that waits for an answer gets. Every other one is answered with 500, and the client hears nothing of it. */
+export class ErrorForClient extends Error {
+  override name = 'ErrorForClient';
+}
+
+export interface WebhookOptions {
+  /** The access keys of the gateway, one of which has to have signed: hub.keys. */
+  keys: string[];
+  /** Refuses requests without X-Hubgate-Signature. Without it Azure's signature, which covers the connection id only, is enough where the other one is missing. */
+  wholeRequest?: boolean;
+  /** Bytes of a body, 1 MiB unless set. */
+  maxBody?: number;
+}
+
+/** What it returns is the result of a client that waits for one. */
+export type Handler = (event: HubEvent) => unknown;
+
+export interface VerifyOptions {
+  keys: string[];
+  method: string;
+  /** Path and query, as the gateway has sent them. */
+  path: string;
+  body: Uint8Array | string;
+  /** Seconds that the two clocks may be apart; 300 unless set. */
+  tolerance?: number | undefined;
+  /** Seconds since 1970. */
+  now?: number | undefined;
+}
+
+export type Verified = { event: string; sent: number } | { refused: 'missing' | 'malformed' | 'mismatch' | 'time' };
+
+/** Checks X-Hubgate-Signature, which covers the whole request. */
+export function verify(header: string | null | undefined, { keys, method, path, body, tolerance = 300, now = Date.now() / 1000 }: VerifyOptions): Verified {
+  if (!header) return { refused: 'missing' };
+  if (Buffer.byteLength(header) > 2048) return { refused: 'malformed' };
+  const all = (name: string) => header.split(',').filter(field => field.startsWith(name + '=')).map(field => field.slice(name.length + 1));
+  const [sent, ...times] = all('t'), [event, ...events] = all('id'), signatures = all('v1');
+  if (!sent || times.length || !event || events.length || !/^-?\d{1,18}$/.test(sent) || signatures.length < 1 ||
+    signatures.length > 8 || !signatures.every(one => /^[0-9a-f]{64}$/i.test(one))) return { refused: 'malformed' };
+  const good = keys.filter(Boolean).flatMap(key => {
+    const want = createHmac('sha256', key).update(`v1\n${sent}\n${event}\n${method}\n${path}\n`).update(body).digest();
+    return signatures.map(one => timingSafeEqual(Buffer.from(one, 'hex'), want));
+  });
+  if (!good.includes(true)) return { refused: 'mismatch' };
+  if (Math.abs(now - Number(sent)) > tolerance) return { refused: 'time' };
+  return { event, sent: Number(sent) };
+}
+
+/** Whether X-ASRS-Signature was made with one of the keys. It covers the connection id only. */
+export function isGenuine(keys: string[], connectionId: string, signature: string): boolean {
+  const wanted = keys.filter(Boolean).map(key => createHmac('sha256', key).update(connectionId).digest());
+  return signature.split(',').flatMap(one => {
+    const have = Buffer.from(one.replace(/^sha256=/, ''), 'hex');
+    return wanted.map(want => have.length === want.length && timingSafeEqual(have, want));
+  }).includes(true);
+}
+
+interface Request {
+  method: string;
+  path: string;
+  header: (name: string) => string;
+  body: Buffer;
+}
+
+interface Answer {
+  status: number;
+  type?: string;
+  body?: string;
+}
+
+const refusal = (status: number, body: string): Answer => ({ status, type: 'text/plain; charset=utf-8', body });
+
+async function answer(request: Request, { keys, wholeRequest = false }: WebhookOptions, handle: Handler): Promise<Answer> {
+  const { header, body } = request, whole = header('x-hubgate-signature');
+  let id: string | undefined;
+  if (whole || wholeRequest) {
+    const verified = verify(whole, { keys, method: request.method, path: request.path, body });
+    if ('refused' in verified) return refusal(401, `the signature is not good: ${verified.refused}`);
+    id = verified.event;
+  } else if (!isGenuine(keys, header('x-asrs-connection-id'), header('x-asrs-signature'))) {
+    return refusal(401, 'the signature is not good');
+  }
+  if (header('content-type').split(';')[0]?.trim() !== 'application/json') return refusal(415, 'only JSON is read here');
+  let record: { invocationId?: string; arguments?: unknown[]; error?: string };
+  try {
+    record = JSON.parse(body.toString());
+  } catch {
+    return refusal(400, 'the body is not JSON');
+  }
+  const event: HubEvent = {
+    hub: header('x-asrs-hub'), category: header('x-asrs-category'), event: header('x-asrs-event'),
+    connectionId: header('x-asrs-connection-id'), userId: header('x-asrs-user-id'),
+    arguments: record.arguments ?? [], ...record.error !== undefined && { error: record.error }, ...id !== undefined && { id },
+  };
+  const { invocationId } = record;
+  const completion = (more: object): Answer => ({ status: 200, type: 'application/json', body: JSON.stringify({ type: 3, invocationId, ...more }) });
+  try {
+    const result = await handle(event);
+    return invocationId ? completion({ result: result ?? null }) : { status: 200 };
+  } catch (error) {
+    if (error instanceof ErrorForClient && invocationId) return completion({ error: error.message });
+    console.error(error);
+    return refusal(500, 'the application failed');
+  }
+}
+
+/** A handler in the manner of fetch: for Hono, Deno, Bun, Next.js, workers. */
+export function fetchHandler(options: WebhookOptions, handle: Handler): (request: globalThis.Request) => Promise<Response> {
+  return async request => {
+    const { pathname, search } = new URL(request.url);
+    const body = Buffer.from(await request.arrayBuffer());
+    if (body.length > (options.maxBody ?? 1 << 20)) return new Response('the body is too large', { status: 413 });
+    // Header values are bytes, which are given as Latin-1 where they are UTF-8.
+    const { status, type, body: text } = await answer({
+      method: request.method, path: pathname + search, body, header: name => utf8(request.headers.get(name) ?? ''),
+    }, options, handle);
+    return new Response(text ?? null, { status, headers: type ? { 'content-type': type } : {} });
+  };
+}
+
+/** A handler for node:http, Express, Connect and the like. It reads the body itself; behind express.raw() it takes what that has read. */
+export function nodeHandler(options: WebhookOptions, handle: Handler) {
+  return async (request: IncomingMessage & { originalUrl?: string; body?: unknown }, response: ServerResponse): Promise<void> => {
+    const body = await read(request, options.maxBody ?? 1 << 20);
+    const { status, type, body: text } = body === undefined ? refusal(413, 'the body is too large') : await answer({
+      method: request.method ?? '', path: request.originalUrl ?? request.url ?? '', body,
+      header: name => utf8([request.headers[name] ?? ''].flat().join(',')),
+    }, options, handle);
+    response.writeHead(status, type ? { 'content-type': type } : {}).end(text);
+  };
+}
+
+const utf8 = (latin1: string) => /[\u0100-\uffff]/.test(latin1) ? latin1 : Buffer.from(latin1, 'latin1').toString();
+
+async function read(request: IncomingMessage & { body?: unknown }, most: number): Promise<Buffer | undefined> {
+  if (request.body instanceof Uint8Array || typeof request.body === 'string') return Buffer.from(request.body as Uint8Array);
+  const parts: Buffer[] = [];
+  let length = 0;
+  for await (const part of request as AsyncIterable<Buffer>) {
+    if ((length += part.length) > most) return undefined;
+    parts.push(part);
+  }
+  return Buffer.concat(parts);
+}

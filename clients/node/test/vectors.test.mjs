@@ -1,0 +1,141 @@
+import { deepStrictEqual as same, rejects, throws } from 'node:assert/strict';
+import { createHmac } from 'node:crypto';
+import { readFileSync } from 'node:fs';
+import { createServer } from 'node:http';
+import { createRequire } from 'node:module';
+import { test } from 'node:test';
+import * as hubgate from 'hubgate';
+
+const { ErrorForClient, Hub, StatusError, fetchHandler, nodeHandler, parseConnectionString, verify } = hubgate;
+const read = name => JSON.parse(readFileSync(new URL(name, import.meta.url)));
+const vectors = read('../../vectors/vectors.json'), key = 'ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789ABCDEFGH';
+
+function claims(token, by) {
+  const [head, body, sum] = token.split('.');
+  same(sum, createHmac('sha256', by).update(`${head}.${body}`).digest('base64url'));
+  return JSON.parse(Buffer.from(body, 'base64url'));
+}
+
+test('connection strings', () => {
+  for (const { text, error, ...want } of vectors.connectionStrings) {
+    if (error) throws(() => parseConnectionString(text), text); else same(parseConnectionString(text), want);
+  }
+  throws(() => new Hub('', 'Endpoint=http://h;AccessKey=k'));
+});
+
+test('negotiate', () => {
+  for (const v of vectors.negotiate) {
+    const hub = new Hub(v.hub, v.connectionString, { now: () => v.now * 1000 });
+    const { url, accessToken } = hub.negotiate({ user: v.user, claims: v.extra, lifetime: v.lifetime });
+    same(url, v.url);
+    same(claims(accessToken, hub.keys[0]), v.claims, v.name);
+  }
+});
+
+// stub answers a hub's requests.
+function stub(answer) {
+  const seen = [];
+  const hub = new Hub('Chat', `Endpoint=http://gateway.test;AccessKey=${key}`, {
+    fetch: async (url, { method, headers, body }) => {
+      const at = new URL(url), target = url.slice(at.origin.length);
+      same(claims(headers.authorization.slice(7), key).aud, at.origin + target.split('?')[0]);
+      seen.push({ method, target, ...body && { body: JSON.parse(body) } });
+      const { status, body: text } = answer(seen.length - 1);
+      return new Response(text === undefined ? null : JSON.stringify(text), { status });
+    },
+  });
+  return { hub, seen };
+}
+
+test('requests', async t => {
+  for (const v of vectors.requests) {
+    await t.test(v.call, async () => {
+      const { hub, seen } = stub(() => ({ status: v.status, body: v.answer }));
+      const args = v.args.at(-1) instanceof Array ? [...v.args.slice(0, -1), ...v.args.at(-1)] : v.args;
+      if (v.error) await rejects(hub[v.call](...args), error => error instanceof StatusError && error.status === v.error);
+      else same(await hub[v.call](...args), v.result);
+      same(seen, [{ method: v.method, target: v.target, ...v.body && { body: v.body } }]);
+    });
+  }
+});
+
+test('pages of a group', async () => {
+  const { list } = vectors;
+  const { hub, seen } = stub(i => ({ status: 200, body: list.pages[i].answer }));
+  const got = [];
+  for await (const { connectionId, userId } of hub.listGroup(list.group)) got.push([connectionId, userId]);
+  same(got, list.result);
+  same(seen.map(one => one.target), list.pages.map(one => one.target));
+});
+
+// Both kinds of handlers, over HTTP and without.
+const ways = {
+  node: async (v, options, handle) => {
+    const server = createServer(nodeHandler(options, handle)).listen(0, 'localhost');
+    try {
+      await new Promise(resolve => server.once('listening', resolve));
+      const answer = await fetch(`http://localhost:${server.address().port}/hook`, { method: 'POST', headers: v.headers, body: v.body });
+      return [answer.status, await answer.text()];
+    } finally {
+      server.close();
+      server.closeAllConnections();
+    }
+  },
+  express: async (v, options, handle) => { // as express.raw() leaves the request
+    const headers = Object.fromEntries(Object.entries(v.headers).map(([name, value]) => [name.toLowerCase(), value]));
+    const written = [];
+    const response = { writeHead(status) { written.push(status); return this; }, end(text = '') { written.push(text); } };
+    await nodeHandler(options, handle)({ method: 'POST', originalUrl: '/hook', url: '/', headers, body: Buffer.from(v.body) }, response);
+    return written;
+  },
+  fetch: async (v, options, handle) => {
+    const answer = await fetchHandler(options, handle)(new Request('http://app.test/hook', { method: 'POST', headers: v.headers, body: v.body }));
+    return [answer.status, await answer.text()];
+  },
+};
+
+test('webhooks', async t => {
+  t.mock.method(console, 'error', () => {});
+  for (const [way, run] of Object.entries(ways)) {
+    for (const v of vectors.webhooks) {
+      await t.test(`${way}: ${v.name}`, async () => {
+        let seen;
+        const [status, text] = await run(v, { keys: ['other', key] }, event => {
+          seen = event;
+          if (v.fails) throw new ErrorForClient(v.fails);
+          return v.returns;
+        });
+        same(status, v.status, text);
+        same(seen, v.seen);
+        if (v.seen) same(text && JSON.parse(text), v.answer ?? '');
+      });
+    }
+    await t.test(`${way}: a failure stays here`, async () => {
+      const [status, text] = await run(vectors.webhooks[0], { keys: [key] }, () => { throw new Error('secret'); });
+      same([status, text], [500, 'the application failed']);
+    });
+    await t.test(`${way}: the whole request`, async () => {
+      const body = '{"type":10}', t0 = Math.floor(Date.now() / 1000);
+      const sum = createHmac('sha256', key).update(`v1\n${t0}\nabc.1\nPOST\n/hook\n${body}`).digest('hex');
+      let seen;
+      const v = { headers: { 'X-Hubgate-Signature': `t=${t0},id=abc.1,v1=${sum}`, 'Content-Type': 'application/json' }, body };
+      same((await run(v, { keys: [key], wholeRequest: true }, event => { seen = event; }))[0], 200);
+      same(seen.id, 'abc.1');
+      same((await run({ ...vectors.webhooks[0] }, { keys: [key], wholeRequest: true }, () => {}))[0], 401);
+    });
+  }
+});
+
+test('the table of signatures', () => {
+  for (const v of read('../../../webhook/signature/testdata/vectors.json')) {
+    const { refused, event } = verify(v.header, {
+      keys: v.keys, method: v.method, path: v.target, body: Buffer.from(v.bodyBase64, 'base64'), tolerance: v.toleranceSeconds, now: v.now,
+    });
+    same(refused ?? 'ok', v.expect, v.name);
+    if (v.id) same(event, v.id);
+  }
+});
+
+test('CommonJS has the same', () => {
+  same(Object.keys(createRequire(import.meta.url)('hubgate')).filter(name => name !== '__esModule').sort(), Object.keys(hubgate).sort());
+});
