@@ -93,22 +93,42 @@ func TestAdoptForARejectedClient(t *testing.T) {
 	want(t, store.done)
 }
 
+// A client of a dead node that the application rejects when it is told of it again is told of no more: neither what
+// the client has said, though that is taken over later, nor its end.
+func TestD13RejectedWhenItIsToldAgain(t *testing.T) {
+	h, store := newHook(t, says(http.StatusForbidden, "")), newBox()
+	b := startKeeping(t, toAll(h.URL), store)
+	require.NoError(t, b.Adopt(t.Context(), []Adopted{ofDead(store, "abc", kindConnected, "")}))
+	require.Equal(t, "connected", want(t, h.posts).event())
+	want(t, store.done)
+	require.Eventually(t, func() bool {
+		b.keeps.mu.Lock()
+		defer b.keeps.mu.Unlock()
+		return len(b.keeps.adopted) == 0
+	}, patience, time.Millisecond)
+	require.NoError(t, b.Adopt(t.Context(), []Adopted{ofDead(store, "abc", kindMessage, "m"), ofDead(store, "other", kindMessage, "n")}))
+	require.NoError(t, b.Keep(t.Context(), appendRecord(nil, &gateway.Identity{ID: "abc", Hub: "chat"}, nil)))
+	require.Equal(t, "n", want(t, h.posts).event())
+	require.Eventually(t, func() bool { return len(store.left()) == 0 }, patience, time.Millisecond)
+	require.Empty(t, h.posts)
+}
+
 // What is remembered of ends that are kept is gone through once a minute: a node that died had many clients.
 func TestToldEndsAreForgottenOnceAMinute(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		k := &keeping{told: make(map[string]time.Time)}
+		k := new(keeping)
 		for i := range 2000 {
 			require.False(t, k.tells(fmt.Sprint("c", i)))
 		}
-		time.Sleep(toldFor - time.Second)
+		time.Sleep(rememberedFor - time.Second)
 		require.False(t, k.tells("x"))
 		require.True(t, k.tells("c7"))
 		time.Sleep(2 * time.Second)
 		k.tells("y")
-		require.Len(t, k.told, 2002, "they were gone through a moment ago")
+		require.Len(t, k.told.since, 2002, "they were gone through a moment ago")
 		time.Sleep(time.Minute)
 		require.False(t, k.tells("z"))
-		require.Len(t, k.told, 4, "x, y, z, and c7 of which it was said again")
+		require.Len(t, k.told.since, 4, "x, y, z, and c7 of which it was said again")
 	})
 }
 

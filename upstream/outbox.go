@@ -59,9 +59,8 @@ type keeping struct {
 	mu sync.Mutex
 	// adopted are the sessions of clients of dead nodes that have something to be delivered, by connection.
 	adopted map[string]*session
-	// told are connections whose end is known to be kept, and since when. swept is when old ones were forgotten.
-	told  map[string]time.Time
-	swept time.Time
+	// told are connections whose end is known to be kept, refused clients of dead nodes that were rejected.
+	told, refused remembered
 	// begun are clients of dead nodes of which there is only the beginning.
 	begun map[string]conn
 }
@@ -76,7 +75,7 @@ func (b *Backend) UseOutbox(opts OutboxOptions) {
 		opts.waits = defaultWaits
 	}
 	b.keeps = &keeping{
-		OutboxOptions: opts, ending: make(chan struct{}), adopted: make(map[string]*session), told: make(map[string]time.Time), begun: make(map[string]conn),
+		OutboxOptions: opts, ending: make(chan struct{}), adopted: make(map[string]*session), begun: make(map[string]conn),
 	}
 	b.keeps.circuits = circuits{open: opts.waits.open, log: b.log}
 }
@@ -269,30 +268,19 @@ func (b *Backend) Keep(ctx context.Context, record []byte) error {
 	return b.tellEnd(ctx, gone, body)
 }
 
-// toldFor is how long it is remembered that the end of a client is kept: what is to be done for a dead node
-// is done by then.
-const toldFor = 10 * time.Minute
-
-// sweepEvery is how long what is remembered is not gone through again: a node that died may have had 100 000
-// clients, whose ends come one by one.
-const sweepEvery = time.Minute
-
-// tells notes that the end of a connection is kept, and reports whether that was known.
+// tells notes that the end of a connection is kept, and reports whether that was known, or nobody wants to know.
 func (k *keeping) tells(id string) (known bool) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	now := time.Now()
-	if len(k.told) > 1024 && now.Sub(k.swept) >= sweepEvery {
-		k.swept = now
-		for other, since := range k.told {
-			if now.Sub(since) > toldFor {
-				delete(k.told, other)
-			}
-		}
-	}
-	_, known = k.told[id]
-	k.told[id] = now
-	return known
+	return k.refused.has(id) || k.told.note(id)
+}
+
+// refuses notes that the application does not want a client of a dead node: neither what it has said nor its end.
+func (k *keeping) refuses(id string) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	k.refused.note(id)
+	delete(k.begun, id)
 }
 
 // tellEnd keeps the end of a client that is not here. It may have been told before.
@@ -304,7 +292,7 @@ func (b *Backend) tellEnd(ctx context.Context, c conn, body []byte) error {
 	forget := func() {
 		k.mu.Lock()
 		defer k.mu.Unlock()
-		delete(k.told, c.Identity().ID)
+		k.told.forget(c.Identity().ID)
 	}
 	if b.plan().match(names{hub: hubName(c.Identity()), category: categoryConnections, event: kindDisconnected.event("")}) == nil {
 		return nil // There is no such webhook any more.
@@ -332,8 +320,8 @@ func (k *keeping) adopt(b *Backend, c conn, e event) {
 	s := k.adopted[id]
 	if s == nil {
 		s = newSession(b, c)
-		s.opened, s.closed = true, true
-		s.keeps.retire = func() { k.retire(id, s) }
+		s.opened, s.closed, s.rejected = true, true, k.refused.has(id)
+		s.keeps.retire, s.keeps.refused = func() { k.retire(id, s) }, func() { k.refuses(id) }
 		k.adopted[id] = s
 	}
 	if !s.put(e) {

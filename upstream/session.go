@@ -48,9 +48,9 @@ type sessionKeeps struct {
 	storing chan struct{}
 	// blocked: the reader waits for room in the queue.
 	blocked bool
-	// retire is called by the goroutine that delivers when no event waits; nil but for a client that is not
-	// here. Immutable.
-	retire func()
+	// retire is called by the goroutine that delivers when no event waits, refused when the application has
+	// rejected the client; nil but for a client that is not here. Immutable.
+	retire, refused func()
 }
 
 func newSession(b *Backend, c conn) *session {
@@ -347,6 +347,9 @@ func (s *session) reject(reason string) {
 	s.mu.Lock()
 	s.rejected = true
 	s.mu.Unlock()
+	if s.keeps != nil && s.keeps.refused != nil {
+		s.keeps.refused()
+	}
 	s.purge(SkipRejected, func(*event) bool { return true })
 	s.forget()
 	s.conn.Close(gateway.Cause{Reason: gateway.CloseInvokeUpstreamFailed, Text: reason})
