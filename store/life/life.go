@@ -149,7 +149,7 @@ func New(opts Options) *Node {
 	n.write.begin()
 	n.lease = nodes.New(nodes.Options{
 		JetStream: opts.Store.JetStream, Prefix: opts.Store.Prefix, Replicas: opts.Store.Replicas, Storage: opts.Store.Storage,
-		Tag: opts.Tag, Link: opts.Link, Software: opts.Software, Lease: opts.Lease, Settings: opts.Settings, Unlike: opts.Unlike, Logger: opts.Logger,
+		Tag: opts.Tag, Link: opts.Link, Software: opts.Software, Lease: opts.Lease, Keeps: opts.Beside != nil, Settings: opts.Settings, Unlike: opts.Unlike, Logger: opts.Logger,
 		Calls: nodes.Calls{
 			Gone: opts.Members.Gone, Reached: opts.Members.Reached, Isolated: opts.Isolated,
 			Bury: n.bury,

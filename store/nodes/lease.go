@@ -31,6 +31,8 @@ type Options struct {
 	// Lease is how long a node may not renew its record before others may claim it; 0 means
 	// DefaultLease. All other times follow from it.
 	Lease time.Duration
+	// Keeps: the node keeps events, and takes over those of dead nodes.
+	Keeps bool
 	// Settings returns what the node's settings come to, and Unlike in which parts two nodes differ. Nil:
 	// nothing is compared. Both are called from one goroutine; what Settings returned is not changed.
 	Settings func() map[string]string
@@ -125,6 +127,7 @@ type flags struct {
 	others   bool // there have been other nodes
 	unlike   comparison
 	lost     int
+	left     []string // dead nodes whose events nobody takes over
 }
 
 // bury is the work under way for dead nodes.
@@ -184,7 +187,7 @@ func (l *Lease) newInc() string { return fmt.Sprintf("%s-%016x", l.opts.Tag, ran
 
 // begin starts an incarnation.
 func (l *Lease) begin(inc string) {
-	self := Record{Node: l.opts.Tag, Link: l.opts.Link, Software: l.opts.Software, Lease: l.times.stale}
+	self := Record{Node: l.opts.Tag, Link: l.opts.Link, Software: l.opts.Software, Lease: l.times.stale, Keeps: l.opts.Keeps}
 	l.machine = newMachine(l.times, inc, self, l.opts.Calls.Gone, l.clock.now())
 	l.publish()
 }

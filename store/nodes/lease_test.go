@@ -3,7 +3,9 @@ package nodes
 import (
 	"context"
 	"errors"
+	"log/slog"
 	"slices"
+	"strings"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -406,6 +408,52 @@ func TestLease(t *testing.T) {
 			b.end(t, true)
 		})
 	})
+}
+
+// Who keeps no events leaves a dead node that does to those who do, and says so if there are none.
+func TestNodeThatKeepsEventsIsLeftToThoseWhoDo(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newShelf()
+		var log lockedBuffer
+		started := func(tag string, keeps bool) *watched {
+			w, calls := watch(tag)
+			w.Lease = newLease(Options{Tag: tag, Link: tag, Keeps: keeps, Calls: calls, Logger: slog.New(slog.NewTextHandler(&log, nil))}, place{s, tag})
+			w.Start()
+			return w
+		}
+		a, b := started("a", true), started("b", false)
+		time.Sleep(time.Second)
+		dead := a.Inc()
+		a.end(t, false)
+		time.Sleep(3 * DefaultLease)
+		buried, _, _ := b.told()
+		require.Empty(t, buried)
+		require.Equal(t, 1, strings.Count(log.String(), "no node takes them over"))
+		c := started("c", true)
+		time.Sleep(2 * DefaultLease)
+		buried, _, _ = c.told()
+		require.Equal(t, []string{dead}, buried)
+		b.end(t, true)
+		c.end(t, true)
+	})
+}
+
+// lockedBuffer is a log that is read while it is written.
+type lockedBuffer struct {
+	mu   sync.Mutex
+	text strings.Builder
+}
+
+func (b *lockedBuffer) Write(line []byte) (int, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.text.Write(line)
+}
+
+func (b *lockedBuffer) String() string {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.text.String()
 }
 
 func FuzzRecord(f *testing.F) {

@@ -87,6 +87,8 @@ func (m *machine) undertake(now moment) (request, bool) {
 			// The answer to the claim was lost, or the work could not be finished.
 			m.others.work[inc] = &work{revision: s.revision, due: now}
 			return m.undertake(now)
+		case s.record.Keeps && !m.self.Keeps:
+			// Its events would be lost with its record.
 		case now.mono >= s.due.mono && m.claimable(s, now):
 			s.due = now.plus(m.times.look) // if it fails
 			r := s.record
@@ -109,6 +111,21 @@ func (m *machine) claimable(s *sighting, now moment) bool {
 // stale reports whether a node has not renewed its record for too long, and is not heard of either.
 func (m *machine) stale(s *sighting, now moment) bool {
 	return now.surely(s.since) >= s.record.lease(m.times.stale) && m.gone(s.record.Link)
+}
+
+// left returns the dead nodes whose events nobody takes over: this node cannot, and no other one has for another
+// lease.
+func (m *machine) left(now moment) (left []string) {
+	if m.self.Keeps {
+		return nil
+	}
+	for inc, s := range m.others.seen {
+		if s.record.Keeps && m.claimable(s, now) && now.surely(s.since) >= 2*s.record.lease(m.times.stale) {
+			left = append(left, inc)
+		}
+	}
+	slices.Sort(left)
+	return left
 }
 
 // undertaken takes the answer to what was undertaken for a dead node.

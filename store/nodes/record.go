@@ -19,6 +19,9 @@ type Record struct {
 	Lease time.Duration `json:"lease,omitempty"`
 	// Settings are what the node's settings come to, part by part: nodes that differ in one are unlike.
 	Settings map[string]string `json:"settings,omitempty"`
+	// Keeps: the node keeps events until they are delivered. Only a node that does so too may claim it, since
+	// another one could not take them over.
+	Keeps bool `json:"keeps,omitempty"`
 	// Writer is the incarnation that wrote this, Number is new with each of its writes: who wrote
 	// knows its own writes again.
 	Writer string `json:"writer"`

@@ -3,6 +3,7 @@ package nodes
 import (
 	"context"
 	"errors"
+	"slices"
 	"time"
 
 	"github.com/hubgate/hubgate/store/stream"
@@ -134,10 +135,22 @@ func (l *Lease) look(now moment) {
 		}
 	}
 	l.compare(now)
+	l.tellLeft(now)
 	l.publish()
 	reached := l.opts.Calls.Reached()
 	f.others = f.others || reached > 0 || m.others.count(m.inc) > 0
 	l.isolate(f.fenced && m.own.held && reached == 0 && f.others)
+}
+
+// tellLeft says once of each dead node that nobody takes over its events.
+func (l *Lease) tellLeft(now moment) {
+	left := l.machine.left(now)
+	for _, inc := range left {
+		if !slices.Contains(l.flags.left, inc) {
+			l.opts.Logger.Error("a node that kept events is dead, and no node takes them over: start one with --upstream-outbox", "node", inc)
+		}
+	}
+	l.flags.left = left
 }
 
 func (l *Lease) isolate(isolated bool) {
