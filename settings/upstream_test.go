@@ -24,7 +24,7 @@ func TestTemplateInALogIsMasked(t *testing.T) {
 func FuzzTemplateURL(f *testing.F) {
 	for _, seed := range []string{
 		"http://localhost:7071/runtime/webhooks/signalr", "http://h/{hub}/api/{category}/{event}?a={hub}",
-		"{@env:URL}/x", "https://h/?code={@file:/run/secrets/code}", "http://h/\r\nX: y", "http://[::1]:{hub}/", "ftp://h",
+		"{@env:URL}/x", "https://h/?code={@file:/run/secrets/code}", "http://h/\r\nX: y", "http://[::1]:{hub}/", "ftp://h", "http://0#\n",
 	} {
 		f.Add(seed)
 	}

@@ -54,11 +54,15 @@ var errKeyVault = errors.New("Key Vault references are not supported; give the s
 // ParseURL splits a URL template of at most 8 KiB into its parts.
 // {hub}, {category} and {event} (lower case only), {@env:NAME} and
 // {@file:PATH} are recognised; other braces stay literal, but "{@" begins a
-// reference and must be one of these. The error never repeats the template,
+// reference and must be one of these. Control characters are refused, in a
+// fragment too. The error never repeats the template,
 // which may hold a secret.
 func ParseURL(text string) ([]Part, error) {
 	if len(text) > MaxURLBytes {
 		return nil, fmt.Errorf("is longer than %d bytes", MaxURLBytes)
+	}
+	if i := strings.IndexFunc(text, isControl); i >= 0 {
+		return nil, fmt.Errorf("is not a valid URL: byte %d is a control character", i)
 	}
 	var parts []Part
 	literal := 0 // where the literal that is being collected begins
@@ -124,6 +128,8 @@ func parsePlaceholder(text string) (p Part, size int, err error) {
 	}
 	return Part{}, 0, errors.New(`a reference that begins with "{@" must be {@env:NAME} or {@file:PATH}`)
 }
+
+func isControl(c rune) bool { return c < ' ' || c == 0x7f }
 
 func hasPrefixFold(s, prefix string) bool {
 	return len(s) >= len(prefix) && strings.EqualFold(s[:len(prefix)], prefix)

@@ -38,6 +38,8 @@ func TestParseURL(t *testing.T) {
 		{"Key Vault", "http://h/{@Microsoft.KeyVault(SecretUri=https://v.vault.azure.net/secrets/s)}", nil,
 			"Key Vault references are not supported"},
 		{"Key Vault in other letters", "{@microsoft.keyvault(", nil, "Key Vault references are not supported"},
+		{"control character", "http://h/\x7f", nil, "byte 9 is a control character"},
+		{"line feed in the fragment", "http://h/#\n", nil, "byte 10 is a control character"},
 		{"too long", strings.Repeat("a", 8<<10+1), nil, "longer than 8192 bytes"},
 	}
 	for _, tt := range tests {
