@@ -72,7 +72,12 @@ func TestNamesComeInOrder(t *testing.T) {
 func FuzzSaid(f *testing.F) {
 	f.Add((&said{ID: 1, Question: &question{Kind: kindUsers, Hub: "chat", Max: 5}}).append(saidQuestion))
 	f.Add((&said{ID: 1, Answer: &answer{Count: 3, Users: make([]byte, 16), Connections: []Connection{{ConnectionId: "a"}}}}).append(saidAnswer))
+	f.Add((&said{ID: 2, Question: &question{Kind: kindConnections, Hub: "chat", User: "ann", Group: "g", Max: 1000, Listing: 7, After: "x"}}).append(saidQuestion))
+	f.Add((&said{ID: 1 << 60, Answer: &answer{}}).append(saidAnswer))
 	f.Add([]byte{saidAnswer, '{'})
+	f.Add([]byte{saidQuestion})
+	f.Add([]byte("\xff{}"))
+	f.Add([]byte{})
 	f.Fuzz(func(t *testing.T, message []byte) {
 		var s said
 		kind, err := s.parse(message)
@@ -89,7 +94,10 @@ func FuzzSaid(f *testing.F) {
 // A continuation token is one of ours or refused.
 func FuzzContinuation(f *testing.F) {
 	f.Add((&question{Listing: 7}).next("last"))
-	f.Add("")
+	f.Add((&question{Listing: 1<<64 - 1}).next("ü/\x00"))
+	for _, seed := range []string{"", "AAAA", "AAAAAAAAAAcx", "AAAAAAAAAAcx=", "!", "____"} {
+		f.Add(seed)
+	}
 	f.Fuzz(func(t *testing.T, token string) {
 		var q question
 		if q.resume(token) {
@@ -97,6 +105,30 @@ func FuzzContinuation(f *testing.F) {
 			var again question
 			require.True(t, again.resume(q.next(q.After)))
 			require.Equal(t, q, again)
+		}
+	})
+}
+
+// FuzzNews has what other nodes say of a hub, and who follows one, read again as it was.
+func FuzzNews(f *testing.F) {
+	whole := news{Hub: "chat", Begin: true, Whole: true, Entries: []entry{{isThere, "a", "ann", "", 1}, {hasCome, "b", "", "", now()}, {hasGone, "a", "ann", "Normal", now()}, {hasMoved, "b", "", "", 0}}}
+	f.Add(encode(saidNews, whole)[1:])
+	f.Add(encode(saidNews, news{Hub: "chat", Entries: make([]entry, maxNews+1)})[1:])
+	f.Add(encode(saidFollow, follow{"chat", true})[1:])
+	for _, seed := range []string{"", "{}", `{"h":"x","n":[{"w":0,"i":"a"}]}`, `{"h":"x","n":[{"w":5,"i":"a"}]}`, `{"h":"x","n":[{"w":256,"i":"a"}]}`, `{"h":"x","n":[{"w":1,"i":"a","t":-9223372036854775808}]}`, `{"h":"\ud800"}`} {
+		f.Add([]byte(seed))
+	}
+	f.Fuzz(func(t *testing.T, body []byte) {
+		if n, err := decodeNews(body); err == nil {
+			require.LessOrEqual(t, len(n.Entries), maxNews)
+			again, err := decodeNews(encode(saidNews, n)[1:])
+			require.NoError(t, err)
+			require.Equal(t, encode(saidNews, n), encode(saidNews, again))
+		}
+		if what, err := decodeFollow(body); err == nil {
+			again, err := decodeFollow(encode(saidFollow, what)[1:])
+			require.NoError(t, err)
+			require.Equal(t, what, again)
 		}
 	})
 }

@@ -191,6 +191,11 @@ func TestR41Execute(t *testing.T) {
 func FuzzCommands(f *testing.F) {
 	f.Add([]byte(`[{"type":"SendMessage","message":{"target":"m","arguments":[1]}},{"type":"JoinGroup","group":"g"},{"type":"CloseConnection","reason":"r"}]`))
 	f.Add([]byte(`[{"TYPE":"leavegroup","Group":"g","x":[{}]}]`))
+	f.Add([]byte(`[{"type":"SendMessage","excluded":["a"],"message":{"target":"m","arguments":[{"a":[null,1e400,"\ud800"]}]}}]`))
+	f.Add([]byte(`[{"type":"LeaveAllGroups"},{"type":"LeaveGroup","group":""},{"type":"SendMessage"}]`))
+	f.Add([]byte(`[{"type":7},{"type":"JoinGroup","group":["g"]},null]`))
+	f.Add([]byte(`{"commands":[]}`))
+	f.Add([]byte("[]"))
 	f.Add([]byte(`[`))
 	f.Fuzz(func(t *testing.T, body []byte) {
 		commands, err := parseCommands(jsonType, body)

@@ -30,7 +30,12 @@ func TestParsePrefer(t *testing.T) {
 }
 
 func FuzzParsePrefer(f *testing.F) {
-	f.Add("return=representation; a=b, wait=2")
+	for _, seed := range []string{
+		"return=representation; a=b, wait=2", "RETURN=\"representation\", WAIT=\"10\"", "wait=-1", "wait=99999999999999999999", "wait=0.5", "return=minimal, return=representation",
+		"return=representation,,;;wait=1", "wait = 3 ; return = representation", "\"unfinished, wait=2", "respond-async, wait=10;x", "",
+	} {
+		f.Add(seed)
+	}
 	f.Fuzz(func(t *testing.T, text string) {
 		p := parsePrefer([]string{text})
 		if p.wait < 0 || p.receiptWait() < 0 || p.receiptWait() > maxReceiptWait {

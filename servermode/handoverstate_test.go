@@ -15,6 +15,10 @@ func someHanded() *handedSession {
 func FuzzHandedSession(f *testing.F) {
 	f.Add(someHanded().append(nil))
 	f.Add((&handedSession{node: "a", request: "{}"}).append(nil))
+	f.Add((&handedSession{node: "a", server: "s", request: "{}", unacknowledged: -1, calls: []string{"", ""}}).append(nil))
+	f.Add((&handedSession{results: []handedResult{{id: "r"}, {id: "r"}}}).append(nil))
+	f.Add(someHanded().append(nil)[:20])
+	f.Add([]byte{})
 	f.Fuzz(func(t *testing.T, b []byte) {
 		h, err := parseHanded(b)
 		if err != nil {

@@ -50,7 +50,12 @@ func TestParseRule(t *testing.T) {
 // Whatever the text, a rule that is accepted has numbers that can be counted with.
 func FuzzParseRule(f *testing.F) {
 	f.Add("user messages 10/s burst=20 hubs=chat report name=a.b")
-	f.Add("connection bytes 64KiB/s")
+	for _, seed := range []string{
+		"connection bytes 64KiB/s", "hub connects 1/m burst=1", "key messages 0.5/s", "user bytes 1GiB/h burst=2GiB hubs=a,b", "user messages 1e9/s", "user messages -1/s",
+		"user messages NaN/s", "user messages 10/s hubs=", "user messages 10/s name=", "user messages 10/s burst=0", "user  messages\t10/s", "user messages 10/s report report", "",
+	} {
+		f.Add(seed)
+	}
 	f.Fuzz(func(t *testing.T, text string) {
 		r, err := ParseRule(text)
 		if err != nil {

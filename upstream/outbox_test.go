@@ -513,6 +513,10 @@ func FuzzParseDelivery(f *testing.F) {
 	id := gateway.Identity{ID: "abc", Hub: "chat", User: "ü", Claims: []gateway.Claim{{Type: "a", Value: "b"}}}
 	f.Add(appendDelivery(nil, &id, &event{kind: kindMessage, target: "say", id: "abc.1", protocol: hubprotocol.MessagePack, body: []byte{0x96}}, time.Now()))
 	f.Add(appendDelivery(nil, &id, &event{kind: kindConnected, id: "abc.connected", body: bodyConnected}, time.Now()))
+	f.Add(appendDelivery(nil, &gateway.Identity{ID: "abc", Hub: "app_chat", HubName: "Chat", Query: "a=b&a=ü"}, &event{kind: kindDisconnected, id: "abc.disconnected", body: []byte(`{"error":"x"}`)}, time.Unix(0, 0)))
+	f.Add(appendDelivery(nil, &id, &event{kind: kindMessage, target: "", id: "abc.2", protocol: hubprotocol.JSON, body: nil}, time.UnixMilli(-1)))
+	f.Add(appendDelivery(nil, &gateway.Identity{Hub: "chat"}, &event{kind: 9, id: "x"}, time.Now()))
+	f.Add([]byte("\x9d\x01\xdb\xff\xff\xff\xff"))
 	f.Fuzz(func(t *testing.T, text []byte) {
 		d, e, since, err := parseDelivery(text)
 		if err != nil {

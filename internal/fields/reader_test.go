@@ -45,6 +45,12 @@ func TestReader(t *testing.T) {
 
 func FuzzReader(f *testing.F) {
 	f.Add([]byte("\x01\x02hello"), []byte{0, 1, 2, 3, 4, 5, 6, 7})
+	f.Add([]byte("\xff\xff\xff\xff\xff\xff\xff\xff\xff\x01"), []byte{248, 255})
+	f.Add([]byte("\x80\x80\x80"), []byte{1, 1, 5})
+	f.Add([]byte("\x05ab"), []byte{13, 2})
+	f.Add([]byte("\x03\x01a\x01b\x01c"), []byte{14, 13, 13, 13, 2})
+	f.Add([]byte("12345678"), []byte{3, 4, 12})
+	f.Add([]byte{}, []byte{7})
 	f.Fuzz(func(t *testing.T, text, ops []byte) {
 		r := &Reader{Rest: text}
 		for _, op := range ops {

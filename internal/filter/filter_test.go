@@ -113,7 +113,9 @@ func TestMatchingAllocatesNothing(t *testing.T) {
 // the same.
 func FuzzFilter(f *testing.F) {
 	for _, seed := range []string{"startswith(userId,'listener-')", "userId in ('a','b') and not ('g' in groups)", "length(userId) ge -3 or null eq userId",
-		"substring(concat(userId, connectionId), indexof(userId, 'x'), 2) ne toupper(trim(' x'))", "((((((true))))))", "'''' eq ''"} {
+		"substring(concat(userId, connectionId), indexof(userId, 'x'), 2) ne toupper(trim(' x'))", "((((((true))))))", "'''' eq ''",
+		"not endswith(tolower(connectionId), 'A') or contains(userId, 'ü')", "'a' in groups and userId eq null", "length(concat('a', userId)) lt 9223372036854775807",
+		"substring(userId, 1) gt 'b' and (true or not false)", "substring(userId, -1, 0) le userId", "userId in ()", "startswith(userId, 'a'", "'unfinished", "1 eq 1 eq 1", "\u00a0true"} {
 		f.Add(seed, "user", "group")
 	}
 	f.Fuzz(func(t *testing.T, expression, user, group string) {
