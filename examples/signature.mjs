@@ -1,4 +1,5 @@
-// Runs the table of signatures (webhook/signature/testdata) against the helpers of Node.js and Python. Go's are a test there.
+// Runs the table of signatures (webhook/signature/testdata) against the helpers of Node.js and Python: those of clients, and
+// what the examples have of them, since these are single files that are copied. Go's are a test there.
 //
 //   node examples/signature.mjs          PYTHON names a Python with examples/fastapi/requirements.txt
 import { execFileSync } from 'node:child_process';
@@ -6,31 +7,38 @@ import { readFileSync } from 'node:fs';
 import { deepStrictEqual as same } from 'node:assert/strict';
 import { join } from 'node:path';
 import { createHmac } from 'node:crypto';
+import { verify as verifyInClients } from '../clients/node/signature.mjs';
 import { Hub, verify } from './node/hubgate.mjs';
 import { count, finish, root } from './lab.mjs';
 
 const table = join(root, 'webhook/signature/testdata/vectors.json'), vectors = JSON.parse(readFileSync(table));
 
-const inPython = `
+const inPython = of => `
 import base64, json, sys
-from hubgate import Refused, verify
+from ${of} import Refused, verify
+event = lambda e: e if isinstance(e, str) else e.id
 out = []
 for v in json.load(open(sys.argv[1])):
     try:
-        out.append({"expect": "ok", "id": verify(v["header"], v["keys"], v["method"], v["target"], base64.b64decode(v["bodyBase64"]), v["toleranceSeconds"], v["now"])})
+        out.append({"expect": "ok", "id": event(verify(v["header"], v["keys"], v["method"], v["target"], base64.b64decode(v["bodyBase64"]), v["toleranceSeconds"], v["now"]))})
     except Refused as e:
         out.append({"expect": str(e)})
 print(json.dumps(out))
 `;
 
+const inNode = check => vectors.map(v => {
+  const { refused, event } = check(v.header, {
+    keys: v.keys, method: v.method, path: v.target, body: Buffer.from(v.bodyBase64, 'base64'), tolerance: v.toleranceSeconds, now: v.now,
+  });
+  return refused ? { expect: refused } : { expect: 'ok', id: event };
+});
+const python = (of, at) => JSON.parse(execFileSync(process.env.PYTHON ?? 'python3', ['-B', '-c', inPython(of), table], { cwd: join(root, at) }));
+
 const languages = {
-  node: () => vectors.map(v => {
-    const { refused, event } = verify(v.header, {
-      keys: v.keys, method: v.method, path: v.target, body: Buffer.from(v.bodyBase64, 'base64'), tolerance: v.toleranceSeconds, now: v.now,
-    });
-    return refused ? { expect: refused } : { expect: 'ok', id: event };
-  }),
-  python: () => JSON.parse(execFileSync(process.env.PYTHON ?? 'python3', ['-B', '-c', inPython, table], { cwd: join(root, 'examples/fastapi') })),
+  'Node.js': () => inNode(verifyInClients),
+  'Node.js, in the examples': () => inNode(verify),
+  Python: () => python('hubgate.signature', 'clients/python'),
+  'Python, in the examples': () => python('hubgate', 'examples/fastapi'),
 };
 
 for (const [name, run] of Object.entries(languages)) {
