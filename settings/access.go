@@ -160,6 +160,16 @@ func (p *problems) checkTrace(t *Trace) {
 	}
 }
 
+// OIDCInForce is OIDC, without issuers if Access believes none.
+func (s *Settings) OIDCInForce() *OIDC {
+	if !s.Access.DisableIssuers {
+		return &s.OIDC
+	}
+	none := s.OIDC
+	none.Issuers = nil
+	return &none
+}
+
 func (a Access) clone() Access {
 	a.Allow, a.Deny, a.IPRules = slices.Clone(a.Allow), slices.Clone(a.Deny), slices.Clone(a.IPRules)
 	return a

@@ -306,6 +306,8 @@ func (p *problems) checkAuth(a Auth) {
 func (p *problems) checkLocalKeys(s *Settings) {
 	switch {
 	case !s.Auth.DisableLocalKeys:
+	case s.Access.DisableIssuers:
+		p.add("auth.disableLocalKeys", "does not go without tokens of issuers (disableAadAuth): nobody is let in then")
 	case len(s.OIDC.Issuers) == 0:
 		p.add("auth.disableLocalKeys", "needs oidc.issuers: else nobody is let in")
 	case s.Keys.HasEmulatorKey():

@@ -9,10 +9,10 @@ import (
 // newIssuers follows the issuers of the settings.
 func (s *server) newIssuers() *oidc.Issuers {
 	issuers := oidc.New(oidc.Options{Logger: s.log.With("part", partTokens)})
-	issuers.Use(translateOIDC(&s.store.Current().OIDC))
+	issuers.Use(translateOIDC(s.store.Current().OIDCInForce()))
 	s.built.add("issuers", ignoreContext(issuers.Close))
 	s.built.add("settings of issuers", ignoreContext(s.store.Observe(func(_, next *settings.Settings) {
-		issuers.Use(translateOIDC(&next.OIDC))
+		issuers.Use(translateOIDC(next.OIDCInForce()))
 	})))
 	s.admin.WatchIssuers(func() (all []admin.Issuer) {
 		for _, i := range issuers.Status() {

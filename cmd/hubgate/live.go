@@ -25,6 +25,7 @@ type live struct {
 	rest     restapi.Limits
 	servers  servermode.Limits
 	upstream *upstream.Config
+	gate     *gateRules
 	// groupsPerUser is never 0.
 	groupsPerUser int
 }
@@ -55,7 +56,7 @@ func translate(s *settings.Settings) *live {
 			},
 			Periods: gateway.Periods{
 				KeepAlive: s.Clients.KeepAlive, Timeout: s.Clients.Timeout, Handshake: s.Clients.HandshakeTimeout,
-				Away: s.Clients.StatefulReconnect, Detached: s.Clients.LongPollDisconnect,
+				Away: s.Clients.StatefulReconnect, Detached: s.Clients.LongPollDisconnect, Lifetime: s.Firewall.MaxLifetime,
 			},
 		},
 		clients: clientws.Limits{
@@ -74,6 +75,7 @@ func translate(s *settings.Settings) *live {
 	if s.REST.IdempotencyAge == 0 {
 		l.rest.IdempotencyAge = -1 // in settings 0 is off, there the default
 	}
+	l.gate = translateGate(s.Access)
 	l.keys = s.Keys.All()
 	signing := l.keys
 	if s.Auth.DisableLocalKeys {

@@ -38,7 +38,7 @@ func (s *server) newBackends(node string, verifier *auth.Verifier) backends {
 		Verifier: verifier, Node: node,
 		Rules: func(hub string) servermode.Rules {
 			mode := modeOf(hub)
-			return servermode.Rules{Closed: mode == modes.Serverless, LastResort: mode == modes.Default}
+			return servermode.Rules{Closed: mode == modes.Serverless || s.live.load().source.Access.Stopped, LastResort: mode == modes.Default}
 		},
 		Limits: func() servermode.Limits { return s.live.load().servers },
 		Logger: noteRefusals(s.log, s.seen.account).With("part", partServers), Observer: watchedServers{s.seen}, Peers: s.nodes.peers(),
@@ -106,10 +106,13 @@ func (s *server) newEndpoints(hub *gateway.Gateway, behind *backends, verifier *
 		Logger: s.log.With("part", partREST), Metrics: restMetrics{s.admin.Metrics},
 	})
 	who := s.newPresence(hub, verifier, rates)
-	s.handler = below(s.config.BasePath(), &routes{clients: clients, rest: api, servers: behind.servers, presence: who, aspNetClients: aspNet, aspNetServers: behind.servers.AspNet(), limits: func() (uri, headers int64) {
+	inside := routes{clients: clients, rest: api, servers: behind.servers, presence: who, aspNetClients: aspNet, aspNetServers: behind.servers.AspNet(), limits: func() (uri, headers int64) {
 		l := &s.live.load().source.Limits
 		return l.URIBytes, l.HeaderBytes
-	}})
+	}}
+	outside := inside
+	outside.refuses = s.newGate().refuse
+	s.handler, s.outside = below(s.config.BasePath(), &inside), below(s.config.BasePath(), &outside)
 	s.watchReasons(clients, aspNet, api)
 	s.admin.WatchReasons("presence_requests_failed_total", "Requests about who is connected that failed, by reason.",
 		func() map[string]uint64 { return byName(who.Failed()) })

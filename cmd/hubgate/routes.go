@@ -27,11 +27,16 @@ type routes struct {
 	clients, rest, servers, presence http.Handler
 	// aspNetClients and aspNetServers are those of ASP.NET SignalR.
 	aspNetClients, aspNetServers http.Handler
+	// refuses answers requests that settings keep out, and says whether it did; nil keeps out none.
+	refuses func(w http.ResponseWriter, r *http.Request) bool
 	// limits returns the largest URI and the largest sum of headers, in bytes.
 	limits func() (uri, headers int64)
 }
 
 func (s *routes) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	if s.refuses != nil && s.refuses(w, r) {
+		return
+	}
 	maxURI, maxHeaders := s.limits()
 	first, _, _ := strings.Cut(strings.TrimPrefix(r.URL.Path, "/"), "/")
 	first = "/" + first

@@ -50,7 +50,8 @@ type server struct {
 	store     *settings.Store
 	live      liveSettings
 	views
-	handler   http.Handler
+	handler   http.Handler // of requests that other nodes hand on
+	outside   http.Handler // of those that come from outside
 	web       web
 	nodes     nodes
 	managed   managed
@@ -247,7 +248,7 @@ func (s *server) open(listeners []net.Listener) {
 	for _, l := range listeners {
 		patient = append(patient, transport.Listener(l, func() time.Duration { return s.live.load().clients.SendTimeout }))
 	}
-	s.serve("server", s.handler, patient, s.web.cert)
+	s.serve("server", s.outside, patient, s.web.cert)
 }
 
 // signClient makes a token for REST's :generateToken (R39).

@@ -96,3 +96,15 @@ var clientRefusals = List{
 		{"InvalidMessage", "ASP.NET SignalR: 400. What the client sent is no call of a hub: one JSON object with `H` and `M`. Its connection is closed.", "Use an official client of SignalR 2.4. Persistent connections are not supported."},
 	},
 }
+
+var gateRefusals = List{
+	Anchor: "gate", Title: "A request was refused by a setting", Type: "cmd/hubgate.gateRefusal",
+	Line: "refused by a setting", Attribute: "reason", Metric: "hubgate_requests_refused_by_settings_total",
+	Intro: "[Settings](settings.md) say which kinds of requests are let in, and from where. Such a request is not looked at any further. The log has a line for each reason and kind, at most one a minute. Health checks are always answered.",
+	Reasons: []Reason{
+		{"Stopped", "503. The gateway is stopped (`resourceStopped`).", "`hubgate settings set properties.resourceStopped=false`, or `az signalr start`."},
+		{"PublicAccessDisabled", "403. `publicNetworkAccess` is `Disabled`: nothing is let in.", "Set it to `Enabled`, and use network rules to let in less than everything."},
+		{"NetworkRule", "403. The network rules (`networkACLs`) do not let in this kind of request: `kind` names it.", "`hubgate network-rule list` shows the rules, `hubgate network-rule update --allow KIND` lets a kind in."},
+		{"IPRule", "403. The rules about addresses (`networkACLs.ipRules`) do not let in the caller's address.", "`hubgate network-rule list` shows the rules in their order. Behind a proxy the address is the proxy's, unless `trustedProxies` names it."},
+	},
+}

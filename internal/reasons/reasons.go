@@ -37,7 +37,7 @@ const Nothing = "Nothing to do."
 // Lists returns all lists, in the order of the page.
 func Lists() []List {
 	return []List{
-		closes, clientRefusals, restFailures, presenceFailures, webhookResults, skips, deadLetters, drops, serverRefusals, serverEnds, losses,
+		closes, clientRefusals, gateRefusals, restFailures, presenceFailures, webhookResults, skips, deadLetters, drops, serverRefusals, serverEnds, losses,
 		commandDrops, troubles, storeEvents,
 	}
 }
