@@ -117,6 +117,7 @@ func (c *call) identity(id string, expires time.Time) gateway.Identity {
 		Hub:         c.key,
 		HubName:     c.claims.Application,
 		User:        c.claims.UserID,
+		Token:       transport.TokenMark(c.token),
 		Claims:      transport.Claims(c.claims.User),
 		TokenClaims: transport.Claims(c.h.options.Verifier.TokenClaims(c.token)),
 		Headers:     transport.KeptHeaders(c.r.Header),
@@ -135,6 +136,11 @@ func (c *call) checkHubs() error {
 		return errHubList
 	}
 	return nil
+}
+
+// who is what rules about clients ask of the token.
+func (c *call) who() *gateway.Identity {
+	return &gateway.Identity{Hub: c.key, User: c.claims.UserID, Claims: transport.Claims(c.claims.User), Token: transport.TokenMark(c.token)}
 }
 
 func (c *call) remote() string { return transport.ClientAddr(c.r, c.h.options.TrustedProxies) }

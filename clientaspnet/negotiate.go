@@ -29,7 +29,7 @@ func (h *Handler) negotiate(c *call) error {
 	if err := h.options.Gateway.Admit(c.key, c.claims.Diagnostic); err != nil {
 		return transport.Admission(err)
 	}
-	if err := h.options.Gateway.AdmitUser(c.key, c.claims.UserID); err != nil {
+	if err := h.options.Gateway.AdmitClient(c.key, c.claims.UserID, c.who); err != nil {
 		return transport.Admission(err)
 	}
 	limits := h.options.Limits()

@@ -95,6 +95,7 @@ func (c *call) identity(id string, expires time.Time) gateway.Identity {
 		Hub:              c.hub,
 		HubName:          unique.Make(c.query.hub).Value(),
 		User:             c.claims.UserID,
+		Token:            transport.TokenMark(c.token),
 		Groups:           c.claims.Groups,
 		Claims:           transport.Claims(c.claims.User),
 		Query:            c.query.kept(),
@@ -104,6 +105,11 @@ func (c *call) identity(id string, expires time.Time) gateway.Identity {
 		HandshakeTimeout: c.claims.HandshakeTimeout,
 		Diagnostic:       c.claims.Diagnostic,
 	}
+}
+
+// who is what rules about clients ask of the token.
+func (c *call) who() *gateway.Identity {
+	return &gateway.Identity{Hub: c.hub, User: c.claims.UserID, Claims: transport.Claims(c.claims.User), Token: transport.TokenMark(c.token)}
 }
 
 func (c *call) remote() string { return transport.ClientAddr(c.r, c.h.options.TrustedProxies) }

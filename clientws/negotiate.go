@@ -25,7 +25,7 @@ func (h *Handler) negotiate(c *call) error {
 	if err := h.options.Gateway.Admit(c.hub, c.claims.Diagnostic); err != nil {
 		return transport.Admission(err)
 	}
-	if err := h.options.Gateway.AdmitUser(c.hub, c.claims.UserID); err != nil {
+	if err := h.options.Gateway.AdmitClient(c.hub, c.claims.UserID, c.who); err != nil {
 		return transport.Admission(err)
 	}
 	// Ids and tokens count whole seconds: round up, so that nobody gets less than promised.

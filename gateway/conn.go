@@ -136,6 +136,11 @@ func (g *Gateway) Attach(id Identity, t Transport) (*Conn, error) {
 			return nil, err
 		}
 	}
+	if err := g.enter(&id); err != nil {
+		g.conns.unreserve(id.Diagnostic)
+		g.hubs.release(h)
+		return nil, err
+	}
 	now := g.now()
 	c := &Conn{g: g, id: id, born: now, transport: t, place: placement{slot: -1}}
 	if t.Abilities().Returns {
@@ -147,6 +152,7 @@ func (g *Gateway) Attach(id Identity, t Transport) (*Conn, error) {
 	c.clocks.lastWrite.Store(now)
 	c.announceNames()
 	if err := g.conns.add(c); err != nil {
+		g.leave(&id)
 		c.withdrawNames()
 		g.conns.unreserve(id.Diagnostic)
 		g.hubs.release(h)

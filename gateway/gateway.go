@@ -45,17 +45,18 @@ type Options struct {
 
 // Gateway is one node. All methods may be called concurrently.
 type Gateway struct {
-	opts    Options
-	hubs    hubTable
-	conns   registry
-	workers []*worker
-	next    atomic.Uint32 // spreads connections over workers
-	counts  counters
-	keeping keeping
-	plane   plane
-	moves   moves
-	quota   quota
-	limiter atomic.Pointer[limiting] // nil while nothing is bounded
+	opts      Options
+	hubs      hubTable
+	conns     registry
+	workers   []*worker
+	next      atomic.Uint32 // spreads connections over workers
+	counts    counters
+	keeping   keeping
+	plane     plane
+	moves     moves
+	quota     quota
+	limiter   atomic.Pointer[limiting] // nil while nothing is bounded
+	turnstile atomic.Pointer[turning]  // likewise
 	// invocations are those of clients that this node waits for.
 	invocations invocations
 	// standing are connections that miss groups of their users.

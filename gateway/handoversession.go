@@ -279,6 +279,7 @@ func (c *Conn) forgetMoved(node string) {
 		answered(Answer{}, endedBefore(movedCause))
 	}
 	c.endMeter()
+	c.g.leave(&c.id)
 	c.g.conns.moved(c, node)
 	c.shard.worker.queue.push(&removeOp{conn: c})
 	c.g.counts.closed.Add(CloseMoved, 1)

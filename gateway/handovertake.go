@@ -397,6 +397,7 @@ func (t *taking) enter(s *movedSession) error {
 		}
 		return err
 	}
+	m.g.arrived(&c.id)
 	if c.id.User != "" {
 		c.shard.hub.users.add(c)
 	}

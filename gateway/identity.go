@@ -19,6 +19,9 @@ type Identity struct {
 	// User is the user id, empty for anonymous clients.
 	User   string
 	Claims []Claim
+	// Token stands for the token's signature: it is the same for all connections with one token, and nothing
+	// secret. A connection that comes from another node has none.
+	Token string
 	// Groups are those that the connection is in from the start, as if it had been added to each.
 	Groups []string
 	// TokenClaims are all claims of the token under their names there, system

@@ -275,6 +275,7 @@ func (c *Conn) finish(cause Cause) {
 
 	c.endMeter()
 	c.g.conns.remove(c)
+	c.g.leave(&c.id)
 	c.g.tellHome(c.id.ID)
 	c.shard.worker.queue.push(&removeOp{conn: c})
 	c.g.counts.closed.Add(cause.Reason, 1)

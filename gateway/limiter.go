@@ -44,8 +44,21 @@ func (o *Overrun) RetryAfter() int {
 	return max(1, int(math.Ceil(o.Reset.Round(time.Millisecond).Seconds())))
 }
 
+// ClientLimiter is a Limiter that wants to know more of a client than its hub and its user.
+type ClientLimiter interface {
+	// ClientMeter is asked in place of Meter.
+	ClientMeter(who *Identity) Meter
+}
+
 // limiting is a Limiter in force.
 type limiting struct{ Limiter }
+
+func (l *limiting) meter(who *Identity) Meter {
+	if more, ok := l.Limiter.(ClientLimiter); ok {
+		return more.ClientMeter(who)
+	}
+	return l.Meter(who.Hub, who.User)
+}
 
 // metered is the meter of a connection, and the Limiter that made it. It is not changed.
 type metered struct {
@@ -102,7 +115,7 @@ func (c *Conn) measureWith(l *limiting, m *metered, size int) error {
 func (c *Conn) remeter(l *limiting, old *metered) *metered {
 	var m *metered
 	if l != nil {
-		m = &metered{l, l.Meter(c.id.Hub, c.id.User)}
+		m = &metered{l, l.meter(&c.id)}
 	}
 	if !c.metered.CompareAndSwap(old, m) {
 		m.end() // the connection has ended meanwhile

@@ -24,6 +24,8 @@ const (
 	ScopeUser Scope = "user"
 	// ScopeHub: each hub.
 	ScopeHub Scope = "hub"
+	// ScopeClient: all clients whose tokens have something in common, on any hub, see By.
+	ScopeClient Scope = "client"
 	// ScopeKey: each access key, for what its holders send over REST.
 	ScopeKey Scope = "key"
 )
@@ -46,6 +48,8 @@ type Rule struct {
 	Name  string
 	Scope Scope
 	What  What
+	// By is what the clients of ScopeClient have in common.
+	By By
 	// Rate is how many there may be in a second, on average; Burst is how many at once.
 	Rate, Burst float64
 	// Text says Rate as the operator wrote it.
@@ -120,7 +124,7 @@ func (r *rule) error(reset time.Duration) error {
 
 func (r *rule) describe() string {
 	return fmt.Sprintf("%s %s for each %s", r.Text, r.What, map[Scope]string{
-		ScopeConnection: "connection", ScopeUser: "user", ScopeHub: "hub", ScopeKey: "access key",
+		ScopeConnection: "connection", ScopeUser: "user", ScopeHub: "hub", ScopeKey: "access key", ScopeClient: r.By.String(),
 	}[r.Scope])
 }
 
@@ -316,6 +320,12 @@ func (s *Set) REST(key string, bytes int64) error {
 
 // Meter implements gateway.Limiter.
 func (s *Set) Meter(hub, user string) gateway.Meter {
+	return s.ClientMeter(&gateway.Identity{Hub: hub, User: user})
+}
+
+// ClientMeter implements gateway.ClientLimiter.
+func (s *Set) ClientMeter(who *gateway.Identity) gateway.Meter {
+	hub, user := who.Hub, who.User
 	m := &meter{set: s, hub: hub, user: user}
 	now := s.options.Now()
 	for _, r := range s.said {
@@ -323,9 +333,16 @@ func (s *Set) Meter(hub, user string) gateway.Meter {
 			continue
 		}
 		c := counted{rule: r}
-		if r.Scope == ScopeConnection {
+		switch r.Scope {
+		case ScopeConnection:
 			c.bucket = &bucket{tokens: r.capacity(), at: now}
-		} else {
+		case ScopeClient:
+			key, ok := r.By.of(who)
+			if !ok {
+				continue
+			}
+			c.bucket, c.shared = r.table.get(key, now), true
+		default:
 			c.bucket, c.shared = r.table.get(bucketKey(r.Scope, hub, user), now), true
 		}
 		m.counted = append(m.counted, c)

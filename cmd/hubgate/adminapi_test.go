@@ -19,8 +19,18 @@ import (
 // api makes a request to the API of the admin address, with a token that may manage.
 func (p *program) api(method, path, body string, headers ...string) (status int, answer string) {
 	p.t.Helper()
-	headers = append([]string{"Authorization", "Bearer " + p.restToken(admin.LiveResource), "Content-Type", "application/json"}, headers...)
+	token := p.adminToken
+	if token == "" {
+		token = p.restToken(admin.LiveResource)
+	}
+	headers = append([]string{"Authorization", "Bearer " + token, "Content-Type", "application/json"}, headers...)
 	return p.request(method, p.Admin+path, body, headers...)
+}
+
+// managedBy has api use the admin token.
+func (p *program) managedBy(token string) {
+	require.NotEmpty(p.t, token)
+	p.adminToken = token
 }
 
 // set changes settings, which has to succeed.
@@ -30,6 +40,7 @@ func (p *program) set(patch string) management.Version {
 	require.Equal(p.t, http.StatusOK, status, answer)
 	var v management.Version
 	require.NoError(p.t, json.Unmarshal([]byte(answer), &v))
+	p.revision = v.Revision
 	return v
 }
 

@@ -78,10 +78,20 @@ func (c *certificate) reload() {
 func (c *certificate) watched() []string { return []string{c.files.Cert, c.files.Key} }
 
 // tlsConfig offers HTTP/2 beside HTTP/1.1; browsers open WebSockets on the latter.
-func (c *certificate) tlsConfig() *tls.Config {
-	return &tls.Config{
+// Clients are asked for a certificate while asks says so; any is taken, and none too.
+func (c *certificate) tlsConfig(asks func() bool) *tls.Config {
+	usual := &tls.Config{
 		MinVersion:     tls.VersionTLS12,
 		NextProtos:     []string{"h2", "http/1.1"},
 		GetCertificate: func(*tls.ClientHelloInfo) (*tls.Certificate, error) { return c.current.Load(), nil },
 	}
+	asking := usual.Clone()
+	asking.ClientAuth = tls.RequestClientCert
+	usual.GetConfigForClient = func(*tls.ClientHelloInfo) (*tls.Config, error) {
+		if asks() {
+			return asking, nil
+		}
+		return nil, nil
+	}
+	return usual
 }

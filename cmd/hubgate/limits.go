@@ -2,6 +2,7 @@ package main
 
 import (
 	"cmp"
+	"fmt"
 	"log/slog"
 	"slices"
 	"sync"
@@ -50,10 +51,16 @@ func (s *server) limitRates(hub *gateway.Gateway, verifier *auth.Verifier) *rate
 			line(of, slog.String("user", user))
 		}
 	}
-	l.use(s.store.Current().Limits.Rules, over)
+	refused := func(rule, hub, user string) { over(rule, hub, user, limits.OutcomeRefused) }
+	use := func(now *settings.Settings) { l.use(rulesOf(now), over) }
+	use(s.store.Current())
+	l.count(s.store.Current().Firewall.Counts, refused)
 	cancel := s.store.Observe(func(old, next *settings.Settings) {
-		if !slices.Equal(old.Limits.Rules, next.Limits.Rules) {
-			l.use(next.Limits.Rules, over)
+		if !slices.Equal(old.Limits.Rules, next.Limits.Rules) || !slices.Equal(old.Firewall.Traffic, next.Firewall.Traffic) {
+			use(next)
+		}
+		if !slices.Equal(old.Firewall.Counts, next.Firewall.Counts) {
+			l.count(next.Firewall.Counts, refused)
 		}
 	})
 	s.built.add("limits", ignoreContext(func() {
@@ -65,8 +72,47 @@ func (s *server) limitRates(hub *gateway.Gateway, verifier *auth.Verifier) *rate
 	return l
 }
 
+// rulesOf are the rules of the settings: the operator's own, and those of the application firewall.
+func rulesOf(s *settings.Settings) (rules []limits.Rule) {
+	for _, r := range s.Limits.Rules {
+		rules = append(rules, limits.Rule{
+			Name: r.Name, Scope: limits.Scope(r.Scope), What: limits.What(r.What), Rate: r.Rate, Burst: r.Burst,
+			Text: r.Text, Hubs: r.Hubs, ReportOnly: r.ReportOnly,
+		})
+	}
+	for i, r := range s.Firewall.Traffic {
+		rules = append(rules, limits.Rule{
+			Name: fmt.Sprintf("clientTrafficControlRules.%d", i), Scope: limits.ScopeClient, What: limits.WhatBytes,
+			By: limits.By{Kind: r.By, Claim: r.Claim}, Rate: float64(r.Bytes) / r.Window.Seconds(), Burst: float64(r.Bytes),
+			Text: fmt.Sprintf("%d in %v", r.Bytes, r.Window),
+		})
+	}
+	return rules
+}
+
+// count puts rules about the number of clients in force in place of those before. Clients that are there count.
+func (l *rateLimits) count(rules []settings.CountRule, refused func(rule, hub, user string)) {
+	if len(rules) == 0 {
+		l.hub.Turn(nil)
+		return
+	}
+	counts := make([]limits.Count, 0, len(rules))
+	for i, r := range rules {
+		counts = append(counts, limits.Count{Name: fmt.Sprintf("clientConnectionCountRules.%d", i), By: limits.By{Kind: r.By, Claim: r.Claim}, Max: r.Max})
+	}
+	counter := limits.NewCounter(counts, refused)
+	l.hub.Turn(counter)
+	l.hub.Each(func(c *gateway.Conn) {
+		who := c.Identity()
+		counter.Seen(who)
+		if there, _ := l.hub.Lookup(who.ID); there == nil {
+			counter.Leave(who) // it has ended meanwhile
+		}
+	})
+}
+
 // use puts rules in force in place of those before.
-func (l *rateLimits) use(rules []settings.Rule, over func(rule, hub, user string, did limits.Outcome)) {
+func (l *rateLimits) use(rules []limits.Rule, over func(rule, hub, user string, did limits.Outcome)) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if before := l.set.Load(); before != nil {
@@ -79,13 +125,7 @@ func (l *rateLimits) use(rules []settings.Rule, over func(rule, hub, user string
 		l.hub.Limit(nil)
 		return
 	}
-	o := limits.Options{Nodes: l.hub.Nodes, Over: over}
-	for _, r := range rules {
-		o.Rules = append(o.Rules, limits.Rule{
-			Name: r.Name, Scope: limits.Scope(r.Scope), What: limits.What(r.What), Rate: r.Rate, Burst: r.Burst,
-			Text: r.Text, Hubs: r.Hubs, ReportOnly: r.ReportOnly,
-		})
-	}
+	o := limits.Options{Nodes: l.hub.Nodes, Over: over, Rules: rules}
 	next := limits.New(o)
 	l.set.Store(next)
 	l.stop = make(chan struct{})

@@ -138,6 +138,10 @@ type program struct {
 	// pid and kill are of a process of its own.
 	pid  int
 	kill func()
+	// adminToken is what api uses; "" is a token of the access key.
+	adminToken string
+	// revision is that of the last change by set.
+	revision uint64
 }
 
 // start runs the program with free ports and a settings.json that can be

@@ -283,7 +283,7 @@ func (s *server) serve(name string, handler http.Handler, listeners []net.Listen
 		ErrorLog:       slog.NewLogLogger(s.log.With("part", name).Handler(), slog.LevelDebug),
 	}
 	if cert != nil {
-		srv.TLSConfig = cert.tlsConfig()
+		srv.TLSConfig = cert.tlsConfig(func() bool { return s.live.load().source.Access.ClientCertificates })
 	}
 	for _, l := range listeners {
 		l = s.web.accepts.listener(l)

@@ -1,0 +1,132 @@
+package limits
+
+import (
+	"fmt"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/hubgate/hubgate/gateway"
+)
+
+// By is what clients have in common that are counted together.
+type By struct {
+	// Kind is user, token or claim. Clients without it are not counted.
+	Kind string
+	// Claim is the name of the claim.
+	Claim string
+}
+
+// String says it for people.
+func (b By) String() string {
+	if b.Kind == "claim" {
+		return "value of the claim " + b.Claim
+	}
+	return b.Kind
+}
+
+// of returns what a client has of it. Two clients that have the same have it in common.
+func (b By) of(who *gateway.Identity) (value string, ok bool) {
+	switch b.Kind {
+	case "user":
+		value = who.User
+	case "token":
+		value = who.Token
+	default:
+		for _, c := range who.Claims {
+			if strings.EqualFold(c.Type, b.Claim) {
+				return c.Value, true
+			}
+		}
+	}
+	return value, value != ""
+}
+
+// Count bounds how many clients that have something in common are connected at a time.
+type Count struct {
+	// Name is unique.
+	Name string
+	By   By
+	Max  int
+}
+
+// retryAfter is when a client that was refused may try again: nobody knows when another one leaves.
+const retryAfter = 10 * time.Second
+
+// Counter counts clients by Counts. It implements gateway.Turnstile. All methods may be called concurrently.
+type Counter struct {
+	counts []Count
+	over   func(rule, hub, user string)
+
+	mu sync.Mutex
+	// there is how many clients of each rule there are, by what they have in common; entered is what of it each
+	// client has, by its id and in the order of the rules.
+	there   []map[string]int
+	entered map[string][]string
+}
+
+// NewCounter returns a Counter that has counted nobody. Over is told of each client that is refused.
+func NewCounter(counts []Count, over func(rule, hub, user string)) *Counter {
+	c := &Counter{counts: counts, over: over, there: make([]map[string]int, len(counts)), entered: make(map[string][]string)}
+	for i := range c.there {
+		c.there[i] = make(map[string]int)
+	}
+	return c
+}
+
+// Enter implements gateway.Turnstile. Rules are tried in their order, and the first that is full refuses.
+func (c *Counter) Enter(who *gateway.Identity, probe bool) error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for i, rule := range c.counts {
+		value, ok := rule.By.of(who)
+		if !ok {
+			continue
+		}
+		if c.there[i][value] >= rule.Max && c.entered[who.ID] == nil {
+			c.over(rule.Name, who.Hub, who.User)
+			return &gateway.Overrun{Rule: rule.Name, Text: fmt.Sprintf("%d connections for each %v", rule.Max, rule.By), Reset: retryAfter}
+		}
+	}
+	if !probe {
+		c.add(who)
+	}
+	return nil
+}
+
+// add counts a client once, whatever the rules say. Called with mu held.
+func (c *Counter) add(who *gateway.Identity) {
+	if c.entered[who.ID] != nil {
+		return
+	}
+	values := make([]string, len(c.counts))
+	for i, rule := range c.counts {
+		if value, ok := rule.By.of(who); ok {
+			values[i] = value
+			c.there[i][value]++
+		}
+	}
+	c.entered[who.ID] = values
+}
+
+// Seen implements gateway.Turnstile.
+func (c *Counter) Seen(who *gateway.Identity) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.add(who)
+}
+
+// Leave implements gateway.Turnstile.
+func (c *Counter) Leave(who *gateway.Identity) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for i, value := range c.entered[who.ID] {
+		if value == "" {
+			continue
+		}
+		if c.there[i][value]--; c.there[i][value] <= 0 {
+			delete(c.there[i], value)
+		}
+	}
+	delete(c.entered, who.ID)
+}
