@@ -24,6 +24,11 @@ const languages = {
     example: 'example/app.mjs',
     app: () => ['node', ['example/app.mjs']],
   },
+  python: {
+    tests: [python, ['-B', '-m', 'unittest', 'discover', '-s', 'tests'], at('python')],
+    example: 'example/app.py',
+    app: () => [python, ['-B', 'example/app.py']],
+  },
 };
 
 // run runs a command to its end. Its output is shown if it fails.

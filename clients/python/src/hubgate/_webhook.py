@@ -1,0 +1,219 @@
+"""Webhooks: their signatures, and what answers them."""
+
+from __future__ import annotations
+
+import inspect
+import json
+import logging
+import re
+import time
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from hmac import compare_digest, digest
+from typing import Any
+
+_log = logging.getLogger("hubgate")
+_TIME, _SUM = re.compile(r"-?[0-9]{1,18}"), re.compile(r"[0-9a-fA-F]{64}")
+
+
+class Refused(Exception):
+    """A webhook whose signature is not good: missing, malformed, mismatch or time."""
+
+
+class ErrorForClient(Exception):
+    """An error whose text the client that waits for an answer gets. Every other one is answered with 500, and the client hears
+    nothing of it."""
+
+
+@dataclass(frozen=True)
+class Event:
+    """What a webhook tells."""
+
+    hub: str
+    category: str
+    """connections or messages"""
+    name: str
+    """connected, disconnected, or the method that the client calls"""
+    connection_id: str
+    user_id: str
+    arguments: list[Any] = field(default_factory=list)
+    error: str | None = None
+    """Why a client that has disconnected did so; None for an ordinary end."""
+    id: str | None = None
+    """The same in each attempt to deliver the event; None from Azure, which has no such thing."""
+
+
+def verify(
+    header: str | None, keys: Iterable[str], method: str, path: str, body: bytes, tolerance: float = 300, now: float | None = None
+) -> str:
+    """Checks X-Hubgate-Signature, which covers the whole request. The path is that of the request with its query, as it was sent.
+
+    Returns the id of the event, or raises Refused.
+    """
+    if not header:
+        raise Refused("missing")
+    if len(header.encode()) > 2048:
+        raise Refused("malformed")
+    fields = [one.partition("=") for one in header.split(",")]
+    times, events, signatures = ([value for name, _, value in fields if name == wanted] for wanted in ("t", "id", "v1"))
+    if len(times) != 1 or len(events) != 1 or not events[0] or not _TIME.fullmatch(times[0]) or not 1 <= len(signatures) <= 8:
+        raise Refused("malformed")
+    if not all(_SUM.fullmatch(one) for one in signatures):
+        raise Refused("malformed")
+    good = False
+    for key in filter(None, keys):
+        want = digest(key.encode(), f"v1\n{times[0]}\n{events[0]}\n{method}\n{path}\n".encode() + body, "sha256")
+        for one in signatures:
+            good |= compare_digest(want, bytes.fromhex(one))
+    if not good:
+        raise Refused("mismatch")
+    if abs((time.time() if now is None else now) - int(times[0])) > tolerance:
+        raise Refused("time")
+    return events[0]
+
+
+def is_genuine(keys: Iterable[str], connection_id: str, signature: str) -> bool:
+    """Whether X-ASRS-Signature was made with one of the keys. It covers the connection id only."""
+    signatures, good = [one.strip().lower().encode() for one in signature.split(",")], False
+    for key in filter(None, keys):
+        want = b"sha256=" + digest(key.encode(), connection_id.encode(), "sha256").hex().encode()
+        for one in signatures:
+            good |= compare_digest(want, one)
+    return good
+
+
+Answer = tuple[int, str, bytes]
+_STATUS = {200: "OK", 400: "Bad Request", 401: "Unauthorized", 413: "Content Too Large", 415: "Unsupported Media Type", 500: "Internal Server Error"}
+_TEXT, _JSON = "text/plain; charset=utf-8", "application/json"
+
+
+@dataclass(frozen=True)
+class _Rules:
+    keys: Sequence[str]
+    whole_request: bool
+    max_body: int
+
+    def read(self, method: str, path: str, headers: Mapping[str, str], body: bytes) -> tuple[Event, str | None] | Answer:
+        """The event and the id of the invocation, or a refusal."""
+        get = lambda name: headers.get(name, "")  # noqa: E731
+        whole, event_id = get("x-hubgate-signature"), None
+        if whole or self.whole_request:
+            try:
+                event_id = verify(whole, self.keys, method, path, body)
+            except Refused as refused:
+                return 401, _TEXT, f"the signature is not good: {refused}".encode()
+        elif not is_genuine(self.keys, get("x-asrs-connection-id"), get("x-asrs-signature")):
+            return 401, _TEXT, b"the signature is not good"
+        if get("content-type").partition(";")[0].strip() != _JSON:
+            return 415, _TEXT, b"only JSON is read here"
+        try:
+            record = json.loads(body)
+        except ValueError:
+            return 400, _TEXT, b"the body is not JSON"
+        names = (get(f"x-asrs-{name}") for name in ("hub", "category", "event", "connection-id", "user-id"))
+        return Event(*names, record.get("arguments") or [], record.get("error"), event_id), record.get("invocationId")
+
+
+def _completion(invocation: str | None, result: object) -> Answer:
+    if not invocation:
+        return 200, _TEXT, b""
+    return 200, _JSON, json.dumps({"type": 3, "invocationId": invocation, "result": result}).encode()
+
+
+def _failure(invocation: str | None, error: Exception) -> Answer:
+    if invocation and isinstance(error, ErrorForClient):
+        return 200, _JSON, json.dumps({"type": 3, "invocationId": invocation, "error": str(error)}).encode()
+    _log.error("a webhook failed", exc_info=error)
+    return 500, _TEXT, b"the application failed"
+
+
+def wsgi(
+    handle: Callable[[Event], Any], keys: Sequence[str], *, whole_request: bool = False, max_body: int = 1 << 20
+) -> Callable[[dict[str, Any], Callable[..., Any]], list[bytes]]:
+    """A WSGI application that answers webhooks. What handle returns is the result of a client that waits for one.
+
+    whole_request refuses requests without X-Hubgate-Signature. Without it Azure's signature, which covers the connection id only, is
+    enough where the other one is missing.
+    """
+    rules = _Rules(keys, whole_request, max_body)
+
+    def answer(environ: dict[str, Any]) -> Answer:
+        length = int(environ.get("CONTENT_LENGTH") or 0)
+        if length > max_body:
+            return 413, _TEXT, b"the body is too large"
+        headers = {name[5:].replace("_", "-").lower(): _utf8(value) for name, value in environ.items() if name.startswith("HTTP_")}
+        headers["content-type"] = environ.get("CONTENT_TYPE", "")
+        read = rules.read(environ["REQUEST_METHOD"], _target(environ), headers, environ["wsgi.input"].read(length))
+        if isinstance(read[0], int):
+            return read  # type: ignore[return-value]
+        event, invocation = read
+        try:
+            return _completion(invocation, handle(event))  # type: ignore[arg-type]
+        except Exception as error:
+            return _failure(invocation, error)  # type: ignore[arg-type]
+
+    def application(environ: dict[str, Any], start_response: Callable[..., Any]) -> list[bytes]:
+        status, kind, body = answer(environ)
+        start_response(f"{status} {_STATUS[status]}", [("Content-Type", kind), ("Content-Length", str(len(body)))])
+        return [body]
+
+    return application
+
+
+def _target(environ: Mapping[str, Any]) -> str:
+    """Path and query as they were sent, if the server tells; WSGI's own variables have the path decoded."""
+    for name in ("RAW_URI", "REQUEST_URI"):
+        if environ.get(name):
+            return str(environ[name])
+    from urllib.parse import quote
+
+    path = quote((environ.get("SCRIPT_NAME", "") + environ.get("PATH_INFO", "")).encode("latin-1"), safe="/:@!$&'()*+,;=-._~")
+    return path + ("?" + environ["QUERY_STRING"] if environ.get("QUERY_STRING") else "")
+
+
+def _utf8(value: str) -> str:
+    """Header values are UTF-8, which WSGI gives as Latin-1."""
+    try:
+        return value.encode("latin-1").decode()
+    except ValueError:
+        return value
+
+
+def asgi(
+    handle: Callable[[Event], Any], keys: Sequence[str], *, whole_request: bool = False, max_body: int = 1 << 20
+) -> Callable[[dict[str, Any], Callable[[], Awaitable[dict[str, Any]]], Callable[[dict[str, Any]], Awaitable[None]]], Awaitable[None]]:
+    """wsgi for ASGI. handle may be a coroutine function, and should be: it runs in the event loop."""
+    rules = _Rules(keys, whole_request, max_body)
+
+    async def answer(scope: dict[str, Any], receive: Callable[[], Awaitable[dict[str, Any]]]) -> Answer:
+        body, more = b"", True
+        while more:
+            message = await receive()
+            body += message.get("body", b"")
+            more = message["type"] == "http.request" and message.get("more_body", False)
+            if len(body) > max_body:
+                return 413, _TEXT, b"the body is too large"
+        headers = {name.decode().lower(): value.decode(errors="replace") for name, value in scope["headers"]}
+        path = (scope.get("raw_path") or scope["path"].encode()).decode("latin-1").partition("?")[0]
+        target = path + ("?" + scope["query_string"].decode() if scope["query_string"] else "")
+        read = rules.read(scope["method"], target, headers, body)
+        if isinstance(read[0], int):
+            return read  # type: ignore[return-value]
+        event, invocation = read
+        try:
+            result = handle(event)  # type: ignore[arg-type]
+            if inspect.isawaitable(result):
+                result = await result
+            return _completion(invocation, result)  # type: ignore[arg-type]
+        except Exception as error:
+            return _failure(invocation, error)  # type: ignore[arg-type]
+
+    async def application(scope: dict[str, Any], receive: Any, send: Any) -> None:
+        if scope["type"] != "http":
+            raise RuntimeError("webhooks are HTTP requests")
+        status, kind, body = await answer(scope, receive)
+        headers = [(b"content-type", kind.encode()), (b"content-length", str(len(body)).encode())]
+        await send({"type": "http.response.start", "status": status, "headers": headers})
+        await send({"type": "http.response.body", "body": body})
+
+    return application
