@@ -1,0 +1,4 @@
+package io.hubgate;
+
+/** A connection in a group; the user id is "" for nobody. */
+public record Member(String connectionId, String userId) {}

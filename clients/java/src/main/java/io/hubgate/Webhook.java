@@ -1,0 +1,108 @@
+package io.hubgate;
+
+import com.google.gson.JsonArray;
+import com.google.gson.JsonElement;
+import com.google.gson.JsonObject;
+import com.google.gson.JsonParseException;
+import com.google.gson.JsonParser;
+import java.nio.charset.StandardCharsets;
+import java.time.Instant;
+import java.util.List;
+import java.util.function.UnaryOperator;
+
+/** Answers webhooks, whatever server they come by: {@link WebhookServlet}, {@link WebhookHandler}, or {@link #answer} in one of your own. */
+public final class Webhook {
+    /** What it returns is the result of a client that waits for one. */
+    @FunctionalInterface
+    public interface Handler {
+        Object handle(Event event) throws Exception;
+    }
+
+    /** The answer to a webhook. */
+    public record Answer(int status, String contentType, byte[] body) {}
+
+    /** Bytes of a body that servers read. */
+    static final int MAX_BODY = 1 << 20;
+
+    private static final System.Logger LOG = System.getLogger("io.hubgate");
+
+    private final List<String> keys;
+    private final boolean wholeRequest;
+    private final Handler handler;
+
+    /** With the access keys of the gateway, one of which has to have signed: {@link Hub#keys}. */
+    public Webhook(List<String> keys, Handler handler) {
+        this(keys, handler, false);
+    }
+
+    /**
+     * wholeRequest refuses requests without X-Hubgate-Signature. Without it Azure's signature, which covers the connection id only, is enough
+     * where the other one is missing.
+     */
+    public Webhook(List<String> keys, Handler handler, boolean wholeRequest) {
+        this.keys = List.copyOf(keys);
+        this.handler = handler;
+        this.wholeRequest = wholeRequest;
+    }
+
+    /** Answers one request. The target is path and query as they were sent; header gives the value of a header, or null. */
+    public Answer answer(String method, String target, UnaryOperator<String> header, byte[] body) {
+        UnaryOperator<String> get = name -> header.apply(name) == null ? "" : header.apply(name);
+        String whole = get.apply("X-Hubgate-Signature"), id = null;
+        if (wholeRequest || !whole.isEmpty()) {
+            try {
+                id = Signature.verify(whole, keys, method, target, body, Signature.DEFAULT_TOLERANCE, Instant.now());
+            } catch (Signature.Refused refused) {
+                return text(401, "the signature is not good: " + refused.getMessage());
+            }
+        } else if (!Signature.isGenuine(keys, get.apply("X-ASRS-Connection-Id"), get.apply("X-ASRS-Signature"))) {
+            return text(401, "the signature is not good");
+        }
+        if (!get.apply("Content-Type").split(";", 2)[0].strip().equals("application/json")) {
+            return text(415, "only JSON is read here");
+        }
+        JsonObject record;
+        try {
+            record = JsonParser.parseString(new String(body, StandardCharsets.UTF_8)).getAsJsonObject();
+        } catch (JsonParseException | IllegalStateException e) {
+            return text(400, "the body is not JSON");
+        }
+        List<JsonElement> arguments = record.get("arguments") instanceof JsonArray list ? list.asList() : List.of();
+        return handled(string(record, "invocationId"), new Event(get.apply("X-ASRS-Hub"), get.apply("X-ASRS-Category"), get.apply("X-ASRS-Event"),
+            get.apply("X-ASRS-Connection-Id"), get.apply("X-ASRS-User-Id"), arguments, string(record, "error"), id));
+    }
+
+    private Answer handled(String invocation, Event event) {
+        JsonObject completion = new JsonObject();
+        completion.addProperty("type", 3);
+        completion.addProperty("invocationId", invocation);
+        try {
+            Object result = handler.handle(event);
+            if (invocation == null) {
+                return text(200, "");
+            }
+            completion.add("result", result instanceof JsonElement element ? element : Texts.GSON.toJsonTree(result));
+        } catch (Exception e) {
+            if (!(e instanceof ErrorForClient) || invocation == null) {
+                LOG.log(System.Logger.Level.ERROR, "a webhook failed", e);
+                return text(500, "the application failed");
+            }
+            completion.addProperty("error", e.getMessage());
+        }
+        return new Answer(200, "application/json", Texts.bytes(Texts.GSON.toJson(completion)));
+    }
+
+    private static String string(JsonObject record, String name) {
+        JsonElement value = record.get(name);
+        return value == null || !value.isJsonPrimitive() ? null : value.getAsString();
+    }
+
+    static Answer text(int status, String text) {
+        return new Answer(status, "text/plain; charset=utf-8", Texts.bytes(text));
+    }
+
+    /** Header values are UTF-8, which servers give as Latin-1. */
+    static String utf8(String value) {
+        return value == null ? null : new String(value.getBytes(StandardCharsets.ISO_8859_1), StandardCharsets.UTF_8);
+    }
+}
