@@ -9,11 +9,13 @@ import (
 func serveEndpoints(c *call) error {
 	base := c.base() + "/"
 	audiences := []string{base}
+	// Of a directory of this kind nobody asks Microsoft whether it is known.
+	login := base + "adfs"
 	version := queryFold(c.r, "api-version")
 	if version < "2018" {
 		return c.json(http.StatusOK, map[string]any{
 			"galleryEndpoint": base, "graphEndpoint": base, "portalEndpoint": base,
-			"authentication": map[string]any{"loginEndpoint": base, "audiences": audiences},
+			"authentication": map[string]any{"loginEndpoint": login, "audiences": audiences},
 		})
 	}
 	cloud := map[string]any{
@@ -21,7 +23,7 @@ func serveEndpoints(c *call) error {
 		"microsoftGraphResourceId": base, "batch": base, "media": base, "sqlManagement": base, "vmImageAliasDoc": base,
 		"activeDirectoryDataLake": base, "appInsightsResourceId": base, "appInsightsTelemetryChannelResourceId": base,
 		"logAnalyticsResourceId": base, "attestationResourceId": base, "synapseAnalyticsResourceId": base, "ossrdbmsResourceId": base,
-		"authentication": map[string]any{"loginEndpoint": base, "audiences": audiences, "tenant": c.h.options.Place.Tenant, "identityProvider": "AAD"},
+		"authentication": map[string]any{"loginEndpoint": login, "audiences": audiences, "tenant": c.h.options.Place.Tenant, "identityProvider": "ADFS"},
 		"suffixes":       map[string]any{},
 	}
 	if strings.HasPrefix(version, "2019") || strings.HasPrefix(version, "2020") {

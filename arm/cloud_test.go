@@ -10,7 +10,7 @@ import (
 func TestCloudIsDescribedToWhoeverAsks(t *testing.T) {
 	s := newStand(t)
 	s.token = ""
-	require.Equal(t, "https://arm.example:9443/", s.raw("GET", "/metadata/endpoints?api-version=2015-01-01", "").at("authentication", "loginEndpoint"))
+	require.Equal(t, "https://arm.example:9443/adfs", s.raw("GET", "/metadata/endpoints?api-version=2015-01-01", "").at("authentication", "loginEndpoint"))
 	a := s.raw("GET", "//metadata/endpoints?api-version=2022-09-01", "")
 	require.Equal(t, "https://arm.example:9443/", a.at("resourceManager"))
 	require.Equal(t, "https://arm.example:9443/", a.at("authentication", "audiences", 0))

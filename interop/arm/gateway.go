@@ -1,0 +1,238 @@
+package main
+
+import (
+	"bufio"
+	"bytes"
+	"crypto/hmac"
+	"crypto/sha256"
+	"encoding/base64"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/url"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"sync"
+	"syscall"
+	"time"
+
+	"github.com/gorilla/websocket"
+)
+
+const (
+	adminToken   = "the-token-of-administrators-for-tests"
+	subscription = "00000000-0000-0000-0000-000000000001"
+	tenant       = "00000000-0000-0000-0000-000000000002"
+	firstKey     = "the-gateways-own-access-key-of-32-bytes-or-more"
+)
+
+// gateway is the program under test.
+type gateway struct {
+	URL, ARM string
+	Cert     string // file with the certificate of the resource API
+	cmd      *exec.Cmd
+	mu       sync.Mutex
+	log      strings.Builder
+}
+
+var (
+	serving = regexp.MustCompile(`msg=serving .*\burl=(\S+)`)
+	armAt   = regexp.MustCompile(`msg="resource API" .*\bat=(\S+)`)
+)
+
+func startGateway() (*gateway, error) {
+	dir, err := os.MkdirTemp(os.Getenv("HUBGATE_WORK"), "arm")
+	if err != nil {
+		return nil, err
+	}
+	g := &gateway{Cert: filepath.Join(dir, "arm.pem")}
+	g.cmd = exec.Command(os.Getenv("HUBGATE_BIN"), "serve", "--listen=127.0.0.1:0", "--admin-listen=off", "--drain-timeout=1s", "--data-dir="+filepath.Join(dir, "data"),
+		"--arm-listen=127.0.0.1:0", "--arm-test-certificate="+g.Cert, "--access-key="+firstKey)
+	g.cmd.Dir = dir
+	g.cmd.Env = append(os.Environ(), "HUBGATE_ADMIN_TOKEN="+adminToken)
+	stderr, err := g.cmd.StderrPipe()
+	if err != nil {
+		return nil, err
+	}
+	if err := g.cmd.Start(); err != nil {
+		return nil, err
+	}
+	ready := make(chan bool, 1)
+	go g.read(stderr, ready)
+	select {
+	case ok := <-ready:
+		if ok {
+			return g, nil
+		}
+	case <-time.After(60 * time.Second):
+	}
+	g.stop()
+	return nil, errors.New("the gateway does not serve: " + g.logged())
+}
+
+func (g *gateway) read(from io.Reader, ready chan<- bool) {
+	defer close(ready)
+	for lines := bufio.NewScanner(from); lines.Scan(); {
+		g.mu.Lock()
+		fmt.Fprintln(&g.log, lines.Text())
+		g.mu.Unlock()
+		if m := armAt.FindStringSubmatch(lines.Text()); m != nil {
+			g.ARM = m[1]
+		}
+		if m := serving.FindStringSubmatch(lines.Text()); m != nil {
+			g.URL = m[1]
+			ready <- g.ARM != ""
+		}
+	}
+}
+
+func (g *gateway) logged() string {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return g.log.String()
+}
+
+func (g *gateway) stop() {
+	_ = g.cmd.Process.Signal(syscall.SIGTERM)
+	_ = g.cmd.Wait()
+}
+
+// sign makes a token for the audience.
+func sign(key, audience, user string) string {
+	part := func(v any) string {
+		text, _ := json.Marshal(v) // of texts and numbers
+		return base64.RawURLEncoding.EncodeToString(text)
+	}
+	head := part(map[string]string{"alg": "HS256", "typ": "JWT"}) + "." + part(map[string]any{"aud": audience, "exp": time.Now().Add(time.Hour).Unix(), "nameid": user})
+	mac := hmac.New(sha256.New, []byte(key))
+	mac.Write([]byte(head))
+	return head + "." + base64.RawURLEncoding.EncodeToString(mac.Sum(nil))
+}
+
+// send is the status of a broadcast through REST, with a token that is signed with the key.
+func (g *gateway) send(key string) (int, error) {
+	at := g.URL + "/api/hubs/chat/:send?api-version=2022-06-01"
+	r, err := http.NewRequest(http.MethodPost, at, strings.NewReader(`{"target":"hello","arguments":[]}`))
+	if err != nil {
+		return 0, err
+	}
+	r.Header.Set("Authorization", "Bearer "+sign(key, g.URL+"/api/hubs/chat/:send", ""))
+	r.Header.Set("Content-Type", "application/json")
+	resp, err := http.DefaultClient.Do(r)
+	if err != nil {
+		return 0, err
+	}
+	return resp.StatusCode, resp.Body.Close()
+}
+
+func (g *gateway) wantSend(key string, status int) error {
+	got, err := g.send(key)
+	if err != nil {
+		return err
+	}
+	return want("the status of a send", got, status)
+}
+
+// allowed is what negotiate says of a page of the origin.
+func (g *gateway) allowed(key, origin string) (string, error) {
+	r, err := http.NewRequest(http.MethodPost, g.URL+"/client/negotiate?negotiateVersion=1&hub=chat", nil)
+	if err != nil {
+		return "", err
+	}
+	r.Header.Set("Authorization", "Bearer "+sign(key, g.URL+"/client/?hub=chat", "ann"))
+	r.Header.Set("Origin", origin)
+	resp, err := http.DefaultClient.Do(r)
+	if err != nil {
+		return "", err
+	}
+	return resp.Header.Get("Access-Control-Allow-Origin"), resp.Body.Close()
+}
+
+// client is one client of the hub chat.
+type client struct {
+	conn    *websocket.Conn
+	records [][]byte
+}
+
+// connect connects a client. status is that of the upgrade: 101, or that of the refusal.
+func (g *gateway) connect(key string) (c *client, status int, err error) {
+	at := strings.Replace(g.URL, "http", "ws", 1) + "/client/?hub=chat&access_token=" + url.QueryEscape(sign(key, g.URL+"/client/?hub=chat", "ann"))
+	conn, resp, err := websocket.DefaultDialer.Dial(at, nil)
+	if resp != nil {
+		status = resp.StatusCode
+	}
+	if err != nil {
+		return nil, status, err
+	}
+	c = &client{conn: conn}
+	return c, status, conn.WriteMessage(websocket.TextMessage, []byte("{\"protocol\":\"json\",\"version\":1}\x1e"))
+}
+
+// next is the next record but for pings.
+func (c *client) next() (string, error) {
+	_ = c.conn.SetReadDeadline(time.Now().Add(60 * time.Second))
+	for {
+		for len(c.records) > 0 {
+			record := string(c.records[0])
+			c.records = c.records[1:]
+			if record != "" && record != `{"type":6}` {
+				return record, nil
+			}
+		}
+		_, data, err := c.conn.ReadMessage()
+		if err != nil {
+			return "", err
+		}
+		c.records = bytes.Split(data, []byte{0x1e})
+	}
+}
+
+// wantConnected connects a client and expects its first record to hold the text.
+func (g *gateway) wantConnected(key, text string) (*client, error) {
+	c, _, err := g.connect(key)
+	if err != nil {
+		return nil, err
+	}
+	record, err := c.next()
+	if err == nil && !strings.Contains(record, text) {
+		err = fmt.Errorf("the client was told %s, not %s", record, text)
+	}
+	if err != nil {
+		_ = c.conn.Close()
+		return nil, err
+	}
+	return c, nil
+}
+
+// wantRefused expects a client to be refused.
+func (g *gateway) wantRefused(key string) error {
+	c, status, err := g.connect(key)
+	if err == nil {
+		_ = c.conn.Close()
+		return errors.New("the client was taken")
+	}
+	if status == 0 {
+		return err
+	}
+	return nil
+}
+
+// serverless and withoutServer are the first words to a client, by the hub's mode.
+const (
+	serverless    = `{}`
+	withoutServer = "No hub server is connected"
+)
+
+// wantMode connects a client to see which mode the hub has.
+func (g *gateway) wantMode(key, text string) error {
+	c, err := g.wantConnected(key, text)
+	if err != nil {
+		return err
+	}
+	return c.conn.Close()
+}
