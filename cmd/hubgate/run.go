@@ -39,6 +39,7 @@ type commands struct {
 	Users       usersCommand       `cmd:"" help:"List the users of a hub who are connected."`
 	Groups      groupsCommand      `cmd:"" help:"List the groups of a hub."`
 	Bench       benchCommand       `cmd:"" help:"Connect many clients, send and measure."`
+	Plan        planCommand        `cmd:"" help:"Say how many nodes a load takes, from what this machine needs for it."`
 	Upstream    upstreamCommand    `cmd:"" help:"Make or show upstream webhook templates."`
 	Cluster     clusterCommand     `cmd:"" help:"Show the nodes of a cluster, replace a voter, export and import what is stored."`
 	Config      configCommand      `cmd:"" help:"Print the effective configuration without its secrets."`
