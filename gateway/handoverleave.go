@@ -245,8 +245,10 @@ func (l *leaving) session() Mover { return l.conn.Session().(Mover) }
 func (l *leaving) park() parking {
 	parked := make(parking, 1)
 	r := &l.conn.reader
-	r.mu.Lock() // a reader that is at work ends with its record
+	l.conn.setParking(true) // a hub server that takes nothing may do so for long
+	r.mu.Lock()             // a reader that is at work ends with its record
 	defer r.mu.Unlock()
+	l.conn.setParking(false)
 	r.partial = nil
 	r.account(l.conn, false)
 	l.session().Park(func(err error) { parked <- err })

@@ -107,6 +107,8 @@ type life struct {
 	speaker Speaker
 	// resume exists while the reader waits for the session to take a record.
 	resume chan struct{}
+	// parks: the connection is about to be handed over, and nobody waits for the session any more.
+	parks bool
 }
 
 // turn is where the session is. Its Closed must not overtake what the reader is

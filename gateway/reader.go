@@ -207,7 +207,7 @@ func (c *Conn) deliver(rec Record) error {
 	}
 	switch c.life.speaker {
 	case ApplicationSpeaks:
-		return c.deliverLater(rec)
+		return c.deliverLater(rec, true)
 	case NobodyListens:
 		return nil
 	}
@@ -217,14 +217,15 @@ func (c *Conn) deliver(rec Record) error {
 			c.clocks.lastRead.Store(c.g.now())
 			c.clocks.held.Store(false)
 		}()
-		return c.deliverLater(rec)
+		return c.deliverLater(rec, false)
 	}
 	return c.refuse(rec)
 }
 
 // deliverLater waits until the session takes the record, or until an end of the
-// connection is asked for.
-func (c *Conn) deliverLater(rec Record) error {
+// connection is asked for. If nothing has begun with the record (fresh), it is given up when the connection is about to be
+// handed over: it does not count then, and the client says it again to the next node.
+func (c *Conn) deliverLater(rec Record, fresh bool) error {
 	defer c.stopUnfinished(false)
 	c.stopUnfinished(true)
 	for {
@@ -236,8 +237,26 @@ func (c *Conn) deliverLater(rec Record) error {
 		if c.life.session.Received(rec) {
 			return nil
 		}
+		if fresh && c.isParking() {
+			return Replaced
+		}
 		<-resume
 	}
+}
+
+// setParking has a reader that waits for its session give up, or ends that.
+func (c *Conn) setParking(on bool) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.life.parks = on; on {
+		c.life.wake()
+	}
+}
+
+func (c *Conn) isParking() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.life.parks
 }
 
 func (c *Conn) armResume() (<-chan struct{}, error) {
