@@ -220,7 +220,7 @@ func damagedStore(t *testing.T) string {
 	dir := filepath.Join(t.TempDir(), "data")
 	p := start(t, "--data-dir", dir)
 	require.Equal(t, "200", seeStored(t, p))
-	require.Equal(t, exitOK, p.stop())
+	require.Equal(t, exitOK, p.stop(), p.logs)
 	spoilt := 0
 	require.NoError(t, filepath.WalkDir(dir, func(path string, d fs.DirEntry, err error) error {
 		if err != nil || d.IsDir() || d.Name() != "meta.inf" || !strings.Contains(path, "streams") {
