@@ -60,6 +60,19 @@ func TestCheckerFindsWhatIsPlanted(t *testing.T) {
 	}
 }
 
+// A sender whose connection fails goes on with the next message, beside which the node may still read the last one.
+func TestCheckerKnowsNoOrderBehindAFailedConnection(t *testing.T) {
+	c, o, r := checked()
+	o.next(target{kind: toAll})
+	sent(o, target{kind: toAll}, 2)
+	for _, n := range []int{2, 1, 3} {
+		r.receive(o.name, n)
+	}
+	require.Empty(t, c.violations)
+	r.receive(o.name, 1)
+	require.Len(t, c.violations["double"], 1)
+}
+
 func TestCheckerOwesWhatWasPromised(t *testing.T) {
 	group := target{toGroup, "g"}
 	for _, one := range []struct {

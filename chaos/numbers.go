@@ -70,6 +70,14 @@ func (o *origin) answer(n int, f fate) {
 	o.list[n-1].ended, o.list[n-1].fate = time.Now(), f
 }
 
+// answered says whether a number has been answered. The next one is sent behind the answer, or when none can come any
+// more since the connection has failed: then the node may read both at the same time, and there is no order.
+func (o *origin) answered(n int) bool {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.list[n-1].fate != underWay
+}
+
 // messages are all so far. What is in the list changes no more once it is answered.
 func (o *origin) messages() []message {
 	o.mu.Lock()

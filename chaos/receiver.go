@@ -78,7 +78,7 @@ func (r *receiver) receive(origin string, n int) {
 	wrong := a.note(n)
 	r.mu.Unlock()
 	r.checker.arrived(r.who, origin, n, now.Sub(o.began(n)))
-	if wrong == "double" || wrong != "" && o.ordered {
+	if wrong == "double" || wrong != "" && o.ordered && o.answered(n) {
 		r.checker.violate(wrong, fmt.Sprintf("%v got %s %d behind %d", r.who, origin, n, last))
 	}
 }
