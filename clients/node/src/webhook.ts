@@ -1,5 +1,6 @@
 import { createHmac, timingSafeEqual } from 'node:crypto';
 import type { IncomingMessage, ServerResponse } from 'node:http';
+import { verify } from './signature.js';
 
 /** What a webhook tells. */
 export interface HubEvent {
@@ -34,37 +35,6 @@ export interface WebhookOptions {
 
 /** What it returns is the result of a client that waits for one. */
 export type Handler = (event: HubEvent) => unknown;
-
-export interface VerifyOptions {
-  keys: string[];
-  method: string;
-  /** Path and query, as the gateway has sent them. */
-  path: string;
-  body: Uint8Array | string;
-  /** Seconds that the two clocks may be apart; 300 unless set. */
-  tolerance?: number | undefined;
-  /** Seconds since 1970. */
-  now?: number | undefined;
-}
-
-export type Verified = { event: string; sent: number } | { refused: 'missing' | 'malformed' | 'mismatch' | 'time' };
-
-/** Checks X-Hubgate-Signature, which covers the whole request. */
-export function verify(header: string | null | undefined, { keys, method, path, body, tolerance = 300, now = Date.now() / 1000 }: VerifyOptions): Verified {
-  if (!header) return { refused: 'missing' };
-  if (Buffer.byteLength(header) > 2048) return { refused: 'malformed' };
-  const all = (name: string) => header.split(',').filter(field => field.startsWith(name + '=')).map(field => field.slice(name.length + 1));
-  const [sent, ...times] = all('t'), [event, ...events] = all('id'), signatures = all('v1');
-  if (!sent || times.length || !event || events.length || !/^-?\d{1,18}$/.test(sent) || signatures.length < 1 ||
-    signatures.length > 8 || !signatures.every(one => /^[0-9a-f]{64}$/i.test(one))) return { refused: 'malformed' };
-  const good = keys.filter(Boolean).flatMap(key => {
-    const want = createHmac('sha256', key).update(`v1\n${sent}\n${event}\n${method}\n${path}\n`).update(body).digest();
-    return signatures.map(one => timingSafeEqual(Buffer.from(one, 'hex'), want));
-  });
-  if (!good.includes(true)) return { refused: 'mismatch' };
-  if (Math.abs(now - Number(sent)) > tolerance) return { refused: 'time' };
-  return { event, sent: Number(sent) };
-}
 
 /** Whether X-ASRS-Signature was made with one of the keys. It covers the connection id only. */
 export function isGenuine(keys: string[], connectionId: string, signature: string): boolean {

@@ -136,6 +136,15 @@ test('the table of signatures', () => {
   }
 });
 
+test('a signature of now, of text and of no body', () => {
+  const sent = Math.floor(Date.now() / 1000);
+  const signed = body => `t=${sent},id=e,v1=` + createHmac('sha256', 'key').update(`v1\n${sent}\ne\nPOST\n/hook\n${body}`).digest('hex');
+  const request = { keys: ['', 'key'], method: 'POST', path: '/hook' };
+  same(verify(signed('ü'), { ...request, body: 'ü' }), { event: 'e', sent });
+  same(verify(signed(''), request), { event: 'e', sent });
+  same(verify(signed(''), { ...request, keys: [''] }), { refused: 'mismatch' });
+});
+
 test('CommonJS has the same', () => {
   same(Object.keys(createRequire(import.meta.url)('hubgate')).filter(name => name !== '__esModule').sort(), Object.keys(hubgate).sort());
 });

@@ -1,4 +1,4 @@
-"""cd clients/python && python3 -m unittest"""
+"""The check of one header, which is a file that may be copied."""
 
 import base64
 import hashlib
@@ -11,7 +11,7 @@ import unittest
 from hubgate.signature import Event, Refused, verify
 
 # The table that the helpers of all languages are tested with.
-TABLE = pathlib.Path(__file__).parents[2] / "webhook/signature/testdata/vectors.json"
+TABLE = pathlib.Path(__file__).parents[3] / "webhook/signature/testdata/vectors.json"
 
 
 class Signature(unittest.TestCase):
