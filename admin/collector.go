@@ -18,6 +18,7 @@ type nodeCollector struct {
 	cluster Cluster // nil: the node is alone
 	// deliveries is nil before WatchDeliveries.
 	deliveries Deliveries
+	followers  func() Followers // nil before WatchFollowers
 	// transports and kinds are series of each hub from the start.
 	transports, kinds []string
 
@@ -79,13 +80,14 @@ type watched struct {
 	modes             Modes
 	cluster           Cluster
 	deliveries        Deliveries
+	followers         func() Followers
 	transports, kinds []string
 }
 
 func (c *nodeCollector) watched() watched {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	return watched{c.node, c.servers, c.modes, c.cluster, c.deliveries, c.transports, c.kinds}
+	return watched{c.node, c.servers, c.modes, c.cluster, c.deliveries, c.followers, c.transports, c.kinds}
 }
 
 func desc(name, help string, labels ...string) *prometheus.Desc {
@@ -161,6 +163,9 @@ func (c *nodeCollector) Collect(ch chan<- prometheus.Metric) {
 	}
 	if w.deliveries != nil {
 		out.deliveries(w.deliveries)
+	}
+	if w.followers != nil {
+		out.followers(w.followers())
 	}
 }
 

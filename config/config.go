@@ -186,8 +186,11 @@ type Auth struct {
 
 // Recorder is the flight recorder of a node.
 type Recorder struct {
-	Recorder Size `help:"Memory for what happened last to connections and messages, which hubgate trace searches; at least 512KiB. 0 keeps nothing." default:"4MiB"`
-	Payloads bool `help:"Keep the first 1KiB of the arguments of messages too. Whoever may look at the admin address sees them."`
+	Recorder Size   `help:"Memory for what happened last to connections and messages, which hubgate trace searches; at least 512KiB. 0 keeps nothing." default:"4MiB"`
+	Live     bool   `help:"Azure's live trace at /livetrace, for those who have a token for it. Settings that are changed while the gateway runs can turn it on too."`
+	Logs     string `help:"File for resource logs in Azure's schema, one JSON object a line; - is standard output. SIGHUP opens it anew." placeholder:"FILE"`
+	LogBytes Size   `help:"Size at which the file of resource logs is renamed to FILE.1, and a new one begins; three old ones are kept. 0: it grows." default:"100MiB"`
+	Payloads bool   `help:"Keep the first 1KiB of the arguments of messages too. Whoever may look at the admin address sees them."`
 }
 
 // Presence says who may ask who is connected, see [settings.Presence].

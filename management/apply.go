@@ -176,7 +176,7 @@ func traceOf(p *Properties) settings.Trace {
 		t.LiveCategories = slices.Clone(categories)
 	}
 	if p.ResourceLog != nil {
-		t.LogCategories = enabledOf(p.ResourceLog.Categories)
+		t.LogCategories = append([]string{}, enabledOf(p.ResourceLog.Categories)...) // none at all is not the same as nothing said
 	}
 	for flag, category := range map[string]string{FlagConnectivityLogs: settings.ConnectivityLogs, FlagMessagingLogs: settings.MessagingLogs} {
 		if isOn(flag) && !slices.Contains(t.LogCategories, category) {

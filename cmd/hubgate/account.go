@@ -5,11 +5,15 @@ import (
 	"context"
 	"log/slog"
 	"net"
+	"slices"
 	"sync"
+	"time"
 
 	"github.com/hubgate/hubgate/gateway"
 	"github.com/hubgate/hubgate/internal/flight"
 	"github.com/hubgate/hubgate/internal/transport"
+	"github.com/hubgate/hubgate/livetrace"
+	"github.com/hubgate/hubgate/resourcelog"
 	"github.com/hubgate/hubgate/restapi"
 	"github.com/hubgate/hubgate/secret"
 	"github.com/hubgate/hubgate/servermode"
@@ -21,6 +25,9 @@ import (
 type account struct {
 	ring     *flight.Recorder
 	payloads bool
+	// live and log are nil if they are not there.
+	live *livetrace.Hub
+	log  *resourcelog.Log
 }
 
 // notes are what an event is made of, so that making one allocates nothing.
@@ -41,19 +48,35 @@ func note(kind flight.Kind, what flight.What, about flight.Subject) *notes {
 
 // keep keeps the event. The notes must not be used afterwards.
 func (a *account) keep(n *notes) {
+	n.event.Time = time.Now()
 	a.ring.Record(&n.event)
+	if a.followed() {
+		copied := n.copied()
+		if a.live != nil {
+			a.live.Event(copied)
+		}
+		if a.log != nil {
+			a.log.Event(copied)
+		}
+	}
 	*n = notes{}
 	notePool.Put(n)
 }
 
-// newAccount is nil if nothing is kept.
-func (s *server) newAccount() *account {
-	c := &s.config.Recorder
-	if c.Recorder <= 0 {
-		return nil
+// copied is the event for those who keep it: the notes are used again.
+func (n *notes) copied() *flight.Event {
+	e := n.event
+	e.Names = slices.Clone(e.Names[:min(len(e.Names), flight.MaxNames)])
+	e.Receivers = slices.Clone(e.Receivers)
+	if e.Fate != nil {
+		fate := *e.Fate
+		e.Fate = &fate
 	}
-	return &account{ring: flight.New(int(c.Recorder)), payloads: c.Payloads}
+	return &e
 }
+
+// followed says whether somebody has events besides the ring.
+func (a *account) followed() bool { return a.log != nil || a.live != nil && a.live.Listening() }
 
 // recorder is the ring, nil if there is none.
 func (a *account) recorder() *flight.Recorder {
@@ -65,7 +88,7 @@ func (a *account) recorder() *flight.Recorder {
 
 // forGateway is the account as the Recorder of the gateway, nil without one.
 func (a *account) forGateway() gateway.Recorder {
-	if !a.on() {
+	if a == nil {
 		return nil
 	}
 	return a
@@ -73,20 +96,20 @@ func (a *account) forGateway() gateway.Recorder {
 
 // forWebhooks is what webhooks tell, nil without an account, and forREST what REST does.
 func (a *account) forWebhooks() func(*upstream.Happening) {
-	if !a.on() {
+	if a == nil {
 		return nil
 	}
 	return a.webhook
 }
 
 func (a *account) forREST() func(*restapi.Answered) {
-	if !a.on() {
+	if a == nil {
 		return nil
 	}
 	return a.request
 }
 
-func (a *account) on() bool { return a != nil && a.ring != nil }
+func (a *account) on() bool { return a != nil && (a.ring != nil || a.followed()) }
 
 func clientNote(what flight.What, c *gateway.Conn, cause gateway.Cause) *notes {
 	id := c.Identity()
@@ -210,6 +233,9 @@ func (a *account) FollowVerb(cmd *gateway.Command) func(gateway.Result, error) {
 
 // Received implements gateway.Recorder.
 func (a *account) Received(c *gateway.Conn, r *gateway.Record, target []byte) {
+	if !a.on() {
+		return
+	}
 	n := note(flight.KindMessage, flight.WhatReceived, subjectOf(c.Identity(), ""))
 	n.event.Type, n.event.Bytes = int(r.Type), len(r.Frame)
 	n.event.Method = string(target[:min(len(target), maxNotedMethod)])
@@ -224,6 +250,9 @@ const maxNotedMethod = 128
 
 // Delivered implements gateway.Recorder.
 func (a *account) Delivered(c *gateway.Conn, bytes int, r gateway.SendReport) {
+	if !a.on() {
+		return
+	}
 	n := note(flight.KindDelivery, flight.WhatDelivered, subjectOf(c.Identity(), ""))
 	n.fate = flight.Fate{Matched: r.Matched, Written: r.Written, Queued: r.Queued, Dropped: r.Dropped}
 	n.event.Fate, n.event.Bytes, n.event.Reason = &n.fate, bytes, dropsOf(&r)
@@ -232,6 +261,9 @@ func (a *account) Delivered(c *gateway.Conn, bytes int, r gateway.SendReport) {
 
 // webhook keeps what came of an event of a client.
 func (a *account) webhook(h *upstream.Happening) {
+	if !a.on() {
+		return
+	}
 	what, result := flight.WhatCalled, string(h.Result)
 	if h.Skip != "" {
 		what, result = flight.WhatSkipped, string(h.Skip)
@@ -253,6 +285,9 @@ func (a *account) server(what flight.What, s servermode.ServerConnection, why st
 
 // request keeps a request to the REST API.
 func (a *account) request(r *restapi.Answered) {
+	if !a.on() {
+		return
+	}
 	n := note(flight.KindRequest, flight.WhatAnswered, flight.Subject{Hub: r.Hub, User: r.User, Connection: r.Connection, Group: r.Group, Trace: r.Trace})
 	e := &n.event
 	e.By, e.Method, e.Status, e.Took = "rest", r.Operation, r.Status, r.Took
@@ -271,14 +306,14 @@ type refusals struct {
 
 // noteRefusals returns a logger whose lines about refusals are kept.
 func noteRefusals(log *slog.Logger, a *account) *slog.Logger {
-	if !a.on() {
+	if a == nil {
 		return log
 	}
 	return slog.New(&refusals{Handler: log.Handler(), account: a})
 }
 
 func (h *refusals) Enabled(ctx context.Context, level slog.Level) bool {
-	return level >= slog.LevelInfo || h.Handler.Enabled(ctx, level)
+	return level >= slog.LevelInfo && h.account.on() || h.Handler.Enabled(ctx, level)
 }
 
 func (h *refusals) Handle(ctx context.Context, r slog.Record) error {
@@ -295,6 +330,9 @@ func (h *refusals) Handle(ctx context.Context, r slog.Record) error {
 }
 
 func (h *refusals) keep(kind flight.Kind, r slog.Record) {
+	if !h.account.on() {
+		return
+	}
 	n := note(kind, flight.WhatRefused, flight.Subject{Hub: h.hub})
 	e := &n.event
 	r.Attrs(func(a slog.Attr) bool {

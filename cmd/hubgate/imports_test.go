@@ -52,6 +52,9 @@ var mayImport = map[string][]string{
 	"restapi":           {"gateway", "hubprotocol", "auth", "hubname", "api", "internal/counts", "internal/filter", "internal/trace"},
 	"limits":            {"gateway"},
 	"tracing":           {"gateway", "internal/flight"},
+	"internal/azurelog": {"internal/flight"},
+	"livetrace":         {"auth", "hubprotocol", "internal/azurelog", "internal/flight"},
+	"resourcelog":       {"internal/azurelog", "internal/flight"},
 	"arm":               {"auth", "management", "secret"},
 	"presence":          {"gateway", "auth", "hubname", "internal/counts", "internal/trace"},
 	"upstream":          {"gateway", "hubprotocol", "auth", "regularfile", "secret", "webhook", "webhook/signature", "internal/logsum", "internal/packed", "internal/trace"},
@@ -94,7 +97,7 @@ var mayImport = map[string][]string{
 	"deploy/check":     nil,
 	"internal/reasons": nil,
 	"gatewaytest":      {"gateway", "hubprotocol"},
-	"cmd/hubgate":      {"api", "aspnetprotocol", "hubprotocol", "auth", "oidc", "hubname", "regularfile", "secret", "webhook", "settings", "config", "management", "tracing", "internal/flight", "gateway", "clientws", "clientaspnet", "restapi", "presence", "limits", "upstream", "servermode", "modes", "store", "store/claims", "store/jetstore", "store/life", "store/shared", "backplane", "natsd", "cluster", "cluster/natscarrier", "admin", "arm", "bench", "bench/plan", "internal/logsum", "internal/nearest", "internal/reasons", "internal/watch", "internal/trace", "internal/transport", "store/outbox"},
+	"cmd/hubgate":      {"api", "aspnetprotocol", "hubprotocol", "auth", "oidc", "hubname", "regularfile", "secret", "webhook", "settings", "config", "management", "tracing", "internal/flight", "internal/azurelog", "livetrace", "resourcelog", "telemetry", "gateway", "clientws", "clientaspnet", "restapi", "presence", "limits", "upstream", "servermode", "modes", "store", "store/claims", "store/jetstore", "store/life", "store/shared", "backplane", "natsd", "cluster", "cluster/natscarrier", "admin", "arm", "bench", "bench/plan", "internal/logsum", "internal/nearest", "internal/reasons", "internal/watch", "internal/trace", "internal/transport", "store/outbox"},
 
 	"deploy/release/image": nil,
 	"deploy/release/pack":  nil,

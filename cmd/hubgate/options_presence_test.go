@@ -3,6 +3,8 @@ package main
 import (
 	"fmt"
 	"net/http"
+	"os"
+	"path/filepath"
 	"testing"
 	"time"
 
@@ -56,6 +58,35 @@ var traceEffects = map[string]func(*testing.T) effect{
 	"trace-recorder": func(*testing.T) effect {
 		return effect{unusual: "0", before: "off: false", after: "off: true", see: func(t *testing.T, p *program) string {
 			return fmt.Sprint("off: ", p.trace(0, "").Nodes[0].Off)
+		}}
+	},
+	"trace-live": func(*testing.T) effect {
+		return effect{unusual: "true", before: "403", after: "101", see: func(t *testing.T, p *program) string {
+			_, status := p.lookOn(t, "/livetrace")
+			return fmt.Sprint(status)
+		}}
+	},
+	"trace-logs": func(t *testing.T) effect {
+		path := filepath.Join(t.TempDir(), "logs")
+		return effect{unusual: path, before: "no file", after: "a file", see: func(t *testing.T, p *program) string {
+			if _, err := os.Stat(path); err != nil {
+				return "no file"
+			}
+			return "a file"
+		}}
+	},
+	"trace-log-bytes": func(t *testing.T) effect {
+		path := filepath.Join(t.TempDir(), "logs")
+		return effect{unusual: "500B", with: []string{"--trace-logs=" + path}, before: "one file", after: "several", see: func(t *testing.T, p *program) string {
+			for range 5 {
+				p.sendTo(":send", "hello")
+			}
+			p.connect("chat", "ann").leave()
+			logged(t, path, "ConnectionEnded")
+			if _, err := os.Stat(path + ".1"); err != nil {
+				return "one file"
+			}
+			return "several"
 		}}
 	},
 	"trace-payloads": func(*testing.T) effect {

@@ -106,7 +106,7 @@ func (s *server) newEndpoints(hub *gateway.Gateway, behind *backends, verifier *
 		Logger: s.log.With("part", partREST), Metrics: restMetrics{s.admin.Metrics},
 	})
 	who := s.newPresence(hub, verifier, rates)
-	inside := routes{clients: clients, rest: api, servers: behind.servers, presence: who, aspNetClients: aspNet, aspNetServers: behind.servers.AspNet(), limits: func() (uri, headers int64) {
+	inside := routes{clients: clients, rest: api, servers: behind.servers, presence: who, trace: s.seen.account.live, aspNetClients: aspNet, aspNetServers: behind.servers.AspNet(), limits: func() (uri, headers int64) {
 		l := &s.live.load().source.Limits
 		return l.URIBytes, l.HeaderBytes
 	}}

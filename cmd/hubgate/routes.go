@@ -7,6 +7,7 @@ import (
 
 	"github.com/hubgate/hubgate/auth"
 	"github.com/hubgate/hubgate/internal/transport"
+	"github.com/hubgate/hubgate/livetrace"
 	"github.com/hubgate/hubgate/presence"
 	"github.com/hubgate/hubgate/restapi"
 )
@@ -29,6 +30,8 @@ type routes struct {
 	aspNetClients, aspNetServers http.Handler
 	// refuses answers requests that settings keep out, and says whether it did; nil keeps out none.
 	refuses func(w http.ResponseWriter, r *http.Request) bool
+	// trace is live trace.
+	trace http.Handler
 	// limits returns the largest URI and the largest sum of headers, in bytes.
 	limits func() (uri, headers int64)
 }
@@ -66,6 +69,8 @@ func (s *routes) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		s.servers.ServeHTTP(w, r)
 	case strings.EqualFold(first, auth.AspNetServerPath):
 		s.aspNetServers.ServeHTTP(w, r)
+	case strings.EqualFold(first, livetrace.Path):
+		s.trace.ServeHTTP(w, r)
 	case r.URL.Path == "/" && (r.Method == http.MethodGet || r.Method == http.MethodHead):
 		plain(w, http.StatusOK, frontPage)
 	default:

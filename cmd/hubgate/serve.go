@@ -140,6 +140,9 @@ func (s *server) followHangups(ctx context.Context, hangups <-chan os.Signal, ar
 		}
 		s.log.Info("reading configuration and certificates again")
 		s.reload(args, false)
+		if log := s.seen.account.log; log != nil {
+			log.Reopen()
+		}
 		if s.web.cert != nil {
 			s.web.cert.reload()
 		}

@@ -58,6 +58,8 @@ type server struct {
 	endpoints endpoints
 	// own signs what this process asks itself for.
 	own auth.Secret
+	// verifier is set before there are requests.
+	verifier *auth.Verifier
 	endings
 }
 
@@ -125,7 +127,9 @@ func newServer(c *config.Config, log *slog.Logger) (s *server, err error) {
 	s.endpoints.URL, s.endpoints.Address = baseURL(c, listeners), listeners[0].Addr().String()
 	s.admin = admin.New(version())
 	s.seen = newObserver(s.log.With("part", partGateway), s.admin.Metrics)
-	s.seen.account = s.newAccount()
+	if s.seen.account, err = s.newAccount(); err != nil {
+		return s, err
+	}
 	s.built.add("summed up sends", ignoreContext(s.seen.unheard.Close))
 	s.admin.Expect(expected())
 	s.web.accepts = newAcceptWatch(log, s.admin.Metrics.AcceptFailed)
@@ -179,6 +183,7 @@ func (s *server) buildGateway(listeners []net.Listener) error {
 	}
 	node := auth.NodeTag(s.config.Network.Node)
 	verifier := s.newVerifier()
+	s.verifier = verifier
 	behind := s.newBackends(node, verifier)
 	s.built.add("upstream", behind.webhooks.Close)
 	s.keepLife(behind.webhooks)
@@ -208,6 +213,7 @@ func (s *server) buildGateway(listeners []net.Listener) error {
 	desk := tracing.New(hub, s.seen.account.recorder(), s.nodes.peers())
 	s.built.add("questions about what happened", ignoreContext(desk.Close))
 	s.admin.WatchTrace(desk)
+	s.admin.WatchFollowers(s.seen.account.followers)
 	if life := s.nodes.life; life != nil {
 		life.Start()
 		s.serving.add("notes of clients", s.endLife) // after the last webhook

@@ -46,6 +46,7 @@ const (
 	partPresence = "presence"
 	partARM      = "arm"
 	partLimits   = "limits"
+	partTrace    = "live trace"
 )
 
 // The kinds of server connections, in metrics.

@@ -49,13 +49,15 @@ func New(size int) *Recorder {
 	return &Recorder{size: max(size, MinBytes)}
 }
 
-// Record keeps an event, whose Time it sets. The event may be changed afterwards. It does not wait for readers,
+// Record keeps an event, whose Time it sets if it has none. The event may be changed afterwards. It does not wait for readers,
 // and allocates nothing once the ring is full, but for events with a payload.
 func (r *Recorder) Record(e *Event) {
 	if r == nil {
 		return
 	}
-	e.Time = time.Now()
+	if e.Time.IsZero() {
+		e.Time = time.Now()
+	}
 	var room [1024]byte
 	kept := e.append(room[:2])
 	size := len(kept) - 2
