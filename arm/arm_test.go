@@ -153,7 +153,7 @@ func TestResourceIsThereBeforeAnybodyHasCreatedIt(t *testing.T) {
 	require.Equal(t, "hubgate", s.do(200, "GET", "/subscriptions/"+subscription+"/providers/Microsoft.SignalRService/signalR", "").at("value", 0, "name"))
 }
 
-func TestR79_PathsHaveAnyLetterCase(t *testing.T) {
+func TestR79PathsHaveAnyLetterCase(t *testing.T) {
 	s := newStand(t)
 	s.do(201, "PUT", path, create)
 	for _, p := range []string{path, strings.ToLower(path), strings.Replace(path, "signalR/", "SignalR/", 1), strings.ToUpper(path), path + "/"} {
@@ -226,7 +226,7 @@ func TestNamesAreChecked(t *testing.T) {
 	s.refused(400, "InvalidResourceType", "POST", check, `{"type":"x","name":"gw1"}`)
 }
 
-func TestR80_PatchChangesWhatItNames(t *testing.T) {
+func TestR80PatchChangesWhatItNames(t *testing.T) {
 	s := newStand(t)
 	s.do(201, "PUT", path, `{"location":"l","tags":{"a":"1","b":"2"},"properties":{"features":[{"flag":"ServiceMode","value":"Serverless"},{"flag":"EnableMessagingLogs","value":"True"}],
 		"cors":{"allowedOrigins":["https://a.example"]},"upstream":{"templates":[{"urlTemplate":"https://one.example"},{"urlTemplate":"https://two.example"}]},
@@ -262,7 +262,7 @@ func TestErrorsNameTheField(t *testing.T) {
 // careless is what the Azure CLI adds to every change.
 const careless = `"publicNetworkAccess":"Enabled","disableLocalAuth":false,"disableAadAuth":false,"regionEndpointEnabled":"Enabled","resourceStopped":"false"`
 
-func TestR87_FlagsThatComeWithEveryChangeDoNotOpenTheGateway(t *testing.T) {
+func TestR87FlagsThatComeWithEveryChangeDoNotOpenTheGateway(t *testing.T) {
 	s := newStand(t)
 	s.do(201, "PUT", path, create)
 	s.do(200, "PATCH", path, `{"properties":{"disableLocalAuth":true,"publicNetworkAccess":"Disabled","resourceStopped":"true"}}`)
@@ -284,7 +284,7 @@ func TestR87_FlagsThatComeWithEveryChangeDoNotOpenTheGateway(t *testing.T) {
 	require.Equal(t, "Enabled", s.do(200, "PATCH", path, `{"properties":{"publicNetworkAccess":"Enabled"}}`).at("properties", "publicNetworkAccess"))
 }
 
-func TestR87_RulesOfTheNetworkOutliveACreateWithDefaults(t *testing.T) {
+func TestR87RulesOfTheNetworkOutliveACreateWithDefaults(t *testing.T) {
 	s := newStand(t)
 	s.do(201, "PUT", path, create)
 	const rules = `{"defaultAction":"Deny","publicNetwork":{"allow":["RESTAPI"]}}`
@@ -316,7 +316,7 @@ func TestFlagsAreObeyedLiterallyIfWanted(t *testing.T) {
 	require.Equal(t, false, s.do(200, "PATCH", path, `{"tags":{},"properties":{`+careless+`}}`).at("properties", "disableLocalAuth"))
 }
 
-func TestR81_KeysAreReplacedByNamesInAnyLetterCase(t *testing.T) {
+func TestR81KeysAreReplacedByNamesInAnyLetterCase(t *testing.T) {
 	s := newStand(t)
 	s.do(201, "PUT", path, create)
 	before := s.do(200, "POST", path+"/listKeys", "")
@@ -334,7 +334,7 @@ func TestR81_KeysAreReplacedByNamesInAnyLetterCase(t *testing.T) {
 	require.NotContains(t, s.log.String(), before.at("primaryKey"))
 }
 
-func TestR82_ConnectionStringsCanBeRead(t *testing.T) {
+func TestR82ConnectionStringsCanBeRead(t *testing.T) {
 	s := newStand(t)
 	s.do(201, "PUT", path, create)
 	s.do(202, "POST", path+"/regenerateKey", `{"keyType":"secondary"}`)

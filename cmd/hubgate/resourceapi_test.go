@@ -22,7 +22,7 @@ func (p *program) armWants(status int, method, path, body string) string {
 }
 
 // What the Azure CLI adds to every change does not switch access keys on again that somebody has switched off.
-func TestR87_AccessKeysStayOffWhateverTheCommandLineSendsAlong(t *testing.T) {
+func TestR87AccessKeysStayOffWhateverTheCommandLineSendsAlong(t *testing.T) {
 	t.Parallel()
 	issuer := oidctest.New(t)
 	p := start(t, append(armFlags(t), "--access-key", ownAccessKey, "--oidc-issuers", issuer.URL)...)
@@ -57,7 +57,7 @@ func TestResourceAPITakesTokensOfIssuers(t *testing.T) {
 }
 
 // A change of the mode reaches clients at once (R85), a key that was replaced is refused at once.
-func TestR81_R85_ModesAndKeysByTheResourceAPI(t *testing.T) {
+func TestR81R85ModesAndKeysByTheResourceAPI(t *testing.T) {
 	t.Parallel()
 	p := start(t, append(armFlags(t), "--access-key", ownAccessKey)...)
 	p.armWants(201, http.MethodPut, armResource, `{"location":"local"}`)
