@@ -9,6 +9,8 @@ import (
 	"math/rand/v2"
 	"net/http"
 	"net/http/httptest"
+	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -32,13 +34,15 @@ type ledger struct {
 	// events are what each connection's events were, each once, in the order in which they came first.
 	events map[string][]string
 	ids    map[string]bool
+	// attempts is the number of the last attempt to tell of a connection's beginning.
+	attempts map[string]int
 	// unmarked are events that came twice, and the second time without a word of it.
 	unmarked []string
 	repeats  int
 }
 
 func newLedger(t *testing.T) *ledger {
-	l := &ledger{events: make(map[string][]string), ids: make(map[string]bool)}
+	l := &ledger{events: make(map[string][]string), ids: make(map[string]bool), attempts: make(map[string]int)}
 	l.Server = httptest.NewServer(http.HandlerFunc(l.take))
 	t.Cleanup(l.Close)
 	return l
@@ -54,6 +58,7 @@ func (l *ledger) take(w http.ResponseWriter, r *http.Request) {
 		fmt.Fprint(w, "no such method")
 		return
 	}
+	l.note(r)
 	if rand.Int64N(1000) < l.failing.Load() {
 		w.WriteHeader(http.StatusInternalServerError)
 		return
@@ -78,6 +83,23 @@ func (l *ledger) take(w http.ResponseWriter, r *http.Request) {
 	l.events[connection] = append(l.events[connection], text)
 }
 
+func (l *ledger) note(r *http.Request) {
+	if r.Header.Get("X-ASRS-Event") != "connected" {
+		return
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	attempt, _ := strconv.Atoi(r.Header.Get("X-Hubgate-Attempt"))
+	l.attempts[r.Header.Get("X-ASRS-Connection-Id")] = attempt
+}
+
+// tried is the number of the last attempt to tell of a connection's beginning.
+func (l *ledger) tried(id string) int {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.attempts[id]
+}
+
 func (l *ledger) of(id string) []string {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -87,9 +109,9 @@ func (l *ledger) of(id string) []string {
 // talker is a client with stateful reconnect that says numbers until it is cut off. What is acknowledged to it
 // has been read.
 type talker struct {
-	id          string
-	acked, said int
-	ended       chan struct{}
+	id    string
+	acked atomic.Int64
+	ended chan struct{}
 }
 
 func startTalker(t *testing.T, p *program) *talker {
@@ -114,10 +136,10 @@ func startTalker(t *testing.T, p *program) *talker {
 			for record := range strings.SplitSeq(string(data), "\x1e") {
 				var m struct {
 					Type       int
-					SequenceID int
+					SequenceID int64
 				}
 				if record != "" && json.Unmarshal([]byte(record), &m) == nil && m.Type == 8 {
-					w.acked = max(w.acked, m.SequenceID)
+					w.acked.Store(max(w.acked.Load(), m.SequenceID))
 				}
 			}
 		}
@@ -129,7 +151,8 @@ func startTalker(t *testing.T, p *program) *talker {
 func (w *talker) check(t *testing.T, l *ledger) {
 	t.Helper()
 	got := l.of(w.id)
-	require.GreaterOrEqual(t, len(got), w.acked+2, "%s: %d messages were acknowledged, and the webhook has %v", w.id, w.acked, got)
+	acked := int(w.acked.Load())
+	require.GreaterOrEqual(t, len(got), acked+2, "%s: %d messages were acknowledged, and the webhook has %v", w.id, acked, got)
 	require.Equal(t, "connected", got[0])
 	require.Equal(t, "disconnected", got[len(got)-1])
 	for i, text := range got[1 : len(got)-1] {
@@ -166,7 +189,7 @@ func TestOutboxLosesNothingWhenKilled(t *testing.T) {
 		<-p.ended
 		for _, w := range some {
 			<-w.ended
-			acked += w.acked
+			acked += int(w.acked.Load())
 		}
 		talkers = append(talkers, some...)
 		p = startProcess(t, args, nil)
@@ -187,24 +210,54 @@ func TestOutboxLosesNothingWhenKilled(t *testing.T) {
 // TestOutboxOfADeadNode kills one of three nodes for good.
 func TestOutboxOfADeadNode(t *testing.T) {
 	l := newLedger(t)
+	more := kept(l, "--cluster-lease=5s")
+	a := startNode(t, "a", "a", "", append(more, "--data-dir", t.TempDir())...)
+	peer := a.clusterStatus().Address
+	b, c := startNode(t, "a", "b", peer, more...), startNode(t, "a", "c", peer, more...)
+	for _, p := range []*program{a, b, c} {
+		p.isMember(2)
+	}
+	outboxOfADeadNode(t, l, b)
+}
+
+// TestOutboxOfADeadVoter kills one of three voters for good.
+func TestOutboxOfADeadVoter(t *testing.T) {
+	largeTest(t)
+	l := newLedger(t)
 	all := startProcesses(t, kept(l)...)
+	outboxOfADeadNode(t, l, all[0])
+}
+
+// outboxOfADeadNode has clients talk to a node, whose webhook fails, until it dies: the others tell all that was
+// acknowledged, in order, and count on.
+func outboxOfADeadNode(t *testing.T, l *ledger, p *program) {
 	l.failing.Store(1000)
 	var talkers []*talker
 	for range 10 {
-		talkers = append(talkers, startTalker(t, all[0]))
+		talkers = append(talkers, startTalker(t, p))
 	}
-	time.Sleep(3 * time.Second)
-	all[0].kill()
-	<-all[0].ended
+	for _, w := range talkers {
+		require.Eventually(t, func() bool { return w.acked.Load() > 0 }, slowPatience, 10*time.Millisecond)
+	}
+	// The webhook is tried by one event at a time, every ten seconds, since it fails.
+	require.Eventually(t, func() bool {
+		return slices.ContainsFunc(talkers, func(w *talker) bool { return l.tried(w.id) > 1 })
+	}, slowPatience, 10*time.Millisecond)
+	p.kill()
+	<-p.ended
+	tried := make(map[string]int)
+	for _, w := range talkers {
+		tried[w.id] = l.tried(w.id)
+	}
 	l.failing.Store(0)
 	for _, w := range talkers {
 		<-w.ended
-		require.NotZero(t, w.acked)
 		require.Eventually(t, func() bool {
 			got := l.of(w.id)
 			return len(got) > 0 && got[len(got)-1] == "disconnected"
 		}, slowPatience, 10*time.Millisecond, "the end of %s is not told", w.id)
 		w.check(t, l)
+		require.GreaterOrEqual(t, l.tried(w.id), tried[w.id], "the attempts of the dead node count")
 	}
 	require.Empty(t, l.unmarked)
 }
@@ -219,11 +272,11 @@ func TestOutboxAfterARestart(t *testing.T) {
 	time.Sleep(1500 * time.Millisecond)
 	require.Equal(t, exitOK, p.stop())
 	<-w.ended
-	require.NotZero(t, w.acked)
+	require.NotZero(t, w.acked.Load())
 	require.Empty(t, l.of(w.id))
 	l.failing.Store(0)
 	startProcess(t, args, nil)
-	require.Eventually(t, func() bool { return len(l.of(w.id)) >= w.acked+2 }, slowPatience, 10*time.Millisecond)
+	require.Eventually(t, func() bool { return len(l.of(w.id)) >= int(w.acked.Load())+2 }, slowPatience, 10*time.Millisecond)
 	w.check(t, l)
 	require.Empty(t, l.unmarked)
 }
