@@ -35,29 +35,63 @@ type boundOption struct {
 
 // bind returns the options of c in the order of its fields.
 func bind(c *Config) []boundOption {
-	// What the tags say is kong's to tell; a mistake in them is a bug that
-	// every test of this package meets.
+	all := placed()
+	bound := make([]boundOption, len(all))
+	root := reflect.ValueOf(c).Elem()
+	for i := range all {
+		bound[i] = boundOption{all[i].option, root.FieldByIndex(all[i].at)}
+	}
+	return bound
+}
+
+// placedOption is an option and where in Config it is.
+type placedOption struct {
+	option
+	at []int // indexes of fields, from the outside in
+}
+
+// placed lists all options. What the tags say is kong's to tell, which takes long and much memory: it is
+// asked once.
+var placed = sync.OnceValue(func() []placedOption {
+	c := new(Config)
 	parser, err := kong.New(c, kong.NoDefaultHelp())
-	if err != nil {
+	if err != nil { // A mistake in the tags is a bug that every test of this package meets.
 		panic(fmt.Sprintf("config: tags of Config: %v", err))
 	}
-	var bound []boundOption
+	places := make(map[any][]int)
+	place(places, reflect.ValueOf(c).Elem(), nil)
+	var all []placedOption
 	for _, flag := range parser.Model.Flags {
 		o := option{
 			flag: flag.Name, env: envName(flag.Name), key: fileKey(flag), group: flag.Group.Key,
 			preset: flag.Default, help: flag.Help, kind: kindOf(flag.Target.Type()), typ: flag.Target.Type(),
 			atStart: slices.Contains(startGroups, flag.Group.Key), noFlag: flag.Tag.Has("noflag"),
 		}
-		bound = append(bound, boundOption{o, flag.Target})
+		all = append(all, placedOption{o, places[flag.Target.Addr().Interface()]})
 	}
-	return bound
+	return all
+})
+
+// place notes where the fields of a struct are, by pointers to them, which differ in address or type.
+func place(places map[any][]int, v reflect.Value, at []int) {
+	for i := range v.NumField() {
+		f := v.Field(i)
+		if !v.Type().Field(i).IsExported() {
+			continue
+		}
+		here := append(slices.Clone(at), i)
+		places[f.Addr().Interface()] = here
+		if f.Kind() == reflect.Struct {
+			place(places, f, here)
+		}
+	}
 }
 
 // options lists all options.
 var options = sync.OnceValue(func() []option {
 	var all []option
-	for _, b := range bind(new(Config)) {
-		all = append(all, b.option)
+	for _, p := range placed() {
+		all = append(all, p.option)
 	}
 	return all
 })
