@@ -33,7 +33,7 @@ func (s *server) giveMemoryBack(held func() int64) {
 func giveMemoryBack(ctx context.Context, held func() int64) {
 	tick := time.NewTicker(memoryInterval)
 	defer tick.Stop()
-	w := memoryWatch{before: readMemory(held)}
+	w := watchMemory(readMemory(held))
 	for {
 		select {
 		case <-ctx.Done():
@@ -73,6 +73,9 @@ type memoryWatch struct {
 	// burst: there was one, and no collection since it has become quiet.
 	burst bool
 }
+
+// watchMemory begins with the use at the start. A start is a burst: reading options takes ten times what stays of it.
+func watchMemory(now memoryUse) memoryWatch { return memoryWatch{before: now, burst: true} }
 
 // look takes the use one interval after the one before and reports whether a
 // collection now would free much and disturb little.

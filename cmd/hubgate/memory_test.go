@@ -58,3 +58,12 @@ func TestReadMemory(t *testing.T) {
 	require.Less(t, after.reusable, after.resident)
 	require.EqualValues(t, 7, after.held)
 }
+
+// What a start takes is given back as soon as it is quiet, once.
+func TestMemoryOfTheStart(t *testing.T) {
+	w := watchMemory(memoryUse{resident: 14 << 20, allocated: 30 << 20})
+	require.False(t, w.look(memoryUse{resident: 14 << 20, allocated: 32 << 20, reusable: 3 << 20}), "it is not quiet yet")
+	quiet := memoryUse{resident: 14 << 20, allocated: 32<<20 + 100<<10, reusable: 3 << 20}
+	require.True(t, w.look(quiet))
+	require.False(t, w.look(quiet), "it was given back")
+}
