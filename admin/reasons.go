@@ -21,7 +21,12 @@ func (a *Admin) WatchClientReasons(name, help string, g Generation, count func()
 }
 
 func (a *Admin) watchReasons(name, help string, always prometheus.Labels, count func() map[string]uint64) {
-	a.registry.MustRegister(&reasonCounter{prometheus.NewDesc("hubgate_"+name, help, []string{"reason"}, always), count})
+	a.watchByLabel(name, help, "reason", always, count)
+}
+
+// watchByLabel is watchReasons where the label has another name.
+func (a *Admin) watchByLabel(name, help, label string, always prometheus.Labels, count func() map[string]uint64) {
+	a.registry.MustRegister(&reasonCounter{prometheus.NewDesc("hubgate_"+name, help, []string{label}, always), count})
 }
 
 // Describe implements prometheus.Collector.

@@ -17,11 +17,12 @@ const (
 	frameClientAnswer
 )
 
-// framePresence may be passed over by nodes that do not know it.
-const framePresence = frameIgnorable | 1
-
-// frameTrace likewise.
-const frameTrace = frameIgnorable | 2
+// Types that may be passed over by nodes that do not know them.
+const (
+	framePresence = frameIgnorable | 1
+	frameTrace    = frameIgnorable | 2
+	frameFault    = frameIgnorable | 3
+)
 
 const (
 	// frameIgnorable marks types that a node which does not know them may pass over: it counts

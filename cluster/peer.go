@@ -221,6 +221,8 @@ func (p *peer) carryOutOne(f frame) (filter uint64, err error) {
 		return 0, p.talked(gateway.PresenceTopic, f.body)
 	case frameTrace:
 		return 0, p.talked(gateway.TraceTopic, f.body)
+	case frameFault:
+		return 0, p.talked(gateway.FaultTopic, f.body)
 	}
 	if f.kind&frameIgnorable != 0 {
 		p.b.counted.ignored.Add(1)

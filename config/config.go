@@ -81,6 +81,7 @@ type Log struct {
 type Service struct {
 	Mode         settings.Mode   `help:"Mode of all hubs that have no mode of their own: default, serverless or classic." default:"serverless"`
 	HubMode      map[string]Word `help:"Mode of one hub: chat=default; repeatable, or with semicolons. In the file it is hubs.chat.mode, which stays in force for hubs that are not named here." placeholder:"HUB=MODE" file:"-"`
+	FaultsHub    []string        `help:"Hub into which faults may be injected, to test its clients; repeatable, or with commas. In the file it is hubs.chat.faults. Not for hubs that people use." placeholder:"HUB" file:"-"`
 	AccessKey    secret.Text     `help:"Primary access key, 32 to 256 bytes. The default is the emulator's key, with which the gateway listens on loopback only." default:"ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789ABCDEFGH" placeholder:"KEY"`
 	SecondaryKey secret.Text     `help:"Second access key, so that one can be replaced while the other serves." placeholder:"KEY"`
 	Upstream     []string        `help:"Webhook for all events, or for those of some hubs: chat,news=https://example.com/hook; repeatable, or with commas; the first that matches is called. The URL echo is a webhook that the gateway has itself: it answers calls with their arguments. Replaces the templates of all files." placeholder:"[HUBS=]URL" sep:"none" file:"-"`

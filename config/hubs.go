@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strconv"
 	"strings"
 
 	"go.yaml.in/yaml/v3"
@@ -24,19 +25,33 @@ func (p *fileParser) hubs(n *yaml.Node) {
 		var hub settings.Hub
 		what := hubsKey + "." + name
 		p.pairs(what, value, func(key string, keyNode, value *yaml.Node) {
-			if key != "mode" {
-				p.fail(keyNode, "%s: %w", what, unknownKey(key, []string{"mode"}))
-			} else if text, ok := p.text(what+".mode", value); ok {
-				if err := hub.Mode.UnmarshalText([]byte(text)); err != nil {
-					p.fail(value, "%s.mode: %w", what, err)
-				}
+			if text, ok := p.text(what+"."+key, value); ok {
+				p.hub(&hub, what, key, text, keyNode, value)
 			}
 		})
 		p.file.hubs[key] = hub
 	})
 }
 
-// hubs returns what the nodes share of single hubs, else what the file says of single hubs, and over it --hub-mode; nil
+// hub reads one key of a hub.
+func (p *fileParser) hub(hub *settings.Hub, what, key, text string, keyNode, value *yaml.Node) {
+	var err error
+	switch key {
+	case "mode":
+		err = hub.Mode.UnmarshalText([]byte(text))
+	case "faults":
+		if hub.Faults, err = strconv.ParseBool(text); err != nil {
+			err = fmt.Errorf("%q is neither true nor false", text)
+		}
+	default:
+		p.fail(keyNode, "%s: %w", what, unknownKey(key, []string{"mode", "faults"}))
+	}
+	if err != nil {
+		p.fail(value, "%s.%s: %w", what, key, err)
+	}
+}
+
+// hubs returns what the nodes share of single hubs, else what the file says of single hubs, and over it --hub-mode and --faults-hub; nil
 // if neither says anything.
 func (c *Config) hubs() (map[string]settings.Hub, error) {
 	if c.shared.has(hubsKey) {
@@ -53,7 +68,14 @@ func (c *Config) hubs() (map[string]settings.Hub, error) {
 			return nil, fmt.Errorf("--hub-mode: hub %q is given twice", key)
 		}
 		named[key] = true
-		hubs[key] = settings.Hub{Mode: settings.Mode(c.Service.HubMode[name])}
+		hub := hubs[key]
+		hub.Mode = settings.Mode(c.Service.HubMode[name])
+		hubs[key] = hub
+	}
+	for _, name := range c.Service.FaultsHub {
+		hub := hubs[strings.ToLower(name)]
+		hub.Faults = true
+		hubs[strings.ToLower(name)] = hub
 	}
 	if len(hubs) == 0 {
 		return nil, nil
@@ -70,7 +92,11 @@ func hubsNode(hubs map[string]settings.Hub) *yaml.Node {
 		hub := &yaml.Node{Kind: yaml.MappingNode}
 		if mode := hubs[name].Mode; mode != "" {
 			put(hub, "mode", textNode(string(mode)))
-		} else {
+		}
+		if hubs[name].Faults {
+			put(hub, "faults", &yaml.Node{Kind: yaml.ScalarNode, Tag: "!!bool", Value: "true"})
+		}
+		if len(hub.Content) == 0 {
 			hub.Style = yaml.FlowStyle
 		}
 		put(n, name, hub)

@@ -62,7 +62,7 @@ func (c *Config) NeedsRestart(next *Config) []string { return c.differences(next
 // that were made of c and next.
 func (c *Config) Changed(next *Config, before, after *settings.Settings) []string {
 	names := c.differences(next, false)
-	names = slices.DeleteFunc(names, func(name string) bool { return name == upstreamFlag || name == hubModeFlag })
+	names = slices.DeleteFunc(names, func(name string) bool { return name == upstreamFlag || name == hubModeFlag || name == faultsHubFlag })
 	if !slices.Equal(before.Upstream.Templates, after.Upstream.Templates) {
 		names = append(names, templatesKey)
 	}
@@ -74,8 +74,9 @@ func (c *Config) Changed(next *Config, before, after *settings.Settings) []strin
 
 // These flags have no key of their own in the file.
 const (
-	upstreamFlag = "upstream"
-	hubModeFlag  = "hub-mode"
+	upstreamFlag  = "upstream"
+	hubModeFlag   = "hub-mode"
+	faultsHubFlag = "faults-hub"
 )
 
 func (c *Config) differences(next *Config, atStart bool) []string {

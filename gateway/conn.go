@@ -168,7 +168,7 @@ func (g *Gateway) Attach(id Identity, t Transport) (*Conn, error) {
 }
 
 // Admit is what negotiate asks: the errors Attach would return for a new
-// client, without reserving anything.
+// client, without reserving anything, and ErrFaultInjected.
 func (g *Gateway) Admit(hub string, diagnostic bool) error {
 	limits := g.opts.Limits()
 	switch {
@@ -181,7 +181,7 @@ func (g *Gateway) Admit(hub string, diagnostic bool) error {
 	case !g.hubs.room(hub, limits.MaxHubs):
 		return ErrTooManyHubs
 	}
-	return nil
+	return g.admitDespiteFaults(hub)
 }
 
 // Connections counts a hub's connections, those before their handshake included.

@@ -57,6 +57,12 @@ func (f *fanout) init(w *worker) {
 // that cannot be served ends alone. So the other sends and the other receivers of the pass miss
 // nothing and get nothing twice.
 func (f *fanout) deliver(ops []op) {
+	if len(ops) > 1 && anyFaulty(ops) {
+		for i := range ops { // faults decide about each send
+			f.deliver(ops[i : i+1])
+		}
+		return
+	}
 	f.pass.ops, f.pass.told = ops, f.told(ops)
 	if sameReceivers(ops) {
 		f.resetWires()
@@ -81,6 +87,9 @@ func (f *fanout) visit(s *sendOp, receiver func(*Conn)) {
 	f.pass.op = s
 	f.tally.begin(s.shard())
 	defer f.tally.end()
+	if s.to.shard.faults != nil && !s.late {
+		receiver = f.faulty(s, receiver)
+	}
 	s.to.each(receiver)
 }
 

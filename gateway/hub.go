@@ -34,8 +34,10 @@ type hubShard struct {
 	// their number, for the sweeper.
 	expiring []*member
 	expires  atomic.Int32
-	books    shardBooks
-	_        [64]byte // the books of two workers never share a cache line
+	// faults are in force for this shard, nil without any; owned by the worker.
+	faults Faults
+	books  shardBooks
+	_      [64]byte // the books of two workers never share a cache line
 }
 
 // queuedBytes is what waits for the clients of the hub.
@@ -57,6 +59,8 @@ type hubTable struct {
 	g    *Gateway
 	mu   sync.RWMutex
 	hubs map[string]*hub
+	// faults are in force by hub, nil without any. They change with mu held.
+	faults atomic.Pointer[map[string]Faults]
 	// forgotten is the traffic of hubs that are not in the table any more.
 	forgotten Traffic
 }
@@ -91,6 +95,7 @@ func (t *hubTable) acquire(key string, limit int) (*hub, error) {
 		h = &hub{key: key, shards: make([]hubShard, len(t.g.workers))}
 		for i := range h.shards {
 			h.shards[i].hub, h.shards[i].worker = h, t.g.workers[i]
+			h.shards[i].faults = t.faultsOf(key)
 			h.shards[i].books.dropped = counts.New(dropReasonList)
 		}
 		h.groups.init(key, len(t.g.workers), t.g.plane.announcer)

@@ -19,6 +19,8 @@ type sendOp struct {
 	one OutRecord
 	// backlog is what the send counts for while it waits for the worker.
 	backlog *atomic.Int64
+	// late: it was held back already, and faults change nothing any more.
+	late bool
 	// followed, if not nil, is told whom the send reached.
 	followed *followedSend
 	reach    reach

@@ -18,6 +18,8 @@ const (
 	PresenceTopic
 	// TraceTopic is for those who search in what has happened on nodes.
 	TraceTopic
+	// FaultTopic is for those who inject faults.
+	FaultTopic
 	// Topics is how many there are.
 	Topics
 )

@@ -33,6 +33,8 @@ const (
 	CloseMoved CloseReason = "Moved"
 	// CloseRateLimited: the client has said more than a rule of the operator allows.
 	CloseRateLimited CloseReason = "RateLimited"
+	// CloseFaultInjected: the operator wanted to see how the client takes it (Faults).
+	CloseFaultInjected CloseReason = "FaultInjected"
 	// CloseServiceTransientError is a fault of the gateway itself.
 	CloseServiceTransientError CloseReason = "ServiceTransientError"
 )
@@ -42,7 +44,7 @@ var closeReasonList = []CloseReason{
 	CloseNormal, CloseThrottled, ClosePingTimeout, CloseInvokeUpstreamFailed, CloseSlowClient, CloseHandshakeError,
 	CloseBadRequest, CloseClosedByAppServer, CloseServiceReload, CloseUnauthorized, CloseServiceTransientError,
 	CloseNoAvailableServerConnection, CloseServerConnectionClosed, CloseServiceModeSwitched,
-	CloseDisconnectTimeout, CloseMissedMessages, CloseNodeLost, CloseMoved, CloseRateLimited,
+	CloseDisconnectTimeout, CloseMissedMessages, CloseNodeLost, CloseMoved, CloseRateLimited, CloseFaultInjected,
 }
 
 // DropReason is why a delivery to one receiver was given up. The list is closed.
@@ -63,10 +65,12 @@ const (
 	DropNodeLost DropReason = "NodeLost"
 	// DropFault: the gateway failed while it made the message ready; the log has the details.
 	DropFault DropReason = "Fault"
+	// DropFaultInjected: the operator wanted to see how the client takes it (Faults).
+	DropFaultInjected DropReason = "FaultInjected"
 )
 
 // dropReasonList is every DropReason.
-var dropReasonList = []DropReason{DropNoPayloadForProtocol, DropSlowClient, DropConnectionClosed, DropMoved, DropNodeLost, DropFault}
+var dropReasonList = []DropReason{DropNoPayloadForProtocol, DropSlowClient, DropConnectionClosed, DropMoved, DropNodeLost, DropFault, DropFaultInjected}
 
 // Cause explains one connection's end.
 type Cause struct {

@@ -25,6 +25,8 @@ func Modes() []Mode { return []Mode{DefaultMode, Serverless, Classic} }
 // Hub is what may be different for one hub.
 type Hub struct {
 	Mode Mode // empty: that of the gateway
+	// Faults permits to inject faults into it, to test its clients.
+	Faults bool
 }
 
 // ModeOf returns the service mode of a hub: its own, else the gateway's. The
@@ -41,6 +43,17 @@ func (s *Settings) ModeOf(hub string) Mode {
 		}
 	}
 	return s.Mode
+}
+
+// MayHaveFaults says whether faults may be injected into a hub, which is named as for ModeOf.
+func (s *Settings) MayHaveFaults(hub string) bool {
+	if len(s.Hubs) == 0 {
+		return false
+	}
+	if application, ok := hubname.Application(hub); ok {
+		hub = application
+	}
+	return s.Hubs[strings.ToLower(hub)].Faults
 }
 
 // SameModes says whether every hub has the same mode in both.

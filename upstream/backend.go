@@ -22,6 +22,7 @@ import (
 	"net"
 	"net/http"
 	"sync/atomic"
+	"time"
 
 	"github.com/hashicorp/go-retryablehttp"
 
@@ -49,6 +50,9 @@ type Options struct {
 	// Recorder is told of each webhook that was called and each event that was skipped, without bodies. Nil tells nobody.
 	// It is called concurrently, must be cheap and must not block.
 	Recorder func(h *Happening)
+	// Slow says by how much to delay a call for the hub, 0 for almost all, within the timeout of the call. Nil
+	// delays none.
+	Slow func(hub string) time.Duration
 	// TLS is the client side's TLS configuration; nil trusts the system's roots.
 	TLS *tls.Config
 

@@ -64,6 +64,7 @@ func (s *session) attempt(e *event, at *endpoint) (a answer, look *seen) {
 		look = new(seen)
 	}
 	if e.template.echo {
+		b.slow(b.ctx, s.conn.Identity().Hub)
 		a = echo(e)
 	} else {
 		a = b.call(b.callers.get(s.conn.Identity(), cfg), e, at, parent, look)
@@ -104,6 +105,7 @@ func (b *Backend) call(c *caller, e *event, at *endpoint, parent string, kept *s
 	cfg := c.cfg
 	ctx, cancel := context.WithTimeout(b.ctx, cfg.CallTime())
 	defer cancel()
+	b.slow(ctx, c.of.Hub)
 	leave, err := b.origins.enter(ctx, gateKey{at.origin, orDefault(cfg.MaxPerOrigin, DefaultMaxPerOrigin)}, c.party)
 	if err != nil {
 		return failure(b.ended(ResultBusy), "no turn at the origin in time")
@@ -125,6 +127,23 @@ func (b *Backend) call(c *caller, e *event, at *endpoint, parent string, kept *s
 	}
 	a.status, a.after = response.StatusCode, retryAfter(response)
 	return a
+}
+
+// slow waits for as long as calls for the hub are to be delayed.
+func (b *Backend) slow(ctx context.Context, hub string) {
+	if b.opts.Slow == nil {
+		return
+	}
+	delay := b.opts.Slow(hub)
+	if delay <= 0 {
+		return
+	}
+	over := time.NewTimer(delay)
+	defer over.Stop()
+	select {
+	case <-over.C:
+	case <-ctx.Done():
+	}
 }
 
 // newRequest makes the request without parsing its URL again, which is shared.

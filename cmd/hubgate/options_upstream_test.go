@@ -27,6 +27,11 @@ var serviceEffects = map[string]func(*testing.T) effect{
 	"hubs": func(*testing.T) effect {
 		return effect{unusual: "{chat: {mode: default}}", see: seeMode, after: "waits for hub servers"}
 	},
+	"faults-hub": func(*testing.T) effect {
+		return effect{usual: "news", unusual: "Chat,other", before: "403", after: "200", see: func(_ *testing.T, p *program) string {
+			return p.status(http.MethodPost, p.Admin+"/api/faults", `{"hub":"chat","kind":"drop"}`)
+		}}
+	},
 	"access-key": func(*testing.T) effect {
 		return effect{unusual: ownKey, before: "401, the emulator's 202", after: "202, the emulator's 401", see: func(_ *testing.T, p *program) string {
 			return p.statusWithKey(ownKey) + ", the emulator's " + p.statusWithKey(auth.EmulatorKey)

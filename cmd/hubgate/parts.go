@@ -32,6 +32,12 @@ func (s *server) newBackends(node string, verifier *auth.Verifier) backends {
 		Config:  func() *upstream.Config { return s.live.load().upstream },
 		Metrics: upstreamMetrics{s.admin.Metrics}, Logger: s.log.With("part", partUpstream),
 		Watcher: watchedWebhooks{s.seen}, Recorder: s.seen.account.forWebhooks(),
+		Slow: func(hub string) time.Duration {
+			if f := s.faults.Load(); f != nil {
+				return f.Webhook(hub)
+			}
+			return 0
+		},
 	})
 	modeOf := func(hub string) modes.Mode { return modes.Mode(s.live.load().source.ModeOf(hub)) }
 	b.servers = servermode.New(servermode.Options{
@@ -76,6 +82,7 @@ func (s *server) newHub(node string, behind *backends) (*gateway.Gateway, error)
 	s.built.add("gateway", ignoreContext(hub.Close))
 	s.seen.gateway = hub
 	s.giveMemoryBack(hub.Held)
+	s.injectFaults(hub)
 	behind.servers.Use(hub)
 	behind.modes.Use(hub)
 	s.built.add("hub servers", behind.servers.Close)

@@ -12,11 +12,13 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/hubgate/hubgate/admin"
 	"github.com/hubgate/hubgate/auth"
 	"github.com/hubgate/hubgate/config"
+	"github.com/hubgate/hubgate/faults"
 	"github.com/hubgate/hubgate/internal/transport"
 	"github.com/hubgate/hubgate/management"
 	"github.com/hubgate/hubgate/settings"
@@ -60,6 +62,7 @@ type server struct {
 	own auth.Secret
 	// verifier is set before there are requests.
 	verifier *auth.Verifier
+	faults   atomic.Pointer[faults.Set] // nil before the core is there
 	endings
 }
 

@@ -47,6 +47,7 @@ const (
 	partARM      = "arm"
 	partLimits   = "limits"
 	partTrace    = "live trace"
+	partFaults   = "faults"
 )
 
 // The kinds of server connections, in metrics.

@@ -23,6 +23,7 @@ var closes = List{
 		{"MissedMessages", "A client of ASP.NET SignalR came back for messages that are not kept any more: of those that were written to it the gateway keeps the last 128, at most 64 KiB of them and for 40 s.", "The client stops: let the application start it again, and read what it has missed. If it happens often, the network loses much of what it took: look for a proxy that buffers."},
 		{"NodeLost", "The other nodes of the cluster have not heard of the client's node for 20 s. One of them has told the webhook `disconnected`, whose body has `NodeLost` as its error. If the node comes back, it closes the client, which may reconnect.", "Look at the log of that node for why it stopped, hung, or could not reach the others."},
 		{"Moved", "Another node of the [cluster](cluster.md) has taken the connection over: the client has stateful reconnect and came back to that node. The connection goes on there, and the client is told nothing.", Nothing},
+		{"FaultInjected", "An operator injected a [fault](fault-injection.md) into the hub. A client that was cut off is not told. It may reconnect.", "`hubgate fault clear` ends it."},
 		{"ServiceTransientError", "A fault of the gateway. The log has an error beside it.", "Report it. Other connections are not affected."},
 	},
 }
@@ -38,6 +39,7 @@ var drops = List{
 		{"Moved", "The message waited for a client that another node has taken over, which delivers it, and counts it again.", Nothing},
 		{"NodeLost", "The message was kept for a client that was about to come from another node of the [cluster](cluster.md). That node was gone before it had handed the client over.", Nothing},
 		{"Fault", "The gateway failed while it prepared the message.", "Report it, with the error in the log."},
+		{"FaultInjected", "An operator injected a [fault](fault-injection.md) into the hub: `drop`, or `delay` with more than 16 MiB held back.", "`hubgate fault clear` ends it."},
 	},
 }
 
@@ -86,6 +88,7 @@ var clientRefusals = List{
 		{"TooManyReconnects", "429. A client with stateful reconnect gives its connection another WebSocket more than ten times a second.", "The client is in a loop: look at what closes its WebSockets, a proxy in most cases."},
 		{"Isolated", "503. The node cannot reach another one of the [cluster](cluster.md) that others reach, and takes no clients.", "Look at the network between the nodes: each has to reach each."},
 		{"Draining", "503. The gateway is shutting down.", Nothing},
+		{"FaultInjected", "503. An operator injected the [fault](fault-injection.md) `negotiate` into the hub.", "`hubgate fault clear` ends it."},
 		{"InternalError", "500. A fault of the gateway.", "Report it, with the error in the log."},
 		{"InvalidApplication", "ASP.NET SignalR: 400. The token names no application (the claim `asrs.s.apn`), or its name is not valid: a letter, then letters, digits and ``_`,.[]``; no hyphen.", "Give `MapAzureSignalR` another name: its argument is the name of the application."},
 		{"ServerlessMode", "ASP.NET SignalR: the application is in Serverless mode, which its clients do not have. Negotiate answers 200 with an error in its body, or 400.", "Set the application's mode: `--hub-mode APPLICATION=default`."},

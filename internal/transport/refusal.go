@@ -59,6 +59,8 @@ const (
 	RefusedIsolated Refusal = "Isolated"
 	RefusedDraining Refusal = "Draining"
 	RefusedInternal Refusal = "InternalError"
+	// RefusedFault: the operator wanted to see how the client takes it (gateway.Faults).
+	RefusedFault Refusal = "FaultInjected"
 )
 
 // Refusals returns the closed list.
@@ -67,7 +69,7 @@ func Refusals() []Refusal {
 		RefusedPath, RefusedMethod, RefusedURI, RefusedHeaders, RefusedHub, RefusedVersion, RefusedOrigin, RefusedUpgrade,
 		RefusedNoID, RefusedUnknownID, RefusedEnded, RefusedUser, RefusedTransport, RefusedChange, RefusedBusy,
 		RefusedBodySize, RefusedBodyRead, RefusedBodySlow,
-		RefusedConnections, RefusedHubs, RefusedPending, RefusedRedials, RefusedRate, RefusedIsolated, RefusedMoving, RefusedNode, RefusedDraining, RefusedInternal,
+		RefusedConnections, RefusedHubs, RefusedPending, RefusedRedials, RefusedRate, RefusedIsolated, RefusedMoving, RefusedNode, RefusedDraining, RefusedInternal, RefusedFault,
 		RefusedApplication, RefusedServerless, RefusedJSONP, RefusedUnknownWay, RefusedToken, RefusedHubList, RefusedCall,
 	}
 	for _, failure := range auth.Failures() {
@@ -109,6 +111,7 @@ var (
 	ErrHubs     error = &Refused{Reason: RefusedHubs, Status: http.StatusTooManyRequests, Text: "Hub count reaches limit.", RetryAfter: 10}
 	ErrInternal error = errInternal
 
+	errFault    = &Refused{Reason: RefusedFault, Status: http.StatusServiceUnavailable, Text: "A fault was injected, try again later.", RetryAfter: 1}
 	errInternal = &Refused{Reason: RefusedInternal, Status: http.StatusInternalServerError, Text: "Internal server error."}
 )
 
@@ -137,6 +140,8 @@ func Admission(err error) error {
 		return ErrQuota
 	case errors.Is(err, gateway.ErrTooManyHubs):
 		return ErrHubs
+	case errors.Is(err, gateway.ErrFaultInjected):
+		return errFault
 	case errors.Is(err, gateway.ErrConnectionExists):
 		return ErrBusy
 	case errors.Is(err, gateway.ErrConnectionEnded):

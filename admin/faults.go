@@ -1,0 +1,98 @@
+package admin
+
+import (
+	"encoding/json"
+	"errors"
+	"net/http"
+	"time"
+)
+
+// Faults are those that operators inject into hubs. The methods are called concurrently.
+type Faults interface {
+	// List returns those in force.
+	List() []Fault
+	// Set puts one in force; Hits and Until of what it is given say nothing. An error is a *Refused.
+	Set(f Fault) (Fault, error)
+	// Clear ends those of the hub and the kind, "" for all, and says how many.
+	Clear(hub, kind string) int
+}
+
+// Fault is one fault. Delay, Every and For are Go's durations as text, "" for none.
+type Fault struct {
+	Hub   string    `json:"hub"`
+	Kind  string    `json:"kind"`
+	Share float64   `json:"share"`
+	Delay string    `json:"delay,omitempty"`
+	Every string    `json:"every,omitempty"`
+	For   string    `json:"for,omitempty"`
+	Until time.Time `json:"until,omitzero"`
+	Hits  uint64    `json:"hits"`
+}
+
+// FaultList is the answer to a question for faults, FaultsCleared that to a wish to end some.
+type (
+	FaultList struct {
+		Faults []Fault `json:"faults"`
+	}
+	FaultsCleared struct {
+		Cleared int `json:"cleared"`
+	}
+)
+
+// Refused is the error of a request that is not carried out. It is the answer's JSON too.
+type Refused struct {
+	Status int `json:"-"`
+	// Field is what of the request is wrong, "" if it is not one field.
+	Field string `json:"field,omitempty"`
+	Text  string `json:"error"`
+}
+
+func (e *Refused) Error() string { return e.Text }
+
+// WatchFaults makes f what /api/faults shows and changes, and hubgate_faults_injected_total what count returns, by
+// kind.
+func (a *Admin) WatchFaults(f Faults, count func() map[string]uint64) {
+	a.pages.HandleFunc("GET /api/faults", a.live(func(_ *View, w http.ResponseWriter, _ *http.Request) {
+		answerJSON(w, FaultList{append([]Fault{}, f.List()...)})
+	}))
+	a.pages.HandleFunc("POST /api/faults", a.live(func(_ *View, w http.ResponseWriter, r *http.Request) { setFault(f, w, r) }))
+	a.pages.HandleFunc("DELETE /api/faults", a.live(func(_ *View, w http.ResponseWriter, r *http.Request) {
+		q := r.URL.Query()
+		answerJSON(w, FaultsCleared{f.Clear(q.Get("hub"), q.Get("kind"))})
+	}))
+	a.watchByLabel("faults_injected_total", "How often injected faults have hit, by kind.", "kind", nil, count)
+}
+
+const maxFaultBytes = 4096
+
+func setFault(f Faults, w http.ResponseWriter, r *http.Request) {
+	var spec Fault
+	decoder := json.NewDecoder(http.MaxBytesReader(w, r.Body, maxFaultBytes))
+	decoder.DisallowUnknownFields()
+	err := decoder.Decode(&spec)
+	if err != nil {
+		refuseJSON(w, &Refused{Status: http.StatusBadRequest, Text: "The request is no fault: " + err.Error() + "."})
+		return
+	}
+	set, err := f.Set(spec)
+	if err != nil {
+		refused, ok := errors.AsType[*Refused](err)
+		if !ok {
+			refused = &Refused{Status: http.StatusInternalServerError, Text: err.Error()}
+		}
+		refuseJSON(w, refused)
+		return
+	}
+	answerJSON(w, set)
+}
+
+func refuseJSON(w http.ResponseWriter, refused *Refused) {
+	body, err := json.Marshal(refused)
+	if err != nil {
+		text(w, refused.Status, refused.Text+"\n")
+		return
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(refused.Status)
+	_, _ = w.Write(append(body, '\n')) // a reader that left needs no answer
+}
