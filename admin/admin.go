@@ -42,6 +42,8 @@ type Admin struct {
 	deliveries atomic.Pointer[Deliveries]
 	management atomic.Pointer[Management] // nil before WatchManagement
 	traces     atomic.Pointer[Traces]     // nil before WatchTrace
+	// portal is where the portal is, nil before ServePortal.
+	portal atomic.Pointer[string]
 }
 
 // New returns an Admin with metrics of its own registry. The version is a
@@ -66,6 +68,7 @@ func (a *Admin) ServeHTTP(w http.ResponseWriter, r *http.Request) { a.pages.Serv
 
 const index = `hubgate, for operators
 
+/portal/        settings, clients, traces, for browsers; needs the admin token
 /inspector      the live view, for browsers
 /watch          the live view as Server-Sent Events; ?hub= &user= &connection= &trace= &kind=
 /metrics        Prometheus metrics
@@ -80,7 +83,7 @@ const index = `hubgate, for operators
 `
 
 func (a *Admin) route() {
-	a.pages.HandleFunc("GET /{$}", serveIndex)
+	a.pages.HandleFunc("GET /{$}", a.serveIndex)
 	a.pages.HandleFunc("GET /inspector", servePage)
 	a.pages.HandleFunc("GET /inspector/{file}", servePage)
 	a.pages.HandleFunc("POST /inspector/send", a.live(serveSend))

@@ -5,6 +5,8 @@ import (
 	"errors"
 	"net/http"
 	"time"
+
+	"github.com/hubgate/hubgate/management"
 )
 
 // Faults are those that operators inject into hubs. The methods are called concurrently.
@@ -39,12 +41,11 @@ type (
 	}
 )
 
-// Refused is the error of a request that is not carried out. It is the answer's JSON too.
+// Refused is the error of a request that is not carried out.
 type Refused struct {
-	Status int `json:"-"`
+	Status int
 	// Field is what of the request is wrong, "" if it is not one field.
-	Field string `json:"field,omitempty"`
-	Text  string `json:"error"`
+	Field, Text string
 }
 
 func (e *Refused) Error() string { return e.Text }
@@ -52,11 +53,11 @@ func (e *Refused) Error() string { return e.Text }
 // WatchFaults makes f what /api/faults shows and changes, and hubgate_faults_injected_total what count returns, by
 // kind.
 func (a *Admin) WatchFaults(f Faults, count func() map[string]uint64) {
-	a.pages.HandleFunc("GET /api/faults", a.live(func(_ *View, w http.ResponseWriter, _ *http.Request) {
+	a.pages.HandleFunc("GET /api/faults", a.Managed(func(_ *Management, _ string, w http.ResponseWriter, _ *http.Request) {
 		answerJSON(w, FaultList{append([]Fault{}, f.List()...)})
 	}))
-	a.pages.HandleFunc("POST /api/faults", a.live(func(_ *View, w http.ResponseWriter, r *http.Request) { setFault(f, w, r) }))
-	a.pages.HandleFunc("DELETE /api/faults", a.live(func(_ *View, w http.ResponseWriter, r *http.Request) {
+	a.pages.HandleFunc("POST /api/faults", a.Managed(func(_ *Management, _ string, w http.ResponseWriter, r *http.Request) { setFault(f, w, r) }))
+	a.pages.HandleFunc("DELETE /api/faults", a.Managed(func(_ *Management, _ string, w http.ResponseWriter, r *http.Request) {
 		q := r.URL.Query()
 		answerJSON(w, FaultsCleared{f.Clear(q.Get("hub"), q.Get("kind"))})
 	}))
@@ -71,7 +72,7 @@ func setFault(f Faults, w http.ResponseWriter, r *http.Request) {
 	decoder.DisallowUnknownFields()
 	err := decoder.Decode(&spec)
 	if err != nil {
-		refuseJSON(w, &Refused{Status: http.StatusBadRequest, Text: "The request is no fault: " + err.Error() + "."})
+		apiError(w, http.StatusBadRequest, "BadRequest", "The request is no fault: "+err.Error()+".", nil)
 		return
 	}
 	set, err := f.Set(spec)
@@ -80,19 +81,12 @@ func setFault(f Faults, w http.ResponseWriter, r *http.Request) {
 		if !ok {
 			refused = &Refused{Status: http.StatusInternalServerError, Text: err.Error()}
 		}
-		refuseJSON(w, refused)
+		var fields []management.Field
+		if refused.Field != "" {
+			fields = append(fields, management.Field{Path: refused.Field, Reason: refused.Text})
+		}
+		apiError(w, refused.Status, "Refused", refused.Text, fields)
 		return
 	}
 	answerJSON(w, set)
-}
-
-func refuseJSON(w http.ResponseWriter, refused *Refused) {
-	body, err := json.Marshal(refused)
-	if err != nil {
-		text(w, refused.Status, refused.Text+"\n")
-		return
-	}
-	w.Header().Set("Content-Type", "application/json")
-	w.WriteHeader(refused.Status)
-	_, _ = w.Write(append(body, '\n')) // a reader that left needs no answer
 }

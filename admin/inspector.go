@@ -41,15 +41,6 @@ var pageTypes = map[string]string{
 	"js": "text/javascript; charset=utf-8", "svg": "image/svg+xml",
 }
 
-// serveIndex leads browsers to the page; others get a list of what is here.
-func serveIndex(w http.ResponseWriter, r *http.Request) {
-	if strings.Contains(r.Header.Get("Accept"), "text/html") {
-		http.Redirect(w, r, "/inspector", http.StatusFound)
-		return
-	}
-	text(w, http.StatusOK, index)
-}
-
 // serveSend carries out a send of the page's form.
 func serveSend(v *View, w http.ResponseWriter, r *http.Request) {
 	media, _, _ := mime.ParseMediaType(r.Header.Get("Content-Type"))

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -91,11 +92,11 @@ func given(d time.Duration) string {
 
 // plainError takes the sentence out of an answer in JSON.
 func plainError(err error) error {
-	var refused admin.Refused
-	if json.Unmarshal([]byte(err.Error()), &refused) != nil || refused.Text == "" {
+	var refused struct{ Error struct{ Message string } }
+	if json.Unmarshal([]byte(err.Error()), &refused) != nil || refused.Error.Message == "" {
 		return err
 	}
-	return &refused
+	return errors.New(refused.Error.Message)
 }
 
 type faultClearCommand struct {

@@ -29,7 +29,7 @@ var serviceEffects = map[string]func(*testing.T) effect{
 	},
 	"faults-hub": func(*testing.T) effect {
 		return effect{usual: "news", unusual: "Chat,other", before: "403", after: "200", see: func(_ *testing.T, p *program) string {
-			return p.status(http.MethodPost, p.Admin+"/api/faults", `{"hub":"chat","kind":"drop"}`)
+			return p.status(http.MethodPost, p.Admin+"/api/faults", `{"hub":"chat","kind":"drop"}`, "Authorization", "Bearer "+p.manager())
 		}}
 	},
 	"access-key": func(*testing.T) effect {

@@ -121,6 +121,7 @@ func (s *server) newEndpoints(hub *gateway.Gateway, behind *backends, verifier *
 	outside.refuses = s.newGate().refuse
 	s.handler, s.outside = below(s.config.BasePath(), &inside), below(s.config.BasePath(), &outside)
 	s.watchReasons(clients, aspNet, api)
+	s.openPortal(api, who)
 	s.admin.WatchReasons("presence_requests_failed_total", "Requests about who is connected that failed, by reason.",
 		func() map[string]uint64 { return byName(who.Failed()) })
 	return api, nil

@@ -9,7 +9,7 @@ world.webhook.on('Echo', (event) => ({ result: event.message.arguments[0] }));
 const admin = `http://127.0.0.1:${world.gateway.adminPort}`;
 const combination = { version: '10', protocol: 'json', transport: 'WebSockets' };
 const client = await world.connect(combination, { user: 'ann' });
-const page = await Page.open(admin + '/');
+const page = await Page.open(admin + '/inspector');
 
 /** The texts of the rows that are shown and contain all the words. */
 const rows = (...words) => [...document.querySelectorAll('#events > li')]

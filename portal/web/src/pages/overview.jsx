@@ -1,0 +1,157 @@
+// What the gateway does now: the way of a message as a strip, and the last minutes as charts.
+import { get } from '../api.js';
+import { Chart } from '../chart.jsx';
+import { bytes, count, percent, plural, since } from '../format.js';
+import { rate, samples } from '../metrics.js';
+import { useSignal } from '../signal.js';
+import { Card, Empty, Facts, useAsked } from '../ui.jsx';
+
+/** What a reader says of each sample, as rates if it is a counter. */
+const gauge = (list, read) => list.map(read);
+const rates = (list, read) => list.slice(1).map((s, i) => rate(s, list[i], read));
+
+export function Overview() {
+  const list = useSignal(samples);
+  const about = useAsked(() => get('/api/overview'), [Math.floor(list.length / 5)]);
+  const now = list.at(-1);
+  if (!now) return <Empty>Reading the metrics …</Empty>;
+  return (
+    <div class="stack">
+      <Strip now={now} before={list.at(-2)} about={about.value} />
+      <div class="grid">
+        <Charts list={list} />
+      </div>
+      <div class="grid wide">
+        <Closes list={list} />
+        <Hubs now={now} before={list.at(-2)} />
+        <Card title="This gateway">
+          <Facts list={facts(now, about.value)} />
+        </Card>
+      </div>
+    </div>
+  );
+}
+
+function facts(now, about = {}) {
+  const started = now.sum('process_start_time_seconds');
+  return [
+    ['version', about.version ?? now.all('build_info')[0]?.labels.version], ['node', about.node], ['address', about.url],
+    ['mode', about.mode], ['runs for', started ? since(new Date(started * 1000)) : ''],
+    ['settings', about.revision && `revision ${about.revision}`], ['kept in', about.kept],
+    ['state', about.draining ? 'draining' : about.stopped ? 'stopped' : 'serving'],
+    ['memory', bytes(now.sum('process_resident_memory_bytes'))], ['open files', count(now.sum('process_open_fds'))],
+  ];
+}
+
+/** clients <-> gateway <-> hub servers / upstreams. */
+function Strip({ now, before, about }) {
+  const upstream = rate(now, before, (s) => s.sum('upstream_requests_total'));
+  const good = rate(now, before, (s) => s.sum('upstream_requests_total', { result: 'ok' }));
+  const asked = now.sum('upstream_requests_total');
+  const servers = now.sum('server_connections');
+  const waiting = now.sum('server_clients_waiting');
+  const open = now.sum('outbox_circuits_open');
+  const clients = now.sum('connections');
+  return (
+    <section class="strip" aria-label="Where messages go">
+      <Station tone={clients ? 'good' : 'quiet'} name="Clients" main={count(clients)} lines={transports(now)} />
+      <Way up={rate(now, before, (s) => s.sum('node_messages_received_total'))} down={rate(now, before, (s) => s.sum('node_deliveries_written_total'))} />
+      <Station tone={about?.draining || about?.stopped ? 'warn' : 'good'} name="Gateway" main={about?.draining ? 'draining' : about?.stopped ? 'stopped' : 'serving'}
+        lines={[[about?.mode ?? '', ''], [bytes(now.sum('backlog_bytes')), 'wait']]} />
+      <Way up={upstream} />
+      <div class="ends">
+        <Station tone={servers ? (waiting ? 'warn' : 'good') : 'quiet'} name="Hub servers" main={count(servers)}
+          lines={[[count(now.sum('server_clients')), 'clients'], ...(waiting ? [[count(waiting), 'wait']] : [])]} />
+        <Station tone={!asked ? 'quiet' : open || good < upstream ? 'bad' : 'good'} name="Upstreams" main={`${count(upstream)}/s`}
+          lines={[[count(now.sum('upstream_queued_events')), 'wait'], ...(open ? [[count(open), 'down']] : [])]} />
+      </div>
+    </section>
+  );
+}
+
+const transports = (now) => [...now.by('connections', 'transport')].filter(([, n]) => n).map(([name, n]) => [count(n), name]);
+
+function Station({ name, main, lines, tone }) {
+  return (
+    <div class={`station tone-${tone}`}>
+      <span class="name"><i class="dot" />{name}</span><strong>{main}</strong>
+      <ul>{lines.map(([n, what]) => <li key={what}><b>{n}</b> {what}</li>)}</ul>
+    </div>
+  );
+}
+
+function Way({ up, down }) {
+  return (
+    <div class="way">
+      {up !== undefined && <span title="to the right, in a second">{count(up)}/s <i aria-hidden="true">→</i></span>}
+      {down !== undefined && <span title="to the left, in a second"><i aria-hidden="true">←</i> {count(down)}/s</span>}
+    </div>
+  );
+}
+
+function Charts({ list }) {
+  const each = (n) => `${count(n)}/s`;
+  const bytesEach = (n) => `${bytes(n)}/s`;
+  return (
+    <>
+      <Chart title="Connections" format={count} series={[{ name: 'now', tone: 'a', points: gauge(list, (s) => s.sum('connections')) }]} hint="the last five minutes" />
+      <Chart title="Messages" format={each} series={[
+        { name: 'to clients', tone: 'a', points: rates(list, (s) => s.sum('node_deliveries_written_total')) },
+        { name: 'from clients', tone: 'b', points: rates(list, (s) => s.sum('node_messages_received_total')) },
+      ]} />
+      <Chart title="Traffic" format={bytesEach} series={[
+        { name: 'out', tone: 'a', points: rates(list, (s) => s.sum('node_sent_bytes_total')) },
+        { name: 'in', tone: 'b', points: rates(list, (s) => s.sum('node_received_bytes_total')) },
+      ]} />
+      <Chart title="Closes" format={each} series={[{ name: 'in a second', tone: 'c', points: rates(list, (s) => s.sum('connections_closed_total')) }]} />
+      <Chart title="CPU" format={percent} series={[{ name: 'of one core', tone: 'd', points: rates(list, (s) => s.sum('process_cpu_seconds_total')) }]} />
+      <Chart title="Memory" format={bytes} series={[{ name: 'resident', tone: 'd', points: gauge(list, (s) => s.sum('process_resident_memory_bytes')) }]} />
+    </>
+  );
+}
+
+function Closes({ list }) {
+  const now = list.at(-1);
+  const first = list[0].by('connections_closed_total', 'reason');
+  const rows = [...now.by('connections_closed_total', 'reason')].filter(([, n]) => n > 0).sort((a, b) => b[1] - a[1]);
+  const most = rows[0]?.[1] ?? 1;
+  return (
+    <Card title="Closed connections" note="since the start, by reason">
+      {rows.length === 0 && <Empty>No connection has been closed.</Empty>}
+      <ul class="bars">
+        {rows.map(([reason, n]) => (
+          <li key={reason} class={reason === 'Normal' || reason === 'ServiceReload' ? 'tone-good' : 'tone-bad'}>
+            <span>{reason}</span><meter min="0" max={most} value={n} aria-label={`${reason}: ${n}`} />
+            <b>{count(n)}</b><small class="soft">{n > (first.get(reason) ?? 0) ? `+${count(n - (first.get(reason) ?? 0))}` : ''}</small>
+          </li>
+        ))}
+      </ul>
+    </Card>
+  );
+}
+
+function Hubs({ now, before }) {
+  const hubs = [...new Set([...now.by('connections', 'hub').keys(), ...now.by('server_connections', 'hub').keys(), ...now.by('hub_info', 'hub').keys()])].filter(Boolean).sort();
+  return (
+    <Card title="Hubs" note={plural(hubs.length, 'hub')}>
+      {hubs.length === 0 ? <Empty>A hub appears with its first client or server.</Empty> : (
+        <div class="scroll" tabIndex={0} role="region" aria-label="Hubs">
+          <table>
+            <thead><tr><th scope="col">Hub</th><th scope="col">Mode</th><th scope="col" class="n">Clients</th><th scope="col" class="n">Servers</th><th scope="col" class="n">Out</th></tr></thead>
+            <tbody>
+              {hubs.map((hub) => (
+                <tr key={hub}>
+                  <th scope="row"><a href={`#/explore?hub=${encodeURIComponent(hub)}`}>{hub}</a></th>
+                  <td>{now.all('hub_info', { hub })[0]?.labels.mode}</td>
+                  <td class="n">{count(now.sum('connections', { hub }))}</td>
+                  <td class="n">{count(now.sum('server_connections', { hub }))}</td>
+                  <td class="n">{count(rate(now, before, (s) => s.sum('deliveries_written_total', { hub })))}/s</td>
+                </tr>
+              ))}
+            </tbody>
+          </table>
+        </div>
+      )}
+    </Card>
+  );
+}

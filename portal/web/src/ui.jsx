@@ -1,0 +1,122 @@
+// What pages are made of.
+import { useEffect, useId, useRef, useState } from 'preact/hooks';
+import { pretty } from './format.js';
+
+export function Card({ title, note, children, class: extra = '', tools }) {
+  return (
+    <section class={`card ${extra}`}>
+      {title && <header><h2>{title}</h2>{note && <span class="soft">{note}</span>}{tools && <div class="tools">{tools}</div>}</header>}
+      {children}
+    </section>
+  );
+}
+
+/** A labelled field; `error` is what is wrong with it. The child is made with the id. */
+export function Field({ label, hint, error, children }) {
+  const id = useId();
+  const about = [hint && `${id}-hint`, error && `${id}-error`].filter(Boolean).join(' ') || undefined;
+  return (
+    <div class="field">
+      <label for={id}>{label}</label>
+      {children({ id, 'aria-describedby': about, 'aria-invalid': error ? 'true' : undefined })}
+      {hint && <small id={`${id}-hint`}>{hint}</small>}
+      {error && <small class="bad" id={`${id}-error`}>{error}</small>}
+    </div>
+  );
+}
+
+/** A button whose click is asynchronous: it waits, and shows what went wrong. */
+export function Action({ onAct, children, class: kind = '', confirm, ...rest }) {
+  const [state, set] = useState({});
+  const [asking, ask] = useState(false);
+  const alive = useRef(true);
+  useEffect(() => () => { alive.current = false; }, []);
+  const act = async () => {
+    ask(false);
+    set({ busy: true });
+    let error;
+    try {
+      await onAct();
+    } catch (caught) {
+      error = caught.message;
+    }
+    if (alive.current) set({ error });
+  };
+  return (
+    <span class="action">
+      <button type="button" class={kind} disabled={state.busy} onClick={() => (confirm ? ask(true) : act())} {...rest}>{children}</button>
+      {asking && <Confirm text={confirm} onYes={act} onNo={() => ask(false)} />}
+      {state.error && <span class="bad" role="alert">{state.error}</span>}
+    </span>
+  );
+}
+
+function Confirm({ text, onYes, onNo }) {
+  const dialog = useRef();
+  useEffect(() => { dialog.current.showModal(); }, []);
+  return (
+    <dialog ref={dialog} onCancel={onNo} class="confirm">
+      <p>{text}</p>
+      <div class="row end"><button type="button" onClick={onNo}>Cancel</button><button type="button" class="danger" onClick={onYes}>Yes</button></div>
+    </dialog>
+  );
+}
+
+/** A form whose submit is asynchronous. `onSubmit` gets the values; its error is shown. */
+export function Form({ onSubmit, children, submit = 'Send', class: extra = '' }) {
+  const [state, set] = useState({});
+  const send = async (event) => {
+    event.preventDefault();
+    set({ busy: true });
+    try {
+      set({ done: await onSubmit(Object.fromEntries(new FormData(event.target))) });
+    } catch (error) {
+      set({ error: [error.message, ...(error.fields ?? []).map(({ path, reason }) => (path ? `${path}: ${reason}` : reason))].join('\n') });
+    }
+  };
+  return (
+    <form class={`form ${extra}`} onSubmit={send}>
+      {children}
+      <div class="row"><button class="main" disabled={state.busy}>{submit}</button>
+        <output class={state.error ? 'bad lines' : 'good lines'}>{state.error ?? state.done}</output></div>
+    </form>
+  );
+}
+
+export function Text({ name, text }) {
+  return text ? <figure><figcaption>{name}</figcaption><pre tabIndex={0}>{pretty(text)}</pre></figure> : null;
+}
+
+export const Empty = ({ children }) => <p class="empty">{children}</p>;
+
+export function Facts({ list }) {
+  return (
+    <dl class="facts">
+      {list.filter(([, value]) => value !== undefined && value !== null && value !== '').map(([name, value]) => (
+        <div key={name}><dt>{name}</dt><dd>{value}</dd></div>
+      ))}
+    </dl>
+  );
+}
+
+/** Copies a text, and says that it did. */
+export function Copy({ text, what }) {
+  const [done, set] = useState(false);
+  return (
+    <button type="button" aria-label={`Copy ${what}`} onClick={async () => { await navigator.clipboard?.writeText(text); set(true); setTimeout(() => set(false), 1500); }}>
+      {done ? 'Copied' : 'Copy'}
+    </button>
+  );
+}
+
+/** Asks for something, at once and when `deps` change: {value, error, again}. */
+export function useAsked(load, deps) {
+  const [state, set] = useState({});
+  const [turn, next] = useState(0);
+  useEffect(() => {
+    let current = true;
+    load().then((value) => current && set({ value }), (error) => current && set((old) => ({ ...old, error: error.message })));
+    return () => { current = false; };
+  }, [...deps, turn]);
+  return { ...state, again: () => next((n) => n + 1) };
+}
