@@ -38,6 +38,9 @@ type adminAccess struct {
 	Admin string `help:"Admin address of a node, as a URL or HOST:PORT. Without it: that of HUBGATE_ADMIN_LISTEN." placeholder:"URL"`
 }
 
+// unreachedError is the error of an admin address that does not answer.
+type unreachedError struct{ error }
+
 // clusterTime bounds a question to a node. Taking out a voter may take 20 seconds.
 const clusterTime = 40 * time.Second
 
@@ -76,7 +79,7 @@ func (c *adminAccess) send(ctx context.Context, method, path string, body io.Rea
 	req.Header.Set("Authorization", "Bearer "+token)
 	resp, err := client.Do(req)
 	if err != nil {
-		return fmt.Errorf("%w\n  this needs the admin address of a node (--admin-listen, 127.0.0.1:8889 by default), not the one for clients", unreachable(err, at))
+		return &unreachedError{fmt.Errorf("%w\n  this needs the admin address of a node (--admin-listen, 127.0.0.1:8889 by default), not the one for clients", unreachable(err, at))}
 	}
 	defer resp.Body.Close()
 	if resp.StatusCode == http.StatusOK {

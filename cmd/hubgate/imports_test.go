@@ -56,6 +56,7 @@ var mayImport = map[string][]string{
 	"livetrace":         {"auth", "hubprotocol", "internal/azurelog", "internal/flight"},
 	"resourcelog":       {"internal/azurelog", "internal/flight"},
 	"portal":            nil,
+	"doctor":            nil,
 	"arm":               {"auth", "management", "secret"},
 	"faults":            {"gateway", "internal/counts"},
 	"presence":          {"gateway", "auth", "hubname", "internal/counts", "internal/trace"},
@@ -99,7 +100,7 @@ var mayImport = map[string][]string{
 	"deploy/check":     nil,
 	"internal/reasons": nil,
 	"gatewaytest":      {"gateway", "hubprotocol"},
-	"cmd/hubgate":      {"api", "aspnetprotocol", "hubprotocol", "auth", "oidc", "hubname", "regularfile", "secret", "webhook", "settings", "config", "management", "tracing", "internal/flight", "internal/azurelog", "livetrace", "resourcelog", "telemetry", "gateway", "clientws", "clientaspnet", "restapi", "presence", "limits", "portal", "faults", "upstream", "servermode", "modes", "store", "store/claims", "store/jetstore", "store/life", "store/shared", "backplane", "natsd", "cluster", "cluster/natscarrier", "admin", "arm", "bench", "bench/plan", "internal/logsum", "internal/nearest", "internal/reasons", "internal/watch", "internal/trace", "internal/transport", "store/outbox"},
+	"cmd/hubgate":      {"api", "aspnetprotocol", "hubprotocol", "auth", "oidc", "hubname", "regularfile", "secret", "webhook", "settings", "config", "management", "tracing", "internal/flight", "internal/azurelog", "livetrace", "resourcelog", "telemetry", "gateway", "clientws", "clientaspnet", "restapi", "presence", "limits", "doctor", "portal", "faults", "upstream", "servermode", "modes", "store", "store/claims", "store/jetstore", "store/life", "store/shared", "backplane", "natsd", "cluster", "cluster/natscarrier", "admin", "arm", "bench", "bench/plan", "internal/logsum", "internal/nearest", "internal/reasons", "internal/watch", "internal/trace", "internal/transport", "store/outbox"},
 
 	"deploy/release/image": nil,
 	"deploy/release/pack":  nil,

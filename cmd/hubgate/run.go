@@ -42,6 +42,7 @@ type commands struct {
 	Plan        planCommand        `cmd:"" help:"Say how many nodes a load takes, from what this machine needs for it."`
 	Upstream    upstreamCommand    `cmd:"" help:"Make or show upstream webhook templates."`
 	Cluster     clusterCommand     `cmd:"" help:"Show the nodes of a cluster, replace a voter, export and import what is stored."`
+	Doctor      doctorCommand      `cmd:"" help:"Look for what stands between clients and a gateway: proxies, certificates, clocks, limits, upstreams."`
 	Fault       faultCommand       `cmd:"" help:"Inject faults into a hub that is marked for it, to test its clients."`
 	Config      configCommand      `cmd:"" help:"Print the effective configuration without its secrets."`
 	Health      healthCommand      `cmd:"" help:"Ask a running gateway whether it takes clients; for container health checks."`
