@@ -69,6 +69,9 @@ async function shoot(name) {
 await report.run('a browser is led to it, and it asks for the admin token', async () => {
   await page.until('the login', () => location.pathname === '/portal/' && document.querySelector('input[type=password]'));
   await shoot('login');
+  await page.call('Emulation.setDeviceMetricsOverride', { width: 360, height: 740, deviceScaleFactor: 2, mobile: true });
+  if ((await page.run(() => document.documentElement.scrollWidth)) > 360) throw new Error('the login does not fit on a phone');
+  await page.call('Emulation.clearDeviceMetricsOverride');
   await type('', 'Admin token', 'a wrong token');
   await click('', 'Log in');
   await shows('wrong');
@@ -137,6 +140,8 @@ await report.run('the live trace shows what happens, with filters', async () => 
   await page.until('only what is asked for', () => document.querySelectorAll('.event').length === 0 && document.querySelector('[data-state=live]'));
   await click('', 'No filter');
   await click('Recorded', 'Search');
+  await page.until('what was recorded', () => [...document.querySelectorAll('.card')].at(-1).querySelectorAll('.event').length > 3);
+  await shoot('recorded');
 });
 
 await report.run('calls of webhooks are shown with request and response', async () => {

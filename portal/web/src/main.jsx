@@ -41,7 +41,10 @@ function App() {
     findSession().catch(() => {});
     return () => removeEventListener('hashchange', moved);
   }, []);
-  useEffect(() => { document.title = `${at.page[1]} · hubgate`; }, [at]);
+  useEffect(() => {
+    document.title = `${at.page[1]} · hubgate`;
+    document.querySelector('nav a[aria-current]')?.scrollIntoView({ block: 'nearest', inline: 'center' }); // on a phone not all fit
+  }, [at, who]);
   useEffect(() => { if (who) follow(); }, [who]);
   if (who === undefined) return null;
   if (!who) return <Login />;
@@ -74,7 +77,7 @@ function Login() {
         <h1><img src="icon.svg" width="28" height="28" alt="" />hubgate</h1>
         <Form submit="Log in" onSubmit={({ token }) => login(token)}>
           <input class="unseen" type="text" name="username" autocomplete="username" value="admin" readOnly tabIndex={-1} aria-hidden="true" />
-          <Field label="Admin token" hint="The one of --admin-token, or the one that the gateway printed at its start.">
+          <Field label="Admin token" hint="That of HUBGATE_ADMIN_TOKEN, or the one that the gateway printed at its start.">
             {(f) => <input {...f} name="token" type="password" autocomplete="current-password" required autofocus spellcheck={false} />}
           </Field>
         </Form>

@@ -3,7 +3,7 @@ import { useEffect, useRef, useState } from 'preact/hooks';
 import { get } from '../api.js';
 import { EventRow } from '../event.jsx';
 import { watch } from '../live.js';
-import { pretty, time } from '../format.js';
+import { plural, pretty, time } from '../format.js';
 import { Card, Empty, Field, useAsked } from '../ui.jsx';
 
 const kinds = [['connection', 'clients'], ['send', 'sends'], ['webhook', 'webhooks'], ['server', 'hub servers']];
@@ -89,7 +89,7 @@ function Recorded({ asked }) {
           {events.map((event, i) => (
             <li class="event" key={i}><details><summary>
               <time dateTime={event.time}>{time(event.time)}</time><span class="kind">{event.kind}</span>
-              <span class="title"><b>{event.what ?? event.event}</b> {recorded(event)}</span><span class="result">{event.result ?? event.reason}</span>
+              <span class="title"><b>{event.method ?? event.what}</b> {recorded(event)}</span><span class="result">{event.fate ? `${plural(event.fate.matched, 'connection')}${event.fate.dropped ? `, ${event.fate.dropped} dropped` : ''}` : event.reason ?? event.status}</span>
               <span class="about">{event.hub && <span>{event.hub}</span>}</span>
             </summary><div class="body"><pre tabIndex={0}>{pretty(event)}</pre></div></details></li>
           ))}
@@ -99,4 +99,4 @@ function Recorded({ asked }) {
   );
 }
 
-const recorded = (event) => ['user', 'connection', 'group', 'method', 'detail'].map((name) => event[name]).filter((v) => typeof v === 'string').join(' · ');
+const recorded = (event) => ['user', 'connection', 'group', 'to', 'text', 'node'].map((name) => event[name]).filter((v) => typeof v === 'string').join(' · ');
