@@ -68,7 +68,6 @@ func (a *Admin) ServeHTTP(w http.ResponseWriter, r *http.Request) { a.pages.Serv
 
 const index = `hubgate, for operators
 
-/portal/        settings, clients, traces, for browsers; needs the admin token
 /inspector      the live view, for browsers
 /watch          the live view as Server-Sent Events; ?hub= &user= &connection= &trace= &kind=
 /metrics        Prometheus metrics

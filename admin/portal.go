@@ -2,6 +2,7 @@ package admin
 
 import (
 	"context"
+	"fmt"
 	"net/http"
 	"strings"
 )
@@ -60,13 +61,13 @@ func (a *Admin) ServeHubs(h *Hubs) {
 
 // serveIndex leads browsers to the portal; others get a list of what is here.
 func (a *Admin) serveIndex(w http.ResponseWriter, r *http.Request) {
+	to, list := "/inspector", index
+	if portal := a.portal.Load(); portal != nil {
+		to, list = *portal, fmt.Sprintf("%s%-15s settings, clients, traces, for browsers; needs the admin token\n", index, *portal)
+	}
 	if strings.Contains(r.Header.Get("Accept"), "text/html") {
-		to := "/inspector"
-		if portal := a.portal.Load(); portal != nil {
-			to = *portal
-		}
 		http.Redirect(w, r, to, http.StatusFound)
 		return
 	}
-	text(w, http.StatusOK, index)
+	text(w, http.StatusOK, list)
 }
