@@ -10,6 +10,7 @@ import (
 	"regexp"
 	"runtime"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -256,4 +257,55 @@ func freePort(t *testing.T) string {
 	_, port, err := net.SplitHostPort(l.Addr().String())
 	require.NoError(t, err)
 	return port
+}
+
+// compose.monitoring.yaml goes with both of the others: it reads the nodes of each by their names, and what it mounts is there.
+func TestComposeMonitoring(t *testing.T) {
+	read := func(name string) string {
+		text, err := os.ReadFile(filepath.Join(repository, name))
+		require.NoError(t, err)
+		return string(text)
+	}
+	var file struct {
+		Services map[string]struct {
+			Volumes []string
+			Configs []struct{ Source string }
+			Ports   []string
+		}
+		Configs map[string]struct{ Content string }
+	}
+	require.NoError(t, yaml.Unmarshal([]byte(read("compose.monitoring.yaml")), &file))
+	for _, service := range file.Services {
+		for _, volume := range service.Volumes {
+			from, _, _ := strings.Cut(volume, ":")
+			require.FileExists(t, filepath.Join(repository, from))
+		}
+		for _, c := range service.Configs {
+			require.Contains(t, file.Configs, c.Source)
+		}
+		for _, port := range service.Ports {
+			require.True(t, strings.HasPrefix(port, "127.0.0.1:"), port)
+		}
+	}
+	for _, c := range file.Configs {
+		require.NoError(t, yaml.Unmarshal([]byte(c.Content), new(any)))
+	}
+	var scrape struct {
+		Jobs []struct {
+			DNS []struct {
+				Names []string
+				Port  int
+			} `yaml:"dns_sd_configs"`
+		} `yaml:"scrape_configs"`
+	}
+	require.NoError(t, yaml.Unmarshal([]byte(file.Configs["prometheus"].Content), &scrape))
+	dns := scrape.Jobs[0].DNS[0]
+	for _, other := range []string{"compose.yaml", "compose.cluster.yaml"} {
+		for name, service := range composeServices(t, read(other)) {
+			if service.Build != "" {
+				require.Contains(t, dns.Names, name)
+			}
+		}
+	}
+	require.Contains(t, find(t, dockerfile(t), "ENV"), "HUBGATE_ADMIN_LISTEN=:"+strconv.Itoa(dns.Port))
 }
