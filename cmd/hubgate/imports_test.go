@@ -87,6 +87,7 @@ var mayImport = map[string][]string{
 	"backplane":        {"gateway", "hubprotocol"},
 	"cluster":          {"gateway", "internal/counts", "internal/fields", "internal/logsum"},
 	"natsd":            {"regularfile", "secret", "internal/counts", "internal/logsum"},
+	"natsd/natsdtest":  {"natsd"},
 	"admin":            {"api", "gateway", "hubname", "internal/watch", "internal/flight", "management", "secret"},
 	"bench":            {"bench/aspnethub"},
 	"bench/floor":      nil,
@@ -108,7 +109,7 @@ var mayImport = map[string][]string{
 
 // forTests are packages that every test may import: fakes, what implements the
 // core's seams in memory, and the hub server to test with.
-var forTests = []string{"gatewaytest", "store", "store/storetest", "backplane", "hubserver", "cluster/clustertest", "oidc/oidctest"}
+var forTests = []string{"gatewaytest", "store", "store/storetest", "backplane", "hubserver", "cluster/clustertest", "oidc/oidctest", "natsd/natsdtest"}
 
 // onNATS are the packages that may use NATS. The core and all else does without.
 var onNATS = []string{"natsd", "store/jetstore", "store/stream", "store/nodes", "store/life", "store/shared", "cluster/natscarrier", "store/outbox", "store/claims"}

@@ -4,8 +4,6 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
-	"math/rand/v2"
-	"net"
 	"os"
 	"sync"
 	"sync/atomic"
@@ -16,55 +14,12 @@ import (
 
 	"github.com/hubgate/hubgate/gatewaytest"
 	"github.com/hubgate/hubgate/natsd"
+	"github.com/hubgate/hubgate/natsd/natsdtest"
 	"github.com/hubgate/hubgate/store"
 	"github.com/hubgate/hubgate/store/stream"
 )
 
 func TestMain(m *testing.M) { os.Exit(gatewaytest.Run(m)) }
-
-func startEngine(t *testing.T, opts natsd.Options) *natsd.Engine {
-	t.Helper()
-	opts.Log = slog.New(slog.DiscardHandler)
-	e, err := natsd.Start(context.Background(), opts)
-	require.NoError(t, err)
-	t.Cleanup(func() {
-		ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
-		defer cancel()
-		require.NoError(t, e.Close(ctx))
-	})
-	return e
-}
-
-// three are three voters in this process.
-func three(t *testing.T) (all []*natsd.Engine) {
-	t.Helper()
-	names := []string{"a", "b", "c"}
-	var addrs []string
-	for range names {
-		addrs = append(addrs, freeAddress(t))
-	}
-	for i, name := range names {
-		all = append(all, startEngine(t, natsd.Options{Name: name, Cluster: &natsd.Cluster{
-			Listen: addrs[i], Peers: addrs, Voters: names, Secret: "a secret of a test cluster, 32 bytes or more",
-		}}))
-	}
-	for _, e := range all {
-		require.Eventually(t, func() bool { return e.Ready(context.Background()) == nil }, time.Minute, 10*time.Millisecond)
-	}
-	return all
-}
-
-// freeAddress is on a port that connections are not given.
-func freeAddress(t *testing.T) string {
-	t.Helper()
-	for {
-		l, err := net.Listen("tcp", fmt.Sprint("127.0.0.1:", 10_000+rand.IntN(10_000)))
-		if err == nil {
-			require.NoError(t, l.Close())
-			return l.Addr().String()
-		}
-	}
-}
 
 func bucketOn(e *natsd.Engine, maxKeys int64) *Bucket {
 	return NewBucket(Options{JetStream: e.JetStream(), Replicas: e.Replicas(), Storage: e.Storage(), MaxKeys: maxKeys, MaxBytes: 1 << 20})
@@ -81,7 +36,7 @@ func long(t *testing.T) context.Context {
 func TestOneOfThreeNodesHasTheClaim(t *testing.T) {
 	ctx := long(t)
 	var buckets []*Bucket
-	for _, e := range three(t) {
+	for _, e := range natsdtest.Voters(t, 3) {
 		buckets = append(buckets, bucketOn(e, 0))
 	}
 	for round := range 10 {
@@ -128,7 +83,7 @@ func TestOneOfThreeNodesHasTheClaim(t *testing.T) {
 
 func TestAClaimEnds(t *testing.T) {
 	ctx := long(t)
-	b := bucketOn(startEngine(t, natsd.Options{Name: "alone"}), 0)
+	b := bucketOn(natsdtest.Alone(t), 0)
 	number, _, err := b.Claim(ctx, "freed", []byte("one"), time.Minute)
 	require.NoError(t, err)
 	require.NoError(t, b.Free(ctx, "freed", number))
@@ -150,7 +105,7 @@ func TestAClaimEnds(t *testing.T) {
 // A store without room refuses new keys. Those that it has are answered, and get their answers.
 func TestAFullBucket(t *testing.T) {
 	ctx := long(t)
-	b := bucketOn(startEngine(t, natsd.Options{Name: "alone"}), 2)
+	b := bucketOn(natsdtest.Alone(t), 2)
 	var number uint64
 	for _, key := range []string{"a", "b"} {
 		n, _, err := b.Claim(ctx, key, []byte("v"), time.Minute)

@@ -3,6 +3,7 @@ package jetstore
 import (
 	"testing"
 
+	"github.com/hubgate/hubgate/natsd"
 	"github.com/hubgate/hubgate/store/storetest"
 )
 
@@ -10,7 +11,7 @@ const hub = "chat"
 
 func TestUserGroups(t *testing.T) {
 	t.Parallel()
-	for name, engines := range map[string]func(testing.TB) []*engine{"JetStream, one copy": alone, "JetStream, three copies": three} {
+	for name, engines := range map[string]func(testing.TB) []*natsd.Engine{"JetStream, one copy": alone, "JetStream, three copies": three} {
 		t.Run(name, func(t *testing.T) {
 			storetest.Run(t, func(t *testing.T, name string, with storetest.Settings, test func(*testing.T, storetest.Subject)) {
 				t.Run(name, func(t *testing.T) {

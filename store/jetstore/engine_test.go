@@ -5,29 +5,23 @@ import (
 	"flag"
 	"fmt"
 	"log/slog"
-	"math/rand/v2"
-	"net"
 	"os"
 	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
 
-	"github.com/stretchr/testify/require"
-
 	"github.com/hubgate/hubgate/gateway"
 	"github.com/hubgate/hubgate/natsd"
+	"github.com/hubgate/hubgate/natsd/natsdtest"
 	"github.com/hubgate/hubgate/store/storetest"
 )
-
-// engine is a real NATS server in this process.
-type engine struct{ *natsd.Engine }
 
 // shared are the engines that all tests use: a cluster takes seconds to begin.
 var shared struct {
 	alone, three sync.Once
-	one          []*engine
-	all          []*engine
+	one          []*natsd.Engine
+	all          []*natsd.Engine
 }
 
 func TestMain(m *testing.M) {
@@ -40,7 +34,7 @@ func TestMain(m *testing.M) {
 	}
 	code := m.Run()
 	for _, e := range append(shared.one, shared.all...) {
-		if err := e.close(); err != nil && code == 0 {
+		if err := natsdtest.Close(e); err != nil && code == 0 {
 			fmt.Fprintln(os.Stderr, err)
 			code = 1
 		}
@@ -48,81 +42,18 @@ func TestMain(m *testing.M) {
 	os.Exit(code)
 }
 
-func (e *engine) close() error {
-	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
-	defer cancel()
-	return e.Close(ctx)
-}
-
-func startEngine(t testing.TB, opts natsd.Options) *engine {
-	t.Helper()
-	opts.Log = slog.New(slog.DiscardHandler)
-	e, err := natsd.Start(context.Background(), opts)
-	require.NoError(t, err)
-	return &engine{e}
-}
-
-func (e *engine) awaitReady(t testing.TB) {
-	t.Helper()
-	await(t, "an engine that is ready", func() bool { return e.Ready(context.Background()) == nil })
-}
-
-func await(t testing.TB, what string, cond func() bool) {
-	t.Helper()
-	for end := time.Now().Add(30 * time.Second); !cond(); time.Sleep(10 * time.Millisecond) {
-		if time.Now().After(end) {
-			require.FailNow(t, "waited in vain: "+what)
-		}
-	}
-}
-
 // alone is one engine, with a store in memory.
-func alone(t testing.TB) []*engine {
+func alone(t testing.TB) []*natsd.Engine {
 	t.Helper()
-	shared.alone.Do(func() { shared.one = []*engine{startEngine(t, natsd.Options{Name: "alone"})} })
+	shared.alone.Do(func() { shared.one = []*natsd.Engine{natsdtest.Start(t, natsd.Options{Name: "alone"})} })
 	return shared.one
 }
 
 // three are three voters.
-func three(t testing.TB) []*engine {
+func three(t testing.TB) []*natsd.Engine {
 	t.Helper()
-	shared.three.Do(func() { shared.all = startCluster(t, 3) })
+	shared.three.Do(func() { shared.all = natsdtest.StartVoters(t, 3) })
 	return shared.all
-}
-
-func startCluster(t testing.TB, voters int) []*engine {
-	t.Helper()
-	var names, addrs []string
-	for i := range voters {
-		names = append(names, string(rune('a'+i)))
-		addrs = append(addrs, freeAddress(t))
-	}
-	var all []*engine
-	for i, name := range names {
-		all = append(all, startEngine(t, natsd.Options{Name: name, Cluster: &natsd.Cluster{
-			Listen: addrs[i], Peers: addrs, Voters: names, Secret: "a secret of a test cluster, 32 bytes or more",
-		}}))
-	}
-	for _, e := range all {
-		e.awaitReady(t)
-	}
-	await(t, "all voters", func() bool {
-		s, err := all[0].Status(context.Background())
-		return err == nil && s.Leader != "" && s.Voters == voters && s.VotersThere == voters
-	})
-	return all
-}
-
-// freeAddress is on a port that connections are not given.
-func freeAddress(t testing.TB) string {
-	t.Helper()
-	for {
-		l, err := net.Listen("tcp", fmt.Sprint("127.0.0.1:", 10_000+rand.IntN(10_000)))
-		if err == nil {
-			require.NoError(t, l.Close())
-			return l.Addr().String()
-		}
-	}
 }
 
 // clock is a clock that a test moves.
@@ -140,7 +71,7 @@ func (c *clock) elapse(d time.Duration) { c.nanos.Add(int64(d)) }
 var prefixes atomic.Int64
 
 // newStores are stores on a new bucket, one on each engine. The bucket goes with the test.
-func newStores(t testing.TB, engines []*engine, prefix string, with storetest.Settings, clock *clock) []*UserGroups {
+func newStores(t testing.TB, engines []*natsd.Engine, prefix string, with storetest.Settings, clock *clock) []*UserGroups {
 	t.Helper()
 	prefix = fmt.Sprint(prefix, prefixes.Add(1))
 	maxBytes := with.MaxBytes

@@ -11,6 +11,8 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"github.com/hubgate/hubgate/natsd"
+	"github.com/hubgate/hubgate/natsd/natsdtest"
 	"github.com/hubgate/hubgate/store/storetest"
 )
 
@@ -57,7 +59,7 @@ func TestVotersThatDieWhileUsersJoin(t *testing.T) {
 	p := spawnThree(t)
 	var stores []*UserGroups
 	for range 3 { // as many nodes: nothing is shared but the engine
-		stores = append(stores, newStores(t, []*engine{p.plain}, "dying", storetest.Settings{PerUser: func() int { return 100_000 }}, nil)[0])
+		stores = append(stores, newStores(t, []*natsd.Engine{p.plain}, "dying", storetest.Settings{PerUser: func() int { return 100_000 }}, nil)[0])
 		stores[len(stores)-1].bucket = newBucket(p.plain.JetStream(), "dying_usergroups", 3, p.plain.Storage(), 64<<20)
 	}
 	ctx := context.Background()
@@ -76,13 +78,13 @@ func TestVotersThatDieWhileUsersJoin(t *testing.T) {
 			leader := leaderOf(t, p, "KV_dying_usergroups")
 			p.voters[leader].kill()
 			begin := time.Now()
-			await(t, "a write after the election", func() bool {
+			natsdtest.Await(t, "a write after the election", func() bool {
 				err := stores[0].Put(ctx, hub, "bob", "red", time.Time{})
 				return err == nil
 			})
 			t.Log("written again after", time.Since(begin))
 			p.restart(t, leader)
-			await(t, "all voters", func() bool {
+			natsdtest.Await(t, "all voters", func() bool {
 				s, err := p.plain.Status(ctx)
 				return err == nil && s.Leader != "" && s.VotersThere == 3
 			})
@@ -90,7 +92,7 @@ func TestVotersThatDieWhileUsersJoin(t *testing.T) {
 		close(stop)
 		wg.Wait()
 		var got []string
-		await(t, "a list", func() bool {
+		natsdtest.Await(t, "a list", func() bool {
 			list, err := stores[1].List(ctx, hub, "ann")
 			for _, g := range list {
 				got = append(got, g.Group)
@@ -124,7 +126,7 @@ func TestVotersThatDieWhileUsersJoin(t *testing.T) {
 		for i := range p.voters {
 			p.restart(t, i)
 		}
-		await(t, "the store", func() bool { return s.Put(ctx, hub, "cid", "red", time.Time{}) == nil })
+		natsdtest.Await(t, "the store", func() bool { return s.Put(ctx, hub, "cid", "red", time.Time{}) == nil })
 		require.Contains(t, names(t, s, "ann"), "first")
 	})
 }

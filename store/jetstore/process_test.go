@@ -15,6 +15,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/hubgate/hubgate/natsd"
+	"github.com/hubgate/hubgate/natsd/natsdtest"
 )
 
 const childOptions = "HUBGATE_STORE_CHILD"
@@ -50,7 +51,7 @@ func child() bool {
 	}
 	fmt.Println("started")
 	_, _ = bufio.NewReader(os.Stdin).ReadString('\n')
-	_ = (&engine{e}).close()
+	_ = natsdtest.Close(e)
 	return true
 }
 
@@ -90,7 +91,7 @@ func (p *process) kill() {
 // processes are three voters that can be killed, and a node that cannot.
 type processes struct {
 	voters []*process
-	plain  *engine
+	plain  *natsd.Engine
 }
 
 func spawnThree(t *testing.T) *processes {
@@ -98,17 +99,17 @@ func spawnThree(t *testing.T) *processes {
 	names := []string{"a", "b", "c"}
 	var addrs []string
 	for range 4 {
-		addrs = append(addrs, freeAddress(t))
+		addrs = append(addrs, natsdtest.FreeAddress(t))
 	}
 	p := new(processes)
 	for i, name := range names {
 		p.voters = append(p.voters, spawn(t, voter{Name: name, DataDir: t.TempDir(), Listen: addrs[i], Peers: addrs, Voters: names}))
 	}
 	opts := voter{Name: "plain", Listen: addrs[3], Peers: addrs, Voters: names}.options()
-	p.plain = startEngine(t, opts)
-	t.Cleanup(func() { require.NoError(t, p.plain.close()) })
-	p.plain.awaitReady(t)
-	await(t, "all voters", func() bool {
+	p.plain = natsdtest.Start(t, opts)
+	t.Cleanup(func() { require.NoError(t, natsdtest.Close(p.plain)) })
+	natsdtest.AwaitReady(t, p.plain)
+	natsdtest.Await(t, "all voters", func() bool {
 		s, err := p.plain.Status(context.Background())
 		return err == nil && s.Leader != "" && s.VotersThere == 3 && s.Voters == 3
 	})
@@ -122,7 +123,7 @@ func (p *processes) restart(t *testing.T, i int) { p.voters[i] = spawn(t, p.vote
 func leaderOf(t *testing.T, p *processes, name string) int {
 	t.Helper()
 	found := -1
-	await(t, "a leader", func() bool {
+	natsdtest.Await(t, "a leader", func() bool {
 		ctx, cancel := context.WithTimeout(context.Background(), time.Second)
 		defer cancel()
 		stream, err := p.plain.JetStream().Stream(ctx, name)

@@ -17,6 +17,8 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/hubgate/hubgate/gateway"
+	"github.com/hubgate/hubgate/natsd"
+	"github.com/hubgate/hubgate/natsd/natsdtest"
 	"github.com/hubgate/hubgate/store"
 	"github.com/hubgate/hubgate/store/storetest"
 )
@@ -288,7 +290,7 @@ func TestServerIsFull(t *testing.T) {
 func TestServerForgetsWhatHasEnded(t *testing.T) {
 	t.Parallel()
 	ctx := context.Background()
-	for name, engines := range map[string][]*engine{"one copy": alone(t), "three copies": three(t)} {
+	for name, engines := range map[string][]*natsd.Engine{"one copy": alone(t), "three copies": three(t)} {
 		t.Run(name, func(t *testing.T) {
 			s := newStores(t, engines, "forgets", storetest.Settings{}, nil)[0]
 			stream := func() jetstream.Stream {
@@ -313,12 +315,12 @@ func TestServerForgetsWhatHasEnded(t *testing.T) {
 			// The server really does it, on every copy, and the user can come again.
 			key := keyOf(hub, "bob")
 			require.NoError(t, s.bucket.write(ctx, key, (&memberships{hub: hub, user: "bob"}).append(nil), 0, time.Second))
-			await(t, "the end", func() bool {
+			natsdtest.Await(t, "the end", func() bool {
 				_, err := s.bucket.latest(ctx, key)
 				return errors.Is(err, errNotFound)
 			})
 			for range 20 {
-				await(t, "the end on all copies", func() bool {
+				natsdtest.Await(t, "the end on all copies", func() bool {
 					_, err := s.bucket.any(ctx, key)
 					return errors.Is(err, errNotFound)
 				})

@@ -5,11 +5,13 @@ import (
 	"fmt"
 	"sync/atomic"
 	"testing"
+
+	"github.com/hubgate/hubgate/natsd/natsdtest"
 )
 
 // BenchmarkBirths is how fast clients are noted that come at the same time, on one engine.
 func BenchmarkBirths(b *testing.B) {
-	m := join(b, alone(b), newPrefix(), "a", 0, new(told))
+	m := join(b, natsdtest.Alone(b), newPrefix(), "a", 0, new(told))
 	defer m.kill()
 	record := person(fmt.Sprintf("%0300d", 0))
 	var n atomic.Int64

@@ -5,9 +5,6 @@ import (
 	"errors"
 	"flag"
 	"fmt"
-	"log/slog"
-	"math/rand/v2"
-	"net"
 	"os"
 	"sync"
 	"sync/atomic"
@@ -18,6 +15,7 @@ import (
 
 	"github.com/hubgate/hubgate/gatewaytest"
 	"github.com/hubgate/hubgate/natsd"
+	"github.com/hubgate/hubgate/natsd/natsdtest"
 )
 
 // TestMain has tests wait side by side, more of them than there are processors.
@@ -28,78 +26,11 @@ func TestMain(m *testing.M) {
 	os.Exit(gatewaytest.Run(m))
 }
 
-func closeEngine(e *natsd.Engine) error {
-	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
-	defer cancel()
-	return e.Close(ctx)
-}
-
-func startEngine(t testing.TB, opts natsd.Options) *natsd.Engine {
-	t.Helper()
-	opts.Log = slog.New(slog.DiscardHandler)
-	e, err := natsd.Start(context.Background(), opts)
-	require.NoError(t, err)
-	return e
-}
-
-// alone is one engine, which ends with the test.
-func alone(t testing.TB) *natsd.Engine {
-	t.Helper()
-	e := startEngine(t, natsd.Options{Name: "alone"})
-	t.Cleanup(func() { require.NoError(t, closeEngine(e)) })
-	return e
-}
-
 // elections skips a test that waits for elections of several servers, whose times the engine fixes.
 func elections(t *testing.T) {
 	t.Helper()
 	if os.Getenv("HUBGATE_LARGE_TESTS") == "" {
 		t.Skip("waits for elections, which a busy machine delays: set HUBGATE_LARGE_TESTS")
-	}
-}
-
-func startCluster(t testing.TB, voters int) (all []*natsd.Engine) {
-	t.Helper()
-	var names, addrs []string
-	for i := range voters {
-		names = append(names, string(rune('a'+i)))
-		addrs = append(addrs, freeAddress(t))
-	}
-	for i, name := range names {
-		all = append(all, startEngine(t, natsd.Options{Name: name, Cluster: &natsd.Cluster{
-			Listen: addrs[i], Peers: addrs, Voters: names, Secret: "a secret of a test cluster, 32 bytes or more",
-		}}))
-	}
-	t.Cleanup(func() {
-		for _, e := range all {
-			require.NoError(t, closeEngine(e))
-		}
-	})
-	await(t, "all voters", func() bool {
-		s, err := all[0].Status(context.Background())
-		return err == nil && s.Leader != "" && s.Voters == voters && s.VotersThere == voters && all[0].Ready(context.Background()) == nil
-	})
-	return all
-}
-
-// freeAddress is on a port that connections are not given.
-func freeAddress(t testing.TB) string {
-	t.Helper()
-	for {
-		l, err := net.Listen("tcp", fmt.Sprint("127.0.0.1:", 10_000+rand.IntN(10_000)))
-		if err == nil {
-			require.NoError(t, l.Close())
-			return l.Addr().String()
-		}
-	}
-}
-
-func await(t testing.TB, what string, cond func() bool) {
-	t.Helper()
-	for end := time.Now().Add(time.Minute); !cond(); time.Sleep(10 * time.Millisecond) {
-		if time.Now().After(end) {
-			require.FailNow(t, "waited in vain: "+what)
-		}
 	}
 }
 
@@ -154,7 +85,7 @@ const shortLease = 2 * time.Second
 func join(t testing.TB, e *natsd.Engine, prefix, tag string, lease time.Duration, app *told) *member {
 	m := prepare(e, prefix, tag, lease, app)
 	m.Start()
-	await(t, "a lease", func() bool { return !m.lease.Fenced() })
+	natsdtest.Await(t, "a lease", func() bool { return !m.lease.Fenced() })
 	return m
 }
 

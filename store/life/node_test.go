@@ -8,10 +8,12 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/hubgate/hubgate/natsd/natsdtest"
 )
 
 func TestNodeDeath(t *testing.T) {
-	engine := alone(t)
+	engine := natsdtest.Alone(t)
 	t.Run("N29 each client of a dead node is told of once, by the others", func(t *testing.T) {
 		t.Parallel()
 		app, prefix := new(told), newPrefix()
@@ -23,10 +25,10 @@ func TestNodeDeath(t *testing.T) {
 			require.True(t, a.Ending(t.Context(), id, person(id)))
 			a.Ended(id)
 		}
-		await(t, "the log", func() bool { _, written := a.log.empty(); return written })
+		natsdtest.Await(t, "the log", func() bool { _, written := a.log.empty(); return written })
 		a.kill()
-		await(t, "everything told", func() bool { _, times := app.sum(); return times >= 200 })
-		await(t, "a tombstone", func() bool {
+		natsdtest.Await(t, "everything told", func() bool { _, times := app.sum(); return times >= 200 })
+		natsdtest.Await(t, "a tombstone", func() bool {
 			return b.Stats().Lease.Events["Buried"]+c.Stats().Lease.Events["Buried"] > 0 && b.Stats().Lease.Others == 1
 		})
 		clients, times := app.sum()
@@ -46,13 +48,13 @@ func TestNodeDeath(t *testing.T) {
 		a, b := join(t, engine, prefix, "a", shortLease, app), join(t, engine, prefix, "b", shortLease, app)
 		a.bear(1000) // two seconds
 		a.kill()
-		await(t, "the first half", func() bool { _, times := app.sum(); return times >= 300 })
+		natsdtest.Await(t, "the first half", func() bool { _, times := app.sum(); return times >= 300 })
 		b.kill()
 		_, before := app.sum()
 		require.Less(t, before, 1000)
 		c := join(t, engine, prefix, "c", shortLease, app)
-		await(t, "the others", func() bool { clients, _ := app.sum(); return clients == 1000 })
-		await(t, "the end", func() bool { return c.Stats().Lease.Events["Buried"] == 2 })
+		natsdtest.Await(t, "the others", func() bool { clients, _ := app.sum(); return clients == 1000 })
+		natsdtest.Await(t, "the end", func() bool { return c.Stats().Lease.Events["Buried"] == 2 })
 		_, times := app.sum()
 		require.Equal(t, 1000, times)
 		c.end(t)
@@ -66,7 +68,7 @@ func TestNodeDeath(t *testing.T) {
 				id := fmt.Sprintf("moving%d", i)
 				n.Born(t.Context(), "chat", id, person(id))
 			}
-			await(t, "the log", func() bool { _, written := n.log.empty(); return written })
+			natsdtest.Await(t, "the log", func() bool { _, written := n.log.empty(); return written })
 		}
 		next.kill()
 		for i := range 5 {
@@ -79,9 +81,9 @@ func TestNodeDeath(t *testing.T) {
 				former.Ended(id) // the application has heard of it
 			}
 		}
-		await(t, "the death", func() bool { return former.Stats().Lease.Events["Buried"] == 1 })
-		await(t, "all told", func() bool { clients, _ := app.sum(); return clients == 5 })
-		await(t, "the acknowledgements", func() bool {
+		natsdtest.Await(t, "the death", func() bool { return former.Stats().Lease.Events["Buried"] == 1 })
+		natsdtest.Await(t, "all told", func() bool { clients, _ := app.sum(); return clients == 5 })
+		natsdtest.Await(t, "the acknowledgements", func() bool {
 			s, err := engine.JetStream().Stream(t.Context(), prefix+"_outbox")
 			return err == nil && s.CachedInfo().State.Msgs == 0
 		})
@@ -103,7 +105,7 @@ func TestNodeDeath(t *testing.T) {
 		s, err := engine.JetStream().Stream(t.Context(), prefix+"_life")
 		require.NoError(t, err)
 		require.Zero(t, s.CachedInfo().State.Msgs)
-		await(t, "the tombstone", func() bool { return b.Stats().Lease.Others == 0 })
+		natsdtest.Await(t, "the tombstone", func() bool { return b.Stats().Lease.Others == 0 })
 		b.end(t)
 		clients, _ := app.sum()
 		require.Zero(t, clients)
@@ -114,8 +116,8 @@ func TestNodeDeath(t *testing.T) {
 		a, b := join(t, engine, prefix, "a", shortLease, app), join(t, engine, prefix, "b", shortLease, app)
 		a.bear(10)
 		a.end(t)
-		await(t, "all told", func() bool { clients, _ := app.sum(); return clients == 10 })
-		await(t, "the end", func() bool { return b.Stats().Lease.Events["Buried"] == 1 })
+		natsdtest.Await(t, "all told", func() bool { clients, _ := app.sum(); return clients == 10 })
+		natsdtest.Await(t, "the end", func() bool { return b.Stats().Lease.Events["Buried"] == 1 })
 		_, times := app.sum()
 		require.Equal(t, 10, times)
 		b.end(t)
@@ -127,13 +129,13 @@ func TestNodeDeath(t *testing.T) {
 		a.bear(5)
 		a.kill()
 		again := join(t, engine, prefix, "a", shortLease, app)
-		await(t, "all told", func() bool { clients, _ := app.sum(); return clients == 5 })
+		natsdtest.Await(t, "all told", func() bool { clients, _ := app.sum(); return clients == 5 })
 		again.end(t)
 	})
 }
 
 func TestOutbox(t *testing.T) {
-	engine := alone(t)
+	engine := natsdtest.Alone(t)
 	t.Run("17 an entry that a node cannot send now is sent by another one", func(t *testing.T) {
 		t.Parallel()
 		app, prefix := new(told), newPrefix()
@@ -147,10 +149,10 @@ func TestOutbox(t *testing.T) {
 		a, b := join(t, engine, prefix, "a", shortLease, app), join(t, engine, prefix, "b", shortLease, app)
 		a.bear(20)
 		a.kill()
-		await(t, "all told", func() bool { clients, _ := app.sum(); return clients == 20 })
+		natsdtest.Await(t, "all told", func() bool { clients, _ := app.sum(); return clients == 20 })
 		_, times := app.sum()
 		require.Equal(t, 20, times)
-		await(t, "the acknowledgements", func() bool {
+		natsdtest.Await(t, "the acknowledgements", func() bool {
 			s, err := engine.JetStream().Stream(t.Context(), prefix+"_outbox")
 			return err == nil && s.CachedInfo().State.Msgs == 0
 		})
@@ -164,10 +166,10 @@ func TestOutbox(t *testing.T) {
 		for range 3 {
 			require.NoError(t, a.outbox.stream.Put(t.Context(), outboxPrefix(prefix)+"x", "d/ann", []byte("ann")))
 		}
-		await(t, "it is told", func() bool { clients, _ := app.sum(); return clients == 1 })
+		natsdtest.Await(t, "it is told", func() bool { clients, _ := app.sum(); return clients == 1 })
 		require.NoError(t, a.outbox.stream.Put(t.Context(), outboxPrefix(prefix)+"x", "d/ann", []byte("ann")))
 		require.NoError(t, a.outbox.stream.Put(t.Context(), outboxPrefix(prefix)+"x", "d/bob", []byte("bob")))
-		await(t, "it is told", func() bool { clients, _ := app.sum(); return clients == 2 })
+		natsdtest.Await(t, "it is told", func() bool { clients, _ := app.sum(); return clients == 2 })
 		_, times := app.sum()
 		require.Equal(t, 2, times)
 		a.end(t)
@@ -184,7 +186,7 @@ func TestOutbox(t *testing.T) {
 		require.NoError(t, err)
 		require.Equal(t, "ann", string(m.Data()))
 		a.Start()
-		await(t, "it is told", func() bool { clients, _ := app.sum(); return clients == 1 })
+		natsdtest.Await(t, "it is told", func() bool { clients, _ := app.sum(); return clients == 1 })
 		a.end(t)
 	})
 	t.Run("13 an entry belongs to its node as long as the webhook runs", func(t *testing.T) {
@@ -198,11 +200,11 @@ func TestOutbox(t *testing.T) {
 		a.outbox.lasts, b.outbox.lasts = 5*time.Second, 5*time.Second
 		a.Start()
 		b.Start()
-		await(t, "a lease", func() bool { return !a.lease.Fenced() && !b.lease.Fenced() })
+		natsdtest.Await(t, "a lease", func() bool { return !a.lease.Fenced() && !b.lease.Fenced() })
 		require.NoError(t, a.outbox.stream.Ensure(t.Context()))
 		require.NoError(t, a.outbox.stream.Put(t.Context(), outboxPrefix(prefix)+"x", "d/ann", []byte("ann")))
-		await(t, "it is told", func() bool { clients, _ := app.sum(); return clients == 1 })
-		await(t, "the acknowledgement", func() bool {
+		natsdtest.Await(t, "it is told", func() bool { clients, _ := app.sum(); return clients == 1 })
+		natsdtest.Await(t, "the acknowledgement", func() bool {
 			s, err := engine.JetStream().Stream(t.Context(), prefix+"_outbox")
 			return err == nil && s.CachedInfo().State.Msgs == 0
 		})
@@ -228,7 +230,7 @@ func TestOutbox(t *testing.T) {
 // TestThreeVoters has the times that clusters have.
 func TestThreeVoters(t *testing.T) {
 	elections(t)
-	engines := startCluster(t, 3)
+	engines := natsdtest.Voters(t, 3)
 	app, prefix := new(told), newPrefix()
 	var all []*member
 	for i, e := range engines {
@@ -237,7 +239,7 @@ func TestThreeVoters(t *testing.T) {
 	all[2].bear(100)
 	all[2].kill()
 	began := time.Now()
-	await(t, "all told", func() bool { clients, _ := app.sum(); return clients == 100 })
+	natsdtest.Await(t, "all told", func() bool { clients, _ := app.sum(); return clients == 100 })
 	t.Log("told after", time.Since(began))
 	require.Less(t, time.Since(began), 25*time.Second)
 	_, times := app.sum()
