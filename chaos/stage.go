@@ -20,6 +20,8 @@ import (
 
 // stage is one scenario while it runs: a cluster, clients, an application, and who watches them.
 type stage struct {
+	looked int // in the logs, see saw
+
 	machine *machine
 	plan    plan
 	cluster *cluster
