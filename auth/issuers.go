@@ -30,6 +30,8 @@ type Grant struct {
 	Server error
 	// Read: REST with GET and HEAD. Write: REST with every method.
 	Read, Write error
+	// Admin: to see what the admin address shows, and with more claims to manage the gateway.
+	Admin error
 	// Client: to connect as a client, namely as Holder says.
 	Client error
 	Holder Holder

@@ -224,6 +224,19 @@ func (v *Verifier) REST(token, method, escapedPath, application string) error {
 	return v.mayCall(t, method, escapedPath, application)
 }
 
+// Admin verifies a token for the admin address, where it needs what REST needs for POST, and an issuer whose
+// tokens may be used there. The path is the one that tokens of access keys name.
+func (v *Verifier) Admin(token, escapedPath string) error {
+	t, err := v.verify(token)
+	if err != nil {
+		return err
+	}
+	if t.grant != nil {
+		return t.grant.Admin
+	}
+	return v.mayCall(t, "POST", escapedPath, "")
+}
+
 // mayCall is REST for a token that is verified.
 func (v *Verifier) mayCall(t *verified, method, escapedPath, application string) error {
 	switch {

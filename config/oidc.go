@@ -11,7 +11,7 @@ import (
 // OIDC says which issuers of OpenID Connect are believed, see [settings.OIDC].
 type OIDC struct {
 	Issuers         []string      `help:"Issuer of OpenID Connect whose tokens are accepted, Microsoft Entra for example: the URL as its tokens have it in iss; repeatable. Its keys are found through /.well-known/openid-configuration below it." placeholder:"URL"`
-	IssuerRules     []string      `help:"What the tokens of one issuer allow, where that differs from the other options of this section: 'ISSUER; use=rest,servers; audiences=api://chat; restClaims=roles=sender'; repeatable. Keys: use (rest, servers, clients), audiences, serverClaims, restClaims, readerClaims, clientAudiences, userClaim, groupsClaim, hubs, hubsClaim. See identity.md." placeholder:"RULE" sep:"none"`
+	IssuerRules     []string      `help:"What the tokens of one issuer allow, where that differs from the other options of this section: 'ISSUER; use=rest,servers; audiences=api://chat; restClaims=roles=sender'; repeatable. Keys: use (rest, servers, clients, admin), audiences, serverClaims, restClaims, readerClaims, clientAudiences, userClaim, groupsClaim, hubs, hubsClaim. See identity.md." placeholder:"RULE" sep:"none"`
 	Audiences       []string      `help:"Audiences of REST callers and hub servers: the claim aud of their tokens has to name one." default:"https://signalr.azure.com" placeholder:"AUDIENCE"`
 	Algorithms      []string      `help:"Signatures that are accepted of issuers." default:"RS256,RS384,RS512,PS256,PS384,PS512,ES256,ES384,ES512,EdDSA" placeholder:"ALGORITHM"`
 	RefreshInterval time.Duration `help:"How often the keys of an issuer are read again, 1s to 24h. A token with a key that is not known has them read at once, at most once in ten seconds." default:"15m"`

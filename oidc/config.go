@@ -41,7 +41,7 @@ type Rules struct {
 }
 
 // Uses are what tokens may be used for.
-type Uses struct{ REST, Servers, Clients bool }
+type Uses struct{ REST, Servers, Clients, Admin bool }
 
 // Clients says how clients connect with tokens of an issuer.
 type Clients struct {

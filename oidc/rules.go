@@ -34,6 +34,9 @@ func (r *Rules) grant(claims map[string]any) auth.Grant {
 	if r.Not.Servers {
 		grant.Server = errUse
 	}
+	if r.Not.Admin {
+		grant.Admin = errUse
+	}
 	if r.Not.Clients {
 		grant.Client = errUse
 	}
@@ -43,10 +46,10 @@ func (r *Rules) grant(claims map[string]any) auth.Grant {
 // claimed says what the claims give a right to.
 func (r *Rules) claimed(claims map[string]any) auth.Grant {
 	audiences := texts(claims["aud"])
-	grant := auth.Grant{Server: errAudience, Read: errAudience, Write: errAudience, Client: errClient}
+	grant := auth.Grant{Server: errAudience, Read: errAudience, Write: errAudience, Admin: errAudience, Client: errClient}
 	if anyOf(audiences, r.Audiences) {
 		grant.Server, grant.Write = needs(claims, r.Servers, errServer), needs(claims, r.Writers, errWriter)
-		grant.Read = grant.Write
+		grant.Read, grant.Admin = grant.Write, grant.Write
 		if grant.Write != nil {
 			grant.Read = needs(claims, r.Readers, errReader)
 		}

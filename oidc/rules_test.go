@@ -148,6 +148,10 @@ func TestRulesOfOneIssuer(t *testing.T) {
 
 	none := c.Rules
 	none.Not = oidc.Uses{REST: true, Servers: true, Clients: true}
+	require.Empty(t, refused(t, v.Admin(staff.Sign(usual), "/inspector")))
+	require.Empty(t, refused(t, v.Admin(public.Sign(special), "/inspector")))
+	require.Equal(t, auth.TokenRight, refused(t, v.Admin(staff.Sign(oidctest.Claims{"aud": audience, "scope": "read"}), "/inspector")))
+	require.Equal(t, auth.TokenAudience, refused(t, v.Admin(staff.Sign(person), "/inspector")))
 	c = config(staff, public)
 	c.Own = map[string]*oidc.Rules{staff.URL: &none}
 	issuers.Use(c)
@@ -159,4 +163,9 @@ func TestRulesOfOneIssuer(t *testing.T) {
 	_, err = v.AccessKey(staff.Sign(usual))
 	require.Equal(t, auth.TokenRight, refused(t, err))
 	require.Empty(t, failure(v, public.Sign(usual)))
+	require.Empty(t, refused(t, v.Admin(staff.Sign(usual), "/inspector")), "for the admin address only")
+	c.Own[staff.URL] = &oidc.Rules{Audiences: c.Rules.Audiences, Writers: c.Rules.Writers, Not: oidc.Uses{Admin: true}}
+	issuers.Use(c)
+	require.Empty(t, failure(v, staff.Sign(usual)))
+	require.Equal(t, auth.TokenRight, refused(t, v.Admin(staff.Sign(usual), "/inspector")))
 }

@@ -14,13 +14,16 @@ const (
 	UseREST    = "rest"
 	UseServers = "servers"
 	UseClients = "clients"
+	UseAdmin   = "admin"
 )
+
+var issuerUses = []string{UseREST, UseServers, UseClients, UseAdmin}
 
 // IssuerRule says what the tokens of one issuer allow, where that differs from all others. It is made by
 // ParseIssuerRule.
 type IssuerRule struct {
 	Issuer string
-	// Use are UseREST, UseServers and UseClients; none is all of them.
+	// Use are UseREST, UseServers, UseClients and UseAdmin; none is all of them.
 	Use []string
 	// Own are the keys that the rule has. What it does not have is that of all issuers.
 	Own []string
@@ -77,8 +80,8 @@ var issuerRuleKeys = []string{
 // check returns what is wrong with the values.
 func (r *IssuerRule) check() (all []error) {
 	for _, use := range r.Use {
-		if use != UseREST && use != UseServers && use != UseClients {
-			all = append(all, fmt.Errorf("%s: use: %q is none of rest, servers, clients", r.Issuer, use))
+		if !slices.Contains(issuerUses, use) {
+			all = append(all, fmt.Errorf("%s: use: %q is none of %s", r.Issuer, use, strings.Join(issuerUses, ", ")))
 		}
 	}
 	for key, list := range map[string][]string{"audiences": r.Audiences, "clientAudiences": r.Clients.ClientAudiences, "hubs": r.Clients.Hubs} {

@@ -24,7 +24,7 @@ func TestParseIssuerRule(t *testing.T) {
 		"https://h; uses=rest":                   `"uses" is no key of a rule for an issuer; did you mean "use"?`,
 		"https://h; use=rest; use=rest":          "has use twice",
 		"https://h; use=":                        "use has no value",
-		"https://h; use=all":                     `"all" is none of rest, servers, clients`,
+		"https://h; use=all":                     `"all" is none of rest, servers, clients, admin`,
 		"https://h; audiences=a,,b":              "audiences has an empty entry",
 		"https://h; restClaims=sender":           `"sender" is not CLAIM=VALUE`,
 		"https://h; serverClaims=roles=x,roles=": `"roles=" is not CLAIM=VALUE`,

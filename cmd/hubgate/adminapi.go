@@ -5,7 +5,6 @@ import (
 	"crypto/rand"
 	"errors"
 	"fmt"
-	"net/http"
 	"slices"
 	"strings"
 	"time"
@@ -48,7 +47,7 @@ func (s *server) otherManager(verifier *auth.Verifier, token string) (string, er
 	if !strings.Contains(token, ".") {
 		return "", errors.New("the admin token is wrong")
 	}
-	err := verifier.REST(token, http.MethodPost, admin.LiveResource, "")
+	err := verifier.Admin(token, admin.LiveResource)
 	if refused, ok := errors.AsType[*auth.TokenError](err); ok {
 		return "", errors.New("neither the admin token nor a good token of a manager: " + refused.Description())
 	}

@@ -32,7 +32,10 @@ func translateOIDC(o *settings.OIDC) *oidc.Config {
 		rule := &o.IssuerRules[i]
 		its := o.For(rule)
 		rules := translateRights(&its)
-		rules.Not = oidc.Uses{REST: !rule.Allows(settings.UseREST), Servers: !rule.Allows(settings.UseServers), Clients: !rule.Allows(settings.UseClients)}
+		rules.Not = oidc.Uses{
+			REST: !rule.Allows(settings.UseREST), Servers: !rule.Allows(settings.UseServers),
+			Clients: !rule.Allows(settings.UseClients), Admin: !rule.Allows(settings.UseAdmin),
+		}
 		c.Own[rule.Issuer] = &rules
 	}
 	return c

@@ -56,8 +56,7 @@ func authorizeLive(verifier *auth.Verifier, r *http.Request) error {
 	if !ok {
 		return errors.New("this needs a token, since it shows what is secret or can be reached from other machines: hubgate token rest " + admin.LiveResource)
 	}
-	// What is shown here needs all of REST, also where it is only read: POST asks for that.
-	err := verifier.REST(token, http.MethodPost, admin.LiveResource, "")
+	err := verifier.Admin(token, admin.LiveResource)
 	if refused, ok := errors.AsType[*auth.TokenError](err); ok {
 		return errors.New(refused.Description())
 	}
