@@ -23,6 +23,8 @@ type leaving struct {
 	// joins are answers that wait until the taker's name for a group is known, by number.
 	joins map[uint64]*answer
 	last  uint64
+	// misses: the connection is not in the groups of its user yet. The goroutine's own.
+	misses bool
 }
 
 // moveAllCut is an event at the owner only: no node has anything to send to it any more.
@@ -156,10 +158,14 @@ func (l *leaving) give() (why moveRefusal, done bool) {
 	if why = l.part(); why != 0 {
 		return why, false
 	}
-	parked := l.park()
+	parked, ok := l.park()
+	if !ok {
+		return refusedStays, false
+	}
 	if err := parked.now(); err != nil {
 		return refusedStays, l.stays(nil)
 	}
+	l.misses = l.m.g.standing.has(l.conn)
 	groups, ok := l.begin()
 	if !ok {
 		return refusedEnded, l.stays(parked)
@@ -241,18 +247,52 @@ func (p parking) now() error {
 
 func (l *leaving) session() Mover { return l.conn.Session().(Mover) }
 
-// park has the session end what it has begun.
-func (l *leaving) park() parking {
-	parked := make(parking, 1)
+const (
+	// readerTime bounds how long an owner waits for the reader: it may wait for a session that takes no record, and that
+	// for a store. readerLook is how often it looks.
+	readerTime = 2 * time.Second
+	readerLook = 5 * time.Millisecond
+)
+
+// park has the session end what it has begun. It reports false if the reader does not come to an end.
+func (l *leaving) park() (parking, bool) {
 	r := &l.conn.reader
 	l.conn.setParking(true) // a hub server that takes nothing may do so for long
-	r.mu.Lock()             // a reader that is at work ends with its record
-	defer r.mu.Unlock()
+	stopped := l.stopReader()
 	l.conn.setParking(false)
+	if !stopped {
+		return nil, false
+	}
+	defer r.mu.Unlock()
+	parked := make(parking, 1)
 	r.partial = nil
 	r.account(l.conn, false)
 	l.session().Park(func(err error) { parked <- err })
-	return parked
+	return parked, true
+}
+
+// stopReader takes the reader's lock: one that is at work ends with its record.
+func (l *leaving) stopReader() bool {
+	r := &l.conn.reader
+	if r.mu.TryLock() {
+		return true
+	}
+	look := time.NewTicker(readerLook)
+	defer look.Stop()
+	late := time.NewTimer(readerTime)
+	defer late.Stop()
+	for {
+		select {
+		case <-look.C:
+			if r.mu.TryLock() {
+				return true
+			}
+		case <-late.C:
+			return false
+		case <-l.m.stop:
+			return false
+		}
+	}
 }
 
 func (l *leaving) untilParked(parked parking) error {
@@ -340,7 +380,7 @@ func (l *leaving) await(what moveKind, most time.Duration) bool {
 
 // export takes what the taker needs out of the connection. From then on the connection does nothing.
 func (l *leaving) export(state []byte) (session []byte, ok bool) {
-	op := &exportOp{conn: l.conn, state: state, done: make(chan []byte, 1)}
+	op := &exportOp{conn: l.conn, state: state, misses: l.misses, done: make(chan []byte, 1)}
 	if !l.conn.shard.worker.queue.push(op) {
 		return nil, false
 	}

@@ -59,6 +59,9 @@ type moveModel struct {
 
 	mu    sync.Mutex
 	heard []string // by the application
+	// full, if it is set, says whether the application takes no record. change is what is different about the nodes.
+	full   func() bool
+	change []func(*gateway.Options)
 }
 
 type takeOutcome struct {
@@ -124,6 +127,11 @@ func (m *moveModel) gateway(tag string) *gateway.Gateway {
 			m.mu.Lock()
 			defer m.mu.Unlock()
 			m.heard = append(m.heard, r.Message.Target)
+		}
+		n.backend.Full = func() bool { return m.full != nil && m.full() }
+		n.backend.Storing = n.backend.Full
+		for _, change := range m.change {
+			change(o)
 		}
 	}).Gateway
 }

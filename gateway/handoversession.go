@@ -15,6 +15,8 @@ type movedSession struct {
 	// given, acked, received and heard are those of numbers.
 	given, acked, received uint64
 	heard, pinged          bool
+	// misses: the store has not told the groups of the user yet.
+	misses bool
 	groups                 []movedGroup
 	// kept are records that the client has not acknowledged, waiting are those behind them.
 	kept    []keptRecord
@@ -40,6 +42,7 @@ const (
 	movedHeard = 1 << iota
 	movedPinged
 	movedDiagnostic
+	movedMisses
 	movedFlags // the first that is none
 )
 
@@ -53,7 +56,7 @@ var errMovedSession = errors.New("gateway: a malformed session of another node")
 
 func (s *movedSession) append(dst []byte) []byte {
 	flags := byte(0)
-	for i, on := range []bool{s.heard, s.pinged, s.identity.Diagnostic} {
+	for i, on := range []bool{s.heard, s.pinged, s.identity.Diagnostic, s.misses} {
 		if on {
 			flags |= 1 << i
 		}
@@ -129,7 +132,7 @@ func parseMovedSession(b []byte) (s *movedSession, err error) {
 	s = &movedSession{heard: b[1]&movedHeard != 0, pinged: b[1]&movedPinged != 0}
 	r := *newReader(b[2:])
 	r.identity(&s.identity)
-	s.identity.Diagnostic = b[1]&movedDiagnostic != 0
+	s.identity.Diagnostic, s.misses = b[1]&movedDiagnostic != 0, b[1]&movedMisses != 0
 	s.protocol = r.string()
 	s.given, s.acked, s.received = r.Uvarint(1<<62), r.Uvarint(1<<62), r.Uvarint(1<<62)
 	for range r.Count(1<<31-1, 2) {
@@ -183,16 +186,17 @@ func (r *wireReader) movedGroup() (g movedGroup) {
 
 // exportOp takes all that another node needs out of a connection, which is handed from then on.
 type exportOp struct {
-	conn  *Conn
-	state []byte
-	done  chan []byte // nil says that the connection is ending
+	conn   *Conn
+	state  []byte
+	misses bool
+	done   chan []byte // nil says that the connection is ending
 }
 
 func (o *exportOp) apply(w *worker) {
 	var session []byte
 	defer func() { o.done <- session }()
 	c := o.conn
-	s := &movedSession{protocol: c.Protocol(), pinged: c.clocks.pinged.Load(), backend: o.state}
+	s := &movedSession{protocol: c.Protocol(), pinged: c.clocks.pinged.Load(), misses: o.misses, backend: o.state}
 	if t, ok := c.transport.(MovingTransport); ok {
 		s.facts = t.AppendFacts(nil)
 	}

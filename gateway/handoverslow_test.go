@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -12,6 +13,7 @@ import (
 
 	"github.com/hubgate/hubgate/gateway"
 	"github.com/hubgate/hubgate/gatewaytest"
+	"github.com/hubgate/hubgate/store"
 )
 
 // slowMove is three nodes: a has the client, which comes to b, and c sends to it. Links between them may be slow.
@@ -21,11 +23,11 @@ type slowMove struct {
 	texts   []string
 }
 
-func newSlowMove(t *testing.T) *slowMove {
-	m := &moveModel{t: t, rand: rand.New(rand.NewPCG(1, 7)), seen: movesSeen{}}
+func newSlowMove(t *testing.T, change ...func(*gateway.Options)) *slowMove {
+	m := &moveModel{t: t, rand: rand.New(rand.NewPCG(1, 7)), seen: movesSeen{}, change: change}
 	m.net = &moveNet{rand: m.rand, links: make(map[[2]string][]func()), held: make(map[[2]string]bool)}
 	for _, tag := range []string{"a", "b", "c"} {
-		m.net.add(tag).Gateway = nil
+		m.net.add(tag)
 	}
 	for _, n := range m.net.nodes {
 		n.Gateway = m.gateway(n.tag)
@@ -154,5 +156,53 @@ func TestN43TheOwnerIsGoneBeforeItHasGivenTheClient(t *testing.T) {
 		total := s.b.Stats().Total
 		require.EqualValues(t, 2, total.Dropped[gateway.DropNodeLost])
 		require.NoError(t, s.b.Check())
+	})
+}
+
+// A reader that waits for its session does not hold up a hand-over, nor the end of the node: the client stays.
+func TestN43AReaderThatWaitsForItsSession(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newSlowMove(t)
+		var full atomic.Bool
+		full.Store(true)
+		s.full = func() bool { return full.Load() }
+		client, c := s.client, s.client.Conn
+		go func() { _ = client.Feed(call("s1")) }()
+		s.settle()
+		begin := time.Now()
+		o := s.takes(30 * time.Second)
+		require.ErrorIs(t, o.err, gateway.ErrStays)
+		require.Less(t, time.Since(begin), 5*time.Second)
+		full.Store(false)
+		c.Resume()
+		s.settle()
+		o = s.takes(30 * time.Second)
+		require.NoError(t, o.err)
+		require.Equal(t, []string{"s1"}, s.heard)
+	})
+}
+
+// A client whose groups the store has not told yet gets them at the node that it comes to.
+func TestN43AClientThatMissesItsGroups(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		shelf := &silentStore{UserGroups: store.NewMemory(store.MemoryOptions{})}
+		require.NoError(t, shelf.Put(t.Context(), "chat", "u", "g", time.Time{}))
+		shelf.down.Store(true)
+		s := newSlowMove(t, func(o *gateway.Options) { o.UserGroups = shelf })
+		o := s.takes(30 * time.Second)
+		require.NoError(t, o.err)
+		s.back(s.b, o.conn)
+		shelf.down.Store(false)
+		count := func() int {
+			answered := make(chan int, 1)
+			s.b.Start(t.Context(), &gateway.Command{Hub: "chat", Verb: gateway.VerbCount, Target: gateway.Target{Kind: gateway.TargetAll}, Group: "g"}, func(r gateway.Result, _ error) { answered <- r.Matched })
+			s.settle()
+			return <-answered
+		}
+		for range 50 {
+			time.Sleep(100 * time.Millisecond)
+			s.settle()
+		}
+		require.Equal(t, 1, count())
 	})
 }

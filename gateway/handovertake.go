@@ -418,6 +418,9 @@ func (t *taking) enter(s *movedSession) error {
 	t.lookAwaits()
 	m.mu.Unlock()
 	c.shard.worker.queue.push(op)
+	if s.misses {
+		m.g.standing.add(c)
+	}
 	m.g.counts.opened.Add(1)
 	c.Logger().Info("connection taken over", "from", t.what.Owner, "protocol", c.Protocol())
 	m.g.opts.Observer.Opened(c)

@@ -25,6 +25,13 @@ func (m *missing) add(c *Conn) {
 	m.conns[c] = struct{}{}
 }
 
+func (m *missing) has(c *Conn) bool {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	_, ok := m.conns[c]
+	return ok
+}
+
 // askAgain has the store asked again for connections that miss their groups. The sweeper calls it.
 func (g *Gateway) askAgain() {
 	m := &g.standing
