@@ -123,8 +123,24 @@ func (a *Admin) serveReady(w http.ResponseWriter, r *http.Request) {
 			text(w, http.StatusServiceUnavailable, why+"\n")
 			return
 		}
+		stats := (*c).Stats()
+		if own := stats.ownSettings(); own != "" {
+			text(w, http.StatusOK, "ready, with settings of its own: "+own+"\n")
+			return
+		}
 	}
 	text(w, http.StatusOK, "ready\n")
+}
+
+// ownSettings is why one of several nodes does not have the settings that they share, "" if it has.
+func (s *ClusterStats) ownSettings() string {
+	switch {
+	case s.Incarnation == "":
+		return ""
+	case !s.Settings.Known:
+		return "the store has not told which settings the nodes share"
+	}
+	return s.Settings.Error
 }
 
 func (a *Admin) serveCheck(w http.ResponseWriter, _ *http.Request) {

@@ -19,9 +19,18 @@ type fakeCluster struct {
 	why              string
 	removed, stored  string
 	exporting, asked error
+	own              SharedSettings // in place of those that it has
 }
 
 func (f *fakeCluster) Stats() ClusterStats {
+	s := f.stats()
+	if f.own != (SharedSettings{}) {
+		s.Settings = f.own
+	}
+	return s
+}
+
+func (f *fakeCluster) stats() ClusterStats {
 	return ClusterStats{
 		Node: "a", Incarnation: "a-1", Names: 3, Late: 4, Settings: SharedSettings{Known: true, Number: 7}, Lease: 20e9, Unlike: map[string][]string{"b": {"keys", "limits"}}, Odd: OddPackets{Malformed: 5, Strangers: 6},
 		Engine: EngineStats{Troubles: map[string]uint64{"Lookup": 7}, Store: map[string]uint64{"Full": 8}, Life: map[string]uint64{"Held": 9}, Fenced: true},
@@ -146,6 +155,15 @@ func TestReadinessOfOneOfManyNodes(t *testing.T) {
 	require.Equal(t, http.StatusServiceUnavailable, status)
 	require.Equal(t, "joining: soon\n", body)
 	f.why = ""
-	status, _ = get(t, a, "/readyz")
+	status, body = get(t, a, "/readyz")
 	require.Equal(t, http.StatusOK, status)
+	require.Equal(t, "ready\n", body)
+	f.own = SharedSettings{Known: true, Number: 8, Error: "upstream: no such file"}
+	status, body = get(t, a, "/readyz")
+	require.Equal(t, http.StatusOK, status)
+	require.Equal(t, "ready, with settings of its own: upstream: no such file\n", body)
+	f.own = SharedSettings{Number: 1}
+	status, body = get(t, a, "/readyz")
+	require.Equal(t, http.StatusOK, status)
+	require.Equal(t, "ready, with settings of its own: the store has not told which settings the nodes share\n", body)
 }
