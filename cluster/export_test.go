@@ -13,3 +13,11 @@ func PushFrame(b *Backplane, tag string, kind byte, body []byte) {
 		}
 	}
 }
+
+// OpenStreams counts the requests that a node has under way with others.
+func OpenStreams(b *Backplane) (open int) {
+	for _, p := range b.members.all() {
+		open += len(p.streams.all())
+	}
+	return open
+}

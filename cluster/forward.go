@@ -306,11 +306,9 @@ func relayConn(s *stream, conn net.Conn, unread []byte) {
 		}
 	})
 	s.p.b.life.wg.Go(func() {
-		_, err := io.Copy(conn, &streamReader{s: s})
-		if err != nil {
-			s.abort()
-		}
+		_, _ = io.Copy(conn, &streamReader{s: s})
 		_ = conn.Close()
+		s.abort() // who has said that nothing follows reads nothing either, and gives no credit
 		<-up
 		s.finish()
 	})

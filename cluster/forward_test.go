@@ -414,3 +414,25 @@ func TestForwardedRequestsEndBeforeTheirNode(t *testing.T) {
 	require.Equal(t, "200 , and the rest", <-answers, "a poll that comes now is a short one")
 	require.Empty(t, r.failed)
 }
+
+// The other node ends a connection while the client has sent more than it reads: nothing is left of the connection here.
+func TestAForwardedUpgradeEndsWhileTheClientSends(t *testing.T) {
+	r := startRelay(t, func(w http.ResponseWriter, _ *http.Request) {
+		conn, _, err := http.NewResponseController(w).Hijack()
+		if err != nil {
+			return
+		}
+		_, _ = io.WriteString(conn, "HTTP/1.1 101 Switching Protocols\r\nUpgrade: echo\r\nConnection: Upgrade\r\n\r\n")
+		go func() {
+			_, _ = io.ReadFull(conn, make([]byte, 1000)) // the client is at it
+			_ = conn.Close()
+		}()
+	})
+	conn, err := net.Dial("tcp", r.server.Listener.Addr().String())
+	require.NoError(t, err)
+	defer conn.Close()
+	_, err = io.WriteString(conn, "GET / HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: echo\r\n\r\n")
+	require.NoError(t, err)
+	_, _ = io.WriteString(conn, strings.Repeat("x", 4<<20)) // it ends with an error when nobody reads on
+	require.Eventually(t, func() bool { return cluster.OpenStreams(r.a.plane) == 0 && cluster.OpenStreams(r.b.plane) == 0 }, 30*time.Second, time.Millisecond)
+}
