@@ -269,9 +269,11 @@ func (m *moves) heardCut(p Peer, move uint64) {
 	}
 }
 
-// send sends a message when there is room for it. It reports false if the peer is gone, or the node
-// ends.
+// send sends a message when there is room for it. It reports false if the peer is gone, or takes too little for too
+// long, or if the node ends.
 func (m *moves) send(p Peer, message []byte) bool {
+	late := time.NewTimer(importTime)
+	defer late.Stop()
 	for {
 		m.mu.Lock()
 		roomy := m.roomy
@@ -283,7 +285,7 @@ func (m *moves) send(p Peer, message []byte) bool {
 		case <-roomy:
 		case <-m.stop:
 			return false
-		case <-time.After(importTime):
+		case <-late.C:
 			return false
 		}
 	}

@@ -20,6 +20,8 @@ type moveNet struct {
 	held map[[2]string]bool
 	// sent is called, if it is set, when a node has said something to another one.
 	sent func(from, to *moveNode)
+	// full, if it is set, says whether there is no room on a link.
+	full func(from, to *moveNode) bool
 }
 
 // moveNode is a node's Backplane, with the abilities that one between processes has.
@@ -43,7 +45,9 @@ type moveNode struct {
 type movePeer struct{ from, to *moveNode }
 
 func (p *movePeer) Name() string { return p.to.tag }
-func (*movePeer) Full(int) bool  { return false }
+func (p *movePeer) Full(int) bool {
+	return p.from.net.full != nil && p.from.net.full(p.from, p.to)
+}
 func (p *movePeer) Send(m []byte) bool {
 	if p.from.net.sent != nil {
 		defer p.from.net.sent(p.from, p.to)

@@ -17,7 +17,7 @@ type movedSession struct {
 	heard, pinged          bool
 	// misses: the store has not told the groups of the user yet.
 	misses bool
-	groups                 []movedGroup
+	groups []movedGroup
 	// kept are records that the client has not acknowledged, waiting are those behind them.
 	kept    []keptRecord
 	waiting [][]byte

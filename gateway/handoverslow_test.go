@@ -206,3 +206,34 @@ func TestN43AClientThatMissesItsGroups(t *testing.T) {
 		require.Equal(t, 1, count())
 	})
 }
+
+// While there is no room on the link to the next node, others have some again and again. The former node does not try
+// for ever.
+func TestN43ANodeThatTakesTooLittle(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newSlowMove(t)
+		var full atomic.Bool
+		full.Store(true)
+		s.net.full = func(_, to *moveNode) bool { return to == s.b && full.Load() }
+		over := make(chan struct{})
+		defer close(over)
+		go func() {
+			for {
+				select {
+				case <-time.After(time.Second):
+					s.a.handler.PeerRoom(s.a.peers["c"])
+				case <-over:
+					return
+				}
+			}
+		}()
+		o := s.takes(time.Minute)
+		require.ErrorIs(t, o.err, gateway.ErrMoving)
+		s.settle()
+		c, _ := s.a.Lookup(moveID)
+		require.NotNil(t, c)
+		full.Store(false) // nothing of the former attempt goes on
+		o = s.takes(time.Minute)
+		require.NoError(t, o.err)
+	})
+}
