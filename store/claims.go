@@ -23,7 +23,7 @@ type Claims struct {
 
 	mu     sync.Mutex // guards what follows
 	keys   map[string]*claim
-	ends   ends
+	ends   ends[*claim]
 	number uint64 // of the last write
 }
 
@@ -33,8 +33,11 @@ type claim struct {
 	value  []byte
 	number uint64
 	until  time.Time
-	place  int // in ends
+	index  int // in ends
 }
+
+func (c *claim) end() time.Time { return c.until }
+func (c *claim) place() *int    { return &c.index }
 
 // Claim stores the value under the key for so long, if nothing is there. If something is, it is held, and nothing
 // is changed. The number is for Keep and Free. The error is ErrFull.
@@ -75,7 +78,7 @@ func (m *Claims) Keep(_ context.Context, key string, number uint64, value []byte
 	}
 	m.number++
 	c.value, c.number, c.until = value, m.number, now.Add(lasts)
-	heap.Fix(&m.ends, c.place)
+	heap.Fix(&m.ends, c.index)
 	return nil
 }
 
@@ -84,7 +87,7 @@ func (m *Claims) Free(_ context.Context, key string, number uint64) error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if c := m.keys[key]; c != nil && c.number == number {
-		heap.Remove(&m.ends, c.place)
+		heap.Remove(&m.ends, c.index)
 		delete(m.keys, key)
 	}
 	return nil
@@ -103,35 +106,4 @@ func (m *Claims) forget(now time.Time) {
 	for len(m.ends) > 0 && !m.ends[0].until.After(now) {
 		delete(m.keys, heap.Pop(&m.ends).(*claim).key)
 	}
-}
-
-// ends is a heap.Interface: the claim that ends first comes first.
-type ends []*claim
-
-// Len implements heap.Interface.
-func (e ends) Len() int { return len(e) }
-
-// Less implements heap.Interface.
-func (e ends) Less(i, j int) bool { return e[i].until.Before(e[j].until) }
-
-// Swap implements heap.Interface.
-func (e ends) Swap(i, j int) {
-	e[i], e[j] = e[j], e[i]
-	e[i].place, e[j].place = i, j
-}
-
-// Push implements heap.Interface.
-func (e *ends) Push(x any) {
-	c := x.(*claim)
-	c.place = len(*e)
-	*e = append(*e, c)
-}
-
-// Pop implements heap.Interface.
-func (e *ends) Pop() any {
-	last := len(*e) - 1
-	c := (*e)[last]
-	(*e)[last] = nil
-	*e = (*e)[:last]
-	return c
 }

@@ -11,38 +11,12 @@ type expiry struct {
 	at    time.Time
 	user  *user
 	group *membership
-	// index is the position in the heap, unlisted if it is not there.
+	// index is the position in expiries, unlisted if it is not there.
 	index int
 }
 
-const unlisted = -1
-
-// expiryHeap has the next end first. It replaces a timer per membership.
-type expiryHeap []*expiry
-
-func (h expiryHeap) Len() int           { return len(h) }
-func (h expiryHeap) Less(i, j int) bool { return h[i].at.Before(h[j].at) }
-func (h expiryHeap) Swap(i, j int) {
-	h[i], h[j] = h[j], h[i]
-	h[i].index, h[j].index = i, j
-}
-
-// Push is for container/heap.
-func (h *expiryHeap) Push(x any) {
-	e := x.(*expiry)
-	e.index = len(*h)
-	*h = append(*h, e)
-}
-
-// Pop is for container/heap.
-func (h *expiryHeap) Pop() any {
-	last := len(*h) - 1
-	e := (*h)[last]
-	(*h)[last] = nil
-	*h = (*h)[:last]
-	e.index = unlisted
-	return e
-}
+func (e *expiry) end() time.Time { return e.at }
+func (e *expiry) place() *int    { return &e.index }
 
 // sweepStep is how many ends one call looks at. A call adds one at most, so
 // what has expired never piles up while there are calls.

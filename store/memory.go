@@ -50,7 +50,7 @@ type Memory struct {
 
 	mu       sync.Mutex
 	users    map[userKey]*user
-	expiries expiryHeap
+	expiries ends[*expiry]
 	bytes    int
 	count    int
 }
