@@ -1,17 +1,18 @@
-// The REST contract against the gateway: schemathesis makes requests from api/openapi.yaml, valid and invalid ones, and
-// judges the answers by it.
+// A contract against the gateway: schemathesis makes requests from api/openapi.yaml or api/presence.yaml, valid and invalid
+// ones, and judges the answers by it.
 //
-//   node contract.mjs SCHEMATHESIS CONTRACT     (the program, and the path of openapi.yaml)
+//   node contract.mjs SCHEMATHESIS CONTRACT     (the program, and the path of the contract)
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { readFileSync } from 'node:fs';
-import { join, resolve } from 'node:path';
+import { basename, join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { Gateway } from './lib/gateway.mjs';
 import { Report } from './lib/report.mjs';
 
 const [program, contract] = process.argv.slice(2);
-const report = new Report('schemathesis');
+const of = basename(contract, '.yaml');
+const report = new Report(of === 'openapi' ? 'schemathesis' : `schemathesis ${of}`);
 const gateway = await Gateway.start();
 const answersFile = join(gateway.folder, 'answers.json');
 const args = [
