@@ -1,0 +1,80 @@
+package main
+
+import (
+	"errors"
+	"os"
+	"path/filepath"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+)
+
+// smallDisk mounts a file system of so many bytes, if the test may.
+func smallDisk(t *testing.T, size string) (dir string) {
+	t.Helper()
+	dir = t.TempDir()
+	if err := syscall.Mount("tmpfs", dir, "tmpfs", 0, "size="+size); err != nil {
+		t.Skip("no file system can be mounted here:", err)
+	}
+	t.Cleanup(func() { require.NoError(t, syscall.Unmount(dir, syscall.MNT_DETACH)) })
+	return dir
+}
+
+// fillDisk writes a file until there is no room.
+func fillDisk(t *testing.T, path string) {
+	t.Helper()
+	f, err := os.Create(path)
+	require.NoError(t, err)
+	defer f.Close()
+	for block := make([]byte, 4<<10); err == nil; {
+		_, err = f.Write(block)
+	}
+	require.True(t, errors.Is(err, syscall.ENOSPC), "%v", err)
+}
+
+// A disk that is full stops clients and loses nothing: what was acknowledged is delivered, and when there is room
+// again all goes on; also if the program is killed meanwhile.
+func TestOutboxOnAFullDisk(t *testing.T) {
+	dir := smallDisk(t, "48m")
+	filler := filepath.Join(dir, "filler")
+	l := newLedger(t)
+	args := serveArgs(kept(l, "--data-dir", filepath.Join(dir, "store"))...)
+	p := startProcess(t, args, nil)
+	w := startTalker(t, p)
+	goesOn := func() {
+		t.Helper()
+		acked := w.acked.Load()
+		require.Eventually(t, func() bool { return w.acked.Load() > acked }, slowPatience, 10*time.Millisecond)
+	}
+	stops := func() {
+		t.Helper()
+		fillDisk(t, filler)
+		require.Eventually(t, func() bool {
+			return p.metric(`hubgate_outbox_unstored`) > 0 && p.metric(`hubgate_outbox_events_total{event="BatchFailed"}`) > 0
+		}, slowPatience, 10*time.Millisecond)
+	}
+	goesOn()
+	stops()
+	acked := int(w.acked.Load())
+	require.Eventually(t, func() bool { return len(l.of(w.id)) > acked }, slowPatience, 10*time.Millisecond, "what was stored is delivered meanwhile")
+	require.NoError(t, os.Remove(filler))
+	goesOn()
+
+	l.failing.Store(200)
+	goesOn()
+	stops()
+	p.kill()
+	<-p.ended
+	<-w.ended
+	require.NoError(t, os.Remove(filler))
+	l.failing.Store(0)
+	startProcess(t, args, nil)
+	require.Eventually(t, func() bool {
+		got := l.of(w.id)
+		return len(got) > 0 && got[len(got)-1] == "disconnected"
+	}, slowPatience, 10*time.Millisecond, "the end is not told")
+	w.check(t, l)
+	require.Empty(t, l.unmarked, "a repeat says that it may be one")
+}
