@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -19,9 +20,14 @@ type cli struct {
 	key string
 }
 
+// azTime is a way out of a hang.
+const azTime = 10 * time.Minute
+
 // az runs one command and returns what it prints as JSON.
 func (c *cli) az(command string, more ...string) (any, error) {
-	cmd := exec.Command(os.Getenv("HUBGATE_AZ"), append(strings.Fields(command), more...)...)
+	ctx, cancel := context.WithTimeout(context.Background(), azTime)
+	defer cancel()
+	cmd := exec.CommandContext(ctx, os.Getenv("HUBGATE_AZ"), append(strings.Fields(command), more...)...)
 	cmd.Env = c.env
 	var said strings.Builder
 	cmd.Stderr = &said
