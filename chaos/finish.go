@@ -18,8 +18,9 @@ const (
 	// settleTime bounds the wait for what is under way when nobody sends any more.
 	settleTime = 15 * time.Second
 	// countTime bounds the wait until nobody is counted who has gone. A client of long polling whose handshake was
-	// refused is known for half a minute.
-	countTime = 40 * time.Second
+	// refused is known for half a minute, and so is one of Server-Sent Events that does not hear the answer to its handshake: the
+	// official one begins anew and leaves the former stream open. Either may do so a while after the healing.
+	countTime = 70 * time.Second
 	// eventTime bounds the wait for the last events of connections that have ended. That of a client that has died
 	// with its node comes when the node's lease is over, and somebody else has seen that.
 	eventTime = 30*time.Second + margin
