@@ -5,13 +5,14 @@ import (
 	"fmt"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
 // checker knows who has sent what and who has got what, and finds what is lost, doubled or out of order.
 // Its methods may be called from anywhere.
 type checker struct {
-	dying time.Duration // see the constants; immutable
+	dying atomic.Int64 // a time.Duration; see the constants
 
 	mu         sync.Mutex
 	origins    map[string]*origin
@@ -28,7 +29,18 @@ type checker struct {
 }
 
 func newChecker() *checker {
-	return &checker{dying: dying, origins: make(map[string]*origin), violations: make(map[string][]string)}
+	c := &checker{origins: make(map[string]*origin), violations: make(map[string][]string)}
+	c.dying.Store(int64(dying))
+	return c
+}
+
+// patient takes the slowest delivery so far for the time in which a message may still be under way when a connection
+// ends. It is for scenarios in which everything is slow and nothing is broken: there a message that is late and one that is
+// lost look alike at a connection that ends, and only there.
+func (c *checker) patient() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.dying.Store(max(c.dying.Load(), int64(c.latest.took)))
 }
 
 // send returns the origin of a name, which is made on first demand.

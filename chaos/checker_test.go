@@ -60,6 +60,20 @@ func TestCheckerFindsWhatIsPlanted(t *testing.T) {
 	}
 }
 
+// Where all is slow, what was under way when a connection ended is not lost before it is later than anything else.
+func TestCheckerIsPatientWhereAllIsSlow(t *testing.T) {
+	c, o, r := checked()
+	sent(o, target{kind: toAll}, 1)
+	r.ended = time.Now().Add(3 * time.Second)
+	require.Len(t, c.missing(), 1)
+	c.arrived(r.who, o.name, 1, 2*time.Second)
+	c.patient()
+	require.Len(t, c.missing(), 1)
+	c.arrived(r.who, o.name, 1, 4*time.Second)
+	c.patient()
+	require.Empty(t, c.missing())
+}
+
 // A sender whose connection fails goes on with the next message, beside which the node may still read the last one.
 func TestCheckerKnowsNoOrderBehindAFailedConnection(t *testing.T) {
 	c, o, r := checked()

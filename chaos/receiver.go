@@ -138,7 +138,7 @@ const (
 // before its end.
 func (r *receiver) owed(m message) bool {
 	from, ok := r.since(m.to)
-	dying := r.checker.dying
+	dying := time.Duration(r.checker.dying.Load())
 	if r.who.streams {
 		dying += unheard
 	}

@@ -89,7 +89,7 @@ const comingTime = 60 * time.Second
 func newStage(ctx context.Context, m *machine, name string, p plan) (*stage, error) {
 	s := &stage{machine: m, plan: p, checker: newChecker()}
 	if m.long {
-		s.checker.dying = dyingLate
+		s.checker.dying.Store(int64(dyingLate))
 	}
 	s.crowd.leave, s.crowd.quiet = func() {}, func() {}
 	s.calls = newCalls(s.checker)

@@ -73,6 +73,7 @@ func reconnecting(ctx context.Context, s *stage) error {
 	}
 	s.crowd.quiet()
 	s.crowd.sending.Wait()
+	s.checker.patient()
 	s.checker.settle(ctx, settleTime)
 	s.checkCounts(ctx)
 	s.extra = 0
