@@ -27,6 +27,9 @@ func (s *session) handle(e *event) Result {
 		return ResultShutdown
 	case e.kind == kindBorn:
 		b.life.Born(b.ctx, s.conn.Identity().Hub, s.conn.Identity().ID, s)
+		if s.moved {
+			b.life.Doubted(s.conn.Identity().ID) // the former node may die before it has noted that
+		}
 		return ""
 	case e.kind == kindNoted:
 		close(e.noted)

@@ -92,7 +92,7 @@ func (b *Backend) Resume(c *gateway.Conn, _ []byte) (gateway.Session, error) { r
 
 func (b *Backend) resume(c conn) *session {
 	s := newSession(b, c)
-	s.opened = true
+	s.opened, s.moved = true, true
 	if b.life != nil {
 		s.bear()
 	}

@@ -22,8 +22,8 @@ type Life interface {
 	// this node must not call it: it will be called later, by SendDisconnected, or another node calls
 	// it.
 	Ending(ctx context.Context, id string, record Recorder) (call bool)
-	// Doubted notes that another node may have noted the client as well, which it was to take over and has not:
-	// its end is told once all the same. A client that was not born is ignored.
+	// Doubted notes that another node may have noted the client as well, which it was to take over and has not, or from
+	// which it has come: its end is told once all the same. A client that was not born is ignored.
 	Doubted(id string)
 	// Ended notes that the webhook for the end of a client was called, or never will be. It does not
 	// wait. A client that was not born is ignored.

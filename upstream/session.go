@@ -39,7 +39,9 @@ type session struct {
 	parked func(err error)
 	// exported: so far that the other node may have noted it.
 	exported bool
-	keeps    *sessionKeeps // nil without an outbox
+	// moved: it has come from another node. Immutable.
+	moved bool
+	keeps *sessionKeeps // nil without an outbox
 }
 
 // sessionKeeps is what a session with an outbox has besides, guarded by its mutex.

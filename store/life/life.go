@@ -284,7 +284,7 @@ func (n *Node) handIn(ctx context.Context, hub, id string, record Recorder) bool
 		err = n.buries.putEnd(ctx, hub, id, record.AppendRecord(nil))
 	}
 	if err != nil {
-		n.opts.Logger.Warn("the end of a client that another node may have taken over could not be put into the outbox: it is told now, and may be told again", "connection", id, "error", err)
+		n.opts.Logger.Warn("the end of a client that another node may have noted too could not be put into the outbox: it is told now, and may be told again", "connection", id, "error", err)
 		return false
 	}
 	n.log.ended(id)
