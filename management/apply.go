@@ -172,7 +172,10 @@ func traceOf(p *Properties) settings.Trace {
 		}
 		t.LiveCategories = enabledOf(live.Categories)
 	}
-	if p.LiveTrace == nil || p.LiveTrace.Categories == nil {
+	switch {
+	case !t.Live:
+		t.LiveCategories = nil
+	case p.LiveTrace == nil || p.LiveTrace.Categories == nil:
 		t.LiveCategories = slices.Clone(categories)
 	}
 	if p.ResourceLog != nil {

@@ -12,12 +12,14 @@ import (
 // What live trace and resource logs have: the newer parts decide, the older flags where these say nothing.
 func TestTraceOfTheDocument(t *testing.T) {
 	for text, want := range map[string]settings.Trace{
-		`{}`: {LiveCategories: []string{"ConnectivityLogs", "MessagingLogs", "HttpRequestLogs"}},
+		`{}`: {},
 		`{"features":[{"flag":"enablelivetrace","value":"True"},{"flag":"EnableMessagingLogs","value":"true"}]}`: {
 			Live: true, LiveCategories: []string{"ConnectivityLogs", "MessagingLogs", "HttpRequestLogs"}, LogCategories: []string{"MessagingLogs"}},
 		`{"features":[{"flag":"EnableLiveTrace","value":"True"}],"liveTraceConfiguration":{"enabled":"false","categories":[{"name":"connectivitylogs","enabled":"TRUE"},{"name":"MessagingLogs","enabled":"false"}]},
 			"resourceLogConfiguration":{"categories":[{"name":"HttpRequestLogs","enabled":"true"}]}}`: {
-			LiveCategories: []string{"ConnectivityLogs"}, LogCategories: []string{"HttpRequestLogs"}},
+			LogCategories: []string{"HttpRequestLogs"}},
+		`{"liveTraceConfiguration":{"enabled":"TRUE","categories":[{"name":"connectivitylogs","enabled":"TRUE"},{"name":"MessagingLogs","enabled":"false"}]}}`: {
+			Live: true, LiveCategories: []string{"ConnectivityLogs"}},
 	} {
 		var r management.Record
 		require.NoError(t, r.Document.Merge([]byte(`{"properties":`+text+`}`)))

@@ -6,6 +6,8 @@ import (
 	"maps"
 	"reflect"
 	"slices"
+
+	"github.com/hubgate/hubgate/secret"
 )
 
 // changesOf are the differences of two records, masked, sorted by path.
@@ -24,7 +26,10 @@ func changesOf(before, after *Record) []Change {
 			changes = append(changes, Change{path, toJSON(shownBefore, path), toJSON(shownAfter, path)})
 		}
 	}
-	masked := json.RawMessage(`"***"`)
+	masked, err := json.Marshal(secret.Redacted)
+	if err != nil {
+		panic(err) // a text has JSON
+	}
 	if before.PrimaryKey != after.PrimaryKey {
 		changes = append(changes, Change{"keys.primary", masked, masked})
 	}

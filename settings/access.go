@@ -145,7 +145,7 @@ const (
 
 // Trace says what live trace shows and what resource logs hold. None of it has an option.
 type Trace struct {
-	// Live lets callers follow live trace, which shows LiveCategories.
+	// Live lets callers follow live trace, which shows LiveCategories; without it there are none of these.
 	Live           bool
 	LiveCategories []string
 	// LogCategories are those of resource logs.

@@ -36,6 +36,8 @@ type adminAccess struct {
 	target
 	trust
 	Admin string `help:"Admin address of a node, as a URL or HOST:PORT. Without it: that of HUBGATE_ADMIN_LISTEN." placeholder:"URL"`
+
+	AdminTokenFile string `help:"File with the admin token. Without it: HUBGATE_ADMIN_TOKEN, else a token that is signed with the access key." placeholder:"FILE"`
 }
 
 // unreachedError is the error of an admin address that does not answer.
@@ -66,12 +68,7 @@ func (c *adminAccess) send(ctx context.Context, method, path string, body io.Rea
 	if err != nil {
 		return err
 	}
-	cs, err := c.parse()
-	if err != nil {
-		return err
-	}
-	// The gateway needs a token if others reach its admin address.
-	token, err := auth.SignREST(cs.AccessKey, at.Scheme+"://"+at.Host+admin.LiveResource, pageTokenLifetime)
+	token, err := c.bearer(at)
 	if err != nil {
 		return err
 	}
@@ -82,7 +79,7 @@ func (c *adminAccess) send(ctx context.Context, method, path string, body io.Rea
 		return &unreachedError{fmt.Errorf("%w\n  this needs the admin address of a node (--admin-listen, 127.0.0.1:8889 by default), not the one for clients", unreachable(err, at))}
 	}
 	defer resp.Body.Close()
-	if resp.StatusCode == http.StatusOK {
+	if resp.StatusCode == http.StatusOK || resp.StatusCode == http.StatusNoContent {
 		return take(resp)
 	}
 	text, err := io.ReadAll(io.LimitReader(resp.Body, maxErrorBody))
@@ -92,7 +89,20 @@ func (c *adminAccess) send(ctx context.Context, method, path string, body io.Rea
 	if resp.StatusCode == http.StatusUnauthorized {
 		return refusal(resp, text, at)
 	}
-	return errors.New(strings.TrimSpace(string(text)))
+	return apiRefusal(resp.StatusCode, text)
+}
+
+// bearer is the admin token, or one that is signed with the access key.
+func (c *adminAccess) bearer(at *url.URL) (string, error) {
+	token, err := c.adminToken()
+	if err != nil || token != "" {
+		return token.Reveal(), err
+	}
+	cs, err := c.parse()
+	if err != nil {
+		return "", err
+	}
+	return auth.SignREST(cs.AccessKey, at.Scheme+"://"+at.Host+admin.LiveResource, pageTokenLifetime)
 }
 
 type clusterStatusCommand struct {

@@ -19,17 +19,21 @@ import (
 
 // connectionsCommand shows the connections of a hub.
 type connectionsCommand struct {
-	List connectionsListCommand `cmd:"" default:"withargs" help:"List the connections of a hub."`
+	List  connectionsListCommand  `cmd:"" default:"withargs" help:"List the connections of a hub."`
+	Show  connectionsShowCommand  `cmd:"" help:"Show one connection."`
+	Close connectionsCloseCommand `cmd:"" help:"Close a connection."`
 }
 
 // usersCommand shows the users of a hub.
 type usersCommand struct {
-	List usersListCommand `cmd:"" default:"withargs" help:"List the users of a hub who are connected."`
+	List  usersListCommand  `cmd:"" default:"withargs" help:"List the users of a hub who are connected."`
+	Close usersCloseCommand `cmd:"" help:"Close all connections of a user."`
 }
 
 // groupsCommand shows the groups of a hub.
 type groupsCommand struct {
-	List groupsListCommand `cmd:"" default:"withargs" help:"List the groups of a hub that have connections."`
+	List  groupsListCommand  `cmd:"" default:"withargs" help:"List the groups of a hub that have connections."`
+	Close groupsCloseCommand `cmd:"" help:"Close the connections of all members of a group."`
 }
 
 // lister are the flags of commands that list who is connected.

@@ -35,12 +35,18 @@ type commands struct {
 	Hooks       hooksCommand       `cmd:"" help:"Serve webhooks on this machine: print each event, and answer."`
 	Watch       watchCommand       `cmd:"" help:"Print what happens at a running gateway: connections, sends, webhooks."`
 	Trace       traceCommand       `cmd:"" help:"Search what has happened: find out what became of a message or a connection."`
-	Connections connectionsCommand `cmd:"" help:"List the connections of a hub."`
-	Users       usersCommand       `cmd:"" help:"List the users of a hub who are connected."`
-	Groups      groupsCommand      `cmd:"" help:"List the groups of a hub."`
+	Connections connectionsCommand `cmd:"" aliases:"connection" help:"List, show or close the connections of a hub."`
+	Users       usersCommand       `cmd:"" aliases:"user" help:"List the users of a hub who are connected, or close their connections."`
+	Groups      groupsCommand      `cmd:"" aliases:"group" help:"List the groups of a hub, or close their connections."`
 	Bench       benchCommand       `cmd:"" help:"Connect many clients, send and measure."`
 	Plan        planCommand        `cmd:"" help:"Say how many nodes a load takes, from what this machine needs for it."`
-	Upstream    upstreamCommand    `cmd:"" help:"Make or show upstream webhook templates."`
+	Upstream    upstreamCommand    `cmd:"" help:"Make, show or change upstream webhook templates."`
+	Mode        modeCommand        `cmd:"" help:"Show or change the service mode of a running gateway."`
+	Cors        corsCommand        `cmd:"" help:"Show or change which web pages may use a running gateway."`
+	NetworkRule networkRuleCommand `cmd:"" help:"Show or change which requests a running gateway lets in."`
+	Key         keyCommand         `cmd:"" help:"Show or replace the access keys of a running gateway."`
+	Settings    settingsCommand    `cmd:"" help:"Show, change, roll back, import or export the settings of a running gateway."`
+	Restart     restartCommand     `cmd:"" help:"Have all clients and hub servers of a running gateway connect again."`
 	Cluster     clusterCommand     `cmd:"" help:"Show the nodes of a cluster, replace a voter, export and import what is stored."`
 	Doctor      doctorCommand      `cmd:"" help:"Look for what stands between clients and a gateway: proxies, certificates, clocks, limits, upstreams."`
 	Fault       faultCommand       `cmd:"" help:"Inject faults into a hub that is marked for it, to test its clients."`

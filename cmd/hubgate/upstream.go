@@ -23,7 +23,10 @@ const (
 // upstreamCommand makes and shows templates.
 type upstreamCommand struct {
 	Init upstreamInitCommand `cmd:"" help:"Write a settings.json with one template, in the emulator's format."`
-	List upstreamListCommand `cmd:"" help:"Show the templates in force, in the order in which they are searched."`
+	List upstreamListCommand `cmd:"" help:"Show the templates of the configuration, or with --admin those of a running gateway, in the order in which they are searched."`
+
+	Update upstreamUpdateCommand `cmd:"" help:"Replace the templates of a running gateway."`
+	Clear  upstreamClearCommand  `cmd:"" help:"Leave a running gateway without templates."`
 
 	Deliveries deliveriesCommand `cmd:"" help:"Show events that could not be delivered, and deliver them again."`
 }
@@ -79,9 +82,19 @@ func (c *upstreamInitCommand) Run(env *environment) error {
 	return err
 }
 
-type upstreamListCommand struct{ config.Config }
+type upstreamListCommand struct {
+	config.Config
+	target
+	trust
+	Running string `name:"admin" help:"Admin address of a running gateway, as a URL or HOST:PORT." placeholder:"URL"`
+	Output  string `short:"o" help:"How to print: table or json." enum:"table,json" default:"table"`
+}
 
 func (c *upstreamListCommand) Run(env *environment) error {
+	if c.Running != "" {
+		running := managing{adminAccess: adminAccess{target: c.target, trust: c.trust, Admin: c.Running, AdminTokenFile: c.Admin.TokenFile}, Output: c.Output}
+		return running.printTemplates(env)
+	}
 	current, err := c.Settings()
 	if err != nil {
 		return usage(err)
