@@ -34,6 +34,9 @@ var withoutEffect = map[string]string{
 	"liveTraceConfiguration": "TestTraceOfTheDocument", "resourceLogConfiguration": "TestTraceOfTheDocument",
 }
 
+// rowsOfSettings are the rows of the specification that effects show.
+var rowsOfSettings = map[string]string{"features": "R80 ", "networkACLs": "R83 ", "serverless": "R84 ", "applicationFirewall": "R86 "}
+
 // seeKinds is the status of one request of each kind.
 func seeKinds(_ *testing.T, p *program) string {
 	return strings.Join([]string{
@@ -179,7 +182,7 @@ func TestEverySettingTakesEffect(t *testing.T) {
 		wg.Go(func() {
 			places <- struct{}{}
 			defer func() { <-places }()
-			t.Run(name, func(t *testing.T) {
+			t.Run(rowsOfSettings[name]+name, func(t *testing.T) {
 				e := effects[name](t)
 				p := start(t, e.with...)
 				p.managedBy(firstMatch(`admin token +(\S+)`, p.out.String()))
