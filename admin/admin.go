@@ -74,7 +74,7 @@ const index = `hubgate, for operators
 /cluster        the nodes of the cluster, for browsers and as JSON
 /api/trace      what happened last on all nodes, as JSON; ?hub= &user= &connection= &group= &trace= &since= &until= &kind= &limit=
 /deliveries     dead letters of webhooks, as JSON; /deliveries/waiting
-/api/           settings, keys: see /api/admin.yaml; needs the admin token
+/api/admin.yaml settings and keys, with the admin token: the contract
 /livez          200 while the process serves
 /readyz         200 while clients are taken, 503 before, while draining, and while a node does not know the others
 /debug/pprof/   profiles
