@@ -127,7 +127,7 @@ func withNote(path, note string) string {
 // print prints a value as JSON, or lines as a table.
 func (c *managing) print(env *environment, v any, head []string, rows [][]string) error {
 	if c.Output == "json" {
-		return printIndented(env.stdout, v)
+		return printDocument(env.stdout, v)
 	}
 	table := tabwriter.NewWriter(env.stdout, 0, 0, 2, ' ', 0)
 	if head != nil {
@@ -139,7 +139,7 @@ func (c *managing) print(env *environment, v any, head []string, rows [][]string
 	return table.Flush()
 }
 
-func printIndented(w io.Writer, v any) error {
+func printDocument(w io.Writer, v any) error {
 	encoder := json.NewEncoder(w)
 	encoder.SetIndent("", "  ")
 	encoder.SetEscapeHTML(false)
