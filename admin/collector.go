@@ -19,6 +19,7 @@ type nodeCollector struct {
 	// deliveries is nil before WatchDeliveries.
 	deliveries Deliveries
 	followers  func() Followers // nil before WatchFollowers
+	quota      func() int       // nil before WatchQuota
 	// transports and kinds are series of each hub from the start.
 	transports, kinds []string
 
@@ -81,13 +82,14 @@ type watched struct {
 	cluster           Cluster
 	deliveries        Deliveries
 	followers         func() Followers
+	quota             func() int
 	transports, kinds []string
 }
 
 func (c *nodeCollector) watched() watched {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	return watched{c.node, c.servers, c.modes, c.cluster, c.deliveries, c.followers, c.transports, c.kinds}
+	return watched{c.node, c.servers, c.modes, c.cluster, c.deliveries, c.followers, c.quota, c.transports, c.kinds}
 }
 
 func desc(name, help string, labels ...string) *prometheus.Desc {
@@ -100,6 +102,7 @@ var (
 	descBacklog    = desc("backlog_bytes", "Bytes of sends that wait for the fan-out workers.")
 	descUnfinished = desc("unfinished_bytes", "Bytes held of messages from clients that have not arrived whole.")
 
+	descLimit  = desc("connections_limit", "Client connections that all nodes together may have; 0 is no limit.")
 	descPanics = desc(panicsName, panicsHelp, "part")
 
 	descConnections = desc("connections", "Live client connections.", generationLabel, "hub", "transport")
@@ -118,6 +121,7 @@ var (
 	descNodeDropped    = desc("node_deliveries_dropped_total", "Deliveries that were given up, of all hubs since the start, by reason.", "reason")
 	descNodeMessagesIn = desc("node_messages_received_total", "Records from clients, of all hubs since the start.")
 	descNodeBytesIn    = desc("node_received_bytes_total", "Bytes of hub protocol from clients, of all hubs since the start.")
+	descNodeUnitsOut   = desc("node_message_units_total", "Messages to clients whose delivery was begun, of all hubs since the start, in units of 2 KiB: one of 2049 bytes counts twice.")
 	descNodeBytesOut   = desc("node_sent_bytes_total", "Bytes to clients, of all hubs since the start.")
 )
 
@@ -164,6 +168,9 @@ func (c *nodeCollector) Collect(ch chan<- prometheus.Metric) {
 	if w.deliveries != nil {
 		out.deliveries(w.deliveries)
 	}
+	if w.quota != nil {
+		out.gauge(descLimit, float64(w.quota()))
+	}
 	if w.followers != nil {
 		out.followers(w.followers())
 	}
@@ -205,6 +212,7 @@ func (s sink) total(t gateway.Traffic) {
 	s.counter(descNodeMessagesIn, float64(t.MessagesIn))
 	s.counter(descNodeBytesIn, float64(t.BytesIn))
 	s.counter(descNodeBytesOut, float64(t.BytesOut))
+	s.counter(descNodeUnitsOut, float64(t.UnitsOut))
 }
 
 func boolean(b bool) float64 {

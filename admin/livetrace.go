@@ -20,6 +20,13 @@ var (
 // WatchFollowers makes f what is shown of those who follow what happens.
 func (a *Admin) WatchFollowers(f func() Followers) { a.node.watchFollowers(f) }
 
+// WatchQuota makes limit what is shown of how many connections there may be.
+func (a *Admin) WatchQuota(limit func() int) {
+	a.node.mu.Lock()
+	defer a.node.mu.Unlock()
+	a.node.quota = limit
+}
+
 func (c *nodeCollector) watchFollowers(f func() Followers) {
 	c.mu.Lock()
 	defer c.mu.Unlock()

@@ -15,6 +15,7 @@ type shardBooks struct {
 	// queuedBytes is what waits in outboxes, control records and framing included.
 	queuedBytes atomic.Int64
 	bytesOut    atomic.Uint64
+	unitsOut    atomic.Uint64
 	messagesIn  atomic.Uint64
 	bytesIn     atomic.Uint64
 }
@@ -23,6 +24,7 @@ type shardBooks struct {
 type tally struct {
 	shard              *hubShard
 	attempted, written int
+	units              int
 	queuedBytes, bytes int
 }
 
@@ -52,6 +54,18 @@ func (t *tally) end() {
 		t.shard.hub.crowd(t.shard.worker.g)
 	}
 	b.bytesOut.Add(uint64(t.bytes))
+	b.unitsOut.Add(uint64(t.units))
+}
+
+// MessageUnit is the size in which messages to clients are counted, in bytes: one of 2049 counts twice.
+const MessageUnit = 2 << 10
+
+// units is what a record counts for in MessageUnits; control records count nothing.
+func (r OutRecord) units() int {
+	if r.control {
+		return 0
+	}
+	return (len(r.Bytes) + MessageUnit - 1) / MessageUnit
 }
 
 // lose counts deliveries that were given up outside the fan-out.

@@ -137,6 +137,7 @@ func (f *fanout) toOne(c *Conn) {
 	wr := f.wireFor(c)
 	wr.reach.receivers++
 	f.tally.attempted += wr.deliveries + wr.missing + wr.faulty
+	f.tally.units += wr.units
 	f.tally.drop(DropNoPayloadForProtocol, wr.missing)
 	f.tally.drop(DropFault, wr.faulty)
 	if len(wr.records) == 0 {
@@ -210,6 +211,7 @@ func (f *fanout) collect(c *Conn) {
 		return
 	}
 	r.sent = uint8(f.pass.index)
+	f.tally.units += r.units()
 	if c.back != nil && c.channel.lane.manner == nil {
 		r.numbered = f.count(r, c.channel.lane.protocol)
 	}

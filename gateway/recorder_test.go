@@ -163,3 +163,22 @@ func TestRecordsOfClientsAndVerbs(t *testing.T) {
 		require.Equal(t, []string{"verb 2 g matched 1", "verb 3 g matched 1", "verb 5  matched 1"}, s.take())
 	})
 }
+
+// Messages are counted in units of 2 KiB, whichever way they take; pings are not.
+func TestR90MessagesInUnits(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		n := start(t, nil)
+		c := gatewaytest.Connect(t, n.Gateway, gatewaytest.Options{ID: "1", Hub: "chat", User: "ann", Raw: true})
+		gatewaytest.Connect(t, n.Gateway, gatewaytest.Options{ID: "2", Hub: "chat"})
+		synctest.Wait()
+		require.Zero(t, n.Stats().Total.UnitsOut, "a handshake is none")
+		n.send("m", all())
+		n.send(strings.Repeat("x", gateway.MessageUnit), users("ann"))
+		synctest.Wait()
+		require.EqualValues(t, 2+2, n.Stats().Total.UnitsOut)
+		c.Conn.Send([]byte(strings.Repeat("x", gateway.MessageUnit)))
+		c.Conn.SendControl([]byte("x"))
+		synctest.Wait()
+		require.EqualValues(t, 5, n.Stats().Total.UnitsOut)
+	})
+}

@@ -39,6 +39,8 @@ type Traffic struct {
 	Books
 	// MessagesIn and BytesIn are records and bytes from clients, BytesOut bytes to them.
 	MessagesIn, BytesIn, BytesOut uint64
+	// UnitsOut are the messages whose delivery began, each as many as it has MessageUnits.
+	UnitsOut uint64
 }
 
 // Add adds what is counted in other.
@@ -50,6 +52,7 @@ func (t *Traffic) Add(other Traffic) {
 	t.MessagesIn += other.MessagesIn
 	t.BytesIn += other.BytesIn
 	t.BytesOut += other.BytesOut
+	t.UnitsOut += other.UnitsOut
 	if t.Dropped == nil {
 		t.Dropped = make(map[DropReason]uint64, len(dropReasonList))
 	}
@@ -125,6 +128,7 @@ func (h *hub) traffic() Traffic {
 		t.MessagesIn += b.messagesIn.Load()
 		t.BytesIn += b.bytesIn.Load()
 		t.BytesOut += b.bytesOut.Load()
+		t.UnitsOut += b.unitsOut.Load()
 	}
 	return t
 }

@@ -15,6 +15,8 @@ type wire struct {
 	// deliveries are the records that count, missing the messages without a form in the
 	// protocol, faulty those that could not be framed.
 	deliveries, missing, faulty int
+	// units is what the records count for.
+	units int
 	// numbers: the numbers of the records have been counted.
 	numbers bool
 	// reach is what became of the receivers of this wire.
@@ -42,6 +44,7 @@ func (f *fanout) wireFor(c *Conn) *wire {
 			continue
 		}
 		wr.records = append(wr.records, r)
+		wr.units += r.units()
 	}
 	wr.deliveries = countDeliveries(wr.records)
 	if c.channel.raw != nil {

@@ -216,6 +216,7 @@ func (s *server) buildGateway(listeners []net.Listener) error {
 	desk := tracing.New(hub, s.seen.account.recorder(), s.nodes.peers())
 	s.built.add("questions about what happened", ignoreContext(desk.Close))
 	s.admin.WatchTrace(desk)
+	s.admin.WatchQuota(func() int { return s.live.load().gateway.MaxConnections })
 	s.admin.WatchFollowers(s.seen.account.followers)
 	if life := s.nodes.life; life != nil {
 		life.Start()
