@@ -175,7 +175,7 @@ func printTrace(w io.Writer, events []flight.Event, nodes, head bool) error {
 		if nodes {
 			fmt.Fprintf(table, "%s\t", plainText(e.Node))
 		}
-		fmt.Fprintf(table, "%s\t%s\t%s\t%s\t%s\t%s\t%s\n", e.Time.UTC().Format("15:04:05.000"), e.Kind, e.What, plainText(e.Hub), traceAbout(e), traceOutcome(e), plainText(e.Trace))
+		fmt.Fprintf(table, "%s\t%s\t%s\t%s\t%s\t%s\t%s\n", e.Time.UTC().Format("15:04:05.000"), e.Kind, e.What, ifGiven("", e.Hub), traceAbout(e), traceOutcome(e), ifGiven("", e.Trace))
 	}
 	return table.Flush()
 }
