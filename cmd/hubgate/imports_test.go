@@ -101,7 +101,7 @@ var mayImport = map[string][]string{
 	"deploy/check":     nil,
 	"internal/reasons": nil,
 	"gatewaytest":      {"gateway", "hubprotocol"},
-	"cmd/hubgate":      {"api", "aspnetprotocol", "hubprotocol", "auth", "oidc", "hubname", "regularfile", "secret", "webhook", "settings", "config", "management", "tracing", "internal/flight", "internal/azurelog", "livetrace", "resourcelog", "telemetry", "gateway", "clientws", "clientaspnet", "restapi", "presence", "limits", "doctor", "portal", "faults", "upstream", "servermode", "modes", "store", "store/claims", "store/jetstore", "store/life", "store/shared", "backplane", "natsd", "cluster", "cluster/natscarrier", "admin", "arm", "bench", "bench/plan", "internal/counts", "internal/logsum", "internal/nearest", "internal/reasons", "internal/watch", "internal/trace", "internal/transport", "store/outbox"},
+	"cmd/hubgate":      {"api", "aspnetprotocol", "hubprotocol", "auth", "oidc", "hubname", "regularfile", "secret", "webhook", "settings", "config", "management", "tracing", "internal/flight", "internal/azurelog", "livetrace", "resourcelog", "gateway", "clientws", "clientaspnet", "restapi", "presence", "limits", "doctor", "portal", "faults", "upstream", "servermode", "modes", "store", "store/claims", "store/jetstore", "store/life", "store/shared", "backplane", "natsd", "cluster", "cluster/natscarrier", "admin", "arm", "bench", "bench/plan", "internal/counts", "internal/logsum", "internal/nearest", "internal/reasons", "internal/watch", "internal/trace", "internal/transport", "store/outbox"},
 
 	"deploy/release/image": nil,
 	"deploy/release/pack":  nil,
