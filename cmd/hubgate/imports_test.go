@@ -177,7 +177,7 @@ func TestImports(t *testing.T) {
 func TestImportTableOfTheArchitecture(t *testing.T) {
 	text, err := os.ReadFile(filepath.Join("..", "..", "ARCHITECTURE.md"))
 	require.NoError(t, err)
-	rows := 0
+	seen := map[string]bool{}
 	for _, row := range regexp.MustCompile("(?m)^\\| `([a-z/]+)` \\|.*\\| ([^|]+) \\|$").FindAllStringSubmatch(string(text), -1) {
 		allowed, known := mayImport[row[1]]
 		switch {
@@ -191,9 +191,10 @@ func TestImportTableOfTheArchitecture(t *testing.T) {
 			written := strings.FieldsFunc(row[2], func(r rune) bool { return r == ',' || r == ' ' || r == '–' })
 			require.ElementsMatch(t, allowed, written, "ARCHITECTURE.md, package %s", row[1])
 		}
-		rows++
+		require.False(t, seen[row[1]], "ARCHITECTURE.md has the package %s twice", row[1])
+		seen[row[1]] = true
 	}
-	require.Greater(t, rows, 10)
+	require.Greater(t, len(seen), 10)
 }
 
 func checkImports(t *testing.T, root, file string) {
