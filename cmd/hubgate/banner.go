@@ -49,10 +49,11 @@ func printBanner(w io.Writer, s *server) error {
 	p.entry("health", s.endpoints.URL+"/api/health")
 	if s.endpoints.Admin != "" {
 		p.entry("what happens", s.endpoints.Admin+"/inspector")
+		p.entry("portal", s.endpoints.Admin+"/portal/")
+		if s.managed.tokenMade {
+			p.entry("admin token", s.managed.guard.Token.Reveal()+"  (of this run; HUBGATE_ADMIN_TOKEN sets one)")
+		}
 		p.entry("metrics, readiness", s.endpoints.Admin+"/metrics  "+s.endpoints.Admin+"/readyz")
-	}
-	if s.endpoints.Admin != "" && s.managed.tokenMade {
-		p.entry("admin token", s.managed.guard.Token.Reveal()+"  (of this run; HUBGATE_ADMIN_TOKEN sets one)")
 	}
 	p.cluster(s)
 	for _, open := range s.unsafe() {
