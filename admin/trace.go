@@ -10,7 +10,8 @@ import (
 
 // Traces is where what has happened is searched, on all nodes.
 type Traces interface {
-	Search(ctx context.Context, q *flight.Query) flight.Answer
+	// Search returns an error if as many searches run as may.
+	Search(ctx context.Context, q *flight.Query) (flight.Answer, error)
 }
 
 // WatchTrace makes t what is searched.
@@ -42,5 +43,11 @@ func (a *Admin) serveTrace(w http.ResponseWriter, r *http.Request) {
 		text(w, http.StatusBadRequest, err.Error()+"\n")
 		return
 	}
-	answerJSON(w, (*t).Search(r.Context(), &q))
+	found, err := (*t).Search(r.Context(), &q)
+	if err != nil {
+		w.Header().Set("Retry-After", "1")
+		text(w, http.StatusServiceUnavailable, err.Error()+"\n")
+		return
+	}
+	answerJSON(w, found)
 }

@@ -21,6 +21,8 @@ const (
 	answerBound = 5 * time.Second
 	// maxAnswering is how many questions of other nodes are answered at a time.
 	maxAnswering = 4
+	// maxSearching is how many searches of this node's callers run at a time.
+	maxSearching = 4
 	// maxLive is how many connections are looked at for their groups, maxGroups how many groups of each.
 	maxLive, maxGroups = 100, 200
 	// maxAnswerBytes bounds the answer to another node: older events are left out.
@@ -31,8 +33,12 @@ var (
 	errNoAnswer = errors.New("the node did not answer in time")
 	errGone     = errors.New("the node is gone")
 	errBusy     = errors.New("the node answers as many questions as it may")
+	errBehind   = errors.New("the node did not get through all that it has in time")
 	errSaid     = errors.New("tracing: malformed message of another node")
 )
+
+// ErrBusy is what Search returns while as many searches run as may.
+var ErrBusy = errors.New("as many searches run as may: try again soon")
 
 // Hub is what is needed of the gateway.
 type Hub interface {
@@ -51,7 +57,8 @@ type Desk struct {
 	peers     []gateway.Peer
 	next      uint64
 	open      map[uint64]*asking
-	answering int
+	answering int // questions of other nodes
+	searching int // own ones
 	closed    bool
 	running   sync.WaitGroup
 }
@@ -76,8 +83,33 @@ func (d *Desk) Close() {
 	d.running.Wait()
 }
 
-// Search asks all nodes. A node that does not answer is in the answer with its error.
-func (d *Desk) Search(ctx context.Context, q *flight.Query) flight.Answer {
+// Search asks all nodes. A node that does not answer, or not with all, is in the answer with its error. The error is
+// ErrBusy if as many searches run already as may.
+func (d *Desk) Search(ctx context.Context, q *flight.Query) (flight.Answer, error) {
+	if !d.begin() {
+		return flight.Answer{}, ErrBusy
+	}
+	defer d.end()
+	return d.search(ctx, q), nil
+}
+
+func (d *Desk) begin() bool {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.searching >= maxSearching {
+		return false
+	}
+	d.searching++
+	return true
+}
+
+func (d *Desk) end() {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.searching--
+}
+
+func (d *Desk) search(ctx context.Context, q *flight.Query) flight.Answer {
 	var known flight.Known
 	if q.Personal() {
 		for _, part := range d.ask(ctx, &question{Query: *q, Who: true}) {
@@ -122,14 +154,17 @@ func (d *Desk) local(ctx context.Context, q *question) answer {
 	stats := d.ring.Stats()
 	a := answer{NodeAnswer: flight.NodeAnswer{Node: d.hub.Name(), Off: d.ring == nil, Since: stats.Since, Recorded: stats.Events}}
 	if !q.Who {
-		a.Events, a.More = d.ring.Search(&q.Query, &q.Known)
+		a.Events, a.More = d.ring.Search(ctx, &q.Query, &q.Known)
+		if ctx.Err() != nil {
+			a.Error = errBehind.Error()
+		}
 		return a
 	}
 	a.Known = new(flight.Known)
 	if err := d.live(ctx, &q.Query, a.Known); err != nil {
 		a.Error = err.Error()
 	}
-	d.ring.Know(&q.Query, a.Known)
+	d.ring.Know(ctx, &q.Query, a.Known)
 	return a
 }
 
@@ -180,12 +215,10 @@ type said struct {
 	Answer   *answer   `json:"a,omitempty"`
 }
 
-func (s *said) message(kind byte) []byte {
+// message is what is sent. What came from a caller may have what cannot be written, such as a time far away.
+func (s *said) message(kind byte) ([]byte, error) {
 	body, err := json.Marshal(s)
-	if err != nil {
-		panic(err) // it has nothing that could not be written
-	}
-	return append([]byte{kind}, body...)
+	return append([]byte{kind}, body...), err
 }
 
 // ask asks this node and all others, and returns an answer of each.
@@ -196,9 +229,15 @@ func (d *Desk) ask(ctx context.Context, q *question) []answer {
 	d.mu.Lock()
 	d.next++
 	id := d.next
+	d.mu.Unlock()
+	message, err := (&said{ID: id, Question: q}).message(saidQuestion)
+	if err != nil {
+		return []answer{{NodeAnswer: flight.NodeAnswer{Node: d.hub.Name(), Error: err.Error()}}}
+	}
+	d.mu.Lock()
 	d.open[id] = a
 	for _, p := range d.peers {
-		if p.Send((&said{ID: id, Question: q}).message(saidQuestion)) {
+		if p.Send(slices.Clone(message)) { // it belongs to the peer
 			a.missing = append(a.missing, p)
 		}
 	}
@@ -282,29 +321,46 @@ func (d *Desk) PeerSaid(p gateway.Peer, message []byte) error {
 // asked has a goroutine answer a question of a peer.
 func (d *Desk) asked(p gateway.Peer, s *said) {
 	d.mu.Lock()
-	defer d.mu.Unlock()
-	if d.closed || d.answering >= maxAnswering {
-		busy := failed(p, errBusy)
-		p.Send((&said{ID: s.ID, Answer: &busy}).message(saidAnswer))
-		return
+	busy := d.closed || d.answering >= maxAnswering
+	if !busy {
+		d.answering++
+		d.running.Go(func() { d.answer(p, s) })
 	}
-	d.answering++
-	d.running.Go(func() {
-		ctx, cancel := context.WithTimeout(context.Background(), answerBound)
-		defer cancel()
-		a := d.local(ctx, s.Question)
-		message := (&said{ID: s.ID, Answer: &a}).message(saidAnswer)
-		for len(message) > maxAnswerBytes && len(a.Events) > 1 {
-			a.Events, a.More = a.Events[len(a.Events)/2:], true
-			message = (&said{ID: s.ID, Answer: &a}).message(saidAnswer)
-		}
-		if p.Full(len(message)) {
-			busy := failed(p, errBusy)
-			message = (&said{ID: s.ID, Answer: &busy}).message(saidAnswer)
-		}
+	d.mu.Unlock()
+	if busy {
+		refuse(p, s.ID, errBusy)
+	}
+}
+
+// refuse answers a peer that there is no answer.
+func refuse(p gateway.Peer, id uint64, why error) {
+	a := failed(p, why)
+	if message, err := (&said{ID: id, Answer: &a}).message(saidAnswer); err == nil {
 		p.Send(message)
+	}
+}
+
+// answer answers a question of a peer.
+func (d *Desk) answer(p gateway.Peer, s *said) {
+	defer func() {
 		d.mu.Lock()
 		defer d.mu.Unlock()
 		d.answering--
-	})
+	}()
+	ctx, cancel := context.WithTimeout(context.Background(), answerBound)
+	defer cancel()
+	a := d.local(ctx, s.Question)
+	message, err := (&said{ID: s.ID, Answer: &a}).message(saidAnswer)
+	for err == nil && len(message) > maxAnswerBytes && len(a.Events) > 1 {
+		a.Events, a.More = a.Events[len(a.Events)/2:], true
+		message, err = (&said{ID: s.ID, Answer: &a}).message(saidAnswer)
+	}
+	switch {
+	case err != nil:
+		refuse(p, s.ID, err)
+	case p.Full(len(message)):
+		refuse(p, s.ID, errBusy)
+	default:
+		p.Send(message)
+	}
 }

@@ -1,6 +1,7 @@
 package tracing
 
 import (
+	"context"
 	"encoding/json"
 	"testing"
 	"testing/synctest"
@@ -76,7 +77,8 @@ func TestSearchOverNodes(t *testing.T) {
 		time.Sleep(time.Second)
 		p.ring[0].Record(event(flight.KindSend, flight.WhatSent, flight.Subject{Hub: "other"}, "all"))
 		for _, desk := range []*Desk{p.a, p.b} {
-			got := desk.Search(t.Context(), &flight.Query{User: "ann"})
+			got, err := desk.Search(t.Context(), &flight.Query{User: "ann"})
+			require.NoError(t, err)
 			require.Len(t, got.Events, 2)
 			require.Equal(t, "a", got.Events[0].Node)
 			require.Equal(t, []string{"g"}, got.Events[0].Names)
@@ -95,7 +97,8 @@ func TestSearchNamesNodesThatDoNotAnswer(t *testing.T) {
 		p, toB := newPair(t)
 		p.ring[0].Record(event(flight.KindSend, flight.WhatSent, flight.Subject{Hub: "chat"}, "all"))
 		toB.cut = true
-		got := p.a.Search(t.Context(), &flight.Query{})
+		got, err := p.a.Search(t.Context(), &flight.Query{})
+		require.NoError(t, err)
 		require.Len(t, got.Events, 1)
 		require.Equal(t, "b", got.Nodes[1].Node)
 		require.Equal(t, errNoAnswer.Error(), got.Nodes[1].Error)
@@ -103,9 +106,11 @@ func TestSearchNamesNodesThatDoNotAnswer(t *testing.T) {
 			time.Sleep(time.Second)
 			p.a.PeerGone(toB)
 		}()
-		got = p.a.Search(t.Context(), &flight.Query{})
+		got, err = p.a.Search(t.Context(), &flight.Query{})
+		require.NoError(t, err)
 		require.Equal(t, errGone.Error(), got.Nodes[1].Error)
-		got = p.a.Search(t.Context(), &flight.Query{})
+		got, err = p.a.Search(t.Context(), &flight.Query{})
+		require.NoError(t, err)
 		require.Len(t, got.Nodes, 1)
 	})
 }
@@ -116,14 +121,15 @@ func TestSearchWithoutARecorder(t *testing.T) {
 	defer g.Close()
 	d := New(g, nil, nil)
 	defer d.Close()
-	got := d.Search(t.Context(), &flight.Query{User: "ann"})
+	got, err := d.Search(t.Context(), &flight.Query{User: "ann"})
+	require.NoError(t, err)
 	require.Equal(t, flight.Answer{Events: []flight.Event{}, Nodes: []flight.NodeAnswer{{Node: "a", Off: true}}}, got)
 }
 
 // What another node says is bounded by what it may send, and nothing that it says does harm.
 func FuzzPeerSaid(f *testing.F) {
-	f.Add((&said{ID: 1, Question: &question{}}).message(saidQuestion))
-	f.Add((&said{ID: 1, Answer: &answer{}}).message(saidAnswer))
+	f.Add([]byte("\x01{\"i\":1,\"q\":{\"q\":{}}}"))
+	f.Add([]byte("\x02{\"i\":1,\"a\":{}}"))
 	g, err := gateway.New(gateway.Options{Node: "a", Backend: &gatewaytest.Backend{}})
 	require.NoError(f, err)
 	f.Cleanup(g.Close)
@@ -142,4 +148,55 @@ func TestAnswersInJSON(t *testing.T) {
 	require.NoError(t, json.Unmarshal(text, &again))
 	require.Equal(t, a.Events[0].To, again.Events[0].To)
 	require.Equal(t, a.Node, again.Node)
+}
+
+// A time that cannot be written is the caller's mistake, and holds nobody up.
+func TestATimeThatCannotBeWritten(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p, toB := newPair(t)
+		far := time.Date(2026, 1, 1, 0, 0, 0, 0, time.FixedZone("", 24*60*60))
+		got, err := p.a.Search(t.Context(), &flight.Query{User: "ann", Since: far})
+		require.NoError(t, err)
+		require.Contains(t, got.Nodes[0].Error, "timezone hour")
+		p.a.PeerGone(toB)
+		p.a.PeerUp(toB)
+		got, err = p.a.Search(t.Context(), &flight.Query{})
+		require.NoError(t, err)
+		require.Len(t, got.Nodes, 2)
+	})
+}
+
+// So many searches run at a time, and one that has ended makes room.
+func TestSearchesAreBounded(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p, toB := newPair(t)
+		toB.cut = true // they wait for it
+		for range maxSearching {
+			go p.a.Search(t.Context(), &flight.Query{})
+		}
+		synctest.Wait()
+		_, err := p.a.Search(t.Context(), &flight.Query{})
+		require.ErrorIs(t, err, ErrBusy)
+		time.Sleep(answerBound)
+		synctest.Wait()
+		_, err = p.a.Search(t.Context(), &flight.Query{})
+		require.NoError(t, err)
+	})
+}
+
+// A search ends with its caller, and says that events may be missing.
+func TestASearchEndsWithItsCaller(t *testing.T) {
+	g, err := gateway.New(gateway.Options{Node: "a", Backend: &gatewaytest.Backend{}})
+	require.NoError(t, err)
+	defer g.Close()
+	ring := flight.New(0)
+	ring.Record(event(flight.KindSend, flight.WhatSent, flight.Subject{Hub: "chat"}, "all"))
+	d := New(g, ring, nil)
+	defer d.Close()
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	got, err := d.Search(ctx, &flight.Query{})
+	require.NoError(t, err)
+	require.Empty(t, got.Events)
+	require.Equal(t, errBehind.Error(), got.Nodes[0].Error)
 }

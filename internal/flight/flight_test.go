@@ -1,6 +1,7 @@
 package flight
 
 import (
+	"encoding/json"
 	"fmt"
 	"net/url"
 	"strings"
@@ -45,7 +46,7 @@ func TestEventsAreKeptAsTheyWere(t *testing.T) {
 			r.Record(&want[i])
 			time.Sleep(time.Second)
 		}
-		got, more := r.Search(&Query{}, nil)
+		got, more := r.Search(t.Context(), &Query{}, nil)
 		require.False(t, more)
 		for i := range want {
 			want[i].Time = want[i].Time.UTC()
@@ -75,7 +76,7 @@ func TestEventsAreBounded(t *testing.T) {
 	require.Len(t, again.Names, MaxNames)
 	r := New(0)
 	r.Record(&e)
-	got, _ := r.Search(&Query{}, nil)
+	got, _ := r.Search(t.Context(), &Query{}, nil)
 	require.Len(t, got, 1)
 }
 
@@ -94,7 +95,7 @@ func TestTheOldestAreForgotten(t *testing.T) {
 		require.LessOrEqual(t, stats.Bytes, MinBytes)
 		require.EqualValues(t, events, stats.Events)
 		require.False(t, stats.Since.IsZero())
-		got, more := r.Search(&Query{Limit: MaxLimit}, nil)
+		got, more := r.Search(t.Context(), &Query{Limit: MaxLimit}, nil)
 		require.False(t, more)
 		require.Equal(t, fmt.Sprint(events-1), got[len(got)-1].Trace)
 		whole := 0
@@ -107,7 +108,7 @@ func TestTheOldestAreForgotten(t *testing.T) {
 			require.Equal(t, fmt.Sprint(events-whole+i), got[len(got)-whole+i].Trace)
 		}
 		require.Greater(t, whole, 500)
-		got, more = r.Search(&Query{Limit: 10}, nil)
+		got, more = r.Search(t.Context(), &Query{Limit: 10}, nil)
 		require.True(t, more)
 		require.Len(t, got, 10)
 	})
@@ -116,11 +117,11 @@ func TestTheOldestAreForgotten(t *testing.T) {
 func TestNilRecorder(t *testing.T) {
 	var r *Recorder
 	r.Record(&Event{})
-	got, more := r.Search(&Query{}, nil)
+	got, more := r.Search(t.Context(), &Query{}, nil)
 	require.Empty(t, got)
 	require.False(t, more)
 	require.Zero(t, r.Stats())
-	r.Know(&Query{User: "ann"}, &Known{})
+	r.Know(t.Context(), &Query{User: "ann"}, &Known{})
 }
 
 func TestRecordingAllocatesNothing(t *testing.T) {
@@ -144,10 +145,10 @@ func TestManyRecord(t *testing.T) {
 		})
 	}
 	for range 20 {
-		r.Search(&Query{}, nil)
+		r.Search(t.Context(), &Query{}, nil)
 	}
 	all.Wait()
-	got, _ := r.Search(&Query{Limit: MaxLimit}, nil)
+	got, _ := r.Search(t.Context(), &Query{Limit: MaxLimit}, nil)
 	require.Len(t, got, 4000)
 }
 
@@ -173,9 +174,9 @@ func TestSearchByUser(t *testing.T) {
 	}
 	for _, q := range []*Query{{User: "ann"}, {Connection: "c1"}, {User: "ann", Hub: "CHAT"}} {
 		var k Known
-		r.Know(q, &k)
+		r.Know(t.Context(), q, &k)
 		require.Equal(t, Known{Hubs: []string{"chat"}, Users: []string{"ann"}, Connections: []string{"c1"}, Groups: []string{InGroup("chat", "g")}}, k)
-		got, _ := r.Search(q, &k)
+		got, _ := r.Search(t.Context(), q, &k)
 		found := 0
 		for i := range got {
 			require.NotContains(t, got[i].Trace, "-")
@@ -183,15 +184,15 @@ func TestSearchByUser(t *testing.T) {
 		}
 		require.Equal(t, 10, found, "opened, joined and eight others")
 	}
-	got, _ := r.Search(&Query{Trace: "some"}, nil)
+	got, _ := r.Search(t.Context(), &Query{Trace: "some"}, nil)
 	require.Len(t, got, 1)
-	got, _ = r.Search(&Query{Group: "g"}, nil)
+	got, _ = r.Search(t.Context(), &Query{Group: "g"}, nil)
 	require.Len(t, got, 2, "the join and the send")
-	got, _ = r.Search(&Query{Kinds: []Kind{KindWebhook}}, nil)
+	got, _ = r.Search(t.Context(), &Query{Kinds: []Kind{KindWebhook}}, nil)
 	require.Len(t, got, 1)
-	got, _ = r.Search(&Query{Until: time.Now().Add(-time.Hour)}, nil)
+	got, _ = r.Search(t.Context(), &Query{Until: time.Now().Add(-time.Hour)}, nil)
 	require.Empty(t, got)
-	got, _ = r.Search(&Query{Since: time.Now().Add(time.Hour)}, nil)
+	got, _ = r.Search(t.Context(), &Query{Since: time.Now().Add(time.Hour)}, nil)
 	require.Empty(t, got)
 }
 
@@ -246,4 +247,41 @@ func BenchmarkRecord(b *testing.B) {
 	for b.Loop() {
 		r.Record(&e)
 	}
+}
+
+// Times are kept in UTC, and none is taken that other nodes could not be told.
+func TestTimesOfQueriesCanBeWritten(t *testing.T) {
+	for _, text := range []string{"2026-01-01T00:00:00+24:00", "2026-01-01T00:00:00+23:60", "0001-01-01T00:00:00+01:00", "9999-12-31T23:59:59-01:00"} {
+		q, err := ParseQuery(url.Values{"since": {text}}, time.Now())
+		if err == nil {
+			_, err := json.Marshal(q)
+			require.NoError(t, err, text)
+			continue
+		}
+		require.ErrorIs(t, err, errTime, text)
+	}
+	r := New(0)
+	r.Record(&Event{Kind: KindConnection, What: WhatOpened})
+	for year, want := range map[int]int{1: 1, 1500: 1, 9999: 0} {
+		got, _ := r.Search(t.Context(), &Query{Since: time.Date(year, 2, 1, 0, 0, 0, 0, time.UTC)}, nil)
+		require.Len(t, got, want, year)
+	}
+}
+
+// Only what is returned is kept while the ring is looked through, and it is the newest.
+func TestSearchesKeepTheNewest(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := New(0)
+		for i := range 100 {
+			r.Record(&Event{Kind: KindConnection, What: WhatOpened, Subject: Subject{Trace: fmt.Sprint(i)}})
+			time.Sleep(time.Millisecond)
+		}
+		for most := 1; most <= 101; most++ {
+			got, more := r.Search(t.Context(), &Query{Limit: most}, nil)
+			require.Len(t, got, min(most, 100))
+			require.Equal(t, most < 100, more)
+			require.Equal(t, "99", got[len(got)-1].Trace)
+			require.Equal(t, fmt.Sprint(100-len(got)), got[0].Trace)
+		}
+	})
 }

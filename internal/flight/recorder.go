@@ -1,9 +1,9 @@
 package flight
 
 import (
+	"context"
 	"encoding/binary"
 	"math/rand/v2"
-	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -136,17 +136,19 @@ func (r *Recorder) Stats() Stats {
 	return s
 }
 
-// events returns the kept events from a time on, the oldest first.
-func (r *Recorder) events(since time.Time) []Event {
-	var all []Event
+// each shows the kept events from a time on to visit, those of a chunk in their order. It ends early with ctx.
+func (r *Recorder) each(ctx context.Context, since time.Time, visit func(*Event)) {
 	from := int64(0)
-	if !since.IsZero() {
+	switch {
+	case since.Year() > lastYear:
+		return // nothing is kept of then
+	case since.Year() >= 1970:
 		from = since.UnixNano()
 	}
 	buffer := make([]byte, chunkBytes)
 	for i := range r.stripes {
 		s := &r.stripes[i]
-		for k := 0; ; k++ {
+		for k := 0; ctx.Err() == nil; k++ {
 			s.mu.Lock()
 			if k >= len(s.chunks) {
 				s.mu.Unlock()
@@ -157,15 +159,16 @@ func (r *Recorder) events(since time.Time) []Event {
 				used = copy(buffer, c.data[:c.used])
 			}
 			s.mu.Unlock()
-			all = appendEvents(all, buffer[:used], from)
+			eachOf(buffer[:used], from, visit)
 		}
 	}
-	slices.SortStableFunc(all, func(a, b Event) int { return a.Time.Compare(b.Time) })
-	return all
 }
 
-// appendEvents reads the events of a chunk.
-func appendEvents(all []Event, data []byte, from int64) []Event {
+// lastYear is the last one whose nanoseconds an int64 holds to its end.
+const lastYear = 2261
+
+// eachOf reads the events of a chunk.
+func eachOf(data []byte, from int64, visit func(*Event)) {
 	for len(data) > 2 {
 		size := int(binary.BigEndian.Uint16(data))
 		if data = data[2:]; size > len(data) {
@@ -173,9 +176,8 @@ func appendEvents(all []Event, data []byte, from int64) []Event {
 		}
 		var e Event
 		if size >= 8 && int64(binary.BigEndian.Uint64(data)) >= from && e.parse(data[:size]) == nil {
-			all = append(all, e)
+			visit(&e)
 		}
 		data = data[size:]
 	}
-	return all
 }

@@ -1,6 +1,7 @@
 package flight
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"net/url"
@@ -70,25 +71,52 @@ func InGroup(hub, group string) string { return strings.ToLower(hub) + "\n" + gr
 // Personal says whether the query is about somebody, so that Known matters.
 func (q *Query) Personal() bool { return q.User != "" || q.Connection != "" }
 
-// Know adds what the ring knows of those whom the query is about.
-func (r *Recorder) Know(q *Query, k *Known) {
+// sets are the lists of Known, to look names up in.
+type sets struct{ hubs, users, connections, groups map[string]bool }
+
+// sets returns them; those of nil are empty.
+func (k *Known) sets() *sets {
+	if k == nil {
+		k = new(Known)
+	}
+	return &sets{setOf(k.Hubs), setOf(k.Users), setOf(k.Connections), setOf(k.Groups)}
+}
+
+func setOf(names []string) map[string]bool {
+	set := make(map[string]bool, len(names))
+	for _, name := range names {
+		set[name] = true
+	}
+	return set
+}
+
+// learn adds a name to a list and its set.
+func learn(list *[]string, set map[string]bool, name string) {
+	if name != "" && len(*list) < maxKnown && !set[name] {
+		set[name] = true
+		*list = append(*list, name)
+	}
+}
+
+// Know adds what the ring knows of those whom the query is about. It looks at all that is kept, whatever the time of
+// the query is: whoever is sent to has joined before. If ctx ends, it adds only what it has seen.
+func (r *Recorder) Know(ctx context.Context, q *Query, k *Known) {
 	if r == nil || !q.Personal() {
 		return
 	}
-	all := r.events(time.Time{})
-	for i := range all {
-		if e := &all[i]; e.Kind == KindConnection && q.about(e) {
-			add(&k.Hubs, e.Hub)
-			add(&k.Users, e.User)
-			add(&k.Connections, e.Connection)
+	s := k.sets()
+	r.each(ctx, time.Time{}, func(e *Event) {
+		if e.Kind == KindConnection && q.about(e) {
+			learn(&k.Hubs, s.hubs, e.Hub)
+			learn(&k.Users, s.users, e.User)
+			learn(&k.Connections, s.connections, e.Connection)
 		}
-	}
-	for i := range all {
-		e := &all[i]
-		if e.Kind == KindCommand && e.What == WhatJoin && (e.To == "users" && q.User != "" && slices.Contains(e.Names, q.User) || e.To == "connections" && anyOf(e.Names, k.Connections)) {
-			add(&k.Groups, InGroup(e.Hub, e.Group))
+	})
+	r.each(ctx, time.Time{}, func(e *Event) {
+		if e.Kind == KindCommand && e.What == WhatJoin && (e.To == "users" && q.User != "" && slices.Contains(e.Names, q.User) || e.To == "connections" && anyOf(e.Names, s.connections)) {
+			learn(&k.Groups, s.groups, InGroup(e.Hub, e.Group))
 		}
-	}
+	})
 }
 
 // about says whether an event of a client is of one whom the query is about.
@@ -96,12 +124,12 @@ func (q *Query) about(e *Event) bool {
 	return (q.Hub == "" || strings.EqualFold(q.Hub, e.Hub)) && (q.User == "" || q.User == e.User) && (q.Connection == "" || q.Connection == e.Connection)
 }
 
-func anyOf(names, of []string) bool {
-	return slices.ContainsFunc(names, func(name string) bool { return slices.Contains(of, name) })
+func anyOf(names []string, of map[string]bool) bool {
+	return slices.ContainsFunc(names, func(name string) bool { return of[name] })
 }
 
 // takes says whether an event is asked for.
-func (q *Query) takes(e *Event, k *Known) bool {
+func (q *Query) takes(e *Event, k *sets) bool {
 	switch {
 	case len(q.Kinds) > 0 && !slices.Contains(q.Kinds, e.Kind),
 		q.Hub != "" && !strings.EqualFold(q.Hub, e.Hub) && e.Hub != "",
@@ -116,7 +144,7 @@ func (q *Query) takes(e *Event, k *Known) bool {
 
 // concerns says whether an event is about those whom the query is about: by name, or as one of those whom a
 // send was for.
-func (q *Query) concerns(e *Event, k *Known) bool {
+func (q *Query) concerns(e *Event, k *sets) bool {
 	if q.Connection != "" && e.Connection != "" {
 		return e.Connection == q.Connection
 	}
@@ -128,7 +156,7 @@ func (q *Query) concerns(e *Event, k *Known) bool {
 			return true
 		}
 	}
-	if e.Connection != "" && slices.Contains(k.Connections, e.Connection) {
+	if e.Connection != "" && k.connections[e.Connection] {
 		return true
 	}
 	if e.Kind != KindSend && e.Kind != KindCommand {
@@ -136,37 +164,45 @@ func (q *Query) concerns(e *Event, k *Known) bool {
 	}
 	switch e.To {
 	case "all":
-		return slices.Contains(k.Hubs, e.Hub)
+		return k.hubs[e.Hub]
 	case "users":
-		return slices.Contains(e.Names, q.User) || e.More > 0 || anyOf(e.Names, k.Users)
+		return slices.Contains(e.Names, q.User) || e.More > 0 || anyOf(e.Names, k.users)
 	case "connections":
-		return anyOf(e.Names, k.Connections) || e.More > 0 && slices.Contains(k.Hubs, e.Hub)
+		return anyOf(e.Names, k.connections) || e.More > 0 && k.hubs[e.Hub]
 	case "groups":
 		for _, group := range e.Names {
-			if slices.Contains(k.Groups, InGroup(e.Hub, group)) {
+			if k.groups[InGroup(e.Hub, group)] {
 				return true
 			}
 		}
-		return e.More > 0 && slices.Contains(k.Hubs, e.Hub)
+		return e.More > 0 && k.hubs[e.Hub]
 	}
 	return false
 }
 
 // Search returns the events that are asked for, the oldest first, and whether there are more that are older than
-// the first one.
-func (r *Recorder) Search(q *Query, k *Known) (found []Event, more bool) {
+// the first one. It keeps few more events than it returns at a time. If ctx ends, events are missing.
+func (r *Recorder) Search(ctx context.Context, q *Query, k *Known) (found []Event, more bool) {
 	if r == nil {
 		return nil, false
 	}
-	for _, e := range r.events(q.Since) {
-		if q.takes(&e, k) {
-			found = append(found, e)
+	s := k.sets()
+	most := q.limit()
+	r.each(ctx, q.Since, func(e *Event) {
+		if !q.takes(e, s) {
+			return
 		}
-	}
-	if most := q.limit(); len(found) > most {
-		return found[len(found)-most:], true
-	}
-	return found, false
+		if found = append(found, *e); len(found) > 2*most {
+			found, more = last(found, most), true
+		}
+	})
+	return last(found, most), more || len(found) > most
+}
+
+// last orders events by their times, and returns the last ones.
+func last(events []Event, most int) []Event {
+	slices.SortStableFunc(events, func(a, b Event) int { return a.Time.Compare(b.Time) })
+	return append(events[:0], events[max(0, len(events)-most):]...)
 }
 
 func (q *Query) limit() int {
@@ -233,6 +269,9 @@ func parseTime(text string, now time.Time) (time.Time, error) {
 		return now.Add(-ago), nil
 	}
 	if t, err := time.Parse(time.RFC3339Nano, text); err == nil {
+		if t = t.UTC(); t.Year() < 1 || t.Year() > 9999 { // what other nodes could not be told
+			return time.Time{}, errTime
+		}
 		return t, nil
 	}
 	for _, layout := range []string{"15:04", "15:04:05"} {
