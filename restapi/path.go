@@ -25,6 +25,13 @@ func routePath(u *url.URL) string {
 	return canonicalPath(u.Path, false)
 }
 
+// IsHealth reports whether a URL is that of a health check, as the router finds it. Other paths may end with
+// the same word: it can be a hub, a user or a group.
+func IsHealth(u *url.URL) bool {
+	path := routePath(u)
+	return path == "/api/health" || path == "/api/v1/health"
+}
+
 // canonicalPath replaces the segments where the contract has literals. The
 // result is path itself, or a piece of it, if there is nothing to replace.
 func canonicalPath(path string, escaped bool) string {

@@ -3,6 +3,7 @@ package main
 import (
 	"net/http"
 	"net/netip"
+	"net/url"
 	"slices"
 	"strings"
 
@@ -88,7 +89,8 @@ func (g *gateRules) takes(address string) bool {
 
 // kindOf returns the kind of a request, "" for one that everybody may make: health checks, and what is no part
 // of the gateway.
-func kindOf(path string) string {
+func kindOf(u *url.URL) string {
+	path := u.Path
 	first, _, _ := strings.Cut(strings.TrimPrefix(path, "/"), "/")
 	first = "/" + first
 	switch {
@@ -100,7 +102,7 @@ func kindOf(path string) string {
 		return settings.TraceConnections
 	case presence.Handles(path):
 		return settings.RESTRequests
-	case restapi.Handles(path) && !strings.HasSuffix(strings.ToLower(path), "/health"):
+	case restapi.Handles(path) && !restapi.IsHealth(u):
 		return settings.RESTRequests
 	}
 	return ""
@@ -145,7 +147,7 @@ func (g *gate) refuse(w http.ResponseWriter, r *http.Request) bool {
 	if rules.open {
 		return false
 	}
-	kind := kindOf(r.URL.Path)
+	kind := kindOf(r.URL)
 	if kind == "" {
 		return false
 	}
