@@ -83,7 +83,9 @@ func (s *Service) changeOnce(ctx context.Context, who Editor, after uint64, edit
 		return Version{}, err
 	}
 	shown := s.opts.Node.Document(now.clone().Document)
-	next.Document.unmask(&shown)
+	if err := next.Document.unmask(&shown); err != nil {
+		return Version{}, err
+	}
 	if err := s.check(who, &next); err != nil {
 		return Version{}, err
 	}

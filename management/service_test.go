@@ -1,6 +1,8 @@
 package management_test
 
 import (
+	"encoding/json"
+	"slices"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -88,6 +90,66 @@ func TestSecretsOfWebhooksAreWriteOnly(t *testing.T) {
 		return nil
 	})
 	require.NoError(t, err)
+}
+
+// Webhooks among the options are masked as all others, also in the history, and those of former shared settings.
+func TestWebhooksAmongOptionsAreMasked(t *testing.T) {
+	s := management.New(management.Options{})
+	const options = `{"properties":{"hubgate":{"limits":{"maxConnections":9},"upstream":{"templates":["https://a.example/?code=very-secret",{"hubPattern":"chat","urlTemplate":"https://b.example/?code=very-secret"}]}}}}`
+	merge := func(patch string) (management.Version, error) {
+		return s.Change(t.Context(), management.Editor{}, management.Anything, func(d *management.Document) error { return d.Merge([]byte(patch)) })
+	}
+	v, err := merge(options)
+	require.NoError(t, err)
+	shown, err := json.Marshal(v.Set)
+	require.NoError(t, err)
+	_, err = merge(string(shown)) // what was shown is written back
+	require.NoError(t, err)
+	v, err = merge(`{"tags":{"a":"b"}}`)
+	require.NoError(t, err)
+	require.EqualValues(t, 3, v.Revision, "what was shown changes nothing")
+	_, err = s.Change(t.Context(), management.Editor{}, management.Anything, func(d *management.Document) error {
+		require.Contains(t, string(d.Properties.Hubgate), "https://b.example/?code=very-secret")
+		d.Properties.Hubgate = nil
+		return nil
+	})
+	require.NoError(t, err)
+	history, err := s.History(t.Context())
+	require.NoError(t, err)
+	all, err := json.Marshal(history)
+	require.NoError(t, err)
+	require.NotContains(t, string(all), "very-secret")
+	require.Contains(t, string(all), "https://b.example/?code=[redacted]")
+}
+
+// Of two webhooks that look alike without their secrets it has to be clear which one is meant.
+func TestAMaskThatFitsTwoWebhooksIsRefused(t *testing.T) {
+	s := management.New(management.Options{})
+	change := func(templates ...management.Template) (management.Version, error) {
+		return s.Change(t.Context(), management.Editor{}, management.Anything, func(d *management.Document) error {
+			d.Properties.Upstream = &management.Upstream{Templates: templates}
+			return nil
+		})
+	}
+	a, b := management.Template{HubPattern: "a", URLTemplate: "https://h.example/?code=one"}, management.Template{HubPattern: "b", URLTemplate: "https://h.example/?code=two"}
+	v, err := change(a, b)
+	require.NoError(t, err)
+	shown := v.Set.Properties.Upstream.Templates
+	_, err = change(append(slices.Clone(shown), management.Template{URLTemplate: "https://other.example"})...)
+	require.NoError(t, err, "they stay where they are")
+	var wrong *management.InvalidError
+	for _, templates := range [][]management.Template{{shown[1]}, {shown[1], shown[0]}} {
+		_, err = change(templates...)
+		require.ErrorAs(t, err, &wrong)
+		require.Equal(t, "properties.upstream.templates[0].urlTemplate", wrong.Fields[0].Path)
+	}
+	_, err = s.Change(t.Context(), management.Editor{}, management.Anything, func(d *management.Document) error {
+		require.Equal(t, []management.Template{a, b}, d.Properties.Upstream.Templates[:2])
+		return nil
+	})
+	require.NoError(t, err)
+	_, err = change(b)
+	require.NoError(t, err, "with its secret it is clear")
 }
 
 // A new key is another one, of Azure's length; the other key stays.
