@@ -11,7 +11,7 @@ import (
 
 // By is what clients have in common that are counted together.
 type By struct {
-	// Kind is user, token or claim. Clients without it are not counted.
+	// Kind is user, token or claim. Clients without it, or with an empty one, are not counted.
 	Kind string
 	// Claim is the name of the claim.
 	Claim string
@@ -25,7 +25,8 @@ func (b By) String() string {
 	return b.Kind
 }
 
-// of returns what a client has of it. Two clients that have the same have it in common.
+// of returns what a client has of it. Two clients that have the same have it in common. Something empty is nothing: clients
+// that have no value in common are not counted together.
 func (b By) of(who *gateway.Identity) (value string, ok bool) {
 	switch b.Kind {
 	case "user":
@@ -35,7 +36,7 @@ func (b By) of(who *gateway.Identity) (value string, ok bool) {
 	default:
 		for _, c := range who.Claims {
 			if strings.EqualFold(c.Type, b.Claim) {
-				return c.Value, true
+				return c.Value, c.Value != ""
 			}
 		}
 	}

@@ -43,3 +43,16 @@ func TestR86ClientsAreCountedByUserTokenAndClaim(t *testing.T) {
 	require.NoError(t, c.Enter(who("11", "cay", "w", ""), false))
 	require.Error(t, c.Enter(who("12", "cay", "x", ""), false))
 }
+
+// A claim that is there and empty is no value that clients have in common: they are not counted, neither in nor out (R86).
+func TestR86ClientsWithAnEmptyClaimAreNotCounted(t *testing.T) {
+	c := limits.NewCounter([]limits.Count{{Name: "tenants", By: limits.By{Kind: "claim", Claim: "tenant"}, Max: 2}}, func(string, string, string) {})
+	for _, id := range []string{"1", "2", "3", "4"} {
+		who := &gateway.Identity{ID: id, Claims: []gateway.Claim{{Type: "tenant"}}}
+		require.NoError(t, c.Enter(who, false), id)
+		if id != "4" {
+			c.Leave(who)
+		}
+	}
+	require.NoError(t, c.Enter(&gateway.Identity{ID: "5", Claims: []gateway.Claim{{Type: "tenant"}}}, true))
+}
