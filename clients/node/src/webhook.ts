@@ -60,6 +60,21 @@ interface Answer {
 
 const refusal = (status: number, body: string): Answer => ({ status, type: 'text/plain; charset=utf-8', body });
 
+interface Record {
+  invocationId?: string;
+  arguments?: unknown[];
+  error?: string;
+}
+
+function parsed(body: Buffer): Record | undefined {
+  try {
+    const record: unknown = JSON.parse(body.toString());
+    return typeof record === 'object' && record !== null && !Array.isArray(record) ? record : undefined;
+  } catch {
+    return undefined;
+  }
+}
+
 async function answer(request: Request, { keys, wholeRequest = false }: WebhookOptions, handle: Handler): Promise<Answer> {
   const { header, body } = request, whole = header('x-hubgate-signature');
   let id: string | undefined;
@@ -71,12 +86,8 @@ async function answer(request: Request, { keys, wholeRequest = false }: WebhookO
     return refusal(401, 'the signature is not good');
   }
   if (header('content-type').split(';')[0]?.trim() !== 'application/json') return refusal(415, 'only JSON is read here');
-  let record: { invocationId?: string; arguments?: unknown[]; error?: string };
-  try {
-    record = JSON.parse(body.toString());
-  } catch {
-    return refusal(400, 'the body is not JSON');
-  }
+  const record = parsed(body);
+  if (!record) return refusal(400, 'the body is not a JSON object');
   const event: HubEvent = {
     hub: header('x-asrs-hub'), category: header('x-asrs-category'), event: header('x-asrs-event'),
     connectionId: header('x-asrs-connection-id'), userId: header('x-asrs-user-id'),
@@ -108,15 +119,25 @@ export function fetchHandler(options: WebhookOptions, handle: Handler): (request
   };
 }
 
-/** A handler for node:http, Express, Connect and the like. It reads the body itself; behind express.raw() it takes what that has read. */
+/**
+ * A handler for node:http, Express, Connect and the like. It reads the body itself; behind express.raw() it takes what that has read.
+ * The promise is never rejected: a caller that hangs up is left alone, and a failure is logged and answered with 500.
+ */
 export function nodeHandler(options: WebhookOptions, handle: Handler) {
   return async (request: IncomingMessage & { originalUrl?: string; body?: unknown }, response: ServerResponse): Promise<void> => {
-    const body = await read(request, options.maxBody ?? 1 << 20);
-    const { status, type, body: text } = body === undefined ? refusal(413, 'the body is too large') : await answer({
-      method: request.method ?? '', path: request.originalUrl ?? request.url ?? '', body,
-      header: name => utf8([request.headers[name] ?? ''].flat().join(',')),
-    }, options, handle);
-    response.writeHead(status, type ? { 'content-type': type } : {}).end(text);
+    try {
+      const body = await read(request, options.maxBody ?? 1 << 20);
+      const { status, type, body: text } = body === undefined ? refusal(413, 'the body is too large') : await answer({
+        method: request.method ?? '', path: request.originalUrl ?? request.url ?? '', body,
+        header: name => utf8([request.headers[name] ?? ''].flat().join(',')),
+      }, options, handle);
+      // What is left of a body that is too large is not read: the connection cannot be used for another request.
+      response.writeHead(status, { ...type && { 'content-type': type }, ...body === undefined && { connection: 'close' } }).end(text);
+    } catch (error) {
+      if (request.destroyed && !request.complete) return; // the caller has left inside the body
+      console.error(error);
+      if (response.headersSent) response.destroy(); else response.writeHead(500).end();
+    }
   };
 }
 
@@ -126,7 +147,8 @@ async function read(request: IncomingMessage & { body?: unknown }, most: number)
   if (request.body instanceof Uint8Array || typeof request.body === 'string') return Buffer.from(request.body as Uint8Array);
   const parts: Buffer[] = [];
   let length = 0;
-  for await (const part of request as AsyncIterable<Buffer>) {
+  // To leave such a loop destroys a request, unless it is told not to: the refusal has to be sent.
+  for await (const part of request.iterator({ destroyOnReturn: false }) as AsyncIterable<Buffer>) {
     if ((length += part.length) > most) return undefined;
     parts.push(part);
   }

@@ -2,6 +2,7 @@ import { deepStrictEqual as same, rejects, throws } from 'node:assert/strict';
 import { createHmac } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { createServer } from 'node:http';
+import { connect } from 'node:net';
 import { createRequire } from 'node:module';
 import { test } from 'node:test';
 import * as hubgate from 'hubgate';
@@ -123,6 +124,55 @@ test('webhooks', async t => {
       same(seen.id, 'abc.1');
       same((await run({ ...vectors.webhooks[0] }, { keys: [key], wholeRequest: true }, () => {}))[0], 401);
     });
+  }
+});
+
+// listening has a server with the handler for as long as use runs.
+async function listening(handler, use) {
+  const server = createServer(handler).listen(0, 'localhost');
+  try {
+    await new Promise(resolve => server.once('listening', resolve));
+    await use(server.address().port);
+  } finally {
+    server.close();
+    server.closeAllConnections();
+  }
+}
+
+test('a caller that hangs up inside the body ends nothing', async t => {
+  const logged = t.mock.method(console, 'error', () => {});
+  const hook = nodeHandler({ keys: [key] }, () => {});
+  let settled, socket;
+  const over = new Promise((resolve, reject) => { settled = { resolve, reject }; });
+  await listening((request, response) => {
+    request.once('data', () => socket.destroy());
+    hook(request, response).then(settled.resolve, settled.reject);
+  }, async port => {
+    socket = connect(port, 'localhost', () => socket.write('POST /hook HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n\r\nabc'));
+    await over;
+  });
+  same(logged.mock.callCount(), 0);
+});
+
+test('a body that is too large is refused, and the caller hears it', async () => {
+  await listening(nodeHandler({ keys: [key], maxBody: 10 }, () => {}), async port => {
+    const text = await new Promise((resolve, reject) => {
+      let got = '';
+      const socket = connect(port, 'localhost', () => socket.write('POST /hook HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n\r\n' + 'x'.repeat(20)));
+      socket.on('data', part => { got += part; }).on('end', () => { resolve(got); socket.destroy(); }).on('error', reject);
+    });
+    same(text.split('\r\n')[0], 'HTTP/1.1 413 Payload Too Large');
+    same(text.includes('the body is too large'), true);
+  });
+});
+
+test('JSON that is no object is refused', async t => {
+  for (const [way, run] of Object.entries(ways)) {
+    for (const body of ['null', '[]', '1', '"x"', '{']) {
+      await t.test(`${way}: ${body}`, async () => {
+        same((await run({ ...vectors.webhooks[0], body }, { keys: [key] }, () => { throw new Error('it is called'); }))[0], 400);
+      });
+    }
   }
 });
 
