@@ -2,16 +2,18 @@ package admin
 
 // Followers count those who look on by live trace, and what resource logs have.
 type Followers struct {
-	Watching                int
-	Opened, Closed, Dropped uint64
-	Bytes, Messages         uint64
-	LogsWritten, LogsLost   uint64
+	Watching       int
+	Opened, Closed uint64
+	// Of Closed, Dropped could not follow, and Ended might not look on any more.
+	Dropped, Ended        uint64
+	Bytes, Messages       uint64
+	LogsWritten, LogsLost uint64
 }
 
 var (
 	descTraceWatchers = desc("live_trace_watchers", "Connections that look on by live trace.")
 	descTraceOpened   = desc("live_trace_watchers_opened_total", "Connections that looked on by live trace since the start.")
-	descTraceClosed   = desc("live_trace_watchers_closed_total", "Those that ended, by reason: SlowClient could not follow.", "reason")
+	descTraceClosed   = desc("live_trace_watchers_closed_total", "Those that ended, by reason: SlowClient could not follow, AccessEnded had a token or settings that let them in no more.", "reason")
 	descTraceBytes    = desc("live_trace_sent_bytes_total", "Bytes to those who look on.")
 	descLogsWritten   = desc("resource_logs_written_total", "Records of resource logs that were written.")
 	descLogsLost      = desc("resource_logs_dropped_total", "Records of resource logs that were not: the writer was too slow, or could not write.")
@@ -36,8 +38,9 @@ func (c *nodeCollector) watchFollowers(f func() Followers) {
 func (s sink) followers(f Followers) {
 	s.gauge(descTraceWatchers, float64(f.Watching))
 	s.counter(descTraceOpened, float64(f.Opened))
-	s.counter(descTraceClosed, float64(f.Closed-f.Dropped), "Normal")
+	s.counter(descTraceClosed, float64(f.Closed-f.Dropped-f.Ended), "Normal")
 	s.counter(descTraceClosed, float64(f.Dropped), "SlowClient")
+	s.counter(descTraceClosed, float64(f.Ended), "AccessEnded")
 	s.counter(descTraceBytes, float64(f.Bytes))
 	s.counter(descLogsWritten, float64(f.LogsWritten))
 	s.counter(descLogsLost, float64(f.LogsLost))

@@ -60,6 +60,7 @@ func (c *Config) SettingsWith(over func(*settings.Settings)) (settings.Settings,
 		Presence: settings.Presence(c.Presence),
 		REST:     settings.REST(c.REST),
 		OIDC:     issuers,
+		Trace:    settings.Trace{Live: c.Recorder.Live},
 	}
 	over(&s)
 	templates, source = s.Upstream.Templates, s.Upstream.Source

@@ -37,12 +37,16 @@ const (
 
 // Options are what the hub works with. All functions are called concurrently.
 type Options struct {
-	// Enabled says whether there is live trace. When it ends, watchers are closed with their next event or ping.
+	// Enabled says whether there is live trace. When it ends, watchers are closed with Recheck or the next ping.
 	Enabled func() bool
 	// Wants says whether events of the category are shown.
 	Wants func(azurelog.Category) bool
-	// Verify refuses a token that is not good for Path. The error is a *auth.TokenError.
+	// Verify refuses a token that is not good for Path. The error is a *auth.TokenError. It is asked again while
+	// somebody looks on.
 	Verify func(token string) error
+	// Admits says whether settings let somebody look on who came with the request; nil lets everybody. It is asked
+	// while somebody looks on: whoever serves the Hub has asked before.
+	Admits func(r *http.Request) bool
 	Logger *slog.Logger
 }
 
@@ -50,8 +54,9 @@ type Options struct {
 type Stats struct {
 	Watching       int
 	Opened, Closed uint64
-	// Dropped are those of Closed that were too slow, Refused those that did not come in.
-	Dropped, Refused uint64
+	// Of Closed, Dropped were too slow, and Ended might not look on any more: the token had ended, or settings had
+	// changed. Refused are those that did not come in.
+	Dropped, Ended, Refused uint64
 	// Messages are in units of 2 KiB, Bytes what was sent.
 	Messages, Bytes uint64
 }
@@ -62,7 +67,7 @@ type Hub struct {
 	upgrade websocket.Upgrader
 	// listening is how many get events: while nobody does, an event costs one load.
 	listening atomic.Int32
-	counts    struct{ opened, closed, dropped, refused, messages, bytes atomic.Uint64 }
+	counts    struct{ opened, closed, dropped, ended, refused, messages, bytes atomic.Uint64 }
 
 	mu       sync.Mutex // guards what follows
 	watchers map[*watcher]bool
@@ -83,7 +88,22 @@ func (h *Hub) Stats() Stats {
 	n := len(h.watchers)
 	h.mu.Unlock()
 	c := &h.counts
-	return Stats{Watching: n, Opened: c.opened.Load(), Closed: c.closed.Load(), Dropped: c.dropped.Load(), Refused: c.refused.Load(), Messages: c.messages.Load(), Bytes: c.bytes.Load()}
+	s := Stats{Watching: n, Dropped: c.dropped.Load(), Ended: c.ended.Load()} // before Closed, which is never less
+	s.Opened, s.Closed, s.Refused = c.opened.Load(), c.closed.Load(), c.refused.Load()
+	s.Messages, s.Bytes = c.messages.Load(), c.bytes.Load()
+	return s
+}
+
+// Recheck has it looked at soon whether those who look on still may: settings or keys have changed. It does not wait.
+func (h *Hub) Recheck() {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	for w := range h.watchers {
+		select {
+		case w.recheck <- struct{}{}:
+		default: // it is to be looked at anyway
+		}
+	}
 }
 
 // Close ends all watchers.
@@ -91,7 +111,7 @@ func (h *Hub) Close() {
 	h.mu.Lock()
 	h.closed = true
 	for w := range h.watchers {
-		w.end()
+		w.end(nil)
 	}
 	h.mu.Unlock()
 	h.running.Wait()
@@ -127,7 +147,7 @@ func (h *Hub) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		_, _ = w.Write([]byte(`{"negotiateVersion":0,"connectionId":"livetrace","availableTransports":[{"transport":"WebSockets","transferFormats":["Text"]}]}`))
 		return
 	}
-	one := &watcher{hub: h, queue: make(chan []byte, maxWaiting), over: make(chan struct{})}
+	one := &watcher{hub: h, request: r, queue: make(chan []byte, maxWaiting), recheck: make(chan struct{}, 1), over: make(chan struct{})}
 	if !h.add(one) {
 		h.counts.refused.Add(1)
 		http.Error(w, "As many look on as can.", http.StatusTooManyRequests)
@@ -143,20 +163,28 @@ func (h *Hub) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 
 // refuses says why a request is refused, and with which status; 0 if it is not.
 func (h *Hub) refuses(r *http.Request) (why string, status int) {
-	token, ok := auth.BearerToken(r.Header)
-	if !ok {
-		token = r.URL.Query().Get("access_token")
-	}
 	if !h.opts.Enabled() {
 		return "Live trace is off.", http.StatusForbidden
 	}
-	if err := h.opts.Verify(token); err != nil {
+	if err := h.opts.Verify(tokenOf(r)); err != nil {
 		if refused, ok := err.(*auth.TokenError); ok {
 			return refused.Description(), refused.Status()
 		}
 		return "The token is not accepted.", http.StatusUnauthorized
 	}
 	return "", 0
+}
+
+func tokenOf(r *http.Request) string {
+	if token, ok := auth.BearerToken(r.Header); ok {
+		return token
+	}
+	return r.URL.Query().Get("access_token")
+}
+
+// stays says whether the one who came with the request may still look on.
+func (h *Hub) stays(r *http.Request) bool {
+	return h.opts.Enabled() && (h.opts.Admits == nil || h.opts.Admits(r)) && h.opts.Verify(tokenOf(r)) == nil
 }
 
 func (h *Hub) add(w *watcher) bool {
@@ -179,30 +207,42 @@ func (h *Hub) remove(w *watcher) {
 		h.listening.Add(-1)
 	}
 	h.counts.closed.Add(1)
+	w.end(nil) // whoever else ends it has done so then
+	if w.reason != nil {
+		w.reason.Add(1)
+	}
 	h.running.Done()
 }
 
 // watcher is somebody who looks on.
 type watcher struct {
 	hub     *Hub
+	request *http.Request // with which it came
 	listens atomic.Bool
 	queue   chan []byte
+	recheck chan struct{} // has room for one
 	over    chan struct{} // closed by end
 	ending  sync.Once
+	reason  *atomic.Uint64 // what end was given; to be read once over is closed
 }
 
-func (w *watcher) end() { w.ending.Do(func() { close(w.over) }) }
+// end ends the watcher, for a reason whose counter is added to when it has gone; nil if it leaves by itself.
+func (w *watcher) end(reason *atomic.Uint64) (first bool) {
+	w.ending.Do(func() {
+		w.reason, first = reason, true
+		close(w.over)
+	})
+	return first
+}
 
 // put hands over a record. Whoever has no room is dropped.
 func (w *watcher) put(record []byte) {
 	select {
 	case w.queue <- record:
 	default:
-		w.ending.Do(func() {
-			w.hub.counts.dropped.Add(1)
+		if w.end(&w.hub.counts.dropped) {
 			w.hub.opts.Logger.Warn("live trace: a watcher was too slow and is closed")
-			close(w.over)
-		})
+		}
 	}
 }
 
@@ -214,7 +254,7 @@ func (w *watcher) serve(ws *websocket.Conn) {
 		w.write(ws)
 	}()
 	w.read(ws)
-	w.end()
+	w.end(nil)
 	ws.Close()
 	<-written
 }
@@ -353,9 +393,10 @@ func (w *watcher) write(ws *websocket.Conn) {
 		case record = <-w.queue:
 		case <-ticker.C:
 			record = ping
-			if !w.hub.opts.Enabled() {
-				w.end()
-			}
+			w.look()
+		case <-w.recheck:
+			w.look()
+			continue
 		case <-w.over:
 			w.farewell(ws)
 			return
@@ -368,6 +409,13 @@ func (w *watcher) write(ws *websocket.Conn) {
 		if &record[0] != &ping[0] {
 			w.hub.counts.messages.Add(uint64((len(record) + 2047) / 2048))
 		}
+	}
+}
+
+// look ends the watcher if it may not look on any more.
+func (w *watcher) look() {
+	if !w.hub.stays(w.request) && w.end(&w.hub.counts.ended) {
+		w.hub.opts.Logger.Info("live trace: a watcher may not look on any more and is closed")
 	}
 }
 

@@ -11,8 +11,10 @@ import (
 	"github.com/hubgate/hubgate/internal/azurelog"
 	"github.com/hubgate/hubgate/internal/flight"
 	"github.com/hubgate/hubgate/internal/logsum"
+	"github.com/hubgate/hubgate/internal/transport"
 	"github.com/hubgate/hubgate/livetrace"
 	"github.com/hubgate/hubgate/resourcelog"
+	"github.com/hubgate/hubgate/settings"
 )
 
 // newAccount makes what keeps what happens, and those who follow it.
@@ -23,10 +25,13 @@ func (s *server) newAccount() (*account, error) {
 		a.ring = flight.New(int(c.Recorder))
 	}
 	a.live = livetrace.New(livetrace.Options{
-		Enabled: func() bool { return c.Live || s.live.load().source.Trace.Live },
+		Enabled: func() bool { return s.live.load().source.Trace.Live },
 		Wants:   func(of azurelog.Category) bool { return wantsCategory(s.live.load().source.Trace.LiveCategories, of) },
 		Verify:  func(token string) error { return s.verifyLiveTrace(token) },
-		Logger:  s.log.With("part", partTrace),
+		Admits: func(r *http.Request) bool {
+			return s.live.load().gate.refuses(settings.TraceConnections, transport.ClientAddr(r, s.config.Proxies())) == ""
+		},
+		Logger: s.log.With("part", partTrace),
 	})
 	s.built.add("live trace", ignoreContext(a.live.Close))
 	if c.Logs == "" {
@@ -56,7 +61,7 @@ func (s *server) newAccount() (*account, error) {
 // followers counts those who follow what happens.
 func (a *account) followers() admin.Followers {
 	s := a.live.Stats()
-	f := admin.Followers{Watching: s.Watching, Opened: s.Opened, Closed: s.Closed, Dropped: s.Dropped, Bytes: s.Bytes, Messages: s.Messages}
+	f := admin.Followers{Watching: s.Watching, Opened: s.Opened, Closed: s.Closed, Dropped: s.Dropped, Ended: s.Ended, Bytes: s.Bytes, Messages: s.Messages}
 	if a.log != nil {
 		f.LogsWritten, f.LogsLost = a.log.Counts()
 	}

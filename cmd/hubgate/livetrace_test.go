@@ -109,6 +109,32 @@ func TestR89LiveTrace(t *testing.T) {
 	require.Equal(t, 1.0, p.metric("hubgate_live_trace_watchers"))
 }
 
+// What the settings say of live trace holds over the configuration, for those who look on too, and a key that is
+// replaced takes away what its tokens opened.
+func TestR89LiveTraceEndsWithSettingsAndKeys(t *testing.T) {
+	t.Parallel()
+	p := start(t, "--trace-live")
+	ended := func(l *tracer) {
+		t.Helper()
+		for !strings.Contains(l.next(), `"type":7`) {
+		}
+	}
+	l, _ := p.lookOn(t, "/livetrace")
+	p.set(`{"properties":{"liveTraceConfiguration":{"enabled":"false"}}}`)
+	ended(l)
+	_, status := p.lookOn(t, "/livetrace")
+	require.Equal(t, http.StatusForbidden, status)
+	p.set(`{"properties":{"liveTraceConfiguration":{"enabled":null}}}`)
+	l, _ = p.lookOn(t, "/livetrace")
+	p.set(`{"properties":{"networkACLs":{"defaultAction":"Allow","publicNetwork":{"deny":["Trace"]}}}}`)
+	ended(l)
+	p.set(`{"properties":{"networkACLs":null}}`)
+	l, _ = p.lookOn(t, "/livetrace")
+	status, answer := p.api(http.MethodPost, "/api/keys/regenerate", `{"keyType":"primary"}`)
+	require.Equal(t, http.StatusOK, status, answer)
+	ended(l)
+}
+
 func TestR89LiveTraceIsOffUnlessAskedFor(t *testing.T) {
 	t.Parallel()
 	p := start(t)

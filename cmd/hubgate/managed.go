@@ -140,8 +140,22 @@ func compile(base *config.Config, r *management.Record) (*config.Config, setting
 	if err != nil {
 		return nil, settings.Settings{}, err
 	}
-	after, err := next.SettingsWith(r.Apply)
+	after, err := next.SettingsWith(withLiveTrace(r, next.Recorder.Live).Apply)
 	return next, after, err
+}
+
+// withLiveTrace has live trace on in a record that does not say, if the configuration has it on.
+func withLiveTrace(r *management.Record, on bool) *management.Record {
+	p := &r.Document.Properties
+	if _, says := p.Feature(management.FlagLiveTrace); !on || says || p.LiveTrace != nil && p.LiveTrace.Enabled != "" {
+		return r
+	}
+	filled := *r
+	filled.Document.Properties.LiveTrace = &management.LiveTrace{Enabled: "true"}
+	if p.LiveTrace != nil {
+		filled.Document.Properties.LiveTrace.Categories = p.LiveTrace.Categories
+	}
+	return &filled
 }
 
 // Load implements management.Store.

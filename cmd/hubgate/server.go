@@ -218,6 +218,7 @@ func (s *server) buildGateway(listeners []net.Listener) error {
 	s.admin.WatchTrace(desk)
 	s.admin.WatchQuota(func() int { return s.live.load().gateway.MaxConnections })
 	s.admin.WatchFollowers(s.seen.account.followers)
+	s.built.add("settings of live trace", ignoreContext(s.store.Observe(func(_, _ *settings.Settings) { s.seen.account.live.Recheck() })))
 	if life := s.nodes.life; life != nil {
 		life.Start()
 		s.serving.add("notes of clients", s.endLife) // after the last webhook
