@@ -91,9 +91,12 @@ func (f *File) write() (err error) {
 	for _, r := range f.records {
 		all.Records = append(all.Records, keptRecord{r.Revision, r})
 	}
-	text, err := json.MarshalIndent(all, "", " ")
+	text, err := json.Marshal(all) // indented, what is nested grows by the square of its depth
 	if err != nil {
 		return err
+	}
+	if len(text) >= maxFile {
+		return fmt.Errorf("all versions together have %d bytes, more than %d", len(text), maxFile)
 	}
 	next, err := os.CreateTemp(filepath.Dir(f.path), ".settings-*") // 0600
 	if err != nil {

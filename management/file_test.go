@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -54,6 +55,25 @@ func TestFileOutlivesTheService(t *testing.T) {
 		_, err := management.OpenFile(path)
 		require.ErrorContains(t, err, path, text)
 	}
+}
+
+// What was written can be read again, also if it is nested deep and fills as many versions as are kept.
+func TestFileIsNeverLargerThanCanBeRead(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "settings.json")
+	store, err := management.OpenFile(path)
+	require.NoError(t, err)
+	s := management.New(management.Options{Store: store})
+	const depth = 900
+	nested := strings.Repeat("[", depth) + strings.Repeat("]", depth)
+	list := "[" + strings.Repeat("1,", 6500) + "1]"
+	for i := range management.MaxVersions {
+		_, err := s.Change(t.Context(), management.Editor{}, management.Anything, func(d *management.Document) error {
+			return d.Merge(fmt.Appendf(nil, `{"properties":{"routeSettings":[%d,%s,%s]}}`, i, nested, list))
+		})
+		require.NoError(t, err)
+	}
+	_, err = management.OpenFile(path)
+	require.NoError(t, err)
 }
 
 // A record is bounded.

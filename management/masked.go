@@ -140,17 +140,23 @@ func editOptionURLs(options json.RawMessage, edit func(url string) (string, erro
 	}
 	all, _ := v.(map[string]any)
 	found := false
-	for _, name := range sortedNames(all) {
-		upstream, ok := all[name].(map[string]any)
-		if !ok || !equalFold(name, "upstream") {
-			continue
-		}
-		for _, name := range sortedNames(upstream) {
-			if !equalFold(name, "templates") {
-				continue
+	in := func(fields map[string]any, key string) error {
+		for _, name := range sortedNames(fields) {
+			if equalFold(name, key) {
+				found = true
+				if fields[name], err = editURLs(fields[name], edit); err != nil {
+					return err
+				}
 			}
-			found = true
-			if upstream[name], err = editURLs(upstream[name], edit); err != nil {
+		}
+		return nil
+	}
+	if err := in(all, "upstream.templates"); err != nil {
+		return nil, err
+	}
+	for _, name := range sortedNames(all) {
+		if upstream, ok := all[name].(map[string]any); ok && equalFold(name, "upstream") {
+			if err := in(upstream, "templates"); err != nil {
 				return nil, err
 			}
 		}

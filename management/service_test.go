@@ -2,6 +2,7 @@ package management_test
 
 import (
 	"encoding/json"
+	"fmt"
 	"slices"
 	"testing"
 
@@ -94,8 +95,14 @@ func TestSecretsOfWebhooksAreWriteOnly(t *testing.T) {
 
 // Webhooks among the options are masked as all others, also in the history, and those of former shared settings.
 func TestWebhooksAmongOptionsAreMasked(t *testing.T) {
+	for name, key := range map[string]string{"a section": `"upstream":{"templates":%s}`, "a key with a dot": `"upstream.templates":%s`} {
+		t.Run(name, func(t *testing.T) { webhooksAmongOptionsAreMasked(t, key) })
+	}
+}
+
+func webhooksAmongOptionsAreMasked(t *testing.T, key string) {
 	s := management.New(management.Options{})
-	const options = `{"properties":{"hubgate":{"limits":{"maxConnections":9},"upstream":{"templates":["https://a.example/?code=very-secret",{"hubPattern":"chat","urlTemplate":"https://b.example/?code=very-secret"}]}}}}`
+	options := fmt.Sprintf(`{"properties":{"hubgate":{"limits":{"maxConnections":9},`+key+`}}}`, `["https://a.example/?code=very-secret",{"hubPattern":"chat","urlTemplate":"https://b.example/?code=very-secret"}]`)
 	merge := func(patch string) (management.Version, error) {
 		return s.Change(t.Context(), management.Editor{}, management.Anything, func(d *management.Document) error { return d.Merge([]byte(patch)) })
 	}
