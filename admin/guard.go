@@ -64,11 +64,11 @@ func (e *refusedError) RetryAfter() time.Duration { return e.retry }
 
 // Admits returns who may manage with the request. The error is for the caller; Refuse answers with it.
 func (g *Guard) Admits(r *http.Request) (name string, err error) {
-	if err := g.fromHere(r); err != nil {
+	if err := g.FromHere(r); err != nil {
 		return "", err
 	}
 	if cookie, err := r.Cookie(sessionCookie); err == nil && r.Header.Get("Authorization") == "" {
-		if name, ok := g.logins.find(cookie.Value); ok {
+		if name, ok := g.session(cookie.Value); ok {
 			return named(name, r), nil
 		}
 		return "", &refusedError{status: http.StatusUnauthorized, text: "The session has ended: log in again."}
@@ -84,8 +84,25 @@ func (g *Guard) Admits(r *http.Request) (name string, err error) {
 	return named(name, r), nil
 }
 
-// fromHere refuses pages of other sites, and plain HTTP from other machines.
-func (g *Guard) fromHere(r *http.Request) error {
+// session returns whose session it is. One that began with another token than the admin token goes on for as
+// long as that token would be accepted: it ends with its time, its key or its rights.
+func (g *Guard) session(id string) (name string, ok bool) {
+	one, ok := g.logins.find(id)
+	if !ok || one.token == "" {
+		return one.name, ok
+	}
+	if g.Other != nil {
+		if name, err := g.Other(one.token.Reveal()); err == nil {
+			return name, true
+		}
+	}
+	g.logins.end(id)
+	return "", false
+}
+
+// FromHere refuses pages of other sites, and plain HTTP from other machines. Admits does so too. The error has
+// Status() int, that of the answer.
+func (g *Guard) FromHere(r *http.Request) error {
 	switch {
 	case fromOtherSite(r):
 		return &refusedError{status: http.StatusForbidden, text: "A page of another site must not manage the gateway."}
@@ -156,14 +173,18 @@ func (g *Guard) Refuse(w http.ResponseWriter, err error) {
 
 // login begins a session of a browser.
 func (g *Guard) login(w http.ResponseWriter, r *http.Request, token string) error {
-	if err := g.fromHere(r); err != nil {
+	if err := g.FromHere(r); err != nil {
 		return err
 	}
 	name, err := g.check(token, r)
 	if err != nil {
 		return err
 	}
-	http.SetCookie(w, g.cookie(r, g.logins.begin(name), int(sessionTime/time.Second)))
+	one := login{name: name, token: secret.Text(token)}
+	if g.Token != "" && g.Token.Equal(one.token) {
+		one.token = "" // it is good until the process ends
+	}
+	http.SetCookie(w, g.cookie(r, g.logins.begin(one), int(sessionTime/time.Second)))
 	return nil
 }
 
@@ -190,10 +211,11 @@ type logins struct {
 
 type login struct {
 	name  string
+	token secret.Text // that it began with; "" is the admin token
 	until time.Time
 }
 
-func (l *logins) begin(name string) (id string) {
+func (l *logins) begin(next login) (id string) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	now := time.Now()
@@ -206,15 +228,16 @@ func (l *logins) begin(name string) (id string) {
 		}
 	}
 	id = rand.Text()
-	l.all[id] = login{name, now.Add(sessionTime)}
+	next.until = now.Add(sessionTime)
+	l.all[id] = next
 	return id
 }
 
-func (l *logins) find(id string) (name string, ok bool) {
+func (l *logins) find(id string) (one login, ok bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	one, ok := l.all[id]
-	return one.name, ok && time.Now().Before(one.until)
+	one, ok = l.all[id]
+	return one, ok && time.Now().Before(one.until)
 }
 
 func (l *logins) end(id string) {

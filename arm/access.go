@@ -21,6 +21,11 @@ func (c *call) authenticate() error {
 		return c.unauthorized(&auth.TokenError{Failure: auth.TokenMissing})
 	}
 	if auth.IsManagerToken(token) {
+		if here := c.h.options.Here; here != nil {
+			if err := here(c.r); err != nil {
+				return c.unauthorized(err)
+			}
+		}
 		m, err := auth.VerifyManager(c.h.key, token, c.h.options.Now())
 		if err != nil {
 			return c.unauthorized(err)

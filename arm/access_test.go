@@ -1,6 +1,7 @@
 package arm_test
 
 import (
+	"crypto/ed25519"
 	"encoding/base64"
 	"net/http"
 	"net/url"
@@ -8,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/golang-jwt/jwt/v5"
 	"github.com/stretchr/testify/require"
 
 	"github.com/hubgate/hubgate/arm"
@@ -49,7 +51,7 @@ func TestAdministratorsLogInAsAServicePrincipal(t *testing.T) {
 		require.Equal(t, "Bearer", a.at("token_type"))
 		require.Equal(t, "no-store", a.Header().Get("Cache-Control"))
 		s.token = a.at("access_token").(string)
-		require.Equal(t, "ci", s.do(201, "PUT", path, create).at("systemData", "lastModifiedBy"), "the client id stands in the history")
+		require.Equal(t, "admin token (ci)", s.do(201, "PUT", path, create).at("systemData", "lastModifiedBy"), "the client id stands in the history, behind what was proved")
 		require.NotContains(t, s.log.String(), s.token)
 		require.NotContains(t, s.log.String(), adminToken)
 		s.now = s.now.Add(time.Hour + auth.DefaultLeeway + time.Second)
@@ -121,6 +123,44 @@ func TestWhoMayManageIsDecidedElsewhere(t *testing.T) {
 	status = 403
 	s.refused(403, "AuthorizationFailed", "GET", path, "")
 	require.Equal(t, 403, s.raw("GET", "/subscriptions?api-version=2023-02-01", "", "Cookie", "hubgate-session=x").Code, "cookies are of another address")
+}
+
+// A token is good for no longer than the one it was got with. Tokens of access keys are not exchanged.
+func TestATokenEndsWithTheOneItWasGotWith(t *testing.T) {
+	admits := func(*http.Request) (string, error) { return "bob of an issuer", nil }
+	s := newStand(t, func(o *arm.Options) { o.Admits = admits })
+	_, key, err := ed25519.GenerateKey(nil)
+	require.NoError(t, err)
+	claims := jwt.RegisteredClaims{ExpiresAt: jwt.NewNumericDate(s.now.Add(time.Minute))}
+	issued, err := jwt.NewWithClaims(jwt.SigningMethodEdDSA, claims).SignedString(key)
+	require.NoError(t, err)
+	login := func(secret string) answer {
+		return s.login("/"+tenant+"/oauth2/v2.0/token", url.Values{"grant_type": {"client_credentials"}, "client_id": {"alice"}, "client_secret": {secret}})
+	}
+	a := login(issued)
+	require.Equal(t, 200, a.Code, a.Body.String())
+	require.LessOrEqual(t, a.at("expires_in").(float64), 60.0)
+	s.token = a.at("access_token").(string)
+	require.Equal(t, "bob of an issuer (alice)", s.do(201, "PUT", path, create).at("systemData", "lastModifiedBy"))
+	s.now = s.now.Add(time.Minute + auth.DefaultLeeway + time.Second)
+	s.refused(401, "ExpiredAuthenticationToken", "GET", path, "")
+
+	local, err := auth.SignREST(auth.EmulatorKey, "https://gw.example/", time.Hour)
+	require.NoError(t, err)
+	for _, secret := range []string{local, issued, "no token"} {
+		require.Equal(t, "invalid_client", login(secret).at("error"), secret)
+	}
+}
+
+// From where nobody may manage, a token of the token endpoint is no help.
+func TestTokensThatWereGivenOutAreGoodOnlyFromHere(t *testing.T) {
+	var elsewhere error
+	s := newStand(t, func(o *arm.Options) { o.Here = func(*http.Request) error { return elsewhere } })
+	s.token = s.login("/"+tenant+"/oauth2/v2.0/token", url.Values{"grant_type": {"client_credentials"}, "client_id": {"ci"}, "client_secret": {adminToken}}).at("access_token").(string)
+	s.do(200, "GET", "/subscriptions", "")
+	elsewhere = wrongToken{403}
+	s.refused(403, "AuthorizationFailed", "GET", "/subscriptions", "")
+	s.refused(403, "AuthorizationFailed", "POST", path+"/listKeys", "")
 }
 
 func TestVersionOfTheAPIIsAskedFor(t *testing.T) {

@@ -28,7 +28,10 @@ type Options struct {
 	// Admits says who may manage the gateway with the bearer token of a request. Errors may have Status() int,
 	// that of the answer, else 401, and RetryAfter() time.Duration. Required.
 	Admits func(r *http.Request) (who string, err error)
-	// Seed is what the key of the token endpoint's tokens is made of. Nodes of a cluster have the same.
+	// Here refuses requests that must not manage, whatever their token is: Admits does so by itself, and tokens
+	// of the token endpoint are asked about here. Its errors are as those of Admits; nil refuses none.
+	Here func(r *http.Request) error
+	// Seed is the admin token, of which the key of the token endpoint's tokens is made. Nodes of a cluster have the same.
 	// Required.
 	Seed secret.Text
 	// Endpoint is the URL by which clients reach the gateway, which connection strings name.

@@ -1,6 +1,7 @@
 package arm
 
 import (
+	"errors"
 	"net/http"
 	"net/url"
 	"strconv"
@@ -8,11 +9,13 @@ import (
 	"time"
 
 	"github.com/hubgate/hubgate/auth"
+	"github.com/hubgate/hubgate/secret"
 )
 
 // This is the directory of the gateway's administrators, as far as clients need one: OAuth 2 with client
 // credentials (RFC 6749, 4.4) at the paths of Microsoft Entra, and those of AD FS. Whoever has the admin token as client
-// secret is given a token for an hour. The client id is free: it is the name under which changes are noted.
+// secret is given a token for an hour; whoever has a token of an issuer, one for what is left of its time, an hour
+// at most. The client id is free: it is noted with changes, behind the name that was proved.
 
 // tokenLifetime is how long a token of the token endpoint is good.
 const tokenLifetime = time.Hour
@@ -117,14 +120,15 @@ func serveToken(c *call) error {
 		return c.oauthError(http.StatusBadRequest, "invalid_request", "The body is no form.")
 	}
 	form := c.r.PostForm
-	id, secret := clientOf(c.r)
+	id, password := clientOf(c.r)
 	switch {
 	case form.Get("grant_type") != "client_credentials":
 		return c.oauthError(http.StatusBadRequest, "unsupported_grant_type", "AADSTS70003: only grant_type=client_credentials is here: log in as a service principal.")
 	case id == "" || len(id) > maxClientID || !printable(id):
 		return c.oauthError(http.StatusBadRequest, "invalid_request", "AADSTS900144: client_id is the name under which changes are noted: 1 to 128 printable characters.")
 	}
-	if err := c.admitsSecret(secret); err != nil {
+	who, lifetime, err := c.admitsSecret(password)
+	if err != nil {
 		if status := statusOf(err); status != http.StatusUnauthorized {
 			return c.oauthError(status, "temporarily_unavailable", err.Error())
 		}
@@ -132,28 +136,38 @@ func serveToken(c *call) error {
 	}
 	audience := audienceOf(form)
 	now := c.h.options.Now()
-	token, err := auth.SignManager(c.h.key, auth.Manager{Name: id, Tenant: c.h.options.Place.Tenant, Issuer: c.authority() + "/", Audience: audience}, now, tokenLifetime)
+	token, err := auth.SignManager(c.h.key, auth.Manager{Name: who + " (" + id + ")", Tenant: c.h.options.Place.Tenant, Issuer: c.authority() + "/", Audience: audience}, now, lifetime)
 	if err != nil {
 		return c.oauthError(http.StatusBadRequest, "invalid_scope", "The scope is too long.")
 	}
-	c.h.log.Info("resource API: token given", "to", id, "from", c.r.RemoteAddr)
-	answer := map[string]any{"token_type": "Bearer", "access_token": token, "expires_in": int(tokenLifetime.Seconds()), "ext_expires_in": int(tokenLifetime.Seconds())}
+	c.h.log.Info("resource API: token given", "to", who, "client", id, "from", c.r.RemoteAddr)
+	answer := map[string]any{"token_type": "Bearer", "access_token": token, "expires_in": int(lifetime.Seconds()), "ext_expires_in": int(lifetime.Seconds())}
 	if !strings.Contains(strings.ToLower(c.r.URL.Path), "/v2.0/") { // the older form
-		seconds := strconv.Itoa(int(tokenLifetime.Seconds()))
+		seconds := strconv.Itoa(int(lifetime.Seconds()))
 		answer["expires_in"], answer["ext_expires_in"], answer["resource"] = seconds, seconds, audience
-		answer["not_before"], answer["expires_on"] = strconv.FormatInt(now.Unix(), 10), strconv.FormatInt(now.Add(tokenLifetime).Unix(), 10)
+		answer["not_before"], answer["expires_on"] = strconv.FormatInt(now.Unix(), 10), strconv.FormatInt(now.Add(lifetime).Unix(), 10)
 	}
 	return c.json(http.StatusOK, answer)
 }
 
-// admitsSecret: a client secret is good if it would be good as a bearer token.
-func (c *call) admitsSecret(secret string) error {
+// admitsSecret: a client secret is good if it would be good as a bearer token. Its lifetime bounds that of the
+// token. A token of an access key is not exchanged: what is made of it would outlive the key.
+func (c *call) admitsSecret(token string) (who string, lifetime time.Duration, err error) {
 	asked := c.r.Clone(c.context())
 	asked.Header = asked.Header.Clone()
-	asked.Header.Set("Authorization", "Bearer "+secret)
-	_, err := c.admits(asked)
-	return err
+	asked.Header.Set("Authorization", "Bearer "+token)
+	if who, err = c.admits(asked); err != nil || c.h.options.Seed.Equal(secret.Text(token)) {
+		return who, tokenLifetime, err
+	}
+	until, ok := auth.EndOfIssuersToken(token)
+	lifetime = min(tokenLifetime, until.Sub(c.h.options.Now())).Truncate(time.Second)
+	if !ok || lifetime <= 0 {
+		return "", 0, errNotExchanged
+	}
+	return who, lifetime, nil
 }
+
+var errNotExchanged = errors.New("the secret is neither the admin token nor a token of an issuer")
 
 // clientOf returns id and secret from the form or from the header of Basic, whose parts are encoded as in forms.
 func clientOf(r *http.Request) (id, secret string) {

@@ -64,6 +64,20 @@ func IsManagerToken(token string) bool {
 	return use == managerUse
 }
 
+// EndOfIssuersToken returns when a token ends that was verified before, if an issuer has signed it: not an access
+// key, and not for ever. It checks nothing.
+func EndOfIssuersToken(token string) (end time.Time, ok bool) {
+	if len(token) > DefaultMaxTokenBytes {
+		return time.Time{}, false
+	}
+	var claims jwt.RegisteredClaims
+	parsed, _, err := jwt.NewParser().ParseUnverified(token, &claims)
+	if err != nil || isSymmetric(parsed) || claims.ExpiresAt == nil {
+		return time.Time{}, false
+	}
+	return claims.ExpiresAt.Time, true
+}
+
 // VerifyManager returns whom a token of SignManager is for. Errors are of type *TokenError.
 func VerifyManager(key Secret, token string, now time.Time) (Manager, error) {
 	if len(token) > DefaultMaxTokenBytes {

@@ -36,6 +36,7 @@ func (s *server) newARM(hub *gateway.Gateway) *arm.Handler {
 		Settings: s.managed.service,
 		Place:    arm.Place{Subscription: s.config.ARM.Subscription, Tenant: s.config.ARM.Tenant},
 		Admits:   s.managed.guard.Admits,
+		Here:     s.managed.guard.FromHere,
 		Seed:     s.managed.guard.Token,
 		Endpoint: func() string { return s.endpoints.URL },
 		Usage: func() (connections, limit int) {
