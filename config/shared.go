@@ -51,6 +51,7 @@ func ReadShared(path string) ([]byte, error) { return readFile(path) }
 var onlyOfNode = map[string]string{
 	"upstream.allowedEnv": ofWebhooks, "upstream.allowedFiles": ofWebhooks, "upstream.allowLinkLocal": ofWebhooks, "upstream.tokenUrl": ofWebhooks,
 	"oidc.issuers": ofTokens, "oidc.audiences": ofTokens, "oidc.restClaims": ofTokens, "oidc.readerClaims": ofTokens, "oidc.serverClaims": ofTokens,
+	"oidc.issuerRules": ofTokens, "oidc.clientAudiences": ofTokens, "oidc.userClaim": ofTokens, "oidc.groupsClaim": ofTokens, "oidc.hubs": ofTokens, "oidc.hubsClaim": ofTokens,
 	"auth.disableLocalKeys": ofTokens,
 }
 
