@@ -2,7 +2,10 @@ package hubgate
 
 import (
 	"context"
+	"crypto/hmac"
+	"crypto/sha256"
 	"encoding/base64"
+	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"io"
@@ -259,11 +262,48 @@ func TestWholeRequest(t *testing.T) {
 		if v.Header != "" {
 			r.Header.Set(signature.Header, v.Header)
 		}
+		connection, _, _ := strings.Cut(v.ID, ".")
+		of(r.Header, connection, v.Keys...)
 		id, ok := hook.genuine(r, body)
 		require.Equal(t, v.Expect == "ok", ok, v.Name)
 		if ok {
 			require.Equal(t, v.ID, id, v.Name)
 		}
+	}
+}
+
+// of makes the headers of a connection.
+func of(h http.Header, connection string, keys ...string) {
+	var sums []string
+	for _, key := range keys {
+		mac := hmac.New(sha256.New, []byte(key))
+		mac.Write([]byte(connection))
+		sums = append(sums, "sha256="+hex.EncodeToString(mac.Sum(nil)))
+	}
+	h.Set("X-ASRS-Connection-Id", connection)
+	h.Set("X-ASRS-Signature", strings.Join(sums, ","))
+}
+
+// The event that was signed is the one of the connection that the headers name.
+func TestTheSignatureIsOfTheConnection(t *testing.T) {
+	body := []byte(`{"type":10}`)
+	for name, c := range map[string]struct {
+		change func(h http.Header)
+		good   bool
+	}{
+		"as it was sent":        {func(http.Header) {}, true},
+		"no connection":         {func(h http.Header) { h.Del("X-ASRS-Connection-Id"); h.Del("X-ASRS-Signature") }, false},
+		"no signature of it":    {func(h http.Header) { h.Del("X-ASRS-Signature") }, false},
+		"signed by another key": {func(h http.Header) { of(h, "abc", "x") }, false},
+		"another connection":    {func(h http.Header) { of(h, "abd", emulatorKey) }, false},
+		"a part of its name":    {func(h http.Header) { of(h, "ab", emulatorKey) }, false},
+	} {
+		r := httptest.NewRequest(http.MethodPost, "/hook", nil)
+		r.Header.Set(signature.Header, string(signature.Append(nil, []string{emulatorKey}, time.Now(), "abc.1", http.MethodPost, "/hook", body)))
+		of(r.Header, "abc", emulatorKey)
+		c.change(r.Header)
+		_, ok := (&Webhook{Keys: []string{emulatorKey}}).genuine(r, body)
+		require.Equal(t, c.good, ok, name)
 	}
 }
 

@@ -39,8 +39,9 @@ func (e ErrorForClient) Error() string { return string(e) }
 type Webhook struct {
 	// Keys are the access keys of the gateway, one of which has to have signed.
 	Keys []string
-	// WholeRequest refuses requests without X-Hubgate-Signature, which covers body, path and time. Without
-	// it the signature of Azure, which covers the connection id only, is enough where the other one is missing.
+	// WholeRequest refuses requests without X-Hubgate-Signature, which covers method, path, time, event, connection
+	// and body, but not the headers of user, hub, category and event. Without it the signature of Azure, which covers
+	// the connection id only and is checked always, is enough where the other one is missing.
 	WholeRequest bool
 	// MaxBody bounds the body in bytes; 0 means 1 MiB.
 	MaxBody int64
@@ -120,13 +121,17 @@ func answer(rw http.ResponseWriter, id string, result any, err error) {
 
 // genuine reports whether the gateway has sent the request, and the event's id if it says so.
 func (w *Webhook) genuine(r *http.Request, body []byte) (id string, ok bool) {
-	if w.WholeRequest || r.Header.Get(signature.Header) != "" {
-		verifier := w.verifier
-		verifier.Keys = w.Keys
-		event, err := verifier.Request(r, body)
-		return event.ID, err == nil
+	if !Genuine(w.Keys, r.Header) {
+		return "", false
 	}
-	return "", Genuine(w.Keys, r.Header)
+	if !w.WholeRequest && r.Header.Get(signature.Header) == "" {
+		return "", true
+	}
+	verifier := w.verifier
+	verifier.Keys = w.Keys
+	event, err := verifier.Request(r, body)
+	// The header of the connection is not signed there, but the event is, and begins with it.
+	return event.ID, err == nil && strings.HasPrefix(event.ID, r.Header.Get("X-ASRS-Connection-Id")+".")
 }
 
 // Genuine reports whether X-ASRS-Signature was made with one of the keys. It covers the connection id only.

@@ -18,6 +18,9 @@
 //	path and query, as they are in the first line of the request
 //
 // A key is used as text: it is not decoded.
+//
+// No other header is signed: not the user, his claims, the hub, the category, nor the name of the event. The
+// connection is, since the id begins with it and a dot: who reads X-ASRS-Connection-Id compares the two.
 package signature
 
 import (
@@ -62,8 +65,8 @@ var (
 
 // Event is what a good signature says.
 type Event struct {
-	// ID names the event. A request with an ID that was seen before is a repeat: of the gateway, which
-	// says so in other headers, or of somebody who recorded the first one.
+	// ID names the event. It begins with the id of the connection and a dot. A request with an ID that was seen
+	// before is a repeat: of the gateway, which says so in other headers, or of somebody who recorded the first one.
 	ID string
 	// Sent is when the request was sent, on the gateway's clock.
 	Sent time.Time

@@ -27,7 +27,11 @@ export class ErrorForClient extends Error {
 export interface WebhookOptions {
   /** The access keys of the gateway, one of which has to have signed: hub.keys. */
   keys: string[];
-  /** Refuses requests without X-Hubgate-Signature. Without it Azure's signature, which covers the connection id only, is enough where the other one is missing. */
+  /**
+   * Refuses requests without X-Hubgate-Signature, which covers method, path, time, event, connection and body, but not the headers of user, hub,
+   * category and event. Without it Azure's signature, which covers the connection id only and is checked always, is enough where the other one
+   * is missing.
+   */
   wholeRequest?: boolean;
   /** Bytes of a body, 1 MiB unless set. */
   maxBody?: number;
@@ -77,20 +81,22 @@ function parsed(body: Buffer): Record | undefined {
 
 async function answer(request: Request, { keys, wholeRequest = false }: WebhookOptions, handle: Handler): Promise<Answer> {
   const { header, body } = request, whole = header('x-hubgate-signature');
+  const connectionId = header('x-asrs-connection-id');
   let id: string | undefined;
+  if (!isGenuine(keys, connectionId, header('x-asrs-signature'))) return refusal(401, 'the signature is not good');
   if (whole || wholeRequest) {
     const verified = verify(whole, { keys, method: request.method, path: request.path, body });
     if ('refused' in verified) return refusal(401, `the signature is not good: ${verified.refused}`);
     id = verified.event;
-  } else if (!isGenuine(keys, header('x-asrs-connection-id'), header('x-asrs-signature'))) {
-    return refusal(401, 'the signature is not good');
+    // The header of the connection is not signed there, but the event is, and begins with it.
+    if (!id.startsWith(connectionId + '.')) return refusal(401, 'the signature is not good: it is of another connection');
   }
   if (header('content-type').split(';')[0]?.trim() !== 'application/json') return refusal(415, 'only JSON is read here');
   const record = parsed(body);
   if (!record) return refusal(400, 'the body is not a JSON object');
   const event: HubEvent = {
     hub: header('x-asrs-hub'), category: header('x-asrs-category'), event: header('x-asrs-event'),
-    connectionId: header('x-asrs-connection-id'), userId: header('x-asrs-user-id'),
+    connectionId, userId: header('x-asrs-user-id'),
     arguments: record.arguments ?? [], ...record.error !== undefined && { error: record.error }, ...id !== undefined && { id },
   };
   const { invocationId } = record;
@@ -109,8 +115,8 @@ async function answer(request: Request, { keys, wholeRequest = false }: WebhookO
 export function fetchHandler(options: WebhookOptions, handle: Handler): (request: globalThis.Request) => Promise<Response> {
   return async request => {
     const { pathname, search } = new URL(request.url);
-    const body = Buffer.from(await request.arrayBuffer());
-    if (body.length > (options.maxBody ?? 1 << 20)) return new Response('the body is too large', { status: 413 });
+    const body = request.body ? await gather(request.body as unknown as AsyncIterable<Uint8Array>, options.maxBody ?? 1 << 20) : Buffer.alloc(0);
+    if (body === undefined) return new Response('the body is too large', { status: 413 });
     // Header values are bytes, which are given as Latin-1 where they are UTF-8.
     const { status, type, body: text } = await answer({
       method: request.method, path: pathname + search, body, header: name => utf8(request.headers.get(name) ?? ''),
@@ -145,10 +151,15 @@ const utf8 = (latin1: string) => /[\u0100-\uffff]/.test(latin1) ? latin1 : Buffe
 
 async function read(request: IncomingMessage & { body?: unknown }, most: number): Promise<Buffer | undefined> {
   if (request.body instanceof Uint8Array || typeof request.body === 'string') return Buffer.from(request.body as Uint8Array);
-  const parts: Buffer[] = [];
+  // To leave the loop would destroy the request: the refusal has to be sent.
+  return gather(request.iterator({ destroyOnReturn: false }), most);
+}
+
+// gather stops at most bytes, and then returns undefined.
+async function gather(body: AsyncIterable<Uint8Array>, most: number): Promise<Buffer | undefined> {
+  const parts: Uint8Array[] = [];
   let length = 0;
-  // To leave such a loop destroys a request, unless it is told not to: the refusal has to be sent.
-  for await (const part of request.iterator({ destroyOnReturn: false }) as AsyncIterable<Buffer>) {
+  for await (const part of body) {
     if ((length += part.length) > most) return undefined;
     parts.push(part);
   }

@@ -119,9 +119,15 @@ test('webhooks', async t => {
       const body = '{"type":10}', t0 = Math.floor(Date.now() / 1000);
       const sum = createHmac('sha256', key).update(`v1\n${t0}\nabc.1\nPOST\n/hook\n${body}`).digest('hex');
       let seen;
-      const v = { headers: { 'X-Hubgate-Signature': `t=${t0},id=abc.1,v1=${sum}`, 'Content-Type': 'application/json' }, body };
+      const of = (id, by = key) => ({ 'X-ASRS-Connection-Id': id, 'X-ASRS-Signature': 'sha256=' + createHmac('sha256', by).update(id).digest('hex') });
+      const whole = { 'X-Hubgate-Signature': `t=${t0},id=abc.1,v1=${sum}`, 'Content-Type': 'application/json' };
+      const v = { headers: { ...whole, ...of('abc') }, body };
       same((await run(v, { keys: [key], wholeRequest: true }, event => { seen = event; }))[0], 200);
       same(seen.id, 'abc.1');
+      // It is the event of this connection, and of no other one.
+      for (const connection of [{}, { 'X-ASRS-Connection-Id': 'abc' }, of('abc', 'x'), of('abd'), of('ab')]) {
+        same((await run({ headers: { ...whole, ...connection }, body }, { keys: [key] }, () => {}))[0], 401, JSON.stringify(connection));
+      }
       same((await run({ ...vectors.webhooks[0] }, { keys: [key], wholeRequest: true }, () => {}))[0], 401);
     });
   }
@@ -164,6 +170,18 @@ test('a body that is too large is refused, and the caller hears it', async () =>
     same(text.split('\r\n')[0], 'HTTP/1.1 413 Payload Too Large');
     same(text.includes('the body is too large'), true);
   });
+});
+
+test('fetchHandler reads no more than it may', async () => {
+  let pulled = 0, cancelled = false;
+  const body = new ReadableStream({
+    pull(controller) { pulled++; controller.enqueue(new Uint8Array(8)); },
+    cancel() { cancelled = true; },
+  }, { highWaterMark: 0 });
+  const request = new Request('http://app.test/hook', { method: 'POST', body, duplex: 'half' });
+  same((await fetchHandler({ keys: [key], maxBody: 20 }, () => {})(request)).status, 413);
+  same([pulled, cancelled], [3, true]);
+  same((await fetchHandler({ keys: [key] }, () => {})(new Request('http://app.test/hook', { method: 'POST' }))).status, 401);
 });
 
 test('JSON that is no object is refused', async t => {

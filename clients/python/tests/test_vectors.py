@@ -133,7 +133,12 @@ class Vectors(unittest.TestCase):
     def test_whole_request_and_failures(self):
         body, sent = b'{"type":10}', int(time.time())
         sum = hmac.digest(KEY.encode(), f"v1\n{sent}\nabc.1\nPOST\n/hook%2Fx?a=b\n".encode() + body, "sha256").hex()
-        headers = {"X-Hubgate-Signature": f"t={sent},id=abc.1,v1={sum}", "Content-Type": "application/json"}
+        whole = {"X-Hubgate-Signature": f"t={sent},id=abc.1,v1={sum}", "Content-Type": "application/json"}
+
+        def of(connection, key=KEY):
+            return {"X-ASRS-Connection-Id": connection, "X-ASRS-Signature": "sha256=" + hmac.digest(key.encode(), connection.encode(), "sha256").hex()}
+
+        headers = {**whole, **of("abc")}
 
         def fails(_):
             raise RuntimeError("secret")
@@ -143,24 +148,44 @@ class Vectors(unittest.TestCase):
                 seen = []
                 self.assertEqual(way(seen.append, [KEY], headers, body, path="/hook%2Fx?a=b", whole_request=True)[0], 200)
                 self.assertEqual(seen[0].id, "abc.1")
+                # It is the event of this connection, and of no other one.
+                for connection in ({}, {"X-ASRS-Connection-Id": "abc"}, of("abc", "x"), of("abd"), of("ab")):
+                    self.assertEqual(way(seen.append, [KEY], {**whole, **connection}, body, path="/hook%2Fx?a=b")[0], 401, connection)
                 usual = VECTORS["webhooks"][0]
                 self.assertEqual(way(seen.append, [KEY], usual["headers"], usual["body"].encode(), whole_request=True)[0], 401)
                 self.assertEqual(way(seen.append, [KEY], headers, body, max_body=3)[0], 413)
                 with self.assertLogs("hubgate"):
                     self.assertEqual(way(fails, [KEY], usual["headers"], usual["body"].encode()), (500, b"the application failed"))
 
+    def test_json_that_is_no_object(self):
+        usual = VECTORS["webhooks"][0]
+        for way in (by_wsgi, by_asgi):
+            for body in (b"null", b"[]", b"1", b'"x"', b"{", b"[" * 200000):
+                with self.subTest(way=way.__name__, body=body[:9]):
+                    self.assertEqual(way(self.fail, [KEY], usual["headers"], body)[0], 400)
+
+    def test_lengths_that_are_none(self):
+        """Nothing is read of a body whose length is not known."""
+        usual = VECTORS["webhooks"][0]
+        for length, status in (("-1", 400), ("abc", 400), ("1" * 5000, 400), ("\u0663", 400), ("1048577", 413)):
+            with self.subTest(length[:9]):
+                body = io.BytesIO(usual["body"].encode())
+                got, _ = by_wsgi(self.fail, [KEY], usual["headers"], b"", environ={"CONTENT_LENGTH": length, "wsgi.input": body})
+                self.assertEqual((got, body.tell()), (status, 0))
+
 
 def _list(result):
     return list(result) if hasattr(result, "__next__") else result
 
 
-def by_wsgi(handle, keys, headers, body, path="/hook", **options):
+def by_wsgi(handle, keys, headers, body, path="/hook", environ=None, **options):
     url = urlsplit(path)
+    more = environ or {}
     environ = {"HTTP_" + name.upper().replace("-", "_"): value for name, value in headers.items() if name != "Content-Type"}
     environ |= {
         "REQUEST_METHOD": "POST", "RAW_URI": path, "PATH_INFO": url.path, "QUERY_STRING": url.query, "CONTENT_TYPE": headers["Content-Type"],
         "CONTENT_LENGTH": str(len(body)), "wsgi.input": io.BytesIO(body),
-    }
+    } | more
     started = []
     answer = b"".join(wsgi(handle, keys, **options)(environ, lambda status, _: started.append(int(status[:3]))))
     return started[0], answer

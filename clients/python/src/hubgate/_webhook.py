@@ -62,20 +62,25 @@ class _Rules:
     def read(self, method: str, path: str, headers: Mapping[str, str], body: bytes) -> tuple[Event, str | None] | Answer:
         """The event and the id of the invocation, or a refusal."""
         get = lambda name: headers.get(name, "")  # noqa: E731
-        whole, event_id = get("x-hubgate-signature"), None
+        whole, connection, event_id = get("x-hubgate-signature"), get("x-asrs-connection-id"), None
+        if not is_genuine(self.keys, connection, get("x-asrs-signature")):
+            return 401, _TEXT, b"the signature is not good"
         if whole or self.whole_request:
             try:
                 event_id = verify(whole, self.keys, method, path, body).id
             except Refused as refused:
                 return 401, _TEXT, f"the signature is not good: {refused}".encode()
-        elif not is_genuine(self.keys, get("x-asrs-connection-id"), get("x-asrs-signature")):
-            return 401, _TEXT, b"the signature is not good"
+            # The header of the connection is not signed there, but the event is, and begins with it.
+            if not event_id.startswith(connection + "."):
+                return 401, _TEXT, b"the signature is not good: it is of another connection"
         if get("content-type").partition(";")[0].strip() != _JSON:
             return 415, _TEXT, b"only JSON is read here"
         try:
             record = json.loads(body)
-        except ValueError:
-            return 400, _TEXT, b"the body is not JSON"
+        except (ValueError, RecursionError):
+            record = None
+        if not isinstance(record, dict):
+            return 400, _TEXT, b"the body is not a JSON object"
         names = (get(f"x-asrs-{name}") for name in ("hub", "category", "event", "connection-id", "user-id"))
         return Event(*names, record.get("arguments") or [], record.get("error"), event_id), record.get("invocationId")
 
@@ -98,13 +103,18 @@ def wsgi(
 ) -> Callable[[dict[str, Any], Callable[..., Any]], list[bytes]]:
     """A WSGI application that answers webhooks. What handle returns is the result of a client that waits for one.
 
-    whole_request refuses requests without X-Hubgate-Signature. Without it Azure's signature, which covers the connection id only, is
+    whole_request refuses requests without X-Hubgate-Signature, which covers method, path, time, event, connection and body, but not the
+    headers of user, hub, category and event. Without it Azure's signature, which covers the connection id only and is checked always, is
     enough where the other one is missing.
     """
     rules = _Rules(keys, whole_request, max_body)
 
     def answer(environ: dict[str, Any]) -> Answer:
-        length = int(environ.get("CONTENT_LENGTH") or 0)
+        text = environ.get("CONTENT_LENGTH") or "0"
+        # A negative one would read without a bound. More digits than these are no length, and slow to read.
+        if not (text.isascii() and text.isdigit() and len(text) < 20):
+            return 400, _TEXT, b"the Content-Length is no number"
+        length = int(text)
         if length > max_body:
             return 413, _TEXT, b"the body is too large"
         headers = {name[5:].replace("_", "-").lower(): _utf8(value) for name, value in environ.items() if name.startswith("HTTP_")}

@@ -36,8 +36,9 @@ public final class Webhook {
     }
 
     /**
-     * wholeRequest refuses requests without X-Hubgate-Signature. Without it Azure's signature, which covers the connection id only, is enough
-     * where the other one is missing.
+     * wholeRequest refuses requests without X-Hubgate-Signature, which covers method, path, time, event, connection and body, but not the
+     * headers of user, hub, category and event. Without it Azure's signature, which covers the connection id only and is checked always, is
+     * enough where the other one is missing.
      */
     public Webhook(List<String> keys, Handler handler, boolean wholeRequest) {
         this.keys = List.copyOf(keys);
@@ -48,15 +49,20 @@ public final class Webhook {
     /** Answers one request. The target is path and query as they were sent; header gives the value of a header, or null. */
     public Answer answer(String method, String target, UnaryOperator<String> header, byte[] body) {
         UnaryOperator<String> get = name -> header.apply(name) == null ? "" : header.apply(name);
-        String whole = get.apply("X-Hubgate-Signature"), id = null;
+        String whole = get.apply("X-Hubgate-Signature"), connection = get.apply("X-ASRS-Connection-Id"), id = null;
+        if (!Signature.isGenuine(keys, connection, get.apply("X-ASRS-Signature"))) {
+            return text(401, "the signature is not good");
+        }
         if (wholeRequest || !whole.isEmpty()) {
             try {
                 id = Signature.verify(whole, keys, method, target, body, Signature.DEFAULT_TOLERANCE, Instant.now());
             } catch (Signature.Refused refused) {
                 return text(401, "the signature is not good: " + refused.getMessage());
             }
-        } else if (!Signature.isGenuine(keys, get.apply("X-ASRS-Connection-Id"), get.apply("X-ASRS-Signature"))) {
-            return text(401, "the signature is not good");
+            // The header of the connection is not signed there, but the event is, and begins with it.
+            if (!id.startsWith(connection + ".")) {
+                return text(401, "the signature is not good: it is of another connection");
+            }
         }
         if (!get.apply("Content-Type").split(";", 2)[0].strip().equals("application/json")) {
             return text(415, "only JSON is read here");
@@ -69,7 +75,7 @@ public final class Webhook {
         }
         List<JsonElement> arguments = record.get("arguments") instanceof JsonArray list ? list.asList() : List.of();
         return handled(string(record, "invocationId"), new Event(get.apply("X-ASRS-Hub"), get.apply("X-ASRS-Category"), get.apply("X-ASRS-Event"),
-            get.apply("X-ASRS-Connection-Id"), get.apply("X-ASRS-User-Id"), arguments, string(record, "error"), id));
+            connection, get.apply("X-ASRS-User-Id"), arguments, string(record, "error"), id));
     }
 
     private Answer handled(String invocation, Event event) {

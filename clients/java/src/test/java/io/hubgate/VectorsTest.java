@@ -251,6 +251,12 @@ class VectorsTest {
         }
     }
 
+    /** The headers of a connection. */
+    private static HttpRequest.Builder of(HttpRequest.Builder request, String connection, String key) {
+        String sum = HexFormat.of().formatHex(Texts.hmac(key, Texts.bytes(connection)));
+        return request.header("X-ASRS-Connection-Id", connection).header("X-ASRS-Signature", "sha256=" + sum);
+    }
+
     /** By HTTP: the whole request, and a failure that stays here. */
     @Test
     void handler() throws Exception {
@@ -269,7 +275,14 @@ class VectorsTest {
                 .header("Content-Type", "application/json").POST(HttpRequest.BodyPublishers.ofString(body));
             HttpClient client = HttpClient.newHttpClient();
             assertEquals(401, client.send(request.build(), HttpResponse.BodyHandlers.ofString()).statusCode());
-            HttpResponse<String> answer = client.send(request.header("X-Hubgate-Signature", "t=" + sent + ",id=abc.1,v1=" + sum).build(), HttpResponse.BodyHandlers.ofString());
+            request.header("X-Hubgate-Signature", "t=" + sent + ",id=abc.1,v1=" + sum);
+            assertEquals(401, client.send(request.build(), HttpResponse.BodyHandlers.ofString()).statusCode());
+            // It is the event of this connection, and of no other one.
+            for (String[] of : new String[][] {{"abc", "x"}, {"abd", KEY}, {"ab", KEY}}) {
+                assertEquals(401, client.send(of(request.copy(), of[0], of[1]).build(), HttpResponse.BodyHandlers.ofString()).statusCode(), of[0]);
+            }
+            assertNull(seen[0]);
+            HttpResponse<String> answer = client.send(of(request, "abc", KEY).build(), HttpResponse.BodyHandlers.ofString());
             assertEquals(500, answer.statusCode());
             assertEquals("the application failed", answer.body());
             assertEquals("abc.1", seen[0].id());
