@@ -174,7 +174,7 @@ func (d *Desk) live(ctx context.Context, q *flight.Query, k *flight.Known) error
 	found := 0
 	d.hub.Each(func(c *gateway.Conn) {
 		id := c.Identity()
-		if found >= maxLive || q.User != "" && id.User != q.User || q.Connection != "" && id.ID != q.Connection || q.Hub != "" && !strings.EqualFold(id.Hub, q.Hub) {
+		if found >= maxLive || q.User != "" && flight.CutText(id.User) != q.User || q.Connection != "" && flight.CutText(id.ID) != q.Connection || q.Hub != "" && !strings.EqualFold(flight.CutText(id.Hub), q.Hub) {
 			return
 		}
 		found++

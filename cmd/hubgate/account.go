@@ -179,7 +179,7 @@ func receiverOf(r *gateway.ReceiverReport) flight.Receiver {
 
 func payload(text string) string {
 	if len(text) > flight.MaxPayload {
-		return text[:flight.MaxPayload] + "…"
+		return flight.Cut(text, flight.MaxPayload) + "…"
 	}
 	return text
 }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"slices"
 	"time"
+	"unicode/utf8"
 )
 
 // maxText bounds every text of an event but the payload, in bytes.
@@ -15,6 +16,24 @@ const MaxPayload = 1 << 10
 
 // maxEvent bounds an event in its kept form. It is more than all of its parts together can be.
 const maxEvent = 16 << 10
+
+// Cut returns the first bytes of a text, so many at most. It does not cut through a character.
+func Cut(text string, most int) string {
+	if len(text) <= most {
+		return text
+	}
+	at := most
+	for at > 0 && most-at < utf8.UTFMax-1 && !utf8.RuneStart(text[at]) {
+		at--
+	}
+	if !utf8.RuneStart(text[at]) {
+		at = most // it is no UTF-8
+	}
+	return text[:at]
+}
+
+// CutText is how events keep a name, or another text but the payload: names are compared in this form.
+func CutText(text string) string { return Cut(text, maxText) }
 
 var errMalformed = errors.New("flight: malformed event")
 
@@ -58,7 +77,7 @@ func (e *Event) append(dst []byte) []byte {
 			if i == len(texts)-1 {
 				most = MaxPayload + len("…")
 			}
-			dst = appendText(dst, (*t)[:min(len(*t), most)])
+			dst = appendText(dst, Cut(*t, most))
 		}
 	}
 	for _, n := range numbers {
@@ -70,7 +89,7 @@ func (e *Event) append(dst []byte) []byte {
 		names := e.Names[:min(len(e.Names), MaxNames)]
 		dst = append(dst, byte(len(names)))
 		for _, name := range names {
-			dst = appendText(dst, name[:min(len(name), maxText)])
+			dst = appendText(dst, CutText(name))
 		}
 	}
 	if flags[1] {
@@ -97,7 +116,7 @@ func appendReceivers(dst []byte, list []Receiver) []byte {
 	dst = append(dst, byte(len(list)))
 	for i := range list {
 		for _, t := range list[i].texts() {
-			dst = appendText(dst, (*t)[:min(len(*t), maxText)])
+			dst = appendText(dst, CutText(*t))
 		}
 	}
 	return dst

@@ -9,6 +9,7 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+	"unicode/utf8"
 
 	"github.com/stretchr/testify/require"
 )
@@ -284,4 +285,28 @@ func TestSearchesKeepTheNewest(t *testing.T) {
 			require.Equal(t, fmt.Sprint(100-len(got)), got[0].Trace)
 		}
 	})
+}
+
+// A name that is longer than what events keep of it is found by its whole, and is not cut inside a character.
+func TestLongNamesAreFound(t *testing.T) {
+	for _, long := range []string{strings.Repeat("x", 300), "x" + strings.Repeat("ä", 300), "xx" + strings.Repeat("日本", 100), "xxx" + strings.Repeat("🐢", 200)} {
+		r := New(0)
+		r.Record(one(KindConnection, WhatOpened, Subject{Hub: long, User: long, Connection: long}))
+		r.Record(one(KindCommand, WhatJoin, Subject{Hub: long, Group: long}, to("users", long)))
+		r.Record(one(KindSend, WhatSent, Subject{Hub: long}, to("groups", long)))
+		for _, name := range []string{"hub", "user", "connection", "group"} {
+			q, err := ParseQuery(url.Values{name: {long}}, time.Now())
+			require.NoError(t, err)
+			var k Known
+			r.Know(t.Context(), &q, &k)
+			got, _ := r.Search(t.Context(), &q, &k)
+			require.NotEmpty(t, got, name)
+			require.True(t, utf8.ValidString(got[0].Hub))
+			require.Greater(t, len(got[0].Hub), maxText-utf8.UTFMax)
+			if name == "user" {
+				require.Len(t, got, 3, "the send to the group too")
+			}
+		}
+	}
+	require.Len(t, Cut(strings.Repeat("\x80", 300), 256), 256, "what is no UTF-8 has no borders")
 }

@@ -11,7 +11,8 @@ import (
 	"time"
 )
 
-// Query says which events are asked for: those that match all that is given.
+// Query says which events are asked for: those that match all that is given. Texts are what CutText leaves of them,
+// since events keep no more.
 type Query struct {
 	// Hub is compared without regard to letter case.
 	Hub        string `json:"hub,omitempty"`
@@ -47,15 +48,19 @@ type Known struct {
 // maxKnown bounds each list of Known.
 const maxKnown = 1000
 
-// Add adds what another node knows.
+// Add adds what another node knows, or what is connected. Names are cut as those of events are; for groups InGroup
+// does it.
 func (k *Known) Add(other *Known) {
 	for _, one := range []struct {
 		to   *[]string
 		from []string
-	}{{&k.Hubs, other.Hubs}, {&k.Users, other.Users}, {&k.Connections, other.Connections}, {&k.Groups, other.Groups}} {
+	}{{&k.Hubs, other.Hubs}, {&k.Users, other.Users}, {&k.Connections, other.Connections}} {
 		for _, name := range one.from {
-			add(one.to, name)
+			add(one.to, CutText(name))
 		}
+	}
+	for _, name := range other.Groups {
+		add(&k.Groups, name)
 	}
 }
 
@@ -66,7 +71,9 @@ func add(list *[]string, name string) {
 }
 
 // InGroup is an entry of Known.Groups.
-func InGroup(hub, group string) string { return strings.ToLower(hub) + "\n" + group }
+func InGroup(hub, group string) string {
+	return strings.ToLower(CutText(hub)) + "\n" + CutText(group)
+}
 
 // Personal says whether the query is about somebody, so that Known matters.
 func (q *Query) Personal() bool { return q.User != "" || q.Connection != "" }
@@ -222,7 +229,7 @@ func (q *Query) Merge(lists ...[]Event) (all []Event, more bool) {
 	return all, false
 }
 
-// ParseQuery reads a query from a URL. Times are RFC 3339, or a duration such as 10m, which is so long ago.
+// ParseQuery reads a query from a URL. Its texts are cut as those of events are. Times are RFC 3339, or a duration such as 10m, which is so long ago.
 // The error is for who asked.
 func ParseQuery(values url.Values, now time.Time) (q Query, err error) {
 	texts := map[string]*string{"hub": &q.Hub, "user": &q.User, "connection": &q.Connection, "group": &q.Group, "trace": &q.Trace}
@@ -236,7 +243,7 @@ func ParseQuery(values url.Values, now time.Time) (q Query, err error) {
 		}
 		switch {
 		case texts[name] != nil:
-			*texts[name] = given[0]
+			*texts[name] = CutText(given[0])
 		case times[name] != nil:
 			if *times[name], err = parseTime(given[0], now); err != nil {
 				return q, fmt.Errorf("%s: %w", name, err)
