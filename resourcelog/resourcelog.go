@@ -48,7 +48,7 @@ type Log struct {
 // Open opens the file and begins to write. The error is that of the file.
 func Open(opts Options) (*Log, error) {
 	l := &Log{opts: opts, queue: make(chan *flight.Event, maxWaiting), reopen: make(chan struct{}, 1), over: make(chan struct{})}
-	out := &output{opts: &l.opts}
+	out := &output{opts: &l.opts, written: &l.written, dropped: &l.dropped}
 	if err := out.open(); err != nil {
 		return nil, err
 	}
@@ -86,7 +86,7 @@ func (l *Log) Close() {
 }
 
 func (l *Log) write(out *output) {
-	defer out.close()
+	defer func() { l.check(out.close()) }()
 	for {
 		select {
 		case e := <-l.queue:
@@ -95,13 +95,12 @@ func (l *Log) write(out *output) {
 				l.check(out.flush())
 			}
 		case <-l.reopen:
-			out.close()
+			l.check(out.close())
 			l.check(out.open())
 		case <-l.over:
 			for len(l.queue) > 0 {
 				l.put(out, <-l.queue)
 			}
-			l.check(out.flush())
 			return
 		}
 	}
@@ -109,15 +108,12 @@ func (l *Log) write(out *output) {
 
 func (l *Log) put(out *output, e *flight.Event) {
 	line, err := json.Marshal(azurelog.RecordOf(e, l.opts.Resource, l.opts.Location))
-	if err == nil {
-		err = out.line(append(line, '\n'))
-	}
 	if err != nil {
 		l.dropped.Add(1)
 		l.check(err)
 		return
 	}
-	l.written.Add(1)
+	l.check(out.line(append(line, '\n')))
 }
 
 func (l *Log) check(err error) {
@@ -132,6 +128,9 @@ type output struct {
 	file   *os.File // nil for Stdout, and after an error
 	buffer *bufio.Writer
 	size   int64
+	// waiting are the lines in the buffer. A line counts as written or as dropped when it has left it.
+	waiting          uint64
+	written, dropped *atomic.Uint64
 }
 
 func (o *output) open() error {
@@ -151,41 +150,64 @@ func (o *output) open() error {
 	return nil
 }
 
+// line takes a line, which is counted from then on.
 func (o *output) line(line []byte) error {
+	if err := o.ready(len(line)); err != nil {
+		o.dropped.Add(1)
+		return err
+	}
+	o.size += int64(len(line))
+	o.waiting++
+	_, err := o.buffer.Write(line)
+	return o.broken(err)
+}
+
+// ready makes room for a line. The buffer holds whole lines, so that it is known which ones an error loses.
+func (o *output) ready(size int) error {
 	if o.buffer == nil {
 		if err := o.open(); err != nil { // perhaps it can be opened again
 			return err
 		}
 	}
-	if most := o.opts.MaxBytes; o.file != nil && most > 0 && o.size > 0 && o.size+int64(len(line)) > most {
-		if err := o.rotate(); err != nil {
-			return err
-		}
+	if most := o.opts.MaxBytes; o.file != nil && most > 0 && o.size > 0 && o.size+int64(size) > most {
+		return o.rotate()
 	}
-	o.size += int64(len(line))
-	_, err := o.buffer.Write(line)
-	return o.broken(err)
+	if o.buffer.Available() >= size {
+		return nil
+	}
+	return o.flush()
 }
 
 func (o *output) flush() error {
 	if o.buffer == nil {
 		return nil
 	}
-	return o.broken(o.buffer.Flush())
+	if err := o.broken(o.buffer.Flush()); err != nil {
+		return err
+	}
+	o.written.Add(o.waiting)
+	o.waiting = 0
+	return nil
 }
 
-// broken closes the file after an error, so that the next line tries anew.
+// broken gives up what waits and the file after an error, so that the next line tries anew.
 func (o *output) broken(err error) error {
 	if err != nil {
-		o.close()
+		o.dropped.Add(o.waiting)
+		o.waiting = 0
+		o.release()
 	}
 	return err
 }
 
-func (o *output) close() {
-	if o.buffer != nil {
-		_ = o.buffer.Flush() // an error was told before, or is told by the next line
-	}
+// close writes what waits and closes the file.
+func (o *output) close() error {
+	err := o.flush()
+	o.release()
+	return err
+}
+
+func (o *output) release() {
 	if o.file != nil {
 		o.file.Close()
 	}

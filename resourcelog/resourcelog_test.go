@@ -3,9 +3,11 @@ package resourcelog
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
 	"os"
 	"path/filepath"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -115,3 +117,36 @@ const (
 	waiting = 100 * time.Second
 	tick    = 10 * time.Millisecond
 )
+
+// failing takes so many writes, and refuses all later ones.
+type failing struct {
+	left int
+	got  bytes.Buffer
+}
+
+func (f *failing) Write(p []byte) (int, error) {
+	if f.left--; f.left < 0 {
+		return 0, errors.New("the disk is full")
+	}
+	return f.got.Write(p)
+}
+
+// A line that was in the buffer when it could not be written is counted as lost, not as written.
+func TestLinesOfAFailedFlushAreLost(t *testing.T) {
+	const events = 1000
+	for _, writes := range []int{0, 1, 3} {
+		out := &failing{left: writes}
+		var failed atomic.Uint64
+		l, err := Open(Options{Path: "-", Stdout: out, Wants: every, Failed: func(error) { failed.Add(1) }})
+		require.NoError(t, err)
+		for range events {
+			l.Event(event("1"))
+		}
+		l.Close()
+		written, dropped := l.Counts()
+		require.EqualValues(t, bytes.Count(out.got.Bytes(), []byte("\n")), written)
+		require.EqualValues(t, events, written+dropped)
+		require.NotZero(t, failed.Load())
+		require.Equal(t, writes == 0, written == 0)
+	}
+}

@@ -9,7 +9,9 @@ import (
 
 // rotate begins a new file. The former ones get the next numbers, and the oldest goes.
 func (o *output) rotate() error {
-	o.close()
+	if err := o.close(); err != nil {
+		return err
+	}
 	keep := max(o.opts.Keep, 1)
 	for i := keep; i >= 1; i-- {
 		from := o.opts.Path
