@@ -1,6 +1,7 @@
 package admin
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -125,12 +126,19 @@ func (a *Admin) serveLogout(w http.ResponseWriter, r *http.Request) {
 	w.WriteHeader(http.StatusNoContent)
 }
 
-// readBody reads a JSON object without fields that nobody knows.
+// readBody reads a JSON object without fields that nobody knows or that are there twice, and nothing behind it.
 func readBody(w http.ResponseWriter, r *http.Request, into any) error {
 	if kind, _, err := mime.ParseMediaType(r.Header.Get("Content-Type")); err != nil || kind != "application/json" {
 		return errors.New("the body must be JSON: Content-Type: application/json")
 	}
-	decoder := json.NewDecoder(http.MaxBytesReader(w, r.Body, maxAPIBody))
+	text, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxAPIBody))
+	if err != nil {
+		return err
+	}
+	if err := management.CheckNames(text); err != nil {
+		return err
+	}
+	decoder := json.NewDecoder(bytes.NewReader(text))
 	decoder.DisallowUnknownFields()
 	return decoder.Decode(into)
 }
@@ -343,10 +351,11 @@ func serveSettingsImport(c *apiCall) error {
 	if err != nil {
 		return err
 	}
-	v, err := c.Settings.Current(c.r.Context())
-	if c.r.URL.Query().Get("dryRun") != "true" && err == nil {
-		v, err = c.Settings.Change(c.r.Context(), c.editor(c.r.URL.Query().Get("note")), after, edit)
+	put := c.Settings.Change
+	if c.r.URL.Query().Get("dryRun") == "true" {
+		put = c.Settings.Try
 	}
+	v, err := put(c.r.Context(), c.editor(c.r.URL.Query().Get("note")), after, edit)
 	if err != nil {
 		return err
 	}

@@ -4,9 +4,12 @@ import (
 	"errors"
 	"net/http"
 	"net/http/httptest"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/hubgate/hubgate/management"
 )
 
 // A session goes on for as long as the token that it began with would be accepted. That of the admin token goes on.
@@ -40,4 +43,30 @@ func TestASessionEndsWithItsToken(t *testing.T) {
 	require.Equal(t, "admin token", admitted(ofAdmin))
 	ended = nil
 	require.Equal(t, "The session has ended: log in again.", admitted(ofKey), "it has ended for ever")
+}
+
+// A body is one JSON value, whose fields are there once. A trial of an import is checked as the import is.
+func TestBodiesAndTrialsAreChecked(t *testing.T) {
+	a := New("1")
+	a.WatchManagement(&Management{
+		Settings: management.New(management.Options{}), Guard: &Guard{Token: "admin", AllowPlain: true},
+		Import: func([]byte) (func(*management.Document) error, []string, error) {
+			return func(d *management.Document) error {
+				return d.Merge([]byte(`{"properties":{"resourceStopped":"perhaps"}}`))
+			}, nil, nil
+		},
+	})
+	status := func(path, body string) int {
+		r := httptest.NewRequest(http.MethodPost, path, strings.NewReader(body))
+		r.Header.Set("Authorization", "Bearer admin")
+		r.Header.Set("Content-Type", "application/json")
+		w := httptest.NewRecorder()
+		a.ServeHTTP(w, r)
+		return w.Code
+	}
+	require.Equal(t, http.StatusBadRequest, status("/api/import?dryRun=true", "{}"))
+	require.Equal(t, http.StatusBadRequest, status("/api/import", "{}"))
+	require.Equal(t, http.StatusBadRequest, status("/api/keys/regenerate", `{"keyType":"primary","KeyType":"secondary"}`))
+	require.Equal(t, http.StatusBadRequest, status("/api/keys/regenerate", `{"keyType":"primary"}{}`))
+	require.Equal(t, http.StatusOK, status("/api/keys/regenerate", `{"keyType":"primary"}`))
 }

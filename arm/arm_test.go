@@ -361,7 +361,8 @@ func TestRestartIsDoneWhenItIsAnswered(t *testing.T) {
 
 func TestDeleteTakesBackWhatWasSetButOpensNothing(t *testing.T) {
 	s := newStand(t)
-	s.do(201, "PUT", path, `{"location":"l","tags":{"a":"b"},"properties":{"cors":{"allowedOrigins":["https://a.example"]},"disableLocalAuth":true,
+	s.do(201, "PUT", path, `{"location":"l","tags":{"a":"b"},"properties":{"serverless":{"keepAliveIntervalInSeconds":9},"applicationFirewall":{"maxClientConnectionLifetimeInSeconds":60},
+		"cors":{"allowedOrigins":["https://a.example"]},"disableLocalAuth":true,
 		"networkACLs":{"defaultAction":"Deny","publicNetwork":{"allow":["RESTAPI"]}}}}`)
 	s.do(202, "POST", path+"/regenerateKey", `{"keyType":"primary"}`)
 	keys := s.do(200, "POST", path+"/listKeys", "")
@@ -372,14 +373,29 @@ func TestDeleteTakesBackWhatWasSetButOpensNothing(t *testing.T) {
 	require.Empty(t, s.do(200, "GET", "/subscriptions/"+subscription+"/resourceGroups", "").at("value"))
 	v, err := s.settings.Current(t.Context())
 	require.NoError(t, err)
-	require.Nil(t, v.Set.Properties.CORS)
+	require.Nil(t, v.Set.Properties.Serverless)
 	require.Nil(t, v.Set.Tags)
+	require.Equal(t, []string{"https://a.example"}, v.Set.Properties.CORS.AllowedOrigins)
+	require.Equal(t, 60, *v.Set.Properties.Firewall.MaxClientConnectionLifetime)
 	require.True(t, *v.Set.Properties.DisableLocalAuth)
 	require.Equal(t, "Deny", v.Set.Properties.NetworkACLs.DefaultAction)
 	// The next one may have any name. Keys are the gateway's and stay.
 	next := strings.Replace(path, "gw1", "gw2", 1)
 	require.Equal(t, true, s.do(201, "PUT", next, create).at("properties", "disableLocalAuth"))
 	require.Equal(t, keys.json, s.do(200, "POST", next+"/listKeys", "").json)
+}
+
+// A field that is there twice could be judged by one of its values and put in force by the other.
+func TestFieldsThatAreThereTwiceAreRefused(t *testing.T) {
+	s := newStand(t)
+	s.do(201, "PUT", path, create)
+	for _, body := range []string{
+		`{"properties":{"publicNetworkAccess":"Enabled","PublicNetworkAccess":"Disabled"}}`, `{"properties":{"disableLocalAuth":true,"disableLocalAuth":false}}`,
+		`{"properties":{},"Properties":{"disableLocalAuth":true}}`,
+	} {
+		require.Equal(t, 400, s.raw("PATCH", path+"?api-version=2023-02-01", body).Code, body)
+	}
+	require.Equal(t, 400, s.raw("PATCH", path+"?api-version=2023-02-01", `{"tags":{}}{"tags":{}}`).Code)
 }
 
 func TestSettingsThatSomebodyHasGivenAreNotShownWhole(t *testing.T) {

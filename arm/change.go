@@ -32,6 +32,9 @@ func (c *call) object() (body []byte, fields map[string]json.RawMessage, err err
 	if err := json.Unmarshal(body, &plain); err != nil || plain == nil {
 		return nil, nil, badRequest("InvalidRequestContent", "The request content was invalid and could not be deserialized: it must be a JSON object.")
 	}
+	if err := management.CheckNames(body); err != nil {
+		return nil, nil, err
+	}
 	fields = make(map[string]json.RawMessage, len(plain))
 	for name, value := range plain {
 		fields[strings.ToLower(name)] = value
@@ -189,7 +192,7 @@ func serveDelete(c *call) error {
 	_, err := c.change("delete", func(d *management.Document) error {
 		*d = management.Document{
 			Resource:   new(management.Resource),
-			Properties: management.Properties{Access: d.Properties.Access, Stopped: d.Properties.Stopped, Hubgate: d.Properties.Hubgate},
+			Properties: management.Properties{Access: d.Properties.Access, Stopped: d.Properties.Stopped, CORS: d.Properties.CORS, Firewall: d.Properties.Firewall, Hubgate: d.Properties.Hubgate},
 		}
 		return nil
 	})

@@ -1,7 +1,6 @@
 package management
 
 import (
-	"bytes"
 	"encoding/json"
 	"fmt"
 	"maps"
@@ -17,11 +16,13 @@ const resourceType = "Microsoft.SignalRService/SignalR"
 // are not known, and expressions that say nothing without Azure. Parameters and variables have their default
 // values. The error is an *InvalidError.
 func Import(text []byte) (edit func(*Document) error, ignored []string, err error) {
-	var template map[string]any
-	decoder := json.NewDecoder(bytes.NewReader(text))
-	decoder.UseNumber()
-	if err := decoder.Decode(&template); err != nil {
-		return nil, nil, invalid("", "is not JSON: "+err.Error())
+	if err := CheckNames(text); err != nil {
+		return nil, nil, err
+	}
+	v, err := decodeOne(text)
+	template, ok := v.(map[string]any)
+	if err != nil || !ok {
+		return nil, nil, invalid("", "must be a JSON object")
 	}
 	found := template
 	if resources := resourcesOf(template); resources != nil {

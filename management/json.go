@@ -31,9 +31,8 @@ func decodeOne(text []byte) (v any, err error) {
 // is an *InvalidError.
 func CheckNames(text []byte) error {
 	decoder := json.NewDecoder(bytes.NewReader(text))
-	decoder.UseNumber()
-	if err := checkValue(decoder, "", 0); err != nil {
-		return err
+	if wrong := checkValue(decoder, 0); wrong != nil {
+		return wrong
 	}
 	if _, err := decoder.Token(); !errors.Is(err, io.EOF) {
 		return invalid("", "has more behind its JSON value")
@@ -44,7 +43,8 @@ func CheckNames(text []byte) error {
 // maxNesting bounds how deep values are in values.
 const maxNesting = 1000
 
-func checkValue(decoder *json.Decoder, path string, depth int) error {
+// checkValue reads one value. Paths are put together only for errors: there can be many long ones.
+func checkValue(decoder *json.Decoder, depth int) *InvalidError {
 	if depth > maxNesting {
 		return invalid("", fmt.Sprintf("is nested deeper than %d values", maxNesting))
 	}
@@ -58,14 +58,23 @@ func checkValue(decoder *json.Decoder, path string, depth int) error {
 	}
 	seen := make(map[string]bool)
 	for i := 0; decoder.More(); i++ {
-		at := fmt.Sprintf("%s[%d]", path, i)
+		name := ""
 		if delim == '{' {
-			if at, err = checkName(decoder, path, seen); err != nil {
-				return err
+			if token, err = decoder.Token(); err != nil {
+				return invalid("", "is not JSON: "+err.Error())
 			}
+			name, _ = token.(string) // of an object the decoder takes no other
+			lower := strings.ToLower(name)
+			if seen[lower] {
+				return invalid(name, twice)
+			}
+			seen[lower] = true
 		}
-		if err := checkValue(decoder, at, depth+1); err != nil {
-			return err
+		if wrong := checkValue(decoder, depth+1); wrong != nil {
+			if wrong.Fields[0].Reason == twice {
+				wrong.Fields[0].Path = inside(delim, name, i, wrong.Fields[0].Path)
+			}
+			return wrong
 		}
 	}
 	if _, err := decoder.Token(); err != nil {
@@ -74,18 +83,15 @@ func checkValue(decoder *json.Decoder, path string, depth int) error {
 	return nil
 }
 
-// checkName reads the name of a field, and returns its path.
-func checkName(decoder *json.Decoder, path string, seen map[string]bool) (at string, err error) {
-	token, err := decoder.Token()
-	name, ok := token.(string)
-	if err != nil || !ok {
-		return "", invalid("", "is not JSON")
+const twice = "is there twice, perhaps in another letter case"
+
+// inside puts the path of a value before that of a field in it.
+func inside(delim json.Delim, name string, i int, path string) string {
+	if delim == '[' {
+		name = fmt.Sprintf("[%d]", i)
 	}
-	at = join(path, name)
-	if lower := strings.ToLower(name); seen[lower] {
-		return "", invalid(at, "is there twice, perhaps in another letter case")
-	} else {
-		seen[lower] = true
+	if strings.HasPrefix(path, "[") {
+		return name + path
 	}
-	return at, nil
+	return name + "." + path
 }

@@ -42,11 +42,12 @@ func (d *Document) Replace(body []byte) (unknown []string, err error) {
 }
 
 func (d *Document) take(patch []byte, merge bool) (unknown []string, err error) {
-	var change any
-	decoder := json.NewDecoder(bytes.NewReader(patch))
-	decoder.UseNumber()
-	if err := decoder.Decode(&change); err != nil {
-		return nil, invalid("", "is not JSON: "+err.Error())
+	if err := CheckNames(patch); err != nil {
+		return nil, err
+	}
+	change, err := decodeOne(patch)
+	if err != nil {
+		return nil, invalid("", err.Error())
 	}
 	fields, ok := change.(map[string]any)
 	if !ok {

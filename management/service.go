@@ -71,34 +71,57 @@ func (s *Service) change(ctx context.Context, who Editor, after uint64, edit fun
 }
 
 func (s *Service) changeOnce(ctx context.Context, who Editor, after uint64, edit func(*Record) error) (Version, error) {
-	now, err := s.opts.Store.Load(ctx)
+	now, next, err := s.prepare(ctx, who, after, edit)
 	if err != nil {
 		return Version{}, err
 	}
-	if after != Anything && after != now.Revision {
-		return Version{}, ErrConflict
-	}
-	next := now.clone()
-	if err := edit(&next); err != nil {
-		return Version{}, err
-	}
-	shown := s.opts.Node.Document(now.clone().Document)
-	if err := next.Document.unmask(&shown); err != nil {
-		return Version{}, err
-	}
-	if err := s.check(who, &next); err != nil {
-		return Version{}, err
-	}
-	next.Changes = changesOf(&now, &next)
 	if len(next.Changes) == 0 {
 		return s.version(now), nil
 	}
-	next.Time, next.By, next.Note = s.opts.Now().UTC(), who.Name, who.Note
 	stored, err := s.opts.Store.Save(ctx, next, now.Revision)
 	if err != nil {
 		return Version{}, err
 	}
 	return s.version(stored), s.opts.Node.Enforce(stored)
+}
+
+// Try does all that Change does but put the change in force: it returns the version in force, or the error that
+// Change would return.
+func (s *Service) Try(ctx context.Context, who Editor, after uint64, edit func(*Document) error) (Version, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	now, next, err := s.prepare(ctx, who, after, func(next *Record) error { return edit(&next.Document) })
+	if err == nil {
+		_, err = EncodeRecord(next) // a store takes no larger one
+	}
+	if err != nil {
+		return Version{}, err
+	}
+	return s.version(now), nil
+}
+
+// prepare returns the record in force, and the one that edit makes of it, checked.
+func (s *Service) prepare(ctx context.Context, who Editor, after uint64, edit func(*Record) error) (now, next Record, err error) {
+	if now, err = s.opts.Store.Load(ctx); err != nil {
+		return now, next, err
+	}
+	if after != Anything && after != now.Revision {
+		return now, next, ErrConflict
+	}
+	next = now.clone()
+	if err := edit(&next); err != nil {
+		return now, next, err
+	}
+	shown := s.opts.Node.Document(now.clone().Document)
+	if err := next.Document.unmask(&shown); err != nil {
+		return now, next, err
+	}
+	if err := s.check(who, &next); err != nil {
+		return now, next, err
+	}
+	next.Changes = changesOf(&now, &next)
+	next.Time, next.By, next.Note = s.opts.Now().UTC(), who.Name, who.Note
+	return now, next, nil
 }
 
 // maxNote bounds a note, in characters.

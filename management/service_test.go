@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"slices"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -173,4 +174,41 @@ func TestR81AKeyIsReplaced(t *testing.T) {
 	require.Equal(t, before.Secondary, after.Secondary)
 	_, err = management.ParseKeyKind("tertiary")
 	require.Error(t, err)
+}
+
+// A trial is refused as the change would be, and changes nothing.
+func TestATrialIsCheckedAsAChangeIs(t *testing.T) {
+	s := management.New(management.Options{})
+	v, err := s.Try(t.Context(), management.Editor{Name: "ann"}, management.Anything, set("ServiceMode", "Default"))
+	require.NoError(t, err)
+	require.EqualValues(t, 1, v.Revision)
+	now, err := s.Current(t.Context())
+	require.NoError(t, err)
+	require.Equal(t, v, now)
+
+	var wrong *management.InvalidError
+	_, err = s.Try(t.Context(), management.Editor{}, management.Anything, set("ServiceMode", "Other"))
+	require.ErrorAs(t, err, &wrong)
+	_, err = s.Try(t.Context(), management.Editor{}, 7, set("ServiceMode", "Default"))
+	require.ErrorIs(t, err, management.ErrConflict)
+	_, err = s.Try(t.Context(), management.Editor{}, management.Anything, func(d *management.Document) error {
+		d.Location = string(make([]byte, management.MaxRecord))
+		return nil
+	})
+	require.ErrorAs(t, err, &wrong)
+}
+
+// Of a field that is there twice nobody can say which value is meant. The error has its path.
+func TestFieldsThatAreThereTwice(t *testing.T) {
+	for text, path := range map[string]string{
+		`{"a":1,"A":2}`: "A", `{"a":[0,{"b":{"c":1,"d":{},"C":2}}]}`: "a[1].b.C", `[[{"x":1,"x":1}]]`: "[0][0].x", `{} {}`: "", `{"a":1`: "", `{"a":1}x`: "",
+		strings.Repeat("[", 5000) + strings.Repeat("]", 5000): "",
+	} {
+		var wrong *management.InvalidError
+		require.ErrorAs(t, management.CheckNames([]byte(text)), &wrong, text)
+		require.Equal(t, path, wrong.Fields[0].Path, text)
+	}
+	require.NoError(t, management.CheckNames([]byte(`{"a":{"b":1},"b":[{"a":1},{"a":2}]} `)))
+	var d management.Document
+	require.ErrorContains(t, d.Merge([]byte(`{"location":"a","Location":"b"}`)), "Location")
 }
