@@ -15,8 +15,8 @@ type Faults interface {
 	List() []Fault
 	// Set puts one in force; Hits and Until of what it is given say nothing. An error is a *Refused.
 	Set(f Fault) (Fault, error)
-	// Clear ends those of the hub and the kind, "" for all, and says how many.
-	Clear(hub, kind string) int
+	// Clear ends those of the hub and the kind, "" for all, and says how many. An error is a *Refused.
+	Clear(hub, kind string) (int, error)
 }
 
 // Fault is one fault. Delay, Every and For are Go's durations as text, "" for none.
@@ -59,7 +59,12 @@ func (a *Admin) WatchFaults(f Faults, count func() map[string]uint64) {
 	a.pages.HandleFunc("POST /api/faults", a.Managed(func(_ *Management, _ string, w http.ResponseWriter, r *http.Request) { setFault(f, w, r) }))
 	a.pages.HandleFunc("DELETE /api/faults", a.Managed(func(_ *Management, _ string, w http.ResponseWriter, r *http.Request) {
 		q := r.URL.Query()
-		answerJSON(w, FaultsCleared{f.Clear(q.Get("hub"), q.Get("kind"))})
+		ended, err := f.Clear(q.Get("hub"), q.Get("kind"))
+		if err != nil {
+			refuseFault(w, err)
+			return
+		}
+		answerJSON(w, FaultsCleared{ended})
 	}))
 	a.watchByLabel("faults_injected_total", "How often injected faults have hit, by kind.", "kind", nil, count)
 }
@@ -77,16 +82,20 @@ func setFault(f Faults, w http.ResponseWriter, r *http.Request) {
 	}
 	set, err := f.Set(spec)
 	if err != nil {
-		refused, ok := errors.AsType[*Refused](err)
-		if !ok {
-			refused = &Refused{Status: http.StatusInternalServerError, Text: err.Error()}
-		}
-		var fields []management.Field
-		if refused.Field != "" {
-			fields = append(fields, management.Field{Path: refused.Field, Reason: refused.Text})
-		}
-		apiError(w, refused.Status, "Refused", refused.Text, fields)
+		refuseFault(w, err)
 		return
 	}
 	answerJSON(w, set)
+}
+
+func refuseFault(w http.ResponseWriter, err error) {
+	refused, ok := errors.AsType[*Refused](err)
+	if !ok {
+		refused = &Refused{Status: http.StatusInternalServerError, Text: err.Error()}
+	}
+	var fields []management.Field
+	if refused.Field != "" {
+		fields = append(fields, management.Field{Path: refused.Field, Reason: refused.Text})
+	}
+	apiError(w, refused.Status, "Refused", refused.Text, fields)
 }

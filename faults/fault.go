@@ -31,6 +31,14 @@ const (
 // Kinds returns the closed list.
 func Kinds() []Kind { return []Kind{Drop, Delay, Cut, Close, Negotiate, Webhook} }
 
+// canonical is the kind as the list has it: people may write it in other letters.
+func (k Kind) canonical() Kind { return Kind(strings.ToLower(string(k))) }
+
+func (k Kind) known() bool { return slices.Contains(Kinds(), k) }
+
+// unknown says what is wrong with a kind that is not known.
+func unknown() string { return fmt.Sprintf("is none of %v", Kinds()) }
+
 const (
 	// MaxTime is the longest that a fault lasts, DefaultTime how long it does if nobody says.
 	MaxTime, DefaultTime = time.Hour, 5 * time.Minute
@@ -82,7 +90,7 @@ func (s *Spec) repeats() bool { return s.Kind == Cut || s.Kind == Close }
 
 // check fills in what was left out. The error is an *InvalidError.
 func (s *Spec) check() error {
-	s.Hub, s.Kind = strings.ToLower(s.Hub), Kind(strings.ToLower(string(s.Kind)))
+	s.Hub, s.Kind = strings.ToLower(s.Hub), s.Kind.canonical()
 	if s.Share == 0 {
 		s.Share = 1
 	}
@@ -95,7 +103,7 @@ func (s *Spec) check() error {
 		field, reason string
 	}{
 		{s.Hub == "", "hub", "is missing"},
-		{!slices.Contains(Kinds(), s.Kind), "kind", fmt.Sprintf("is none of %v", Kinds())},
+		{!s.Kind.known(), "kind", unknown()},
 		{!(s.Share > 0 && s.Share <= 1), "share", "is not more than 0 and at most 1"},
 		{delays && (s.Delay <= 0 || s.Delay > MaxDelay), "delay", "is not more than 0 and at most " + MaxDelay.String()},
 		{!delays && s.Delay != 0, "delay", "is for delay and webhook only"},

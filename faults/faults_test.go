@@ -68,6 +68,13 @@ func (x *fixture) must(spec faults.Spec) {
 	synctest.Wait()
 }
 
+func (x *fixture) cleared(hub string, kind faults.Kind) int {
+	x.t.Helper()
+	ended, err := x.Clear(hub, kind)
+	require.NoError(x.t, err)
+	return ended
+}
+
 func (x *fixture) send(target string, to gateway.Target) {
 	x.t.Helper()
 	f, err := hubprotocol.NewFrames(map[string][]byte{hubprotocol.JSON: []byte(`{"type":1,"target":"` + target + `","arguments":[]}` + "\x1e")})
@@ -122,7 +129,7 @@ func TestFaults(t *testing.T) {
 			synctest.Wait()
 			require.Equal(t, "a", heard(c))
 			x.send("c", everybody)
-			require.Equal(t, 1, x.Clear("chat", ""))
+			require.Equal(t, 1, x.cleared("chat", ""))
 			x.send("d", everybody)
 			synctest.Wait()
 			require.Equal(t, "a b c d", heard(c), "what was held back leaves first")
@@ -181,14 +188,14 @@ func TestFaults(t *testing.T) {
 		x.must(faults.Spec{Kind: faults.Negotiate})
 		require.ErrorIs(t, x.Admit("chat", false), gateway.ErrFaultInjected)
 		require.NoError(t, x.Admit("other", false))
-		x.Clear("", "")
+		x.cleared("", "")
 		require.NoError(t, x.Admit("chat", false))
 	})
 	bubble(t, "webhooks are slow", func(t *testing.T, x *fixture) {
 		x.must(faults.Spec{Kind: faults.Webhook, Delay: time.Second})
 		require.Equal(t, time.Second, x.Webhook("Chat"))
 		require.Zero(t, x.Webhook("other"))
-		x.Clear("chat", faults.Webhook)
+		x.cleared("chat", faults.Webhook)
 		require.Zero(t, x.Webhook("chat"))
 	})
 	bubble(t, "a share is a share", func(t *testing.T, x *fixture) {
@@ -230,5 +237,73 @@ func TestFaultsThatAreRefused(t *testing.T) {
 		}
 		_, err := x.Set.Set(faults.Spec{Hub: "other", Kind: faults.Drop})
 		require.ErrorIs(t, err, faults.ErrNotMarked)
+	})
+}
+
+func TestKindsAreClearedAsTheyAreSet(t *testing.T) {
+	bubble(t, "letter case", func(t *testing.T, x *fixture) {
+		x.must(faults.Spec{Kind: "DROP"})
+		x.must(faults.Spec{Kind: faults.Negotiate})
+		require.Equal(t, 1, x.cleared("CHAT", "Drop"))
+		require.Len(t, x.List(), 1)
+	})
+	bubble(t, "unknown", func(t *testing.T, x *fixture) {
+		x.must(faults.Spec{Kind: faults.Drop})
+		_, err := x.Clear("", "burn")
+		var invalid *faults.InvalidError
+		require.ErrorAs(t, err, &invalid)
+		require.Equal(t, "kind", invalid.Field)
+		require.Len(t, x.List(), 1)
+	})
+}
+
+// slowHubs takes as long as the test wants to go through its connections.
+type slowHubs struct{ begun, on chan struct{} }
+
+func (slowHubs) Inject(string, gateway.Faults) {}
+
+func (h slowHubs) Each(func(*gateway.Conn)) {
+	h.begun <- struct{}{}
+	<-h.on
+}
+
+func TestCloseWaitsForStrikes(t *testing.T) {
+	for name, spec := range map[string]faults.Spec{
+		"once":  {Hub: "chat", Kind: faults.Cut},
+		"again": {Hub: "chat", Kind: faults.Cut, Every: time.Second},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				hubs := slowHubs{make(chan struct{}), make(chan struct{})}
+				s := faults.New(faults.Options{Hubs: hubs, Marked: func(string) bool { return true }})
+				_, err := s.Set(spec)
+				require.NoError(t, err)
+				<-hubs.begun
+				if spec.Every > 0 { // the second time
+					hubs.on <- struct{}{}
+					<-hubs.begun
+				}
+				closed := make(chan struct{})
+				go func() { s.Close(); close(closed) }()
+				synctest.Wait()
+				select {
+				case <-closed:
+					t.Error("a strike goes on")
+				default:
+				}
+				close(hubs.on)
+				<-closed
+			})
+		})
+	}
+	synctest.Test(t, func(t *testing.T) { // while it waits for its next time
+		hubs := slowHubs{make(chan struct{}, 1), make(chan struct{})}
+		close(hubs.on)
+		s := faults.New(faults.Options{Hubs: hubs, Marked: func(string) bool { return true }})
+		_, err := s.Set(faults.Spec{Hub: "chat", Kind: faults.Cut, Every: time.Second})
+		require.NoError(t, err)
+		synctest.Wait()
+		s.Close()
+		require.Len(t, hubs.begun, 1)
 	})
 }

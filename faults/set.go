@@ -115,29 +115,37 @@ func (s *Set) set(spec Spec) Fault {
 		}
 	})
 	if a.Every > 0 {
+		s.striking.Add(1)
 		a.again = time.AfterFunc(0, func() { s.repeat(id, a) })
 	}
 	s.use(a.Hub)
 	return a.fault()
 }
 
-// repeat strikes, and again after a while if the fault is still in force.
+// repeat strikes, and again after a while if the fault is still in force. Whoever starts or resets a.again has added it to
+// s.striking.
 func (s *Set) repeat(id name, a *active) {
+	defer s.striking.Done()
 	s.strike(a)
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.faults[id] == a {
+		s.striking.Add(1)
 		a.again.Reset(a.Every)
 	}
 }
 
-// Clear ends the faults of the hub and of the kind, "" for all, on all nodes. It returns how many there were here.
-func (s *Set) Clear(hub string, kind Kind) int {
-	hub = strings.ToLower(hub)
+// Clear ends the faults of the hub and of the kind, "" for all, on all nodes. It returns how many there were here. Letter
+// case is ignored, as by Set; a kind that there is not is an *InvalidError.
+func (s *Set) Clear(hub string, kind Kind) (ended int, err error) {
+	hub, kind = strings.ToLower(hub), kind.canonical()
+	if kind != "" && !kind.known() {
+		return 0, &InvalidError{"kind", unknown()}
+	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.tell(message{Clear: &clearing{hub, kind}})
-	return s.clear(func(id name) bool { return (hub == "" || id.hub == hub) && (kind == "" || id.kind == kind) })
+	return s.clear(func(id name) bool { return (hub == "" || id.hub == hub) && (kind == "" || id.kind == kind) }), nil
 }
 
 // Recheck ends the faults of hubs that are not marked any more. It is for whoever has changed the marks.
@@ -167,8 +175,8 @@ func (s *Set) end(id name) {
 	}
 	delete(s.faults, id)
 	a.end.Stop()
-	if a.again != nil {
-		a.again.Stop()
+	if a.again != nil && a.again.Stop() {
+		s.striking.Done() // it does not strike any more
 	}
 	s.opts.Logger.Warn("fault ended", "hub", a.Hub, "kind", string(a.Kind), "hits", a.hits.Load())
 }
@@ -209,7 +217,7 @@ func (s *Set) List() []Fault {
 // Counts returns how often faults have hit at this node since the start, by kind.
 func (s *Set) Counts() map[Kind]uint64 { return s.counts.Map() }
 
-// Close ends everything. Set has no effect afterwards.
+// Close ends everything, and waits for connections that are just being hit. Set has no effect afterwards.
 func (s *Set) Close() {
 	s.stop()
 	s.mu.Lock()

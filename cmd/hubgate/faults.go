@@ -34,7 +34,10 @@ func (v faultView) List() []admin.Fault {
 	return list
 }
 
-func (v faultView) Clear(hub, kind string) int { return v.set.Clear(hub, faults.Kind(kind)) }
+func (v faultView) Clear(hub, kind string) (int, error) {
+	ended, err := v.set.Clear(hub, faults.Kind(kind))
+	return ended, faultRefused(err)
+}
 
 func (v faultView) Set(f admin.Fault) (admin.Fault, error) {
 	spec := faults.Spec{Hub: f.Hub, Kind: faults.Kind(f.Kind), Share: f.Share}
@@ -51,13 +54,21 @@ func (v faultView) Set(f admin.Fault) (admin.Fault, error) {
 		}
 	}
 	set, err := v.set.Set(spec)
+	if err != nil {
+		return f, faultRefused(err)
+	}
+	return faultOf(set), nil
+}
+
+// faultRefused is the error in the words of the admin address.
+func faultRefused(err error) error {
 	if errors.Is(err, faults.ErrNotMarked) {
-		return f, &admin.Refused{Status: http.StatusForbidden, Field: "hub", Text: err.Error()}
+		return &admin.Refused{Status: http.StatusForbidden, Field: "hub", Text: err.Error()}
 	}
 	if invalid, ok := errors.AsType[*faults.InvalidError](err); ok {
-		return f, &admin.Refused{Status: http.StatusBadRequest, Field: invalid.Field, Text: invalid.Error()}
+		return &admin.Refused{Status: http.StatusBadRequest, Field: invalid.Field, Text: invalid.Error()}
 	}
-	return faultOf(set), err
+	return err
 }
 
 func faultOf(f faults.Fault) admin.Fault {
