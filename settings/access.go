@@ -1,6 +1,7 @@
 package settings
 
 import (
+	"fmt"
 	"net/netip"
 	"slices"
 	"time"
@@ -44,16 +45,28 @@ type IPRule struct {
 	Allow   bool
 }
 
-// maxIPRules is Azure's bound.
-const maxIPRules = 30
+const (
+	// maxIPRules is Azure's bound.
+	maxIPRules = 30
+	// mappedBits are those before the address of IPv4 in one of IPv6.
+	mappedBits = 96
+)
 
-// ParseNetwork reads a network, or an address, which stands for itself.
+// ParseNetwork reads a network, or an address, which stands for itself. What is mapped from IPv4 (::ffff:10.0.0.0/104)
+// becomes the network of IPv4, since callers' addresses do so too. A network that is wider than what is mapped, and so
+// has addresses of both kinds, is refused.
 func ParseNetwork(text string) (netip.Prefix, error) {
 	if at, err := netip.ParseAddr(text); err == nil {
 		at = at.Unmap()
 		return netip.PrefixFrom(at, at.BitLen()), nil
 	}
 	p, err := netip.ParsePrefix(text)
+	if err == nil && p.Addr().Is4In6() {
+		if p.Bits() < mappedBits {
+			return netip.Prefix{}, fmt.Errorf("%q is a network of IPv4 and of IPv6", text)
+		}
+		p = netip.PrefixFrom(p.Addr().Unmap(), p.Bits()-mappedBits)
+	}
 	return p.Masked(), err
 }
 
