@@ -19,16 +19,12 @@ func (a *Admin) WatchTrace(t Traces) { a.traces.Store(&t) }
 
 // looking lets a request through that may use the live view, or manage the gateway: what is shown is of the same kind.
 func (a *Admin) looking(handle http.HandlerFunc) http.HandlerFunc {
-	view := a.live(func(_ *View, w http.ResponseWriter, r *http.Request) { handle(w, r) })
-	managed := a.Managed(func(_ *Management, _ string, w http.ResponseWriter, r *http.Request) { handle(w, r) })
-	return func(w http.ResponseWriter, r *http.Request) {
-		v := a.view.Load()
-		if v != nil && v.Authorize != nil && a.management.Load() != nil && v.Authorize(r) != nil {
-			managed(w, r)
-			return
+	return a.viewing(func(_ *View, w http.ResponseWriter, r *http.Request) { handle(w, r) }, func(w http.ResponseWriter, view, guard error) {
+		if guard == nil {
+			guard = &refusedError{status: http.StatusUnauthorized, text: view.Error()}
 		}
-		view(w, r)
-	}
+		new(Guard).Refuse(w, guard)
+	})
 }
 
 // serveTrace is GET /api/trace. The query is that of flight.ParseQuery.

@@ -19,8 +19,8 @@ type View struct {
 	// Prove refuses requests without a good token, wherever they come from; nil refuses all. The error is
 	// for the caller.
 	Prove func(r *http.Request) error
-	// Authorize refuses requests without a good token; nil lets everybody look and send. The error is
-	// for the caller.
+	// Authorize refuses requests without a good token for the live view; nil lets everybody look and send. Whoever
+	// manages the gateway is let in too. The error is for the caller.
 	Authorize func(r *http.Request) error
 }
 
@@ -53,6 +53,15 @@ const LiveResource = "/inspector"
 
 // live lets a request through that may use the live view.
 func (a *Admin) live(handle func(v *View, w http.ResponseWriter, r *http.Request)) http.HandlerFunc {
+	return a.viewing(handle, func(w http.ResponseWriter, err, _ error) {
+		w.Header().Set("WWW-Authenticate", "Bearer")
+		text(w, http.StatusUnauthorized, err.Error()+"\n")
+	})
+}
+
+// viewing is live with a choice of how to refuse: by what the view says, or by what the guard says, which is nil if
+// nothing can be managed yet.
+func (a *Admin) viewing(handle func(v *View, w http.ResponseWriter, r *http.Request), refuse func(w http.ResponseWriter, view, guard error)) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
 		protect(w.Header())
 		v := a.view.Load()
@@ -65,14 +74,25 @@ func (a *Admin) live(handle func(v *View, w http.ResponseWriter, r *http.Request
 			return
 		}
 		if v.Authorize != nil {
-			if err := v.Authorize(r); err != nil {
-				w.Header().Set("WWW-Authenticate", "Bearer")
-				text(w, http.StatusUnauthorized, err.Error()+"\n")
+			if view, guard, ok := a.mayLook(v, r); !ok {
+				refuse(w, view, guard)
 				return
 			}
 		}
 		handle(v, w, r)
 	}
+}
+
+// mayLook asks the view, and then the guard. The guard is asked once: it counts wrong tokens.
+func (a *Admin) mayLook(v *View, r *http.Request) (view, guard error, ok bool) {
+	if view = v.Authorize(r); view == nil {
+		return nil, nil, true
+	}
+	if m := a.management.Load(); m != nil {
+		_, guard = m.Guard.Admits(r)
+		return view, guard, guard == nil
+	}
+	return view, nil, false
 }
 
 // fromOtherSite says whether a browser sends the request for a page of another site. Such pages

@@ -36,15 +36,7 @@ func (s *server) liveView(hub *gateway.Gateway, servers *servermode.Backend, res
 		return err
 	}
 	if s.config.AdminExposed() {
-		v.Authorize = func(r *http.Request) error {
-			err := authorizeLive(verifier, r)
-			if err != nil {
-				if _, refused := s.managed.guard.Admits(r); refused == nil {
-					return nil
-				}
-			}
-			return err
-		}
+		v.Authorize = func(r *http.Request) error { return authorizeLive(verifier, r) }
 	}
 	return v
 }
