@@ -75,7 +75,7 @@ func (o *origin) answer(n int, f fate) {
 func (o *origin) answered(n int) bool {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	return o.list[n-1].fate != underWay
+	return n < 1 || n > len(o.list) || o.list[n-1].fate != underWay
 }
 
 // messages are all so far. What is in the list changes no more once it is answered.

@@ -191,7 +191,7 @@ func (c *Conn) record(frame, body []byte) error {
 		}
 	}
 	if recorder := c.g.opts.Recorder; recorder != nil && peeked.Type != hubprotocol.Ping {
-		recorder.Received(c, &rec, peeked.Target)
+		recorder.Received(c, rec, peeked.Target)
 	}
 	if number == 0 {
 		return nil

@@ -8,7 +8,7 @@ import "sync"
 type Recorder interface {
 	// Received says that the session has taken a record of the client, which is valid during the call. Target is
 	// that of a call, still escaped as in the record; pings are not told.
-	Received(c *Conn, r *Record, target []byte)
+	Received(c *Conn, r Record, target []byte)
 	// Delivered says what became of a record for one client that is no send: an answer, or what a hub server
 	// says to this client alone. The report has one receiver.
 	Delivered(c *Conn, bytes int, r SendReport)

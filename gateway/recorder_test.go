@@ -38,7 +38,7 @@ func (s *scribe) add(format string, about ...any) {
 	s.told = append(s.told, fmt.Sprintf(format, about...))
 }
 
-func (s *scribe) Received(c *gateway.Conn, r *gateway.Record, target []byte) {
+func (s *scribe) Received(c *gateway.Conn, r gateway.Record, target []byte) {
 	s.add("received %s %d %s", c.Identity().ID, r.Type, target)
 }
 

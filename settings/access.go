@@ -90,8 +90,8 @@ func (p *problems) checkAccess(a *Access) {
 type Firewall struct {
 	Counts  []CountRule
 	Traffic []TrafficRule
-	// MaxLifetime closes clients that have been connected for so long; 0 never. It is for clients that
-	// connect from then on.
+	// MaxLifetime closes clients that have been connected for so long to their node; 0 never. It also holds for
+	// clients that are connected when it changes.
 	MaxLifetime time.Duration
 }
 

@@ -59,7 +59,17 @@ func (m Measurement) Run(ctx context.Context) (Costs, error) {
 		}
 		single[size] = float64(r.Load.ServerCPU)
 	}
+	for _, measured := range []map[int]float64{broadcast, single} {
+		for size, cost := range measured {
+			if cost <= 0 {
+				return Costs{}, fmt.Errorf("messages of %d bytes took nothing that could be measured: measure with more clients", size)
+			}
+		}
+	}
 	c.fit(broadcast, single, float64(m.Clients))
+	if c.Delivery <= 0 {
+		return Costs{}, errors.New("the machine has too much else to do for figures: measure with more clients, or later")
+	}
 	return c, nil
 }
 

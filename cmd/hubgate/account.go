@@ -232,7 +232,7 @@ func (a *account) FollowVerb(cmd *gateway.Command) func(gateway.Result, error) {
 }
 
 // Received implements gateway.Recorder.
-func (a *account) Received(c *gateway.Conn, r *gateway.Record, target []byte) {
+func (a *account) Received(c *gateway.Conn, r gateway.Record, target []byte) {
 	if !a.on() {
 		return
 	}
