@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"maps"
 	"os"
+	"reflect"
 	"regexp"
 	"slices"
 	"strings"
@@ -133,6 +134,33 @@ func TestOneNode(t *testing.T) {
 	}
 	if find[corev1.Secret](objects) != nil || len(s.Spec.VolumeClaimTemplates) != 0 {
 		t.Error("a secret, or a volume")
+	}
+}
+
+// Without a cluster to look up what there is, the chart renders the same objects again and again only if the secrets are
+// given. Values.yaml and docs/install.md say so.
+func TestSecretsWithoutACluster(t *testing.T) {
+	for name, c := range map[string]struct {
+		secret values
+		same   bool
+	}{
+		"made by the chart": {values{}, false},
+		"existing":          {values{"existingSecret": "mine"}, true},
+		"given":             {values{"accessKey": strings.Repeat("a", 44), "clusterSecret": strings.Repeat("b", 44)}, true},
+	} {
+		v := values{"secret": c.secret}
+		if same := reflect.DeepEqual(mustRender(t, v), mustRender(t, v)); same != c.same {
+			t.Errorf("%s: the same objects: %v", name, same)
+		}
+	}
+	for _, file := range []string{chartDir + "/values.yaml", "../../docs/install.md"} {
+		text, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if !strings.Contains(string(text), "Argo CD") || !strings.Contains(string(text), "existingSecret") {
+			t.Errorf("%s does not say who has to set existingSecret", file)
+		}
 	}
 }
 
