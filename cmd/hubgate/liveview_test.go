@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"net/http"
 	"net/http/httptest"
 	"testing"
@@ -10,6 +11,7 @@ import (
 
 	"github.com/hubgate/hubgate/admin"
 	"github.com/hubgate/hubgate/auth"
+	"github.com/hubgate/hubgate/config"
 	"github.com/hubgate/hubgate/oidc"
 	"github.com/hubgate/hubgate/oidc/oidctest"
 )
@@ -37,4 +39,20 @@ func TestAdminAddressNeedsAllOfREST(t *testing.T) {
 		require.NoError(t, enters(issuer.Sign(oidctest.Claims{"aud": "api", "roles": "writer"})), method)
 		require.Error(t, enters(issuer.Sign(oidctest.Claims{"aud": "api", "roles": "reader"})), method)
 	}
+}
+
+// The view asks for its own token only: the admin address asks the guard, once, since it counts wrong tokens.
+func TestTheLiveViewLeavesTheGuardAlone(t *testing.T) {
+	tried := 0
+	s := &server{config: &config.Config{Network: config.Network{AdminListen: "203.0.113.1:8889"}}}
+	s.seen = new(observer)
+	s.managed.guard = &admin.Guard{AllowPlain: true, Other: func(string) (string, error) {
+		tried++
+		return "", errors.New("no")
+	}}
+	v := s.liveView(nil, nil, nil, auth.NewVerifier(auth.VerifierOptions{Keys: func() []auth.Secret { return []auth.Secret{"other-key-other-key-other-key-32"} }}))
+	r := httptest.NewRequest(http.MethodGet, "/watch", nil)
+	r.Header.Set("Authorization", "Bearer wrong")
+	require.Error(t, v.Authorize(r))
+	require.Zero(t, tried)
 }
