@@ -1,0 +1,42 @@
+// What pages need to be the same here as on GitHub: anchors of headings, and links that leave docs/.
+import { existsSync, statSync } from 'node:fs';
+import { dirname, join, normalize, relative, resolve } from 'node:path';
+import { fileURLToPath } from 'node:url';
+
+const repository = resolve(dirname(fileURLToPath(import.meta.url)), '../..');
+const github = 'https://github.com/hubgate/hubgate';
+
+// githubSlug makes of a heading the anchor that GitHub gives it.
+export function githubSlug(heading) {
+  return heading.trim().toLowerCase().replace(/[^\p{L}\p{N} _-]/gu, '').replace(/ /g, '-');
+}
+
+// outside is the address on GitHub of a file that is not in docs/, or null for a link that stays there.
+// A file that does not exist is an error: it ends the build.
+export function outside(page, href) {
+  if (/^([a-z]+:|#|\/)/i.test(href)) return null;
+  const [path, anchor] = href.split('#');
+  const file = normalize(join('docs', dirname(page), path));
+  if (file === 'docs' || file.startsWith('docs/')) return null;
+  const full = join(repository, file);
+  if (relative(repository, full).startsWith('..') || !existsSync(full)) {
+    throw new Error(`docs/${page} links to ${href}: there is no such file`);
+  }
+  const kind = statSync(full).isDirectory() ? 'tree' : 'blob';
+  return `${github}/${kind}/main/${file.replace(/\/$/, '')}${anchor ? '#' + anchor : ''}`;
+}
+
+// leaveDocs is a rule for markdown-it. It runs before the one of VitePress, which takes what is an address by now as one.
+export function leaveDocs(md) {
+  md.core.ruler.push('leave-docs', state => {
+    for (const block of state.tokens) {
+      for (const token of block.children ?? []) {
+        if (token.type !== 'link_open') continue;
+        const href = token.attrGet('href');
+        const there = outside(state.env.relativePath, href);
+        if (there) token.attrSet('href', there);
+        else token.attrSet('href', href.replace(/(^|\/)README\.md(?=#|$)/, '$1index.md'));
+      }
+    }
+  });
+}
