@@ -2,7 +2,7 @@
 import { fileURLToPath } from 'node:url';
 import { defineConfig } from 'vitepress';
 import { sidebar, home } from './structure.mjs';
-import { githubSlug, leaveDocs } from './markdown.mjs';
+import { breakLongNames, forSearch, githubSlug, leaveDocs } from './markdown.mjs';
 
 // Pages become components, which import vue. There is no node_modules above ../docs, so it is looked for from here.
 const packagesOfPages = {
@@ -32,11 +32,12 @@ export default defineConfig({
     config(md) {
       md.linkify.set({ fuzzyLink: false, fuzzyEmail: false }); // ASP.NET is no address
       md.use(leaveDocs);
+      md.use(breakLongNames);
     },
   },
   vite: { plugins: [packagesOfPages] },
   transformPageData(page) {
-    if (page.relativePath === 'index.md') Object.assign(page.frontmatter, home.frontmatter);
+    if (page.relativePath === 'index.md') Object.assign(page, { title: 'hubgate', titleTemplate: false, frontmatter: { ...home.frontmatter, title: 'hubgate', titleTemplate: 'SignalR on your own machines' } });
     // Long lists of names: a page's own heading says more than every name in the outline.
     if (page.relativePath === 'errors.md') page.frontmatter.outline = 2;
   },
@@ -52,8 +53,7 @@ export default defineConfig({
     search: {
       provider: 'local',
       options: {
-        // Compatibility is a table of test names. It would be found for every word.
-        _render: (src, env, md) => md.render(env.relativePath === 'compatibility.md' ? '# Compatibility' : src, env),
+        _render: (src, env, md) => md.render(forSearch(env.relativePath, src), env),
       },
     },
     externalLinkIcon: false,

@@ -40,3 +40,27 @@ export function leaveDocs(md) {
     }
   });
 }
+
+// breakLongNames lets names of metrics and options break at their parts, so that a table needs less width.
+export function breakLongNames(md) {
+  const render = md.renderer.rules.code_inline;
+  md.renderer.rules.code_inline = (tokens, i, ...rest) => {
+    const html = render(tokens, i, ...rest);
+    return tokens[i].content.length < 20 ? html : html.replace(/([_./=?])(?=\w)(?![^<]*>)/g, '$1<wbr>');
+  };
+}
+
+// forSearch is the text of a page as the search knows it: by headings, each of which is a result of its own.
+export function forSearch(page, text) {
+  switch (page) {
+    case 'index.md': case 'README.md': // a list of all pages, which are found themselves
+      return '';
+    case 'compatibility.md': // a table of test names, which would be found for every word
+      return '# Compatibility';
+    case 'errors.md': // each reason is a row of a table
+      return text
+        .replace(/^## <a id="([^"]+)"><\/a>(.*)$/gm, '## $2 {#$1}')
+        .replace(/^\| <a id="([^"]+)"><\/a>`?([^`|]+?)`? \| (.*) \|$/gm, '\n### $2 {#$1}\n\n$3\n');
+  }
+  return text;
+}
