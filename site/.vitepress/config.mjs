@@ -40,6 +40,7 @@ export default defineConfig({
     if (page.relativePath === 'index.md') Object.assign(page, { title: 'hubgate', titleTemplate: false, frontmatter: { ...home.frontmatter, title: 'hubgate', titleTemplate: 'SignalR on your own machines' } });
     // Long lists of names: a page's own heading says more than every name in the outline.
     if (page.relativePath === 'errors.md') page.frontmatter.outline = 2;
+    if (page.relativePath === 'configuration.md') page.frontmatter.pageClass = 'options';
   },
   themeConfig: {
     nav: [

@@ -46,7 +46,7 @@ export function breakLongNames(md) {
   const render = md.renderer.rules.code_inline;
   md.renderer.rules.code_inline = (tokens, i, ...rest) => {
     const html = render(tokens, i, ...rest);
-    return tokens[i].content.length < 20 ? html : html.replace(/([_./=?])(?=\w)(?![^<]*>)/g, '$1<wbr>');
+    return tokens[i].content.length < 20 ? html : html.replace(/([_./=?](?=\w)|[a-z](?=[A-Z]))(?![^<]*>)/g, '$1<wbr>');
   };
 }
 
