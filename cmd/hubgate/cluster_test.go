@@ -49,6 +49,9 @@ func startTrio(t *testing.T, more ...string) trio {
 	for _, p := range all.each() {
 		p.seesPeers(2)
 	}
+	for _, p := range all.each() {
+		p.isReady()
+	}
 	return all
 }
 

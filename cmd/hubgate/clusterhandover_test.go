@@ -143,6 +143,7 @@ func TestN44RollingRestart(t *testing.T) {
 			"--cluster-peer=" + nodes[to].clusterStatus().Address}, hook.upstream()...)...)
 		nodes[at].logsIfFailed()
 		nodes[at].seesPeers(2)
+		nodes[at].isReady() // the next one is not restarted before
 		at = to
 	}
 	send(nodes["b"], "groups/room/:send")

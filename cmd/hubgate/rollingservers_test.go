@@ -89,6 +89,7 @@ func TestN44N49RollingRestartWithHubServers(t *testing.T) {
 		nodes[at] = start(t, "--node="+at, "--cluster-listen=127.0.0.1:0", "--cluster-voter=a,b,c", "--cluster-peer="+nodes[to].clusterStatus().Address, "--mode=default")
 		nodes[at].logsIfFailed()
 		nodes[at].seesPeers(2)
+		nodes[at].isReady() // the next one is not restarted before
 		apps.joins(at, nodes[at])
 		says()
 		at = to
