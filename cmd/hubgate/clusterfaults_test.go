@@ -68,6 +68,7 @@ func TestN53SameNameAfterARestart(t *testing.T) {
 	three.a.seesPeers(1)
 	again := start(t, "--node=b", "--cluster-listen=127.0.0.1:0", "--cluster-voter=a,b,c", "--cluster-peer="+at)
 	three.a.seesPeers(2)
+	again.isReady()
 	for _, p := range []*program{three.a, again, three.c} {
 		require.Equal(t, "404", p.status(http.MethodPost, p.clientURL(conn.ConnectionToken), "", "Authorization", "Bearer "+token))
 	}
