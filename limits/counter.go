@@ -77,16 +77,21 @@ func NewCounter(counts []Count, over func(rule, hub, user string)) *Counter {
 
 // Enter implements gateway.Turnstile. Rules are tried in their order, and the first that is full refuses.
 func (c *Counter) Enter(who *gateway.Identity, probe bool) error {
+	if rule := c.enter(who, probe); rule != nil {
+		c.over(rule.Name, who.Hub, who.User)
+		return &gateway.Overrun{Rule: rule.Name, Text: fmt.Sprintf("%d connections for each %v", rule.Max, rule.By), Reset: retryAfter}
+	}
+	return nil
+}
+
+// enter returns the rule that refuses; what is said of it is written without the lock that all who come and go need.
+func (c *Counter) enter(who *gateway.Identity, probe bool) *Count {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	for i, rule := range c.counts {
-		value, ok := rule.By.of(who)
-		if !ok {
-			continue
-		}
-		if c.there[i][value] >= rule.Max && c.entered[who.ID] == nil {
-			c.over(rule.Name, who.Hub, who.User)
-			return &gateway.Overrun{Rule: rule.Name, Text: fmt.Sprintf("%d connections for each %v", rule.Max, rule.By), Reset: retryAfter}
+	for i := range c.counts {
+		rule := &c.counts[i]
+		if value, ok := rule.By.of(who); ok && c.there[i][value] >= rule.Max && c.entered[who.ID] == nil {
+			return rule
 		}
 	}
 	if !probe {
