@@ -116,7 +116,7 @@ func (c *connectionsShowCommand) Run(env *environment) error {
 		}
 		for i := range page.Value {
 			if page.Value[i].ConnectionId == c.ID {
-				return printDocument(env.stdout, page.Value[i])
+				return printJSON(env.stdout, page.Value[i])
 			}
 		}
 		if page.ContinuationToken == "" {

@@ -43,7 +43,7 @@ func (c *doctorCommand) Run(env *environment) error {
 	defer cancel()
 	findings := doctor.Examine(ctx, p)
 	if c.json() {
-		err = printIndented(env.stdout, findings)
+		err = printJSON(env.stdout, findings)
 	} else {
 		err = printFindings(env.stdout, findings)
 	}

@@ -41,7 +41,7 @@ func (c *documentShowCommand) Run(env *environment) error {
 		}
 	}
 	if c.Output == "json" {
-		return printDocument(env.stdout, v)
+		return printJSON(env.stdout, v)
 	}
 	fmt.Fprintf(env.stderr, "revision %d\n", v.Revision)
 	return c.print(env, v, []string{"SETTING", "VALUE", "FROM"}, v.Rows())
@@ -227,5 +227,5 @@ func (c *documentExportCommand) Run(env *environment) error {
 	if bytes.Contains(text, []byte(secret.Redacted)) {
 		fmt.Fprintln(env.stderr, "secrets of webhooks are masked: another gateway needs them anew")
 	}
-	return printDocument(env.stdout, json.RawMessage(text))
+	return printJSON(env.stdout, json.RawMessage(text))
 }

@@ -6,7 +6,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"net/http"
 	"net/url"
 	"text/tabwriter"
@@ -38,7 +37,7 @@ func (c *faultListCommand) Run(env *environment) error {
 		return err
 	}
 	if c.json() {
-		return printIndented(env.stdout, list.Faults)
+		return printJSON(env.stdout, list.Faults)
 	}
 	if len(list.Faults) == 0 {
 		_, err := fmt.Fprintln(env.stdout, "no faults")
@@ -123,10 +122,3 @@ type outputFlag struct {
 }
 
 func (o *outputFlag) json() bool { return o.Output == "json" }
-
-func printIndented(w io.Writer, v any) error {
-	out := json.NewEncoder(w)
-	out.SetIndent("", "  ")
-	out.SetEscapeHTML(false)
-	return out.Encode(v)
-}

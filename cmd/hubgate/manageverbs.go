@@ -127,7 +127,7 @@ func withNote(path, note string) string {
 // print prints a value as JSON, or lines as a table.
 func (c *managing) print(env *environment, v any, head []string, rows [][]string) error {
 	if c.Output == "json" {
-		return printDocument(env.stdout, v)
+		return printJSON(env.stdout, v)
 	}
 	table := tabwriter.NewWriter(env.stdout, 0, 0, 2, ' ', 0)
 	if head != nil {
@@ -137,13 +137,6 @@ func (c *managing) print(env *environment, v any, head []string, rows [][]string
 		fmt.Fprintln(table, strings.Join(row, "\t"))
 	}
 	return table.Flush()
-}
-
-func printDocument(w io.Writer, v any) error {
-	encoder := json.NewEncoder(w)
-	encoder.SetIndent("", "  ")
-	encoder.SetEscapeHTML(false)
-	return encoder.Encode(v)
 }
 
 // apiRefusal makes an error of what the API answered.
