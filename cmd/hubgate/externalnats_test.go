@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"crypto/tls"
 	"os"
 	"path/filepath"
@@ -8,6 +9,8 @@ import (
 
 	"github.com/nats-io/jwt/v2"
 	natsserver "github.com/nats-io/nats-server/v2/server"
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
 	"github.com/nats-io/nkeys"
 	"github.com/stretchr/testify/require"
 )
@@ -44,6 +47,19 @@ func (n externalNATS) buckets(t *testing.T) (names []string) {
 		}
 	}
 	return names
+}
+
+// forget deletes a stream with all that is in it.
+func (n externalNATS) forget(t *testing.T, stream string) {
+	t.Helper()
+	conn, err := nats.Connect(n.ClientURL())
+	require.NoError(t, err)
+	defer conn.Close()
+	js, err := jetstream.New(conn)
+	require.NoError(t, err)
+	ctx, cancel := context.WithTimeout(t.Context(), slowPatience)
+	defer cancel()
+	require.NoError(t, js.DeleteStream(ctx, stream))
 }
 
 // withNKey lets one key in, whose seed is in the file.

@@ -44,6 +44,18 @@ func (s *sharedSettings) note(number uint64, err error) {
 	s.known, s.number, s.err = true, number, err
 }
 
+// isOld says that the settings with a number are none that all nodes share now, as the store knows. A store that has
+// lost all has none: then what is in force stays. If the store does not answer, none are old.
+func (s *sharedSettings) isOld(number uint64) bool {
+	ctx, cancel := context.WithTimeout(context.Background(), changeTime)
+	defer cancel()
+	now, err := s.text.Current(ctx)
+	if err != nil && now.Number == 0 { // else it cannot be opened, but is there
+		return false
+	}
+	return number == 0 || now.Number != number
+}
+
 // newSharedSettings asks nothing of the store.
 func newSharedSettings(c *config.Config, e *natsd.Engine, now, previous secret.Text) (*sharedSettings, error) {
 	keys := [][]byte{natsd.Key(now, natsd.PurposeSharedSettings)}
@@ -86,13 +98,18 @@ func (s *server) sharedRefused(number uint64, err error) {
 	s.log.Error("the settings that the nodes share have errors here: the old ones stay in force", "part", partCluster, "version", number, "error", err)
 }
 
-// sharedRecord puts in force what the nodes share, unless this node has it, or a later one, already.
+// sharedRecord puts in force what the nodes share, unless this node has it already. Numbers fall if the store begins
+// anew; a lower one counts if the store says so, and is old else.
 func (s *server) sharedRecord(r management.Record) error {
 	s.reloading.Lock()
 	defer s.reloading.Unlock()
 	number := r.Revision - 1
 	before := s.nodes.shared.state()
-	if before.Known && before.Error == "" && before.Number >= number {
+	switch {
+	case !before.Known:
+	case number == before.Number && before.Error == "":
+		return nil
+	case number < before.Number && s.nodes.shared.isOld(number):
 		return nil
 	}
 	if !before.Known {

@@ -10,6 +10,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/hubgate/hubgate/admin"
+	"github.com/hubgate/hubgate/auth"
 )
 
 // share is what hubgate cluster settings set says of a text.
@@ -88,4 +89,38 @@ func TestSharedSettings(t *testing.T) {
 		require.NotZero(t, three.a.metric("hubgate_cluster_unlike_settings"))
 		three.a.logs.want(t, "another node has other settings than this one")
 	})
+}
+
+// A store that begins anew counts from one again. What is changed then is in force, and what was is not.
+func TestSharedSettingsInAStoreThatBeginsAnew(t *testing.T) {
+	t.Parallel()
+	nats := startNATS(t, nil)
+	node := func(name string) *program {
+		p := start(t, "--node="+name, "--nats-url", nats.ClientURL(), "--cluster-secret-file="+secretFile(t, clusterSecret))
+		p.isReady()
+		return p
+	}
+	a, b := node("a"), node("b")
+	a.seesPeers(1)
+	for _, text := range []string{"limits.hubs: 5\n", "limits.hubs: 6\n", "limits.hubs: 7\n"} {
+		code, _, stderr := a.share(text)
+		require.Zero(t, code, stderr)
+	}
+	b.sharesNumber(3)
+	nats.forget(t, "KV_hg_settings")
+	code, _, stderr := a.share("limits.hubs: 1\n")
+	require.Zero(t, code, stderr)
+	require.EqualValues(t, 1, a.clusterStatus().Settings.Number, "it is in force where it was changed, when that is answered")
+	b.sharesNumber(1)
+	a.connect("chat", "ann")
+	b.connect("chat", "bob")
+	for _, p := range []*program{a, b} {
+		require.Equal(t, "429", p.enter("news", auth.ClientTokenSpec{}))
+	}
+}
+
+// sharesNumber waits until the settings with this number are in force.
+func (p *program) sharesNumber(number uint64) {
+	p.t.Helper()
+	require.Eventually(p.t, func() bool { return p.clusterStatus().Settings.Number == number }, slowPatience, 10*time.Millisecond)
 }
