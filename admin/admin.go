@@ -44,6 +44,8 @@ type Admin struct {
 	traces     atomic.Pointer[Traces]     // nil before WatchTrace
 	// portal is where the portal is, nil before ServePortal.
 	portal atomic.Pointer[string]
+	// help is where the documentation is, nil before ServeHelp.
+	help atomic.Pointer[string]
 }
 
 // New returns an Admin with metrics of its own registry. The version is a

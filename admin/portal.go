@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"net/http"
+	"net/url"
 	"strings"
 )
 
@@ -24,6 +25,15 @@ type Hubs struct {
 func (a *Admin) ServePortal(prefix string, pages http.Handler) {
 	a.portal.Store(&prefix)
 	a.pages.Handle("GET "+prefix, pages)
+}
+
+// ServeHelp has pages serve the documentation below a prefix. Log lines name a page as docs/PAGE: these lead there too.
+func (a *Admin) ServeHelp(prefix string, pages http.Handler) {
+	a.help.Store(&prefix)
+	a.pages.Handle("GET "+prefix, pages)
+	a.pages.HandleFunc("GET /docs/{page...}", func(w http.ResponseWriter, r *http.Request) {
+		http.Redirect(w, r, prefix+(&url.URL{Path: r.PathValue("page")}).EscapedPath(), http.StatusFound)
+	})
 }
 
 // ServeHubs serves what the portal does with hubs, below /api/. Who asks has to be a manager.
@@ -64,6 +74,9 @@ func (a *Admin) serveIndex(w http.ResponseWriter, r *http.Request) {
 	to, list := "/inspector", index
 	if portal := a.portal.Load(); portal != nil {
 		to, list = *portal, fmt.Sprintf("%s%-15s settings, clients, traces, for browsers; needs the admin token\n", index, *portal)
+	}
+	if help := a.help.Load(); help != nil {
+		list += fmt.Sprintf("%-15s the documentation, for browsers\n", *help)
 	}
 	if strings.Contains(r.Header.Get("Accept"), "text/html") {
 		http.Redirect(w, r, to, http.StatusFound)

@@ -24,6 +24,12 @@ func TestPortal(t *testing.T) {
 	require.Contains(t, ask(http.MethodGet, "/", "").Body.String(), "\n/portal/        settings")
 	require.Equal(t, http.StatusTeapot, ask(http.MethodGet, "/portal/x", "").Code)
 
+	a.ServeHelp("/help/", http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusTeapot) }))
+	require.Contains(t, ask(http.MethodGet, "/", "").Body.String(), "\n/help/          the documentation")
+	require.Equal(t, http.StatusTeapot, ask(http.MethodGet, "/help/errors", "").Code)
+	require.Equal(t, "/help/errors.md", ask(http.MethodGet, "/docs/errors.md", "").Header().Get("Location"), "as log lines name it")
+	require.Equal(t, "/help/a%3Fb", ask(http.MethodGet, "/docs/a%3Fb", "").Header().Get("Location"))
+
 	a.ServeHubs(new(Hubs))
 	a.WatchManagement(&Management{Guard: &Guard{Token: "secret", AllowPlain: true}})
 	for path, method := range map[string]string{

@@ -59,7 +59,11 @@ func printBanner(w io.Writer, s *server) error {
 	for _, open := range s.unsafe() {
 		p.entry("UNSAFE", open)
 	}
-	p.entry("documentation", documentation)
+	if s.endpoints.Admin != "" {
+		p.entry("documentation", s.endpoints.Admin+helpPath)
+	} else {
+		p.entry("documentation", documentation)
+	}
 	p.line("")
 	if current.HasMode(settings.DefaultMode) || current.HasMode(settings.Classic) {
 		p.hubServers(text)

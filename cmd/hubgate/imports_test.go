@@ -57,6 +57,8 @@ var mayImport = map[string][]string{
 	"livetrace":         {"auth", "hubprotocol", "internal/azurelog", "internal/flight"},
 	"resourcelog":       {"internal/azurelog", "internal/flight"},
 	"portal":            nil,
+	"docs":              nil,
+	"help":              nil,
 	"doctor":            nil,
 	"arm":               {"auth", "management", "secret"},
 	"faults":            {"gateway", "internal/counts"},
@@ -102,7 +104,7 @@ var mayImport = map[string][]string{
 	"deploy/check":     nil,
 	"internal/reasons": nil,
 	"gatewaytest":      {"gateway", "hubprotocol"},
-	"cmd/hubgate":      {"api", "aspnetprotocol", "hubprotocol", "auth", "oidc", "hubname", "regularfile", "secret", "webhook", "settings", "config", "management", "tracing", "internal/flight", "internal/azurelog", "livetrace", "resourcelog", "gateway", "clientws", "clientaspnet", "restapi", "presence", "limits", "doctor", "portal", "faults", "upstream", "servermode", "modes", "store", "store/claims", "store/jetstore", "store/life", "store/shared", "backplane", "natsd", "cluster", "cluster/natscarrier", "admin", "arm", "bench", "bench/plan", "internal/counts", "internal/logsum", "internal/nearest", "internal/reasons", "internal/watch", "internal/trace", "internal/transport", "store/outbox"},
+	"cmd/hubgate":      {"api", "aspnetprotocol", "hubprotocol", "auth", "oidc", "hubname", "regularfile", "secret", "webhook", "settings", "config", "management", "tracing", "internal/flight", "internal/azurelog", "livetrace", "resourcelog", "gateway", "clientws", "clientaspnet", "restapi", "presence", "limits", "doctor", "portal", "docs", "help", "faults", "upstream", "servermode", "modes", "store", "store/claims", "store/jetstore", "store/life", "store/shared", "backplane", "natsd", "cluster", "cluster/natscarrier", "admin", "arm", "bench", "bench/plan", "internal/counts", "internal/logsum", "internal/nearest", "internal/reasons", "internal/watch", "internal/trace", "internal/transport", "store/outbox"},
 
 	"deploy/release/image": nil,
 	"deploy/release/pack":  nil,
@@ -122,6 +124,7 @@ var whole = map[string][]string{
 	"servermode":  {"clientws", "modes", "cluster"},
 	"presence":    {"hubprotocol"},
 	"faults":      {"hubprotocol"},
+	"help":        {"docs", "internal/reasons"},
 	"hubserver":   {"gateway", "clientws", "servermode"},
 	"cmd/hubgate": {"serviceprotocol", "bench/aspnethub"},
 

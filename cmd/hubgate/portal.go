@@ -13,11 +13,16 @@ import (
 
 	"github.com/hubgate/hubgate/admin"
 	"github.com/hubgate/hubgate/auth"
+	"github.com/hubgate/hubgate/docs"
+	"github.com/hubgate/hubgate/help"
 	"github.com/hubgate/hubgate/portal"
 )
 
 // portalPath is where the portal is on the admin address.
 const portalPath = "/portal/"
+
+// helpPath is where the documentation is on the admin address.
+const helpPath = "/help/"
 
 // testClientLifetime is how long the token of the portal's own client is good.
 const testClientLifetime = time.Hour
@@ -26,6 +31,7 @@ const testClientLifetime = time.Hour
 // by the same endpoints as by applications, in this process.
 func (s *server) openPortal(rest, who http.Handler) {
 	s.admin.ServePortal(portalPath, portal.New(portalPath, s.clientOrigin))
+	s.admin.ServeHelp(helpPath, help.New(helpPath, docs.Files))
 	s.admin.ServeHubs(&admin.Hubs{
 		Send: func(ctx context.Context, m admin.Message) admin.Sent { return s.sendForPage(ctx, rest, m) },
 		List: func(w http.ResponseWriter, r *http.Request, hub, what string) {

@@ -118,7 +118,7 @@ func TestTraceOfAClosedAndARefusedClient(t *testing.T) {
 	require.Equal(t, flight.WhatRefused, last.What)
 	require.Equal(t, "TokenMissing", last.Reason)
 	_, out, _ := command("trace", p.adminAt(), "--hub=chat")
-	require.Contains(t, out, "see=docs/errors.md#client-tokenmissing")
+	require.Contains(t, out, "see="+p.Admin+"/help/errors#client-tokenmissing")
 }
 
 // What a client says, and what its webhook answers, is in the trace of its connection.

@@ -132,7 +132,7 @@ func (c *traceCommand) print(env *environment, a *flight.Answer, first bool) err
 			}
 		}
 	} else {
-		err = printTrace(env.stdout, a.Events, len(a.Nodes) > 1, first)
+		err = printTrace(env.stdout, a.Events, c.explained(), len(a.Nodes) > 1, first)
 	}
 	if first || a.More {
 		c.remark(env.stderr, a)
@@ -162,7 +162,17 @@ func (c *traceCommand) remark(w io.Writer, a *flight.Answer) {
 	}
 }
 
-func printTrace(w io.Writer, events []flight.Event, nodes, head bool) error {
+// explained is the page with all reasons, at the gateway that was asked.
+func (c *traceCommand) explained() string {
+	at, err := adminURL(c.Admin)
+	if err != nil {
+		return "docs/errors.md"
+	}
+	return at.JoinPath(helpPath, "errors").String()
+}
+
+// printTrace prints a line for each event. Reasons is where they are explained.
+func printTrace(w io.Writer, events []flight.Event, reasons string, nodes, head bool) error {
 	table := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
 	if head && len(events) > 0 {
 		if nodes {
@@ -175,7 +185,7 @@ func printTrace(w io.Writer, events []flight.Event, nodes, head bool) error {
 		if nodes {
 			fmt.Fprintf(table, "%s\t", plainText(e.Node))
 		}
-		fmt.Fprintf(table, "%s\t%s\t%s\t%s\t%s\t%s\t%s\n", e.Time.UTC().Format("15:04:05.000"), e.Kind, e.What, ifGiven("", e.Hub), traceAbout(e), traceOutcome(e), ifGiven("", e.Trace))
+		fmt.Fprintf(table, "%s\t%s\t%s\t%s\t%s\t%s\t%s\n", e.Time.UTC().Format("15:04:05.000"), e.Kind, e.What, ifGiven("", e.Hub), traceAbout(e), traceOutcome(e, reasons), ifGiven("", e.Trace))
 	}
 	return table.Flush()
 }
@@ -216,8 +226,8 @@ func traceAbout(e *flight.Event) string {
 	return l.String()
 }
 
-// traceOutcome says what became of it, and where a reason is explained.
-func traceOutcome(e *flight.Event) string {
+// traceOutcome says what became of it, and where on the page of reasons its own is explained.
+func traceOutcome(e *flight.Event, reasons string) string {
 	l := new(lineWriter)
 	if e.Fate != nil {
 		l.word(fmt.Sprintf("matched=%d", e.Fate.Matched))
@@ -240,7 +250,7 @@ func traceOutcome(e *flight.Event) string {
 		l.word(fmt.Sprintf("%q", plainText(e.Text)))
 	}
 	if see := seeOf(e); see != "" {
-		l.pair("see", "docs/errors.md#"+see)
+		l.pair("see", reasons+"#"+see)
 	}
 	return l.String()
 }

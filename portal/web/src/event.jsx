@@ -33,6 +33,11 @@ export function EventRow({ event, find }) {
   );
 }
 
+/** A reason, with a link to its cause and cure. The list is the one of the page's lists that it is of. */
+function Reason({ list, name }) {
+  return <a href={`../help/errors#${list}-${name.toLowerCase().replaceAll('_', '-')}`}>{name}</a>;
+}
+
 const shape = {
   connection({ what, client: c = {} }) {
     const closed = what === 'closed';
@@ -40,7 +45,7 @@ const shape = {
     return {
       title: what === 'present' ? 'connected before' : what === 'opened' ? 'connected' : 'disconnected',
       rest: c.text, result: closed ? c.reason : c.transport, tone: good ? (closed ? 'quiet' : 'good') : 'bad',
-      facts: [['transport', c.transport], ['protocol', c.protocol], ['address', c.remote], ['reason', c.reason], ['text', c.text]],
+      facts: [['transport', c.transport], ['protocol', c.protocol], ['address', c.remote], ['reason', c.reason && <Reason list="close" name={c.reason} />], ['text', c.text]],
     };
   },
   send({ send: s }) {
@@ -59,7 +64,7 @@ const shape = {
       title: w.event, rest: `→ ${skipped ? 'no webhook' : w.error || w.url || ''}`,
       result: skipped ? w.result : `${w.status || w.result}${w.status && w.result !== 'ok' ? ' ' + w.result : ''} · ${took(w.took)}`,
       tone: skipped ? 'warn' : w.result === 'ok' ? 'good' : 'bad',
-      facts: [['category', w.category], ['url', w.url], ['result', w.result], ['status', w.status], ['error', w.error], ['took', skipped ? null : took(w.took)]],
+      facts: [['category', w.category], ['url', w.url], ['result', w.result && <Reason list={skipped ? 'skipped' : 'webhook'} name={w.result} />], ['status', w.status], ['error', w.error], ['took', skipped ? null : took(w.took)]],
       texts: [['request', w.request], ['answer', skipped ? null : w.answer || '(empty)']],
     };
   },
@@ -68,7 +73,7 @@ const shape = {
     return {
       title: what === 'present' ? 'connected before' : closed ? 'disconnected' : 'connected',
       rest: s.agent, result: closed ? s.reason : s.kind, tone: closed ? (s.reason === 'ClosedByServer' ? 'quiet' : 'bad') : 'good',
-      facts: [['id', s.id], ['kind', s.kind], ['software', s.agent], ['address', s.remote], ['reason', s.reason], ['clients', closed ? s.clients ?? 0 : null]],
+      facts: [['id', s.id], ['kind', s.kind], ['software', s.agent], ['address', s.remote], ['reason', s.reason && <Reason list="server-closed" name={s.reason} />], ['clients', closed ? s.clients ?? 0 : null]],
     };
   },
   lost({ lost }) {

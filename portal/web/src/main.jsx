@@ -59,7 +59,7 @@ function App() {
             <a key={name} href={`#/${name}`} aria-current={at.page[0] === name ? 'page' : undefined}>{title}</a>
           ))}
         </nav>
-        <span class="who"><span class="soft" title="logged in as">{who}</span><button type="button" onClick={() => logout()}>Log out</button></span>
+        <span class="who"><a href="../help/">Help</a><span class="soft" title="logged in as">{who}</span><button type="button" onClick={() => logout()}>Log out</button></span>
       </header>
       {problem && <p class="notice bad" role="alert">{problem}</p>}
       <main id="main" tabIndex={-1} ref={main}>
@@ -81,6 +81,7 @@ function Login() {
             {(f) => <input {...f} name="token" type="password" autocomplete="current-password" required autofocus spellcheck={false} />}
           </Field>
         </Form>
+        <p class="pad"><a href="../help/">Help</a></p>
       </section>
     </main>
   );

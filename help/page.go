@@ -1,0 +1,212 @@
+package help
+
+import (
+	"bytes"
+	"fmt"
+	"html/template"
+	"path"
+	"regexp"
+	"strings"
+	"sync"
+	"unicode"
+
+	"github.com/yuin/goldmark"
+	"github.com/yuin/goldmark/ast"
+	"github.com/yuin/goldmark/extension"
+	"github.com/yuin/goldmark/parser"
+	"github.com/yuin/goldmark/renderer/html"
+	"github.com/yuin/goldmark/text"
+)
+
+// page is a page as it is shown.
+type page struct {
+	name    string // its file, "" if it has none
+	Title   string
+	Body    template.HTML
+	Outline []link
+	Query   string // what was searched for, "" for nothing
+}
+
+// link leads to a page or a part of one.
+type link struct {
+	Text, To string
+	Here     bool // it leads to the page that is shown
+}
+
+// chapter is a part of the list of pages.
+type chapter struct {
+	Title string
+	Links []link
+}
+
+// repository is where the files are that pages link to and that are no pages.
+const repository = "https://github.com/hubgate/hubgate"
+
+// markdown is what pages are written in. They are the project's own, so HTML in them is shown as such.
+var markdown = sync.OnceValue(func() goldmark.Markdown {
+	// Cells are aligned without styles, which the policy does not let in.
+	tables := extension.NewTable(extension.WithTableCellAlignMethod(extension.TableCellAlignAttribute))
+	return goldmark.New(goldmark.WithExtensions(tables), goldmark.WithRendererOptions(html.WithUnsafe()))
+})
+
+// parse reads a page.
+func parse(source []byte) ast.Node {
+	return markdown().Parser().Parse(text.NewReader(source), parser.WithContext(parser.NewContext()))
+}
+
+// render makes a page of the Markdown in a file.
+func render(name string, source []byte) (*page, error) {
+	p := &page{name: name}
+	document := parse(source)
+	seen := make(map[string]int)
+	err := ast.Walk(document, func(n ast.Node, entering bool) (ast.WalkStatus, error) {
+		if !entering {
+			return ast.WalkContinue, nil
+		}
+		switch n := n.(type) {
+		case *ast.Heading:
+			p.heading(n, source, seen)
+		case *ast.Link:
+			n.Destination = []byte(destination(name, string(n.Destination)))
+		case *ast.Image:
+			n.Destination = []byte(destination(name, string(n.Destination)))
+		}
+		return ast.WalkContinue, nil
+	})
+	if err != nil {
+		return nil, err
+	}
+	var body bytes.Buffer
+	if err := markdown().Renderer().Render(&body, source, document); err != nil {
+		return nil, fmt.Errorf("%s: %w", name, err)
+	}
+	p.Body = template.HTML(breakable(body.String())) //nolint:gosec // of the project's own pages
+	return p, nil
+}
+
+var (
+	longName = regexp.MustCompile(`<code>[^<\s]{20,}</code>`)
+	joint    = regexp.MustCompile(`([_./=?])(\w)`)
+)
+
+// breakable lets long names of metrics and options break at their parts, so that a table needs less width.
+func breakable(body string) string {
+	return longName.ReplaceAllStringFunc(body, func(code string) string {
+		name := strings.TrimSuffix(strings.TrimPrefix(code, "<code>"), "</code>")
+		return "<code>" + joint.ReplaceAllString(name, "$1<wbr>$2") + "</code>"
+	})
+}
+
+// heading gives a heading its anchor, and notes it in the outline.
+func (p *page) heading(n *ast.Heading, source []byte, seen map[string]int) {
+	title := plain(n, source)
+	anchor := slug(title)
+	if again := seen[anchor]; again > 0 {
+		anchor = fmt.Sprintf("%s-%d", anchor, again)
+	}
+	seen[slug(title)]++
+	n.SetAttributeString("id", []byte(anchor))
+	switch {
+	case n.Level == 1 && p.Title == "":
+		p.Title = title
+	case n.Level == 2:
+		p.Outline = append(p.Outline, link{Text: title, To: "#" + anchor})
+	}
+}
+
+// slug is the anchor that GitHub gives a heading.
+func slug(title string) string {
+	return strings.Map(func(r rune) rune {
+		switch {
+		case r == ' ':
+			return '-'
+		case r == '-' || r == '_' || unicode.IsLetter(r) || unicode.IsNumber(r):
+			return unicode.ToLower(r)
+		}
+		return -1
+	}, strings.TrimSpace(title))
+}
+
+// plain is the text below a node, without its marks.
+func plain(n ast.Node, source []byte) string {
+	var b strings.Builder
+	_ = ast.Walk(n, func(n ast.Node, entering bool) (ast.WalkStatus, error) {
+		if !entering {
+			return ast.WalkContinue, nil
+		}
+		switch n := n.(type) {
+		case *ast.Text:
+			b.Write(n.Value(source))
+			if n.SoftLineBreak() || n.HardLineBreak() {
+				b.WriteByte(' ')
+			}
+		case *ast.String:
+			b.Write(n.Value)
+		case *ast.AutoLink:
+			b.Write(n.Label(source))
+		}
+		return ast.WalkContinue, nil
+	})
+	return b.String()
+}
+
+// destination is where a link in a page leads. Pages link to each other and to files of the repository as both lie
+// there: those that are no pages are on GitHub.
+func destination(page, to string) string {
+	if to == "" || to[0] == '#' || to[0] == '/' || strings.Contains(to, "://") || strings.HasPrefix(to, "mailto:") {
+		return to
+	}
+	file, anchor, found := strings.Cut(to, "#")
+	if found {
+		anchor = "#" + anchor
+	}
+	name := path.Join(path.Dir(page), file)
+	if outside, ok := strings.CutPrefix(name, "../"); ok {
+		kind := "blob"
+		if path.Ext(outside) == "" && outside != "Dockerfile" && outside != "LICENSE" {
+			kind = "tree"
+		}
+		return repository + "/" + kind + "/main/" + outside + anchor
+	}
+	if strings.HasSuffix(name, ".md") {
+		name = address(name)
+	}
+	return root(page) + name + anchor
+}
+
+// contents are the chapters of the index: its headings, and the links below each.
+func contents(source []byte) []chapter {
+	var chapters []chapter
+	_ = ast.Walk(parse(source), func(n ast.Node, entering bool) (ast.WalkStatus, error) {
+		if !entering {
+			return ast.WalkContinue, nil
+		}
+		switch n := n.(type) {
+		case *ast.Heading:
+			if n.Level == 2 {
+				chapters = append(chapters, chapter{Title: plain(n, source)})
+			}
+		case *ast.Link:
+			to := string(n.Destination)
+			if len(chapters) == 0 || strings.HasPrefix(to, "../") || strings.Contains(to, "://") {
+				break
+			}
+			file, anchor, found := strings.Cut(to, "#")
+			if to = address(file); found {
+				to += "#" + anchor
+			}
+			last := &chapters[len(chapters)-1]
+			last.Links = append(last.Links, link{Text: capital(plain(n, source)), To: to})
+		}
+		return ast.WalkContinue, nil
+	})
+	return chapters
+}
+
+// capital is text that begins with a large letter.
+func capital(text string) string {
+	for i, r := range text {
+		return string(unicode.ToUpper(r)) + text[i+len(string(r)):]
+	}
+	return ""
+}

@@ -1,0 +1,248 @@
+package help
+
+import (
+	"bytes"
+	"cmp"
+	"html/template"
+	"io/fs"
+	"regexp"
+	"slices"
+	"strings"
+	"sync"
+)
+
+const (
+	maxQuery   = 200 // bytes of a question
+	maxWords   = 8
+	maxResults = 30
+	// around is how many bytes of text are shown on each side of what was found.
+	around = 90
+)
+
+// section is a part of a page that is found by itself: a heading with what is below it, or one reason of the list.
+type section struct {
+	file, page, title, anchor string
+	text                      string
+}
+
+// unsearched are pages whose words say nothing to somebody who searches: a list of all pages, and one of names of tests.
+var unsearched = map[string]bool{index: true, "recipes/" + index: true, "compatibility.md": true}
+
+var (
+	headingLine = regexp.MustCompile(`^#{1,6} +(.*)$`)
+	anchorTag   = regexp.MustCompile(`<a id="([^"]+)"></a>`)
+	reasonRow   = regexp.MustCompile("^\\| <a id=\"([^\"]+)\"></a>`?([^`|]+?)`? \\| (.*) \\|$")
+	linkMark    = regexp.MustCompile(`\]\([^)]*\)`)
+	tableRule   = regexp.MustCompile(`^\|[ :|-]*\|$`)
+	comment     = regexp.MustCompile(`(?s)<!--.*?-->`)
+	tag         = regexp.MustCompile(`</?(?:a|br)[^>]*>`)
+	marks       = strings.NewReplacer("`", "", "**", "", "[", "", "\\|", "|", "| ", " ", " |", " ")
+)
+
+// sections divides a page.
+func sections(file string, source []byte) []section {
+	var all []section
+	var body strings.Builder
+	current := section{file: file}
+	flush := func() {
+		if current.title != "" {
+			current.text = tidy(body.String())
+			all = append(all, current)
+		}
+		body.Reset()
+	}
+	code := false
+	seen := make(map[string]int)
+	for line := range strings.Lines(comment.ReplaceAllString(string(source), "")) {
+		line = strings.TrimRight(line, "\r\n")
+		if strings.HasPrefix(line, "```") {
+			code = !code
+			continue
+		}
+		if m := reasonRow.FindStringSubmatch(line); m != nil && !code {
+			all = append(all, section{file: file, page: current.page, title: m[2], anchor: m[1], text: tidy(m[3])})
+			continue
+		}
+		if tableRule.MatchString(line) && !code {
+			continue
+		}
+		m := headingLine.FindStringSubmatch(line)
+		if m == nil || code {
+			body.WriteString(line)
+			body.WriteByte('\n')
+			continue
+		}
+		flush()
+		current = begin(current, m[1], seen)
+	}
+	flush()
+	return all
+}
+
+// begin is the section of a heading, behind another one.
+func begin(before section, heading string, seen map[string]int) section {
+	title := tidy(anchorTag.ReplaceAllString(heading, ""))
+	s := section{file: before.file, page: before.page, title: title, anchor: slug(title)}
+	if again := seen[s.anchor]; again > 0 {
+		s.anchor += "-" + string(rune('0'+again))
+	}
+	seen[slug(title)]++
+	if s.page == "" {
+		s.page, s.anchor = title, "" // the page as a whole
+	}
+	return s
+}
+
+// tidy is Markdown without most of its marks, in one line.
+func tidy(markdown string) string {
+	return strings.Join(strings.Fields(marks.Replace(tag.ReplaceAllString(linkMark.ReplaceAllString(markdown, ""), " "))), " ")
+}
+
+// words are what is looked for: all of them have to be there.
+func words(query string) []string {
+	if len(query) > maxQuery {
+		query = query[:maxQuery]
+	}
+	all := strings.Fields(strings.ToLower(strings.ToValidUTF8(query, "")))
+	return all[:min(len(all), maxWords)]
+}
+
+// hit is a section that was found.
+type hit struct {
+	section
+	weight int
+}
+
+// search finds the sections that have all words, the best ones first.
+func (h *Handler) search(words []string) []hit {
+	var hits []hit
+	if len(words) == 0 {
+		return nil
+	}
+	_ = fs.WalkDir(h.files, ".", func(name string, d fs.DirEntry, err error) error {
+		if err != nil || d.IsDir() || !strings.HasSuffix(name, ".md") || unsearched[name] {
+			return err
+		}
+		source, err := fs.ReadFile(h.files, name)
+		if err != nil || !mentions(source, words) {
+			return err
+		}
+		for _, s := range sections(name, source) {
+			if w := s.weigh(words); w > 0 {
+				hits = append(hits, hit{s, w})
+			}
+		}
+		return nil
+	})
+	slices.SortStableFunc(hits, func(a, b hit) int { return cmp.Compare(b.weight, a.weight) })
+	return hits[:min(len(hits), maxResults)]
+}
+
+// mentions is whether a page may have a section with all words: most pages need not be divided.
+func mentions(source []byte, words []string) bool {
+	lower := bytes.ToLower(source)
+	return !slices.ContainsFunc(words, func(w string) bool { return !bytes.Contains(lower, []byte(w)) })
+}
+
+// weigh is 0 if a word is missing. A word in the heading counts most, then one in the page's name.
+func (s *section) weigh(words []string) int {
+	title, page, text := strings.ToLower(s.title), strings.ToLower(s.page), strings.ToLower(s.text)
+	weight := 0
+	for _, w := range words {
+		here := min(strings.Count(text, w), 5)
+		if strings.Contains(title, w) {
+			here += 20
+		}
+		if here > 0 && strings.Contains(page, w) {
+			here += 8
+		}
+		if here == 0 {
+			return 0
+		}
+		weight += here
+	}
+	if title == strings.Join(words, " ") {
+		weight += 100
+	}
+	return weight
+}
+
+// found is the template for what a search shows.
+var found = sync.OnceValue(func() *template.Template { return template.Must(template.New("found").Parse(finds)) })
+
+const finds = `<h1>Search</h1>
+{{if not .Query}}<p>What are you looking for? A word of an error message is enough.</p>
+{{else if .Hits}}<ol class="found">{{range .Hits}}<li><a href="./{{.To}}">{{.Title}}</a>{{if ne .Page .Title}} <small>{{.Page}}</small>{{end}}<p>{{range .Text}}{{if .Marked}}<mark>{{.Text}}</mark>{{else}}{{.Text}}{{end}}{{end}}</p></li>{{end}}</ol>
+{{else}}<p>Nothing has all of these words. Try fewer, or the <a href="./">list of pages</a>.</p>{{end}}`
+
+// shownHit is a hit as it is shown.
+type shownHit struct {
+	Title, Page, To string
+	Text            []piece
+}
+
+// results is the page with what a search found.
+func (h *Handler) results(query string) *page {
+	looked := words(query)
+	var shown []shownHit
+	for _, s := range h.search(looked) {
+		to := address(s.file)
+		if s.anchor != "" {
+			to += "#" + s.anchor
+		}
+		shown = append(shown, shownHit{s.title, s.page, to, excerpt(s.text, looked)})
+	}
+	var body bytes.Buffer
+	_ = found().Execute(&body, map[string]any{"Query": len(looked) > 0, "Hits": shown})                 // a buffer takes everything
+	return &page{Title: "Search", Body: template.HTML(body.String()), Query: strings.Join(looked, " ")} //nolint:gosec // of a template
+}
+
+// piece is text in which a word was found, or text between.
+type piece struct {
+	Text   string
+	Marked bool
+}
+
+// excerpt is the text around the first word that was found, with all words marked.
+func excerpt(text string, words []string) []piece {
+	lower := strings.ToLower(text)
+	if len(lower) != len(text) { // letters that change their length: offsets would not hold
+		lower = text
+	}
+	at, _ := next(lower, words)
+	from, to := max(at-around, 0), min(max(at, 0)+2*around, len(text))
+	from = strings.LastIndexByte(text[:from], ' ') + 1 // whole words
+	if end := strings.IndexByte(text[to:], ' '); end >= 0 {
+		to += end
+	} else {
+		to = len(text)
+	}
+	var pieces []piece
+	if from > 0 {
+		pieces = append(pieces, piece{Text: "… "})
+	}
+	for rest := lower[from:to]; rest != ""; rest = lower[from:to] {
+		i, n := next(rest, words)
+		if i < 0 {
+			pieces = append(pieces, piece{Text: text[from:to]})
+			break
+		}
+		pieces = append(pieces, piece{Text: text[from : from+i]}, piece{text[from+i : from+i+n], true})
+		from += i + n
+	}
+	if to < len(text) {
+		pieces = append(pieces, piece{Text: " …"})
+	}
+	return pieces
+}
+
+// next is where the first of some words is, and how long it is; -1 if there is none.
+func next(text string, words []string) (at, length int) {
+	at = -1
+	for _, w := range words {
+		if i := strings.Index(text, w); i >= 0 && (at < 0 || i < at) {
+			at, length = i, len(w)
+		}
+	}
+	return at, length
+}
