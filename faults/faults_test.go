@@ -146,6 +146,35 @@ func TestFaults(t *testing.T) {
 		synctest.Wait()
 		require.Equal(t, "a b", heard(c))
 	})
+	bubble(t, "each hub has delays of its own", func(t *testing.T, x *fixture) {
+		x.marked["other"] = true
+		var long, short []*gatewaytest.Client
+		for i := range 2 { // each worker has one of both
+			long = append(long, x.connect(fmt.Sprint("long", i), gatewaytest.Options{}))
+		}
+		for i := range 2 {
+			short = append(short, x.connect(fmt.Sprint("short", i), gatewaytest.Options{Hub: "other"}))
+		}
+		x.must(faults.Spec{Kind: faults.Delay, Delay: time.Minute})
+		x.must(faults.Spec{Hub: "other", Kind: faults.Delay, Delay: time.Second})
+		x.send("a", everybody)
+		for _, c := range short {
+			c.Conn.Send([]byte(`{"type":1,"target":"b","arguments":[]}` + "\x1e"))
+		}
+		synctest.Wait()
+		require.Empty(t, heard(short[0])+heard(short[1]))
+		time.Sleep(2 * time.Second)
+		synctest.Wait()
+		for i := range 2 {
+			require.Equal(t, "b", heard(short[i]))
+			require.Empty(t, heard(long[i]))
+		}
+		x.must(faults.Spec{Kind: faults.Delay, Delay: time.Second}) // what was held leaves, and its timer ends nothing
+		x.send("c", everybody)
+		time.Sleep(2 * time.Second)
+		synctest.Wait()
+		require.Equal(t, "a c", heard(long[0]))
+	})
 	bubble(t, "more than may be held back is dropped", func(t *testing.T, x *fixture) {
 		c := x.connect("1", gatewaytest.Options{})
 		x.must(faults.Spec{Kind: faults.Delay, Delay: time.Second})

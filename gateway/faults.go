@@ -86,15 +86,9 @@ type injectOp struct {
 }
 
 func (o *injectOp) apply(w *worker) {
-	w.releaseLate(func(l *lateSend) bool { return l.op.to.shard == o.shard })
+	o.shard.late.end(w)
+	o.shard.late = nil
 	o.shard.faults = o.faults
-}
-
-// lateSend is a delivery to one connection that was held back.
-type lateSend struct {
-	op   *sendOp
-	due  int64 // in the gateway's nanoseconds
-	held Faults
 }
 
 // faulty returns what visits the receivers of a send instead of deliver, where the hub has faults.
@@ -115,7 +109,7 @@ func (f *fanout) faulty(s *sendOp, deliver func(*Conn)) func(*Conn) {
 			f.tally.drop(DropFaultInjected, 1)
 			f.missed(s, c, DropFaultInjected)
 		case delay > 0:
-			f.w.later(&lateSend{
+			s.to.shard.later(&lateSend{
 				op:  &sendOp{to: c.alone(), frames: s.frames, size: s.size, one: s.one, late: true},
 				due: f.w.g.now() + int64(delay), held: faults,
 			})
@@ -145,52 +139,4 @@ func anyFaulty(ops []op) bool {
 		}
 	}
 	return false
-}
-
-// later keeps a delivery for its time. All that a worker keeps leaves in the order in which it came.
-func (w *worker) later(l *lateSend) {
-	l.op.comes()
-	if n := len(w.late); n > 0 {
-		l.due = max(l.due, w.late[n-1].due)
-	}
-	w.late = append(w.late, l)
-	if len(w.late) == 1 {
-		w.wakeForLate()
-	}
-}
-
-// wakeForLate has the worker come back when the first delivery that was held back is due.
-func (w *worker) wakeForLate() {
-	time.AfterFunc(max(0, time.Duration(w.late[0].due-w.g.now())), func() { w.queue.push(lateOp{}) })
-}
-
-// lateOp delivers what is due.
-type lateOp struct{}
-
-func (lateOp) apply(w *worker) {
-	if len(w.late) == 0 {
-		return
-	}
-	now := w.g.now()
-	w.releaseLate(func(l *lateSend) bool { return l.due <= now })
-	if len(w.late) > 0 {
-		w.wakeForLate()
-	}
-}
-
-// releaseLate delivers what was held back and is meant, in order.
-func (w *worker) releaseLate(meant func(*lateSend) bool) {
-	var keep, release []*lateSend
-	for _, l := range w.late {
-		if meant(l) {
-			release = append(release, l)
-		} else {
-			keep = append(keep, l)
-		}
-	}
-	w.late = keep
-	for _, l := range release {
-		l.held.Holds(-l.op.size)
-		w.applyGuarded(l.op)
-	}
 }

@@ -34,8 +34,9 @@ type hubShard struct {
 	// their number, for the sweeper.
 	expiring []*member
 	expires  atomic.Int32
-	// faults are in force for this shard, nil without any; owned by the worker.
+	// faults are in force for this shard, nil without any, and late is what they hold back; owned by the worker.
 	faults Faults
+	late   *lateList
 	books  shardBooks
 	_      [64]byte // the books of two workers never share a cache line
 }

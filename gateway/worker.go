@@ -21,8 +21,6 @@ type worker struct {
 	// early are closes that wait for their time, earlyCount their number for the sweeper.
 	early      []*closeOp
 	earlyCount atomic.Int32
-	// late are deliveries that faults hold back, in the order in which they leave.
-	late []*lateSend
 }
 
 // op is one entry of a worker's queue. Its methods run on the worker.
