@@ -12,8 +12,6 @@ import (
 	"time"
 	"unicode"
 
-	"golang.org/x/time/rate"
-
 	"github.com/hubgate/hubgate/secret"
 )
 
@@ -35,11 +33,6 @@ const (
 	sessionCookie = "hubgate-session"
 	sessionTime   = 12 * time.Hour
 	maxSessions   = 1000
-	// Of wrong tokens there may be wrongBurst at once from one address, then one in each wrongEvery.
-	wrongBurst = 10
-	wrongEvery = 6 * time.Second
-	// maxCallers bounds the addresses that are remembered for wrong tokens.
-	maxCallers = 1024
 	// maxEditor bounds what a caller says of itself, in characters.
 	maxEditor = 80
 )
@@ -122,20 +115,24 @@ func onLoopback(r *http.Request) bool {
 // check returns who has the token.
 func (g *Guard) check(token string, r *http.Request) (string, error) {
 	caller, _, _ := net.SplitHostPort(r.RemoteAddr)
-	if wait := g.wrong.wait(caller); wait > 0 {
-		return "", &refusedError{status: http.StatusTooManyRequests, text: "Too many wrong tokens came from this address: try again later.", retry: wait}
+	over, ok := g.wrong.begin(caller)
+	if !ok {
+		return "", &refusedError{status: http.StatusTooManyRequests, text: "Too many wrong tokens came from this address: try again later.", retry: wrongEvery}
 	}
+	right := false
+	defer func() { over(right) }()
 	if g.Token != "" && g.Token.Equal(secret.Text(token)) {
+		right = true
 		return "admin token", nil
 	}
 	err := errors.New("the admin token is wrong")
 	if g.Other != nil {
 		var name string
 		if name, err = g.Other(token); err == nil {
+			right = true
 			return name, nil
 		}
 	}
-	g.wrong.note(caller)
 	return "", &refusedError{status: http.StatusUnauthorized, text: err.Error()}
 }
 
@@ -244,37 +241,6 @@ func (l *logins) end(id string) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	delete(l.all, id)
-}
-
-// wrongTokens slows down who guesses.
-type wrongTokens struct {
-	mu      sync.Mutex
-	callers map[string]*rate.Limiter
-}
-
-// wait is how long the caller has to wait before the next token is looked at.
-func (t *wrongTokens) wait(caller string) time.Duration {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	l := t.callers[caller]
-	if l == nil || l.Tokens() >= 1 {
-		return 0
-	}
-	return wrongEvery
-}
-
-func (t *wrongTokens) note(caller string) {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	l := t.callers[caller]
-	if l == nil {
-		if t.callers == nil || len(t.callers) >= maxCallers {
-			t.callers = make(map[string]*rate.Limiter)
-		}
-		l = rate.NewLimiter(rate.Every(wrongEvery), wrongBurst)
-		t.callers[caller] = l
-	}
-	l.Allow()
 }
 
 // String keeps the token out of everything that is printed.
