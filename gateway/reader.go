@@ -145,7 +145,8 @@ func (c *Conn) pass(data []byte) error {
 	if err := c.measure(len(data)); err != nil {
 		return err
 	}
-	return c.deliver(Record{Frame: data, Body: data})
+	_, err := c.deliver(Record{Frame: data, Body: data})
+	return err
 }
 
 // record handles one whole record.
@@ -186,12 +187,13 @@ func (c *Conn) record(frame, body []byte) error {
 		return c.closeNow(Cause{Reason: CloseNormal})
 	}
 	if peeked.Type != hubprotocol.Completion || !c.answers(&peeked, frame) {
-		if err := c.deliver(rec); err != nil {
+		taken, err := c.deliver(rec)
+		if recorder := c.g.opts.Recorder; recorder != nil && taken && peeked.Type != hubprotocol.Ping {
+			recorder.Received(c, rec, peeked.Target, true)
+		}
+		if err != nil {
 			return err
 		}
-	}
-	if recorder := c.g.opts.Recorder; recorder != nil && peeked.Type != hubprotocol.Ping {
-		recorder.Received(c, rec, peeked.Target)
 	}
 	if number == 0 {
 		return nil
@@ -200,16 +202,18 @@ func (c *Conn) record(frame, body []byte) error {
 	return nil
 }
 
-// deliver hands a record to the session; see D14 for when it is full.
-func (c *Conn) deliver(rec Record) error {
+// deliver hands a record to the session; see D14 for when it is full. The error ends the reading. A record
+// that was not taken may end nothing.
+func (c *Conn) deliver(rec Record) (taken bool, err error) {
 	if c.life.session.Received(rec) {
-		return nil
+		return true, nil
 	}
 	switch c.life.speaker {
 	case ApplicationSpeaks:
-		return c.deliverLater(rec, true)
+		err = c.deliverLater(rec, true)
+		return err == nil, err
 	case NobodyListens:
-		return nil
+		return false, nil
 	}
 	if s, ok := c.life.session.(Storing); ok && s.Storing() {
 		c.clocks.held.Store(true) // its silence is the gateway's doing
@@ -217,9 +221,10 @@ func (c *Conn) deliver(rec Record) error {
 			c.clocks.lastRead.Store(c.g.now())
 			c.clocks.held.Store(false)
 		}()
-		return c.deliverLater(rec, false)
+		err = c.deliverLater(rec, false)
+		return err == nil, err
 	}
-	return c.refuse(rec)
+	return false, c.refuse(rec)
 }
 
 // deliverLater waits until the session takes the record, or until an end of the
@@ -278,6 +283,9 @@ const LogRecordRefused = "record refused"
 // refuse answers a record that the application has no room for.
 func (c *Conn) refuse(rec Record) error {
 	const text = "The invocation was refused: too many invocations of this connection are waiting."
+	if recorder := c.g.opts.Recorder; recorder != nil && rec.Message != nil {
+		recorder.Received(c, rec, []byte(rec.Message.Target), false)
+	}
 	c.Logger().Warn(LogRecordRefused, "reason", string(CloseThrottled), "type", int(rec.Type))
 	if rec.HasID && (rec.Type == hubprotocol.Invocation || rec.Type == hubprotocol.StreamInvocation) {
 		c.Send(hubprotocol.AppendCompletionError(nil, c.Protocol(), rec.Message.InvocationID, text))

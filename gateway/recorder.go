@@ -6,9 +6,10 @@ import "sync"
 // are called concurrently, on the path of messages: they must be cheap and must not block. A gateway without one
 // pays nothing for it.
 type Recorder interface {
-	// Received says that the session has taken a record of the client, which is valid during the call. Target is
-	// that of a call, still escaped as in the record; pings are not told.
-	Received(c *Conn, r Record, target []byte)
+	// Received says that the session has taken a record of the client, which is valid during the call, or that it had
+	// no room for it. Target is that of a call, still escaped as in the record if it was taken. Pings are not told, nor answers that
+	// somebody else than the session waits for.
+	Received(c *Conn, r Record, target []byte, taken bool)
 	// Delivered says what became of a record for one client that is no send: an answer, or what a hub server
 	// says to this client alone. The report has one receiver.
 	Delivered(c *Conn, bytes int, r SendReport)

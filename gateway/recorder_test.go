@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 
@@ -38,7 +39,11 @@ func (s *scribe) add(format string, about ...any) {
 	s.told = append(s.told, fmt.Sprintf(format, about...))
 }
 
-func (s *scribe) Received(c *gateway.Conn, r gateway.Record, target []byte) {
+func (s *scribe) Received(c *gateway.Conn, r gateway.Record, target []byte, taken bool) {
+	if !taken {
+		s.add("refused %s %d %s", c.Identity().ID, r.Type, target)
+		return
+	}
 	s.add("received %s %d %s", c.Identity().ID, r.Type, target)
 }
 
@@ -181,4 +186,54 @@ func TestR90MessagesInUnits(t *testing.T) {
 		synctest.Wait()
 		require.EqualValues(t, 5, n.Stats().Total.UnitsOut)
 	})
+}
+
+// Whoever waits for an answer has it; the session does not see it. A record that the session has no room for is
+// told as such.
+func TestRecordsThatNoSessionTakes(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		full := false
+		n, s := recorded(t, func(o *gateway.Options, _ *node) {
+			o.Backend = &gatewaytest.Backend{Full: func() bool { return full }}
+		})
+		c := gatewaytest.Connect(t, n.Gateway, gatewaytest.Options{ID: "1", Hub: "chat", Raw: true})
+		answered := ""
+		require.NoError(t, c.Conn.Await("7", func(a gateway.Answer, _ error) { answered = string(a.Frame) }))
+		require.NoError(t, c.Conn.Feed([]byte(`{"type":3,"invocationId":"7","result":1}`+"\x1e")))
+		require.Contains(t, answered, `"result":1`)
+		require.NoError(t, c.Conn.Feed([]byte(`{"type":3,"invocationId":"8","result":1}`+"\x1e")))
+		full = true
+		require.NoError(t, c.Conn.Feed([]byte(`{"type":1,"invocationId":"9","target":"say","arguments":[]}`+"\x1e")))
+		require.Error(t, c.Conn.Feed([]byte(`{"type":1,"target":"shout","arguments":[]}`+"\x1e")))
+		synctest.Wait()
+		told := s.take()
+		require.Equal(t, []string{"received 1 3 ", "refused 1 1 say"}, told[:2])
+		require.Contains(t, told, "refused 1 1 shout")
+	})
+}
+
+// counting is a Recorder that only counts.
+type counting struct{ received atomic.Int64 }
+
+func (c *counting) Received(*gateway.Conn, gateway.Record, []byte, bool)  { c.received.Add(1) }
+func (*counting) Delivered(*gateway.Conn, int, gateway.SendReport)        {}
+func (*counting) FollowVerb(*gateway.Command) func(gateway.Result, error) { return nil }
+
+// To record what a client says allocates nothing.
+func TestRecordsOfClientsAllocateNothing(t *testing.T) {
+	fed := func(recorder gateway.Recorder) float64 {
+		n := start(t, func(o *gateway.Options, _ *node) {
+			o.Backend, o.Recorder = &gatewaytest.Backend{Speaker: gateway.ApplicationSpeaks}, recorder
+		})
+		c := gatewaytest.Connect(t, n.Gateway, gatewaytest.Options{ID: "1", Hub: "chat", Raw: true})
+		record := []byte(`{"type":1,"target":"say","arguments":[]}` + "\x1e")
+		return leastAllocations(func() {
+			if err := c.Conn.Feed(record); err != nil {
+				panic(err)
+			}
+		})
+	}
+	without, count := fed(nil), new(counting)
+	require.InDelta(t, without, fed(count), 0)
+	require.NotZero(t, count.received.Load())
 }

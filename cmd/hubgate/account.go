@@ -232,13 +232,16 @@ func (a *account) FollowVerb(cmd *gateway.Command) func(gateway.Result, error) {
 }
 
 // Received implements gateway.Recorder.
-func (a *account) Received(c *gateway.Conn, r gateway.Record, target []byte) {
+func (a *account) Received(c *gateway.Conn, r gateway.Record, target []byte, taken bool) {
 	if !a.on() {
 		return
 	}
 	n := note(flight.KindMessage, flight.WhatReceived, subjectOf(c.Identity(), ""))
 	n.event.Type, n.event.Bytes = int(r.Type), len(r.Frame)
 	n.event.Method = string(target[:min(len(target), maxNotedMethod)])
+	if !taken {
+		n.event.What, n.event.Reason = flight.WhatRefused, string(gateway.CloseThrottled)
+	}
 	if a.payloads && r.Message != nil {
 		n.event.Payload = payload(shown(upstream.Readable(c.Protocol(), r.Body), false))
 	}
