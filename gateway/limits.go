@@ -19,6 +19,8 @@ type Limits struct {
 	// UnfinishedBytes bounds what records that have not ended take on the node;
 	// over it the clients that hold most are closed (D20). 0 means no bound.
 	UnfinishedBytes int
+	// Stopped closes all clients within a second, those too that were let in a moment before or come from another node.
+	Stopped bool
 	Queues
 	Periods
 }

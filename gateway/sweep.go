@@ -121,6 +121,8 @@ func (c *Conn) sweep(m *moment) {
 		c.Close(Cause{Reason: CloseHandshakeError, Text: "Handshake was canceled."})
 	case c.expired(m):
 		c.Close(Cause{Reason: CloseUnauthorized, Text: "The authentication of the connection has expired.", AllowReconnect: true})
+	case m.limits.Stopped:
+		c.Close(reloadCause)
 	case m.limits.Lifetime > 0 && m.passed(c.born, m.limits.Lifetime):
 		c.Close(Cause{Reason: CloseUnauthorized, Text: "The connection has lasted as long as the settings allow.", AllowReconnect: true})
 	case seen.state == greeting:

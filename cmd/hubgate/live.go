@@ -49,7 +49,7 @@ func translate(s *settings.Settings) *live {
 			MaxConnections: s.Limits.MaxConnections, MaxDiagnostic: s.Limits.MaxDiagnosticConnections,
 			MaxHubs: s.Limits.Hubs, MaxGroups: s.Limits.GroupsPerConnection,
 			HandshakeBytes: int(s.Limits.HandshakeBytes), MessageBytes: int(s.Limits.MessageBytes),
-			UnfinishedBytes: shareOfMemory(s.Limits.UnfinishedBytes, 8),
+			UnfinishedBytes: shareOfMemory(s.Limits.UnfinishedBytes, 8), Stopped: s.Access.Stopped,
 			Queues: gateway.Queues{
 				OutboxBytes: int(s.Limits.OutboxBytes), OutboxMaxBytes: int(s.Limits.OutboxMaxBytes),
 				HubQueuedBytes: int(s.Limits.HubQueuedBytes), QueuedBytes: shareOfMemory(s.Limits.QueuedBytes, 4),
