@@ -26,7 +26,7 @@ func (s *server) serveARM(hub *gateway.Gateway) error {
 		scheme = "http://"
 		s.log.Warn("the resource API is served without TLS", "part", partARM)
 	}
-	s.serve("resource API", s.newARM(hub), listeners, cert)
+	s.serve("resource API", s.newARM(hub), listeners, cert, nil)
 	s.log.Info("resource API", "part", partARM, "at", scheme+reachable(listeners[0].Addr().String())+"/", "subscription", s.config.ARM.Subscription, "tenant", s.config.ARM.Tenant)
 	return nil
 }

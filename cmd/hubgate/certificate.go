@@ -78,12 +78,15 @@ func (c *certificate) reload() {
 func (c *certificate) watched() []string { return []string{c.files.Cert, c.files.Key} }
 
 // tlsConfig offers HTTP/2 beside HTTP/1.1; browsers open WebSockets on the latter.
-// Clients are asked for a certificate while asks says so; any is taken, and none too.
+// Clients are asked for a certificate while asks says so; any is taken, and none too. Nil asks nobody.
 func (c *certificate) tlsConfig(asks func() bool) *tls.Config {
 	usual := &tls.Config{
 		MinVersion:     tls.VersionTLS12,
 		NextProtos:     []string{"h2", "http/1.1"},
 		GetCertificate: func(*tls.ClientHelloInfo) (*tls.Certificate, error) { return c.current.Load(), nil },
+	}
+	if asks == nil {
+		return usual
 	}
 	asking := usual.Clone()
 	asking.ClientAuth = tls.RequestClientCert

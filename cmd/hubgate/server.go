@@ -174,7 +174,7 @@ func (s *server) serveAdmin() error {
 	if !s.config.AdminExposed() {
 		pages = admin.LocalOnly(pages)
 	}
-	s.serve("admin server", pages, listeners, cert)
+	s.serve("admin server", pages, listeners, cert, nil)
 	s.built.add("watchers", ignoreContext(s.seen.stream.Close)) // else its Shutdown would wait for them
 	return nil
 }
@@ -259,7 +259,7 @@ func (s *server) open(listeners []net.Listener) {
 	for _, l := range listeners {
 		patient = append(patient, transport.Listener(l, func() time.Duration { return s.live.load().clients.SendTimeout }))
 	}
-	s.serve("server", s.outside, patient, s.web.cert)
+	s.serve("server", s.outside, patient, s.web.cert, func() bool { return s.live.load().source.Access.ClientCertificates })
 }
 
 // signClient makes a token for REST's :generateToken (R39).
@@ -286,15 +286,16 @@ func (s *server) audience() string {
 	return u.String()
 }
 
-// serve starts an HTTP server on listeners that are bound already.
-func (s *server) serve(name string, handler http.Handler, listeners []net.Listener, cert *certificate) {
+// serve starts an HTTP server on listeners that are bound already. Those who come are asked for a certificate while asks
+// says so; nil asks nobody.
+func (s *server) serve(name string, handler http.Handler, listeners []net.Listener, cert *certificate, asks func() bool) {
 	srv := &http.Server{
 		Handler: handler, ReadHeaderTimeout: readHeaderTimeout, IdleTimeout: idleTimeout,
 		MaxHeaderBytes: maxHeaderBytes,
 		ErrorLog:       slog.NewLogLogger(s.log.With("part", name).Handler(), slog.LevelDebug),
 	}
 	if cert != nil {
-		srv.TLSConfig = cert.tlsConfig(func() bool { return s.live.load().source.Access.ClientCertificates })
+		srv.TLSConfig = cert.tlsConfig(asks)
 	}
 	for _, l := range listeners {
 		l = s.web.accepts.listener(l)
