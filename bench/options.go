@@ -64,7 +64,9 @@ type Options struct {
 type Target struct {
 	// Endpoint is http://host:port or https://host:port, with a path prefix if any.
 	Endpoint *url.URL
-	Hub      string
+	// REST is where messages are sent to, if not to Endpoint: another node of the same cluster, for example.
+	REST *url.URL
+	Hub  string
 	// Application makes the clients those of ASP.NET SignalR. The run is then the application of that
 	// name too: it serves the hub. ServerToken signs tokens for that, given the key of a hub. Empty
 	// means clients of ASP.NET Core SignalR, and messages through REST.
@@ -127,6 +129,7 @@ func (o *Options) validate() error {
 	}
 	check(o.Target.Endpoint != nil && (o.Target.Endpoint.Scheme == "http" || o.Target.Endpoint.Scheme == "https"),
 		"the endpoint must be an http or https URL")
+	check(o.Target.REST == nil || !o.Target.Floor, "the floor takes messages where it takes clients")
 	if o.Target.Application != "" {
 		check(!o.Target.Floor, "the floor serves no clients of ASP.NET SignalR: compare with its own")
 		check(o.Target.ServerToken != nil, "the application needs a signer")

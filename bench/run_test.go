@@ -196,6 +196,25 @@ func TestBroadcast(t *testing.T) {
 	}
 }
 
+// Clients of one node, and messages that are sent to another one of the same cluster.
+func TestMessagesGoToAnotherNode(t *testing.T) {
+	g := &fakeGateway{}
+	var sent atomic.Int64
+	sends := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		sent.Add(1)
+		g.ServeHTTP(w, r)
+	}))
+	t.Cleanup(sends.Close)
+	o := options(t, g)
+	var err error
+	o.Target.REST, err = url.Parse(sends.URL)
+	require.NoError(t, err)
+	report, err := Run(t.Context(), o)
+	require.NoError(t, err)
+	require.EqualValues(t, 50, report.Load.Deliveries)
+	require.EqualValues(t, o.Load.Count+o.Load.Warmup, sent.Load())
+}
+
 func TestSendToUsersReachesOneClientEach(t *testing.T) {
 	o := options(t, &fakeGateway{})
 	o.Load.Kind = ToUsers

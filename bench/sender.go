@@ -87,7 +87,11 @@ func (s *restSender) send(ctx context.Context, stamps *stamper, slot int, user s
 var errBusy = errors.New("send: the server is busy")
 
 func (s *restSender) resource(user string) (u, token string, err error) {
-	base := strings.TrimSuffix(s.target.Endpoint.String(), "/")
+	at := s.target.Endpoint
+	if s.target.REST != nil {
+		at = s.target.REST
+	}
+	base := strings.TrimSuffix(at.String(), "/")
 	if s.target.Floor {
 		return base + "/send", "", nil
 	}

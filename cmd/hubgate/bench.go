@@ -119,7 +119,7 @@ func (c *benchCommand) aim(t *bench.Target) (err error) {
 	for i := range c.Clients.Claims {
 		spec.Claims = append(spec.Claims, auth.Claim{Type: fmt.Sprintf("claim%d", i), Value: strings.Repeat("v", 16)})
 	}
-	t.Endpoint = cs.Client()
+	t.Endpoint, t.REST = cs.Client(), cs.Server()
 	if c.Clients.AspNet {
 		t.Application, spec.Application = benchApplication, benchApplication
 		t.ServerToken = func(hub string) (string, error) {
