@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"math/rand/v2"
+	"slices"
 	"sync"
 	"time"
 
@@ -26,8 +27,6 @@ const (
 	// churners come and go at the same time, each of which stays for churnStay at most.
 	churners  = 24
 	churnStay = 200 * time.Millisecond
-	// doubtful is how long before the death of its node a client may have begun to leave if its end is told twice.
-	doubtful = 3 * time.Second
 )
 
 // churnKill kills each node while clients come and go. The application hears of the end of each client: once, or
@@ -100,10 +99,8 @@ func (c *churn) check() {
 
 // dyingWith says whether the client was ending when its node was killed; or, without a time, that its node was killed.
 func (c *churn) dyingWith(id string, left time.Time) bool {
-	for _, k := range c.stage.killed {
-		if k.node == auth.NodeOf(id) && (left.IsZero() || left.After(k.at.Add(-doubtful)) && left.Before(k.at.Add(doubtful))) {
-			return true
-		}
+	if !left.IsZero() {
+		return c.stage.diedWith(id, left)
 	}
-	return false
+	return slices.ContainsFunc(c.stage.killed, func(k killed) bool { return k.node == auth.NodeOf(id) })
 }

@@ -12,6 +12,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/hubgate/hubgate/auth"
 )
 
 const (
@@ -122,9 +124,44 @@ func (s *stage) depart(ctx context.Context) {
 		s.checker.violate("events", fmt.Sprintf("%d connections have ended without disconnected, such as %s%s", len(open), open[0], s.saw(open[0])))
 	}
 	s.deaths()
+	s.repeats()
 	if s.afterwards != nil {
 		s.afterwards()
 	}
+}
+
+// doubtful is how long before the death of its node a client may have ended if its end is told twice: what the application was told
+// last, a node may not have noted in the store.
+const doubtful = 3 * time.Second
+
+// repeats looks at ends that were told twice.
+func (s *stage) repeats() {
+	if s.hooks.repeated {
+		return
+	}
+	twice := 0
+	for id, one := range s.hooks.all() {
+		switch {
+		case one.disconnected != 2:
+		case s.diedWith(id, one.first):
+			twice++
+		default:
+			s.checker.violate("events", fmt.Sprintf("disconnected of %s was told twice, %v apart%s", id, one.ended.Sub(one.first), s.saw(id)))
+		}
+	}
+	if twice > 0 {
+		s.report.note("the ends of %d clients that were just ending were told twice", twice)
+	}
+}
+
+// diedWith says whether the node of a connection was killed at about this time.
+func (s *stage) diedWith(id string, at time.Time) bool {
+	for _, k := range s.killed {
+		if k.node == auth.NodeOf(id) && at.After(k.at.Add(-doubtful)) && at.Before(k.at.Add(doubtful)) {
+			return true
+		}
+	}
+	return false
 }
 
 // untold are connections that have ended, whose end the application was not told and should be.

@@ -30,7 +30,7 @@ type webhooks struct {
 // life is what was heard of one connection.
 type life struct {
 	connected, disconnected int
-	ended                   time.Time // when disconnected came
+	first, ended            time.Time // when disconnected came, and when it came last
 }
 
 func startWebhooks(c *checker, calls *calls) (*webhooks, error) {
@@ -74,7 +74,11 @@ func (w *webhooks) connection(_ http.ResponseWriter, r *http.Request) {
 	case "disconnected":
 		one.disconnected++
 		one.ended = time.Now()
-		if !w.repeated && (one.connected != 1 || one.disconnected > 1) {
+		if one.disconnected == 1 {
+			one.first = one.ended
+		}
+		// An end that is told twice is looked at when all have gone: its node may just have died.
+		if !w.repeated && (one.connected != 1 || one.disconnected > 2) {
 			w.checker.violate("events", fmt.Sprintf("disconnected of %s: %+v", id, *one))
 		}
 	}

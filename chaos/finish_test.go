@@ -1,0 +1,35 @@
+package main
+
+import (
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+)
+
+// An end may be told twice if the node died when it had just told of it, and else not.
+func TestEndsThatAreToldTwice(t *testing.T) {
+	died := time.Now()
+	for name, one := range map[string]struct {
+		life life
+		ok   bool
+	}{
+		"as the node died":    {life{connected: 1, disconnected: 2, first: died.Add(-time.Second), ended: died.Add(20 * time.Second)}, true},
+		"long before":         {life{connected: 1, disconnected: 2, first: died.Add(-time.Minute), ended: died.Add(20 * time.Second)}, false},
+		"of another node":     {life{connected: 1, disconnected: 2, first: died, ended: died.Add(20 * time.Second)}, false},
+		"told once, long ago": {life{connected: 1, disconnected: 1, first: died.Add(-time.Minute), ended: died.Add(-time.Minute)}, true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			id := "a0123456789012345678901"
+			if name == "of another node" {
+				id = "b0123456789012345678901"
+			}
+			s := &stage{checker: newChecker(), cluster: new(cluster)}
+			s.hooks = &webhooks{lives: map[string]*life{id: &one.life}}
+			s.killed = []killed{{node: "a", at: died}}
+			s.repeats()
+			_, kinds := s.checker.broken()
+			require.Equal(t, one.ok, len(kinds) == 0, kinds)
+		})
+	}
+}
