@@ -1,5 +1,6 @@
 // Hub servers that come, crash, shut down and hand over their clients; a gateway that restarts.
 import assert from 'node:assert/strict';
+import { OneEventSource } from '../lib/clients.mjs';
 import { sleep, until } from '../lib/wait.mjs';
 import { Traffic } from './traffic.mjs';
 import { answers, World } from './world.mjs';
@@ -130,7 +131,8 @@ const works = (client) => until(`${client.id} is served`, () => client.connectio
 async function nodeKilled(combinations) {
   const world = await World.create();
   const servers = [await world.start(), await world.start()];
-  const clients = (await Promise.all([1, 2].map(() => crowd(world, combinations, servers[0].hub)))).flat();
+  const come = () => crowd(world, combinations, servers[0].hub, { reconnect: patiently, http: { EventSource: OneEventSource } });
+  const clients = (await Promise.all([come(), come()])).flat();
   const ids = clients.map((client) => client.id);
   const everybody = async (text) => {
     for (const server of servers) {
@@ -168,7 +170,7 @@ async function nodeKilled(combinations) {
   await everybody('without it');
   await victim.launch();
   await until('the node is ready', () => fetch(`http://127.0.0.1:${victim.adminPort}/readyz`).then((r) => r.ok, () => false));
-  clients.push(...(await crowd(world, combinations, servers[0].hub)));
+  clients.push(...(await come()));
   await everybody('with it');
   await Promise.all(clients.map((client) => client.stop()));
   assert.deepEqual(await world.close(), [0, 0, 0]);

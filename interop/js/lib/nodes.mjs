@@ -13,12 +13,12 @@ export class Balancer {
   }
 
   /** Pipes the connection to the next node; to the one after it, if that one does not listen. */
-  serve(client, tries = this.ports.length) {
-    const node = connect({ port: this.ports[this.next++ % this.ports.length], host: '127.0.0.1', allowHalfOpen: true, noDelay: true });
+  serve(client, turn = this.next++, tries = this.ports.length) {
+    const node = connect({ port: this.ports[turn % this.ports.length], host: '127.0.0.1', allowHalfOpen: true, noDelay: true });
     if (tries === this.ports.length) this.keep(client);
     const refused = () => {
       if (tries === 1 || client.destroyed) client.destroy();
-      else this.serve(client, tries - 1);
+      else this.serve(client, turn + 1, tries - 1);
     };
     node.once('error', refused);
     node.once('connect', () => {
