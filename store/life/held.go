@@ -1,13 +1,6 @@
 package life
 
-import (
-	"context"
-	"errors"
-	"sync"
-	"time"
-
-	"github.com/hubgate/hubgate/store/stream"
-)
+import "time"
 
 // maxHeld bounds the records of clients whose end is held back, in bytes.
 const maxHeld = 64 << 20
@@ -44,6 +37,18 @@ func (l *lifeLog) holdLocked(id string, c *client, record Recorder) {
 	l.held.bytes += len(text)
 }
 
+// keepHeldLocked forgets the ends of clients that are not this node's any more.
+func (l *lifeLog) keepHeldLocked() {
+	before := l.held.order
+	l.held = held{}
+	for _, id := range before {
+		if c := l.open[id]; c != nil && c.held {
+			l.held.order = append(l.held.order, id)
+			l.held.bytes += len(c.record.AppendRecord(nil))
+		}
+	}
+}
+
 // nextHeld takes the oldest client whose end was held back.
 func (l *lifeLog) nextHeld() (id string, record kept, ok bool) {
 	l.mu.Lock()
@@ -72,38 +77,4 @@ func (l *lifeLog) heldNow() int {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return len(l.held.order)
-}
-
-// release tells of the ends that were held back, when the node may, until ctx ends.
-func (l *lifeLog) release(ctx context.Context, hook Webhook) {
-	slots := make(chan struct{}, releaseAtOnce)
-	var wg sync.WaitGroup
-	defer wg.Wait()
-	for stream.Pause(ctx, releaseEvery) {
-		for !l.fence.Fenced() && ctx.Err() == nil {
-			id, record, ok := l.nextHeld()
-			if !ok {
-				break
-			}
-			slots <- struct{}{}
-			wg.Go(func() {
-				defer func() { <-slots }()
-				l.releaseOne(ctx, hook, id, record)
-			})
-		}
-	}
-}
-
-func (l *lifeLog) releaseOne(ctx context.Context, hook Webhook, id string, record kept) {
-	if !l.ending(ctx, id, record) {
-		return // It is held again, or another node tells it.
-	}
-	switch err := hook.Send(record); {
-	case errors.Is(err, hook.Later):
-		return // It stays in the log.
-	case err != nil:
-		l.logger.Error("the end of a client that was held back is not told", "connection", id, "error", err)
-	}
-	l.counts.Add(EventReleased, 1)
-	l.ended(id)
 }

@@ -121,6 +121,7 @@ type Node struct {
 	lease  *nodes.Lease
 	log    *lifeLog
 	buries *undertaker
+	ends   *teller
 	outbox *outbox
 	counts *counts.Counts[Event]
 
@@ -173,6 +174,7 @@ func New(opts Options) *Node {
 	if opts.Beside != nil {
 		n.buries.outbox, n.log.patience = instead{opts.Beside}, 0
 	}
+	n.ends = &teller{log: n.log, buries: n.buries, hook: opts.Webhook, beside: opts.Beside != nil, logger: opts.Logger}
 	n.outbox = &outbox{
 		js: opts.Store.JetStream, stream: box, name: opts.outboxStream().Name, send: opts.Webhook.Send, later: opts.Webhook.Later,
 		lasts: entryTime, fence: n.lease, counts: n.counts, logger: opts.Logger, slots: make(chan struct{}, atOnce),
@@ -252,7 +254,7 @@ func (n *Node) Start() {
 	n.lease.Start()
 	n.write.wg.Go(func() { n.log.run(n.write.ctx) })
 	n.work.wg.Go(func() { n.outbox.run(n.work.ctx) })
-	n.work.wg.Go(func() { n.log.release(n.work.ctx, n.opts.Webhook) })
+	n.work.wg.Go(func() { n.ends.release(n.work.ctx) })
 }
 
 // Born implements upstream.Life. It returns within a second.
@@ -262,34 +264,11 @@ func (n *Node) Born(ctx context.Context, hub, id string, record Recorder) {
 
 // Ending implements upstream.Life. If the store does not answer it returns when the node is fenced.
 func (n *Node) Ending(ctx context.Context, id string, record Recorder) (call bool) {
-	if !n.log.ending(ctx, id, record) {
-		return false
-	}
-	hub, doubted := n.log.isDoubted(id)
-	return !doubted || !n.handIn(ctx, hub, id, record)
+	return n.ends.ending(ctx, id, record)
 }
 
 // Doubted implements upstream.Life.
 func (n *Node) Doubted(id string) { n.log.doubt(id) }
-
-// handIn puts the end of a client into the outbox, which takes it once: if the other node that has noted it dies,
-// whoever has its log puts the same end there. False says that it is not there. An outbox beside this one may tell it
-// twice, and says so then.
-func (n *Node) handIn(ctx context.Context, hub, id string, record Recorder) bool {
-	if n.opts.Beside != nil {
-		return false
-	}
-	err := n.buries.ensure(ctx)
-	if err == nil {
-		err = n.buries.putEnd(ctx, hub, id, record.AppendRecord(nil))
-	}
-	if err != nil {
-		n.opts.Logger.Warn("the end of a client that another node may have noted too could not be put into the outbox: it is told now, and may be told again", "connection", id, "error", err)
-		return false
-	}
-	n.log.ended(id)
-	return true
-}
 
 // Ended implements upstream.Life.
 func (n *Node) Ended(id string) { n.log.ended(id) }

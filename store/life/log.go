@@ -54,7 +54,7 @@ type client struct {
 	logged bool
 	ending bool
 	held   bool
-	// doubted: another node may have noted it too, and its end must not be told past the outbox.
+	// doubted: another node may tell of its end too, which must not be told past the outbox.
 	doubted bool
 }
 
@@ -226,7 +226,7 @@ func (l *lifeLog) ending(ctx context.Context, id string, record Recorder) (tell 
 		return false
 	}
 	c := l.open[id]
-	if c == nil || !c.written {
+	if c == nil || !c.written && !c.doubted {
 		// Nobody else knows of it. If its birth still waits, it is not written any more.
 		l.forgetLocked(id, c)
 		l.mu.Unlock()
@@ -268,7 +268,7 @@ func (l *lifeLog) doubt(id string) {
 	}
 }
 
-// isDoubted reports whether another node may have noted the client, and its hub.
+// isDoubted reports whether another node may tell of the client's end, and its hub.
 func (l *lifeLog) isDoubted(id string) (hub string, is bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -277,6 +277,15 @@ func (l *lifeLog) isDoubted(id string) (hub string, is bool) {
 		return "", false
 	}
 	return c.hub, c.doubted
+}
+
+// hold keeps an end that was about to be told.
+func (l *lifeLog) hold(id string, record Recorder) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if c := l.open[id]; c != nil {
+		l.holdLocked(id, c, record)
+	}
 }
 
 // ended notes that the end of a client was told.
@@ -302,13 +311,17 @@ func (l *lifeLog) forgetLocked(id string, c *client) {
 }
 
 // abandon begins a new log: the node was given up, and others tell of the end of its clients. Those
-// that were never in the log are this node's to tell.
+// that were never in the log are this node's to tell. Of those that were on their way into it nobody knows: this
+// node puts their ends into the outbox, which takes each once.
 func (l *lifeLog) abandon(next string) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	for id, c := range l.open {
 		switch {
 		case !c.written:
+			continue
+		case !c.logged:
+			c.written, c.doubted = false, true
 			continue
 		case c.held:
 			l.counts.Add(EventElsewhere, 1)
@@ -322,7 +335,7 @@ func (l *lifeLog) abandon(next string) {
 			close(i.done)
 		}
 	}
-	l.held = held{}
+	l.keepHeldLocked()
 	l.size.subject = 0
 	l.waiting.items, l.waiting.size, l.waiting.anew = nil, 0, len(l.open) > 0
 	l.inc = next

@@ -3,6 +3,7 @@ package life
 import (
 	"context"
 	"fmt"
+	"log/slog"
 	"strings"
 	"sync"
 	"testing"
@@ -256,9 +257,12 @@ func TestFencedNode(t *testing.T) {
 		require.False(t, w.ending(t.Context(), "ann", person("ann")))
 		_, _, held := w.nextHeld()
 		require.False(t, held)
-		require.Equal(t, "dan", ids(w.shelf.logged("a-2")))
+		require.Equal(t, "cid dan", ids(w.shelf.logged("a-2")))
 		w.bear("eve")
 		w.leave(t, "dan", "eve")
+		_, doubted := w.isDoubted("cid")
+		require.True(t, doubted, "cid was on its way into the log, and may have arrived")
+		w.leave(t, "cid")
 		w.settle(t)
 		require.Empty(t, w.shelf.logged("a-2").open)
 		require.Empty(t, w.claimed["bob"])
@@ -359,6 +363,54 @@ func TestBury(t *testing.T) {
 		require.False(t, w.ending(t.Context(), "ann", person("ann")), "the other node tells")
 		require.True(t, w.ending(t.Context(), "bob", person("bob")), "nobody else knows of it")
 		require.Equal(t, map[string][]byte{"d/ann": []byte("record of ann")}, w.shelf.puts)
+	})
+	bubble("N40 nor is one forgotten whose birth was on its way to the store when the log was closed", func(t *testing.T) {
+		for _, arrives := range []bool{false, true} {
+			w, u := setUp(t, "ann")
+			box := new(shelf)
+			u.outbox = box
+			tells := &teller{log: w.lifeLog, buries: u, logger: slog.New(slog.DiscardHandler)}
+			if arrives {
+				w.shelf.do(func() { w.shelf.lose = 1; w.shelf.deaf = true }) // and nobody answers any more
+			} else {
+				w.shelf.do(func() { w.shelf.down = true })
+			}
+			w.bear("bob")
+			w.shelf.do(func() { w.shelf.down, w.shelf.deaf = false, false })
+			other := *u
+			require.NoError(t, other.bury(t.Context(), "a-1"))
+			w.abandon("a-2")
+			require.False(t, tells.ending(t.Context(), "ann", person("ann")), "the other node tells")
+			require.False(t, tells.ending(t.Context(), "bob", person("bob")), "it is in the outbox")
+			require.Len(t, box.puts, 2, "once each")
+			require.Contains(t, box.puts, "d/bob")
+			w.settle(t)
+			require.Empty(t, w.shelf.logged("a-2").open)
+			w.end()
+		}
+	})
+	bubble("N40 an end that was held back is told of although the node was given up, if nobody else knows of the client", func(t *testing.T) {
+		w, u := setUp(t, "ann")
+		defer w.end()
+		w.shelf.do(func() { w.shelf.down = true })
+		w.bear("bob")
+		w.fence.Store(true)
+		require.False(t, w.ending(t.Context(), "bob", person("bob")))
+		w.shelf.do(func() { w.shelf.down = false })
+		w.abandon("a-2")
+		w.fence.Store(false)
+		tells := &teller{log: w.lifeLog, buries: u, logger: slog.New(slog.DiscardHandler)}
+		ctx, stop := context.WithCancel(t.Context())
+		done := make(chan struct{})
+		go func() {
+			tells.release(ctx)
+			close(done)
+		}()
+		time.Sleep(2*attemptTime + releaseEvery)
+		stop()
+		<-done
+		require.Contains(t, w.shelf.puts, "d/bob")
+		require.Zero(t, w.heldNow())
 	})
 	bubble("N31 what one began the next one finishes, without putting twice what was noted", func(t *testing.T) {
 		w, u := setUp(t, many(500)...)

@@ -22,8 +22,9 @@ type shelf struct {
 	messages []stream.Message
 	last     uint64
 	down     bool
-	refuse   int // so many right writes are refused
-	lose     int // so many answers to writes are lost
+	refuse   int  // so many right writes are refused
+	lose     int  // so many answers to writes are lost
+	deaf     bool // what is read has no answer
 	writes   int
 	purges   int
 	puts     map[string][]byte
@@ -52,6 +53,11 @@ func (s *shelf) Ensure(ctx context.Context) error { return s.reach(ctx) }
 func (s *shelf) Last(ctx context.Context, subject string) (stream.Message, error) {
 	if err := s.reach(ctx); err != nil {
 		return stream.Message{}, err
+	}
+	var deaf bool
+	if s.do(func() { deaf = s.deaf }); deaf {
+		<-ctx.Done()
+		return stream.Message{}, stream.Unavailable(ctx.Err())
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -4,6 +4,7 @@ import (
 	"context"
 	"flag"
 	"fmt"
+	"log/slog"
 	"maps"
 	"math/rand/v2"
 	"slices"
@@ -61,6 +62,7 @@ type being struct {
 	name string
 	*lifeLog
 	undertaker *undertaker
+	ends       *teller
 	ctx        context.Context
 	kill       func()
 	cut        time.Time // until then; guarded by w.mu
@@ -159,7 +161,8 @@ func (w *world) start(i int) *being {
 		w.tell(string(record[len("record of "):]), b, "released by "+b.name)
 		return nil
 	}}
-	w.wg.Go(func() { b.release(b.ctx, hook) })
+	b.ends = &teller{log: b.lifeLog, buries: b.undertaker, hook: hook, logger: slog.New(slog.DiscardHandler)}
+	w.wg.Go(func() { b.ends.release(b.ctx) })
 	return b
 }
 
@@ -196,7 +199,7 @@ func (w *world) come(b *being) {
 func (w *world) leave(id string, c *life) {
 	c.leaving = true
 	w.wg.Go(func() {
-		if !c.node.ending(c.node.ctx, id, person(id)) {
+		if !c.node.ends.ending(c.node.ctx, id, person(id)) {
 			return
 		}
 		w.tell(id, c.node, "ended by "+c.node.name)
@@ -383,7 +386,7 @@ func (w *world) run() {
 }
 
 // check returns what is wrong: each client is told of once. A client may be told of twice if its node
-// died, or was cut off, while it was told; and not at all if its birth was not logged, which was
+// died, or was cut off, while it was told; and not at all if its birth was not logged when its node died, which was
 // counted.
 func (w *world) check() (wrong []string, lost int) {
 	untold, unlogged := 0, uint64(0)
@@ -391,7 +394,9 @@ func (w *world) check() (wrong []string, lost int) {
 	for id, c := range w.clients {
 		if !seen[c.node] {
 			seen[c.node] = true
-			unlogged += c.node.counts.Get(EventUnlogged)
+			if c.node.dead {
+				unlogged += c.node.counts.Get(EventUnlogged)
+			}
 		}
 		fromOutbox := slices.Contains(c.by, "from the outbox")
 		if fromOutbox {
