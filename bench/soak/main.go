@@ -11,8 +11,9 @@
 // is restarted gracefully, the other is killed, in turns. Everything that is sent has a number, so
 // that each client knows what it missed, got twice or got out of order.
 //
-// After a minute and again at the end the clients pause, and the gateway is looked at: its books
-// must balance, and at the end it may hold no more goroutines, descriptors or heap than before.
+// After the warm-up and again at the end the clients pause, and the gateway is looked at: its books
+// must balance, and at the end it may hold no more goroutines, descriptors or heap than before. The pauses
+// come on top of the time for which the clients live.
 // The last line is "soak: passed", or there is a line "soak: FAILED" and the exit code is 1. Then the
 // gateway's log is kept, and each fault says when it was noticed.
 package main
@@ -31,6 +32,7 @@ import (
 
 // options say how long and how much.
 type options struct {
+	// duration is how long the clients live, the warm-up included and pauses not.
 	duration time.Duration
 	clients  int
 	// aspNet is how many further clients there are of ASP.NET SignalR.
@@ -61,8 +63,8 @@ func main() {
 }
 
 func soak(ctx context.Context, out io.Writer, o options) (err error) {
-	if o.duration < o.warmup {
-		return errors.New("-duration is shorter than -warmup")
+	if o.duration <= o.warmup {
+		return errors.New("-duration is not longer than -warmup: nobody would live between the two readings")
 	}
 	dir, err := os.MkdirTemp("", "hubgate-soak-")
 	if err != nil {

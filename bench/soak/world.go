@@ -81,7 +81,6 @@ func (w *world) run(ctx context.Context, out io.Writer) (before, after reading, 
 	defer everybody.Wait()
 	defer stop()
 
-	start := time.Now()
 	fmt.Fprintln(out, "warming up")
 	if err := sleep(ctx, w.o.warmup); err != nil {
 		return before, after, err
@@ -90,7 +89,7 @@ func (w *world) run(ctx context.Context, out io.Writer) (before, after reading, 
 		return before, after, err
 	}
 	fmt.Fprintf(out, "after %v: %s\n", w.o.warmup, before)
-	if err := sleep(ctx, w.o.duration-time.Since(start)); err != nil {
+	if err := sleep(ctx, w.o.duration-w.o.warmup); err != nil {
 		return before, after, err
 	}
 	after, err = w.look()
@@ -110,8 +109,8 @@ func sleep(ctx context.Context, d time.Duration) error {
 }
 
 // remembering is a little more than the gateway remembers an ended connection, which is the life of its
-// token and its own clock, and than it keeps what it has written to clients that may come back.
-const remembering = max(tokenLife, 40*time.Second) + 10*time.Second
+// token. What the gateway keeps for clients that may come back it keeps longer, but as much of it each time.
+const remembering = tokenLife + 4*time.Second
 
 // look pauses everybody, waits until the gateway has forgotten the connections that have ended,
 // and measures.

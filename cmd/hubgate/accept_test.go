@@ -47,6 +47,7 @@ func TestConnectionsThatCannotBeAcceptedAreToldNowAndThen(t *testing.T) {
 }
 
 func TestTooFewDescriptorsAreToldAtTheStart(t *testing.T) {
+	t.Parallel()
 	for _, tt := range []struct {
 		limit   uint64
 		clients int

@@ -47,6 +47,7 @@ func (p *program) set(patch string) management.Version {
 // A change has a revision, which the next one has to follow; wrong fields are named all at once; the history
 // says who made it, and leads back.
 func TestSettingsAPI(t *testing.T) {
+	t.Parallel()
 	p := start(t, "--upstream=http://127.0.0.1:1/hook?code=hidden-code")
 	status, answer := p.api(http.MethodGet, "/api/settings", "")
 	require.Equal(t, http.StatusOK, status)
@@ -86,6 +87,7 @@ func TestSettingsAPI(t *testing.T) {
 
 // Who has no token, or comes from a page of another site, manages nothing; who guesses is slowed down.
 func TestTheAdminAPIIsGuarded(t *testing.T) {
+	t.Parallel()
 	p := start(t)
 	for _, path := range []string{"overview", "settings", "settings/history", "keys", "session"} {
 		require.Equal(t, "401", p.status(http.MethodGet, p.Admin+"/api/"+path, ""), path)
@@ -113,6 +115,7 @@ func TestAdminTokenAloneManages(t *testing.T) {
 
 // A browser logs in with the token that the start has printed, and gets a cookie that scripts cannot read.
 func TestLoginAndLogout(t *testing.T) {
+	t.Parallel()
 	p := start(t)
 	token := firstMatch(`admin token +(\S+)`, p.out.String())
 	require.NotEmpty(t, token)
@@ -143,6 +146,7 @@ func TestLoginAndLogout(t *testing.T) {
 
 // A regenerated key is refused at once, the other one is not; connections stay; what is shown works (R8, R81, R82).
 func TestR82KeysAreReplacedAtRunTime(t *testing.T) {
+	t.Parallel()
 	p := start(t)
 	ann := p.connect("chat", "ann")
 	status, answer := p.api(http.MethodGet, "/api/keys", "")
@@ -172,6 +176,7 @@ func TestR82KeysAreReplacedAtRunTime(t *testing.T) {
 // On a node alone with a data directory settings and keys outlive the process, in a file that only its owner
 // reads; a damaged one is named.
 func TestSettingsOutliveTheProcess(t *testing.T) {
+	t.Parallel()
 	dir := t.TempDir()
 	p := start(t, "--data-dir="+dir, "--mode=classic")
 	p.set(`{"properties":{"features":[{"flag":"ServiceMode","value":"Default"}]}}`)

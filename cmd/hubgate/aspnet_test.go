@@ -154,6 +154,7 @@ func wantMessage(t *testing.T, frame, method, arguments string) {
 // An application's clients on each transport: calls, broadcasts, groups, users, one client alone,
 // and the end.
 func TestAspNetOverEachTransport(t *testing.T) {
+	t.Parallel()
 	p := start(t, "--mode=default")
 	app := p.aspnetApplication("Shop.Startup")
 	ctx, cancel := context.WithTimeout(t.Context(), patience)
@@ -216,6 +217,7 @@ func TestAspNetOverEachTransport(t *testing.T) {
 // A client that has lost its transport comes back and has missed nothing, whatever it comes back
 // with; its groups are the same.
 func TestAspNetClientComesBack(t *testing.T) {
+	t.Parallel()
 	p := start(t, "--mode=default")
 	app := p.aspnetApplication("app")
 	ctx, cancel := context.WithTimeout(t.Context(), patience)
@@ -267,6 +269,7 @@ func TestAspNetClientOfAnEarlierRunIsStopped(t *testing.T) {
 // Each generation has hubs of its own: an application called app with the hub chat is no hub
 // app_chat of ASP.NET Core, whatever REST and hub servers say about it.
 func TestGenerationsDoNotMix(t *testing.T) {
+	t.Parallel()
 	p := start(t, "--mode=default")
 	old := p.aspnetApplication("app")
 	core := newApplication("app_chat", "s1")
@@ -329,6 +332,7 @@ func (p *program) restMatched(method, path string) string {
 // Hub servers of the older generation have a path of their own, where each hub and the application
 // itself connect, and no other name does.
 func TestH11AspNetServersConnect(t *testing.T) {
+	t.Parallel()
 	p := start(t, "--mode=default")
 	p.aspnetApplication("App")
 	p.wantMetrics(`hubgate_server_connections{hub="aspnet:app",kind="Default"} 4`)
@@ -346,6 +350,7 @@ func TestH11AspNetServersConnect(t *testing.T) {
 
 // Quotas count the clients of both generations together.
 func TestAspNetQuotas(t *testing.T) {
+	t.Parallel()
 	p := start(t, "--mode=default", "--limits-max-connections=2")
 	app := p.aspnetApplication("app")
 	core := newApplication("chat", "s1")
@@ -364,6 +369,7 @@ func TestAspNetQuotas(t *testing.T) {
 
 // Diagnostic clients of the older generation are such clients too.
 func TestAspNetDiagnosticClients(t *testing.T) {
+	t.Parallel()
 	p := start(t, "--mode=default", "--limits-max-diagnostic-connections=1")
 	app := p.aspnetApplication("app")
 	token, err := auth.SignAspNetClient(auth.EmulatorKey, p.URL, auth.ClientTokenSpec{Application: "app", Diagnostic: true})
@@ -380,6 +386,7 @@ func TestAspNetDiagnosticClients(t *testing.T) {
 
 // A gateway that stops moves clients on long polling and lets the others find out.
 func TestAspNetDrain(t *testing.T) {
+	t.Parallel()
 	p := start(t, "--mode=default")
 	app := p.aspnetApplication("app")
 	c := p.aspnet("app", "ann").open()
@@ -447,6 +454,7 @@ func TestAspNetClocksReload(t *testing.T) {
 // Pages of another origin can read the refusals of the endpoint, also the early ones; clients below a
 // path are told it; JSONP is refused.
 func TestAspNetPathsAndOrigins(t *testing.T) {
+	t.Parallel()
 	p := start(t, "--mode=default", "--public-url=https://gw.example/gate")
 	token, err := auth.SignAspNetClient(auth.EmulatorKey, "https://gw.example/gate", auth.ClientTokenSpec{Application: "app"})
 	require.NoError(t, err)
@@ -501,6 +509,7 @@ func TestAspNetInTheLiveView(t *testing.T) {
 
 // The load of the command bench, with the command's own application.
 func TestBenchWithAspNetClients(t *testing.T) {
+	t.Parallel()
 	p := start(t, "--mode=default")
 	for _, load := range [][]string{{"--count", "5"}, {"--echo", "--count", "50"}, {"--to-users", "--count", "20"}} {
 		args := append([]string{"bench", "--aspnet", "--quiet", "--clients", "20", "--connection-string", p.connectionString()}, load...)
@@ -516,6 +525,7 @@ func TestBenchWithAspNetClients(t *testing.T) {
 // The name of a hub server is that of its application and of its hub: with several underscores it may
 // mean several applications. Those that nobody serves have no series, for which alerts would fire.
 func TestAspNetNamesThatMayMeanSeveralApplications(t *testing.T) {
+	t.Parallel()
 	p := start(t, "--mode=default")
 	app := p.aspnetApplication("my_app")
 	c := p.aspnet("my_app", "ann").open()

@@ -21,6 +21,7 @@ import (
 )
 
 func TestListenPrintsWhatSendSends(t *testing.T) {
+	t.Parallel()
 	p := start(t)
 	cs := p.connectionString()
 	out, errs := newOutput(), newOutput()
@@ -75,6 +76,7 @@ func TestListenPrintsWhatSendSends(t *testing.T) {
 }
 
 func TestListenSaysWhyItWasClosed(t *testing.T) {
+	t.Parallel()
 	p := start(t)
 	out, errs := newOutput(), newOutput()
 	code := make(chan int, 1)
@@ -91,6 +93,7 @@ func TestListenSaysWhyItWasClosed(t *testing.T) {
 }
 
 func TestListenAndSendReportRefusals(t *testing.T) {
+	t.Parallel()
 	p := start(t)
 	wrong := connectionString(p.URL, "not-the-key-of-this-gateway-32-bytes-long")
 	for _, args := range [][]string{{"listen", "chat"}, {"send", "all", "chat", "m"}} {
@@ -105,6 +108,7 @@ func TestListenAndSendReportRefusals(t *testing.T) {
 }
 
 func TestTokenOpensWhatItNames(t *testing.T) {
+	t.Parallel()
 	p := start(t)
 	cs := p.connectionString()
 	code, token, stderr := command("token", "client", "chat", "-u", "ann", "--connection-string", cs)
@@ -139,6 +143,7 @@ func TestTokenOpensWhatItNames(t *testing.T) {
 }
 
 func TestBenchMeasures(t *testing.T) {
+	t.Parallel()
 	p := start(t)
 	for _, args := range [][]string{
 		{"--protocol", "json", "--broadcast"},
@@ -200,6 +205,7 @@ func TestConfigPrintsNoSecret(t *testing.T) {
 }
 
 func TestHealthAsksARunningGateway(t *testing.T) {
+	t.Parallel()
 	p := start(t)
 	u, err := url.Parse(p.Admin)
 	require.NoError(t, err)

@@ -58,6 +58,7 @@ func TestClientVerbsUseTheGatewaysVariables(t *testing.T) {
 }
 
 func TestRefusalsSayTheNextStep(t *testing.T) {
+	t.Parallel()
 	p := start(t)
 	wrong := connectionString(p.URL, "not-the-key-of-this-gateway-32-bytes-long")
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
@@ -103,6 +104,7 @@ func TestHealthWithoutAdminAddress(t *testing.T) {
 }
 
 func TestListenSaysConnectedAfterTheHandshake(t *testing.T) {
+	t.Parallel()
 	p := start(t, "--mode", "default")
 	code, _, stderr := command("listen", "chat", "--connection-string", p.connectionString())
 	require.Equal(t, exitError, code)
@@ -316,6 +318,7 @@ func expired(t *testing.T, key string) string {
 }
 
 func TestSelfSignedCertificates(t *testing.T) {
+	t.Parallel()
 	certFile, keyFile, _ := keyPair(t, t.TempDir(), "own")
 	p := start(t, "--tls-cert", certFile, "--tls-key", keyFile, "--upstream-unmatched", "error")
 	cs := []string{"--connection-string", p.connectionString()}

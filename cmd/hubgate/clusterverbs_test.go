@@ -64,6 +64,7 @@ func TestClusterStatus(t *testing.T) {
 }
 
 func TestClusterVerbsAtANodeAlone(t *testing.T) {
+	t.Parallel()
 	p := start(t)
 	for _, verb := range [][]string{{"status"}, {"export"}, {"replace-voter", "a", "b"}} {
 		code, _, stderr := command(append(append([]string{"cluster"}, verb...), p.adminAt())...)
@@ -108,6 +109,7 @@ func TestN38ExportAndImport(t *testing.T) {
 
 // What a node alone keeps in a directory is there after a restart.
 func TestDataOutlivesTheProcess(t *testing.T) {
+	t.Parallel()
 	dir := t.TempDir()
 	before := start(t, "--data-dir", dir)
 	before.change(http.MethodPut, "users/ann/groups/room")

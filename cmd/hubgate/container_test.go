@@ -196,6 +196,7 @@ func TestComposeCluster(t *testing.T) {
 // The example in containers, without an engine: the same commands with the same variables, as
 // processes that find each other on this machine instead of by the names of containers.
 func TestExampleInCompose(t *testing.T) {
+	t.Parallel()
 	if _, err := exec.LookPath("node"); err != nil {
 		t.Skip("needs node")
 	}
@@ -208,13 +209,12 @@ func TestExampleInCompose(t *testing.T) {
 		"${HUBGATE_ACCESS_KEY}", strings.Repeat("k", 32), "0.0.0.0", "127.0.0.1",
 		"Endpoint=http://hubgate;Port=8888", "Endpoint=http://127.0.0.1;Port="+gateway, "localhost:8888", "127.0.0.1:"+gateway, "chat:7071", "127.0.0.1:"+app,
 	)
-	binary := filepath.Join(t.TempDir(), "hubgate")
-	built, err := exec.Command("go", "build", "-o", binary, ".").CombinedOutput()
-	require.NoError(t, err, "%s", built)
+	binary, err := os.Executable() // which is the program if it is told so
+	require.NoError(t, err)
 	run := func(service, command string, args ...string) (*exec.Cmd, *output) {
 		cmd, out := exec.Command(command, args...), newOutput()
 		cmd.Dir = filepath.Join(repository, "examples", "chat")
-		cmd.Env = append(os.Environ(), "HUBGATE_LISTEN=127.0.0.1:"+gateway, "HUBGATE_ADMIN_LISTEN=off", "PORT="+app)
+		cmd.Env = append(os.Environ(), beProgram+"=1", "HUBGATE_LISTEN=127.0.0.1:"+gateway, "HUBGATE_ADMIN_LISTEN=off", "PORT="+app)
 		for name, value := range services[service].Environment {
 			cmd.Env = append(cmd.Env, name+"="+here.Replace(value))
 		}

@@ -30,8 +30,7 @@ func (p *program) proxy(spoil func(next http.Handler) http.Handler) string {
 
 // examine returns the findings of the doctor by check.
 func (p *program) examine(args ...string) (code int, found map[string]doctor.Finding) {
-	p.t.Setenv(connectionStringEnv, p.connectionString())
-	code, out, errText := command(append([]string{"doctor", p.adminAt(), "-o", "json"}, args...)...)
+	code, out, errText := command(append([]string{"doctor", p.adminAt(), "-o", "json", "--connection-string=" + p.connectionString()}, args...)...)
 	var list []doctor.Finding
 	require.NoError(p.t, json.Unmarshal([]byte(out), &list), errText)
 	found = make(map[string]doctor.Finding)
@@ -66,18 +65,22 @@ func collecting(next http.Handler) http.Handler {
 	})
 }
 
+// unhurried bounds checks that do not wait for what never comes.
+const unhurried = "--patience=90s"
+
 func TestDoctor(t *testing.T) {
+	t.Parallel()
 	h := newHook(t, answers("hook"))
 	p := start(t, "--upstream="+h.template())
 
-	code, found := p.examine("--patience=30s")
+	code, found := p.examine(unhurried)
 	require.Zero(t, code, found)
 	for _, check := range []string{"negotiate", "clock", "websocket", "server-sent events", "long polling", "admin address", "ready", "upstreams"} {
 		require.Equal(t, doctor.OK, found[check].Level, found[check])
 	}
 	require.Equal(t, doctor.Skipped, found["cluster"].Level)
 
-	code, found = p.examine(p.proxy(func(next http.Handler) http.Handler { return next }), "--patience=30s")
+	code, found = p.examine(p.proxy(func(next http.Handler) http.Handler { return next }), unhurried)
 	require.Zero(t, code, found)
 
 	code, found = p.examine(p.proxy(func(next http.Handler) http.Handler {
@@ -86,19 +89,20 @@ func TestDoctor(t *testing.T) {
 			r.Header.Del("Connection")
 			next.ServeHTTP(w, r)
 		})
-	}), "--patience=5s")
+	}), unhurried)
 	require.Equal(t, exitError, code)
 	require.Equal(t, doctor.Failed, found["websocket"].Level)
 	require.Contains(t, found["websocket"].Cure, "proxy_set_header Upgrade")
 
-	code, found = p.examine(p.proxy(collecting), "--patience=2s")
+	// The doctor waits as long as it is told to for events that do not come, and everything else has to be there by then.
+	code, found = p.examine(p.proxy(collecting), "--patience=20s")
 	require.Equal(t, exitError, code)
 	require.Equal(t, doctor.OK, found["websocket"].Level, found["websocket"])
 	require.Equal(t, doctor.Failed, found["server-sent events"].Level)
 	require.Contains(t, found["server-sent events"].Cure, "proxy_buffering off")
 	require.Equal(t, doctor.OK, found["long polling"].Level, "a poll is whole")
 
-	code, out, _ := command("doctor", "http://127.0.0.1:1", "--no-admin", "--patience=5s")
+	code, out, _ := command("doctor", "http://127.0.0.1:1", "--no-admin", unhurried)
 	require.Equal(t, exitError, code)
 	require.Contains(t, out, "cause: Nobody answers at this URL")
 	require.Contains(t, out, "cure: ")
@@ -106,6 +110,7 @@ func TestDoctor(t *testing.T) {
 
 // What differs at the gateway is found by what it says of itself.
 func TestDoctorLooksInside(t *testing.T) {
+	t.Parallel()
 	p := start(t, "--upstream=http://127.0.0.1:1/{event}")
 	_, found := p.examine(p.proxy(func(next http.Handler) http.Handler {
 		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -114,11 +119,11 @@ func TestDoctorLooksInside(t *testing.T) {
 			}
 			next.ServeHTTP(dateKeeper{w}, r)
 		})
-	}), "--patience=5s")
+	}), unhurried)
 	require.Equal(t, doctor.Failed, found["upstreams"].Level)
 	require.Contains(t, found["upstreams"].Text, "127.0.0.1:1 is not reached")
 	require.Equal(t, doctor.Warning, found["clock"].Level, found["clock"])
-	_, found = p.examine("--admin=http://127.0.0.1:1", "--patience=5s")
+	_, found = p.examine("--admin=http://127.0.0.1:1", unhurried)
 	require.Equal(t, doctor.Failed, found["admin address"].Level)
 }
 

@@ -13,6 +13,7 @@ import (
 // After SIGTERM health checks say at once that the gateway shuts down, and for the delay all else goes on:
 // balancers notice only after some time. A second signal ends it.
 func TestDrainDelay(t *testing.T) {
+	t.Parallel()
 	settings := filepath.Join(t.TempDir(), settingsFileName)
 	writeFile(t, settings, "{}")
 	p := startProcess(t, []string{"serve", "--listen", "127.0.0.1:0", "--admin-listen", "127.0.0.1:0", "--settings", settings, "--drain-delay=1h"}, nil)

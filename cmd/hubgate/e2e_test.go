@@ -23,6 +23,7 @@ const hello = `{"target":"newMessage","arguments":["hello"]}`
 const helloRecord = `{"type":1,"target":"newMessage","arguments":["hello"]}`
 
 func TestBroadcastReachesClients(t *testing.T) {
+	t.Parallel()
 	p := start(t)
 	ann, bob := p.connect("chat", "ann"), p.connect("chat", "bob")
 	other := p.connect("other", "ann")
@@ -40,6 +41,7 @@ func TestBroadcastReachesClients(t *testing.T) {
 }
 
 func TestTokensMadeByREST(t *testing.T) {
+	t.Parallel()
 	p := start(t)
 	t.Run("R39 the token of generateToken opens the hub", func(t *testing.T) {
 		status, answer := p.rest(http.MethodPost, "/api/hubs/chat/:generateToken?api-version=2022-11-01&userId=ann&minutesToExpire=5", "")
@@ -91,6 +93,7 @@ func newWebhook(t *testing.T) *webhookServer {
 }
 
 func TestWebhookRoundTrip(t *testing.T) {
+	t.Parallel()
 	hook := newWebhook(t)
 	p := start(t, "--upstream", "chat="+hook.URL+"/{hub}/{category}/{event}")
 	ann := p.connect("chat", "ann")
@@ -113,6 +116,7 @@ func TestWebhookRoundTrip(t *testing.T) {
 }
 
 func TestDrainEndsClientsAndLetsWebhooksFinish(t *testing.T) {
+	t.Parallel()
 	hook := newWebhook(t)
 	hook.hold = make(chan struct{})
 	p := start(t, "--upstream", hook.URL+"/{hub}/{category}/{event}")
@@ -150,6 +154,7 @@ func TestDrainEndsClientsAndLetsWebhooksFinish(t *testing.T) {
 }
 
 func TestSettingsReload(t *testing.T) {
+	t.Parallel()
 	first, second := newWebhook(t), newWebhook(t)
 	p := start(t)
 	settings := func(url string) []byte {
@@ -175,6 +180,7 @@ func TestSettingsReload(t *testing.T) {
 
 // The line is what a person pastes first.
 func TestPrintedCurlLineWorks(t *testing.T) {
+	t.Parallel()
 	p := start(t)
 	ann := p.connect(bannerHub, "ann")
 	var line string
@@ -221,6 +227,7 @@ func shellWords(t *testing.T, line string) (words []string) {
 }
 
 func TestMetricsContainTheBooks(t *testing.T) {
+	t.Parallel()
 	p := start(t)
 	clients := []*client{p.connect("chat", "ann"), p.connect("chat", "bob")}
 	for range 3 {
@@ -256,6 +263,7 @@ func TestMetricsContainTheBooks(t *testing.T) {
 
 // Whatever is logged at whatever level, a token or a key is not in it.
 func TestNoSecretIsLogged(t *testing.T) {
+	t.Parallel()
 	hook := newWebhook(t)
 	p := start(t, "--upstream", hook.URL+"/{event}?code=azure-function-key")
 	t.Run("C14 the access token is in no log", func(t *testing.T) {

@@ -8,6 +8,7 @@ import (
 
 // With the webhook that the gateway has itself, a client can be tried without an application.
 func TestBuiltInEcho(t *testing.T) {
+	t.Parallel()
 	p := start(t, "--upstream=echo")
 	require.Contains(t, p.out.String(), "  webhooks           from --upstream, the first that matches:\n    echo, built in: calls get their own arguments back\n")
 	for _, tc := range []struct {

@@ -13,8 +13,7 @@ import (
 
 // inject runs a command about faults at a program.
 func (p *program) inject(args ...string) (code int, out, errText string) {
-	p.t.Setenv(connectionStringEnv, p.connectionString())
-	return command(append(append([]string{"fault"}, args...), p.adminAt())...)
+	return command(append(append([]string{"fault"}, args...), p.adminAt(), "--connection-string="+p.connectionString())...)
 }
 
 // manager is a token with which to manage a program that nobody has given an admin token.
@@ -26,6 +25,7 @@ func (p *program) manager() string {
 
 // Faults hit the real clients of a hub that is marked, and no other hub.
 func TestFaultsOfAMarkedHub(t *testing.T) {
+	t.Parallel()
 	h := newHook(t, answers("hook"))
 	p := start(t, "--faults-hub=Chat", "--upstream="+h.template())
 	ann := p.connect("chat", "ann")
@@ -69,6 +69,7 @@ func TestFaultsOfAMarkedHub(t *testing.T) {
 
 // The nodes of a cluster have the same faults.
 func TestFaultsAtAllNodes(t *testing.T) {
+	t.Parallel()
 	nodes := startTrio(t, "--faults-hub=chat")
 	code, _, errText := nodes.a.inject("set", "chat", "negotiate")
 	require.Zero(t, code, errText)

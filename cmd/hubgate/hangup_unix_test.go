@@ -36,6 +36,7 @@ func TestHangupReadsFilesAgain(t *testing.T) {
 // A pipe in the place of a configuration file is an error, and neither the start
 // nor the end waits for somebody to write to it.
 func TestPipeAsConfiguration(t *testing.T) {
+	t.Parallel()
 	dir := t.TempDir()
 	file, pipe := filepath.Join(dir, "gateway.yaml"), filepath.Join(dir, "pipe")
 	require.NoError(t, syscall.Mkfifo(pipe, 0o600))

@@ -18,6 +18,7 @@ import (
 // One rule decides about a hub's name, whichever way it comes in, and says itself to
 // whoever breaks it.
 func TestHubNamesAreJudgedAlikeEverywhere(t *testing.T) {
+	t.Parallel()
 	p := start(t, "--mode", "default")
 	for name, good := range map[string]bool{
 		"chat": true, "app_chat": true, strings.Repeat("h", 128): true,
@@ -59,6 +60,7 @@ func TestHubNamesAreJudgedAlikeEverywhere(t *testing.T) {
 
 // The key by which the gateway knows an application of ASP.NET SignalR is no name of a hub.
 func TestKeysOfApplicationsNameNoHub(t *testing.T) {
+	t.Parallel()
 	p := start(t, "--mode", "default")
 	const key = "aspnet:shop.startup"
 	token, err := auth.SignClient(auth.EmulatorKey, p.URL, key, auth.ClientTokenSpec{})

@@ -24,6 +24,7 @@ func (p *program) sendOnce(path, key, body string) (status int, replayed bool) {
 
 // A send that is repeated at other nodes reaches clients once.
 func TestASendIsRepeatedAtAnotherNode(t *testing.T) {
+	t.Parallel()
 	three := startTrio(t)
 	for _, p := range three.each() {
 		p.isReady()
@@ -55,6 +56,7 @@ func TestASendIsRepeatedAtAnotherNode(t *testing.T) {
 
 // What a node alone keeps in a directory outlives it, keys too.
 func TestAKeyOutlivesTheNode(t *testing.T) {
+	t.Parallel()
 	dir := "--data-dir=" + t.TempDir()
 	p := start(t, dir)
 	status, replayed := p.sendOnce("/api/hubs/chat/:send", "k", `{"target":"once"}`)

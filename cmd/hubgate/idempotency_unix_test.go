@@ -15,9 +15,10 @@ import (
 // A node is killed after it has sent a message and before its caller has the answer, for which it waits: the key is
 // held at the other nodes, so that a repeat sends nothing, and is free when the claim of the dead node has ended.
 func TestNodeThatIsKilledBetweenASendAndItsAnswer(t *testing.T) {
-	a := startNode(t, "a", "a", "", "--cluster-lease=5s", "--data-dir="+t.TempDir())
+	t.Parallel()
+	a := startNode(t, "a", "a", "", "--cluster-lease=15s", "--data-dir="+t.TempDir())
 	peer := a.clusterStatus().Address
-	b, c := startNode(t, "a", "b", peer, "--cluster-lease=5s"), startNode(t, "a", "c", peer, "--cluster-lease=5s")
+	b, c := startNode(t, "a", "b", peer, "--cluster-lease=15s"), startNode(t, "a", "c", peer, "--cluster-lease=5s")
 	for _, p := range []*program{a, b, c} {
 		p.isMember(2)
 	}

@@ -42,6 +42,7 @@ func (k lentKey) client(t *testing.T, claims jwt.MapClaims) string {
 // R12, R40, H12: an application without an access key, on a gateway where those are switched off. What
 // one node lends it every other one with the same access key knows, and each after a restart.
 func TestR12ApplicationWithoutAccessKey(t *testing.T) {
+	t.Parallel()
 	issuer := oidctest.New(t)
 	flags := []string{"--access-key", ownKey, "--oidc-issuers", issuer.URL, "--auth-disable-local-keys"}
 	p := start(t, flags...)
@@ -70,6 +71,7 @@ func TestR12ApplicationWithoutAccessKey(t *testing.T) {
 // former one is gone. Nobody who is connected is closed by it, and whoever has a connection keeps it with
 // the token that was accepted for it.
 func TestR8RotationOfAccessKeys(t *testing.T) {
+	t.Parallel()
 	const next = "the-next-access-key-of-ones-own-32-bytes-or-more"
 	file := t.TempDir() + "/gateway.yaml"
 	writeFile(t, file, "accessKey: "+ownKey+"\n")
@@ -98,6 +100,7 @@ func TestR8RotationOfAccessKeys(t *testing.T) {
 // A client of an issuer is told how long its token is good, and brings the next one before that: then its
 // connection goes on, in every mode, and webhooks hear the new claims.
 func TestClientOfAnIssuerRefreshes(t *testing.T) {
+	t.Parallel()
 	issuer := oidctest.New(t)
 	claims := make(chan string, 8)
 	hook := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {

@@ -81,6 +81,7 @@ func manifestsOf(t *testing.T, file string) (objects map[string]manifest, probes
 
 // The manifests run the image as it is: its ports, variables that exist, probes that are answered, and time to drain.
 func TestKubernetesManifests(t *testing.T) {
+	t.Parallel()
 	p := start(t)
 	for file, workload := range map[string]string{"hubgate.yaml": "Deployment", "cluster.yaml": "StatefulSet"} {
 		t.Run(file, func(t *testing.T) {

@@ -14,6 +14,7 @@ import (
 const slowRate = "1/h" // nothing comes back while a test runs
 
 func TestRulesForClients(t *testing.T) {
+	t.Parallel()
 	p := start(t, "--limits-rules=user connects "+slowRate+" burst=3 hubs=chat", "--limits-rules=user messages "+slowRate+" burst=2 name=chatty")
 	ann := p.connect("chat", "ann")
 	for range 2 {
@@ -38,6 +39,7 @@ func TestRulesForClients(t *testing.T) {
 }
 
 func TestRulesForRESTCallers(t *testing.T) {
+	t.Parallel()
 	const second = "SECONDSECONDSECONDSECONDSECONDSECONDSECOND"
 	p := start(t, "--secondary-key="+second, "--limits-rules=key messages "+slowRate+" burst=2")
 	require.Equal(t, "202", p.statusWithKey(auth.EmulatorKey))
@@ -57,6 +59,7 @@ func TestRulesForRESTCallers(t *testing.T) {
 }
 
 func TestRulesThatOnlyReport(t *testing.T) {
+	t.Parallel()
 	p := start(t, "--limits-rules=hub messages "+slowRate+" burst=1 report")
 	c := p.connect("chat", "ann")
 	for range 4 {

@@ -76,6 +76,7 @@ func TestGroupsThatAreNotJoinedAreSummedUp(t *testing.T) {
 
 // A client that sends faster than its webhooks answer does not flood the log.
 func TestRefusedRecordsAreSummedUp(t *testing.T) {
+	t.Parallel()
 	h := newHook(t, hangs)
 	p := start(t, append(h.upstream("--log-level", "info", "--drain-timeout", "50ms"), "--upstream-queue-per-connection", "1")...)
 	c := p.connect("chat", "ann")
@@ -90,6 +91,7 @@ func TestRefusedRecordsAreSummedUp(t *testing.T) {
 }
 
 func TestEveryRefusalAtDebug(t *testing.T) {
+	t.Parallel()
 	p := start(t) // at debug
 	for range 2 {
 		_, _ = p.get(p.URL + "/client/?hub=chat")
@@ -98,6 +100,7 @@ func TestEveryRefusalAtDebug(t *testing.T) {
 }
 
 func TestFloodOfRefusals(t *testing.T) {
+	t.Parallel()
 	p := start(t, "--log-level", "info")
 	for range 50 {
 		_, _ = p.get(p.URL + "/client/?hub=chat")

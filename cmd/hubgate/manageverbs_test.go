@@ -22,6 +22,7 @@ func (p *program) manage(words ...string) string {
 
 // Settings are shown and changed by commands like those of az, at the running gateway.
 func TestCommandsChangeTheRunningGateway(t *testing.T) {
+	t.Parallel()
 	p := start(t)
 	require.Equal(t, "Serverless\n", p.manage("mode", "get"))
 	require.Contains(t, p.manage("mode", "set", "default", "--note", "hub servers"), "revision 2")
@@ -75,6 +76,7 @@ func TestCommandsChangeTheRunningGateway(t *testing.T) {
 
 // What was exported can be imported, and so can the emulator's file; what means nothing here is named.
 func TestExportAndImport(t *testing.T) {
+	t.Parallel()
 	p := start(t)
 	p.manage("settings", "set", "properties.features=[{\"flag\":\"ServiceMode\",\"value\":\"Classic\"}]", "location=local")
 	exported := p.manage("settings", "export")
@@ -101,6 +103,7 @@ func TestExportAndImport(t *testing.T) {
 
 // One connection is shown and closed, and so are those of a user and of a group.
 func TestConnectionsAreShownAndClosed(t *testing.T) {
+	t.Parallel()
 	p := start(t)
 	at := "--connection-string=" + p.connectionString()
 	ann, bob := p.connect("chat", "ann"), p.connect("chat", "bob")

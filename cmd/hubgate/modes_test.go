@@ -31,6 +31,7 @@ func (p *program) wantMetrics(lines ...string) {
 }
 
 func TestDefaultHub(t *testing.T) {
+	t.Parallel()
 	p := start(t, "--mode=default")
 	t.Run("clients are refused without a hub server", func(t *testing.T) {
 		c := p.dial("chat", auth.ClientTokenSpec{UserID: "ann"})
@@ -79,6 +80,7 @@ func TestDefaultHub(t *testing.T) {
 }
 
 func TestHubsWithModesOfTheirOwn(t *testing.T) {
+	t.Parallel()
 	hook := newWebhook(t)
 	p := start(t, "--hub-mode", "Chat=default", "--upstream", hook.URL+"/{hub}/{event}")
 	app := newApplication("chat", "s1")
@@ -161,6 +163,7 @@ func TestHubServersComeBackAfterARestart(t *testing.T) {
 }
 
 func TestServerlessHubTakesWeakConnectionsOnly(t *testing.T) {
+	t.Parallel()
 	p := start(t)
 	for _, path := range []string{"/server", "/server/"} {
 		t.Run("H82 D6 hub server at "+path, func(t *testing.T) {
@@ -175,6 +178,7 @@ func TestServerlessHubTakesWeakConnectionsOnly(t *testing.T) {
 }
 
 func TestClassicHub(t *testing.T) {
+	t.Parallel()
 	p := start(t, "--mode=classic")
 	early := p.connect("chat", "ann")
 	app := newApplication("chat", "s1")

@@ -130,6 +130,7 @@ func leader(t *testing.T, all []*program) (at int) {
 
 // TestN29N30NodeThatIsKilled kills the node that leads the voters, which is the worst one.
 func TestN29N30NodeThatIsKilled(t *testing.T) {
+	t.Parallel()
 	hook := newEnds(t)
 	all := startProcesses(t, "--upstream", "chat="+hook.URL+"/{event}")
 	victim := leader(t, all)
@@ -171,6 +172,7 @@ func TestN29N30NodeThatIsKilled(t *testing.T) {
 
 // TestN33NodeThatHangs stops a node for so long that the others give it up.
 func TestN33NodeThatHangs(t *testing.T) {
+	t.Parallel()
 	hook := newEnds(t)
 	all := startProcesses(t, "--upstream", "chat="+hook.URL+"/{event}", "--clients-timeout=2m", "--clients-keep-alive=1m")
 	hangs := all[(leader(t, all)+1)%3]

@@ -173,6 +173,7 @@ func serveArgs(more ...string) []string {
 // TestOutboxLosesNothingWhenKilled kills a program that is alone again and again while its clients talk and
 // its webhook fails now and then.
 func TestOutboxLosesNothingWhenKilled(t *testing.T) {
+	t.Parallel()
 	l := newLedger(t)
 	l.failing.Store(100)
 	args := serveArgs(kept(l, "--data-dir", t.TempDir())...)
@@ -209,8 +210,9 @@ func TestOutboxLosesNothingWhenKilled(t *testing.T) {
 
 // TestOutboxOfADeadNode kills one of three nodes for good.
 func TestOutboxOfADeadNode(t *testing.T) {
+	t.Parallel()
 	l := newLedger(t)
-	more := kept(l, "--cluster-lease=5s")
+	more := kept(l, "--cluster-lease=15s")
 	a := startNode(t, "a", "a", "", append(more, "--data-dir", t.TempDir())...)
 	peer := a.clusterStatus().Address
 	b, c := startNode(t, "a", "b", peer, more...), startNode(t, "a", "c", peer, more...)
@@ -264,15 +266,15 @@ func outboxOfADeadNode(t *testing.T, l *ledger, p *program) {
 
 // What a program that ends has not delivered, its next run delivers.
 func TestOutboxAfterARestart(t *testing.T) {
+	t.Parallel()
 	l := newLedger(t)
 	l.failing.Store(1000)
-	args := serveArgs(kept(l, "--data-dir", t.TempDir(), "--drain-timeout", "5s")...)
+	args := serveArgs(kept(l, "--data-dir", t.TempDir(), "--drain-timeout", "10s")...)
 	p := startProcess(t, args, nil)
 	w := startTalker(t, p)
-	time.Sleep(1500 * time.Millisecond)
+	require.Eventually(t, func() bool { return w.acked.Load() > 0 }, slowPatience, 10*time.Millisecond)
 	require.Equal(t, exitOK, p.stop())
 	<-w.ended
-	require.NotZero(t, w.acked.Load())
 	require.Empty(t, l.of(w.id))
 	l.failing.Store(0)
 	startProcess(t, args, nil)
@@ -283,6 +285,7 @@ func TestOutboxAfterARestart(t *testing.T) {
 
 // Dead letters are shown with the last answer, and are delivered when somebody says so.
 func TestDeadLettersAreResent(t *testing.T) {
+	t.Parallel()
 	l := newLedger(t)
 	bad := "bad"
 	l.refuse.Store(&bad)
@@ -330,6 +333,7 @@ func TestDeadLettersAreResent(t *testing.T) {
 
 // A dead letter has its body however large that is.
 func TestLargeDeadLetterIsResent(t *testing.T) {
+	t.Parallel()
 	l := newLedger(t)
 	bad := "bad"
 	l.refuse.Store(&bad)
@@ -357,6 +361,7 @@ func TestLargeDeadLetterIsResent(t *testing.T) {
 
 // Events that wait are shown too.
 func TestWaitingDeliveriesAreShown(t *testing.T) {
+	t.Parallel()
 	l := newLedger(t)
 	l.failing.Store(1000)
 	p := start(t, kept(l, "--data-dir", t.TempDir())...)

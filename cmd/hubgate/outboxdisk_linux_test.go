@@ -37,6 +37,7 @@ func fillDisk(t *testing.T, path string) {
 // A disk that is full stops clients and loses nothing: what was acknowledged is delivered, and when there is room
 // again all goes on; also if the program is killed meanwhile.
 func TestOutboxOnAFullDisk(t *testing.T) {
+	t.Parallel()
 	dir := smallDisk(t, "48m")
 	filler := filepath.Join(dir, "filler")
 	l := newLedger(t)

@@ -37,6 +37,7 @@ func TestPlan(t *testing.T) {
 
 // Costs that are known need no measurement. The text has what the plan has.
 func TestPlanFromKnownCosts(t *testing.T) {
+	t.Parallel()
 	file := filepath.Join(t.TempDir(), "costs.json")
 	require.NoError(t, os.WriteFile(file, []byte(`{"base_memory_bytes": 4e7, "client_memory_bytes": 8192, "connect_ns": 2e5, "request_ns": 5e4, "delivery_ns": 3000, "byte_ns": 0.5, "error": 0.07}`), 0o600))
 	plans := func(args ...string) (int, string, string) {

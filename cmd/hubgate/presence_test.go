@@ -18,6 +18,7 @@ import (
 )
 
 func TestListVerbs(t *testing.T) {
+	t.Parallel()
 	p := start(t, "--node=one")
 	at := "--connection-string=" + p.connectionString()
 	for i := range 5 {
@@ -66,6 +67,7 @@ func TestListVerbs(t *testing.T) {
 
 // Any node lists what all have.
 func TestListOfACluster(t *testing.T) {
+	t.Parallel()
 	three := startTrio(t)
 	for i, p := range three.each() {
 		p.isReady()
@@ -116,6 +118,7 @@ func (p *program) followClients(t *testing.T, lastID string) (resp *http.Respons
 
 // Who follows at one node sees the clients of all, goes on at another node, and is told of a node that was killed.
 func TestFollowClientsOfACluster(t *testing.T) {
+	t.Parallel()
 	three := startTrio(t, "--presence-events")
 	for _, p := range three.each() {
 		p.isReady()

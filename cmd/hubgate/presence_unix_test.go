@@ -14,7 +14,8 @@ import (
 
 // Who follows a hub is told of every client of a node that is killed, and only of those.
 func TestFollowClientsOfAKilledNode(t *testing.T) {
-	more := []string{"--presence-events", "--cluster-lease=5s"}
+	t.Parallel()
+	more := []string{"--presence-events", "--cluster-lease=15s"}
 	a := startNode(t, "a", "a", "", append(more, "--data-dir="+t.TempDir())...)
 	peer := a.clusterStatus().Address
 	b, c := startNode(t, "a", "b", peer, more...), startNode(t, "a", "c", peer, more...)

@@ -67,6 +67,7 @@ func TestEveryReasonIsExplained(t *testing.T) {
 
 // What never happened is a zero, so that the first time is seen as an increase.
 func TestReasonsAreSeriesFromTheStart(t *testing.T) {
+	t.Parallel()
 	p := start(t, oneNode()...)
 	_, metrics := p.get(p.Admin + "/metrics")
 	for _, list := range reasons.Lists() {
@@ -81,6 +82,7 @@ func TestReasonsAreSeriesFromTheStart(t *testing.T) {
 
 // A line about a refusal says where the reason is explained, in a page that has that anchor.
 func TestLogLinesPointToTheirReason(t *testing.T) {
+	t.Parallel()
 	p := start(t)
 	p.request(http.MethodPost, p.URL+"/client/negotiate?hub=chat", "")
 	p.logs.want(t, "reason=TokenMissing")

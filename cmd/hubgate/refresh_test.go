@@ -111,8 +111,10 @@ func (c *refresher) refresh(lifetime time.Duration) (int, string) {
 
 // In every mode and with every transport a client lives as long as its last token, and is closed with it.
 func TestRefreshInEveryModeAndTransport(t *testing.T) {
+	t.Parallel()
 	for _, mode := range []string{"serverless", "default", "classic"} {
 		t.Run(mode, func(t *testing.T) {
+			t.Parallel()
 			p := start(t, "--mode="+mode)
 			if mode == "default" {
 				app := newApplication("Chat", "s1")

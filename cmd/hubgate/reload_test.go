@@ -18,6 +18,7 @@ import (
 // A configuration file that is empty for a moment, or the beginning of itself,
 // lets nobody in and turns nobody out.
 func TestHalfWrittenConfigurationChangesNothing(t *testing.T) {
+	t.Parallel()
 	const own auth.Secret = "an-access-key-of-ones-own-that-is-longer-than-32-bytes"
 	file := filepath.Join(t.TempDir(), "gateway.yaml")
 	write := func(text string) { require.NoError(t, os.WriteFile(file, []byte(text), 0o600)) }

@@ -27,6 +27,7 @@ import (
 )
 
 func TestRoutes(t *testing.T) {
+	t.Parallel()
 	p := start(t)
 	for _, tt := range []struct {
 		name, path string
@@ -60,6 +61,7 @@ func TestRoutes(t *testing.T) {
 
 // A page of another origin sees the refusal of its oversized token, not a CORS error.
 func TestOversizedRequestsOfPages(t *testing.T) {
+	t.Parallel()
 	p := start(t)
 	for _, tt := range []struct {
 		name, path, token string
@@ -84,6 +86,7 @@ func TestOversizedRequestsOfPages(t *testing.T) {
 }
 
 func TestChangedLimitOfTokensIsInForceAtOnce(t *testing.T) {
+	t.Parallel()
 	file := filepath.Join(t.TempDir(), "gateway.yaml")
 	write := func(limit string) {
 		require.NoError(t, os.WriteFile(file, []byte("limits:\n  tokenBytes: "+limit+"\n"), 0o600))
@@ -111,6 +114,7 @@ func TestWellKnownKeyStaysOnLoopback(t *testing.T) {
 // Behind a proxy at a path: the gateway takes what it signs, whether the proxy
 // takes the path off or not.
 func TestPublicURLWithAPath(t *testing.T) {
+	t.Parallel()
 	p := start(t, "--public-url", "https://gw.example/base/")
 	require.Equal(t, "https://gw.example/base", p.URL)
 	local := "http://" + p.Address
@@ -131,6 +135,7 @@ func TestPublicURLWithAPath(t *testing.T) {
 }
 
 func TestOwnKeyIsNotPrinted(t *testing.T) {
+	t.Parallel()
 	key := "an-access-key-of-ones-own-32-bytes-or-more"
 	p := start(t, "--access-key", key)
 	require.NotContains(t, p.out.String()+p.logs.String(), key)
@@ -193,6 +198,7 @@ func TestTeardownsRunInReverseAndJoinErrors(t *testing.T) {
 }
 
 func TestDrainTimeoutCutsOff(t *testing.T) {
+	t.Parallel()
 	hook := newWebhook(t)
 	hook.hold = make(chan struct{})
 	t.Cleanup(func() { close(hook.hold) })
@@ -205,6 +211,7 @@ func TestDrainTimeoutCutsOff(t *testing.T) {
 
 // What waits for a client that takes nothing is lost at the end, and the exit code says so.
 func TestDrainSaysWhatWasCutOff(t *testing.T) {
+	t.Parallel()
 	p := start(t, "--drain-timeout", "200ms")
 	p.poller("chat")
 	require.Equal(t, "202", p.restStatus(http.MethodPost, "/api/hubs/chat/:send", hello))
@@ -241,6 +248,7 @@ func keyPair(t *testing.T, dir, name string) (certFile, keyFile string, pool *x5
 }
 
 func TestTLS(t *testing.T) {
+	t.Parallel()
 	dir := t.TempDir()
 	certFile, keyFile, pool := keyPair(t, dir, "first")
 	p := start(t, "--tls-cert", certFile, "--tls-key", keyFile)

@@ -205,6 +205,7 @@ func TestEverySettingTakesEffect(t *testing.T) {
 // A change of the mode closes clients of the wrong kind, which may come again; so does a restart; a stop closes
 // all (R85).
 func TestR85ChangesCloseWhatDoesNotFit(t *testing.T) {
+	t.Parallel()
 	p := start(t)
 	ann := p.connect("chat", "ann")
 	p.set(`{"properties":{"features":[{"flag":"ServiceMode","value":"Default"}]}}`)
@@ -225,6 +226,7 @@ func TestR85ChangesCloseWhatDoesNotFit(t *testing.T) {
 
 // A change at one node holds at all of them: settings, keys and restarts. So does the history.
 func TestN26ManagedSettingsOfACluster(t *testing.T) {
+	t.Parallel()
 	three := startTrio(t)
 	for _, p := range three.each() {
 		p.isReady()

@@ -23,6 +23,7 @@ func (p *program) share(text string, more ...string) (code int, out, errText str
 
 // A change at one node is in force at all, and of two who change one is told.
 func TestSharedSettings(t *testing.T) {
+	t.Parallel()
 	three := startTrio(t)
 	for _, p := range three.each() {
 		p.isReady()

@@ -38,6 +38,7 @@ func kinds(a flight.Answer) string {
 
 // Whoever knows a user and a time finds out what became of a message.
 func TestTraceOfALostMessage(t *testing.T) {
+	t.Parallel()
 	p := start(t, "--node=one")
 	ann := p.connect("chat", "ann")
 	p.connect("chat", "bob")
@@ -97,6 +98,7 @@ func fateIn(a flight.Answer) *flight.Fate {
 
 // Why a client was closed, and why one was refused, is kept with what it did before.
 func TestTraceOfAClosedAndARefusedClient(t *testing.T) {
+	t.Parallel()
 	p := start(t)
 	ann := p.connect("chat", "ann")
 	p.change(http.MethodPut, "users/ann/groups/room")
@@ -123,6 +125,7 @@ func TestTraceOfAClosedAndARefusedClient(t *testing.T) {
 
 // What a client says, and what its webhook answers, is in the trace of its connection.
 func TestTraceOfAMessageToAWebhook(t *testing.T) {
+	t.Parallel()
 	p := start(t, "--upstream=echo", "--trace-payloads")
 	ann := p.connect("chat", "ann")
 	require.Contains(t, ann.invoke("say", `["a secret word"]`), "a secret word")
@@ -140,6 +143,7 @@ func TestTraceOfAMessageToAWebhook(t *testing.T) {
 
 // Any node finds what happened at any other.
 func TestTraceOfACluster(t *testing.T) {
+	t.Parallel()
 	three := startTrio(t)
 	for _, p := range three.each() {
 		p.isReady()

@@ -3,3 +3,6 @@
 package main
 
 const raced = false
+
+// sideBySide is how many tests run side by side. Most of them wait.
+const sideBySide = 10

@@ -51,6 +51,7 @@ func (p *program) watchAs(args ...string) *background {
 }
 
 func TestWatch(t *testing.T) {
+	t.Parallel()
 	p := start(t, "--upstream=echo")
 	old := p.connect("chat", "old")
 	everything, ann := p.watchAs(), p.watchAs("--user", "ann", "--json")
@@ -105,6 +106,7 @@ func (p *program) restToken(path string) string {
 
 // Of hub servers their connections are shown, and what they send.
 func TestWatchHubServers(t *testing.T) {
+	t.Parallel()
 	p := start(t, "--mode=default")
 	b := p.watchAs("--kind=server,send")
 	app := newApplication("chat", "one")
@@ -122,6 +124,7 @@ func TestWatchHubServers(t *testing.T) {
 
 // It watches a gateway elsewhere, and comes back when that was away.
 func TestWatchARemoteGateway(t *testing.T) {
+	t.Parallel()
 	p, other := start(t), start(t)
 	var to atomic.Pointer[string]
 	to.Store(&p.Admin)
@@ -202,6 +205,7 @@ func TestLiveViewOfAnExposedAdminAddress(t *testing.T) {
 
 // The form of the page sends as REST does, and is told whom it reached.
 func TestSendFromThePage(t *testing.T) {
+	t.Parallel()
 	p := start(t)
 	send := func(message string) (sent struct {
 		Status, Matched int
@@ -250,6 +254,7 @@ func TestSendFromThePage(t *testing.T) {
 
 // At debug each send is a line with what became of it; at warn those for nobody are summed up.
 func TestLogOfSends(t *testing.T) {
+	t.Parallel()
 	p := start(t)
 	p.connect("chat", "ann")
 	status, _ := p.rest(http.MethodPost, "/api/hubs/chat/users/ann/:send", `{"target":"news","arguments":["secret words"]}`)
@@ -275,6 +280,7 @@ func TestLogOfSends(t *testing.T) {
 
 // Tokens, keys and what URLs hide appear in no event.
 func TestEventsHoldNoSecrets(t *testing.T) {
+	t.Parallel()
 	hook := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		w.WriteHeader(http.StatusInternalServerError)
 		_, _ = w.Write([]byte(`{"text":"Bearer of-news", "url":"https://x/?access_token=open-sesame"}`))
@@ -296,6 +302,7 @@ func TestEventsHoldNoSecrets(t *testing.T) {
 
 // What the gateway signs for itself it accepts, whatever hosts audiences may name.
 func TestOwnTokensWithStrictAudience(t *testing.T) {
+	t.Parallel()
 	for _, host := range []string{"gw.example", "2001:db8::1"} {
 		p := start(t, "--auth-strict-audience", host)
 		status, text := p.request(http.MethodPost, p.Admin+"/inspector/send", `{"hub":"chat","to":"all","method":"m","arguments":[]}`,
