@@ -2,6 +2,12 @@ module github.com/hubgate/hubgate
 
 go 1.26.0
 
+// What npm and pip put there while others read packages.
+ignore (
+	./clients/python/build
+	node_modules
+)
+
 require (
 	github.com/MicahParks/jwkset v0.11.4
 	github.com/MicahParks/keyfunc/v3 v3.9.2
