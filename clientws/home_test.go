@@ -13,6 +13,9 @@ import (
 	"github.com/hubgate/hubgate/cluster/clustertest"
 )
 
+// patience bounds waits that only end early when something is broken.
+const patience = time.Minute
+
 // homeNodes are nodes of one cluster on a network that can be cut.
 func homeNodes(t *testing.T, tags ...string) (*clustertest.Net, map[string]*fixture) {
 	t.Helper()
@@ -47,7 +50,7 @@ func homeNodesWith(t *testing.T, change func(*fixture, *Options), tags ...string
 		return true
 	}, 20*time.Second, time.Millisecond)
 	for _, f := range nodes {
-		require.Eventually(t, func() bool { return f.h.homes.count() == len(tags)-1 }, 20*time.Second, time.Millisecond)
+		require.Eventually(t, func() bool { return f.h.homes.count() == len(tags)-1 }, patience, time.Millisecond)
 	}
 	return network, nodes
 }
@@ -84,7 +87,7 @@ func TestN16AnIDHasOneConnectionInAllNodes(t *testing.T) {
 			require.Equal(t, 400, f.do(request{method: "GET", query: n.query(), token: token, header: map[string]string{"Accept": "text/event-stream"}}).status)
 		}
 		require.NoError(t, ws.Close())
-		require.Eventually(t, func() bool { return a.gw.Elsewhere(n.ConnectionID) == "" }, 20*time.Second, time.Millisecond)
+		require.Eventually(t, func() bool { return a.gw.Elsewhere(n.ConnectionID) == "" }, patience, time.Millisecond)
 		for _, f := range nodes {
 			_, res := f.tryDial(url, nil)
 			require.Equal(t, 404, res.status)
@@ -117,7 +120,7 @@ func TestARefusedWebSocketGivesItsIDBack(t *testing.T) {
 	require.Equal(t, 200, (&pollClient{f: nodes["a"], n: n, token: token}).post(jsonHandshake).status)
 	_, res := nodes["b"].tryDial(n.query()+"&access_token="+token, nil)
 	require.Equal(t, 429, res.status)
-	require.Eventually(t, func() bool { return nodes["a"].gw.Elsewhere(n.ConnectionID) == "" }, 20*time.Second, time.Millisecond)
+	require.Eventually(t, func() bool { return nodes["a"].gw.Elsewhere(n.ConnectionID) == "" }, patience, time.Millisecond)
 	p := &pollClient{f: nodes["a"], n: n, token: token}
 	require.Equal(t, 200, p.poll().status)
 	require.Equal(t, "{}\x1e", p.poll().body)
@@ -134,16 +137,16 @@ func TestN17AHomeThatIsGone(t *testing.T) {
 	ws.say(jsonHandshake)
 	ws.want("{}\x1e")
 	network.Between("a", "b", func(f *clustertest.Fault) { f.Cut = true })
-	require.Eventually(t, func() bool { return nodes["b"].h.homes.count() == 0 && nodes["a"].h.homes.count() == 0 }, 20*time.Second, 10*time.Millisecond)
+	require.Eventually(t, func() bool { return nodes["b"].h.homes.count() == 0 && nodes["a"].h.homes.count() == 0 }, patience, 10*time.Millisecond)
 	_, res := nodes["b"].tryDial(n.query()+"&access_token="+token, nil)
 	require.Equal(t, 404, res.status)
 	require.Empty(t, nodes["a"].gw.Elsewhere(there.ConnectionID), "as far as its home knows, it has ended with its node")
 	network.Heal()
-	require.Eventually(t, func() bool { return nodes["a"].gw.Elsewhere(there.ConnectionID) == "b" }, 20*time.Second, 10*time.Millisecond)
+	require.Eventually(t, func() bool { return nodes["a"].gw.Elsewhere(there.ConnectionID) == "b" }, patience, 10*time.Millisecond)
 	_, res = nodes["a"].tryDial(there.query()+"&access_token="+token, nil)
 	require.Equal(t, 409, res.status)
 	require.NoError(t, ws.Close())
-	require.Eventually(t, func() bool { return nodes["a"].gw.Elsewhere(there.ConnectionID) == "" }, 20*time.Second, time.Millisecond)
+	require.Eventually(t, func() bool { return nodes["a"].gw.Elsewhere(there.ConnectionID) == "" }, patience, time.Millisecond)
 }
 
 func FuzzHomeMessage(f *testing.F) {

@@ -114,7 +114,7 @@ func TestC93AClientComesBackWithoutTheHomeOfItsID(t *testing.T) {
 	for _, other := range []string{"b", "c"} {
 		network.Between("a", other, func(f *clustertest.Fault) { f.Cut = true })
 	}
-	require.Eventually(t, func() bool { return nodes["b"].h.homes.count() == 1 && nodes["c"].h.homes.count() == 1 }, 20*time.Second, 10*time.Millisecond)
+	require.Eventually(t, func() bool { return nodes["b"].h.homes.count() == 1 && nodes["c"].h.homes.count() == 1 }, patience, 10*time.Millisecond)
 	require.NoError(t, ws.NetConn().Close())
 	require.Eventually(t, nodes["b"].live(n.ConnectionID).IsAway, time.Minute, time.Millisecond)
 	nodes["b"].send("x")

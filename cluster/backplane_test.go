@@ -19,6 +19,9 @@ import (
 	"github.com/hubgate/hubgate/store"
 )
 
+// patience bounds waits that only end early when something is broken.
+const patience = time.Minute
+
 const secret = "a secret of more than thirty-two bytes"
 
 // options are those of a node whose core does not announce names.
@@ -84,7 +87,7 @@ func overNATS(t *testing.T) gatewaytest.Backplanes {
 		UserGroups: store.NewMemory(store.MemoryOptions{}),
 		Meet: func(t *testing.T, nodes ...*gateway.Gateway) {
 			for _, b := range planes {
-				require.Eventually(t, func() bool { return len(b.Stats().Peers) == len(nodes)-1 && b.Ready() }, 20*time.Second, time.Millisecond)
+				require.Eventually(t, func() bool { return len(b.Stats().Peers) == len(nodes)-1 && b.Ready() }, patience, time.Millisecond)
 			}
 		},
 		Settle: func(t *testing.T, nodes ...*gateway.Gateway) {
@@ -126,7 +129,7 @@ func TestN12WhatNATSDropsIsSentAgain(t *testing.T) {
 	leave, err := plane.Join(b)
 	require.NoError(t, err)
 	t.Cleanup(leave)
-	require.Eventually(t, func() bool { return len(a.plane.Stats().Peers) == 1 && a.plane.Ready() && plane.Ready() }, 20*time.Second, time.Millisecond)
+	require.Eventually(t, func() bool { return len(a.plane.Stats().Peers) == 1 && a.plane.Ready() && plane.Ready() }, patience, time.Millisecond)
 
 	sent := 0
 	for deadline := time.Now().Add(60 * time.Second); len(reconnected) < 2 || sent < 2000; {
@@ -141,7 +144,7 @@ func TestN12WhatNATSDropsIsSentAgain(t *testing.T) {
 	for b.number() < sent {
 		<-b.come
 	}
-	require.Eventually(t, func() bool { return a.peer(t, "b").Books.Queued == 0 }, 20*time.Second, time.Millisecond)
+	require.Eventually(t, func() bool { return a.peer(t, "b").Books.Queued == 0 }, patience, time.Millisecond)
 	books := a.peer(t, "b").Books
 	require.EqualValues(t, sent, books.Acknowledged)
 	require.Zero(t, books.Dropped[cluster.DropPeerLost])

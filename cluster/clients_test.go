@@ -195,7 +195,7 @@ func TestN14LongPollingThroughAnyNode(t *testing.T) {
 		}
 		status, _ = es.request(es.node(), "DELETE", "", id, "")
 		require.Equal(t, 202, status)
-		require.Eventually(t, func() bool { return len(es.lives()) == 0 }, 20*time.Second, time.Millisecond)
+		require.Eventually(t, func() bool { return len(es.lives()) == 0 }, patience, time.Millisecond)
 	}
 }
 
@@ -226,7 +226,7 @@ func TestN14EventStreamsThroughAnyNode(t *testing.T) {
 			require.Contains(t, event(), text)
 		}
 		require.NoError(t, res.Body.Close())
-		require.Eventually(t, func() bool { return len(es.lives()) == 0 }, 20*time.Second, time.Millisecond, "the owner sees that it has gone")
+		require.Eventually(t, func() bool { return len(es.lives()) == 0 }, patience, time.Millisecond, "the owner sees that it has gone")
 	}
 }
 
@@ -263,7 +263,7 @@ func TestN16WebSocketsThroughAnyNode(t *testing.T) {
 			_, _, err = conn.ReadMessage()
 		}
 		require.True(t, websocket.IsCloseError(err, 1000), "%v", err)
-		require.Eventually(t, func() bool { return len(es.lives()) == 0 }, 20*time.Second, time.Millisecond)
+		require.Eventually(t, func() bool { return len(es.lives()) == 0 }, patience, time.Millisecond)
 		es.dead(id)
 	}
 }

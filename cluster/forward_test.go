@@ -46,7 +46,7 @@ func startRelay(t *testing.T, handler http.HandlerFunc) *relay {
 	if handler != nil {
 		r.b.plane.Handle(handler)
 	}
-	require.Eventually(t, func() bool { return len(r.a.plane.Stats().Peers) == 1 && r.a.plane.Ready() }, 20*time.Second, time.Millisecond)
+	require.Eventually(t, func() bool { return len(r.a.plane.Stats().Peers) == 1 && r.a.plane.Ready() }, patience, time.Millisecond)
 	r.server = httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
 		if err := r.a.plane.Forward(w, req, "b"); err != nil {
 			r.failed <- err
@@ -434,5 +434,5 @@ func TestAForwardedUpgradeEndsWhileTheClientSends(t *testing.T) {
 	_, err = io.WriteString(conn, "GET / HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: echo\r\n\r\n")
 	require.NoError(t, err)
 	_, _ = io.WriteString(conn, strings.Repeat("x", 4<<20)) // it ends with an error when nobody reads on
-	require.Eventually(t, func() bool { return cluster.OpenStreams(r.a.plane) == 0 && cluster.OpenStreams(r.b.plane) == 0 }, 30*time.Second, time.Millisecond)
+	require.Eventually(t, func() bool { return cluster.OpenStreams(r.a.plane) == 0 && cluster.OpenStreams(r.b.plane) == 0 }, patience, time.Millisecond)
 }

@@ -27,7 +27,7 @@ func TestN40PlainNodesReachTheStoreAfterAChangeOfRoutes(t *testing.T) {
 			require.NoError(t, n.reload(urls), "node %d", i)
 		}
 		for _, n := range nodes {
-			ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+			ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 			_, err := n.JetStream().AccountInfo(ctx)
 			require.NoError(t, err, "%s, round %d", n.opts.Name, round)
 			stream, err := n.JetStream().Stream(ctx, "KV_things")

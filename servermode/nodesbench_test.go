@@ -40,11 +40,11 @@ func overLink(tb testing.TB, count int) (*world, *hubServer) {
 			}
 		}
 		return true
-	}, 20*time.Second, time.Millisecond)
+	}, time.Minute, time.Millisecond)
 	server := httptest.NewServer(list[min(1, count-1)].Backend)
 	tb.Cleanup(server.Close)
 	s := list[min(1, count-1)].server(dial{tcp: strings.TrimPrefix(server.URL, "http://")})
-	require.Eventually(tb, func() bool { return list[0].Knows("chat", "s1") }, 20*time.Second, time.Millisecond)
+	require.Eventually(tb, func() bool { return list[0].Knows("chat", "s1") }, time.Minute, time.Millisecond)
 	return list[0], s
 }
 

@@ -20,7 +20,7 @@ import (
 )
 
 // patience bounds waits that only end early when something is broken.
-const patience = 20 * time.Second
+const patience = time.Minute
 
 // fakeConn is the gateway's side of a session.
 type fakeConn struct {

@@ -14,6 +14,9 @@ import (
 	"github.com/hubgate/hubgate/cluster/natscarrier"
 )
 
+// patience bounds waits that only end early when something is broken.
+const patience = time.Minute
+
 func startServer(t *testing.T, change func(*server.Options)) *server.Server {
 	t.Helper()
 	o := &server.Options{DontListen: true, NoSigs: true, NoLog: true}
@@ -27,7 +30,7 @@ func startServer(t *testing.T, change func(*server.Options)) *server.Server {
 		s.Shutdown()
 		s.WaitForShutdown()
 	})
-	require.True(t, s.ReadyForConnections(10*time.Second))
+	require.True(t, s.ReadyForConnections(patience))
 	return s
 }
 
@@ -74,7 +77,7 @@ func routed(t *testing.T, n int) (list []*server.Server) {
 		if joined {
 			return list
 		}
-		require.Less(t, time.Since(start), 20*time.Second, "the servers do not join")
+		require.Less(t, time.Since(start), patience, "the servers do not join")
 	}
 }
 

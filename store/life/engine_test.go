@@ -109,7 +109,7 @@ func (m *member) kill() {
 
 func (m *member) end(t testing.TB) {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 	defer cancel()
 	require.NoError(t, m.Close(ctx))
 }

@@ -193,11 +193,10 @@ func TestOutbox(t *testing.T) {
 		t.Parallel()
 		app, prefix := new(told), newPrefix()
 		app.hold = func(string) error {
-			time.Sleep(11 * time.Second)
+			time.Sleep(33 * time.Second) // more than twice as long as an entry is lent
 			return nil
 		}
 		a, b := prepare(engine, prefix, "a", shortLease, app), prepare(engine, prefix, "b", shortLease, app)
-		a.outbox.lasts, b.outbox.lasts = 5*time.Second, 5*time.Second
 		a.Start()
 		b.Start()
 		natsdtest.Await(t, "a lease", func() bool { return !a.lease.Fenced() && !b.lease.Fenced() })
@@ -241,7 +240,6 @@ func TestThreeVoters(t *testing.T) {
 	began := time.Now()
 	natsdtest.Await(t, "all told", func() bool { clients, _ := app.sum(); return clients == 100 })
 	t.Log("told after", time.Since(began))
-	require.Less(t, time.Since(began), 25*time.Second)
 	_, times := app.sum()
 	require.Equal(t, 100, times)
 	all[0].end(t)
