@@ -29,12 +29,18 @@ func (p *program) clusterStatus() (s admin.ClusterStatus) {
 // trio is three programs that are one gateway: a, b and c, all of which keep the store.
 type trio struct{ a, b, c *program }
 
+// trios bounds how many there are at once. Voters that get no processor for seconds elect somebody else, and until then
+// nobody is answered.
+var trios = make(chan struct{}, 4)
+
 // startTrio starts them with further flags. With the race detector they take long: CI looks at them without it.
 func startTrio(t *testing.T, more ...string) trio {
 	t.Helper()
 	if raced && testing.Short() {
 		t.Skip("three programs take long with the race detector: it is for runs without -short")
 	}
+	trios <- struct{}{}
+	t.Cleanup(func() { <-trios }) // when all have ended
 	node := func(name, peer string) *program {
 		args := []string{"--node=" + name, "--cluster-listen=127.0.0.1:0", "--cluster-voter=a,b,c"}
 		if peer != "" {

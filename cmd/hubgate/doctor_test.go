@@ -71,7 +71,7 @@ const unhurried = "--patience=90s"
 func TestDoctor(t *testing.T) {
 	t.Parallel()
 	h := newHook(t, answers("hook"))
-	p := start(t, "--upstream="+h.template())
+	p := start(t, "--upstream="+h.template(), "--clients-handshake-timeout=1m") // longer than the doctor waits
 
 	code, found := p.examine(unhurried)
 	require.Zero(t, code, found)
@@ -95,7 +95,7 @@ func TestDoctor(t *testing.T) {
 	require.Contains(t, found["websocket"].Cure, "proxy_set_header Upgrade")
 
 	// The doctor waits as long as it is told to for events that do not come, and everything else has to be there by then.
-	code, found = p.examine(p.proxy(collecting), "--patience=20s")
+	code, found = p.examine(p.proxy(collecting), "--patience=15s")
 	require.Equal(t, exitError, code)
 	require.Equal(t, doctor.OK, found["websocket"].Level, found["websocket"])
 	require.Equal(t, doctor.Failed, found["server-sent events"].Level)

@@ -278,7 +278,10 @@ func TestOutboxAfterARestart(t *testing.T) {
 	require.Empty(t, l.of(w.id))
 	l.failing.Store(0)
 	startProcess(t, args, nil)
-	require.Eventually(t, func() bool { return len(l.of(w.id)) >= int(w.acked.Load())+2 }, slowPatience, 10*time.Millisecond)
+	require.Eventually(t, func() bool {
+		got := l.of(w.id) // also what was stored and not acknowledged any more
+		return len(got) > 0 && got[len(got)-1] == "disconnected"
+	}, slowPatience, 10*time.Millisecond)
 	w.check(t, l)
 	require.Empty(t, l.unmarked)
 }

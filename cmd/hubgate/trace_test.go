@@ -153,8 +153,11 @@ func TestTraceOfACluster(t *testing.T) {
 	three.each()[1].sendTo("users/ann/:send", "hello")
 	ann.next()
 	for _, p := range three.each() {
-		a := p.trace(2, "user=ann&kind=send")
-		require.Len(t, a.Nodes, 3)
+		var a flight.Answer
+		require.Eventually(t, func() bool {
+			a = p.trace(2, "user=ann&kind=send")
+			return len(a.Nodes) == 3 // which have answered in time
+		}, slowPatience, 10*time.Millisecond)
 		written := 0
 		for i := range a.Events {
 			written += a.Events[i].Fate.Written
