@@ -27,12 +27,11 @@ export function build(name, pkg) {
   return binary;
 }
 
-// start runs a program until stopAll and returns what the pattern finds in its output.
-export function start(command, args, { env = {}, pattern, cwd = chat }) {
+// start runs a program until stopAll and returns what the pattern finds in its output. All that it prints goes to lines.
+export function start(command, args, { env = {}, pattern, cwd = chat, lines: seen = [] }) {
   const child = spawn(command, args, { cwd, env: { ...process.env, ...env }, stdio: ['ignore', 'pipe', 'pipe'] });
   const ended = new Promise(resolve => child.once('close', resolve));
   running.push({ child, ended });
-  const seen = [];
   return within(`${command} to start`, new Promise((resolve, reject) => {
     for (const stream of [child.stdout, child.stderr]) {
       createInterface({ input: stream }).on('line', line => {

@@ -5,32 +5,22 @@
 //
 // Needs chromium (CHROMIUM names another one), and `npm ci` in examples/chat.
 import { deepStrictEqual as same, match } from 'node:assert/strict';
-import { appendFileSync, mkdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs';
+import { mkdirSync, symlinkSync } from 'node:fs';
 import { join } from 'node:path';
 import { launch } from './browser.mjs';
-import { chat, count, finish, freePort, gateway, hubgate, key, root, start, stopAll, work } from './lab.mjs';
+import { chat, count, finish, freePort, gateway, hubgate, key, start, stopAll, work } from './lab.mjs';
+import { steps, words, writeFiles } from './steps.mjs';
 
 const folder = join(work, 'my-chat');
 mkdirSync(folder);
 symlinkSync(join(chat, 'node_modules'), join(folder, 'node_modules'));
 
-// steps are the sections of the page, by their number: blocks of code that say which file they are or belong to.
-const steps = new Map();
-for (const [, number, text] of readFileSync(join(root, 'docs/tutorial.md'), 'utf8').matchAll(/^## (\d)\. ([^]*?)(?=^## )/gm)) {
-  const blocks = [...text.matchAll(/^```\w+ (\+ )?(\S+)\n([^]*?)^```/gm)];
-  steps.set(Number(number), { text, blocks: blocks.map(([, append, file, code]) => ({ append, file, code })) });
-}
-same([...steps.keys()], [1, 2, 3, 4, 5]);
-
-function write(number) {
-  for (const { append, file, code } of steps.get(number).blocks) {
-    (append ? appendFileSync : writeFileSync)(join(folder, file), code);
-  }
-}
+const page = steps('tutorial.md');
+same([...page.keys()], [1, 2, 3, 4, 5]);
 
 // step runs a gateway and the server as they are after this step, and opens the page for ann and bob.
 async function step(number, run) {
-  write(number);
+  writeFiles(page.get(number), folder);
   const port = await freePort(), app = `http://localhost:${port}`;
   const url = await gateway('--upstream', app + '/hook/{category}/{event}');
   const env = { PORT: String(port), GATEWAY: url, HUBGATE_ACCESS_KEY: key };
@@ -51,9 +41,8 @@ const type = (page, form, text) => page.run(`(() => {
 
 const browser = await launch();
 await count('step 2: a command reaches the page', () => step(2, async ({ ann, url }) => {
-  const [, command] = /^hubgate (send .*)$/m.exec(steps.get(2).text);
-  const args = [...command.matchAll(/'([^']*)'|(\S+)/g)].map(([, quoted, word]) => quoted ?? word);
-  match(hubgate(url, ...args), /^accepted for 2 connections/);
+  const [, command] = /^hubgate (send .*)$/m.exec(page.get(2).text);
+  match(hubgate(url, ...words(command)), /^accepted for 2 connections/);
   await ann.shows('hubgate: hello ann');
 }));
 await count('step 3: what one says the other hears', () => step(3, async ({ ann, bob, app }) => {

@@ -10,9 +10,11 @@ export const sidebar = [
     text: 'Tutorials',
     items: [
       page('A chat of your own', '/tutorial'),
+      page('A live dashboard in Python', '/tutorial-dashboard'),
       page('ASP.NET Core in five minutes', '/default#an-aspnet-core-application-in-five-minutes'),
+      page('ASP.NET Core off Azure', '/recipes/aspnetcore'),
       page('Hubs in Go', '/go-hubs'),
-      page('Three nodes on one machine', '/cluster#three-nodes-on-one-machine'),
+      page('Three nodes', '/tutorial-nodes'),
     ],
   },
   {
