@@ -252,6 +252,7 @@ func TestHooksPrintNothingThatMovesACursor(t *testing.T) {
 }
 
 func TestTokenCheck(t *testing.T) {
+	single(t)
 	const key = "a-key-of-its-own-of-more-than-32-bytes"
 	t.Setenv("HUBGATE_ACCESS_KEY", key)
 	sign := func(args ...string) string {

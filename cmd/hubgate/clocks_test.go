@@ -78,6 +78,7 @@ var losesMonotonic = []string{"Unix", "UnixNano", "UnixMilli", "UnixMicro", "UTC
 
 // Clocks are set: by hand, by NTP, when a machine wakes up. No deadline may go by them.
 func TestDeadlinesDoNotGoByTheWallClock(t *testing.T) {
+	single(t)
 	var found []string
 	for _, name := range timed {
 		root := filepath.Join("..", "..", name)

@@ -33,12 +33,18 @@ type trio struct{ a, b, c *program }
 // nobody is answered.
 var trios = make(chan struct{}, 4)
 
-// startTrio starts them with further flags. With the race detector they take long: CI looks at them without it.
-func startTrio(t *testing.T, more ...string) trio {
+// threePrograms is for tests with so many. With the race detector they take long: CI looks at them without it.
+func threePrograms(t *testing.T) {
 	t.Helper()
 	if raced && testing.Short() {
 		t.Skip("three programs take long with the race detector: it is for runs without -short")
 	}
+}
+
+// startTrio starts them with further flags.
+func startTrio(t *testing.T, more ...string) trio {
+	t.Helper()
+	threePrograms(t)
 	trios <- struct{}{}
 	t.Cleanup(func() { <-trios }) // when all have ended
 	node := func(name, peer string) *program {

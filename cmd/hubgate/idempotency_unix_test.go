@@ -15,6 +15,7 @@ import (
 // A node is killed after it has sent a message and before its caller has the answer, for which it waits: the key is
 // held at the other nodes, so that a repeat sends nothing, and is free when the claim of the dead node has ended.
 func TestNodeThatIsKilledBetweenASendAndItsAnswer(t *testing.T) {
+	threePrograms(t)
 	t.Parallel()
 	a := startNode(t, "a", "a", "", "--cluster-lease=15s", "--data-dir="+t.TempDir())
 	peer := a.clusterStatus().Address

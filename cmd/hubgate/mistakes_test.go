@@ -58,6 +58,7 @@ var typedMistakes = []struct {
 }
 
 func TestMistakesAreTold(t *testing.T) {
+	single(t)
 	for _, m := range typedMistakes {
 		t.Run(m.name, func(t *testing.T) {
 			t.Chdir(t.TempDir())

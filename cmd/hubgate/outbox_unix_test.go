@@ -210,6 +210,7 @@ func TestOutboxLosesNothingWhenKilled(t *testing.T) {
 
 // TestOutboxOfADeadNode kills one of three nodes for good.
 func TestOutboxOfADeadNode(t *testing.T) {
+	threePrograms(t)
 	t.Parallel()
 	l := newLedger(t)
 	more := kept(l, "--cluster-lease=15s")

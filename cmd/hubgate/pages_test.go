@@ -72,6 +72,7 @@ func anchors(page string) map[string]bool {
 
 // Every link between pages leads to a file and, with an anchor, to a heading in it.
 func TestLinksOfPagesResolve(t *testing.T) {
+	single(t)
 	all := pages(t)
 	checked := 0
 	for name, text := range all {
@@ -150,6 +151,7 @@ func shellArguments(command string) (args []string) {
 
 // Every command that a page shows is one that the program understands.
 func TestCommandsOfPagesAreUnderstood(t *testing.T) {
+	single(t)
 	all := pages(t)
 	t.Chdir(t.TempDir())
 	for _, file := range []string{"gateway.yaml", "conf/settings.json"} {

@@ -14,6 +14,7 @@ import (
 
 // Who follows a hub is told of every client of a node that is killed, and only of those.
 func TestFollowClientsOfAKilledNode(t *testing.T) {
+	threePrograms(t)
 	t.Parallel()
 	more := []string{"--presence-events", "--cluster-lease=15s"}
 	a := startNode(t, "a", "a", "", append(more, "--data-dir="+t.TempDir())...)

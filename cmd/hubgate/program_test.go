@@ -47,6 +47,14 @@ func TestMain(m *testing.M) {
 	os.Exit(code)
 }
 
+// single is for tests in which no goroutines meet: CI runs them without the race detector, with which reading takes long.
+func single(t *testing.T) {
+	t.Helper()
+	if raced && testing.Short() {
+		t.Skip("no goroutines meet: it is for runs without -short")
+	}
+}
+
 // leftovers waits for the goroutines that are just ending and returns the
 // stacks of those that do not end.
 func leftovers() string {
