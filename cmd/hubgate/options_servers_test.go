@@ -91,7 +91,21 @@ var serverEffects = map[string]func(*testing.T) effect{
 	},
 	"servers-queue-bytes": func(*testing.T) effect {
 		return effect{unusual: "64MiB", with: defaultMode, before: never, after: "more than 8 MiB wait", see: func(t *testing.T, p *program) string {
-			c := p.connectAt(p.hubServer())
+			server := p.hubServer()
+			c := p.connectAt(server)
+			silent, lives := make(chan struct{}), make(chan struct{})
+			go func() { // a server that reads nothing is there as long as it pings
+				defer close(lives)
+				for {
+					select {
+					case <-silent:
+						return
+					case <-time.After(5 * time.Second):
+						_ = server.WriteMessage(websocket.BinaryMessage, new(serviceprotocol.Ping).Append(nil)) // the metric tells whether it is there
+					}
+				}
+			}()
+			defer func() { close(silent); <-lives }()
 			sent := make(chan struct{})
 			go func() {
 				defer close(sent)
