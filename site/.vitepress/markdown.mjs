@@ -41,12 +41,13 @@ export function leaveDocs(md) {
   });
 }
 
-// breakLongNames lets names of metrics and options break at their parts, so that a table needs less width.
+// breakLongNames lets names of metrics and options break at their parts, so that a table needs less width. Short ones stay
+// in one line.
 export function breakLongNames(md) {
   const render = md.renderer.rules.code_inline;
   md.renderer.rules.code_inline = (tokens, i, ...rest) => {
     const html = render(tokens, i, ...rest);
-    return tokens[i].content.length < 20 ? html : html.replace(/([_./=?](?=\w)|[a-z](?=[A-Z]))(?![^<]*>)/g, '$1<wbr>');
+    return tokens[i].content.length < 20 ? html.replace('<code', '<code class="short"') : html.replace(/([_./=?](?=\w)|[a-z](?=[A-Z]))(?![^<]*>)/g, '$1<wbr>');
   };
 }
 
