@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/hubgate/hubgate/gateway"
 	"github.com/hubgate/hubgate/hubprotocol"
@@ -24,11 +25,7 @@ func (s *server) InvokeConnection(ctx context.Context, r InvokeConnectionRequest
 		return nil, err
 	}
 	cmd := s.sending(ctx, to, nil)
-	wait := s.Limits().orDefaults().InvokeTimeout
-	if c, ok := ctx.Value(callKey{}).(*call); ok && c.wants.prefer.waits {
-		wait = min(wait, c.wants.prefer.wait)
-	}
-	waiting, cancel := context.WithTimeoutCause(ctx, wait, errNoAnswer)
+	waiting, cancel := context.WithTimeoutCause(ctx, s.invokeWait(ctx), errNoAnswer)
 	defer cancel()
 	answer, err := s.Hubs.Invoke(waiting, *cmd, ask)
 	if err != nil {
@@ -38,6 +35,16 @@ func (s *server) InvokeConnection(ctx context.Context, r InvokeConnectionRequest
 		return nil, err
 	}
 	return result(answer)
+}
+
+// invokeWait is how long the client may take to answer. A caller may prefer less, but not nothing: the client would
+// be asked, and nobody would hear what it says.
+func (s *server) invokeWait(ctx context.Context) time.Duration {
+	wait := s.Limits().orDefaults().InvokeTimeout
+	if c, ok := ctx.Value(callKey{}).(*call); ok && c.wants.prefer.wait > 0 {
+		wait = min(wait, c.wants.prefer.wait)
+	}
+	return wait
 }
 
 // question makes the message of an invocation that the client answers under an id.

@@ -175,7 +175,7 @@ func TestR42InvokeWithoutAnAnswer(t *testing.T) {
 		took(5*time.Second, 504, "Error.Connection.Unknown", with("Prefer", "return=minimal, wait=5"))
 		took(5*time.Second, 504, "Error.Connection.Unknown", with("Prefer", "wait=5; x"))
 		took(20*time.Second, 504, "Error.Connection.Unknown", with("Prefer", "wait=20"))
-		took(0, 504, "Error.Connection.Unknown", with("Prefer", "wait=0"))
+		took(30*time.Second, 504, "Error.Connection.Unknown", with("Prefer", "wait=0"))
 		took(30*time.Second, 504, "Error.Connection.Unknown", with("Prefer", "wait=500"))
 		took(30*time.Second, 504, "Error.Connection.Unknown", with("Prefer", "wait=soon"))
 		f.limits.InvokeTimeout = time.Second
