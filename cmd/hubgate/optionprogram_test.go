@@ -48,7 +48,7 @@ var servingLine = regexp.MustCompile(`msg"?[=:]"?serving.*url"?[=:]"?([^\s"]+).*
 // awaitServing reads from the log where the program serves.
 func (p *program) awaitServing() {
 	p.t.Helper()
-	deadline := time.After(patience)
+	deadline := time.After(slowPatience)
 	for {
 		p.logs.mu.Lock()
 		notify, have := p.logs.notify, p.logs.text.String()

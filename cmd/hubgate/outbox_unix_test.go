@@ -112,10 +112,21 @@ type talker struct {
 	id    string
 	acked atomic.Int64
 	ended chan struct{}
+	err   error // with which it ended; valid then
+}
+
+func (w *talker) hasEnded() bool {
+	select {
+	case <-w.ended:
+		return true
+	default:
+		return false
+	}
 }
 
 func startTalker(t *testing.T, p *program) *talker {
 	s := connectStateful(t, p)
+	require.NoError(t, s.conn.SetReadDeadline(time.Time{}), "it reads as long as the program lives")
 	w := &talker{id: s.id, ended: make(chan struct{})}
 	go func() { // ends with the socket
 		for i := 0; ; i++ {
@@ -131,6 +142,7 @@ func startTalker(t *testing.T, p *program) *talker {
 		for {
 			_, data, err := s.conn.ReadMessage()
 			if err != nil {
+				w.err = err
 				return
 			}
 			for record := range strings.SplitSeq(string(data), "\x1e") {
@@ -145,6 +157,15 @@ func startTalker(t *testing.T, p *program) *talker {
 		}
 	}()
 	return w
+}
+
+// talks waits until something is acknowledged.
+func (w *talker) talks(t *testing.T) {
+	t.Helper()
+	require.Eventually(t, func() bool { return w.acked.Load() > 0 || w.hasEnded() }, slowPatience, 10*time.Millisecond)
+	if w.hasEnded() {
+		require.Fail(t, "the client was cut off", "%v", w.err)
+	}
 }
 
 // check is that the webhook has what was acknowledged, in order, between the beginning and the end.
@@ -185,7 +206,10 @@ func TestOutboxLosesNothingWhenKilled(t *testing.T) {
 		for range 5 {
 			some = append(some, startTalker(t, p))
 		}
-		time.Sleep(time.Duration(500+rand.IntN(1500)) * time.Millisecond)
+		for _, w := range some {
+			w.talks(t)
+		}
+		time.Sleep(time.Duration(rand.IntN(1500)) * time.Millisecond)
 		p.kill()
 		<-p.ended
 		for _, w := range some {
@@ -240,7 +264,7 @@ func outboxOfADeadNode(t *testing.T, l *ledger, p *program) {
 		talkers = append(talkers, startTalker(t, p))
 	}
 	for _, w := range talkers {
-		require.Eventually(t, func() bool { return w.acked.Load() > 0 }, slowPatience, 10*time.Millisecond)
+		w.talks(t)
 	}
 	// The webhook is tried by one event at a time, every ten seconds, since it fails.
 	require.Eventually(t, func() bool {
@@ -273,7 +297,7 @@ func TestOutboxAfterARestart(t *testing.T) {
 	args := serveArgs(kept(l, "--data-dir", t.TempDir(), "--drain-timeout", "10s")...)
 	p := startProcess(t, args, nil)
 	w := startTalker(t, p)
-	require.Eventually(t, func() bool { return w.acked.Load() > 0 }, slowPatience, 10*time.Millisecond)
+	w.talks(t)
 	require.Equal(t, exitOK, p.stop())
 	<-w.ended
 	require.Empty(t, l.of(w.id))
@@ -309,7 +333,7 @@ func TestDeadLettersAreResent(t *testing.T) {
 	require.Eventually(t, func() bool {
 		out, _ = run("list")
 		return strings.Count(out, "messages/bad") == 2
-	}, patience, 10*time.Millisecond)
+	}, slowPatience, 10*time.Millisecond)
 	require.Contains(t, out, "refused")
 	require.Contains(t, out, "404")
 	p.wantMetrics(`hubgate_outbox_dead_letters_total{reason="refused"} 2`)
@@ -324,9 +348,9 @@ func TestDeadLettersAreResent(t *testing.T) {
 	l.refuse.Store(nil)
 	out, _ = run("resend", "1")
 	require.Equal(t, "1 put on their way again\n", out)
-	require.Eventually(t, func() bool { return len(l.of(ann.id)) == 3 }, patience, 10*time.Millisecond)
+	require.Eventually(t, func() bool { return len(l.of(ann.id)) == 3 }, slowPatience, 10*time.Millisecond)
 	run("resend", "--all")
-	require.Eventually(t, func() bool { return len(l.of(ann.id)) == 4 }, patience, 10*time.Millisecond)
+	require.Eventually(t, func() bool { return len(l.of(ann.id)) == 4 }, slowPatience, 10*time.Millisecond)
 	require.Equal(t, []string{"connected", "2", "1", "3"}, l.of(ann.id))
 	out, _ = run("list", "--json")
 	require.Empty(t, out)
@@ -348,7 +372,7 @@ func TestLargeDeadLetterIsResent(t *testing.T) {
 	require.Eventually(t, func() bool {
 		code, out, _ := command("upstream", "deliveries", "list", p.adminAt())
 		return code == 0 && strings.Contains(out, "messages/bad")
-	}, patience, 10*time.Millisecond)
+	}, slowPatience, 10*time.Millisecond)
 	code, out, errText := command("upstream", "deliveries", "show", "1", p.adminAt())
 	require.Zero(t, code, errText)
 	var d admin.Delivery
@@ -357,7 +381,7 @@ func TestLargeDeadLetterIsResent(t *testing.T) {
 	l.refuse.Store(nil)
 	code, _, errText = command("upstream", "deliveries", "resend", "1", p.adminAt())
 	require.Zero(t, code, errText)
-	require.Eventually(t, func() bool { return len(l.of(ann.id)) == 2 }, patience, 10*time.Millisecond)
+	require.Eventually(t, func() bool { return len(l.of(ann.id)) == 2 }, slowPatience, 10*time.Millisecond)
 	require.Equal(t, []string{"connected", large}, l.of(ann.id))
 	code, _, _ = command("upstream", "deliveries", "show", "1", p.adminAt())
 	require.NotZero(t, code, "it is gone")
@@ -373,7 +397,7 @@ func TestWaitingDeliveriesAreShown(t *testing.T) {
 	require.Eventually(t, func() bool {
 		code, out, _ := command("upstream", "deliveries", "list", "--waiting", p.adminAt())
 		return code == 0 && strings.Contains(out, "connections/connected") && strings.Contains(out, ann.id)
-	}, patience, 10*time.Millisecond)
+	}, slowPatience, 10*time.Millisecond)
 	l.failing.Store(0)
 	require.Eventually(t, func() bool { return len(l.of(ann.id)) == 1 }, slowPatience, 10*time.Millisecond)
 }

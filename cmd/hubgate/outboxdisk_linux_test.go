@@ -44,10 +44,14 @@ func TestOutboxOnAFullDisk(t *testing.T) {
 	args := serveArgs(kept(l, "--data-dir", filepath.Join(dir, "store"))...)
 	p := startProcess(t, args, nil)
 	w := startTalker(t, p)
+	// goesOn waits until what is stored from now on is acknowledged, beyond what was stored and is acknowledged late.
 	goesOn := func() {
 		t.Helper()
-		acked := w.acked.Load()
-		require.Eventually(t, func() bool { return w.acked.Load() > acked }, slowPatience, 10*time.Millisecond)
+		stored := int64(p.metric(`hubgate_outbox_events_total{event="Stored"}`))
+		require.Eventually(t, func() bool { return w.acked.Load() > stored || w.hasEnded() }, slowPatience, 10*time.Millisecond, "%s", p.logs)
+		if w.hasEnded() {
+			require.Fail(t, "the client was cut off", "%v\n%s", w.err, p.logs)
+		}
 	}
 	stops := func() {
 		t.Helper()
