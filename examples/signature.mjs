@@ -47,12 +47,40 @@ for (const [name, run] of Object.entries(languages)) {
   });
 }
 
-// express.raw() leaves {} where a request has no body.
-await count('a request without a body', () => {
-  const hub = new Hub('chat', 'Endpoint=http://localhost;AccessKey=key'), sent = Math.floor(Date.now() / 1000);
-  const v1 = createHmac('sha256', 'key').update(`v1\n${sent}\nevent\nPOST\n/hook\n`).digest('hex');
-  const check = (signature, body) => hub.check({ method: 'POST', url: '/hook', headers: { 'x-hubgate-signature': signature }, body });
-  for (const body of [{}, undefined, '', Buffer.of()]) same(check(`t=${sent},id=event,v1=${v1}`, body), { event: 'event', sent });
-  same(check(`t=${sent},id=other,v1=${v1}`, {}), { refused: 'mismatch' });
+// The event that is signed begins with the connection: the header, which is not signed, has to say the same one.
+const sent = Math.floor(Date.now() / 1000), connectionString = 'Endpoint=http://localhost;AccessKey=key';
+const signed = (event, body) => `t=${sent},id=${event},v1=` +
+  createHmac('sha256', 'key').update(`v1\n${sent}\n${event}\nPOST\n/hook\n${body}`).digest('hex');
+
+await count('a request without a body', () => { // express.raw() leaves {} there
+  const hub = new Hub('chat', connectionString);
+  const check = (signature, body) =>
+    hub.check({ method: 'POST', url: '/hook', headers: { 'x-asrs-connection-id': 'abc', 'x-hubgate-signature': signature }, body });
+  for (const body of [{}, undefined, '', Buffer.of()]) same(check(signed('abc.1', ''), body), { event: 'abc.1', sent });
+  same(check(signed('abc.1', 'more'), {}), { refused: 'mismatch' });
+});
+
+const others = [['abc', 'abc.1', 'abc.1'], ['ab', 'abc.1', 'mismatch'], ['abc', 'abc', 'mismatch'], ['', 'abc.1', 'mismatch'], [undefined, 'abc.1', 'mismatch']];
+await count('the connection of an event in Node.js', () => {
+  const hub = new Hub('chat', connectionString);
+  for (const [connection, event, want] of others) {
+    const checked = hub.check({ method: 'POST', url: '/hook', headers: { ...connection !== undefined && { 'x-asrs-connection-id': connection }, 'x-hubgate-signature': signed(event, 'x') }, body: 'x' });
+    same(checked.refused ?? checked.event, want, `${connection}: ${event}`);
+  }
+});
+await count('the connection of an event in Python', () => {
+  const cases = others.map(([connection, event, want]) => [connection ?? null, signed(event, 'x'), want]);
+  execFileSync(process.env.PYTHON ?? 'python3', ['-B', '-c', `
+import json, sys
+from hubgate import Hub, Refused
+hub = Hub("chat", "${connectionString}")
+for connection, signature, want in json.loads(sys.argv[1]):
+    headers = {"x-hubgate-signature": signature} | ({} if connection is None else {"x-asrs-connection-id": connection})
+    try:
+        got = hub.check(headers, "POST", "/hook", b"x")
+    except Refused as e:
+        got = str(e)
+    assert got == want, (connection, got)
+`, JSON.stringify(cases)], { cwd: join(root, 'examples/fastapi') });
 });
 finish();

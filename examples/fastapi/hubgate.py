@@ -74,8 +74,14 @@ class Hub:
         return {"url": url, "accessToken": self.token(url, **{"asrs.s.uid": user})}
 
     def check(self, headers, method: str, path: str, body: bytes) -> str:
-        """The id of the event of a webhook. Raises Refused unless the gateway sent this very request, and not long ago."""
-        return verify(headers.get("x-hubgate-signature"), [self.key], method, path, body)
+        """The id of the event of a webhook. Raises Refused unless the gateway sent this very request, and not long ago.
+
+        The header of the connection is not signed, but the event is, and begins with it.
+        """
+        event = verify(headers.get("x-hubgate-signature"), [self.key], method, path, body)
+        if not event.startswith(headers.get("x-asrs-connection-id", "") + "."):
+            raise Refused("mismatch")
+        return event
 
     def is_genuine(self, headers) -> bool:
         """Whether the gateway sent a webhook for this connection. It does not cover the body: use check where you can."""

@@ -52,10 +52,12 @@ export class Hub {
   }
 
   // check says whether the gateway sent this very request, and not long ago: see verify. Header names are in lower case, as
-  // Node.js has them. A body that is neither text nor bytes is none: express.raw() has {} for that.
+  // Node.js has them. The header of the connection is not signed, but the event is, and begins with it. A body that is
+  // neither text nor bytes is none: express.raw() has {} for that.
   check({ method, originalUrl, url, headers, body }) {
     const content = typeof body === 'string' || body instanceof Uint8Array ? body : '';
-    return verify(headers['x-hubgate-signature'], { keys: [this.key], method, path: originalUrl ?? url, body: content });
+    const checked = verify(headers['x-hubgate-signature'], { keys: [this.key], method, path: originalUrl ?? url, body: content });
+    return checked.refused || checked.event.startsWith(headers['x-asrs-connection-id'] + '.') ? checked : { refused: 'mismatch' };
   }
 
   // isGenuine says whether the gateway sent a webhook for this connection. It does not cover the body: use check where the
