@@ -29,6 +29,7 @@ const smallInterop = `js 10.0.11 WebSockets json: C02 R1 invoke through a webhoo
 js 8.0.0 LongPolling json: C02 R1 invoke through a webhook
 dotnet conformance C03 on the other server
 python C01
+chaos kill: H1 a node is killed
 `
 
 func small(t *testing.T, reasons string) *table {
@@ -46,14 +47,14 @@ func TestOnlyPassedTestsCover(t *testing.T) {
 	require.Equal(t, []string{"interop js: invoke through a webhook"}, tab.covering(tab.rows["C02"]))
 	require.Empty(t, tab.covering(tab.rows["C03"]))
 	require.Len(t, tab.covering(tab.rows["D3"]), 3, "rows that stand for it count")
-	require.Empty(t, tab.covering(tab.rows["H1"]))
+	require.Equal(t, []string{"`chaos -only kill`"}, tab.covering(tab.rows["H1"]))
 	for _, id := range []string{"H7", "H13a"} {
 		require.Equal(t, []string{"`servermode.TestH7InTheName`"}, tab.covering(tab.rows[id]))
 	}
 	require.Equal(t, []string{"`servermode.TestH13Another`"}, tab.covering(tab.rows["H13"]))
 	require.NoError(t, tab.uncovered())
 	page := string(tab.page())
-	require.Contains(t, page, "7 of 11 rows are covered")
+	require.Contains(t, page, "8 of 11 rows are covered")
 	require.Contains(t, page, "| C03 | three | *not built* |\n")
 	require.Contains(t, page, "| R3 | seven | *not built either* |\n")
 	require.Contains(t, page, "| C01 | one | `clientws.TestA`<br>interop python: C01 |\n")

@@ -12,6 +12,8 @@ const (
 	// reference is the interop suite that runs against another server: what
 	// passes there says nothing of hubgate.
 	reference = "dotnet"
+	// scenarios is the suite of the program that breaks clusters.
+	scenarios = "chaos"
 )
 
 // addGoTests reads the output of go test -json.
@@ -37,7 +39,7 @@ func (t *table) addGoTests(data []byte) error {
 
 // addInterop reads names of passed cases, one a line: the suite, what it ran
 // with, row ids, and what the case is about. The same case of several clients
-// of a suite counts once.
+// of a suite counts once. A scenario of chaos has its name first.
 func (t *table) addInterop(data []byte) error {
 	for line := range lines(string(data)) {
 		suite, name, ok := strings.Cut(line, " ")
@@ -45,8 +47,13 @@ func (t *table) addInterop(data []byte) error {
 			continue
 		}
 		ids := rowIDs(name)
+		test := "interop " + suite + ": " + about(name, ids)
+		if suite == scenarios {
+			scenario, _, _ := strings.Cut(name, ":")
+			test = "`chaos -only " + scenario + "`"
+		}
 		for _, id := range ids {
-			t.cover(id, "interop "+suite+": "+about(name, ids))
+			t.cover(id, test)
 		}
 	}
 	return nil
