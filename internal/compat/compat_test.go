@@ -172,5 +172,5 @@ func TestVersionsOfTheSummary(t *testing.T) {
 func TestSummaryIsCurrent(t *testing.T) {
 	page, err := os.ReadFile(filepath.Join("..", "..", "docs", "compatibility.md"))
 	require.NoError(t, err)
-	require.True(t, strings.HasPrefix(string(page), intro), "write internal/compat/intro.md into docs/compatibility.md, or .ci/run test interop page")
+	require.True(t, strings.HasPrefix(string(page), intro), "write internal/compat/intro.md into docs/compatibility.md, or .ci/run chaos test interop page")
 }
