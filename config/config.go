@@ -34,6 +34,7 @@ type Config struct {
 	Presence    Presence    `embed:"" prefix:"presence-" group:"Presence"`
 	REST        REST        `embed:"" prefix:"rest-" group:"REST"`
 	Recorder    Recorder    `embed:"" prefix:"trace-" group:"Tracing: flight recorder"`
+	OTel        OTel        `embed:"" prefix:"otel-" group:"Tracing: OpenTelemetry"`
 	OIDC        OIDC        `embed:"" prefix:"oidc-" group:"OpenID Connect"`
 	OIDCClients OIDCClients `embed:"" prefix:"oidc-" group:"OpenID Connect: clients"`
 	ARM         ARM         `embed:"" prefix:"arm-" group:"Resource API"`
@@ -44,7 +45,7 @@ type Config struct {
 
 // startGroups are the groups that are read once; all others may change while
 // the gateway runs.
-var startGroups = []string{"Files", "Network", "TLS", "Managing", "Logs", "Cluster", "NATS outside", "Data", "Upstream: outbox", "Tracing: flight recorder", "Resource API"}
+var startGroups = []string{"Files", "Network", "TLS", "Managing", "Logs", "Cluster", "NATS outside", "Data", "Upstream: outbox", "Tracing: flight recorder", "Tracing: OpenTelemetry", "Resource API"}
 
 // Files names the files that options come from.
 type Files struct {

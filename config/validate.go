@@ -56,6 +56,7 @@ func (c *Config) Validate() error {
 	}
 	c.validateCluster(add)
 	c.validateARM(add)
+	c.validateOTel(add)
 	add("upstream.outbox", c.checkOutbox())
 	return errors.Join(errs...)
 }

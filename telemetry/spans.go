@@ -1,0 +1,109 @@
+package telemetry
+
+import (
+	"context"
+	"fmt"
+	"sync/atomic"
+
+	sdk "go.opentelemetry.io/otel/sdk/trace"
+
+	"github.com/hubgate/hubgate/internal/counts"
+)
+
+// DropReason is why a span was not sent. The list is closed.
+type DropReason string
+
+const (
+	// DropQueueFull: too many spans waited for the collector.
+	DropQueueFull DropReason = "QueueFull"
+	// DropFailed: the collector could not be reached, did not answer, or answered with an error.
+	DropFailed DropReason = "Failed"
+	// DropRejected: the collector has taken others of the same request, and not this one.
+	DropRejected DropReason = "Rejected"
+	// DropShutdown: the gateway has ended before the collector had taken it.
+	DropShutdown DropReason = "Shutdown"
+)
+
+// DropReasons lists every DropReason, for metrics that start at zero.
+var DropReasons = []DropReason{DropQueueFull, DropFailed, DropRejected, DropShutdown}
+
+// spans is the queue of spans that have ended. It is the SDK's, whose bound is kept here, where what finds no room
+// can be counted.
+type spans struct {
+	sdk.SpanProcessor
+	exporter sdk.SpanExporter
+	sending  context.Context // ends what is being sent
+	bound    int64
+	waiting  atomic.Int64
+	sent     atomic.Uint64
+	dropped  *counts.Counts[DropReason]
+	closing  atomic.Bool
+	failed   func(what string, err error)
+	// ended is closed when nothing is sent any more.
+	ended chan struct{}
+}
+
+func newSpans(exporter sdk.SpanExporter, sending context.Context, bound int, failed func(string, error)) *spans {
+	s := &spans{
+		exporter: exporter, sending: sending, bound: int64(bound), dropped: counts.New(DropReasons), failed: failed, ended: make(chan struct{}),
+	}
+	s.SpanProcessor = sdk.NewBatchSpanProcessor(spanExporter{s}, sdk.WithMaxQueueSize(bound))
+	return s
+}
+
+// OnEnd takes a span into the queue.
+func (s *spans) OnEnd(span sdk.ReadOnlySpan) {
+	switch {
+	case !span.SpanContext().IsSampled():
+		return
+	case s.closing.Load():
+		s.dropped.Add(DropShutdown, 1)
+		return
+	case s.waiting.Add(1) > s.bound:
+		s.waiting.Add(-1)
+		s.dropped.Add(DropQueueFull, 1)
+		s.failed(string(DropQueueFull), fmt.Errorf("more than %d spans wait", s.bound))
+		return
+	}
+	s.SpanProcessor.OnEnd(span)
+}
+
+// Shutdown takes no more spans and sends those that wait.
+func (s *spans) Shutdown(ctx context.Context) error {
+	s.closing.Store(true)
+	return s.SpanProcessor.Shutdown(ctx)
+}
+
+// spanExporter counts what becomes of spans. To the SDK it never fails.
+type spanExporter struct{ *spans }
+
+// ExportSpans implements sdk.SpanExporter.
+func (e spanExporter) ExportSpans(ctx context.Context, batch []sdk.ReadOnlySpan) error {
+	defer e.waiting.Add(-int64(len(batch)))
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	defer context.AfterFunc(e.sending, cancel)()
+	err := e.exporter.ExportSpans(ctx, batch)
+	all := uint64(len(batch))
+	lost, partly := rejected(err, all)
+	switch {
+	case err == nil:
+		e.sent.Add(all)
+	case partly:
+		e.sent.Add(all - lost)
+		e.dropped.Add(DropRejected, lost)
+		e.failed(string(DropRejected), err)
+	case e.sending.Err() != nil:
+		e.dropped.Add(DropShutdown, all)
+	default:
+		e.dropped.Add(DropFailed, all)
+		e.failed(string(DropFailed), err)
+	}
+	return nil
+}
+
+// Shutdown implements sdk.SpanExporter. The SDK calls it behind the last ExportSpans.
+func (e spanExporter) Shutdown(ctx context.Context) error {
+	defer close(e.ended)
+	return e.exporter.Shutdown(ctx)
+}

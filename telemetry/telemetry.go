@@ -1,0 +1,294 @@
+// Package telemetry sends traces and metrics by OTLP over HTTP, with OpenTelemetry's SDK. Who has no Telemetry sends
+// nothing, and nothing of the SDK runs.
+//
+// Nobody who makes a span waits for its sending: spans wait in a bounded queue, and what finds no room there, or
+// cannot be sent, is counted by reason.
+package telemetry
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	bridge "go.opentelemetry.io/contrib/bridges/prometheus"
+	"go.opentelemetry.io/otel/attribute"
+	"go.opentelemetry.io/otel/exporters/otlp/otlpmetric/otlpmetrichttp"
+	"go.opentelemetry.io/otel/exporters/otlp/otlptrace/otlptracehttp"
+	"go.opentelemetry.io/otel/sdk/metric"
+	"go.opentelemetry.io/otel/sdk/resource"
+	sdk "go.opentelemetry.io/otel/sdk/trace"
+	"go.opentelemetry.io/otel/trace"
+
+	"github.com/hubgate/hubgate/internal/logsum"
+)
+
+// Options are what a Telemetry is made of.
+type Options struct {
+	// Endpoint is the base URL of the collector. Without it OTEL_EXPORTER_OTLP_ENDPOINT and the endpoints of single
+	// signals say where each goes.
+	Endpoint string
+	// Headers of requests to the collector, and those of OTEL_EXPORTER_OTLP_HEADERS.
+	Headers map[string]string
+	// Ratio of the traces that begin here and are kept. Nil leaves it to OTEL_TRACES_SAMPLER, or keeps all.
+	Ratio *float64
+	// Traces and Metrics are what is sent.
+	Traces, Metrics bool
+	// Interval between two sendings of metrics; 0 leaves it to OTEL_METRIC_EXPORT_INTERVAL, or is a minute.
+	Interval time.Duration
+	Resource Resource
+	// Gatherer has the metrics. Required.
+	Gatherer prometheus.Gatherer
+	// Logger gets a line when sending fails, then one a minute. Required.
+	Logger *slog.Logger
+}
+
+// Resource says of whom traces and metrics are.
+type Resource struct {
+	// Service is the name of the service; "" leaves it to OTEL_SERVICE_NAME, or is hubgate.
+	Service string
+	// Version of the program, and the name of the node.
+	Version, Instance string
+	// Attributes are NAME=VALUE. They go before those of OTEL_RESOURCE_ATTRIBUTES.
+	Attributes []string
+}
+
+// Telemetry sends traces and metrics until Close. A nil one sends none. All methods may be called concurrently.
+type Telemetry struct {
+	tracer  trace.Tracer // nil without traces
+	spans   *spans       // likewise
+	metrics *metrics     // nil without metrics
+	// provider and reader end them.
+	provider *sdk.TracerProvider
+	reader   *metric.MeterProvider
+	lines    *logsum.Lines[string]
+	cut      context.CancelFunc // ends what is being sent
+}
+
+// flushTime bounds how long the end of a Telemetry waits for the last spans and metrics to be taken.
+const flushTime = 5 * time.Second
+
+// Names of variables.
+const (
+	envEndpoint        = "OTEL_EXPORTER_OTLP_ENDPOINT"
+	envTracesEndpoint  = "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT"
+	envMetricsEndpoint = "OTEL_EXPORTER_OTLP_METRICS_ENDPOINT"
+	envDisabled        = "OTEL_SDK_DISABLED"
+	envQueue           = "OTEL_BSP_MAX_QUEUE_SIZE"
+)
+
+// EndpointVariables are those that name collectors where no option does.
+func EndpointVariables() []string {
+	return []string{envEndpoint, envTracesEndpoint, envMetricsEndpoint}
+}
+
+// protocolVariables name protocols, of which there is one.
+var protocolVariables = []string{"OTEL_EXPORTER_OTLP_PROTOCOL", "OTEL_EXPORTER_OTLP_TRACES_PROTOCOL", "OTEL_EXPORTER_OTLP_METRICS_PROTOCOL"}
+
+// CheckProtocol says which variable names a protocol that is not the one, unless one is configured.
+func CheckProtocol(configured, only string) error {
+	if configured != "" {
+		return nil
+	}
+	for _, name := range protocolVariables {
+		if text := os.Getenv(name); text != "" && text != only {
+			return fmt.Errorf("%s: %q: only %s is there", name, text, only)
+		}
+	}
+	return nil
+}
+
+// wanted says whether a signal is to be sent.
+func (o *Options) wanted(signal bool, endpoint, exporter string) (bool, error) {
+	switch text := os.Getenv(exporter); text {
+	case "", "otlp":
+	case "none":
+		return false, nil
+	default:
+		return false, fmt.Errorf("%s: %q is neither otlp nor none", exporter, text)
+	}
+	return signal && (o.Endpoint != "" || os.Getenv(envEndpoint) != "" || os.Getenv(endpoint) != ""), nil
+}
+
+// New begins to send. It returns nil if nothing is to be sent. It waits for nobody: a collector that cannot be
+// reached is told by the log.
+func New(ctx context.Context, o Options) (*Telemetry, error) {
+	if off, _ := strconv.ParseBool(os.Getenv(envDisabled)); off && o.Endpoint == "" {
+		return nil, nil
+	}
+	traces, err := o.wanted(o.Traces, envTracesEndpoint, "OTEL_TRACES_EXPORTER")
+	if err != nil {
+		return nil, err
+	}
+	metrics, err := o.wanted(o.Metrics, envMetricsEndpoint, "OTEL_METRICS_EXPORTER")
+	if err != nil || !traces && !metrics {
+		return nil, err
+	}
+	about, err := o.Resource.resource(ctx)
+	if err != nil {
+		return nil, err
+	}
+	t := &Telemetry{lines: logsum.New(func(failure string, times uint64) {
+		o.Logger.Warn("OpenTelemetry: not everything was sent", "error", failure, "times", times)
+	})}
+	sending, cut := context.WithCancel(context.Background())
+	t.cut = cut
+	if traces {
+		err = t.beginTraces(sending, &o, about)
+	}
+	if metrics && err == nil {
+		err = t.beginMetrics(sending, &o, about)
+	}
+	if err != nil {
+		return nil, errors.Join(err, t.Close(ctx))
+	}
+	return t, nil
+}
+
+func (t *Telemetry) beginTraces(sending context.Context, o *Options, about *resource.Resource) error {
+	options := []otlptracehttp.Option{}
+	if o.Endpoint != "" {
+		options = append(options, otlptracehttp.WithEndpointURL(strings.TrimRight(o.Endpoint, "/")+"/v1/traces"))
+	}
+	if o.Headers != nil {
+		options = append(options, otlptracehttp.WithHeaders(o.Headers))
+	}
+	exporter, err := otlptracehttp.New(sending, options...)
+	if err != nil {
+		return fmt.Errorf("exporting traces: %w", err)
+	}
+	t.spans = newSpans(exporter, sending, queueSize(), t.failed(o.Logger))
+	provider := []sdk.TracerProviderOption{sdk.WithResource(about), sdk.WithSpanProcessor(t.spans)}
+	if o.Ratio != nil {
+		provider = append(provider, sdk.WithSampler(sdk.ParentBased(sdk.TraceIDRatioBased(*o.Ratio))))
+	}
+	t.provider = sdk.NewTracerProvider(provider...)
+	t.tracer = t.provider.Tracer("github.com/hubgate/hubgate", trace.WithInstrumentationVersion(o.Resource.Version))
+	return nil
+}
+
+func (t *Telemetry) beginMetrics(sending context.Context, o *Options, about *resource.Resource) error {
+	options := []otlpmetrichttp.Option{}
+	if o.Endpoint != "" {
+		options = append(options, otlpmetrichttp.WithEndpointURL(strings.TrimRight(o.Endpoint, "/")+"/v1/metrics"))
+	}
+	if o.Headers != nil {
+		options = append(options, otlpmetrichttp.WithHeaders(o.Headers))
+	}
+	exporter, err := otlpmetrichttp.New(sending, options...)
+	if err != nil {
+		return fmt.Errorf("exporting metrics: %w", err)
+	}
+	t.metrics = &metrics{Exporter: exporter, sending: sending, failed: t.failed(o.Logger)}
+	reader := []metric.PeriodicReaderOption{metric.WithProducer(bridge.NewMetricProducer(bridge.WithGatherer(o.Gatherer)))}
+	if o.Interval > 0 {
+		reader = append(reader, metric.WithInterval(o.Interval))
+	}
+	t.reader = metric.NewMeterProvider(metric.WithResource(about), metric.WithReader(metric.NewPeriodicReader(t.metrics, reader...)))
+	return nil
+}
+
+// failed writes the line about what could not be sent: the first one at once, then one a minute.
+func (t *Telemetry) failed(log *slog.Logger) func(what string, err error) {
+	return func(what string, err error) {
+		if t.lines.First(what) {
+			log.Warn("OpenTelemetry: not everything was sent", "what", what, "error", err)
+		}
+	}
+}
+
+// queueSize is how many spans may wait.
+func queueSize() int {
+	if n, err := strconv.Atoi(os.Getenv(envQueue)); err == nil && n > 0 {
+		return min(n, 1<<20)
+	}
+	return sdk.DefaultMaxQueueSize
+}
+
+// resource is what everything that is sent has in common.
+func (r *Resource) resource(ctx context.Context) (*resource.Resource, error) {
+	own := []attribute.KeyValue{attribute.String("service.name", "hubgate"), attribute.String("service.version", r.Version)}
+	if r.Instance != "" {
+		own = append(own, attribute.String("service.instance.id", r.Instance))
+	}
+	named := make([]attribute.KeyValue, 0, len(r.Attributes)+1)
+	for _, pair := range r.Attributes {
+		name, value, _ := strings.Cut(pair, "=")
+		named = append(named, attribute.String(strings.TrimSpace(name), value))
+	}
+	if r.Service != "" {
+		named = append(named, attribute.String("service.name", r.Service))
+	}
+	about, err := resource.New(ctx, resource.WithTelemetrySDK(), resource.WithHost(), resource.WithAttributes(own...),
+		resource.WithFromEnv(), resource.WithAttributes(named...)) // what comes later goes before
+	if err != nil {
+		return nil, fmt.Errorf("OTEL_RESOURCE_ATTRIBUTES: %w", err)
+	}
+	return about, nil
+}
+
+// Tracer makes spans; nil if there are to be none.
+func (t *Telemetry) Tracer() trace.Tracer {
+	if t == nil {
+		return nil
+	}
+	return t.tracer
+}
+
+// Stats are counters at one moment.
+type Stats struct {
+	// Spans were taken by the collector, Waiting wait for it, Dropped it will never get.
+	Spans   uint64
+	Waiting int
+	Dropped map[DropReason]uint64
+	// Metrics counts the times that metrics were sent, MetricsFailed those that they could not be.
+	Metrics, MetricsFailed uint64
+}
+
+// Stats returns the counters. Those of a nil Telemetry are zero.
+func (t *Telemetry) Stats() Stats {
+	s := Stats{Dropped: make(map[DropReason]uint64)}
+	for _, r := range DropReasons {
+		s.Dropped[r] = 0
+	}
+	if t == nil {
+		return s
+	}
+	if p := t.spans; p != nil {
+		s.Spans, s.Waiting, s.Dropped = p.sent.Load(), int(p.waiting.Load()), p.dropped.Map()
+	}
+	if m := t.metrics; m != nil {
+		s.Metrics, s.MetricsFailed = m.sent.Load(), m.lost.Load()
+	}
+	return s
+}
+
+// Close sends what is left, for flushTime and as long as ctx goes on; then what is left is dropped. No goroutine of
+// the Telemetry outlives it.
+func (t *Telemetry) Close(ctx context.Context) error {
+	if t == nil {
+		return nil
+	}
+	defer context.AfterFunc(ctx, t.cut)()
+	// Not ctx itself: the SDK would not even begin to end if it is over.
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), flushTime)
+	defer cancel()
+	defer context.AfterFunc(ctx, t.cut)()
+	if t.provider != nil {
+		_ = t.provider.Shutdown(ctx) // what is lost is counted
+	}
+	if t.reader != nil {
+		_ = t.reader.Shutdown(ctx)
+	}
+	t.cut()
+	if t.provider != nil {
+		<-t.spans.ended
+	}
+	t.lines.Close()
+	return nil
+}
