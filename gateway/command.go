@@ -84,6 +84,9 @@ type Command struct {
 	// Trace is the id under which logs and those who watch show the command; it may be empty.
 	Trace string
 
+	// Span is the W3C traceparent of the span that asks for the command, "" if there is none that is kept.
+	Span string
+
 	// came, if not nil, is called once when the fan-out of a send on this node is over.
 	came func(SendReport)
 }

@@ -66,7 +66,7 @@ func appendCommand(dst []byte, cmd *Command) []byte {
 	set(cmd.Trace != "", wireTraced)
 	set(cmd.Target.Filter != nil, wireFiltered)
 	dst = append(dst, commandVersion, byte(cmd.Verb), byte(cmd.Target.Kind), flags)
-	for _, s := range []string{cmd.Hub, cmd.Group, string(cmd.Cause.Reason), cmd.Cause.Text, cmd.Page.After} {
+	for _, s := range []string{cmd.Hub, cmd.Group, string(cmd.Cause.Reason), cmd.Cause.Text, cmd.afterOrSpan()} {
 		dst = appendString(dst, s)
 	}
 	dst = binary.AppendUvarint(dst, uint64(min(max(cmd.Page.Max, 0), MaxPage)))
@@ -92,6 +92,15 @@ func appendCommand(dst []byte, cmd *Command) []byte {
 	return dst
 }
 
+// afterOrSpan is a text that means one thing in lists and another in all else, where nodes of before there were
+// spans read it and do not look at it.
+func (cmd *Command) afterOrSpan() string {
+	if cmd.Verb == VerbList {
+		return cmd.Page.After
+	}
+	return cmd.Span
+}
+
 // ParseCommand reads what AppendCommand wrote, all of data. The message of a send is part of data,
 // which must not be changed afterwards. What it allocates is at most some twenty times the length of data.
 func ParseCommand(data []byte) (*Command, error) {
@@ -104,7 +113,11 @@ func ParseCommand(data []byte) (*Command, error) {
 	cmd.Hub, cmd.Group = r.string(), r.string()
 	cmd.Cause = Cause{Reason: CloseReason(r.string()), Text: r.string(),
 		AllowReconnect: flags&wireReconnect != 0, Told: flags&wireTold != 0}
-	cmd.Page.After = r.string()
+	if after := r.string(); cmd.Verb == VerbList {
+		cmd.Page.After = after
+	} else {
+		cmd.Span = after
+	}
 	cmd.Page.Max = int(r.Uvarint(MaxPage))
 	for _, list := range []*[]string{&cmd.Target.IDs, &cmd.Target.Except, &cmd.Target.ExceptUsers} {
 		*list = r.strings()

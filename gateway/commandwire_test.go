@@ -18,7 +18,7 @@ import (
 
 func wireCommands(t testing.TB) []*gateway.Command {
 	return []*gateway.Command{
-		{Hub: "chat", Verb: gateway.VerbSend, Frames: message(t, "hello"), Trace: "4bf92f",
+		{Hub: "chat", Verb: gateway.VerbSend, Frames: message(t, "hello"), Trace: "4bf92f", Span: "00-4bf92f-01",
 			Target: gateway.Target{Kind: gateway.TargetGroups, IDs: []string{"a", ""}, Except: []string{"x"}, ExceptUsers: []string{"ann", "bob"}}},
 		{Hub: "chat", Verb: gateway.VerbJoin, Target: users("ann"), Group: "g", Membership: gateway.Membership{ByUser: true}},
 		{Hub: "chat", Verb: gateway.VerbClose, Target: all(), Cause: gateway.Cause{Reason: gateway.CloseClosedByAppServer, Text: "bye", AllowReconnect: true, Told: true}},
@@ -56,7 +56,7 @@ func TestCommandsBetweenNodes(t *testing.T) {
 
 // Every field of a command is carried, those too that are added some day.
 func TestNoFieldOfACommandIsForgotten(t *testing.T) {
-	stays := []string{"Command.By", "Command.Trace", "Command.Any", "Command.From", "Command.came"} // only of concern to the node that was asked
+	stays := []string{"Command.By", "Command.Trace", "Command.Page", "Command.Any", "Command.From", "Command.came"} // only of concern to the node that was asked
 	taken, err := filter.Parse("userId eq 'ann'")
 	require.NoError(t, err)
 	cmd := &gateway.Command{Verb: gateway.VerbInvoke, Frames: message(t, "hello"), Cause: gateway.Cause{Reason: gateway.CloseNormal}}
@@ -67,6 +67,20 @@ func TestNoFieldOfACommandIsForgotten(t *testing.T) {
 	require.WithinDuration(t, cmd.Membership.Until, got.Membership.Until, time.Minute)
 	got.Membership.Until, got.Frames = cmd.Membership.Until, cmd.Frames
 	require.Equal(t, cmd, got)
+}
+
+// Nodes that know nothing of spans read the place as where a list begins, and look at it in lists only.
+func TestASpanTakesThePlaceOfAList(t *testing.T) {
+	send := &gateway.Command{Verb: gateway.VerbSend, Target: all(), Frames: message(t, "hello"), Span: "00-4bf92f-01"}
+	got, err := gateway.ParseCommand(gateway.AppendCommand(nil, send))
+	require.NoError(t, err)
+	require.Equal(t, send.Span, got.Span)
+	require.Zero(t, got.Page)
+	list := &gateway.Command{Verb: gateway.VerbList, Target: all(), Page: gateway.Page{After: "id", Max: 1}, Span: "00-4bf92f-01"}
+	got, err = gateway.ParseCommand(gateway.AppendCommand(nil, list))
+	require.NoError(t, err)
+	require.Empty(t, got.Span)
+	require.Equal(t, list.Page, got.Page)
 }
 
 // Numbers that other nodes claim are compared with what there is before anything is made for them.

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/go-chi/chi/v5"
+	oteltrace "go.opentelemetry.io/otel/trace"
 
 	"github.com/hubgate/hubgate/internal/trace"
 )
@@ -40,6 +41,8 @@ type wants struct {
 	count bool
 	// trace is the id of the request, the caller's or one of ours; "" if it has none.
 	trace string
+	// span is that of the request; nil if none is made.
+	span oteltrace.Span
 	// request is the request as it came.
 	request *http.Request
 	prefer  preference

@@ -34,7 +34,7 @@ func (s *server) Execute(ctx context.Context, r ExecuteRequestObject) (ExecuteRe
 	}
 	for i, cmd := range commands {
 		sending := s.sending(ctx, to, cmd.Frames)
-		cmd.Hub, cmd.Target, cmd.By, cmd.Trace = sending.Hub, sending.Target, sending.By, sending.Trace
+		cmd.Hub, cmd.Target, cmd.By, cmd.Trace, cmd.Span = sending.Hub, sending.Target, sending.By, sending.Trace, sending.Span
 		_, err := s.Hubs.Do(ctx, cmd)
 		if errors.Is(err, gateway.ErrTooManyGroups) {
 			continue // of single connections, which is no reason to leave out what follows

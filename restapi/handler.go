@@ -30,6 +30,7 @@ type Endpoint struct {
 	// available is why requests cannot be carried out yet.
 	available func() error
 	traced    func() bool
+	tracer    trace.Tracer
 	limit     func(token string, bytes int64) error
 	metrics   Metrics
 	answered  func(*Answered)
@@ -48,7 +49,7 @@ func newHandler(options Options) *Endpoint {
 		panic(err) // The contract is part of the binary, and tests read it.
 	}
 	h := &Endpoint{
-		tokens: options.Tokens, available: options.Available, limits: options.Limits, claims: options.Claims, traced: options.Traced, limit: options.Limit, metrics: options.Metrics, answered: options.Answered, log: options.Logger,
+		tokens: options.Tokens, available: options.Available, limits: options.Limits, claims: options.Claims, traced: options.Traced, tracer: options.Tracer, limit: options.Limit, metrics: options.Metrics, answered: options.Answered, log: options.Logger,
 		failed: counts.New(failureList), router: chi.NewRouter(),
 		operations: make(map[operationKey]api.Operation, len(operations)),
 	}
@@ -72,6 +73,7 @@ func answerError(w http.ResponseWriter, _ *http.Request, err error) { w.(*call).
 // ServeHTTP answers one request.
 func (h *Endpoint) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	c := newCall(w, r)
+	c.begin(h.tracer, r)
 	defer h.finish(c, r)
 	if c.wants.trace == "" && h.traced() {
 		c.wants.trace, _ = trace.New()
@@ -141,6 +143,7 @@ func (h *Endpoint) finish(c *call, r *http.Request) {
 	if h.answered != nil {
 		h.answered(c.summary(r))
 	}
+	c.end(r)
 }
 
 // summary is the request when it is finished.

@@ -17,6 +17,7 @@ import (
 	"github.com/hubgate/hubgate/auth"
 	"github.com/hubgate/hubgate/gateway"
 	"github.com/hubgate/hubgate/hubprotocol"
+	"github.com/hubgate/hubgate/internal/trace"
 )
 
 // Hubs is the part of the gateway that carries out commands. *gateway.Gateway
@@ -98,6 +99,8 @@ type Options struct {
 	// Traced says whether requests that bring no id get one, because a log or somebody who watches
 	// shows them. Nil gives one only to those that fail.
 	Traced func() bool
+	// Tracer makes a span for each request, which goes on with the trace of its caller. Nil makes none.
+	Tracer trace.Tracer
 	// Available returns why requests cannot be carried out yet, an error that is
 	// gateway.ErrIncomplete while not all nodes are known. It is asked for each request. Nil means
 	// that they always can.

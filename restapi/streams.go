@@ -85,7 +85,7 @@ func (s *server) sendFrames(ctx context.Context, to address, frames *hubprotocol
 func (s *server) sending(ctx context.Context, to address, frames *hubprotocol.Frames) *gateway.Command {
 	cmd := &gateway.Command{Hub: to.hub, Verb: gateway.VerbSend, Target: to.target, Frames: frames, By: gateway.SenderREST}
 	if c, ok := ctx.Value(callKey{}).(*call); ok {
-		cmd.Trace = c.wants.trace
+		c.sign(cmd)
 	}
 	return cmd
 }

@@ -59,7 +59,7 @@ func (s *server) command(ctx context.Context, at address, cmd gateway.Command) (
 	}
 	cmd.Hub, cmd.Target, cmd.By = at.hub, at.target, gateway.SenderREST
 	if c, ok := ctx.Value(callKey{}).(*call); ok {
-		cmd.Trace = c.wants.trace
+		c.sign(&cmd)
 	}
 	result, err := s.Hubs.Do(ctx, &cmd)
 	return result.Matched, err

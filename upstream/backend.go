@@ -29,6 +29,7 @@ import (
 	"github.com/hubgate/hubgate/gateway"
 	"github.com/hubgate/hubgate/hubprotocol"
 	"github.com/hubgate/hubgate/internal/logsum"
+	"github.com/hubgate/hubgate/internal/trace"
 )
 
 // Options are what a Backend is made of. They do not change while it runs.
@@ -53,6 +54,8 @@ type Options struct {
 	// Slow says by how much to delay a call for the hub, 0 for almost all, within the timeout of the call. Nil
 	// delays none.
 	Slow func(hub string) time.Duration
+	// Tracer makes spans of events of clients and of the calls of webhooks for them. Nil makes none.
+	Tracer trace.Tracer
 	// TLS is the client side's TLS configuration; nil trusts the system's roots.
 	TLS *tls.Config
 

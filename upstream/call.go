@@ -61,8 +61,8 @@ func (s *session) handle(e *event) Result {
 // the event is kept.
 func (s *session) attempt(e *event, at *endpoint) (a answer, look *seen) {
 	b, cfg := s.backend, s.backend.opts.Config()
-	id, parent := trace.New()
-	start, watched := time.Now(), s.watches(id)
+	p := s.calls(e)
+	start, watched := time.Now(), s.watches(p.id)
 	if look = watched; look == nil && e.kept != nil {
 		look = new(seen)
 	}
@@ -70,14 +70,15 @@ func (s *session) attempt(e *event, at *endpoint) (a answer, look *seen) {
 		b.slow(b.ctx, s.conn.Identity().Hub)
 		a = echo(e)
 	} else {
-		a = b.call(b.callers.get(s.conn.Identity(), cfg), e, at, parent, look)
+		a = b.call(b.callers.get(s.conn.Identity(), cfg), e, at, p.parent, look)
 	}
 	took := time.Since(start)
 	b.metrics.Called(e.template.index, e.kind.category(), a.result, took)
-	s.logCall(e, id, &a, took)
-	s.record(e, id, &a, took)
+	p.end(s, e, &a)
+	s.logCall(e, p.id, &a, took)
+	s.record(e, p.id, &a, took)
 	s.answer(e, a)
-	s.happened(e, at, id, &a, took, watched)
+	s.happened(e, at, p.id, &a, took, watched)
 	if a.result == ResultRejected && !cfg.KeepRejected {
 		s.reject(a.reason)
 	}

@@ -14,7 +14,7 @@ import (
 
 const (
 	deliveryFormat = 1
-	deliveryFields = 13
+	deliveryFields = 13 // of before there were spans
 )
 
 // ErrDelivery is the error for what is no event of an outbox.
@@ -22,12 +22,16 @@ var ErrDelivery = errors.New("an event of the outbox cannot be read")
 
 // appendDelivery appends all that is to be known of an event to deliver it without its client: a MessagePack
 // array of the format, the connection, hub, the hub as the client wrote it, user, query, claims, kind,
-// protocol, target, id, since when it is kept, and the body.
+// protocol, target, id, since when it is kept, the body and, if it has a span, its W3C traceparent.
 func appendDelivery(dst []byte, id *gateway.Identity, e *event, since time.Time) []byte {
 	if dst == nil {
 		dst = make([]byte, 0, 256+len(id.Query)+len(e.target)+len(e.body))
 	}
-	dst = msgp.AppendArrayHeader(dst, deliveryFields)
+	fields := uint32(deliveryFields)
+	if e.traced != nil {
+		fields++
+	}
+	dst = msgp.AppendArrayHeader(dst, fields)
 	dst = msgp.AppendInt(dst, deliveryFormat)
 	for _, text := range [...]string{id.ID, id.Hub, id.HubName, id.User, id.Query} {
 		dst = msgp.AppendString(dst, text)
@@ -43,7 +47,11 @@ func appendDelivery(dst []byte, id *gateway.Identity, e *event, since time.Time)
 		dst = msgp.AppendString(dst, text)
 	}
 	dst = msgp.AppendInt64(dst, since.UnixMilli())
-	return msgp.AppendBytes(dst, e.body)
+	dst = msgp.AppendBytes(dst, e.body)
+	if e.traced != nil {
+		dst = msgp.AppendString(dst, e.traced.parent)
+	}
+	return dst
 }
 
 // parseDelivery reads what appendDelivery has written. What it returns does not share the text.
@@ -64,6 +72,9 @@ func parseDelivery(text []byte) (*departed, event, time.Time, error) {
 	e := event{kind: kind(packed.Read(&p, msgp.ReadUint8Bytes)), protocol: word(), target: word(), id: word()}
 	since := packed.Read(&p, msgp.ReadInt64Bytes)
 	e.body = p.Bytes()
+	if p.Err == nil && len(p.Rest) > 0 {
+		e.traced = &traced{parent: word()}
+	}
 	switch {
 	case p.Err != nil:
 	case e.kind > kindDisconnected:

@@ -57,6 +57,8 @@ type event struct {
 	// such events.
 	kept *kept
 	came time.Time
+	// traced is the event's span; nil without a tracer.
+	traced *traced
 }
 
 // event is the event's name in headers, URLs and patterns.

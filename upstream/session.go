@@ -138,9 +138,14 @@ func (s *session) message(r *gateway.Record) (taken bool) {
 		return true
 	}
 	if s.backend.keeps != nil && !answered(r.Message) {
-		return s.keepMessage(func() event { return newMessage(t, s.conn.Protocol(), r) })
+		return s.keepMessage(func() event {
+			e := newMessage(t, s.conn.Protocol(), r)
+			s.trace(&e)
+			return e
+		})
 	}
 	e := newMessage(t, s.conn.Protocol(), r)
+	s.trace(&e)
 	if s.backend.keeps != nil {
 		e.came = time.Now()
 	}
@@ -149,6 +154,7 @@ func (s *session) message(r *gateway.Record) (taken bool) {
 
 // send queues an event of the connection.
 func (s *session) send(e event) {
+	s.trace(&e)
 	switch {
 	case s.backend.keeps == nil:
 		s.put(e)
@@ -322,7 +328,7 @@ func (s *session) deliver() (again bool) {
 		if e, ok = s.next(); !ok {
 			return false
 		}
-		s.handle(&e)
+		e.over(s.handle(&e))
 	}
 }
 

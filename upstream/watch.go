@@ -124,6 +124,9 @@ func (s *session) skip(e *event, reason SkipReason) {
 		return // It is no event.
 	}
 	s.backend.metrics.Skipped(e.kind.category(), reason)
+	if reason != SkipURL { // which may be tried again
+		e.traced.end(string(reason), true)
+	}
 	w, tell := s.backend.opts.Watcher, s.backend.opts.Recorder
 	if w == nil && tell == nil {
 		return
