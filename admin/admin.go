@@ -63,6 +63,9 @@ func New(version string) *Admin {
 	return a
 }
 
+// Gatherer has all metrics that are shown.
+func (a *Admin) Gatherer() prometheus.Gatherer { return a.registry }
+
 // Watch makes n the node that is shown.
 func (a *Admin) Watch(n Node) { a.node.watch(n) }
 

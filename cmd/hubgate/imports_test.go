@@ -104,7 +104,10 @@ var mayImport = map[string][]string{
 	"deploy/check":     nil,
 	"internal/reasons": nil,
 	"gatewaytest":      {"gateway", "hubprotocol"},
-	"cmd/hubgate":      {"api", "aspnetprotocol", "hubprotocol", "auth", "oidc", "hubname", "regularfile", "secret", "webhook", "settings", "config", "management", "tracing", "internal/flight", "internal/azurelog", "livetrace", "resourcelog", "gateway", "clientws", "clientaspnet", "restapi", "presence", "limits", "doctor", "portal", "docs", "help", "faults", "upstream", "servermode", "modes", "store", "store/claims", "store/jetstore", "store/life", "store/shared", "backplane", "natsd", "cluster", "cluster/natscarrier", "admin", "arm", "bench", "bench/plan", "internal/counts", "internal/logsum", "internal/nearest", "internal/reasons", "internal/watch", "internal/trace", "internal/transport", "store/outbox"},
+	"cmd/hubgate":      {"api", "aspnetprotocol", "hubprotocol", "auth", "oidc", "hubname", "regularfile", "secret", "webhook", "settings", "config", "management", "tracing", "internal/flight", "internal/azurelog", "livetrace", "resourcelog", "gateway", "clientws", "clientaspnet", "restapi", "presence", "limits", "doctor", "portal", "docs", "help", "faults", "upstream", "servermode", "modes", "store", "store/claims", "store/jetstore", "store/life", "store/shared", "backplane", "natsd", "cluster", "cluster/natscarrier", "admin", "arm", "bench", "bench/plan", "internal/counts", "internal/logsum", "internal/nearest", "internal/reasons", "internal/watch", "internal/trace", "internal/transport", "store/outbox", "telemetry"},
+
+	"telemetry":               {"internal/counts", "internal/logsum"},
+	"telemetry/telemetrytest": nil,
 
 	"deploy/release/image": nil,
 	"deploy/release/pack":  nil,
@@ -112,7 +115,7 @@ var mayImport = map[string][]string{
 
 // forTests are packages that every test may import: fakes, what implements the
 // core's seams in memory, and the hub server to test with.
-var forTests = []string{"gatewaytest", "store", "store/storetest", "backplane", "hubserver", "cluster/clustertest", "oidc/oidctest", "natsd/natsdtest"}
+var forTests = []string{"gatewaytest", "store", "store/storetest", "backplane", "hubserver", "cluster/clustertest", "oidc/oidctest", "natsd/natsdtest", "telemetry/telemetrytest"}
 
 // onNATS are the packages that may use NATS. The core and all else does without.
 var onNATS = []string{"natsd", "store/jetstore", "store/stream", "store/nodes", "store/life", "store/shared", "cluster/natscarrier", "store/outbox", "store/claims"}

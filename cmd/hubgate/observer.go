@@ -11,6 +11,7 @@ import (
 	"github.com/hubgate/hubgate/gateway"
 	"github.com/hubgate/hubgate/internal/flight"
 	"github.com/hubgate/hubgate/internal/logsum"
+	"github.com/hubgate/hubgate/internal/trace"
 	"github.com/hubgate/hubgate/internal/watch"
 	"github.com/hubgate/hubgate/presence"
 	"github.com/hubgate/hubgate/secret"
@@ -31,6 +32,8 @@ type observer struct {
 	who atomic.Pointer[presence.Endpoint]
 	// account keeps what happens; nil keeps nothing.
 	account *account
+	// tracer makes spans of sends; nil makes none.
+	tracer trace.Tracer
 	// gateway is set before there are clients.
 	gateway *gateway.Gateway
 }
@@ -52,6 +55,14 @@ func (o *observer) traced() bool { return o.debug || o.account.on() || o.stream.
 // FollowSend implements gateway.Observer. Where nobody looks and nothing is
 // recorded it costs two atomic loads; with the recorder, which is there by default, a few allocations for a send.
 func (o *observer) FollowSend(cmd *gateway.Command) func(gateway.SendReport) {
+	if o.tracer != nil && cmd.Span != "" {
+		return fanOutSpan(o.tracer, cmd, o.followed(cmd))
+	}
+	return o.followed(cmd)
+}
+
+// followed is FollowSend without spans.
+func (o *observer) followed(cmd *gateway.Command) func(gateway.SendReport) {
 	if !o.debug && !o.stream.Watched() {
 		return o.kept(cmd)
 	}

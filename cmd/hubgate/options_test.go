@@ -46,7 +46,7 @@ var fileKeys = []string{"hubs", "upstream.templates"}
 func effects() map[string]func(*testing.T) effect {
 	all := make(map[string]func(*testing.T) effect)
 	for _, some := range []map[string]func(*testing.T) effect{
-		networkEffects, adminEffects, armEffects, clusterEffects, natsEffects, serviceEffects, upstreamEffects, outboxEffects, capacityEffects, sizeEffects, clientEffects, aspnetEffects, serverEffects, presenceEffects, traceEffects, oidcEffects, tokenEffects,
+		networkEffects, adminEffects, armEffects, clusterEffects, natsEffects, serviceEffects, upstreamEffects, outboxEffects, capacityEffects, sizeEffects, clientEffects, aspnetEffects, serverEffects, presenceEffects, traceEffects, otelEffects, oidcEffects, tokenEffects,
 	} {
 		maps.Copy(all, some)
 	}

@@ -31,7 +31,7 @@ func (s *server) newBackends(node string, verifier *auth.Verifier) backends {
 	b.webhooks = upstream.New(upstream.Options{
 		Config:  func() *upstream.Config { return s.live.load().upstream },
 		Metrics: upstreamMetrics{s.admin.Metrics}, Logger: s.log.With("part", partUpstream),
-		Watcher: watchedWebhooks{s.seen}, Recorder: s.seen.account.forWebhooks(),
+		Watcher: watchedWebhooks{s.seen}, Recorder: s.seen.account.forWebhooks(), Tracer: s.seen.tracer,
 		Slow: func(hub string) time.Duration {
 			if f := s.faults.Load(); f != nil {
 				return f.Webhook(hub)
@@ -108,7 +108,7 @@ func (s *server) newEndpoints(hub *gateway.Gateway, behind *backends, verifier *
 	api := restapi.New(restapi.Options{
 		Limit: rates.rest,
 		Hubs:  hub, UserGroups: hub, Tokens: verifier, SignClient: s.signClient,
-		Limits: func() restapi.Limits { return s.live.load().rest }, Traced: s.seen.traced, Available: s.nodes.available,
+		Limits: func() restapi.Limits { return s.live.load().rest }, Traced: s.seen.traced, Tracer: s.seen.tracer, Available: s.nodes.available,
 		Claims: s.claims(), Answered: s.seen.account.forREST(),
 		Logger: s.log.With("part", partREST), Metrics: restMetrics{s.admin.Metrics},
 	})

@@ -205,12 +205,12 @@ func command(args ...string) (code int, out, errText string) {
 
 func (p *program) connectionString() string { return connectionString(p.URL, auth.EmulatorKey) }
 
-// rest makes one REST request with a token of the emulator's key.
-func (p *program) rest(method, path, body string) (status int, answer string) {
+// rest makes one REST request with a token of the emulator's key; headers are more names and values.
+func (p *program) rest(method, path, body string, headers ...string) (status int, answer string) {
 	p.t.Helper()
 	token, err := auth.SignREST(auth.EmulatorKey, p.URL+path, time.Minute)
 	require.NoError(p.t, err)
-	return p.request(method, p.URL+path, body, "Authorization", "Bearer "+token, "Content-Type", "application/json")
+	return p.request(method, p.URL+path, body, append([]string{"Authorization", "Bearer " + token, "Content-Type", "application/json"}, headers...)...)
 }
 
 // request makes one request; headers are names and values in turn.

@@ -133,6 +133,9 @@ func newServer(c *config.Config, log *slog.Logger) (s *server, err error) {
 	if s.seen.account, err = s.newAccount(); err != nil {
 		return s, err
 	}
+	if err := s.newTelemetry(); err != nil {
+		return s, err
+	}
 	s.built.add("summed up sends", ignoreContext(s.seen.unheard.Close))
 	s.admin.Expect(expected())
 	s.web.accepts = newAcceptWatch(log, s.admin.Metrics.AcceptFailed)

@@ -36,18 +36,19 @@ func expected() admin.Labels {
 
 // The parts of the gateway, in logs and metrics.
 const (
-	partGateway  = "gateway"
-	partClients  = "clients"
-	partREST     = "rest"
-	partUpstream = "upstream"
-	partTokens   = "tokens"
-	partServers  = "servers"
-	partCluster  = "cluster"
-	partPresence = "presence"
-	partARM      = "arm"
-	partLimits   = "limits"
-	partTrace    = "live trace"
-	partFaults   = "faults"
+	partGateway   = "gateway"
+	partClients   = "clients"
+	partREST      = "rest"
+	partUpstream  = "upstream"
+	partTokens    = "tokens"
+	partServers   = "servers"
+	partCluster   = "cluster"
+	partPresence  = "presence"
+	partARM       = "arm"
+	partLimits    = "limits"
+	partTrace     = "live trace"
+	partTelemetry = "opentelemetry"
+	partFaults    = "faults"
 )
 
 // The kinds of server connections, in metrics.
