@@ -31,6 +31,8 @@ type Metrics struct {
 	opened         *prometheus.CounterVec
 	unheard        *prometheus.CounterVec
 	panics         *prometheus.CounterVec
+	// serverPing and serverCall are how long hub servers take.
+	serverPing, serverCall prometheus.Histogram
 }
 
 // upstreamBuckets are seconds. Webhooks may take as long as their timeout, 100 s
@@ -40,6 +42,10 @@ var upstreamBuckets = []float64{.001, .0025, .005, .01, .025, .05, .1, .25, .5, 
 // restBuckets are seconds. An answer takes well below a millisecond, unless the
 // body is slow to arrive, for which it has 30 s.
 var restBuckets = []float64{.0001, .00025, .0005, .001, .0025, .005, .01, .05, .1, .5, 1, 5, 30}
+
+// serverBuckets are seconds. The way to a hub server takes below a millisecond in one network; a call takes what its
+// method takes.
+var serverBuckets = []float64{.00025, .0005, .001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10, 30}
 
 func newMetrics(registry *prometheus.Registry) *Metrics {
 	counter := func(name, help string, labels ...string) *prometheus.CounterVec {
@@ -67,9 +73,17 @@ func newMetrics(registry *prometheus.Registry) *Metrics {
 		opened:       counter("connections_opened_total", "Client connections since the start, by generation of SignalR and transport.", generationLabel, "transport"),
 		unheard:      counter("sends_unheard_total", "Sends for which nobody was connected, by the kind of their receivers.", "to"),
 		panics:       counter(panicsName, panicsHelp, "part"),
+		serverPing: prometheus.NewHistogram(prometheus.HistogramOpts{
+			Name: "hubgate_server_ping_duration_seconds", Buckets: serverBuckets,
+			Help: "Time of the way to a hub server and back: from a ping to its answer.",
+		}),
+		serverCall: prometheus.NewHistogram(prometheus.HistogramOpts{
+			Name: "hubgate_server_call_duration_seconds", Buckets: serverBuckets,
+			Help: "Time of calls of clients at hub servers, from the gateway to the hub server's answer. Streams do not count.",
+		}),
 	}
 	registry.MustRegister(m.upstreamCalls, m.upstreamTook, m.upstreamSkips, m.upstreamQueued,
-		m.restRequests, m.restTook, m.negotiations, m.opened, m.unheard, m.panics)
+		m.restRequests, m.restTook, m.negotiations, m.opened, m.unheard, m.panics, m.serverPing, m.serverCall)
 	return m
 }
 
@@ -142,6 +156,10 @@ func (m *Metrics) RESTAnswered(operation string, status int, took time.Duration)
 	m.restRequests.WithLabelValues(operation, strconv.Itoa(status)).Inc()
 	m.restTook.WithLabelValues(operation).Observe(took.Seconds())
 }
+
+// ServerPinged notes how long the answer of a hub server to a ping took, ServerCalled that to a call of a client.
+func (m *Metrics) ServerPinged(took time.Duration) { m.serverPing.Observe(took.Seconds()) }
+func (m *Metrics) ServerCalled(took time.Duration) { m.serverCall.Observe(took.Seconds()) }
 
 // Negotiated counts a negotiate request that was granted.
 func (m *Metrics) Negotiated(g Generation) { m.negotiations.WithLabelValues(string(g)).Inc() }

@@ -162,11 +162,15 @@ func (aspnetDialect) deliver(s *session, from hubServer, m *sp.ConnectionData) L
 		s.incoming.duplicates = 0 // it has the client
 	}
 	if id := aspnetprotocol.ResponseID(frame); id != nil {
-		former := s.move != nil && s.move.former == from
-		if former || !s.calls.removeRaw(aspnetprotocol.Name, id, nil) && s.server != from {
+		if s.move != nil && s.move.former == from {
 			return LossLateCompletion // the client has been told an error
 		}
+		call, open := s.calls.removeRaw(aspnetprotocol.Name, id, nil)
+		if !open && s.server != from {
+			return LossLateCompletion // likewise
+		}
 		s.conn.Send(frame)
+		s.b.answered(&call)
 		s.answered()
 		return ""
 	}

@@ -19,6 +19,7 @@ import (
 
 	"github.com/hubgate/hubgate/auth"
 	"github.com/hubgate/hubgate/gateway"
+	"github.com/hubgate/hubgate/internal/trace"
 	"github.com/hubgate/hubgate/serviceprotocol"
 )
 
@@ -47,6 +48,10 @@ type Options struct {
 	Logger *slog.Logger
 	// Observer is told of the connections of hub servers; nil tells nobody.
 	Observer Observer
+	// Latency is told how long hub servers take; nil tells nobody.
+	Latency Latency
+	// Tracer makes spans of what clients call and hub servers send. Nil makes none.
+	Tracer trace.Tracer
 	// Peers are the other nodes: a client of this one may have its hub server there, and the other
 	// way round. Nil means that there are none.
 	Peers gateway.Peers

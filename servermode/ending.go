@@ -37,7 +37,8 @@ func (s *session) leave(tell bool) bool {
 	}
 	s.stopWaiting()
 	s.dropMove()
-	s.incoming.partial, s.calls = nil, openCalls{}
+	s.incoming.partial = nil
+	s.calls.take(callClosed)
 	return true
 }
 

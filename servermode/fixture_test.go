@@ -63,11 +63,11 @@ func inWorld(t *testing.T, test func(t *testing.T, w *world)) {
 func newWorld(t testing.TB) *world { return newNode(t, "node-a", nil) }
 
 // newNode is newWorld for one node of a cluster.
-func newNode(t testing.TB, node string, bus gateway.Backplane) *world {
+func newNode(t testing.TB, node string, bus gateway.Backplane, change ...func(o *servermode.Options)) *world {
 	w := &world{t: t, limits: servermode.DefaultLimits(), mode: modes.Default, core: gateway.DefaultLimits(),
 		log: new(bytes.Buffer), listen: newPipeListener()}
 	w.lines = &lockedWriter{w: w.log}
-	w.Backend = servermode.New(servermode.Options{
+	options := servermode.Options{
 		Verifier: auth.NewVerifier(auth.VerifierOptions{Keys: func() []auth.Secret { return []auth.Secret{"old", key} }}),
 		Node:     node, Rules: func(string) servermode.Rules {
 			w.trap.step()
@@ -75,7 +75,11 @@ func newNode(t testing.TB, node string, bus gateway.Backplane) *world {
 		},
 		Limits: func() servermode.Limits { return w.limits },
 		Logger: slog.New(slog.NewTextHandler(w.lines, nil)), Peers: peersOf(bus),
-	})
+	}
+	for _, change := range change {
+		change(&options)
+	}
+	w.Backend = servermode.New(options)
 	w.modes = modes.New(modes.Options{Mode: func(string) modes.Mode { return w.mode }, Servers: w.Backend, Webhooks: &gatewaytest.Backend{}})
 	var err error
 	w.gw, err = gateway.New(gateway.Options{Node: node, NodeOf: auth.NodeOf, Backplane: bus, Backend: w.modes, Workers: 2,

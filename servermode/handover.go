@@ -141,7 +141,8 @@ func (s *session) Moved(node string) {
 		rs.forget(s, node != "")
 	}
 	s.parked, s.state, s.server = nil, stateClosed, nil
-	s.incoming, s.calls = incoming{}, openCalls{}
+	s.incoming = incoming{}
+	s.calls.take(callMoved)
 	s.mu.Unlock()
 	s.b.results.moved(s.id(), s.b.peers.named(node))
 	for i := range asked {
@@ -158,7 +159,7 @@ func (b *Backend) Resume(c *gateway.Conn, state []byte) (gateway.Session, error)
 	s := &session{b: b, conn: c, request: unique.Make(h.request), state: stateOpen, parked: new(parked)}
 	s.incoming = incoming{partial: h.partial, repeats: h.repeats, closed: h.closed}
 	for _, id := range h.calls {
-		s.calls.add(id)
+		s.calls.add(openCall{id: id})
 	}
 	s.server = b.serverOf(h)
 	if rs, ok := s.server.(*remoteServer); ok {
@@ -410,16 +411,16 @@ func (rs *remoteServer) adopt(s *session, f *remoteSession) {
 // goneServer is a hub server whose connection has ended before its client arrived; its server id.
 type goneServer string
 
-func (g goneServer) name() string                     { return string(g) }
-func (goneServer) migrates() bool                     { return false }
-func (goneServer) add(*session) bool                  { return false }
-func (goneServer) open(*session, string)              {}
-func (goneServer) data(*session, []byte) (taken bool) { return true }
-func (goneServer) forward(*session, []byte)           {}
-func (goneServer) invoke(*sp.ClientInvocation)        {}
-func (goneServer) remove(*session, bool)              {}
-func (goneServer) moveAway(*session, string)          {}
-func (goneServer) removeFormer(*session)              {}
+func (g goneServer) name() string                             { return string(g) }
+func (goneServer) migrates() bool                             { return false }
+func (goneServer) add(*session) bool                          { return false }
+func (goneServer) open(*session, string)                      {}
+func (goneServer) data(*session, []byte, uint64) (taken bool) { return true }
+func (goneServer) forward(*session, []byte)                   {}
+func (goneServer) invoke(*sp.ClientInvocation)                {}
+func (goneServer) remove(*session, bool)                      {}
+func (goneServer) moveAway(*session, string)                  {}
+func (goneServer) removeFormer(*session)                      {}
 
 // numberOf returns what other nodes know a server connection of this one by.
 func (t *peerTable) numberOf(sc *serverConn) (number uint64, ok bool) {

@@ -83,7 +83,7 @@ func (s *session) release(records []heldRecord) {
 	for _, r := range records {
 		s.server.forward(s, r.frame)
 		if r.call != "" {
-			s.calls.add(r.call)
+			s.calls.add(openCall{id: r.call})
 		}
 	}
 	s.conn.Resume()

@@ -18,7 +18,7 @@ type hubServer interface {
 	open(s *session, from string)
 	// data sends a record of the client. False means that there is no room. The client's connection
 	// is resumed as soon as there is.
-	data(s *session, payload []byte) (taken bool)
+	data(s *session, payload []byte, tracing uint64) (taken bool)
 	// forward is data for a record that the session has kept. There is always room.
 	forward(s *session, payload []byte)
 	// invoke tells the hub server that another one invokes the client: the client's answer comes to
@@ -68,8 +68,8 @@ func (sc *serverConn) open(s *session, from string) {
 	sc.out.announce(s.dialect().opening(s, from)...)
 }
 
-func (sc *serverConn) data(s *session, payload []byte) (taken bool) {
-	return sc.out.data(s.conn, s.id(), payload)
+func (sc *serverConn) data(s *session, payload []byte, tracing uint64) (taken bool) {
+	return sc.out.data(s.conn, s.id(), payload, tracing)
 }
 
 func (sc *serverConn) forward(s *session, payload []byte) {

@@ -43,7 +43,7 @@ func (f *farServer) add(s *session) bool {
 
 func (f *farServer) open(s *session, from string) { f.note("open from "+from, s) }
 
-func (f *farServer) data(s *session, payload []byte) bool {
+func (f *farServer) data(s *session, payload []byte, _ uint64) bool {
 	f.note("data "+string(payload), s)
 	return true
 }

@@ -110,6 +110,9 @@ func (sc *serverConn) ping(m *sp.Ping) {
 	case m.IsServersQuestion():
 		sc.out.put(sp.ServersPing(sc.b.ticks(), sc.b.hubs.serverIDs(sc)))
 	default:
+		if len(m.Values) == 0 {
+			sc.ponged()
+		}
 		if _, ok := m.Status(); ok {
 			sc.tellStatus()
 		}

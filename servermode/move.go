@@ -136,7 +136,7 @@ func (s *session) dropMove() {
 
 // abandonCalls answers every open invocation with an error.
 func (s *session) abandonCalls(why Loss, text string) {
-	for _, id := range s.calls.take() {
+	for _, id := range s.calls.take(string(why)) {
 		s.b.counts.lose(why)
 		s.conn.Send(s.dialect().callError(s, id, text))
 	}

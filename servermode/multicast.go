@@ -114,6 +114,7 @@ const (
 // publish hands a multicast to the gateway. While the hub exceeds its bound, publish waits and the
 // connection is not read. That does not count as the hub server's silence.
 func (sc *serverConn) publish(cmd *gateway.Command) {
+	defer sc.traceSend(cmd)()
 	ctx := context.Background()
 	_, err := sc.b.gw.Do(ctx, cmd)
 	if !errors.Is(err, gateway.ErrHubBusy) {

@@ -2,7 +2,6 @@ package servermode
 
 import (
 	"bytes"
-	"slices"
 
 	"github.com/hubgate/hubgate/hubprotocol"
 )
@@ -10,8 +9,8 @@ import (
 // openCalls are the ids of a client's open invocations. They are a list, because few are open at a
 // time; a client with very many gets a set.
 type openCalls struct {
-	few  []string
-	many map[string]struct{}
+	few  []openCall
+	many map[string]openCall
 }
 
 const (
@@ -22,7 +21,7 @@ const (
 	mostCalls = 1 << 14
 )
 
-func (c *openCalls) add(id string) {
+func (c *openCalls) add(call openCall) {
 	switch {
 	case c.many != nil:
 		if len(c.many) >= mostCalls {
@@ -31,60 +30,69 @@ func (c *openCalls) add(id string) {
 				break
 			}
 		}
-		c.many[id] = struct{}{}
+		c.many[call.id] = call
 	case len(c.few) < manyCalls:
-		c.few = append(c.few, id)
+		c.few = append(c.few, call)
 	default:
-		c.many = make(map[string]struct{}, 2*manyCalls)
+		c.many = make(map[string]openCall, 2*manyCalls)
 		for _, have := range c.few {
-			c.many[have] = struct{}{}
+			c.many[have.id] = have
 		}
-		c.many[id], c.few = struct{}{}, nil
+		c.many[call.id], c.few = call, nil
 	}
 }
 
 func (c *openCalls) empty() bool { return len(c.few) == 0 && len(c.many) == 0 }
 
-// removeRaw removes an id, given as it is written in a record. False means that it is not there.
-func (c *openCalls) removeRaw(protocol string, raw, body []byte) bool {
+// removeRaw removes an invocation, given by its id as it is written in a record. False means that it is not there.
+func (c *openCalls) removeRaw(protocol string, raw, body []byte) (call openCall, ok bool) {
 	if c.empty() {
-		return false
+		return openCall{}, false
 	}
 	if escaped(protocol, raw) {
 		raw = []byte(plainID(protocol, raw, body))
 	}
 	if c.many != nil {
-		if _, ok := c.many[string(raw)]; !ok {
-			return false
+		if call, ok = c.many[string(raw)]; !ok {
+			return openCall{}, false
 		}
 		if delete(c.many, string(raw)); len(c.many) == 0 {
 			c.many = nil
 		}
-		return true
+		return call, true
 	}
 	for i, have := range c.few {
-		if have == string(raw) {
+		if have.id == string(raw) {
 			last := len(c.few) - 1
-			c.few[i], c.few[last] = c.few[last], ""
+			c.few[i], c.few[last] = c.few[last], openCall{}
 			c.few = c.few[:last]
-			return true
+			return have, true
 		}
 	}
-	return false
+	return openCall{}, false
 }
 
 // all returns all ids.
 func (c *openCalls) all() []string {
-	ids := slices.Clone(c.few)
+	var ids []string
+	for i := range c.few {
+		ids = append(ids, c.few[i].id)
+	}
 	for id := range c.many {
 		ids = append(ids, id)
 	}
 	return ids
 }
 
-// take removes and returns all ids.
-func (c *openCalls) take() []string {
+// take removes all invocations, which the hub server will not answer any more, and returns their ids.
+func (c *openCalls) take(why string) []string {
 	ids := c.all()
+	for i := range c.few {
+		c.few[i].lost(why)
+	}
+	for _, call := range c.many {
+		call.lost(why)
+	}
 	*c = openCalls{}
 	return ids
 }

@@ -147,9 +147,9 @@ func (o *outgoing) takesClient(paced bool) bool {
 	return false
 }
 
-// data appends a record of a client. False means that there is no room. The client is resumed when
+// data appends a record of a client, with its tracing id, 0 for none. False means that there is no room. The client is resumed when
 // there is.
-func (o *outgoing) data(c resumed, id string, payload []byte) (taken bool) {
+func (o *outgoing) data(c resumed, id string, payload []byte, tracing uint64) (taken bool) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	if o.closed {
@@ -159,7 +159,7 @@ func (o *outgoing) data(c resumed, id string, payload []byte) (taken bool) {
 		o.stopped = append(o.stopped, c)
 		return false
 	}
-	m := serviceprotocol.ConnectionData{ConnectionID: id, Payload: payload}
+	m := serviceprotocol.ConnectionData{ConnectionID: id, Payload: payload, TracingID: tracing}
 	o.buf = m.Append(o.buf)
 	o.signal()
 	return true

@@ -153,7 +153,11 @@ func (s *session) record(protocol string, frame, body []byte, former bool) Loss 
 
 // completed notes that an invocation was answered.
 func (s *session) completed(protocol string, p *hubprotocol.Peeked, body []byte) {
-	if p.HasID && s.calls.removeRaw(protocol, p.InvocationID, body) {
+	if !p.HasID {
+		return
+	}
+	if call, ok := s.calls.removeRaw(protocol, p.InvocationID, body); ok {
+		s.b.answered(&call)
 		s.answered()
 	}
 }

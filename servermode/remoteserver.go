@@ -141,7 +141,7 @@ func (rs *remoteServer) open(s *session, from string) {
 }
 
 // data implements hubServer. While the credit is used up, or the link is full, the client is not read.
-func (rs *remoteServer) data(s *session, payload []byte) (taken bool) {
+func (rs *remoteServer) data(s *session, payload []byte, _ uint64) (taken bool) {
 	l := rs.link
 	l.mu.Lock()
 	defer l.mu.Unlock()

@@ -75,6 +75,9 @@ type serverClock struct {
 	// paused: the gateway does not read from the hub server, so that its silence means nothing (D12).
 	paused   atomic.Bool
 	nextPing time.Duration // Backend.now; the sweeper's own
+	// asked is when the ping was sent that will be answered, 0 if none will; lastPong when the hub server has
+	// pinged last. Both are Backend.now.
+	asked, lastPong atomic.Int64
 }
 
 // ending is why the connection ends. It is decided once.
@@ -88,8 +91,9 @@ type ending struct {
 type messageReader struct {
 	stream  *serviceprotocol.Reader
 	decoder *serviceprotocol.Decoder
-	// body is the message that is carried out at the moment.
-	body []byte
+	// body is the message that is carried out at the moment, as bytes.
+	body    []byte
+	message serviceprotocol.Message
 	// logged are the kinds of losses that have been logged for this connection.
 	logged map[Loss]bool
 	// replaced is that of the client table, before a client was looked up.
@@ -208,7 +212,7 @@ func (sc *serverConn) read() {
 			sc.lose(LossMalformedMessage, "err", err)
 			continue
 		}
-		sc.reader.body = body
+		sc.reader.body, sc.reader.message = body, m
 		sc.handle(m)
 	}
 }

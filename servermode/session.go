@@ -4,6 +4,8 @@ import (
 	"sync"
 	"unique"
 
+	oteltrace "go.opentelemetry.io/otel/trace"
+
 	"github.com/hubgate/hubgate/gateway"
 	"github.com/hubgate/hubgate/hubprotocol"
 )
@@ -137,18 +139,27 @@ func (s *session) Received(r gateway.Record) (taken bool) {
 	case s.move != nil && s.move.concerns(&r):
 		return s.hold(&s.move.held, &r)
 	}
-	if !s.server.data(s, r.Frame) {
-		return false
+	span := s.traceRecord(&r)
+	if !s.server.data(s, r.Frame, tracingID(span)) {
+		return false // the record comes again, and then its span is kept
 	}
-	s.sent(r.Type, r.InvocationID, r.Body)
+	s.sent(&r, span)
 	return true
 }
 
-// sent notes an invocation that the hub server has to answer.
-func (s *session) sent(t hubprotocol.Type, raw, body []byte) {
-	if len(raw) > 0 && (t == hubprotocol.Invocation || t == hubprotocol.StreamInvocation) {
-		s.calls.add(plainID(s.conn.Protocol(), raw, body))
+// sent notes an invocation that the hub server has to answer. The span of what needs no answer is over.
+func (s *session) sent(r *gateway.Record, span oteltrace.Span) {
+	if len(r.InvocationID) == 0 || r.Type != hubprotocol.Invocation && r.Type != hubprotocol.StreamInvocation {
+		if span != nil {
+			span.End()
+		}
+		return
 	}
+	call := openCall{id: plainID(s.conn.Protocol(), r.InvocationID, r.Body), span: span}
+	if r.Type == hubprotocol.Invocation {
+		call.began = s.b.now()
+	}
+	s.calls.add(call)
 }
 
 // Returned implements gateway.Returner: the client was away and has come back. A hub server that has

@@ -60,6 +60,7 @@ func (sc *serverConn) sweep() {
 	if now := sc.b.now(); now >= sc.clock.nextPing {
 		// Pings must not be more than five seconds apart (H24), and the next sweep may be late.
 		sc.clock.nextPing = now + pingInterval - sweepTicks*tick
+		sc.clock.pinged(now)
 		sc.out.put(plainPing)
 	}
 }

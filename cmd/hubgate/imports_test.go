@@ -65,7 +65,7 @@ var mayImport = map[string][]string{
 	"presence":          {"gateway", "auth", "hubname", "internal/counts", "internal/trace"},
 	"upstream":          {"gateway", "hubprotocol", "auth", "regularfile", "secret", "webhook", "webhook/signature", "internal/logsum", "internal/packed", "internal/trace"},
 	"modes":             {"gateway", "hubname", "hubprotocol"},
-	"servermode":        {"gateway", "hubprotocol", "aspnetprotocol", "serviceprotocol", "auth", "hubname", "internal/counts", "internal/fields"},
+	"servermode":        {"gateway", "hubprotocol", "aspnetprotocol", "serviceprotocol", "auth", "hubname", "internal/counts", "internal/fields", "internal/trace"},
 	"hubserver":         {"hubprotocol", "serviceprotocol", "auth", "hubname", "hubserver/internal/values"},
 
 	"hubserver/internal/values": {"hubprotocol", "serviceprotocol"},

@@ -48,6 +48,7 @@ func (s *server) newBackends(node string, verifier *auth.Verifier) backends {
 		},
 		Limits: func() servermode.Limits { return s.live.load().servers },
 		Logger: noteRefusals(s.log, s.seen.account).With("part", partServers), Observer: watchedServers{s.seen}, Peers: s.nodes.peers(),
+		Latency: serverLatency{s.admin.Metrics}, Tracer: s.seen.tracer,
 	})
 	b.modes = modes.New(modes.Options{Mode: modeOf, Servers: b.servers, Webhooks: b.webhooks})
 	return b

@@ -68,6 +68,12 @@ func (m clientMetrics) Negotiated()             { m.of.Negotiated(m.Generation) 
 func (m clientMetrics) Opened(transport string) { m.of.ClientOpened(m.Generation, transport) }
 func (m clientMetrics) Panicked()               { m.of.Panicked(partClients) }
 
+// serverLatency is how long hub servers take, for the metrics.
+type serverLatency struct{ of *admin.Metrics }
+
+func (l serverLatency) Pinged(took time.Duration) { l.of.ServerPinged(took) }
+func (l serverLatency) Called(took time.Duration) { l.of.ServerCalled(took) }
+
 // watchReasons shows why requests were refused or failed.
 func (s *server) watchReasons(clients *clientws.Handler, aspNet *clientaspnet.Handler, rest *restapi.Endpoint) {
 	const refused, help = "client_requests_refused_total", "Requests of clients that were refused, by generation of SignalR and reason."
