@@ -173,6 +173,9 @@ func (c *call) log(ctx context.Context, logger *slog.Logger, r *http.Request) {
 		slog.String("path", path[:min(len(path), maxLoggedPath)]), slog.String("error", c.failed.Error()),
 		slog.String("trace", c.wants.trace),
 	}
+	if c.wants.span != nil && c.wants.span.SpanContext().IsSampled() {
+		attributes = append(attributes, slog.String("trace_id", c.wants.span.SpanContext().TraceID().String()))
+	}
 	if c.stack != nil {
 		attributes = append(attributes, slog.String("stack", string(c.stack)))
 	}

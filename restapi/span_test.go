@@ -57,5 +57,5 @@ func TestRequestsAreSpans(t *testing.T) {
 	f.do("POST", "/api/hubs/chat/:send", "{").wantStatus(400)
 	span = spans.Ended()[3]
 	require.Contains(t, span.Attributes(), attribute.String("error.type", string(ReasonBody)))
-	_ = f.logged.take(t)
+	require.Equal(t, span.SpanContext().TraceID().String(), f.logged.take(t)[0]["trace_id"])
 }

@@ -27,7 +27,7 @@ type exported struct {
 
 func exportEverything(t *testing.T) exported {
 	hook := newWebhook(t)
-	p := start(t, oneNode("--mode=default", "--limits-rules=user messages 1000/s", "--oidc-issuers=http://127.0.0.1:1", "--hub-mode=news=serverless", "--upstream="+hook.URL+"/{event}")...)
+	p := start(t, oneNode("--mode=default", "--limits-rules=user messages 1000/s", "--oidc-issuers=http://127.0.0.1:1", "--otel-endpoint=http://127.0.0.1:1", "--hub-mode=news=serverless", "--upstream="+hook.URL+"/{event}")...)
 	app := newApplication("chat", "s1")
 	app.serve(t, p)
 	app.ready(t)
