@@ -40,7 +40,7 @@ var otelEffects = map[string]func(*testing.T) effect{
 			return "traces and metrics"
 		}}
 	},
-	"otel-headers": func(t *testing.T) effect {
+	"otel.headers": func(t *testing.T) effect {
 		return collected(t, effect{unusual: "api-key=a%20b", before: "", after: "a b"}, func(to *telemetrytest.Collector, _ telemetrytest.Span) string {
 			return to.AwaitRequests(1).Get("Api-Key")
 		})
