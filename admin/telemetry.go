@@ -25,7 +25,9 @@ func (a *Admin) WatchTelemetry(sends bool, spans func() (sent uint64, waiting in
 }
 
 // Describe implements prometheus.Collector.
-func (c *telemetryCollector) Describe(ch chan<- *prometheus.Desc) { prometheus.DescribeByCollect(c, ch) }
+func (c *telemetryCollector) Describe(ch chan<- *prometheus.Desc) {
+	prometheus.DescribeByCollect(c, ch)
+}
 
 // Collect implements prometheus.Collector.
 func (c *telemetryCollector) Collect(ch chan<- prometheus.Metric) {
