@@ -70,7 +70,7 @@ for (const [file, far] of clicks) for (const to of pages.get(file).to) if (!clic
 
 const plain = text => decode(/<main[^]*<\/main>/.exec(text)[0].replace(/<[^>]*>/g, '')).replace(/[\s\u200b]+/g, ' ');
 const questions = readFileSync(join(here, 'questions.md'), 'utf8').split('\n').filter(line => /^\| (?!question \|)/.test(line)).map(line => line.slice(2, -2).split(' | '));
-if (questions.length !== 20) faults.push(`questions.md has ${questions.length} questions, not 20`);
+if (questions.length < 20) faults.push(`questions.md has only ${questions.length} questions`);
 for (const [question, file, phrase] of questions) {
   if (!pages.has(file)) faults.push(`"${question}": there is no page ${file}`);
   else if (!(clicks.get(file) <= 2)) faults.push(`"${question}": ${file} is ${clicks.get(file)} clicks away`);
