@@ -12,6 +12,7 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -159,7 +160,11 @@ func start(t *testing.T, args ...string) *program {
 	t.Helper()
 	settings := filepath.Join(t.TempDir(), settingsFileName)
 	require.NoError(t, os.WriteFile(settings, []byte("{}"), 0o600))
-	p := tryStart(t, append([]string{"serve", "--listen", "127.0.0.1:0", "--admin-listen", "127.0.0.1:0", "--log-level", "debug", "--settings", settings}, args...))
+	usual := []string{"serve", "--listen", "127.0.0.1:0", "--admin-listen", "127.0.0.1:0", "--log-level", "debug", "--settings", settings}
+	if !slices.ContainsFunc(args, func(a string) bool { return strings.HasPrefix(a, "--clients-timeout") }) {
+		usual = append(usual, "--clients-timeout=2m") // clients of tests do not even read while the test waits for something else
+	}
+	p := tryStart(t, append(usual, args...))
 	if p.URL == "" {
 		t.Fatalf("exit code %d: %s", p.code, p.logs)
 	}
