@@ -22,6 +22,8 @@ const (
 	framePresence = frameIgnorable | 1
 	frameTrace    = frameIgnorable | 2
 	frameFault    = frameIgnorable | 3
+	frameFirewall = frameIgnorable | 4
+	frameWatch    = frameIgnorable | 5
 )
 
 const (

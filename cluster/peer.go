@@ -223,6 +223,10 @@ func (p *peer) carryOutOne(f frame) (filter uint64, err error) {
 		return 0, p.talked(gateway.TraceTopic, f.body)
 	case frameFault:
 		return 0, p.talked(gateway.FaultTopic, f.body)
+	case frameFirewall:
+		return 0, p.talked(gateway.FirewallTopic, f.body)
+	case frameWatch:
+		return 0, p.talked(gateway.WatchTopic, f.body)
 	}
 	if f.kind&frameIgnorable != 0 {
 		p.b.counted.ignored.Add(1)

@@ -21,7 +21,7 @@ type Conn struct {
 	id    Identity
 	// renewed is what Renew has made of it, nil before. Names, user and hub are the same in both.
 	renewed atomic.Pointer[Identity]
-	born    int64 // when it was attached here, in the gateway's nanoseconds
+	born    int64 // when the client connected, here or to the node that it came from, in the gateway's nanoseconds
 	// back is nil if the transport cannot be replaced. It is made by Attach, or by the reader before the
 	// application is asked, with mu held. What is in it is guarded by mu.
 	back *returning

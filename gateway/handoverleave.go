@@ -25,6 +25,8 @@ type leaving struct {
 	last  uint64
 	// misses: the connection is not in the groups of its user yet. The goroutine's own.
 	misses bool
+	// more: the taker reads what sessions have behind the facts.
+	more bool
 }
 
 // moveAllCut is an event at the owner only: no node has anything to send to it any more.
@@ -54,7 +56,7 @@ func (m *moves) taken(by Peer, said *moveMessage) {
 		return
 	}
 	l := &leaving{
-		m: m, move: said.move, to: by, conn: c, proof: slices.Clone(said.data), events: make(chan moveKind, 8),
+		m: m, move: said.move, to: by, conn: c, proof: slices.Clone(said.data), events: make(chan moveKind, 8), more: said.number&takesMore != 0,
 		sieve: &sieve{phase: phaseLeaves, conn: c, cut: make(map[string]bool)},
 	}
 	l.sieve.also = l.alsoJoins
@@ -380,7 +382,7 @@ func (l *leaving) await(what moveKind, most time.Duration) bool {
 
 // export takes what the taker needs out of the connection. From then on the connection does nothing.
 func (l *leaving) export(state []byte) (session []byte, ok bool) {
-	op := &exportOp{conn: l.conn, state: state, misses: l.misses, done: make(chan []byte, 1)}
+	op := &exportOp{conn: l.conn, state: state, misses: l.misses, more: l.more, done: make(chan []byte, 1)}
 	if !l.conn.shard.worker.queue.push(op) {
 		return nil, false
 	}

@@ -10,7 +10,7 @@ type moveKind byte
 
 const (
 	// moveTake: give me the connection with the id texts[0]; data is the client's proof, if it has to
-	// have one.
+	// have one. The number says what the taker reads: see takesMore.
 	moveTake moveKind = iota + 1
 	// moveRefused: no, because of the moveRefusal number.
 	moveRefused
@@ -39,6 +39,9 @@ const (
 	// moveGone is never sent: the other node is gone.
 	moveGone
 )
+
+// takesMore in the number of moveTake: the taker reads what movedSession has behind the facts. A node of before says 0.
+const takesMore = 1
 
 // moveRefusal is why a node does not give a connection.
 type moveRefusal uint64

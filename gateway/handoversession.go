@@ -23,6 +23,10 @@ type movedSession struct {
 	waiting [][]byte
 	// backend is the state of the session, facts what the transport knows.
 	backend, facts []byte
+	// more: what follows is there. Nodes of before do not read it, and do not send it.
+	more bool
+	// age is how long the client has been connected, in nanoseconds; with it comes Identity.Token.
+	age int64
 }
 
 // movedGroup is a membership.
@@ -78,7 +82,11 @@ func (s *movedSession) append(dst []byte) []byte {
 	for _, w := range s.waiting {
 		dst = appendBytes(dst, w)
 	}
-	return appendBytes(appendBytes(dst, s.backend), s.facts)
+	dst = appendBytes(appendBytes(dst, s.backend), s.facts)
+	if s.more {
+		dst = appendString(binary.AppendUvarint(dst, uint64(max(s.age, 0))), s.identity.Token)
+	}
+	return dst
 }
 
 // append writes a membership. Its end is written as the time that remains.
@@ -149,6 +157,9 @@ func parseMovedSession(b []byte) (s *movedSession, err error) {
 		s.waiting = append(s.waiting, r.bytes())
 	}
 	s.backend, s.facts = r.bytes(), r.bytes()
+	if s.more = len(r.Rest) > 0; s.more {
+		s.age, s.identity.Token = int64(r.Uvarint(1<<62)), r.string()
+	}
 	if r.Failed || len(r.Rest) > 0 || s.identity.ID == "" || !hubprotocol.Supported(s.protocol) {
 		return nil, errMovedSession
 	}
@@ -189,6 +200,7 @@ type exportOp struct {
 	conn   *Conn
 	state  []byte
 	misses bool
+	more   bool
 	done   chan []byte // nil says that the connection is ending
 }
 
@@ -196,7 +208,7 @@ func (o *exportOp) apply(w *worker) {
 	var session []byte
 	defer func() { o.done <- session }()
 	c := o.conn
-	s := &movedSession{protocol: c.Protocol(), pinged: c.clocks.pinged.Load(), misses: o.misses, backend: o.state}
+	s := &movedSession{protocol: c.Protocol(), pinged: c.clocks.pinged.Load(), misses: o.misses, backend: o.state, more: o.more}
 	if t, ok := c.transport.(MovingTransport); ok {
 		s.facts = t.AppendFacts(nil)
 	}
@@ -224,6 +236,7 @@ func (c *Conn) export(s *movedSession, w *worker) (arrived waiting, queued int, 
 	}
 	b, before := c.back, c.out.queued.bytes
 	s.identity = *c.Identity() // Renew changes nothing any more
+	s.age = c.g.now() - c.born
 	n := b.numbers
 	again, arrived := n.again(&b.kept, s.protocol)
 	c.out.anew(again, true, w.soft)

@@ -155,7 +155,7 @@ func (t *taking) run() {
 // takeOver is run up to the result. It reports whether the connection has entered the tables of this
 // node.
 func (t *taking) takeOver() (c *Conn, entered bool, err error) {
-	take := moveMessage{kind: moveTake, move: t.move, texts: []string{t.what.ID}, data: t.what.Proof}
+	take := moveMessage{kind: moveTake, move: t.move, number: takesMore, texts: []string{t.what.ID}, data: t.what.Proof}
 	if !t.owner.Send(take.append(nil)) {
 		return nil, false, ErrNoNode
 	}
@@ -446,6 +446,7 @@ func (c *Conn) restore(s *movedSession) error {
 	c.clocks.pinged.Store(s.pinged)
 	c.clocks.renew(now)
 	c.life.since = now
+	c.born = now - s.age
 	c.life.current.Store(uint32(away))
 	if t, ok := c.transport.(MovingTransport); ok {
 		if err := t.TakeFacts(s.facts); err != nil {

@@ -20,7 +20,7 @@ type Identity struct {
 	User   string
 	Claims []Claim
 	// Token stands for the token's signature: it is the same for all connections with one token, and nothing
-	// secret. A connection that comes from another node has none.
+	// secret. A connection that comes from a node of an earlier version has none.
 	Token string
 	// Groups are those that the connection is in from the start, as if it had been added to each.
 	Groups []string

@@ -46,7 +46,7 @@ type Periods struct {
 	Handshake time.Duration
 	// Away is how long a client with stateful reconnect may be without a transport (C97).
 	Away time.Duration
-	// Lifetime closes clients that have been connected for so long to this node; 0 never.
+	// Lifetime closes clients that have been connected for so long, to whichever node; 0 never.
 	Lifetime time.Duration
 	// Detached is how long a long-polling client may stay without a poll (C58).
 	Detached time.Duration

@@ -20,6 +20,10 @@ const (
 	TraceTopic
 	// FaultTopic is for those who inject faults.
 	FaultTopic
+	// FirewallTopic is for those who bound what clients do that have something in common.
+	FirewallTopic
+	// WatchTopic is for those who show what happens.
+	WatchTopic
 	// Topics is how many there are.
 	Topics
 )

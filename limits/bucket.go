@@ -14,6 +14,8 @@ type bucket struct {
 	refs int
 	// key is where it is in its table.
 	key string
+	// said is what was taken since the other nodes were told.
+	said float64
 }
 
 // fill brings the tokens up to date. Called with mu held.
@@ -34,6 +36,7 @@ func (b *bucket) take(r *rule, n float64, now int64, patience time.Duration) (ho
 	missing := min(n, r.capacity()) - b.tokens
 	if missing <= 0 {
 		b.tokens -= n
+		b.said += n
 		return 0, 0
 	}
 	wait := r.until(missing)
@@ -41,7 +44,25 @@ func (b *bucket) take(r *rule, n float64, now int64, patience time.Duration) (ho
 		return 0, wait
 	}
 	b.tokens -= n
+	b.said += n
 	return wait, 0
+}
+
+// spend takes n tokens that were taken on another node.
+func (b *bucket) spend(r *rule, n float64, now int64) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.fill(r, now)
+	b.tokens -= n
+}
+
+// takeSaid returns what was taken since it was called last.
+func (b *bucket) takeSaid() float64 {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	said := b.said
+	b.said = 0
+	return said
 }
 
 // missing is how long until n tokens could be taken.
@@ -60,6 +81,7 @@ func (b *bucket) give(r *rule, n float64) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.tokens = min(r.capacity(), b.tokens+n)
+	b.said -= n
 }
 
 // full reports whether a new bucket would be the same.
@@ -148,6 +170,22 @@ func (t *table) put(b *bucket) {
 	if b.refs > 0 {
 		b.refs--
 	}
+}
+
+// takeSaid returns what was taken of each bucket since it was called last.
+func (t *table) takeSaid() map[string]int {
+	all := make(map[string]int)
+	for i := range t.shards {
+		s := &t.shards[i]
+		s.mu.Lock()
+		for name, b := range s.buckets {
+			if said := int(b.takeSaid()); said > 0 {
+				all[name] = said
+			}
+		}
+		s.mu.Unlock()
+	}
+	return all
 }
 
 // forget forgets all that can be.

@@ -36,11 +36,11 @@ func (b By) of(who *gateway.Identity) (value string, ok bool) {
 	default:
 		for _, c := range who.Claims {
 			if strings.EqualFold(c.Type, b.Claim) {
-				return c.Value, c.Value != ""
+				return keyOf(c.Value), c.Value != ""
 			}
 		}
 	}
-	return value, value != ""
+	return keyOf(value), value != ""
 }
 
 // Count bounds how many clients that have something in common are connected at a time.
@@ -58,19 +58,29 @@ const retryAfter = 10 * time.Second
 type Counter struct {
 	counts []Count
 	over   func(rule, hub, user string)
+	others *Others
 
 	mu sync.Mutex
 	// there is how many clients of each rule there are, by what they have in common; entered is what of it each
 	// client has, by its id and in the order of the rules.
 	there   []map[string]int
 	entered map[string][]string
+	// changed are values whose numbers have changed since the others were told, by rule; nil without others.
+	changed []map[string]struct{}
 }
 
-// NewCounter returns a Counter that has counted nobody. Over is told of each client that is refused.
-func NewCounter(counts []Count, over func(rule, hub, user string)) *Counter {
-	c := &Counter{counts: counts, over: over, there: make([]map[string]int, len(counts)), entered: make(map[string][]string)}
+// NewCounter returns a Counter that has counted nobody. Over is told of each client that is refused. The clients of
+// others, which may be nil, count too.
+func NewCounter(counts []Count, others *Others, over func(rule, hub, user string)) *Counter {
+	c := &Counter{counts: counts, over: over, others: others, there: make([]map[string]int, len(counts)), entered: make(map[string][]string)}
 	for i := range c.there {
 		c.there[i] = make(map[string]int)
+	}
+	if others != nil {
+		c.changed = make([]map[string]struct{}, len(counts))
+		for i := range c.changed {
+			c.changed[i] = make(map[string]struct{})
+		}
 	}
 	return c
 }
@@ -90,7 +100,7 @@ func (c *Counter) enter(who *gateway.Identity, probe bool) *Count {
 	defer c.mu.Unlock()
 	for i := range c.counts {
 		rule := &c.counts[i]
-		if value, ok := rule.By.of(who); ok && c.there[i][value] >= rule.Max && c.entered[who.ID] == nil {
+		if value, ok := rule.By.of(who); ok && c.entered[who.ID] == nil && c.there[i][value]+c.others.clients(rule.By, value) >= rule.Max {
 			return rule
 		}
 	}
@@ -110,6 +120,7 @@ func (c *Counter) add(who *gateway.Identity) {
 		if value, ok := rule.By.of(who); ok {
 			values[i] = value
 			c.there[i][value]++
+			c.change(i, value)
 		}
 	}
 	c.entered[who.ID] = values
@@ -133,6 +144,44 @@ func (c *Counter) Leave(who *gateway.Identity) {
 		if c.there[i][value]--; c.there[i][value] <= 0 {
 			delete(c.there[i], value)
 		}
+		c.change(i, value)
 	}
 	delete(c.entered, who.ID)
+}
+
+// change notes what the others have to be told. Called with mu held.
+func (c *Counter) change(rule int, value string) {
+	if c.changed != nil {
+		c.changed[rule][value] = struct{}{}
+	}
+}
+
+// changes returns how many clients there are of whom the others have to be told, or, for others that know nothing, of
+// all. Rules that count by the same count the same. A nil Counter has none.
+func (c *Counter) changes(all bool) numbers {
+	now := make(numbers)
+	if c == nil {
+		return now
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for i, rule := range c.counts {
+		about := rule.By.key()
+		put := func(value string) {
+			if now[about] == nil {
+				now[about] = make(map[string]int)
+			}
+			now[about][value] = c.there[i][value]
+		}
+		for value := range c.changed[i] {
+			put(value)
+		}
+		clear(c.changed[i])
+		if all {
+			for value := range c.there[i] {
+				put(value)
+			}
+		}
+	}
+	return now
 }

@@ -23,7 +23,7 @@ func TestR86ClientsAreCountedByUserTokenAndClaim(t *testing.T) {
 		{Name: "users", By: limits.By{Kind: "user"}, Max: 2},
 		{Name: "tokens", By: limits.By{Kind: "token"}, Max: 3},
 		{Name: "tenants", By: limits.By{Kind: "claim", Claim: "tenant"}, Max: 1},
-	}, func(rule, _, user string) { told = append(told, rule+" "+user) })
+	}, nil, func(rule, _, user string) { told = append(told, rule+" "+user) })
 	require.NoError(t, c.Enter(who("1", "ann", "t", ""), false))
 	require.NoError(t, c.Enter(who("2", "ann", "t", ""), false))
 	require.NoError(t, c.Enter(who("2", "ann", "t", ""), false), "it is counted already")
@@ -46,7 +46,7 @@ func TestR86ClientsAreCountedByUserTokenAndClaim(t *testing.T) {
 
 // A claim that is there and empty is no value that clients have in common: they are not counted, neither in nor out (R86).
 func TestR86ClientsWithAnEmptyClaimAreNotCounted(t *testing.T) {
-	c := limits.NewCounter([]limits.Count{{Name: "tenants", By: limits.By{Kind: "claim", Claim: "tenant"}, Max: 2}}, func(string, string, string) {})
+	c := limits.NewCounter([]limits.Count{{Name: "tenants", By: limits.By{Kind: "claim", Claim: "tenant"}, Max: 2}}, nil, func(string, string, string) {})
 	for _, id := range []string{"1", "2", "3", "4"} {
 		who := &gateway.Identity{ID: id, Claims: []gateway.Claim{{Type: "tenant"}}}
 		require.NoError(t, c.Enter(who, false), id)

@@ -353,6 +353,39 @@ func (s *Set) ClientMeter(who *gateway.Identity) gateway.Meter {
 	return m
 }
 
+// takeSaid returns what clients with something in common have said since it was called last, by rule. A nil Set has
+// nothing.
+func (s *Set) takeSaid() numbers {
+	all := make(numbers)
+	if s == nil {
+		return all
+	}
+	for _, r := range s.said {
+		if r.Scope != ScopeClient {
+			continue
+		}
+		if said := r.table.takeSaid(); len(said) > 0 {
+			all[r.key()] = said
+		}
+	}
+	return all
+}
+
+// spend takes off what clients have said on another node. A nil Set has no rules.
+func (s *Set) spend(about, value string, n int) {
+	if s == nil {
+		return
+	}
+	now := s.options.Now()
+	for _, r := range s.said {
+		if r.Scope == ScopeClient && r.key() == about {
+			b := r.table.get(value, now)
+			b.spend(r, float64(n), now)
+			r.table.put(b)
+		}
+	}
+}
+
 // meter counts what one client says. It implements gateway.Meter.
 type meter struct {
 	set       *Set

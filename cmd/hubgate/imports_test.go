@@ -51,7 +51,7 @@ var mayImport = map[string][]string{
 	"gateway":           {"hubprotocol", "internal/counts", "internal/directwrite", "internal/fields", "internal/filter"},
 	"clientws":          {"gateway", "hubprotocol", "auth", "hubname", "internal/fields", "internal/transport"},
 	"restapi":           {"gateway", "hubprotocol", "auth", "hubname", "api", "internal/counts", "internal/filter", "internal/trace"},
-	"limits":            {"gateway"},
+	"limits":            {"gateway", "internal/fields"},
 	"tracing":           {"gateway", "internal/flight"},
 	"internal/azurelog": {"internal/flight"},
 	"livetrace":         {"auth", "hubprotocol", "internal/azurelog", "internal/flight"},

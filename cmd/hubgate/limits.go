@@ -24,6 +24,7 @@ type rateLimits struct {
 	hub      *gateway.Gateway
 	verifier *auth.Verifier
 	lines    *logsum.Lines[overRule]
+	others   *limits.Others             // nil for a node alone
 	set      atomic.Pointer[limits.Set] // nil while there are no rules
 
 	mu sync.Mutex // guards what follows
@@ -41,6 +42,9 @@ type overRule struct {
 // limitRates puts the rules of the settings in force, now and whenever they change.
 func (s *server) limitRates(hub *gateway.Gateway, verifier *auth.Verifier) *rateLimits {
 	l := &rateLimits{hub: hub, verifier: verifier, past: make(map[string]map[limits.Outcome]uint64)}
+	if peers := s.nodes.peers(); peers != nil {
+		l.others = limits.NewOthers(peers)
+	}
 	log := s.log.With("part", partLimits)
 	line := func(of overRule, attrs ...any) {
 		log.Warn("over a limit", append([]any{"rule", of.rule, "outcome", string(of.outcome), "hub", cmp.Or(of.hub, "(any)")}, attrs...)...)
@@ -65,6 +69,7 @@ func (s *server) limitRates(hub *gateway.Gateway, verifier *auth.Verifier) *rate
 	})
 	s.built.add("limits", ignoreContext(func() {
 		cancel()
+		l.others.Close()
 		l.use(nil, over)
 		l.lines.Close()
 	}))
@@ -94,13 +99,14 @@ func rulesOf(s *settings.Settings) (rules []limits.Rule) {
 func (l *rateLimits) count(rules []settings.CountRule, refused func(rule, hub, user string)) {
 	if len(rules) == 0 {
 		l.hub.Turn(nil)
+		l.others.Count(nil)
 		return
 	}
 	counts := make([]limits.Count, 0, len(rules))
 	for i, r := range rules {
 		counts = append(counts, limits.Count{Name: fmt.Sprintf("clientConnectionCountRules.%d", i), By: limits.By{Kind: r.By, Claim: r.Claim}, Max: r.Max})
 	}
-	counter := limits.NewCounter(counts, refused)
+	counter := limits.NewCounter(counts, l.others, refused)
 	l.hub.Turn(counter)
 	l.hub.Each(func(c *gateway.Conn) {
 		who := c.Identity()
@@ -109,6 +115,7 @@ func (l *rateLimits) count(rules []settings.CountRule, refused func(rule, hub, u
 			counter.Leave(who) // it has ended meanwhile
 		}
 	})
+	l.others.Count(counter)
 }
 
 // use puts rules in force in place of those before.
@@ -123,11 +130,13 @@ func (l *rateLimits) use(rules []limits.Rule, over func(rule, hub, user string, 
 	if len(rules) == 0 {
 		l.set.Store(nil)
 		l.hub.Limit(nil)
+		l.others.Measure(nil)
 		return
 	}
 	o := limits.Options{Nodes: l.hub.Nodes, Over: over, Rules: rules}
 	next := limits.New(o)
 	l.set.Store(next)
+	l.others.Measure(next)
 	l.stop = make(chan struct{})
 	go forget(next, l.stop)
 	if next.ForClients() {
