@@ -19,7 +19,7 @@ const (
 	maxPresent = 500
 )
 
-// serveEvents is GET /watch: what happens, as Server-Sent Events, from now until the caller leaves
+// serveEvents is GET /watch: what happens, on all nodes, as Server-Sent Events, from now until the caller leaves
 // or the gateway ends. The query is a filter.
 func serveEvents(v *View, w http.ResponseWriter, r *http.Request) {
 	filter, err := watch.ParseFilter(r.URL.Query())
@@ -41,7 +41,10 @@ func serveEvents(v *View, w http.ResponseWriter, r *http.Request) {
 	w.Header().Set("Content-Type", "text/event-stream")
 	w.Header().Set("X-Accel-Buffering", "no")
 	out := eventWriter{w: w, control: http.NewResponseController(w)}
-	if err := out.write(v.present(watcher)); err != nil {
+	if v.Follow != nil {
+		defer v.Follow(watcher)()
+	}
+	if err := out.write(watcher.Present(v.Present(), maxPresent)); err != nil {
 		return
 	}
 	var events []*watch.Event
@@ -56,27 +59,6 @@ func serveEvents(v *View, w http.ResponseWriter, r *http.Request) {
 		}
 		clear(events)
 	}
-}
-
-// present are the connections that are there when the watching begins and pass the filter. They are
-// asked for after the beginning, so that whatever changes meanwhile comes behind them.
-func (v *View) present(watcher *watch.Watcher) []*watch.Event {
-	var events []*watch.Event
-	more := uint64(0)
-	for e := range v.Present() {
-		switch {
-		case !watcher.Filter().Takes(e.Kind, &e.Subject):
-		case len(events) == maxPresent:
-			more++
-		default:
-			e.Time = time.Now()
-			events = append(events, e)
-		}
-	}
-	if more > 0 {
-		watcher.Lose(watch.LossTooManyPresent, more)
-	}
-	return events
 }
 
 // eventWriter writes events as Server-Sent Events.

@@ -5,8 +5,10 @@ type Followers struct {
 	Watching       int
 	Opened, Closed uint64
 	// Of Closed, Dropped could not follow, and Ended might not look on any more.
-	Dropped, Ended        uint64
-	Bytes, Messages       uint64
+	Dropped, Ended  uint64
+	Bytes, Messages uint64
+	// Missed are events that other nodes did not get.
+	Missed                uint64
 	LogsWritten, LogsLost uint64
 }
 
@@ -15,6 +17,7 @@ var (
 	descTraceOpened   = desc("live_trace_watchers_opened_total", "Connections that looked on by live trace since the start.")
 	descTraceClosed   = desc("live_trace_watchers_closed_total", "Those that ended, by reason: SlowClient could not follow, AccessEnded had a token or settings that let them in no more.", "reason")
 	descTraceBytes    = desc("live_trace_sent_bytes_total", "Bytes to those who look on.")
+	descTraceMissed   = desc("live_trace_missed_total", "Events for those who look on at other nodes that were not told there: too much waited for the node.")
 	descLogsWritten   = desc("resource_logs_written_total", "Records of resource logs that were written.")
 	descLogsLost      = desc("resource_logs_dropped_total", "Records of resource logs that were not: the writer was too slow, or could not write.")
 )
@@ -42,6 +45,7 @@ func (s sink) followers(f Followers) {
 	s.counter(descTraceClosed, float64(f.Dropped), "SlowClient")
 	s.counter(descTraceClosed, float64(f.Ended), "AccessEnded")
 	s.counter(descTraceBytes, float64(f.Bytes))
+	s.counter(descTraceMissed, float64(f.Missed))
 	s.counter(descLogsWritten, float64(f.LogsWritten))
 	s.counter(descLogsLost, float64(f.LogsLost))
 }

@@ -14,6 +14,8 @@ type View struct {
 	Stream *watch.Stream
 	// Present are the connections of clients and hub servers at this moment, as events.
 	Present func() iter.Seq[*watch.Event]
+	// Follow has a watcher hear what happens on other nodes, until stop is called; nil if there are none.
+	Follow func(w *watch.Watcher) (stop func())
 	// Send carries out what the form of the page asks for, as the REST API would.
 	Send func(ctx context.Context, m Message) Sent
 	// Prove refuses requests without a good token, wherever they come from; nil refuses all. The error is

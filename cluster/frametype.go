@@ -24,6 +24,7 @@ const (
 	frameFault    = frameIgnorable | 3
 	frameFirewall = frameIgnorable | 4
 	frameWatch    = frameIgnorable | 5
+	frameLive     = frameIgnorable | 6
 )
 
 const (

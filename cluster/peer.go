@@ -227,6 +227,8 @@ func (p *peer) carryOutOne(f frame) (filter uint64, err error) {
 		return 0, p.talked(gateway.FirewallTopic, f.body)
 	case frameWatch:
 		return 0, p.talked(gateway.WatchTopic, f.body)
+	case frameLive:
+		return 0, p.talked(gateway.LiveTraceTopic, f.body)
 	}
 	if f.kind&frameIgnorable != 0 {
 		p.b.counted.ignored.Add(1)

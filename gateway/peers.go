@@ -22,8 +22,9 @@ const (
 	FaultTopic
 	// FirewallTopic is for those who bound what clients do that have something in common.
 	FirewallTopic
-	// WatchTopic is for those who show what happens.
+	// WatchTopic is for those who show what happens, LiveTraceTopic for live trace.
 	WatchTopic
+	LiveTraceTopic
 	// Topics is how many there are.
 	Topics
 )

@@ -14,6 +14,7 @@ import (
 	"github.com/gorilla/websocket"
 
 	"github.com/hubgate/hubgate/auth"
+	"github.com/hubgate/hubgate/gateway"
 	"github.com/hubgate/hubgate/hubprotocol"
 	"github.com/hubgate/hubgate/internal/azurelog"
 	"github.com/hubgate/hubgate/internal/flight"
@@ -59,25 +60,30 @@ type Stats struct {
 	Dropped, Ended, Refused uint64
 	// Messages are in units of 2 KiB, Bytes what was sent.
 	Messages, Bytes uint64
+	// Missed are events that other nodes did not get, since too much waited for them.
+	Missed uint64
 }
 
 // Hub is live trace. Make one with New; Close ends it. All methods may be called concurrently.
 type Hub struct {
 	opts    Options
 	upgrade websocket.Upgrader
-	// listening is how many get events: while nobody does, an event costs one load.
+	// listening is how many get events, other nodes among them: while nobody does, an event costs one load.
 	listening atomic.Int32
-	counts    struct{ opened, closed, dropped, ended, refused, messages, bytes atomic.Uint64 }
+	counts    struct{ opened, closed, dropped, ended, refused, missed, messages, bytes atomic.Uint64 }
 
 	mu       sync.Mutex // guards what follows
 	watchers map[*watcher]bool
-	closed   bool
-	running  sync.WaitGroup
+	looking  int // how many of them get events
+	// peers are the other nodes, and whether somebody looks on there.
+	peers   map[gateway.Peer]bool
+	closed  bool
+	running sync.WaitGroup
 }
 
 // New returns a Hub.
 func New(opts Options) *Hub {
-	h := &Hub{opts: opts, watchers: make(map[*watcher]bool)}
+	h := &Hub{opts: opts, watchers: make(map[*watcher]bool), peers: make(map[gateway.Peer]bool)}
 	h.upgrade = websocket.Upgrader{CheckOrigin: func(*http.Request) bool { return true }} // a token is needed in any case
 	return h
 }
@@ -90,7 +96,7 @@ func (h *Hub) Stats() Stats {
 	c := &h.counts
 	s := Stats{Watching: n, Dropped: c.dropped.Load(), Ended: c.ended.Load()} // before Closed, which is never less
 	s.Opened, s.Closed, s.Refused = c.opened.Load(), c.closed.Load(), c.refused.Load()
-	s.Messages, s.Bytes = c.messages.Load(), c.bytes.Load()
+	s.Messages, s.Bytes, s.Missed = c.messages.Load(), c.bytes.Load(), c.missed.Load()
 	return s
 }
 
@@ -120,19 +126,13 @@ func (h *Hub) Close() {
 // Listening says whether somebody gets events.
 func (h *Hub) Listening() bool { return h.listening.Load() > 0 }
 
-// Event shows an event to all watchers. It does not wait.
+// Event shows an event to all watchers, of other nodes too. It does not wait.
 func (h *Hub) Event(e *flight.Event) {
-	if !h.Listening() || !h.opts.Enabled() || !h.opts.Wants(azurelog.CategoryOf(e)) {
+	if !h.Listening() || !h.shows(e) {
 		return
 	}
-	record := invocation("logEvent", azurelog.TraceOf(e))
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	for w := range h.watchers {
-		if w.listens.Load() {
-			w.put(record)
-		}
-	}
+	h.show(e)
+	h.tell(e)
 }
 
 // ServeHTTP serves the WebSocket, and negotiate for clients that do not skip it.
@@ -204,7 +204,7 @@ func (h *Hub) remove(w *watcher) {
 	delete(h.watchers, w)
 	h.mu.Unlock()
 	if w.listens.Load() {
-		h.listening.Add(-1)
+		h.looks(-1)
 	}
 	h.counts.closed.Add(1)
 	w.end(nil) // whoever else ends it has done so then
@@ -331,7 +331,7 @@ func (w *watcher) say(body []byte) bool {
 	switch {
 	case strings.EqualFold(m.Target, "startListeningToLogEvents"):
 		if w.listens.CompareAndSwap(false, true) {
-			w.hub.listening.Add(1)
+			w.hub.looks(1)
 		}
 	case strings.EqualFold(m.Target, "LogProperty"):
 		failed = w.property(m.Arguments)

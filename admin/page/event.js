@@ -7,7 +7,7 @@ const clock = new Intl.DateTimeFormat('en-GB', { hour: '2-digit', minute: '2-dig
 export function row(event, find) {
   const about = shape[event.kind]?.(event) ?? { title: event.kind };
   const facts = [
-    ['hub', event.hub], ['user', event.user], ['connection', event.connection], ['trace', event.trace],
+    ['hub', event.hub], ['user', event.user], ['connection', event.connection], ['trace', event.trace], ['node', event.node],
   ].filter(([, value]) => value);
   const open = ({ target }) => {
     if (target.open && target.childElementCount === 1) target.append(body(about, facts, find));

@@ -61,7 +61,7 @@ func (s *server) newAccount() (*account, error) {
 // followers counts those who follow what happens.
 func (a *account) followers() admin.Followers {
 	s := a.live.Stats()
-	f := admin.Followers{Watching: s.Watching, Opened: s.Opened, Closed: s.Closed, Dropped: s.Dropped, Ended: s.Ended, Bytes: s.Bytes, Messages: s.Messages}
+	f := admin.Followers{Watching: s.Watching, Opened: s.Opened, Closed: s.Closed, Dropped: s.Dropped, Ended: s.Ended, Bytes: s.Bytes, Messages: s.Messages, Missed: s.Missed}
 	if a.log != nil {
 		f.LogsWritten, f.LogsLost = a.log.Counts()
 	}

@@ -28,9 +28,8 @@ func eventLine(e *watch.Event) string {
 	case e.Lost != nil:
 		l.word(fmt.Sprintf("%d events are not shown: %s", e.Lost.Events, plainText(string(e.Lost.Reason))))
 	}
-	if e.Trace != "" {
-		l.pair("trace", e.Trace)
-	}
+	l.pair("trace", e.Trace)
+	l.pair("node", e.Node)
 	return l.String()
 }
 

@@ -20,6 +20,7 @@ import (
 	"github.com/hubgate/hubgate/internal/watch"
 	"github.com/hubgate/hubgate/restapi"
 	"github.com/hubgate/hubgate/servermode"
+	"github.com/hubgate/hubgate/tracing"
 )
 
 // liveView is what the admin address shows of the gateway and lets people send.
@@ -34,6 +35,12 @@ func (s *server) liveView(hub *gateway.Gateway, servers *servermode.Backend, res
 	v.Prove = func(r *http.Request) error {
 		_, err := s.managed.guard.Admits(r)
 		return err
+	}
+	if peers := s.nodes.peers(); peers != nil {
+		s.seen.stream.Node = hub.Name()
+		relay := tracing.NewRelay(&s.seen.stream, v.Present, peers)
+		s.built.add("those who watch from other nodes", ignoreContext(relay.Close))
+		v.Follow = relay.Follow
 	}
 	if s.config.AdminExposed() {
 		v.Authorize = func(r *http.Request) error { return authorizeLive(verifier, r) }

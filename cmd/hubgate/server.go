@@ -219,6 +219,9 @@ func (s *server) buildGateway(listeners []net.Listener) error {
 	desk := tracing.New(hub, s.seen.account.recorder(), s.nodes.peers())
 	s.built.add("questions about what happened", ignoreContext(desk.Close))
 	s.admin.WatchTrace(desk)
+	if peers := s.nodes.peers(); peers != nil {
+		s.built.add("live trace of other nodes", ignoreContext(s.seen.account.live.Join(peers)))
+	}
 	s.admin.WatchQuota(func() int { return s.live.load().gateway.MaxConnections })
 	s.admin.WatchFollowers(s.seen.account.followers)
 	s.built.add("settings of live trace", ignoreContext(s.store.Observe(func(_, _ *settings.Settings) { s.seen.account.live.Recheck() })))

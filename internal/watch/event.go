@@ -70,6 +70,8 @@ type Event struct {
 	Time time.Time `json:"time"`
 	Kind Kind      `json:"kind"`
 	What What      `json:"what"`
+	// Node is where it happened, "" for a gateway that is alone.
+	Node string `json:"node,omitempty"`
 	Subject
 	Connection *Connection `json:"client,omitempty"`
 	Send       *Send       `json:"send,omitempty"`

@@ -3,6 +3,7 @@ package watch
 import (
 	"context"
 	"errors"
+	"iter"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -29,10 +30,13 @@ var (
 // Stream brings events to those who watch. While nobody does, producers pay one atomic load. The
 // zero Stream is ready for use. All methods may be called concurrently.
 type Stream struct {
+	// Node is that of all events; it does not change once somebody watches.
+	Node     string
 	watching atomic.Int32
 
 	mu       sync.Mutex // guards what follows; held for moments only
 	watchers []*Watcher
+	own      int // of them, those of Watch
 	seq      uint64
 	rate     rate
 	ended    bool
@@ -49,6 +53,7 @@ type Watcher struct {
 	stream *Stream
 	filter Filter
 	ready  chan struct{} // holds one while there is something to take
+	own    bool          // it is one of Watch
 
 	// guarded by the stream's mu
 	waiting []*Event
@@ -95,7 +100,7 @@ func (s *Stream) Publish(e *Event) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.seq++
-	e.Seq, e.Time = s.seq, time.Now()
+	e.Seq, e.Time, e.Node = s.seq, time.Now(), s.Node
 	for _, w := range s.watchers {
 		switch {
 		case !w.filter.Takes(e.Kind, &e.Subject):
@@ -112,11 +117,28 @@ func (s *Stream) Publish(e *Event) {
 func (s *Stream) Watch(filter Filter) (*Watcher, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	switch {
-	case s.ended:
-		return nil, ErrEnded
-	case len(s.watchers) >= MaxWatchers:
+	if s.own >= MaxWatchers && !s.ended {
 		return nil, ErrTooManyWatchers
+	}
+	w, err := s.watch(filter)
+	if err == nil {
+		w.own = true
+		s.own++
+	}
+	return w, err
+}
+
+// WatchFor is Watch for another node, which bounds how many watch there.
+func (s *Stream) WatchFor(filter Filter) (*Watcher, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.watch(filter)
+}
+
+// watch is called with mu held.
+func (s *Stream) watch(filter Filter) (*Watcher, error) {
+	if s.ended {
+		return nil, ErrEnded
 	}
 	w := &Watcher{stream: s, filter: filter, ready: make(chan struct{}, 1)}
 	s.watchers = append(s.watchers, w)
@@ -178,6 +200,38 @@ func (w *Watcher) take(dst []*Event) (taken []*Event, ended bool) {
 	return dst, w.ended
 }
 
+// Put brings an event that another node has told of to this watcher alone. It does not wait.
+func (w *Watcher) Put(e *Event) {
+	w.stream.mu.Lock()
+	defer w.stream.mu.Unlock()
+	if len(w.waiting) >= maxWaiting {
+		w.lose(LossSlow, 1)
+		return
+	}
+	w.waiting = append(w.waiting, e)
+	w.wake()
+}
+
+// Present returns events about what is there that pass the filter, so many at most. It is asked for after the
+// beginning, so that whatever changes meanwhile comes behind them.
+func (w *Watcher) Present(there iter.Seq[*Event], most int) (events []*Event) {
+	more := uint64(0)
+	for e := range there {
+		switch {
+		case !w.filter.Takes(e.Kind, &e.Subject):
+		case len(events) == most:
+			more++
+		default:
+			e.Time, e.Node = time.Now(), w.stream.Node
+			events = append(events, e)
+		}
+	}
+	if more > 0 {
+		w.Lose(LossTooManyPresent, more)
+	}
+	return events
+}
+
 // Lose tells the watcher of events that it does not get.
 func (w *Watcher) Lose(why Loss, events uint64) {
 	w.stream.mu.Lock()
@@ -212,6 +266,9 @@ func (w *Watcher) Stop() {
 			s.watchers[last] = nil
 			s.watchers = s.watchers[:last]
 			s.watching.Add(-1)
+			if w.own {
+				s.own--
+			}
 			return
 		}
 	}
