@@ -1,11 +1,16 @@
 package main
 
 import (
+	"errors"
 	"go/ast"
 	"go/parser"
 	"go/token"
+	"io/fs"
 	"net/http"
+	"os"
 	"path/filepath"
+	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -65,13 +70,62 @@ func TestEveryReasonIsExplained(t *testing.T) {
 	}
 }
 
+// reasonTypes are the names of types whose values say why something happened.
+var reasonTypes = regexp.MustCompile(`(?m)^type (\w*(?:Reason|Refusal|refusal|Failure|Loss|Trouble|End|Result)) string$`)
+
+// No list of reasons is without a place where it is explained: docs/errors.md, or for few another page.
+func TestEveryListOfReasonsIsExplained(t *testing.T) {
+	elsewhere := map[string]string{
+		"auth.Failure":              "docs/errors.md", // with the refusals of clients
+		"internal/watch.Loss":       "docs/inspect.md",
+		"gateway.NoAnswerReason":    "", // restapi and servermode have their own words for it
+		"serviceprotocol.Reason":    "", // the end of the server connection says that it was malformed
+		"cmd/hubgate.acceptFailure": "", // it is its own sentence
+	}
+	have := make(map[string]bool)
+	for _, list := range reasons.Lists() {
+		have[list.Type] = true
+	}
+	all := pages(t)
+	found := 0
+	require.NoError(t, filepath.WalkDir(repository, func(path string, d fs.DirEntry, err error) error {
+		switch {
+		case errors.Is(err, fs.ErrNotExist):
+			return nil // another test has removed it
+		case err != nil:
+			return err
+		case d.IsDir() && (strings.HasPrefix(d.Name(), ".") && path != repository || slices.Contains([]string{"node_modules", "interop", "clients", "chaos", "bench", "site", "docs", "deploy", "examples", "hubserver", "dist", "testdata"}, d.Name())):
+			return fs.SkipDir
+		case d.IsDir() || !strings.HasSuffix(path, ".go") || strings.HasSuffix(path, "_test.go"):
+			return nil
+		}
+		source, err := os.ReadFile(path)
+		require.NoError(t, err)
+		dir, err := filepath.Rel(repository, filepath.Dir(path))
+		require.NoError(t, err)
+		for _, m := range reasonTypes.FindAllStringSubmatch(string(source), -1) {
+			found++
+			typ := filepath.ToSlash(dir) + "." + m[1]
+			page, known := elsewhere[typ]
+			require.True(t, have[typ] || known, "%s is explained nowhere: add it to internal/reasons", typ)
+			if page != "" {
+				for _, value := range constantsOf(t, typ) {
+					require.Contains(t, all[page], value, page)
+				}
+			}
+		}
+		return nil
+	}))
+	require.Greater(t, found, 10)
+}
+
 // What never happened is a zero, so that the first time is seen as an increase.
 func TestReasonsAreSeriesFromTheStart(t *testing.T) {
 	t.Parallel()
 	p := start(t, oneNode()...)
 	_, metrics := p.get(p.Admin + "/metrics")
 	for _, list := range reasons.Lists() {
-		if strings.HasPrefix(list.Metric, "hubgate_upstream_requests") || list.Metric == "hubgate_deliveries_dropped_total" {
+		if list.Metric == "" || strings.HasPrefix(list.Metric, "hubgate_upstream_requests") || list.Metric == "hubgate_deliveries_dropped_total" {
 			continue // they have other labels too, of which nothing is known at the start
 		}
 		for _, r := range list.Reasons {
@@ -104,8 +158,9 @@ func TestLinesOfReasonsExist(t *testing.T) {
 	t.Parallel()
 	metrics := exportEverything(t)
 	for _, list := range reasons.Lists() {
-		name, _, _ := strings.Cut(list.Metric, " ")
-		require.NotNil(t, metrics.family(name), name)
+		if name, _, _ := strings.Cut(list.Metric, " "); name != "" {
+			require.NotNil(t, metrics.family(name), name)
+		}
 		if list.Line == "" {
 			continue
 		}

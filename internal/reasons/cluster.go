@@ -10,6 +10,22 @@ var commandDrops = List{
 	},
 }
 
+var byes = List{
+	Anchor: "bye", Title: "A node has no session with another one", Type: "cluster.ByeReason", Clustered: true,
+	Line: "no session with a node", Attribute: "reason",
+	Intro: "Only in a [cluster](cluster.md). The line has the other node and why it was refused, or why it refused this one. Both try again.",
+	Reasons: []Reason{
+		{"Leaving", "The node ends in order.", Nothing},
+		{"NameInUse", "Another node of the same name lives.", "Give each node a name of its own (`--node`)."},
+		{"AnotherCluster", "The node belongs to another cluster, or has another secret.", "Give all nodes the same `cluster.secret`. With a NATS outside, give each cluster a prefix of its own (`nats.prefix`)."},
+		{"Version", "There is no version of the protocol between nodes that both speak.", "Upgrade the older node."},
+		{"Malformed", "What came from the node cannot be read.", "If it comes again: look at what stands between the nodes, and [report it](../SECURITY.md) with both versions."},
+		{"TooLarge", "The node sent more at once than this one takes.", "Give all nodes the same version and the same limits."},
+		{"UnknownFrame", "The node, of another version, said something that this one must not pass over.", "Give all nodes the same version."},
+		{"Silent", "Nothing was heard of the node for five seconds.", "Look for why the node ended, or at the network. The session begins again when the node is heard."},
+	},
+}
+
 var troubles = List{
 	Anchor: "trouble", Title: "The engine that joins the nodes had trouble", Type: "natsd.Trouble",
 	Metric: "hubgate_cluster_troubles_total", Clustered: true,

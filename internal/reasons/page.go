@@ -40,6 +40,9 @@ func (l *List) write(page *bytes.Buffer) {
 
 // code marks the name of a metric; what follows it in parentheses stays text.
 func code(metric string) string {
+	if metric == "" {
+		return "–"
+	}
 	name, rest, _ := strings.Cut(metric, " ")
 	return strings.TrimSpace("`" + name + "` " + rest)
 }

@@ -16,7 +16,7 @@ type List struct {
 	Type string
 	// Line is the log line that carries the reason, "" if none does; Attribute is its field there.
 	Line, Attribute string
-	// Metric counts the reasons. Clustered: a node that is alone has none of them.
+	// Metric counts the reasons, "" if none does. Clustered: a node that is alone has none of them.
 	Metric    string
 	Clustered bool
 	// Intro is a paragraph of the page.
@@ -38,7 +38,7 @@ const Nothing = "Nothing to do."
 func Lists() []List {
 	return []List{
 		closes, clientRefusals, gateRefusals, restFailures, presenceFailures, webhookResults, skips, deadLetters, drops, serverRefusals, serverEnds, losses,
-		commandDrops, troubles, storeEvents,
+		commandDrops, byes, troubles, storeEvents,
 	}
 }
 

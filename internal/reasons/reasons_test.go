@@ -26,7 +26,7 @@ func TestEveryReasonHasACauseAndACure(t *testing.T) {
 	anchors := map[string]bool{}
 	for _, l := range Lists() {
 		require.NotEmpty(t, l.Reasons, l.Title)
-		require.NotEmpty(t, l.Metric, l.Title)
+		require.NotEmpty(t, l.Metric+l.Line, l.Title)
 		for _, r := range l.Reasons {
 			for _, text := range []string{r.Cause, r.Cure} {
 				require.True(t, strings.HasSuffix(text, "."), "%s: whole sentences: %q", r.Name, text)
