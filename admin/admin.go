@@ -35,7 +35,7 @@ type Admin struct {
 	Metrics  *Metrics
 	registry *prometheus.Registry
 	node     *nodeCollector
-	pages    *http.ServeMux
+	pages    *pageMux
 	view     atomic.Pointer[View]    // nil before WatchLive
 	cluster  atomic.Pointer[Cluster] // nil before WatchCluster, and for a node alone
 	// deliveries is nil before WatchDeliveries.
@@ -51,7 +51,7 @@ type Admin struct {
 // New returns an Admin with metrics of its own registry. The version is a
 // label of hubgate_build_info.
 func New(version string) *Admin {
-	a := &Admin{registry: prometheus.NewRegistry(), node: newNodeCollector(), pages: http.NewServeMux()}
+	a := &Admin{registry: prometheus.NewRegistry(), node: newNodeCollector(), pages: newPageMux()}
 	a.Metrics = newMetrics(a.registry)
 	build := prometheus.NewGauge(prometheus.GaugeOpts{
 		Name: "hubgate_build_info", Help: "Always 1; the labels say what runs.",
