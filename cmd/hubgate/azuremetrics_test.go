@@ -3,8 +3,10 @@ package main
 import (
 	"net/http"
 	"net/http/httptest"
+	"strings"
 	"testing"
 
+	"github.com/gorilla/websocket"
 	"github.com/stretchr/testify/require"
 )
 
@@ -33,4 +35,15 @@ func TestR90ClosesOfAnUpstreamFailure(t *testing.T) {
 	c := p.connect("chat", "ann")
 	c.wantClose(false)
 	p.wantMetrics(`hubgate_connections_closed_total{reason="InvokeUpstreamFailed"} 1`)
+}
+
+// A client for whose message the node has no room is closed, and counted, as throttled.
+func TestR90ClosesOfThrottledClients(t *testing.T) {
+	t.Parallel()
+	p := start(t, "--limits-unfinished-bytes=2KiB", "--limits-message-bytes=1KiB")
+	for range 3 { // messages that do not end
+		require.NoError(t, p.connect("chat", "ann").conn.WriteMessage(websocket.TextMessage, []byte(strings.Repeat("x", 900))))
+	}
+	require.Equal(t, "Throttled", p.whyClosed())
+	p.wantMetrics(`hubgate_connections_closed_total{reason="Throttled"} 1`)
 }

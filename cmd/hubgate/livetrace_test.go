@@ -3,10 +3,12 @@ package main
 import (
 	"encoding/json"
 	"fmt"
+	"maps"
 	"net/http"
 	"net/url"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -178,4 +180,47 @@ func TestResourceLogs(t *testing.T) {
 	}
 	require.Equal(t, map[any]bool{"ConnectivityLogs": true, "MessagingLogs": true, "HttpRequestLogs": true}, types)
 	require.Positive(t, p.metric("hubgate_resource_logs_written_total"))
+}
+
+// The settings say which categories resource logs have, from one event to the next.
+func TestR89ResourceLogsHaveTheCategoriesOfTheSettings(t *testing.T) {
+	t.Parallel()
+	path := filepath.Join(t.TempDir(), "logs")
+	p := start(t, "--trace-logs="+path)
+	// types are those of the lines about what a user does and is sent, with the number of lines.
+	types := func(user string) map[any]int {
+		one := p.connect("chat", user)
+		p.sendTo("users/"+user+"/:send", "hello")
+		one.leave()
+		p.set(`{"properties":{"resourceLogConfiguration":null}}`)
+		p.connect("chat", "last of "+user).leave()
+		last := "last of " + user
+		found := map[any]int{}
+		require.Eventually(t, func() bool {
+			clear(found)
+			over := false
+			for _, r := range logged(t, path, "ConnectionEnded") {
+				over = over || r.OperationName == "ConnectionEnded" && r.Properties["userId"] == last
+				if text, _ := json.Marshal(r); strings.Contains(string(text), `"`+user+`"`) || strings.Contains(string(text), "/"+user+"/") {
+					found[r.Properties["type"]]++
+				}
+			}
+			return over
+		}, slowPatience, 20*time.Millisecond)
+		return found
+	}
+	categories := func(connectivity, messaging, requests bool) {
+		p.set(fmt.Sprintf(`{"properties":{"resourceLogConfiguration":{"categories":[{"name":"ConnectivityLogs","enabled":"%t"},{"name":"MessagingLogs","enabled":"%t"},{"name":"HttpRequestLogs","enabled":"%t"}]}}}`,
+			connectivity, messaging, requests))
+	}
+	categories(false, true, false)
+	require.Empty(t, slices.DeleteFunc(slices.Collect(maps.Keys(types("eve"))), func(of any) bool { return of == "MessagingLogs" }))
+	categories(true, false, false)
+	onlyConnections := types("fay")
+	require.Equal(t, 2, onlyConnections["ConnectivityLogs"])
+	require.Len(t, onlyConnections, 1)
+	categories(false, false, true)
+	onlyRequests := types("gil")
+	require.Positive(t, onlyRequests["HttpRequestLogs"])
+	require.Len(t, onlyRequests, 1)
 }
