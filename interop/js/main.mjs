@@ -3,6 +3,7 @@ import assert from 'node:assert/strict';
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { endingCases, restartCase } from './cases/endings.mjs';
+import { liveTraceCases } from './cases/livetrace.mjs';
 import { broadcastCase, idleCase, messageCases } from './cases/messages.mjs';
 import { negotiationCases } from './cases/negotiation.mjs';
 import { resultCases, streamCases } from './cases/results.mjs';
@@ -28,7 +29,7 @@ async function boundedUpstream(webhook) {
   return ['--settings', file, '--upstream-timeout', '1s'];
 }
 
-const streaming = (webhook) => ['--upstream', webhook.template, '--upstream-streams'];
+const streaming = (webhook) => ['--upstream', webhook.template, '--upstream-streams', '--trace-live'];
 const [world, restarted, bounded, streams] = await Promise.all([World.create(), World.create(), World.create(boundedUpstream), World.create(streaming)]);
 const worlds = [world, restarted, bounded, streams];
 for (const { webhook } of worlds) {
@@ -46,7 +47,7 @@ const waiting = report.runAll(cases, cases.length);
 const working = [restartCase(restarted, combinations), broadcastCase(world, combinations)];
 for (const one of combinations) {
   working.push(...messageCases(world, one), ...upstreamCases(world, one), ...endingCases(world, one), ...negotiationCases(world, one), ...resultCases(world, one));
-  working.push(...boundedUpstreamCases(bounded, one), ...streamCases(streams, one));
+  working.push(...boundedUpstreamCases(bounded, one), ...streamCases(streams, one), ...liveTraceCases(streams, one));
 }
 await Promise.all([waiting, report.runAll(working, 6)]);
 

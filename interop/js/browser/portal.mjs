@@ -19,7 +19,7 @@ const ann = await world.connect(combination, { hub: 'chat', user: 'ann' });
 const bob = await world.connect(combination, { hub: 'chat', user: 'bob' });
 await world.connect({ ...combination, transport: 'LongPolling' }, { hub: 'chat', user: 'a user with a long name@example.org' });
 await world.rest.userToGroup?.('chat', 'ann', 'room');
-const page = await Page.open(`${admin}/`);
+let page = await Page.open(`${admin}/`);
 const pages = ['overview', 'explore', 'trace', 'deliveries', 'try', 'settings', 'keys', 'faults'];
 
 const text = () => page.run(() => document.body.innerText);
@@ -271,6 +271,42 @@ await report.run('who logs out sees nothing', async () => {
   await page.until('the login', () => document.querySelector('input[type=password]'));
   const status = await page.run(async () => (await fetch('/api/settings')).status);
   if (status !== 401) throw new Error(`status ${status}`);
+});
+
+await report.run('a dead letter is shown with request and response, and sent again', async () => {
+  await page.close();
+  const kept = await World.create((webhook) => ['--upstream', webhook.template, '--upstream-outbox', '--data-dir', mkdtempSync(join(process.env.HUBGATE_WORK ?? tmpdir(), 'outbox-')), '--admin-token-file', tokenFile]);
+  let refuses = true;
+  const calls = [];
+  kept.webhook.on('Doomed', (event) => {
+    calls.push(event);
+    return refuses ? { status: 404, body: 'no such order' } : {};
+  });
+  const eve = await kept.connect(combination, { hub: 'chat', user: 'eve' });
+  page = await Page.open(`http://127.0.0.1:${kept.gateway.adminPort}/portal/`);
+  await type('', 'Admin token', token);
+  await click('', 'Log in');
+  await shows('Overview');
+  await eve.connection.send('Doomed', 'order 7');
+  await until('it is called', () => calls.length === 1);
+  await go('deliveries');
+  await until('the letter', async () => {
+    await click('Dead letters', 'Refresh');
+    return page.run(() => document.querySelector('.event.tone-bad')?.textContent.includes('Doomed'));
+  });
+  await page.run(() => { document.querySelector('.event.tone-bad details').open = true; });
+  await shows('order 7', 'no such order', 'eve');
+  await shoot('deadletter');
+  refuses = false;
+  await click('Dead letters', 'Send again');
+  await until('it is called again', () => calls.length === 2);
+  if (!JSON.stringify(calls[1].message.arguments).includes('order 7')) throw new Error(JSON.stringify(calls[1].message));
+  await until('the letter is gone', async () => {
+    await click('Dead letters', 'Refresh');
+    return page.run(() => document.body.innerText.includes('There are none.'));
+  });
+  await eve.connection.stop();
+  await kept.close();
 });
 
 await ann.connection.stop();

@@ -8,7 +8,7 @@ import { MessagePackHubProtocol as MessagePack10 } from 'msgpack-10';
 import EventSource from 'eventsource';
 import { Inbox, patience, within } from './wait.mjs';
 
-const packages = {
+export const packages = {
   8: { signalr: signalr8, MessagePack: MessagePack8 },
   9: { signalr: signalr9, MessagePack: MessagePack9 },
   10: { signalr: signalr10, MessagePack: MessagePack10 },

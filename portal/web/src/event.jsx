@@ -23,6 +23,7 @@ export function EventRow({ event, find }) {
           <div class="body">
             <Facts list={[
               ...['hub', 'user', 'connection', 'trace'].map((name) => [name, event[name] && <button type="button" class="link" title="Follow only this" onClick={() => find(name, event[name])}>{event[name]}</button>]),
+              ['node', event.node],
               ...(about.facts ?? []),
             ]} />
             {about.texts && <div class="texts">{about.texts.map(([name, text]) => <Text key={name} name={name} text={text} />)}</div>}

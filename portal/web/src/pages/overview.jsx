@@ -1,7 +1,7 @@
 // What the gateway does now: the way of a message as a strip, and the last minutes as charts.
 import { get } from '../api.js';
 import { Chart } from '../chart.jsx';
-import { bytes, count, percent, plural, since } from '../format.js';
+import { bytes, count, percent, plural, since, took } from '../format.js';
 import { rate, samples } from '../metrics.js';
 import { useSignal } from '../signal.js';
 import { Card, Empty, Facts, useAsked } from '../ui.jsx';
@@ -24,9 +24,10 @@ export function Overview() {
       <div class="grid wide">
         <Closes list={list} />
         <Hubs now={now} before={list.at(-2)} />
-        <Card title="This gateway">
+        <Card title={about.value?.clustered ? 'This node' : 'This gateway'}>
           <Facts list={facts(now, about.value)} />
         </Card>
+        {about.value?.clustered && <Nodes at={list.length} />}
       </div>
     </div>
   );
@@ -54,7 +55,7 @@ function Strip({ now, before, about }) {
   const clients = now.sum('connections');
   return (
     <section class="strip" aria-label="Where messages go">
-      <Station tone={clients ? 'good' : 'quiet'} name="Clients" main={count(clients)} lines={transports(now)} />
+      <Station tone={clients ? 'good' : 'quiet'} name="Clients" main={count(clients)} lines={[...transports(now), ...(about?.elsewhere ? [[count(about.elsewhere), 'on other nodes']] : [])]} />
       <Way up={rate(now, before, (s) => s.sum('node_messages_received_total'))} down={rate(now, before, (s) => s.sum('node_deliveries_written_total'))} />
       <Station tone={about?.draining || about?.stopped ? 'warn' : 'good'} name="Gateway" main={about?.draining ? 'draining' : about?.stopped ? 'stopped' : 'serving'}
         lines={[[about?.mode ?? '', ''], [bytes(now.sum('backlog_bytes')), 'wait']]} />
@@ -103,10 +104,47 @@ function Charts({ list }) {
         { name: 'out', tone: 'a', points: rates(list, (s) => s.sum('node_sent_bytes_total')) },
         { name: 'in', tone: 'b', points: rates(list, (s) => s.sum('node_received_bytes_total')) },
       ]} />
-      <Chart title="Closes" format={each} series={[{ name: 'in a second', tone: 'c', points: rates(list, (s) => s.sum('connections_closed_total')) }]} />
+      <Chart title="Closes" format={each} series={closes(list)} />
       <Chart title="CPU" format={percent} series={[{ name: 'of one core', tone: 'd', points: rates(list, (s) => s.sum('process_cpu_seconds_total')) }]} />
       <Chart title="Memory" format={bytes} series={[{ name: 'resident', tone: 'd', points: gauge(list, (s) => s.sum('process_resident_memory_bytes')) }]} />
     </>
+  );
+}
+
+/** Closes by reason: the most frequent of the last minutes, and all others together. */
+function closes(list) {
+  const read = (s) => s.by('connections_closed_total', 'reason');
+  const first = read(list[0]);
+  const grown = [...read(list.at(-1))].map(([reason, n]) => [reason, n - (first.get(reason) ?? 0)]).filter(([, n]) => n > 0).sort((a, b) => b[1] - a[1]);
+  const shown = grown.slice(0, 2).map(([reason]) => reason);
+  const of = (wanted) => (s) => [...read(s)].reduce((sum, [reason, n]) => sum + (wanted(reason) ? n : 0), 0);
+  const series = shown.map((reason, i) => ({ name: reason, tone: 'cd'[i], points: rates(list, of((r) => r === reason)) }));
+  return series.length && grown.length <= 2 ? series : [...series, { name: series.length ? 'others' : 'in a second', tone: 'a', points: rates(list, of((r) => !shown.includes(r))) }];
+}
+
+/** The other nodes, as this one sees them. */
+function Nodes({ at }) {
+  const list = useAsked(() => get('/cluster'), [Math.floor(at / 5)]);
+  const peers = list.value?.peers ?? [];
+  return (
+    <Card title="Other nodes" note={list.value ? plural(peers.length, 'node') : ''}>
+      {list.error ? <Empty>{list.error}</Empty> : peers.length === 0 && <Empty>This node sees no other.</Empty>}
+      {peers.length > 0 && (
+        <div class="scroll" tabIndex={0} role="region" aria-label="Other nodes">
+          <table>
+            <thead><tr><th scope="col">Node</th><th scope="col">State</th><th scope="col">Version</th><th scope="col" class="n">Away</th><th scope="col" class="n">Waits</th></tr></thead>
+            <tbody>
+              {peers.map((p) => (
+                <tr key={p.incarnation} class={p.state === 'up' ? 'tone-good' : 'tone-bad'}>
+                  <th scope="row"><i class="dot" />{p.node}</th><td>{p.state}</td><td>{p.version}</td>
+                  <td class="n">{took(p.roundTripNanoseconds)}</td><td class="n">{bytes(p.queuedBytes)}</td>
+                </tr>
+              ))}
+            </tbody>
+          </table>
+        </div>
+      )}
+    </Card>
   );
 }
 
