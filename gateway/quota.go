@@ -56,8 +56,8 @@ func (q *quota) end() {
 // Nodes is how many nodes there are that this one reaches, with itself.
 func (g *Gateway) Nodes() int { return 1 + int(g.quota.nodes.Load()) }
 
-// Elsewhere is how many connections the other nodes have, as they said within the last second.
-func (g *Gateway) Elsewhere() int { return int(g.quota.conns.Load()) }
+// OthersConnections is how many connections the other nodes have, as they said within the last second.
+func (g *Gateway) OthersConnections() int { return int(g.quota.conns.Load()) }
 
 // room reports whether a hub without clients on this node may get one: whether some other node has it,
 // or not too many hubs have clients anywhere. Called with hubTable.mu held.

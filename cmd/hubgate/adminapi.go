@@ -94,7 +94,7 @@ func (s *server) overview(ctx context.Context, hub *gateway.Gateway, began time.
 	o := map[string]any{
 		"version": version(), "node": s.config.Network.Node, "url": s.endpoints.URL, "started": began.UTC(),
 		"mode": modeName(current.Mode), "revision": v.Revision, "kept": s.managed.kept, "clustered": s.config.Clustered(),
-		"stopped": current.Access.Stopped, "connections": connections, "elsewhere": hub.Elsewhere(), "hubs": len(stats.Hubs), "draining": hub.Draining(),
+		"stopped": current.Access.Stopped, "connections": connections, "elsewhere": hub.OthersConnections(), "hubs": len(stats.Hubs), "draining": hub.Draining(),
 	}
 	if err != nil {
 		o["error"] = fmt.Sprint(err)
