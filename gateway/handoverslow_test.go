@@ -24,6 +24,11 @@ type slowMove struct {
 }
 
 func newSlowMove(t *testing.T, change ...func(*gateway.Options)) *slowMove {
+	return newSlowMoveOf(t, gateway.Identity{}, change...)
+}
+
+// newSlowMoveOf is newSlowMove for a client of whom more is known than its names.
+func newSlowMoveOf(t *testing.T, who gateway.Identity, change ...func(*gateway.Options)) *slowMove {
 	m := &moveModel{t: t, rand: rand.New(rand.NewPCG(1, 7)), seen: movesSeen{}, change: change}
 	m.net = &moveNet{rand: m.rand, links: make(map[[2]string][]func()), held: make(map[[2]string]bool)}
 	for _, tag := range []string{"a", "b", "c"} {
@@ -35,7 +40,7 @@ func newSlowMove(t *testing.T, change ...func(*gateway.Options)) *slowMove {
 	m.net.meet()
 	s := &slowMove{moveModel: m, a: m.net.node("a"), b: m.net.node("b"), c: m.net.node("c")}
 	m.at = s.a
-	m.client = gatewaytest.Connect(t, s.a.Gateway, gatewaytest.Options{ID: moveID, Hub: "chat", User: "u", Numbers: true})
+	m.client = gatewaytest.Connect(t, s.a.Gateway, gatewaytest.Options{ID: moveID, Hub: "chat", User: "u", Numbers: true, Identity: who})
 	m.settle()
 	require.NoError(t, m.client.SayPing())
 	m.settle()
