@@ -13,7 +13,9 @@ import (
 )
 
 // network brings what nodes say to each other, in order.
-type network struct{ nodes map[string]gateway.PeerHandler }
+type network struct {
+	nodes map[string]gateway.PeerHandler
+}
 
 // seat is the place of one node in a network.
 type seat struct {
