@@ -96,6 +96,12 @@ await report.run('connections, users and groups are listed', async () => {
   await shoot('explore');
   await click('', 'Users');
   await shows('ann', 'Close all');
+  await click('', 'Connections');
+  await shows('LongPolling');
+  await click('', 'Users');
+  await shows('Close all');
+  await click('', 'ann');
+  await page.until('only the connection of ann', () => [...document.querySelectorAll('tbody th')].map((th) => th.textContent).join() === 'ann');
   await click('', 'Groups');
   await click('', 'Connections');
 });

@@ -58,9 +58,9 @@ function List({ hub, view, filter, show, sendTo }) {
   if (view !== 'groups' && filter.group) asked.set('group', filter.group);
   if (pages.at(-1)) asked.set('continuationToken', pages.at(-1));
   const path = `/api/hubs/${encodeURIComponent(hub)}/${view}?${asked}`;
-  const list = useAsked(() => get(path), [path]);
+  const list = useAsked(async () => ({ view, page: await get(path) }), [path]);
   useEffect(() => setPages(['']), [hub, view, filter.user, filter.group]);
-  const { value: page } = list;
+  const page = list.value?.view === view ? list.value.page : undefined; // until it has come, there is that of another view
   const Rows = { connections: Connections, users: Users, groups: Groups }[view];
   return (
     <>
@@ -89,7 +89,7 @@ function Connections({ list, hub, show, sendTo, again }) {
             <td data-name="Connection"><code title={c.connectionId}>{short(c.connectionId)}</code> <Copy text={c.connectionId} what="the connection's id" /></td>
             <td data-name="Transport">{c.transport} <span class="soft">{c.protocol}{c.state === 'away' ? ', away' : ''}{c.node ? `, ${c.node}` : ''}</span></td>
             <td data-name="Groups">{c.groups.map((g) => <button type="button" class="link tag" key={g} onClick={() => show('connections', { group: g })}>{g}</button>)}{c.groupCount > c.groups.length && <span class="soft"> and {c.groupCount - c.groups.length} more</span>}</td>
-            <td data-name="For">{since(c.connectedAt)}</td>
+            <td class="short" data-name="For">{since(c.connectedAt)}</td>
             <td class="do">
               <button type="button" onClick={() => sendTo({ to: 'connection', name: c.connectionId })}>Send</button>
               <a class="button" href={`#/trace?hub=${encodeURIComponent(hub)}&connection=${encodeURIComponent(c.connectionId)}`}>Trace</a>
