@@ -46,6 +46,9 @@ func (d *dialer) connect(ctx context.Context, user string) (c *client, early []b
 	if d.target.Application != "" {
 		return d.connectAspNet(ctx, user)
 	}
+	if d.target.Peer != nil {
+		return d.connectPeer(ctx)
+	}
 	header := http.Header{"User-Agent": {userAgent}}
 	if !d.target.Floor {
 		token, err := d.target.ClientToken(user)

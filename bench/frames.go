@@ -58,7 +58,9 @@ func (e *closedError) Error() string {
 type frameReader struct {
 	// separate puts a record separator behind each data message, for protocols whose records
 	// are messages.
-	separate  bool
+	separate bool
+	// lines makes the end of a line a record separator too, where the bytes lie.
+	lines     bool
 	header    [maxFrameHeader]byte
 	filled    int
 	opcode    byte
@@ -88,6 +90,9 @@ func (f *frameReader) feed(p []byte, data func(piece []byte), control func(opcod
 		p = p[n:]
 		f.remaining -= n
 		if f.opcode < opClose {
+			if f.lines {
+				separateLines(piece)
+			}
 			if len(piece) > 0 {
 				data(piece)
 			}
@@ -161,4 +166,12 @@ func parseClose(payload []byte) error {
 		return &closedError{code: 1005}
 	}
 	return &closedError{code: binary.BigEndian.Uint16(payload), reason: string(payload[2:])}
+}
+
+func separateLines(p []byte) {
+	for i, b := range p {
+		if b == '\n' {
+			p[i] = recordSeparator
+		}
+	}
 }

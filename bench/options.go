@@ -56,6 +56,8 @@ type Options struct {
 	Load    Load
 	// PID is the server's process, on this machine; 0 means it is not looked at.
 	PID int
+	// Tree counts the processes that this one started too.
+	Tree bool
 	// Progress gets a line now and then; nil means none.
 	Progress io.Writer
 }
@@ -75,6 +77,9 @@ type Target struct {
 	// Floor says that the server is bench/floor: no negotiation, no tokens, and
 	// its own path for sending.
 	Floor bool
+	// Peer makes the server one of another kind; nil means hubgate or the floor. Its clients only take
+	// what is broadcast.
+	Peer *Peer
 	// TLS is used with https; nil means the system's defaults.
 	TLS *tls.Config
 	// ClientToken signs the token of one user, RESTToken that of one REST
@@ -135,7 +140,15 @@ func (o *Options) validate() error {
 		check(o.Target.ServerToken != nil, "the application needs a signer")
 		check(o.Clients.Negotiate && o.Clients.Protocol == JSON, "clients of ASP.NET SignalR negotiate, and have no protocol but JSON")
 	}
-	check(o.Target.Floor || o.Target.ClientToken != nil && o.Target.RESTToken != nil, "tokens need a signer")
+	if p := o.Target.Peer; p != nil {
+		if err := p.validate(); err != nil {
+			errs = append(errs, err)
+		}
+		check(!o.Target.Floor && o.Target.Application == "", "a peer is neither the floor nor a gateway")
+		check(o.Clients.Protocol == JSON && !o.Clients.Negotiate, "clients of a peer do not negotiate, and have no protocol but its own")
+		check(o.Load.Kind == Broadcast || o.Load.Kind == Nothing, "a peer gets broadcasts, or nothing")
+	}
+	check(o.Target.Floor || o.Target.Peer != nil || o.Target.ClientToken != nil && o.Target.RESTToken != nil, "tokens need a signer")
 	check(o.Clients.Count > 0 && o.Clients.Count <= MaxClients, "clients: 1 to %d", MaxClients)
 	check(o.Clients.Stalled >= 0 && o.Clients.Stalled <= MaxClients, "stalled clients: 0 to %d", MaxClients)
 	check(o.Clients.Protocol == JSON || o.Clients.Protocol == MessagePack && !o.Target.Floor,

@@ -37,6 +37,59 @@ func sampleProcess(pid int) (Sample, error) {
 	return Sample{CPU: cpu, Resident: pages * uint64(os.Getpagesize()), Peak: peak}, err
 }
 
+// sampleTree adds up a process and all that it started. What the processes share counts once.
+func sampleTree(pid int) (sum Sample, err error) {
+	for _, one := range tree(pid) {
+		s, err := sampleProcess(one)
+		if err != nil {
+			return Sample{}, err
+		}
+		// The threads of other runtimes end now and then, and take their finer figures along.
+		ticks, err := tickCPU(one)
+		if err != nil {
+			return Sample{}, err
+		}
+		resident, err := proportional(one)
+		if err != nil {
+			return Sample{}, err
+		}
+		sum.CPU += max(s.CPU, ticks)
+		sum.Resident += resident
+		sum.Peak += s.Peak
+	}
+	return sum, nil
+}
+
+// tree is a process and those that it started, and they, and so on.
+func tree(pid int) []int {
+	all := []int{pid}
+	files, _ := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/children", pid))
+	for _, file := range files {
+		text, _ := os.ReadFile(file) // the thread may have ended
+		for _, word := range bytes.Fields(text) {
+			if child, err := strconv.Atoi(string(word)); err == nil {
+				all = append(all, tree(child)...)
+			}
+		}
+	}
+	return all
+}
+
+// proportional is the memory of a process in RAM, pages that it shares in proportion.
+func proportional(pid int) (uint64, error) {
+	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/smaps_rollup", pid))
+	if err != nil {
+		return 0, err
+	}
+	_, rest, ok := bytes.Cut(text, []byte("\nPss:"))
+	value, _, _ := bytes.Cut(rest, []byte(" kB"))
+	if !ok {
+		return 0, fmt.Errorf("process %d: the kernel does not tell its share of memory", pid)
+	}
+	kilo, err := strconv.ParseUint(string(bytes.TrimSpace(value)), 10, 64)
+	return kilo << 10, err
+}
+
 // peakResident is 0 on kernels that do not keep the highest value.
 func peakResident(pid int) (uint64, error) {
 	status, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))

@@ -119,7 +119,11 @@ func (r *run) sample() (Sample, error) {
 	if r.o.PID == 0 {
 		return Sample{}, nil
 	}
-	s, err := sampleProcess(r.o.PID)
+	of := sampleProcess
+	if r.o.Tree {
+		of = sampleTree
+	}
+	s, err := of(r.o.PID)
 	if err != nil {
 		return Sample{}, fmt.Errorf("process %d: %w", r.o.PID, err)
 	}
@@ -196,8 +200,8 @@ func (r *run) connectOne(ctx context.Context, i int, fail context.CancelCauseFun
 
 // ping keeps the clients alive until ctx ends, a slice at a time.
 func (r *run) ping(ctx context.Context) {
-	if r.app != nil {
-		return // in this generation only the gateway sends keep-alives
+	if r.app != nil || r.o.Target.Peer != nil {
+		return // in this generation only the gateway sends keep-alives; peers are told to want none
 	}
 	frame := pingFrame(r.o.Clients.Protocol)
 	ticker := time.NewTicker(pingInterval / pingSlices)

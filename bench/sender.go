@@ -26,6 +26,9 @@ func (r *run) newSender() sender {
 	if r.app != nil {
 		return &aspNetSender{app: r.app, payload: r.o.Load.Payload}
 	}
+	if r.o.Target.Peer != nil {
+		return newPeerSender(&r.o)
+	}
 	return newRESTSender(&r.o)
 }
 
