@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"net/url"
 	"strings"
+	"time"
 )
 
 // Peer says how to speak with a server of another kind, so that it gets the load that the gateway
@@ -31,6 +32,9 @@ type Peer struct {
 	Send          string
 	SendHeader    http.Header
 	Before, After string
+	// Settle is how long to wait before the first message, for a server that takes a client before it
+	// has put the client where messages go.
+	Settle time.Duration
 }
 
 func (p *Peer) validate() error {

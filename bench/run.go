@@ -94,6 +94,11 @@ func (r *run) phases(ctx context.Context, fail context.CancelCauseFunc, ending c
 	}
 	report.Memory.Connected = memory.Resident
 	helpers.Go(func() { r.ping(ending) })
+	if p := r.o.Target.Peer; p != nil {
+		if err := wait(ctx, p.Settle); err != nil {
+			return nil, err
+		}
+	}
 	if r.o.Load.Kind != Nothing {
 		if report.Load, err = r.load(ctx); err != nil {
 			return nil, err

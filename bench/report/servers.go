@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/hubgate/hubgate/bench"
 )
@@ -65,7 +66,8 @@ var servers = []server{
 	{
 		name: "nchan", find: findNchan,
 		about: "The module nchan in nginx, with a process for each processor. It knows no users and has no protocol of its own: a client gets the bare text.",
-		peer:  &bench.Peer{Path: "/subscribe", Send: "/send", SendHeader: http.Header{"Content-Type": {"text/plain"}}},
+		// Its workers tell each other of clients after these have their answer.
+		peer: &bench.Peer{Path: "/subscribe", Send: "/send", SendHeader: http.Header{"Content-Type": {"text/plain"}}, Settle: 2 * time.Second},
 	},
 }
 
@@ -77,7 +79,10 @@ func findFloor(ctx context.Context, l *lab) (func(int) *exec.Cmd, string, error)
 }
 
 func findHubgate(ctx context.Context, l *lab) (func(int) *exec.Cmd, string, error) {
-	program, err := l.build(ctx, "cmd/hubgate")
+	program, err := os.Getenv("HUBGATE_BIN"), error(nil)
+	if program == "" {
+		program, err = l.build(ctx, "cmd/hubgate")
+	}
 	commit, _ := exec.CommandContext(ctx, "git", "-C", l.root, "rev-parse", "--short=10", "HEAD").Output() // a source without git has none
 	return func(port int) *exec.Cmd {
 		return exec.CommandContext(ctx, program, "serve", "--listen", address(port), "--admin-listen", "127.0.0.1:0", "--log-level", "error")
