@@ -16,10 +16,10 @@ type load struct {
 const payload = 128
 
 var loads = []load{
-	{"connect", 3000, bench.Load{Kind: bench.Nothing, Idle: 2 * time.Second}},
-	{"broadcast", 1000, bench.Load{Kind: bench.Broadcast, Payload: payload, InFlight: 1, Duration: 2 * time.Second, Warmup: 100}},
-	{"flood", 1000, bench.Load{Kind: bench.Broadcast, Payload: payload, InFlight: 16, Duration: 2 * time.Second, Warmup: 100}},
-	{"steady", 500, bench.Load{Kind: bench.Broadcast, Payload: payload, InFlight: 64, Rate: 40, Duration: 2500 * time.Millisecond, Warmup: 20}},
+	{"connect", 2000, bench.Load{Kind: bench.Nothing, Idle: time.Second}},
+	{"broadcast", 1000, bench.Load{Kind: bench.Broadcast, Payload: payload, InFlight: 1, Duration: 1500 * time.Millisecond, Warmup: 30}},
+	{"flood", 1000, bench.Load{Kind: bench.Broadcast, Payload: payload, InFlight: 16, Duration: 1500 * time.Millisecond, Warmup: 30}},
+	{"steady", 500, bench.Load{Kind: bench.Broadcast, Payload: payload, InFlight: 64, Rate: 40, Duration: 2 * time.Second, Warmup: 10}},
 }
 
 // figure is one number that a load gives.

@@ -103,7 +103,7 @@ func (r *results) write(to places) error {
 		write(to.docs, "benchmark.md", r.markdown()),
 		write(to.page, "report.html", r.page()),
 	}
-	for _, c := range charts {
+	for _, c := range r.charts() {
 		errs = append(errs, write(to.docs, c.file(), r.plot(c)))
 	}
 	return errors.Join(errs...)

@@ -32,7 +32,7 @@ type aboutView struct{ Name, Version, Text string }
 
 func (r *results) view() view {
 	v := view{results: r}
-	for _, c := range charts {
+	for _, c := range r.charts() {
 		one := chartView{Title: c.title, Text: c.text, File: c.file(), Plot: template.HTML(r.plot(c))}
 		for i := range r.Servers {
 			one.Rows = append(one.Rows, r.tableRow(&r.Servers[i], c))

@@ -24,7 +24,7 @@ func TestTheCommittedPagesAreThoseOfTheCommittedResults(t *testing.T) {
 	}
 	same("report.html", "report.html")
 	same("../../docs/benchmark.md", "benchmark.md")
-	for _, c := range charts {
+	for _, c := range found.charts() {
 		same(filepath.Join("../../docs", c.file()), c.file())
 	}
 }
@@ -69,4 +69,14 @@ func TestASmallReport(t *testing.T) {
 	html, err := os.ReadFile(filepath.Join(dir, "report.html"))
 	require.NoError(t, err)
 	require.NotContains(t, string(html), "src=")
+}
+
+func TestWallTimeOfABusyMachineIsLeftOut(t *testing.T) {
+	r := &results{Machine: machine{Processors: 2}, LoadBefore: "0.50, 9.00, 9.00", Servers: []serverResult{{Name: "floor"}}}
+	require.Len(t, r.charts(), len(charts))
+	require.Contains(t, string(r.markdown()), "Latency")
+	r.LoadBefore = "40.00, 1.00, 1.00"
+	require.Less(t, len(r.charts()), len(charts))
+	require.NotContains(t, string(r.markdown()), "## Latency")
+	require.Contains(t, string(r.markdown()), "were left out")
 }

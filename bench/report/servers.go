@@ -75,7 +75,7 @@ func findFloor(ctx context.Context, l *lab) (func(int) *exec.Cmd, string, error)
 	program, err := l.build(ctx, "bench/floor")
 	return func(port int) *exec.Cmd {
 		return exec.CommandContext(ctx, program, "-listen", address(port))
-	}, "", err
+	}, "of this source", err
 }
 
 func findHubgate(ctx context.Context, l *lab) (func(int) *exec.Cmd, string, error) {
@@ -83,10 +83,9 @@ func findHubgate(ctx context.Context, l *lab) (func(int) *exec.Cmd, string, erro
 	if program == "" {
 		program, err = l.build(ctx, "cmd/hubgate")
 	}
-	commit, _ := exec.CommandContext(ctx, "git", "-C", l.root, "rev-parse", "--short=10", "HEAD").Output() // a source without git has none
 	return func(port int) *exec.Cmd {
 		return exec.CommandContext(ctx, program, "serve", "--listen", address(port), "--admin-listen", "127.0.0.1:0", "--log-level", "error")
-	}, strings.TrimSpace("of this source " + string(commit)), err
+	}, "of this source", err
 }
 
 // findAspNetCore wants the .NET SDK, of version 10: dotnet in the PATH, or in DOTNET_ROOT.

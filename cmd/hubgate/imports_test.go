@@ -97,6 +97,7 @@ var mayImport = map[string][]string{
 	"bench/aspnethub":  {"serviceprotocol"},
 	"bench/plan":       {"bench"},
 	"bench/compare":    {"bench", "hubserver"},
+	"bench/report":     {"auth", "bench"},
 	"bench/link":       nil,
 	"chaos":            {"auth", "bench/link", "hubserver"},
 	"bench/soak":       {"bench/aspnethub", "bench/link"},

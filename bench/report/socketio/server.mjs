@@ -13,4 +13,5 @@ const http = createServer((request, response) => {
   });
 });
 const io = new Server(http, { pingInterval: 1_800_000 });
+http.keepAliveTimeout = 0; // connections of the load program stay
 http.listen(Number(process.argv[2]), '127.0.0.1');
