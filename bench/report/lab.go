@@ -53,10 +53,11 @@ func measure(ctx context.Context, progress io.Writer, root string, o options) (*
 	}
 	defer os.RemoveAll(dir)
 	l := &lab{dir: dir, root: root}
-	found := &results{Machine: thisMachine(), Rounds: o.rounds}
+	found := &results{Machine: thisMachine()}
 	var parties []party
 	for _, s := range servers {
 		if o.only != "" && !slices.Contains(strings.Split(o.only, ","), s.name) {
+			found.Missing = append(found.Missing, s.name)
 			continue
 		}
 		start, version, err := s.find(ctx, l)
@@ -73,18 +74,34 @@ func measure(ctx context.Context, progress io.Writer, root string, o options) (*
 	}
 	found.Begun, found.LoadBefore = time.Now().UTC().Truncate(time.Second), loadAverage()
 	for round := range o.rounds {
-		for i := range parties {
-			if round%2 == 1 {
-				i = len(parties) - 1 - i // every second round the other way round
-			}
-			fmt.Fprintf(progress, "round %d of %d: %s\n", round+1, o.rounds, parties[i].name)
-			if err := l.turn(ctx, &parties[i], &found.Servers[i], o.scale); err != nil {
-				return nil, fmt.Errorf("%s: %w", parties[i].name, err)
-			}
+		if err := l.round(ctx, progress, parties, found, round, o); err != nil {
+			return found, err
 		}
 	}
-	found.Ended, found.LoadAfter = time.Now().UTC().Truncate(time.Second), loadAverage()
 	return found, nil
+}
+
+// round lets each server take its turn, every second time the other way round. Only a whole round counts.
+func (l *lab) round(ctx context.Context, progress io.Writer, parties []party, found *results, round int, o options) error {
+	each := make([]serverResult, len(parties))
+	for i := range parties {
+		if round%2 == 1 {
+			i = len(parties) - 1 - i
+		}
+		fmt.Fprintf(progress, "round %d of %d: %s\n", round+1, o.rounds, parties[i].name)
+		each[i].Figures = map[string][]float64{}
+		if err := l.turn(ctx, &parties[i], &each[i], o.scale); err != nil {
+			return fmt.Errorf("%s: %w", parties[i].name, err)
+		}
+	}
+	for i := range each {
+		for name, values := range each[i].Figures {
+			found.Servers[i].Figures[name] = append(found.Servers[i].Figures[name], values...)
+		}
+	}
+	found.Rounds = round + 1
+	found.Ended, found.LoadAfter = time.Now().UTC().Truncate(time.Second), loadAverage()
+	return nil
 }
 
 // turn starts a server in a new process, puts every load on it and ends it.

@@ -61,10 +61,11 @@ func report(ctx context.Context, progress io.Writer, o options) error {
 	} else {
 		found, err = measure(ctx, progress, strings.TrimSpace(string(root)), o)
 	}
-	if err != nil {
+	// Of a run that failed or was interrupted the whole rounds are kept.
+	if err != nil && (found == nil || found.Rounds == 0) {
 		return err
 	}
-	return errors.Join(writeResults(filepath.Join(to.page, "results.json"), found), found.write(to))
+	return errors.Join(err, writeResults(filepath.Join(to.page, "results.json"), found), found.write(to))
 }
 
 // places are the directories of what is written.

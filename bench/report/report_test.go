@@ -1,7 +1,9 @@
 package main
 
 import (
+	"errors"
 	"io"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"strings"
@@ -11,6 +13,9 @@ import (
 )
 
 func TestTheCommittedPagesAreThoseOfTheCommittedResults(t *testing.T) {
+	if _, err := os.Stat("../../docs/benchmark.md"); errors.Is(err, fs.ErrNotExist) {
+		t.Skip("there are no pages yet")
+	}
 	found, err := readResults("results.json")
 	require.NoError(t, err)
 	dir := t.TempDir()
