@@ -83,22 +83,42 @@ func (b *Backplane) Admit(to []string, cmd *gateway.Command) error {
 	if len(peers) == 0 {
 		return nil
 	}
-	size := 0
+	size := b.opts.Limits.Queue / 8
 	if cmd.Frames != nil {
-		size = cmd.Frames.Size()
+		size += cmd.Frames.Size()
 	}
 	var room [8]uint64
-	names := b.hashes(room[:0], cmd)
+	var names []uint64
 	for _, p := range peers {
-		if to != nil && !slices.Contains(to, p.inc.Tag) || !slices.ContainsFunc(names, p.filter.has) {
+		if to != nil && !slices.Contains(to, p.inc.Tag) || !p.mayRefuse(cmd.Hub) {
 			continue
 		}
-		if hubs := p.crowded.Load(); hubs != nil && (*hubs)[cmd.Hub] {
-			return fmt.Errorf("%w at the node %s", gateway.ErrHubBusy, p.inc.Tag)
+		if names == nil { // mostly nobody refuses anything, and names need not be known
+			names = b.hashes(room[:0], cmd)
 		}
-		if p.full(size + b.opts.Limits.Queue/8) {
-			return fmt.Errorf("%w: the node %s is behind", gateway.ErrHubBusy, p.inc.Tag)
+		if err := p.admit(cmd.Hub, names, size); err != nil {
+			return err
 		}
+	}
+	return nil
+}
+
+// mayRefuse reports whether the peer could refuse a send to a hub, if it has receivers.
+func (p *peer) mayRefuse(hub string) bool {
+	hubs := p.crowded.Load()
+	return hubs != nil && (*hubs)[hub] || p.waits.Load()
+}
+
+// admit is the error with which a peer that has receivers for one of the names refuses a send of so many bytes.
+func (p *peer) admit(hub string, names []uint64, size int) error {
+	if !slices.ContainsFunc(names, p.filter.has) {
+		return nil
+	}
+	if hubs := p.crowded.Load(); hubs != nil && (*hubs)[hub] {
+		return fmt.Errorf("%w at the node %s", gateway.ErrHubBusy, p.inc.Tag)
+	}
+	if p.full(size) {
+		return fmt.Errorf("%w: the node %s is behind", gateway.ErrHubBusy, p.inc.Tag)
 	}
 	return nil
 }

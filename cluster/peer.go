@@ -17,6 +17,8 @@ type peer struct {
 	// there. Producers ask them.
 	filter  theirFilter
 	crowded atomic.Pointer[map[string]bool]
+	// waits: something was queued for it that is not sent yet. Only then its link may be full.
+	waits atomic.Bool
 	// streams are requests that one of the two nodes has the other one answer. stuck: one of them
 	// waits for room on the link.
 	streams streams
@@ -267,11 +269,19 @@ func (p *peer) kick() {
 }
 
 func (p *peer) kickLocked() {
+	p.noteLocked()
 	if p.writing || p.closed || !p.link.hasWork() {
 		return
 	}
 	p.writing = true
 	p.b.life.wg.Go(p.write)
+}
+
+// noteLocked notes whether something waits to be sent. Every change of the link is followed by it.
+func (p *peer) noteLocked() {
+	if waits := p.link.out.waiting > 0; waits != p.waits.Load() {
+		p.waits.Store(waits)
+	}
 }
 
 // packets are buffers for packets.
@@ -284,6 +294,7 @@ func (p *peer) write() {
 	for {
 		p.mu.Lock()
 		*buf = p.link.produce((*buf)[:0], p.b.now())
+		p.noteLocked()
 		if p.writing = len(*buf) > 0; !p.writing {
 			p.mu.Unlock()
 			return

@@ -107,7 +107,13 @@ func ParseCommand(data []byte) (*Command, error) {
 	if len(data) < 4 || data[0] != commandVersion {
 		return nil, errWire
 	}
-	cmd := &Command{Verb: Verb(data[1]), Target: Target{Kind: TargetKind(data[2])}}
+	var parsed struct { // one allocation for what most commands are made of
+		Command
+		frames hubprotocol.Frames
+		name   [1]string
+	}
+	cmd := &parsed.Command
+	cmd.Verb, cmd.Target.Kind = Verb(data[1]), TargetKind(data[2])
 	flags := data[3]
 	r := *newReader(data[4:])
 	cmd.Hub, cmd.Group = r.string(), r.string()
@@ -119,9 +125,8 @@ func ParseCommand(data []byte) (*Command, error) {
 		cmd.Span = after
 	}
 	cmd.Page.Max = int(r.Uvarint(MaxPage))
-	for _, list := range []*[]string{&cmd.Target.IDs, &cmd.Target.Except, &cmd.Target.ExceptUsers} {
-		*list = r.strings()
-	}
+	cmd.Target.IDs = r.strings(parsed.name[:0])
+	cmd.Target.Except, cmd.Target.ExceptUsers = r.strings(nil), r.strings(nil)
 	cmd.Membership.ByUser = flags&wireByUser != 0
 	if flags&wireUntil != 0 {
 		cmd.Membership.Until = time.Now().Add(time.Duration(r.Uvarint(1<<63 - 1)))
@@ -139,10 +144,10 @@ func ParseCommand(data []byte) (*Command, error) {
 		return nil, errWire
 	}
 	if flags&wireFrames != 0 {
-		var err error
-		if cmd.Frames, err = hubprotocol.ParseFrames(r.Rest); err != nil {
+		if err := parsed.frames.Parse(r.Rest); err != nil {
 			return nil, err
 		}
+		cmd.Frames = &parsed.frames
 	} else if len(r.Rest) > 0 {
 		return nil, errWire
 	}
@@ -247,12 +252,16 @@ func (r *wireReader) filter() *filter.Filter {
 	return f
 }
 
-func (r *wireReader) strings() []string {
+// strings reads a list, into room if that is enough.
+func (r *wireReader) strings(room []string) []string {
 	count := r.Count(1<<31-1, 1)
 	if count == 0 {
 		return nil
 	}
-	list := make([]string, 0, count)
+	list := room
+	if count > cap(room) {
+		list = make([]string, 0, count)
+	}
 	for range count {
 		list = append(list, r.string())
 	}

@@ -96,7 +96,7 @@ func parseMoveMessage(b []byte) (m moveMessage, err error) {
 	m.kind, m.move = moveKind(b[0]), binary.BigEndian.Uint64(b[1:])
 	r := *newReader(b[9:])
 	m.number = r.Uvarint(1<<64 - 1)
-	m.texts = r.strings()
+	m.texts = r.strings(nil)
 	m.data = r.Rest
 	texts := len(m.texts)
 	switch m.kind {

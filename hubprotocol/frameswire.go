@@ -78,24 +78,32 @@ func (w *formWriter) form(name string, frame []byte) {
 // ParseFrames reads what Append wrote, all of data. The frames are parts of data, which must not
 // be changed afterwards; what they hold is not looked at.
 func ParseFrames(data []byte) (*Frames, error) {
+	f := new(Frames)
+	if err := f.Parse(data); err != nil {
+		return nil, err
+	}
+	return f, nil
+}
+
+// Parse is ParseFrames for Frames that are a part of something larger, and empty. After an error they are not to be used.
+func (f *Frames) Parse(data []byte) error {
 	count, data, ok := cutUvarint(data)
 	if !ok || count == 0 || count > maxForms {
-		return nil, errFrames
+		return errFrames
 	}
-	f := new(Frames)
 	for range count {
 		var name, frame []byte
 		if name, data, ok = cutBytes(data); !ok {
-			return nil, errFrames
+			return errFrames
 		}
 		if frame, data, ok = cutBytes(data); !ok || len(frame) == 0 || !f.add(name, frame) {
-			return nil, errFrames
+			return errFrames
 		}
 	}
 	if len(data) > 0 {
-		return nil, errFrames
+		return errFrames
 	}
-	return f, nil
+	return nil
 }
 
 // add brings a form of ParseFrames. It reports false if there is one of that name.
