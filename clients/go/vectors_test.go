@@ -18,6 +18,7 @@ import (
 
 	"github.com/golang-jwt/jwt/v5"
 	"github.com/stretchr/testify/require"
+	"github.com/tinylib/msgp/msgp"
 
 	"github.com/hubgate/hubgate/webhook/signature"
 )
@@ -48,13 +49,29 @@ type vectors struct {
 		}
 		Result [][2]string
 	}
-	Webhooks []struct {
-		Name, Body, Fails string
-		Headers           map[string]string
-		Status            int
-		Seen              map[string]any
-		Returns, Answer   any
+	Webhooks, MessagePack []hook
+}
+
+type hook struct {
+	Name, Body, Fails              string
+	BodyBase64                     []byte
+	Headers                        map[string]string
+	Status                         int
+	Seen                           map[string]any
+	Returns, Answer, AnswerMsgpack any
+}
+
+// text is what an answer says, as JSON.
+func (v *hook) text(t *testing.T, w *httptest.ResponseRecorder) (got string, want any) {
+	if v.AnswerMsgpack == nil {
+		return w.Body.String(), v.Answer
 	}
+	require.Equal(t, packedType, w.Header().Get("Content-Type"))
+	var text strings.Builder
+	rest, err := msgp.UnmarshalAsJSON(&text, w.Body.Bytes())
+	require.NoError(t, err)
+	require.Empty(t, rest)
+	return text.String(), v.AnswerMsgpack
 }
 
 func read(t *testing.T) (v vectors) {
@@ -199,7 +216,8 @@ func TestListGroup(t *testing.T) {
 }
 
 func TestWebhooks(t *testing.T) {
-	for _, v := range read(t).Webhooks {
+	table := read(t)
+	for _, v := range append(table.Webhooks, table.MessagePack...) {
 		t.Run(v.Name, func(t *testing.T) {
 			var event *Event
 			hook := &Webhook{Keys: []string{"other", emulatorKey}, Handle: func(_ context.Context, e *Event) (any, error) {
@@ -209,7 +227,7 @@ func TestWebhooks(t *testing.T) {
 				}
 				return v.Returns, nil
 			}}
-			r := httptest.NewRequest(http.MethodPost, "/hook", strings.NewReader(v.Body))
+			r := httptest.NewRequest(http.MethodPost, "/hook", strings.NewReader(v.Body+string(v.BodyBase64)))
 			for name, value := range v.Headers {
 				r.Header.Set(name, value)
 			}
@@ -231,13 +249,14 @@ func TestWebhooks(t *testing.T) {
 				got["error"] = event.Error
 			}
 			require.Equal(t, v.Seen, got)
-			if v.Answer == nil {
-				require.Empty(t, w.Body.String())
+			text, answer := v.text(t, w)
+			if answer == nil {
+				require.Empty(t, text)
 				return
 			}
-			want, err := json.Marshal(v.Answer)
+			want, err := json.Marshal(answer)
 			require.NoError(t, err)
-			require.JSONEq(t, string(want), w.Body.String())
+			require.JSONEq(t, string(want), text)
 		})
 	}
 }
@@ -318,4 +337,24 @@ func TestFailuresStayHere(t *testing.T) {
 	hook.ServeHTTP(w, r)
 	require.Equal(t, http.StatusInternalServerError, w.Code)
 	require.NotContains(t, w.Body.String(), "secret")
+}
+
+// What is called by anybody must not make it fail.
+func FuzzReadCall(f *testing.F) {
+	f.Add(packedType, []byte("\x95\x01\x80\xa10\xa3say\x91\xa2hi"))
+	f.Add(packedType, []byte("\x95\x01\x80\xa10\xa3say\xdd\xff\xff\xff\xff\x01"))
+	f.Add(packedType, []byte("\x96\x04\x81\xa1h\xa1x\xc0\xa0\x92\xc4\x01\x00\xc0\x90"))
+	f.Add(jsonType, []byte(`{"type":1,"invocationId":"0","arguments":[1]}`))
+	f.Fuzz(func(t *testing.T, kind string, body []byte) {
+		c, refusal, status := readCall(kind, body)
+		if c == nil {
+			require.NotEmpty(t, refusal)
+			require.NotZero(t, status)
+			return
+		}
+		for _, one := range c.Arguments {
+			require.True(t, json.Valid(one), "%q", one)
+		}
+		c.answer(httptest.NewRecorder(), map[string]any{"a": c.Arguments}, nil)
+	})
 }

@@ -6,9 +6,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
-	"errors"
 	"io"
-	"mime"
 	"net/http"
 	"strings"
 
@@ -21,7 +19,7 @@ type Event struct {
 	// the gateway's headers.
 	Hub, Category, Name  string
 	ConnectionID, UserID string
-	// Arguments are those of a call.
+	// Arguments are those of a call, as JSON. What MessagePack has besides is told as the gateway tells it: binary values are base64.
 	Arguments []json.RawMessage
 	// Error is why a client that has disconnected did so, "" for an ordinary end.
 	Error string
@@ -72,51 +70,18 @@ func (w *Webhook) ServeHTTP(rw http.ResponseWriter, r *http.Request) {
 		http.Error(rw, "the signature is not good", http.StatusUnauthorized)
 		return
 	}
-	if kind, _, _ := mime.ParseMediaType(r.Header.Get("Content-Type")); kind != "application/json" {
-		http.Error(rw, "only JSON is read here", http.StatusUnsupportedMediaType)
-		return
-	}
-	var record struct {
-		InvocationID string
-		Arguments    []json.RawMessage
-		Error        string
-	}
-	if json.Unmarshal(body, &record) != nil {
-		http.Error(rw, "the body is not JSON", http.StatusBadRequest)
+	c, refusal, status := readCall(r.Header.Get("Content-Type"), body)
+	if c == nil {
+		http.Error(rw, refusal, status)
 		return
 	}
 	h := r.Header
 	result, err := w.Handle(r.Context(), &Event{
 		Hub: h.Get("X-ASRS-Hub"), Category: h.Get("X-ASRS-Category"), Name: h.Get("X-ASRS-Event"),
 		ConnectionID: h.Get("X-ASRS-Connection-Id"), UserID: h.Get("X-ASRS-User-Id"),
-		Arguments: record.Arguments, Error: record.Error, ID: id,
+		Arguments: c.Arguments, Error: c.Error, ID: id,
 	})
-	answer(rw, record.InvocationID, result, err)
-}
-
-// answer answers one event. Without an invocation id nobody reads the result.
-func answer(rw http.ResponseWriter, id string, result any, err error) {
-	var told ErrorForClient
-	if err != nil && (!errors.As(err, &told) || id == "") {
-		http.Error(rw, "the application failed", http.StatusInternalServerError)
-		return
-	}
-	if id == "" {
-		return
-	}
-	completion := map[string]any{"type": 3, "invocationId": id}
-	if err != nil {
-		completion["error"] = told.Error()
-	} else {
-		completion["result"] = result
-	}
-	text, err := json.Marshal(completion)
-	if err != nil {
-		http.Error(rw, "the result is no JSON", http.StatusInternalServerError)
-		return
-	}
-	rw.Header().Set("Content-Type", "application/json")
-	_, _ = rw.Write(text)
+	c.answer(rw, result, err)
 }
 
 // genuine reports whether the gateway has sent the request, and the event's id if it says so.

@@ -11,7 +11,7 @@ export interface HubEvent {
   event: string;
   connectionId: string;
   userId: string;
-  /** Those of a call. */
+  /** Those of a call. Binary values of a MessagePack client are Uint8Array. */
   arguments: unknown[];
   /** Why a client that has disconnected did so; undefined for an ordinary end. */
   error?: string;
@@ -59,24 +59,68 @@ interface Request {
 interface Answer {
   status: number;
   type?: string;
-  body?: string;
+  body?: string | Uint8Array;
 }
 
 const refusal = (status: number, body: string): Answer => ({ status, type: 'text/plain; charset=utf-8', body });
 
-interface Record {
-  invocationId?: string;
-  arguments?: unknown[];
+/** What a body says, and how its answer is written. */
+interface Call {
+  invocationId?: string | undefined;
+  arguments: unknown[];
   error?: string;
+  completion(of: { result: unknown } | { error: string }): Answer;
 }
 
-function parsed(body: Buffer): Record | undefined {
+function parsed(body: Buffer): Call | undefined {
   try {
     const record: unknown = JSON.parse(body.toString());
-    return typeof record === 'object' && record !== null && !Array.isArray(record) ? record : undefined;
+    if (typeof record !== 'object' || record === null || Array.isArray(record)) return undefined;
+    const { invocationId, arguments: args = [], error } = record as { invocationId?: string; arguments?: unknown[]; error?: string };
+    return {
+      invocationId, arguments: args, ...error !== undefined && { error },
+      completion: of => ({ status: 200, type: 'application/json', body: JSON.stringify({ type: 3, invocationId, ...of }) }),
+    };
   } catch {
     return undefined;
   }
+}
+
+/** The package @msgpack/msgpack, undefined where it is not installed: it is needed for clients that speak MessagePack only. */
+const messagePack = () => import('@msgpack/msgpack').catch(() => undefined);
+
+/** A record of a MessagePack client: [type, headers, invocationId, target, arguments, ...]. 1 is a call, 4 one whose result is a stream. */
+function unpacked(codec: typeof import('@msgpack/msgpack'), body: Uint8Array): Call | undefined {
+  try {
+    const most = body.length; // no part is longer than all of it, whatever it says
+    const record: unknown = codec.decode(body, { maxStrLength: most, maxBinLength: most, maxArrayLength: most, maxMapLength: most, maxExtLength: most });
+    if (!Array.isArray(record) || record.length < 5 || record[0] !== 1 && record[0] !== 4 || !Array.isArray(record[4])) return undefined;
+    const id: unknown = record[2];
+    return {
+      invocationId: typeof id === 'string' ? id : undefined, arguments: record[4] as unknown[],
+      completion: of => ({
+        status: 200, type: packedType,
+        body: codec.encode('error' in of ? [3, {}, id, 1, of.error] : [3, {}, id, 3, of.result], { ignoreUndefined: true }),
+      }),
+    };
+  } catch {
+    return undefined;
+  }
+}
+
+const packedType = 'application/x-msgpack';
+
+async function read(type: string | undefined, body: Buffer): Promise<Call | Answer> {
+  switch (type) {
+    case 'application/json':
+      return parsed(body) ?? refusal(400, 'the body is not a JSON object');
+    case packedType: {
+      const codec = await messagePack();
+      if (!codec) return refusal(415, 'MessagePack is read where @msgpack/msgpack is installed');
+      return unpacked(codec, body) ?? refusal(400, 'the body is not a MessagePack call');
+    }
+  }
+  return refusal(415, 'only JSON and MessagePack are read here');
 }
 
 async function answer(request: Request, { keys, wholeRequest = false }: WebhookOptions, handle: Handler): Promise<Answer> {
@@ -91,21 +135,18 @@ async function answer(request: Request, { keys, wholeRequest = false }: WebhookO
     // The header of the connection is not signed there, but the event is, and begins with it.
     if (!id.startsWith(connectionId + '.')) return refusal(401, 'the signature is not good: it is of another connection');
   }
-  if (header('content-type').split(';')[0]?.trim() !== 'application/json') return refusal(415, 'only JSON is read here');
-  const record = parsed(body);
-  if (!record) return refusal(400, 'the body is not a JSON object');
+  const call = await read(header('content-type').split(';')[0]?.trim(), body);
+  if ('status' in call) return call;
   const event: HubEvent = {
     hub: header('x-asrs-hub'), category: header('x-asrs-category'), event: header('x-asrs-event'),
     connectionId, userId: header('x-asrs-user-id'),
-    arguments: record.arguments ?? [], ...record.error !== undefined && { error: record.error }, ...id !== undefined && { id },
+    arguments: call.arguments, ...call.error !== undefined && { error: call.error }, ...id !== undefined && { id },
   };
-  const { invocationId } = record;
-  const completion = (more: object): Answer => ({ status: 200, type: 'application/json', body: JSON.stringify({ type: 3, invocationId, ...more }) });
   try {
     const result = await handle(event);
-    return invocationId ? completion({ result: result ?? null }) : { status: 200 };
+    return call.invocationId ? call.completion({ result: result ?? null }) : { status: 200 };
   } catch (error) {
-    if (error instanceof ErrorForClient && invocationId) return completion({ error: error.message });
+    if (error instanceof ErrorForClient && call.invocationId) return call.completion({ error: error.message });
     console.error(error);
     return refusal(500, 'the application failed');
   }
@@ -121,7 +162,7 @@ export function fetchHandler(options: WebhookOptions, handle: Handler): (request
     const { status, type, body: text } = await answer({
       method: request.method, path: pathname + search, body, header: name => utf8(request.headers.get(name) ?? ''),
     }, options, handle);
-    return new Response(text ?? null, { status, headers: type ? { 'content-type': type } : {} });
+    return new Response(text as ConstructorParameters<typeof Response>[0] ?? null, { status, headers: type ? { 'content-type': type } : {} });
   };
 }
 
@@ -132,7 +173,7 @@ export function fetchHandler(options: WebhookOptions, handle: Handler): (request
 export function nodeHandler(options: WebhookOptions, handle: Handler) {
   return async (request: IncomingMessage & { originalUrl?: string; body?: unknown }, response: ServerResponse): Promise<void> => {
     try {
-      const body = await read(request, options.maxBody ?? 1 << 20);
+      const body = await bytesOf(request, options.maxBody ?? 1 << 20);
       const { status, type, body: text } = body === undefined ? refusal(413, 'the body is too large') : await answer({
         method: request.method ?? '', path: request.originalUrl ?? request.url ?? '', body,
         header: name => utf8([request.headers[name] ?? ''].flat().join(',')),
@@ -149,7 +190,7 @@ export function nodeHandler(options: WebhookOptions, handle: Handler) {
 
 const utf8 = (latin1: string) => /[\u0100-\uffff]/.test(latin1) ? latin1 : Buffer.from(latin1, 'latin1').toString();
 
-async function read(request: IncomingMessage & { body?: unknown }, most: number): Promise<Buffer | undefined> {
+async function bytesOf(request: IncomingMessage & { body?: unknown }, most: number): Promise<Buffer | undefined> {
   if (request.body instanceof Uint8Array || typeof request.body === 'string') return Buffer.from(request.body as Uint8Array);
   // To leave the loop would destroy the request: the refusal has to be sent.
   return gather(request.iterator({ destroyOnReturn: false }), most);

@@ -5,6 +5,7 @@ import { createServer } from 'node:http';
 import { connect } from 'node:net';
 import { createRequire } from 'node:module';
 import { test } from 'node:test';
+import { decode } from '@msgpack/msgpack';
 import * as hubgate from 'hubgate';
 
 const { ErrorForClient, Hub, StatusError, fetchHandler, nodeHandler, parseConnectionString, verify } = hubgate;
@@ -69,14 +70,16 @@ test('pages of a group', async () => {
   same(seen.map(one => one.target), list.pages.map(one => one.target));
 });
 
-// Both kinds of handlers, over HTTP and without.
+const bytes = v => v.bodyBase64 ? Buffer.from(v.bodyBase64, 'base64') : Buffer.from(v.body);
+
+// Both kinds of handlers, over HTTP and without. They return the status and the body, and take bytes or text for it.
 const ways = {
   node: async (v, options, handle) => {
     const server = createServer(nodeHandler(options, handle)).listen(0, 'localhost');
     try {
       await new Promise(resolve => server.once('listening', resolve));
-      const answer = await fetch(`http://localhost:${server.address().port}/hook`, { method: 'POST', headers: v.headers, body: v.body });
-      return [answer.status, await answer.text()];
+      const answer = await fetch(`http://localhost:${server.address().port}/hook`, { method: 'POST', headers: v.headers, body: bytes(v) });
+      return [answer.status, Buffer.from(await answer.arrayBuffer())];
     } finally {
       server.close();
       server.closeAllConnections();
@@ -85,35 +88,36 @@ const ways = {
   express: async (v, options, handle) => { // as express.raw() leaves the request
     const headers = Object.fromEntries(Object.entries(v.headers).map(([name, value]) => [name.toLowerCase(), value]));
     const written = [];
-    const response = { writeHead(status) { written.push(status); return this; }, end(text = '') { written.push(text); } };
-    await nodeHandler(options, handle)({ method: 'POST', originalUrl: '/hook', url: '/', headers, body: Buffer.from(v.body) }, response);
+    const response = { writeHead(status) { written.push(status); return this; }, end(text = '') { written.push(Buffer.from(text)); } };
+    await nodeHandler(options, handle)({ method: 'POST', originalUrl: '/hook', url: '/', headers, body: bytes(v) }, response);
     return written;
   },
   fetch: async (v, options, handle) => {
-    const answer = await fetchHandler(options, handle)(new Request('http://app.test/hook', { method: 'POST', headers: v.headers, body: v.body }));
-    return [answer.status, await answer.text()];
+    const answer = await fetchHandler(options, handle)(new Request('http://app.test/hook', { method: 'POST', headers: v.headers, body: bytes(v) }));
+    return [answer.status, Buffer.from(await answer.arrayBuffer())];
   },
 };
 
 test('webhooks', async t => {
   t.mock.method(console, 'error', () => {});
   for (const [way, run] of Object.entries(ways)) {
-    for (const v of vectors.webhooks) {
+    for (const v of [...vectors.webhooks, ...vectors.messagePack]) {
       await t.test(`${way}: ${v.name}`, async () => {
         let seen;
-        const [status, text] = await run(v, { keys: ['other', key] }, event => {
+        const [status, body] = await run(v, { keys: ['other', key] }, event => {
           seen = event;
           if (v.fails) throw new ErrorForClient(v.fails);
           return v.returns;
         });
-        same(status, v.status, text);
+        same(status, v.status, body.toString());
         same(seen, v.seen);
-        if (v.seen) same(text && JSON.parse(text), v.answer ?? '');
+        if (v.answerMsgpack) same(decode(body), v.answerMsgpack);
+        else if (v.seen) same(body.length ? JSON.parse(body) : undefined, v.answer);
       });
     }
     await t.test(`${way}: a failure stays here`, async () => {
-      const [status, text] = await run(vectors.webhooks[0], { keys: [key] }, () => { throw new Error('secret'); });
-      same([status, text], [500, 'the application failed']);
+      const [status, body] = await run(vectors.webhooks[0], { keys: [key] }, () => { throw new Error('secret'); });
+      same([status, body.toString()], [500, 'the application failed']);
     });
     await t.test(`${way}: the whole request`, async () => {
       const body = '{"type":10}', t0 = Math.floor(Date.now() / 1000);

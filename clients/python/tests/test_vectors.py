@@ -10,6 +10,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 import httpx
+import msgpack
 
 from hubgate import AsyncHub, ConnectionString, ErrorForClient, Hub, StatusError, asgi, wsgi
 
@@ -107,7 +108,7 @@ class Vectors(unittest.TestCase):
 
     def test_webhooks(self):
         for way in (by_wsgi, by_asgi):
-            for v in VECTORS["webhooks"]:
+            for v in VECTORS["webhooks"] + VECTORS["messagePack"]:
                 with self.subTest(way=way.__name__, name=v["name"]):
                     seen = []
 
@@ -117,7 +118,8 @@ class Vectors(unittest.TestCase):
                             raise ErrorForClient(v["fails"])
                         return v.get("returns")
 
-                    status, body = way(handle, ["other", KEY], v["headers"], v["body"].encode())
+                    sent = base64.b64decode(v["bodyBase64"]) if "bodyBase64" in v else v["body"].encode()
+                    status, body = way(handle, ["other", KEY], v["headers"], sent)
                     self.assertEqual(status, v["status"], body)
                     if "seen" not in v:
                         self.assertEqual(seen, [])
@@ -128,7 +130,10 @@ class Vectors(unittest.TestCase):
                         "userId": event.user_id, "arguments": event.arguments, **({"error": event.error} if event.error else {}),
                     }
                     self.assertEqual(got, v["seen"])
-                    self.assertEqual(json.loads(body) if body else None, v.get("answer"))
+                    if "answerMsgpack" in v:
+                        self.assertEqual(msgpack.unpackb(body), v["answerMsgpack"])
+                    else:
+                        self.assertEqual(json.loads(body) if body else None, v.get("answer"))
 
     def test_whole_request_and_failures(self):
         body, sent = b'{"type":10}', int(time.time())

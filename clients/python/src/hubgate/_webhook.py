@@ -10,6 +10,11 @@ from dataclasses import dataclass, field
 from hmac import compare_digest, digest
 from typing import Any
 
+try:
+    import msgpack  # type: ignore[import-untyped]
+except ImportError:  # only clients that speak MessagePack need it
+    msgpack = None
+
 from .signature import Refused, verify
 
 _log = logging.getLogger("hubgate")
@@ -32,6 +37,7 @@ class Event:
     connection_id: str
     user_id: str
     arguments: list[Any] = field(default_factory=list)
+    """Those of a call. Binary values of a MessagePack client are bytes."""
     error: str | None = None
     """Why a client that has disconnected did so; None for an ordinary end."""
     id: str | None = None
@@ -50,7 +56,55 @@ def is_genuine(keys: Iterable[str], connection_id: str, signature: str) -> bool:
 
 Answer = tuple[int, str, bytes]
 _STATUS = {200: "OK", 400: "Bad Request", 401: "Unauthorized", 413: "Content Too Large", 415: "Unsupported Media Type", 500: "Internal Server Error"}
-_TEXT, _JSON = "text/plain; charset=utf-8", "application/json"
+_TEXT, _JSON, _PACKED = "text/plain; charset=utf-8", "application/json", "application/x-msgpack"
+
+
+@dataclass(frozen=True)
+class _Call:
+    """What the body of a webhook says."""
+
+    invocation: str | None
+    arguments: list[Any]
+    error: str | None = None
+    packed: bool = False
+
+    def completion(self, result: object) -> Answer:
+        if not self.invocation:
+            return 200, _TEXT, b""
+        if self.packed:
+            return 200, _PACKED, msgpack.packb([3, {}, self.invocation, 3, result])
+        return 200, _JSON, json.dumps({"type": 3, "invocationId": self.invocation, "result": result}).encode()
+
+    def failure(self, error: Exception) -> Answer:
+        if self.invocation and isinstance(error, ErrorForClient):
+            if self.packed:
+                return 200, _PACKED, msgpack.packb([3, {}, self.invocation, 1, str(error)])
+            return 200, _JSON, json.dumps({"type": 3, "invocationId": self.invocation, "error": str(error)}).encode()
+        _log.error("a webhook failed", exc_info=error)
+        return 500, _TEXT, b"the application failed"
+
+
+def _read(kind: str, body: bytes) -> _Call | Answer:
+    if kind == _JSON:
+        try:
+            record = json.loads(body)
+        except (ValueError, RecursionError):
+            record = None
+        if not isinstance(record, dict):
+            return 400, _TEXT, b"the body is not a JSON object"
+        return _Call(record.get("invocationId"), record.get("arguments") or [], record.get("error"))
+    if kind != _PACKED:
+        return 415, _TEXT, b"only JSON and MessagePack are read here"
+    if msgpack is None:
+        return 415, _TEXT, b"MessagePack is read where the package msgpack is installed"
+    try:  # what a part says of its length is bounded by the length of the body
+        record = msgpack.unpackb(body, strict_map_key=False, timestamp=3)
+    except (ValueError, TypeError, RecursionError):
+        record = None
+    # A record of a MessagePack client: type, headers, invocation id, target, arguments. 1 is a call, 4 one whose result is a stream.
+    if not isinstance(record, list) or len(record) < 5 or record[0] not in (1, 4) or not isinstance(record[4], list):
+        return 400, _TEXT, b"the body is not a MessagePack call"
+    return _Call(record[2] if isinstance(record[2], str) else None, record[4], packed=True)
 
 
 @dataclass(frozen=True)
@@ -59,8 +113,8 @@ class _Rules:
     whole_request: bool
     max_body: int
 
-    def read(self, method: str, path: str, headers: Mapping[str, str], body: bytes) -> tuple[Event, str | None] | Answer:
-        """The event and the id of the invocation, or a refusal."""
+    def read(self, method: str, path: str, headers: Mapping[str, str], body: bytes) -> tuple[Event, _Call] | Answer:
+        """The event and what its body says, or a refusal."""
         get = lambda name: headers.get(name, "")  # noqa: E731
         whole, connection, event_id = get("x-hubgate-signature"), get("x-asrs-connection-id"), None
         if not is_genuine(self.keys, connection, get("x-asrs-signature")):
@@ -73,29 +127,11 @@ class _Rules:
             # The header of the connection is not signed there, but the event is, and begins with it.
             if not event_id.startswith(connection + "."):
                 return 401, _TEXT, b"the signature is not good: it is of another connection"
-        if get("content-type").partition(";")[0].strip() != _JSON:
-            return 415, _TEXT, b"only JSON is read here"
-        try:
-            record = json.loads(body)
-        except (ValueError, RecursionError):
-            record = None
-        if not isinstance(record, dict):
-            return 400, _TEXT, b"the body is not a JSON object"
+        call = _read(get("content-type").partition(";")[0].strip(), body)
+        if isinstance(call, tuple):
+            return call
         names = (get(f"x-asrs-{name}") for name in ("hub", "category", "event", "connection-id", "user-id"))
-        return Event(*names, record.get("arguments") or [], record.get("error"), event_id), record.get("invocationId")
-
-
-def _completion(invocation: str | None, result: object) -> Answer:
-    if not invocation:
-        return 200, _TEXT, b""
-    return 200, _JSON, json.dumps({"type": 3, "invocationId": invocation, "result": result}).encode()
-
-
-def _failure(invocation: str | None, error: Exception) -> Answer:
-    if invocation and isinstance(error, ErrorForClient):
-        return 200, _JSON, json.dumps({"type": 3, "invocationId": invocation, "error": str(error)}).encode()
-    _log.error("a webhook failed", exc_info=error)
-    return 500, _TEXT, b"the application failed"
+        return Event(*names, call.arguments, call.error, event_id), call
 
 
 def wsgi(
@@ -122,11 +158,11 @@ def wsgi(
         read = rules.read(environ["REQUEST_METHOD"], _target(environ), headers, environ["wsgi.input"].read(length))
         if isinstance(read[0], int):
             return read  # type: ignore[return-value]
-        event, invocation = read
+        event, call = read
         try:
-            return _completion(invocation, handle(event))  # type: ignore[arg-type]
+            return call.completion(handle(event))  # type: ignore[union-attr, arg-type]
         except Exception as error:
-            return _failure(invocation, error)  # type: ignore[arg-type]
+            return call.failure(error)  # type: ignore[union-attr]
 
     def application(environ: dict[str, Any], start_response: Callable[..., Any]) -> list[bytes]:
         status, kind, body = answer(environ)
@@ -175,14 +211,14 @@ def asgi(
         read = rules.read(scope["method"], target, headers, body)
         if isinstance(read[0], int):
             return read  # type: ignore[return-value]
-        event, invocation = read
+        event, call = read
         try:
             result = handle(event)  # type: ignore[arg-type]
             if inspect.isawaitable(result):
                 result = await result
-            return _completion(invocation, result)  # type: ignore[arg-type]
+            return call.completion(result)  # type: ignore[union-attr]
         except Exception as error:
-            return _failure(invocation, error)  # type: ignore[arg-type]
+            return call.failure(error)  # type: ignore[union-attr]
 
     async def application(scope: dict[str, Any], receive: Any, send: Any) -> None:
         if scope["type"] != "http":
