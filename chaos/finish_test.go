@@ -33,3 +33,28 @@ func TestEndsThatAreToldTwice(t *testing.T) {
 		})
 	}
 }
+
+// Whom a node without a store has told of right before it died, nobody can know of.
+func TestEndsThatNobodyCanTell(t *testing.T) {
+	died := time.Now()
+	for name, one := range map[string]struct {
+		unlogged int
+		began    time.Time
+		untold   int
+	}{
+		"noted":                   {0, died.Add(-time.Second), 1},
+		"not noted, just come":    {1, died.Add(-time.Second), 0},
+		"two, one of them before": {1, died.Add(-time.Minute), 2},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := &stage{checker: newChecker()}
+			s.hooks = &webhooks{lives: map[string]*life{"1": {connected: 1, began: one.began}}}
+			k := killed{node: "a", at: died, ids: map[string]bool{"1": true, "2": true}, unlogged: one.unlogged}
+			if one.untold == 2 {
+				s.hooks.lives["2"] = &life{connected: 1, began: one.began}
+			}
+			s.killed = []killed{k}
+			require.Len(t, s.untold(), one.untold)
+		})
+	}
+}

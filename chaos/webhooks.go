@@ -30,6 +30,7 @@ type webhooks struct {
 // life is what was heard of one connection.
 type life struct {
 	connected, disconnected int
+	began                   time.Time // when connected came
 	first, ended            time.Time // when disconnected came, and when it came last
 }
 
@@ -68,6 +69,7 @@ func (w *webhooks) connection(_ http.ResponseWriter, r *http.Request) {
 	switch r.PathValue("event") {
 	case "connected":
 		one.connected++
+		one.began = time.Now()
 		if one.connected > 1 || one.disconnected > 0 {
 			w.checker.violate("events", fmt.Sprintf("connected of %s came behind %+v", id, *one))
 		}
