@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"fmt"
 	"maps"
 	"os"
 	"reflect"
@@ -44,12 +45,29 @@ func render(t *testing.T, v values) ([]runtime.Object, error) {
 	if !strings.Contains(release.Info.Notes, "connection string") {
 		t.Error("no notes")
 	}
+	if dir := os.Getenv("RENDERED"); dir != "" {
+		keep(t, dir, release.Manifest)
+	}
 	objects, err := decode(strings.NewReader(release.Manifest))
 	if err != nil {
 		t.Fatalf("%v\n%s", err, release.Manifest)
 	}
 	return objects, nil
 }
+
+// keep leaves what was rendered in a directory, for schemas.py.
+func keep(t *testing.T, dir, manifest string) {
+	t.Helper()
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	rendered++
+	if err := os.WriteFile(fmt.Sprintf("%s/%s-%d.yaml", dir, t.Name(), rendered), []byte(manifest), 0o644); err != nil {
+		t.Fatal(err)
+	}
+}
+
+var rendered int
 
 func mustRender(t *testing.T, v values) []runtime.Object {
 	t.Helper()
