@@ -1,7 +1,7 @@
 // Runs the proxies of docs/proxies.md as the page configures them, with other ports and without TLS, in front of a
 // gateway, and talks through each.
 //
-//   node deploy/proxies.mjs [nginx|nginx-tls|caddy|haproxy ...]     none: all of them
+//   node deploy/proxies.mjs [nginx|nginx-tls|caddy|haproxy|envoy ...]     none: all of them
 //
 // Needs the proxies, and `npm ci` in examples/chat.
 import { createHmac } from 'node:crypto';
@@ -14,40 +14,56 @@ import { build, client, count, finish, freePort, gateway, hubgate, key, root, si
 
 const page = readFileSync(join(root, 'docs/proxies.md'), 'utf8');
 const shown = language => new RegExp('```' + language + '\n([^]*?)```').exec(page)[1];
+// below is the first configuration of a section.
+const below = title => new RegExp(`\n## ${title}\n[^]*?\`\`\`yaml\n([^]*?)\`\`\``).exec(page)[1];
 
 // adapt changes what differs here: the gateway's address, and the proxy's own address instead of port 443 with TLS.
-function adapt(text, upstream, ...changes) {
-  for (const [from, to] of [['127.0.0.1:8888', upstream], ...changes]) {
+function adapt(text, ...changes) {
+  for (const [from, to] of changes) {
     if (!text.includes(from)) throw new Error(`the page has no ${from}`);
     text = text.replaceAll(from, to);
   }
   return text;
 }
 
+const at = upstream => ['127.0.0.1:8888', upstream];
+
 // certificate makes one for the gateway, which only nginx is told of.
 function certificate() {
   const [cert, private_] = ['gateway-ca.pem', 'gateway-key.pem'].map(name => join(work, name));
-  execFileSync('openssl', ['req', '-x509', '-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:prime256v1', '-nodes', '-days', '1',
-    '-subj', '/CN=gateway.internal', '-addext', 'subjectAltName=DNS:gateway.internal', '-keyout', private_, '-out', cert], { stdio: 'ignore' });
+  makeCertificate('gateway.internal', cert, private_);
   return ['--tls-cert', cert, '--tls-key', private_];
 }
 
+function makeCertificate(name, cert, private_) {
+  execFileSync('openssl', ['req', '-x509', '-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:prime256v1', '-nodes', '-days', '1',
+    '-subj', `/CN=${name}`, '-addext', `subjectAltName=DNS:${name}`, '-keyout', private_, '-out', cert], { stdio: 'ignore' });
+}
+
 const nginx = (port, upstream, ...changes) => {
-  const server = adapt(shown('nginx').replace(/(proxy_pass [^;]*;).*/, '$1'), upstream, ['listen 443 ssl', `listen 127.0.0.1:${port}`],
+  const server = adapt(shown('nginx').replace(/(proxy_pass [^;]*;).*/, '$1'), at(upstream), ['listen 443 ssl', `listen 127.0.0.1:${port}`],
     ['  ssl_certificate     fullchain.pem;\n  ssl_certificate_key privkey.pem;\n', ''], ...changes);
   const temporary = ['client_body', 'proxy', 'fastcgi', 'uwsgi', 'scgi'].map(name => `${name}_temp_path ${work}/nginx-${name};`).join('\n');
   return ['nginx', 'nginx.conf', `daemon off;\nmaster_process off;\npid ${work}/nginx.pid;\nerror_log stderr notice;\n` +
     `events {}\nhttp {\naccess_log off;\n${temporary}\n${server}}\n`, file => ['-p', work, '-c', file]];
 };
 
+// envoy without its TLS. It takes addresses and ports apart.
+const envoy = (port, upstream) => ['envoy', 'envoy.yaml',
+  adapt(below('Envoy').replace(/ {8}- transport_socket:[^]*?(?= {10}filters:)/, '        -\n'),
+    ['address: 0.0.0.0, port_value: 443', `address: 127.0.0.1, port_value: ${port}`], ['[gateway.example]', '["*"]'],
+    ['address: 127.0.0.1, port_value: 8888', `address: ${upstream.split(':')[0]}, port_value: ${upstream.split(':')[1]}`]),
+  file => ['--config-path', file, '--log-level', 'warn', '--concurrency', '1', '--use-dynamic-base-id']];
+
 const proxies = {
   nginx,
   'nginx-tls': (port, upstream) => nginx(port, upstream,
-    [`proxy_pass http://${upstream};`, adapt(shown('nginx-tls'), upstream, ['gateway-ca.pem', join(work, 'gateway-ca.pem')])]),
+    [`proxy_pass http://${upstream};`, adapt(shown('nginx-tls'), at(upstream), ['gateway-ca.pem', join(work, 'gateway-ca.pem')])]),
   caddy: (port, upstream) => ['caddy', 'Caddyfile', '{\n\tadmin off\n\tauto_https off\n}\n' +
-    adapt(shown('caddy'), upstream, ['gateway.example', `http://localhost:${port}`]), file => ['run', '--config', file, '--adapter', 'caddyfile']],
+    adapt(shown('caddy'), at(upstream), ['gateway.example', `http://localhost:${port}`]), file => ['run', '--config', file, '--adapter', 'caddyfile']],
   haproxy: (port, upstream) => ['haproxy', 'haproxy.cfg',
-    adapt(shown('haproxy'), upstream, ['bind :443 ssl crt /etc/haproxy/gateway.pem', `bind 127.0.0.1:${port}`]), file => ['-db', '-f', file]],
+    adapt(shown('haproxy'), at(upstream), ['bind :443 ssl crt /etc/haproxy/gateway.pem', `bind 127.0.0.1:${port}`]), file => ['-db', '-f', file]],
+  envoy,
 };
 
 // listening waits until something accepts connections there.
@@ -155,6 +171,14 @@ const aspNetTransports = {
   },
 };
 
+// What Envoy itself says of the page's configuration, with its TLS.
+async function envoyAsItStands() {
+  const [cert, private_] = ['fullchain.pem', 'privkey.pem'].map(name => join(work, name));
+  makeCertificate('gateway.example', cert, private_);
+  writeFileSync(join(work, 'page.yaml'), below('Envoy'));
+  match(execFileSync('envoy', ['--mode', 'validate', '--config-path', 'page.yaml', '--log-level', 'error'], { cwd: work, encoding: 'utf8' }), /OK/);
+}
+
 async function checkAspNet(name, url) {
   const app = await aspNetApplication(url);
   for (const [transport, talk] of Object.entries(aspNetTransports)) {
@@ -203,6 +227,7 @@ async function check(name, upstream) {
 const names = process.argv.length > 2 ? process.argv.slice(2) : Object.keys(proxies);
 for (const name of names) {
   const upstream = await gateway('--hub-mode', `${aspNet}=default`, '--aspnet-keep-alive', '1s', ...name === 'nginx-tls' ? certificate() : []);
+  if (name === 'envoy') await count('envoy: the configuration as it stands', envoyAsItStands);
   await count(`${name}: runs`, () => check(name, upstream));
   await stopAll();
 }
