@@ -77,6 +77,7 @@ var reasonTypes = regexp.MustCompile(`(?m)^type (\w*(?:Reason|Refusal|refusal|Fa
 func TestEveryListOfReasonsIsExplained(t *testing.T) {
 	elsewhere := map[string]string{
 		"auth.Failure":              "docs/errors.md", // with the refusals of clients
+		"telemetry.DropReason":      "docs/tracing.md",
 		"internal/watch.Loss":       "docs/inspect.md",
 		"gateway.NoAnswerReason":    "", // restapi and servermode have their own words for it
 		"serviceprotocol.Reason":    "", // the end of the server connection says that it was malformed
