@@ -181,7 +181,7 @@ func TestR82KeysAreReplacedAtRunTime(t *testing.T) {
 // reads; a damaged one is named.
 func TestSettingsOutliveTheProcess(t *testing.T) {
 	t.Parallel()
-	dir := t.TempDir()
+	dir := dataDir(t)
 	p := start(t, "--data-dir="+dir, "--mode=classic")
 	p.set(`{"properties":{"features":[{"flag":"ServiceMode","value":"Default"}]}}`)
 	status, answer := p.api(http.MethodPost, "/api/keys/regenerate", `{"keyType":"primary"}`)

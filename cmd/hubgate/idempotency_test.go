@@ -67,7 +67,7 @@ func TestASendIsRepeatedAtAnotherNode(t *testing.T) {
 // What a node alone keeps in a directory outlives it, keys too.
 func TestAKeyOutlivesTheNode(t *testing.T) {
 	t.Parallel()
-	dir := "--data-dir=" + t.TempDir()
+	dir := "--data-dir=" + dataDir(t)
 	p := start(t, dir)
 	status, replayed := p.sendOnce("/api/hubs/chat/:send", "k", `{"target":"once"}`)
 	require.Equal(t, http.StatusAccepted, status)

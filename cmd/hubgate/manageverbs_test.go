@@ -53,7 +53,7 @@ func TestCommandsChangeTheRunningGateway(t *testing.T) {
 	p.manage("settings", "set", "properties.serverless.keepAliveIntervalInSeconds=7", "properties.hubgate.limits.hubs=5", "tags.team=chat")
 	shown := p.manage("settings", "show")
 	require.Regexp(t, `properties.serverless.keepAliveIntervalInSeconds +7 +settings`, shown)
-	require.Regexp(t, `properties.serverless.connectionTimeoutInSeconds +30 +configuration`, shown)
+	require.Regexp(t, `properties.serverless.connectionTimeoutInSeconds +120 +configuration`, shown)
 	history := p.manage("settings", "history")
 	require.Contains(t, history, "hub servers")
 	require.Contains(t, history, "the configuration")

@@ -79,7 +79,7 @@ var clusterEffects = map[string]func(*testing.T) effect{
 	"cluster-tls-key":  func(t *testing.T) effect { return ownCertificates(t, "key") },
 
 	"data-dir": func(t *testing.T) effect {
-		dir := filepath.Join(t.TempDir(), "data")
+		dir := filepath.Join(dataDir(t), "data")
 		return effect{unusual: dir, before: "nothing is kept", after: "kept", see: func(t *testing.T, p *program) string {
 			require.Equal(t, "200", seeStored(t, p))
 			if entries, err := os.ReadDir(dir); err != nil || len(entries) == 0 {
@@ -89,7 +89,7 @@ var clusterEffects = map[string]func(*testing.T) effect{
 		}}
 	},
 	"data-max-bytes": func(t *testing.T) effect {
-		return effect{unusual: "1KiB", with: []string{"--data-dir", filepath.Join(t.TempDir(), "data")}, before: "200", after: "503", see: func(_ *testing.T, p *program) (status string) {
+		return effect{unusual: "1KiB", with: []string{"--data-dir", filepath.Join(dataDir(t), "data")}, before: "200", after: "503", see: func(_ *testing.T, p *program) (status string) {
 			for i := range 20 {
 				if status = p.restStatus(http.MethodPut, fmt.Sprintf("/api/hubs/chat/users/%d/groups/room", i), ""); status != "200" {
 					break

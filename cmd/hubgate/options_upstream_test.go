@@ -251,7 +251,7 @@ func seeSecret(t *testing.T, p *program, h *hook, secret string) string {
 var outboxEffects = map[string]func(*testing.T) effect{
 	"upstream-outbox": func(t *testing.T) effect {
 		h := newHook(t, answers("hook"))
-		return effect{unusual: "true", with: append(h.upstream(), "--data-dir", filepath.Join(t.TempDir(), "data"), "--drain-timeout", "5s"), before: "", after: "1", see: func(_ *testing.T, p *program) string {
+		return effect{unusual: "true", with: append(h.upstream(), "--data-dir", filepath.Join(dataDir(t), "data"), "--drain-timeout", "5s"), before: "", after: "1", see: func(_ *testing.T, p *program) string {
 			p.connect("chat", "ann")
 			return (<-h.calls).Header.Get("X-Hubgate-Attempt")
 		}}
@@ -286,7 +286,7 @@ var outboxEffects = map[string]func(*testing.T) effect{
 
 // seeOutbox are flags of a program that keeps events.
 func seeOutbox(t *testing.T, h *hook) []string {
-	return append(h.upstream(), "--data-dir", filepath.Join(t.TempDir(), "data"), "--upstream-outbox", "--drain-timeout", "5s")
+	return append(h.upstream(), "--data-dir", filepath.Join(dataDir(t), "data"), "--upstream-outbox", "--drain-timeout", "5s")
 }
 
 // seeDeadLetters waits for dead letters and counts them.

@@ -197,7 +197,7 @@ func TestOutboxLosesNothingWhenKilled(t *testing.T) {
 	t.Parallel()
 	l := newLedger(t)
 	l.failing.Store(100)
-	args := serveArgs(kept(l, "--data-dir", t.TempDir())...)
+	args := serveArgs(kept(l, "--data-dir", dataDir(t))...)
 	var talkers []*talker
 	acked := 0
 	p := startProcess(t, args, nil)
@@ -238,7 +238,7 @@ func TestOutboxOfADeadNode(t *testing.T) {
 	t.Parallel()
 	l := newLedger(t)
 	more := kept(l, "--cluster-lease=15s")
-	a := startNode(t, "a", "a", "", append(more, "--data-dir", t.TempDir())...)
+	a := startNode(t, "a", "a", "", append(more, "--data-dir", dataDir(t))...)
 	peer := a.clusterStatus().Address
 	b, c := startNode(t, "a", "b", peer, more...), startNode(t, "a", "c", peer, more...)
 	for _, p := range []*program{a, b, c} {
@@ -294,7 +294,7 @@ func TestOutboxAfterARestart(t *testing.T) {
 	t.Parallel()
 	l := newLedger(t)
 	l.failing.Store(1000)
-	args := serveArgs(kept(l, "--data-dir", t.TempDir(), "--drain-timeout", "10s")...)
+	args := serveArgs(kept(l, "--data-dir", dataDir(t), "--drain-timeout", "10s")...)
 	p := startProcess(t, args, nil)
 	w := startTalker(t, p)
 	w.talks(t)
@@ -317,7 +317,7 @@ func TestDeadLettersAreResent(t *testing.T) {
 	l := newLedger(t)
 	bad := "bad"
 	l.refuse.Store(&bad)
-	p := start(t, kept(l, "--data-dir", t.TempDir())...)
+	p := start(t, kept(l, "--data-dir", dataDir(t))...)
 	run := func(args ...string) (out, errors string) {
 		t.Helper()
 		code, out, errors := command(append([]string{"upstream", "deliveries"}, append(args, p.adminAt())...)...)
@@ -365,7 +365,7 @@ func TestLargeDeadLetterIsResent(t *testing.T) {
 	l := newLedger(t)
 	bad := "bad"
 	l.refuse.Store(&bad)
-	p := start(t, kept(l, "--data-dir", t.TempDir())...)
+	p := start(t, kept(l, "--data-dir", dataDir(t))...)
 	ann := p.connect("chat", "ann")
 	large := strings.Repeat("0123456789abcdef", 3<<16)
 	ann.send(`{"type":1,"target":"bad","arguments":["` + large + `"]}`)
@@ -392,7 +392,7 @@ func TestWaitingDeliveriesAreShown(t *testing.T) {
 	t.Parallel()
 	l := newLedger(t)
 	l.failing.Store(1000)
-	p := start(t, kept(l, "--data-dir", t.TempDir())...)
+	p := start(t, kept(l, "--data-dir", dataDir(t))...)
 	ann := p.connect("chat", "ann")
 	require.Eventually(t, func() bool {
 		code, out, _ := command("upstream", "deliveries", "list", "--waiting", p.adminAt())

@@ -171,6 +171,17 @@ func start(t *testing.T, args ...string) *program {
 	return p
 }
 
+// dataDir is a folder for a store. A store that ends may write for a moment longer, which t.TempDir does not forgive.
+func dataDir(t *testing.T) string {
+	t.Helper()
+	dir, err := os.MkdirTemp("", "hubgate-data-")
+	require.NoError(t, err)
+	t.Cleanup(func() {
+		require.Eventually(t, func() bool { return os.RemoveAll(dir) == nil }, patience, 10*time.Millisecond)
+	})
+	return dir
+}
+
 // tryStart runs the program in this process until it serves or has ended; then
 // it has no URL. It is stopped with the test.
 func tryStart(t *testing.T, args []string) *program {
