@@ -26,10 +26,13 @@ async function after(number, run) {
   const port = await freePort(), app = `http://localhost:${port}`;
   const url = await gateway();
   const env = { PORT: String(port), GATEWAY: url, HUBGATE_ACCESS_KEY: key, PYTHONDONTWRITEBYTECODE: '1' };
-  await start(python, ['run.py'], { cwd: folder, env, pattern: /^sent (\d+)/ });
-  if (number > 2) await start(python, ['server.py'], { cwd: folder, env, pattern: /^open (\S+)/ });
-  await run({ app, env });
-  await stopAll();
+  try {
+    await start(python, ['run.py'], { cwd: folder, env, pattern: /^sent (\d+)/ });
+    if (number > 2) await start(python, ['server.py'], { cwd: folder, env, pattern: /^open (\S+)/ });
+    await run({ app, env });
+  } finally {
+    await stopAll();
+  }
 }
 
 const points = one => one.run(`document.querySelector('#line').getAttribute('points')?.split(' ').length ?? 0`);
@@ -40,16 +43,16 @@ writeFiles(page.get(3), folder);
 await count('step 3: two pages show it', () => after(3, async ({ app }) => {
   const [ann, bob] = await Promise.all(['ann', 'bob'].map(user => browser.open(`${app}/?user=${user}`)));
   await Promise.all([ann.shows('live, for ann'), bob.shows('live, for bob')]);
-  for (const one of [ann, bob]) while (await points(one) < 2) await new Promise(resolve => setTimeout(resolve, 100));
+  for (const one of [ann, bob]) await until('two points', async () => await points(one) >= 2);
   await Promise.all([ann.close(), bob.close()]);
 }));
 writeFiles(page.get(4), folder);
 await count('step 4: a page that comes late has the line', () => after(4, async ({ app }) => {
   const first = await browser.open(`${app}/?user=ann`);
-  while (await points(first) < 4) await new Promise(resolve => setTimeout(resolve, 100));
+  await until('four points', async () => await points(first) >= 4);
   const late = await browser.open(`${app}/?user=late`);
   await late.shows('live, for late');
-  await until(async () => await points(late) > 0);
+  await until('the line', async () => await points(late) > 0);
   ok(await points(late) >= 4);
   const line = await late.run('JSON.stringify(points.map(([time]) => time))');
   same(new Set(JSON.parse(line)).size, JSON.parse(line).length, 'no point twice');
@@ -75,6 +78,10 @@ await count('step 6: as a cloud calls it', () => after(6, async ({ env }) => {
 await browser.close();
 await finish();
 
-async function until(right) {
-  while (!await right()) await new Promise(resolve => setTimeout(resolve, 100));
+// until asks again until the answer is right, for a minute.
+async function until(what, right) {
+  for (const end = Date.now() + 60_000; !await right();) {
+    ok(Date.now() < end, `waited too long for ${what}`);
+    await new Promise(resolve => setTimeout(resolve, 100));
+  }
 }

@@ -72,14 +72,23 @@ export function within(what, promise) {
   return Promise.race([promise, late]).finally(() => clearTimeout(timer));
 }
 
-export function freePort() {
-  return new Promise((resolve, reject) => {
-    const probe = createServer().once('error', reject).listen(0, 'localhost', () => {
-      const { port } = probe.address();
-      probe.close(() => resolve(port));
-    });
-  });
+const given = new Set();
+
+// freePort finds a port that nobody listens on, another one each time. It is one of those that are not given to who
+// listens on port 0 meanwhile.
+export async function freePort() {
+  for (;;) {
+    const port = 10_000 + Math.floor(10_000 * Math.random());
+    if (!given.has(port) && await free(port)) {
+      given.add(port);
+      return port;
+    }
+  }
 }
+
+const free = port => new Promise(resolve => {
+  const probe = createServer().once('error', () => resolve(false)).listen(port, 'localhost', () => probe.close(() => resolve(true)));
+});
 
 // client connects to a hub's URL at an application. got waits for a message of this method and these arguments.
 export async function client(url, methods, transport) {
