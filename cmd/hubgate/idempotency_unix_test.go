@@ -19,7 +19,7 @@ func TestNodeThatIsKilledBetweenASendAndItsAnswer(t *testing.T) {
 	t.Parallel()
 	a := startNode(t, "a", "a", "", "--cluster-lease=15s", "--data-dir="+t.TempDir())
 	peer := a.clusterStatus().Address
-	b, c := startNode(t, "a", "b", peer, "--cluster-lease=15s"), startNode(t, "a", "c", peer, "--cluster-lease=5s")
+	b, c := startNode(t, "a", "b", peer, "--cluster-lease=15s"), startNode(t, "a", "c", peer, "--cluster-lease=15s")
 	for _, p := range []*program{a, b, c} {
 		p.isMember(2)
 	}

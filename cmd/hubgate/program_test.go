@@ -76,7 +76,7 @@ func leftovers() string {
 		if ctx.Err() != nil {
 			return strings.Join(left, "\n\n")
 		}
-		runtime.Gosched()
+		time.Sleep(10 * time.Millisecond) // to look stops all
 	}
 }
 
