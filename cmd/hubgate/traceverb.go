@@ -168,6 +168,7 @@ func (c *traceCommand) explained() string {
 	if err != nil {
 		return "docs/errors.md"
 	}
+	at.User = nil // it is for a log
 	return at.JoinPath(helpPath, "errors").String()
 }
 
