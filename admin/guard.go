@@ -115,7 +115,7 @@ func onLoopback(r *http.Request) bool {
 // check returns who has the token.
 func (g *Guard) check(token string, r *http.Request) (string, error) {
 	caller, _, _ := net.SplitHostPort(r.RemoteAddr)
-	over, ok := g.wrong.begin(caller)
+	over, ok := g.wrong.begin(r.Context(), caller)
 	if !ok {
 		return "", &refusedError{status: http.StatusTooManyRequests, text: "Too many wrong tokens came from this address: try again later.", retry: wrongEvery}
 	}

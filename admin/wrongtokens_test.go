@@ -1,6 +1,7 @@
 package admin
 
 import (
+	"context"
 	"errors"
 	"net/http"
 	"net/http/httptest"
@@ -57,5 +58,74 @@ func TestWrongTokensThatComeAtOnce(t *testing.T) {
 		wait = make(chan struct{})
 		require.Equal(t, map[int]int{http.StatusUnauthorized: wrongBurst, http.StatusTooManyRequests: 9 * wrongBurst}, all("guess"))
 		require.EqualValues(t, wrongBurst, looked.Load())
+	})
+}
+
+// Guesses that wait behind right tokens are not more for those having been right.
+func TestWrongTokensThatWaitBehindRightOnes(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var wrong wrongTokens
+		var looked atomic.Int64
+		var wg sync.WaitGroup
+		ctx, cancel := context.WithCancel(t.Context())
+		guess := func(turnsOut chan struct{}) {
+			wg.Go(func() {
+				if over, ok := wrong.begin(ctx, "somebody"); ok {
+					looked.Add(1)
+					<-turnsOut
+					over(false)
+				}
+			})
+		}
+		var rights []func(bool)
+		for range wrongBurst {
+			over, ok := wrong.begin(ctx, "somebody")
+			require.True(t, ok)
+			rights = append(rights, over)
+		}
+		turnsOut := make(chan struct{})
+		for range 2 * wrongBurst {
+			guess(turnsOut)
+		}
+		synctest.Wait()
+		require.Zero(t, looked.Load())
+		for _, over := range rights { // nobody who waited goes on before all have ended
+			over(true)
+		}
+		for range 2 * wrongBurst {
+			guess(turnsOut)
+		}
+		synctest.Wait()
+		require.EqualValues(t, wrongBurst, looked.Load())
+		cancel() // who has gone waits no longer
+		close(turnsOut)
+		wg.Wait()
+		require.EqualValues(t, wrongBurst, looked.Load())
+	})
+}
+
+// Of an address that has used up its tries only so many tokens wait, and only while somebody wants the answer.
+func TestTokensThatWaitAreBounded(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var wrong wrongTokens
+		for range wrongBurst {
+			_, ok := wrong.begin(t.Context(), "somebody")
+			require.True(t, ok)
+		}
+		ctx, cancel := context.WithCancel(t.Context())
+		var refused atomic.Int64
+		var wg sync.WaitGroup
+		for range maxWaiting + 1 {
+			wg.Go(func() {
+				if _, ok := wrong.begin(ctx, "somebody"); !ok {
+					refused.Add(1)
+				}
+			})
+		}
+		synctest.Wait()
+		require.EqualValues(t, 1, refused.Load())
+		cancel()
+		wg.Wait()
+		require.EqualValues(t, maxWaiting+1, refused.Load())
 	})
 }
