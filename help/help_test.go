@@ -50,6 +50,22 @@ func all(pattern *regexp.Regexp, text string) []string {
 	return found
 }
 
+// The policy of pages holds for pictures too: styles and scripts of their own would not be obeyed.
+func TestPicturesNeedNoStyles(t *testing.T) {
+	seen := 0
+	require.NoError(t, fs.WalkDir(docs.Files, ".", func(name string, d fs.DirEntry, err error) error {
+		if err != nil || !strings.HasSuffix(name, ".svg") {
+			return err
+		}
+		seen++
+		text, err := fs.ReadFile(docs.Files, name)
+		require.NoError(t, err)
+		require.NotRegexp(t, `<style|<script|\sstyle=|\son\w+=|\sclass=`, string(text), name)
+		return nil
+	}))
+	require.NotZero(t, seen)
+}
+
 // pages are the addresses and texts of all pages.
 func pages(t *testing.T, h *Handler) map[string]string {
 	found := make(map[string]string)
