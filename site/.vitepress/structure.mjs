@@ -62,6 +62,7 @@ export const sidebar = [
       page('Errors', '/errors'),
       page('Limits', '/limits'),
       page('Compatibility', '/compatibility'),
+      page('Benchmark', '/benchmark'),
       page('Glossary', '/glossary'),
     ],
   },
