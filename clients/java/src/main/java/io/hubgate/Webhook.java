@@ -24,6 +24,8 @@ public final class Webhook {
     /** Bytes of a body that servers read. */
     static final int MAX_BODY = 1 << 20;
 
+    private static final String JSON = "application/json", PACKED = "application/x-msgpack";
+
     private static final System.Logger LOG = System.getLogger("io.hubgate");
 
     private final List<String> keys;
@@ -64,38 +66,67 @@ public final class Webhook {
                 return text(401, "the signature is not good: it is of another connection");
             }
         }
-        if (!get.apply("Content-Type").split(";", 2)[0].strip().equals("application/json")) {
-            return text(415, "only JSON is read here");
+        Call call;
+        switch (get.apply("Content-Type").split(";", 2)[0].strip()) {
+            case JSON -> {
+                try {
+                    JsonObject record = JsonParser.parseString(new String(body, StandardCharsets.UTF_8)).getAsJsonObject();
+                    List<JsonElement> arguments = record.get("arguments") instanceof JsonArray list ? list.asList() : List.of();
+                    call = new Call(string(record, "invocationId"), arguments, string(record, "error"), false);
+                } catch (JsonParseException | IllegalStateException e) {
+                    return text(400, "the body is not JSON");
+                }
+            }
+            case PACKED -> {
+                try {
+                    call = MessagePack.read(body);
+                } catch (NoClassDefFoundError e) {
+                    return text(415, "MessagePack is read where org.msgpack:msgpack-core is there");
+                }
+                if (call == null) {
+                    return text(400, "the body is not a MessagePack call");
+                }
+            }
+            default -> {
+                return text(415, "only JSON and MessagePack are read here");
+            }
         }
-        JsonObject record;
-        try {
-            record = JsonParser.parseString(new String(body, StandardCharsets.UTF_8)).getAsJsonObject();
-        } catch (JsonParseException | IllegalStateException e) {
-            return text(400, "the body is not JSON");
-        }
-        List<JsonElement> arguments = record.get("arguments") instanceof JsonArray list ? list.asList() : List.of();
-        return handled(string(record, "invocationId"), new Event(get.apply("X-ASRS-Hub"), get.apply("X-ASRS-Category"), get.apply("X-ASRS-Event"),
-            connection, get.apply("X-ASRS-User-Id"), arguments, string(record, "error"), id));
+        return handled(call, new Event(get.apply("X-ASRS-Hub"), get.apply("X-ASRS-Category"), get.apply("X-ASRS-Event"),
+            connection, get.apply("X-ASRS-User-Id"), call.arguments(), call.error(), id));
     }
 
-    private Answer handled(String invocation, Event event) {
-        JsonObject completion = new JsonObject();
-        completion.addProperty("type", 3);
-        completion.addProperty("invocationId", invocation);
+    /** What a body says. Packed: the client speaks MessagePack. */
+    record Call(String invocation, List<JsonElement> arguments, String error, boolean packed) {
+        Answer completion(JsonElement result, String error) {
+            if (packed) {
+                return new Answer(200, PACKED, MessagePack.completion(invocation, result, error));
+            }
+            JsonObject completion = new JsonObject();
+            completion.addProperty("type", 3);
+            completion.addProperty("invocationId", invocation);
+            if (error == null) {
+                completion.add("result", result);
+            } else {
+                completion.addProperty("error", error);
+            }
+            return new Answer(200, JSON, Texts.bytes(Texts.GSON.toJson(completion)));
+        }
+    }
+
+    private Answer handled(Call call, Event event) {
         try {
             Object result = handler.handle(event);
-            if (invocation == null) {
+            if (call.invocation() == null) {
                 return text(200, "");
             }
-            completion.add("result", result instanceof JsonElement element ? element : Texts.GSON.toJsonTree(result));
+            return call.completion(result instanceof JsonElement element ? element : Texts.GSON.toJsonTree(result), null);
         } catch (Exception e) {
-            if (!(e instanceof ErrorForClient) || invocation == null) {
+            if (!(e instanceof ErrorForClient) || call.invocation() == null) {
                 LOG.log(System.Logger.Level.ERROR, "a webhook failed", e);
                 return text(500, "the application failed");
             }
-            completion.addProperty("error", e.getMessage());
+            return call.completion(null, String.valueOf(e.getMessage()));
         }
-        return new Answer(200, "application/json", Texts.bytes(Texts.GSON.toJson(completion)));
     }
 
     private static String string(JsonObject record, String name) {

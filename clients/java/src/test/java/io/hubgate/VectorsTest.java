@@ -219,7 +219,9 @@ class VectorsTest {
 
     @Test
     void webhooks() throws Exception {
-        for (JsonElement one : vectors("webhooks")) {
+        JsonArray all = vectors("webhooks");
+        all.addAll(vectors("messagePack"));
+        for (JsonElement one : all) {
             JsonObject v = one.getAsJsonObject();
             Event[] seen = new Event[1];
             Webhook webhook = new Webhook(List.of("other", KEY), event -> {
@@ -229,7 +231,8 @@ class VectorsTest {
                 }
                 return v.get("returns");
             });
-            Webhook.Answer answer = webhook.answer("POST", "/hook", headers(v)::get, Texts.bytes(text(v, "body")));
+            Webhook.Answer answer = webhook.answer("POST", "/hook", headers(v)::get,
+                v.has("bodyBase64") ? Base64.getDecoder().decode(text(v, "bodyBase64")) : Texts.bytes(text(v, "body")));
             assertEquals(v.get("status").getAsInt(), answer.status(), text(v, "name"));
             if (!v.has("seen")) {
                 assertNull(seen[0]);
@@ -246,6 +249,11 @@ class VectorsTest {
                 got.addProperty("error", seen[0].error());
             }
             assertEquals(v.get("seen"), got);
+            if (v.has("answerMsgpack")) {
+                String packed = org.msgpack.core.MessagePack.newDefaultUnpacker(answer.body()).unpackValue().toJson();
+                assertEquals(v.get("answerMsgpack"), JsonParser.parseString(packed), text(v, "name"));
+                continue;
+            }
             String body = new String(answer.body(), StandardCharsets.UTF_8);
             assertEquals(v.has("answer") ? v.get("answer") : JsonNull.INSTANCE, JsonParser.parseString(body), text(v, "name"));
         }
