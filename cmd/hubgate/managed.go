@@ -181,8 +181,7 @@ func (s *sharedSettings) Save(ctx context.Context, r management.Record, after ui
 	if err != nil {
 		return management.Record{}, storeError(err)
 	}
-	r.Revision = revisionOf(v.Number)
-	return r, nil
+	return recordOf(v) // as all nodes will read it
 }
 
 // History implements management.Store.

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"crypto/sha256"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -20,40 +21,70 @@ import (
 // sharedSettings are the settings that all nodes of a cluster share, as this one knows them.
 type sharedSettings struct {
 	text *shared.Text
+	// current asks the store for them.
+	current func(context.Context) (shared.Version, error)
 
-	mu     sync.Mutex
+	mu  sync.Mutex
+	had had
+}
+
+// had are the shared settings that a node has taken last.
+type had struct {
 	known  bool // the store has answered
 	number uint64
-	err    error // why they are not in force
+	digest digest
+	err    error  // why they are not in force
+	times  uint64 // counts what was taken
+}
+
+// digest tells records with the same number apart: a store that begins anew counts from one again.
+type digest [sha256.Size]byte
+
+func digestOf(r *management.Record) digest {
+	text, err := json.Marshal(r)
+	if err != nil {
+		panic(err) // a Record has only what JSON has
+	}
+	return sha256.Sum256(text)
 }
 
 // state is what is known of them.
 func (s *sharedSettings) state() admin.SharedSettings {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	state := admin.SharedSettings{Known: s.known, Number: s.number}
-	if s.err != nil {
-		state.Error = s.err.Error()
+	before := s.last()
+	state := admin.SharedSettings{Known: before.known, Number: before.number}
+	if before.err != nil {
+		state.Error = before.err.Error()
 	}
 	return state
 }
 
-func (s *sharedSettings) note(number uint64, err error) {
+func (s *sharedSettings) last() had {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.known, s.number, s.err = true, number, err
+	return s.had
 }
 
-// isOld says that the settings with a number are none that all nodes share now, as the store knows. A store that has
-// lost all has none: then what is in force stays. If the store does not answer, none are old.
-func (s *sharedSettings) isOld(number uint64) bool {
+func (s *sharedSettings) note(next had) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	next.known, next.times = true, s.had.times+1
+	s.had = next
+}
+
+// isOld says that a record is none that all nodes share now, as the store knows. The error is ErrUnavailable: the store
+// does not answer.
+func (s *sharedSettings) isOld(number uint64, of digest) (bool, error) {
 	ctx, cancel := context.WithTimeout(context.Background(), changeTime)
 	defer cancel()
-	now, err := s.text.Current(ctx)
-	if err != nil && now.Number == 0 { // else it cannot be opened, but is there
-		return false
+	now, err := s.current(ctx)
+	if err != nil && now.Number == 0 {
+		return false, storeError(err)
 	}
-	return number == 0 || now.Number != number
+	if err != nil || now.Number != number { // one that cannot be opened is another one
+		return true, nil
+	}
+	r, err := recordOf(now)
+	return err != nil || digestOf(&r) != of, nil
 }
 
 // newSharedSettings asks nothing of the store.
@@ -63,7 +94,10 @@ func newSharedSettings(c *config.Config, e *natsd.Engine, now, previous secret.T
 		keys = append(keys, natsd.Key(previous, natsd.PurposeSharedSettings))
 	}
 	text, err := shared.New(shared.Options{JetStream: e.JetStream(), Prefix: c.NATS.Prefix, Replicas: e.Replicas(), Storage: e.Storage(), Keys: keys})
-	return &sharedSettings{text: text}, err
+	if err != nil {
+		return nil, err
+	}
+	return &sharedSettings{text: text, current: text.Current}, nil
 }
 
 // followShared puts in force what the nodes share, until the server ends.
@@ -80,18 +114,20 @@ func (s *server) followShared() {
 	}))
 }
 
-// sharedChanged takes a new text. One that cannot be put in force changes nothing.
-func (s *server) sharedChanged(v shared.Version, err error) {
+// sharedChanged takes a new text. One that cannot be put in force changes nothing, and is taken too. None is taken while
+// the store does not say whether the text is old.
+func (s *server) sharedChanged(v shared.Version, err error) (taken bool) {
 	var r management.Record
 	if err == nil {
 		r, err = recordOf(v)
 	}
 	if err != nil {
-		s.nodes.shared.note(v.Number, err)
+		s.nodes.shared.note(had{number: v.Number, err: err})
 		s.sharedRefused(v.Number, err)
-		return
+		return true
 	}
-	_ = s.sharedRecord(r) // it is noted and logged
+	// Other errors are noted and logged.
+	return !errors.Is(s.sharedRecord(r), management.ErrUnavailable)
 }
 
 func (s *server) sharedRefused(number uint64, err error) {
@@ -99,24 +135,48 @@ func (s *server) sharedRefused(number uint64, err error) {
 }
 
 // sharedRecord puts in force what the nodes share, unless this node has it already. Numbers fall if the store begins
-// anew; a lower one counts if the store says so, and is old else.
+// anew, and may come again: a record that does not follow counts if the store says so, and is old else. While the store
+// does not answer, what is in force stays: the error is ErrUnavailable.
 func (s *server) sharedRecord(r management.Record) error {
-	s.reloading.Lock()
-	defer s.reloading.Unlock()
-	number := r.Revision - 1
-	before := s.nodes.shared.state()
-	switch {
-	case !before.Known:
-	case number == before.Number && before.Error == "":
-		return nil
-	case number < before.Number && s.nodes.shared.isOld(number):
-		return nil
+	number, of := r.Revision-1, digestOf(&r)
+	for {
+		before := s.nodes.shared.last()
+		if done, err := s.hasShared(&before, number, of); done || err != nil {
+			return err
+		}
+		s.reloading.Lock()
+		if s.nodes.shared.last().times == before.times {
+			defer s.reloading.Unlock()
+			return s.takeShared(&r, &before, of)
+		}
+		s.reloading.Unlock() // somebody else was faster: look again
 	}
-	if !before.Known {
+}
+
+// hasShared says whether nothing is to be done for a record: this node has it, or it is old. It may ask the store, and is
+// called without locks for that reason.
+func (s *server) hasShared(before *had, number uint64, of digest) (bool, error) {
+	switch {
+	case !before.known || number > before.number:
+		return false, nil
+	case number < before.number && number == 0: // a store that has lost all has none: what is in force stays
+		return true, nil
+	case number == before.number && before.err != nil:
+		return false, nil
+	case number == before.number && of == before.digest:
+		return true, nil
+	}
+	return s.nodes.shared.isOld(number, of)
+}
+
+// takeShared puts a record in force. Called with reloading held.
+func (s *server) takeShared(r *management.Record, before *had, of digest) error {
+	if !before.known {
 		s.reloading.record.Restarts = r.Restarts // they were before this node
 	}
-	err := s.enforce(s.reloading.base, r)
-	s.nodes.shared.note(number, err)
+	number := r.Revision - 1
+	err := s.enforce(s.reloading.base, *r)
+	s.nodes.shared.note(had{number: number, digest: of, err: err})
 	switch {
 	case err != nil:
 		s.sharedRefused(number, err)

@@ -1,9 +1,12 @@
 package main
 
 import (
+	"context"
 	"fmt"
+	"log/slog"
 	"net/http"
 	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
@@ -11,6 +14,8 @@ import (
 
 	"github.com/hubgate/hubgate/admin"
 	"github.com/hubgate/hubgate/auth"
+	"github.com/hubgate/hubgate/settings"
+	"github.com/hubgate/hubgate/store/shared"
 )
 
 // share is what hubgate cluster settings set says of a text.
@@ -92,32 +97,79 @@ func TestSharedSettings(t *testing.T) {
 	})
 }
 
-// A store that begins anew counts from one again. What is changed then is in force, and what was is not.
+// A store that begins anew counts from one again. What is changed then is in force, and what was is not: also if the
+// number is the one that was in force.
 func TestSharedSettingsInAStoreThatBeginsAnew(t *testing.T) {
 	t.Parallel()
-	nats := startNATS(t, nil)
-	node := func(name string) *program {
-		p := start(t, "--node="+name, "--nats-url", nats.ClientURL(), "--cluster-secret-file="+secretFile(t, clusterSecret))
-		p.isReady()
-		return p
+	for name, before := range map[string][]string{
+		"a lower number":  {"limits.hubs: 5\n", "limits.hubs: 6\n", "limits.hubs: 7\n"},
+		"the same number": {"limits.hubs: 5\n"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			nats := startNATS(t, nil)
+			node := func(name string) *program {
+				p := start(t, "--node="+name, "--nats-url", nats.ClientURL(), "--cluster-secret-file="+secretFile(t, clusterSecret))
+				p.isReady()
+				return p
+			}
+			a, b := node("a"), node("b")
+			a.seesPeers(1)
+			for _, text := range before {
+				code, _, stderr := a.share(text)
+				require.Zero(t, code, stderr)
+			}
+			b.sharesNumber(uint64(len(before)))
+			nats.forget(t, "KV_hg_settings")
+			code, _, stderr := a.share("limits.hubs: 1\nlimits.maxConnections: 77\n")
+			require.Zero(t, code, stderr)
+			require.EqualValues(t, 1, a.clusterStatus().Settings.Number)
+			a.connect("chat", "ann")
+			require.Equal(t, "429", a.enter("news", auth.ClientTokenSpec{}), "it is in force where it was changed, when that is answered")
+			b.connect("chat", "bob")
+			require.Eventually(t, func() bool { return strings.Contains(b.logs.String(), "limits.maxConnections") }, slowPatience, 10*time.Millisecond)
+			require.Equal(t, "429", b.enter("news", auth.ClientTokenSpec{}))
+		})
 	}
-	a, b := node("a"), node("b")
-	a.seesPeers(1)
-	for _, text := range []string{"limits.hubs: 5\n", "limits.hubs: 6\n", "limits.hubs: 7\n"} {
-		code, _, stderr := a.share(text)
-		require.Zero(t, code, stderr)
+}
+
+// While the store does not say whether settings with a lower number, or with the same one, are old, those in force stay.
+// The store is asked without a lock: it may take its time.
+func TestSharedSettingsWhileTheStoreIsSilent(t *testing.T) {
+	c, err := serveConfig()
+	require.NoError(t, err)
+	now, err := c.Settings()
+	require.NoError(t, err)
+	store, err := settings.NewStore(now)
+	require.NoError(t, err)
+	s := &server{config: c, reloading: reloading{config: c, base: c}, log: slog.New(slog.DiscardHandler), store: store}
+	silent, asked := true, 0
+	inForce := shared.Version{Number: 3, Text: []byte("limits.hubs: 3")}
+	s.nodes.shared = &sharedSettings{current: func(context.Context) (shared.Version, error) {
+		asked++
+		require.True(t, s.reloading.TryLock())
+		s.reloading.Unlock()
+		if silent {
+			return shared.Version{}, shared.ErrUnavailable
+		}
+		return inForce, nil
+	}}
+	require.True(t, s.sharedChanged(inForce, nil))
+	require.Zero(t, asked)
+	other := shared.Version{Number: 3, Text: []byte("limits.hubs: 7")}
+	for i, v := range []shared.Version{{Number: 2, Text: []byte("limits.hubs: 2")}, other} {
+		require.False(t, s.sharedChanged(v, nil), "it has to be told again")
+		require.Equal(t, i+1, asked)
+		require.Equal(t, 3, s.store.Current().Limits.Hubs)
 	}
-	b.sharesNumber(3)
-	nats.forget(t, "KV_hg_settings")
-	code, _, stderr := a.share("limits.hubs: 1\n")
-	require.Zero(t, code, stderr)
-	require.EqualValues(t, 1, a.clusterStatus().Settings.Number, "it is in force where it was changed, when that is answered")
-	b.sharesNumber(1)
-	a.connect("chat", "ann")
-	b.connect("chat", "bob")
-	for _, p := range []*program{a, b} {
-		require.Equal(t, "429", p.enter("news", auth.ClientTokenSpec{}))
-	}
+	silent = false
+	require.True(t, s.sharedChanged(other, nil))
+	require.Equal(t, 3, s.store.Current().Limits.Hubs, "it is an old one")
+	inForce = other
+	require.True(t, s.sharedChanged(other, nil))
+	require.Equal(t, 7, s.store.Current().Limits.Hubs, "the store has begun anew")
+	require.True(t, s.sharedChanged(shared.Version{}, nil))
+	require.Equal(t, 7, s.store.Current().Limits.Hubs, "the store has lost all: what is in force stays")
 }
 
 // sharesNumber waits until the settings with this number are in force.

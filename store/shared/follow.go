@@ -1,6 +1,7 @@
 package shared
 
 import (
+	"bytes"
 	"context"
 	"time"
 
@@ -15,9 +16,11 @@ const (
 )
 
 // Follow calls changed with each text: with the first one that the store gives, also if that is none,
-// and then with each that has another number, until ctx ends. Some may be left out if they follow each
-// other fast; the last one never is. A text that cannot be opened is an error for changed, once.
-func (t *Text) Follow(ctx context.Context, changed func(Version, error)) {
+// and then with each other one, until ctx ends. A text with the number of the one before may be another one:
+// a store that begins anew counts from one. Some may be left out if they follow each other fast; the last one
+// never is. A text that cannot be opened is an error for changed. One that changed does not take is given to it
+// again at the next look, which is at most ten seconds later.
+func (t *Text) Follow(ctx context.Context, changed func(Version, error) (taken bool)) {
 	news := make(chan *nats.Msg, 1)
 	sub, err := t.opts.JetStream.Conn().ChanSubscribe(t.news, news)
 	if err != nil {
@@ -25,13 +28,12 @@ func (t *Text) Follow(ctx context.Context, changed func(Version, error)) {
 	} else {
 		defer func() { _ = sub.Unsubscribe() }() // fails only with the connection
 	}
-	known, last := false, uint64(0)
+	known, last := false, Version{}
 	for {
 		v, err := t.look(ctx)
 		answered := err == nil || v.Number != 0 // it may not be to be opened
-		if answered && (!known || v.Number != last) {
-			known, last = true, v.Number
-			changed(v, err)
+		if answered && (!known || v.Number != last.Number || !bytes.Equal(v.Text, last.Text)) && changed(v, err) {
+			known, last = true, v
 		}
 		wait := lookEvery
 		if !answered {

@@ -5,6 +5,7 @@ import (
 	"context"
 	"log/slog"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -31,14 +32,16 @@ func text(t *testing.T, js jetstream.JetStream, keys ...[]byte) *Text {
 	return one
 }
 
-// follower notes what it was told.
+// follower notes what it was told, and takes it unless refuses says otherwise.
 type follower struct {
+	refuses atomic.Bool
+
 	mu   sync.Mutex
 	seen []string
 	news chan struct{}
 }
 
-func (f *follower) changed(v Version, err error) {
+func (f *follower) changed(v Version, err error) (taken bool) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	what := string(v.Text)
@@ -47,6 +50,7 @@ func (f *follower) changed(v Version, err error) {
 	}
 	f.seen = append(f.seen, what)
 	f.news <- struct{}{}
+	return !f.refuses.Load()
 }
 
 func (f *follower) next(t *testing.T) string {
@@ -102,6 +106,37 @@ func TestN26OneTextForAllNodes(t *testing.T) {
 	require.Empty(t, f.next(t))
 	_, err = a.Change(ctx, make([]byte, MaxText+1), 0)
 	require.ErrorIs(t, err, ErrTooLarge)
+}
+
+// A store that has lost all counts from one again: the text with the number that is known is another one then.
+func TestATextOfAStoreThatBeginsAnew(t *testing.T) {
+	js := engine(t)
+	ctx := context.Background()
+	a, b := text(t, js, key(1)), text(t, js, key(1))
+	before, err := a.Change(ctx, []byte("one"), 0)
+	require.NoError(t, err)
+	f := follow(t, b)
+	require.Equal(t, "one", f.next(t))
+	require.NoError(t, js.DeleteStream(ctx, "KV_hg_settings"))
+	after, err := a.Change(ctx, []byte("another one"), 0)
+	require.NoError(t, err)
+	require.Equal(t, before.Number, after.Number)
+	require.Equal(t, "another one", f.next(t))
+}
+
+// What could not be taken is told again, with the next word that there is a new text if not before.
+func TestATextThatIsNotTakenIsToldAgain(t *testing.T) {
+	js := engine(t)
+	one := text(t, js, key(1))
+	f := follow(t, text(t, js, key(1)))
+	require.Empty(t, f.next(t))
+	f.refuses.Store(true)
+	_, err := one.Change(context.Background(), []byte("one"), 0)
+	require.NoError(t, err)
+	require.Equal(t, "one", f.next(t))
+	f.refuses.Store(false)
+	one.tell()
+	require.Equal(t, "one", f.next(t))
 }
 
 // More changes than are kept, of the largest texts: the store has room for them.
