@@ -40,12 +40,17 @@ type Handler struct {
 	layout func() *template.Template
 	// contents is the list of pages, as the index has it.
 	contents func() []chapter
+	sections func() []section
+	rendered sync.Map // by file
+	// searching has room for one: who may read pages must not keep the processors busy.
+	searching chan struct{}
 }
 
 // New returns a Handler for what is below prefix, which ends in a slash. Of files it takes README.md as the list of all
 // pages: each heading of the second level begins a chapter, and links name its pages.
 func New(prefix string, files fs.FS) *Handler {
-	h := &Handler{prefix: prefix, files: files}
+	h := &Handler{prefix: prefix, files: files, searching: make(chan struct{}, 1)}
+	h.sections = sync.OnceValue(h.divide)
 	h.contents = sync.OnceValue(func() []chapter {
 		source, err := fs.ReadFile(files, index)
 		if err != nil {
@@ -64,14 +69,25 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	case name == "help.css":
 		h.answer(w, r, "text/css; charset=utf-8", style)
 	case name == "search":
-		h.show(w, r, h.results(r.URL.Query().Get("q")))
+		h.find(w, r)
 	case strings.HasSuffix(name, ".md"): // as pages are named in the repository and in log lines
-		http.Redirect(w, r, h.prefix+address(name), http.StatusMovedPermanently)
+		h.redirect(w, r, name)
 	case pictures[path.Ext(name)] != "":
 		h.picture(w, r, name)
 	default:
 		h.page(w, r, source(name))
 	}
+}
+
+// redirect leads from the name of a page's file to the page.
+func (h *Handler) redirect(w http.ResponseWriter, r *http.Request, name string) {
+	if _, err := fs.Stat(h.files, name); err != nil {
+		h.missing(w, r)
+		return
+	}
+	protect(w.Header())
+	w.Header().Set("Location", root(name)+address(name))
+	w.WriteHeader(http.StatusMovedPermanently)
 }
 
 // source is the file of the page with an address: "" is the index, "recipes/" is that of recipes.
@@ -92,17 +108,33 @@ func address(source string) string {
 }
 
 func (h *Handler) page(w http.ResponseWriter, r *http.Request, name string) {
+	if made, ok := h.rendered.Load(name); ok {
+		h.show(w, r, made.(*page))
+		return
+	}
 	text, err := fs.ReadFile(h.files, name)
 	if err != nil {
 		h.missing(w, r)
 		return
 	}
-	page, err := render(name, text)
+	made, err := render(name, text)
 	if err != nil {
 		http.Error(w, "This page cannot be shown.", http.StatusInternalServerError)
 		return
 	}
-	h.show(w, r, page)
+	h.rendered.Store(name, made)
+	h.show(w, r, made)
+}
+
+// find shows what a search found. One search runs at a time; the others wait for as long as somebody wants them.
+func (h *Handler) find(w http.ResponseWriter, r *http.Request) {
+	select {
+	case h.searching <- struct{}{}:
+	case <-r.Context().Done():
+		return
+	}
+	defer func() { <-h.searching }()
+	h.show(w, r, h.results(r.URL.Query().Get("q")))
 }
 
 func (h *Handler) picture(w http.ResponseWriter, r *http.Request, name string) {
@@ -180,7 +212,7 @@ func (h *Handler) answer(w http.ResponseWriter, r *http.Request, media string, c
 	w.Header().Set("Cache-Control", "no-cache")
 	w.Header().Set("ETag", tag)
 	w.Header().Set("Content-Type", media)
-	if r.Header.Get("If-None-Match") == tag {
+	if strings.TrimPrefix(r.Header.Get("If-None-Match"), "W/") == tag { // a proxy that compresses makes it a weak one
 		w.WriteHeader(http.StatusNotModified)
 		return
 	}

@@ -1,6 +1,7 @@
 package help
 
 import (
+	"context"
 	"html"
 	"io/fs"
 	"net/http"
@@ -12,6 +13,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"testing/fstest"
 
 	"github.com/stretchr/testify/require"
 
@@ -64,6 +66,29 @@ func TestPicturesNeedNoStyles(t *testing.T) {
 		return nil
 	}))
 	require.NotZero(t, seen)
+}
+
+// Words are found in what a reader sees: marks of Markdown are not between them.
+func TestSearchAcrossMarks(t *testing.T) {
+	h := New(prefix, fstest.MapFS{"page.md": {Data: []byte("# Page\n\nSay **target**=x, or [links](else.md)behind.\n\n| a\\|b |\n")}})
+	for _, word := range []string{"target=x", "linksbehind", "a|b"} {
+		require.Len(t, h.search(words(word)), 1, word)
+	}
+	require.Empty(t, h.search(words("else.md")), "nobody sees it")
+}
+
+// One search runs at a time. Who has gone waits for none.
+func TestSearchesWaitForEachOther(t *testing.T) {
+	h := handler(t)
+	h.searching <- struct{}{}
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	w := httptest.NewRecorder()
+	h.ServeHTTP(w, httptest.NewRequestWithContext(ctx, http.MethodGet, "/help/search?q=client", nil))
+	require.Zero(t, w.Body.Len())
+	<-h.searching
+	require.Contains(t, ask(h, "/help/search?q=client").Body.String(), "<mark>")
+	require.Empty(t, h.searching)
 }
 
 // pages are the addresses and texts of all pages.
@@ -195,10 +220,15 @@ func TestWhatThereIsNot(t *testing.T) {
 // Addresses as they are in the repository and in log lines lead to the pages.
 func TestThePageOfAFile(t *testing.T) {
 	h := handler(t)
-	for file, want := range map[string]string{"errors.md": "/help/errors", "README.md": "/help/", "recipes/README.md": "/help/recipes/"} {
+	for file, want := range map[string]string{
+		"errors.md": "./errors", "README.md": "./", "recipes/README.md": "../recipes/",
+	} {
 		w := ask(h, prefix+file)
 		require.Equal(t, http.StatusMovedPermanently, w.Code)
 		require.Equal(t, want, w.Header().Get("Location"))
+	}
+	for _, file := range []string{"a%3Fb.md", "//other.example/x.md", "../help.md"} {
+		require.Equal(t, http.StatusNotFound, ask(h, prefix+file).Code, file)
 	}
 }
 
@@ -209,6 +239,7 @@ func TestAPageThatTheBrowserHas(t *testing.T) {
 	again := ask(h, "/help/start", "If-None-Match", first.Header().Get("ETag"))
 	require.Equal(t, http.StatusNotModified, again.Code)
 	require.Zero(t, again.Body.Len())
+	require.Equal(t, http.StatusNotModified, ask(h, "/help/start", "If-None-Match", "W/"+first.Header().Get("ETag")).Code)
 }
 
 // Links of pages lead to where the same file is here.

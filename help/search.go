@@ -119,29 +119,26 @@ func (h *Handler) search(words []string) []hit {
 	if len(words) == 0 {
 		return nil
 	}
+	for _, s := range h.sections() {
+		if w := s.weigh(words); w > 0 {
+			hits = append(hits, hit{s, w})
+		}
+	}
+	slices.SortStableFunc(hits, func(a, b hit) int { return cmp.Compare(b.weight, a.weight) })
+	return hits[:min(len(hits), maxResults)]
+}
+
+// divide returns the sections of all pages that are searched.
+func (h *Handler) divide() (all []section) {
 	_ = fs.WalkDir(h.files, ".", func(name string, d fs.DirEntry, err error) error {
 		if err != nil || d.IsDir() || !strings.HasSuffix(name, ".md") || unsearched[name] {
 			return err
 		}
 		source, err := fs.ReadFile(h.files, name)
-		if err != nil || !mentions(source, words) {
-			return err
-		}
-		for _, s := range sections(name, source) {
-			if w := s.weigh(words); w > 0 {
-				hits = append(hits, hit{s, w})
-			}
-		}
-		return nil
+		all = append(all, sections(name, source)...)
+		return err
 	})
-	slices.SortStableFunc(hits, func(a, b hit) int { return cmp.Compare(b.weight, a.weight) })
-	return hits[:min(len(hits), maxResults)]
-}
-
-// mentions is whether a page may have a section with all words: most pages need not be divided.
-func mentions(source []byte, words []string) bool {
-	lower := bytes.ToLower(source)
-	return !slices.ContainsFunc(words, func(w string) bool { return !bytes.Contains(lower, []byte(w)) })
+	return all
 }
 
 // weigh is 0 if a word is missing. A word in the heading counts most, then one in the page's name.
