@@ -26,6 +26,9 @@ var layout string
 // policy lets a page load styles and pictures from here, and send the search's form here. Nothing else.
 const policy = "default-src 'none'; style-src 'self'; img-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
 
+// drawingPolicy is that of a picture in SVG, which is a document: it has its own styles, and loads and runs nothing.
+const drawingPolicy = "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'; sandbox"
+
 // pictures are the media types of what pages show: those of the machine may be anything.
 var pictures = map[string]string{".png": "image/png", ".svg": "image/svg+xml"}
 
@@ -209,6 +212,9 @@ func (h *Handler) answer(w http.ResponseWriter, r *http.Request, media string, c
 	sum := sha256.Sum256(content)
 	tag := `"` + hex.EncodeToString(sum[:8]) + `"`
 	protect(w.Header())
+	if media == pictures[".svg"] {
+		w.Header().Set("Content-Security-Policy", drawingPolicy)
+	}
 	w.Header().Set("Cache-Control", "no-cache")
 	w.Header().Set("ETag", tag)
 	w.Header().Set("Content-Type", media)

@@ -14,13 +14,6 @@ const wanted = [
   'Clients by hub', 'Opened and ended', 'Messages from clients', 'Deliveries by hub', 'Bytes', 'Clients by transport',
   'Webhooks by result', 'Duration of webhooks', 'Requests by operation', 'Duration of requests', 'CPU cores in use', 'Memory',
 ];
-// Looks are attributes: where the documentation is shown by the gateway, a picture has no style sheet.
-const looks = {
-  panel: 'fill="#fff" stroke="#d9e2ec"', grid: 'fill="none" stroke="#d9e2ec"',
-  title: 'font-size="13" font-weight="600"', weak: 'fill="#52606d"',
-};
-const line = i => `fill="none" stroke-width="1.6" stroke="${['#3d7eff', '#e8833a', '#2f9e6e', '#a05ad5', '#c9a227', '#d6456a'][i]}"`;
-
 const pause = time => new Promise(resolve => setTimeout(resolve, time));
 
 const adminPort = await freePort(), port = await freePort();
@@ -106,22 +99,28 @@ function picture(all) {
     const values = panel.series.flatMap(({ points }) => points.map(([, value]) => value));
     const most = Math.max(...values, 1e-9) * 1.08;
     const at = ([time, value]) => `${(left + (time - (end - seconds)) / seconds * (right - left)).toFixed(1)} ${(bottom - value / most * (bottom - top)).toFixed(1)}`;
-    const lines = panel.series.slice(0, 6).map(({ points }, i) => `<polyline ${line(i)} points="${points.map(at).join(' ')}"/>`);
+    const lines = panel.series.slice(0, 6).map(({ points }, i) => `<polyline class="s${i}" points="${points.map(at).join(' ')}"/>`);
     const grid = [0, 0.5, 1].map(part => {
       const level = bottom - part / 1.08 * (bottom - top);
-      return `<path ${looks.grid} d="M${left} ${level.toFixed(1)}H${right}"/><text ${looks.weak} x="${left - 6}" y="${(level + 4).toFixed(1)}" text-anchor="end">${part * most ? number(part * most / 1.08, panel.unit) : 0}</text>`;
+      return `<path class="grid" d="M${left} ${level.toFixed(1)}H${right}"/><text class="weak" x="${left - 6}" y="${(level + 4).toFixed(1)}" text-anchor="end">${part * most ? number(part * most / 1.08, panel.unit) : 0}</text>`;
     });
     let along = left;
     const legend = panel.series.slice(0, 6).map(({ name }, i) => {
-      const item = `<path ${line(i)} d="M${along} ${height - 18}h14"/><text ${looks.weak} x="${along + 18}" y="${height - 14}">${escape(name)}</text>`;
+      const item = `<path class="s${i}" d="M${along} ${height - 18}h14"/><text class="weak" x="${along + 18}" y="${height - 14}">${escape(name)}</text>`;
       along += 32 + name.length * 6.4;
       return along < width + 20 ? item : '';
     });
-    return `<g transform="translate(${x} ${y})"><rect ${looks.panel} width="${width}" height="${height}" rx="4"/><text ${looks.title} x="12" y="22">${escape(panel.title)}</text>${grid.join('')}${lines.join('')}${legend.join('')}</g>`;
+    return `<g transform="translate(${x} ${y})"><rect class="panel" width="${width}" height="${height}" rx="4"/><text class="title" x="12" y="22">${escape(panel.title)}</text>${grid.join('')}${lines.join('')}${legend.join('')}</g>`;
   });
   const rows = Math.ceil(all.length / across);
   const w = across * width + (across - 1) * gap, h = rows * height + (rows - 1) * gap;
-  return `<svg font-family="system-ui,sans-serif" font-size="11" fill="#1f2933" xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${w} ${h}" width="${w}" height="${h}" role="img" aria-label="Panels of the dashboard: ${all.map(({ title }) => title).join(', ')}">
+  return `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${w} ${h}" width="${w}" height="${h}" role="img" aria-label="Panels of the dashboard: ${all.map(({ title }) => title).join(', ')}">
+<style>
+text{font:11px system-ui,sans-serif;fill:#1f2933}.title{font-size:13px;font-weight:600}.weak{fill:#52606d}
+.panel{fill:#fff;stroke:#d9e2ec}.grid{stroke:#d9e2ec;fill:none}
+[class^=s]{fill:none;stroke-width:1.6}.s0{stroke:#3d7eff}.s1{stroke:#e8833a}.s2{stroke:#2f9e6e}.s3{stroke:#a05ad5}.s4{stroke:#c9a227}.s5{stroke:#d6456a}
+@media(prefers-color-scheme:dark){text{fill:#e4e7eb}.weak{fill:#9aa5b1}.panel{fill:#1b1f24;stroke:#323f4b}.grid{stroke:#323f4b}}
+</style>
 ${cells.join('\n')}
 </svg>
 `;
