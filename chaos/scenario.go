@@ -47,7 +47,7 @@ func scenarios() []scenario {
 		{name: "versions", rows: "N54", long: true, about: "each node is brought to another version and back", play: versions},
 		{name: "full-disk", long: true, about: "the disk of one voter is full", play: fullDisk},
 		{name: "stateful-kill", about: "clients with stateful reconnect, nodes are killed while sessions are resumed and handed over", change: withStateful, play: statefulKill},
-		{name: "hang", rows: "N33", about: "a process stands still for 8 s", play: longHang},
+		{name: "hang", about: "a process stands still for 8 s", play: longHang},
 		{name: "hang-short", long: true, about: "a process stands still for 2 s", play: shortHang},
 		{name: "quorum", rows: "N35", about: "two of three voters are killed", play: quorumLost},
 		{name: "stateful", rows: "N43", about: "clients with stateful reconnect, whose connections are cut at random", change: withStateful, play: statefulCuts},
