@@ -31,7 +31,9 @@ func (l *lifeLog) holdLocked(id string, c *client, record Recorder) {
 		l.counts.Add(EventHeldFull, 1)
 		return // It stays in the log: it is told when the node ends.
 	}
-	l.counts.Add(EventHeld, 1)
+	if _, before := c.record.(kept); !before {
+		l.counts.Add(EventHeld, 1)
+	}
 	c.record, c.held = kept(text), true
 	l.held.order = append(l.held.order, id)
 	l.held.bytes += len(text)
@@ -70,6 +72,14 @@ func (l *lifeLog) nextHeld() (id string, record kept, ok bool) {
 	}
 	l.held = held{}
 	return "", nil, false
+}
+
+// holds reports whether the end of a client is held back.
+func (l *lifeLog) holds(id string) bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	c := l.open[id]
+	return c != nil && c.held
 }
 
 // heldNow is how many ends are held back.

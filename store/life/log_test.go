@@ -2,10 +2,12 @@ package life
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -412,6 +414,27 @@ func TestBury(t *testing.T) {
 		require.Contains(t, w.shelf.puts, "d/bob")
 		require.Zero(t, w.heldNow())
 	})
+	bubble("an end that cannot be put into the outbox is tried at each look, not at once again, and is counted once", func(t *testing.T) {
+		w, u := setUp(t, "ann")
+		defer w.end()
+		w.shelf.do(func() { w.shelf.down = true })
+		w.bear("bob")
+		w.fence.Store(true)
+		require.False(t, w.ending(t.Context(), "bob", person("bob")))
+		w.shelf.do(func() { w.shelf.down = false })
+		w.abandon("a-2")
+		w.fence.Store(false)
+		const looks = 2*attemptTime/releaseEvery + 4 // the store has to say first that the client is doubted
+		box := &leaderless{shelf: w.shelf}
+		u.outbox = box
+		tells := &teller{log: w.lifeLog, buries: u, logger: slog.New(slog.DiscardHandler)}
+		ctx, stop := context.WithTimeout(t.Context(), looks*releaseEvery)
+		defer stop()
+		tells.release(ctx)
+		require.NotZero(t, box.asked.Load())
+		require.LessOrEqual(t, box.asked.Load(), int64(looks))
+		require.EqualValues(t, 1, w.counts.Get(EventHeld))
+	})
 	bubble("N31 what one began the next one finishes, without putting twice what was noted", func(t *testing.T) {
 		w, u := setUp(t, many(500)...)
 		w.end()
@@ -493,6 +516,19 @@ func TestBury(t *testing.T) {
 		require.Len(t, w.shelf.puts, 1)
 		require.EqualValues(t, 1, w.counts.Get(EventDamaged))
 	})
+}
+
+// leaderless is a shelf that says at once that it cannot answer.
+type leaderless struct {
+	*shelf
+	asked atomic.Int64
+}
+
+func (s *leaderless) Ensure(context.Context) error {
+	if s.asked.Add(1) > 1000 {
+		time.Sleep(time.Hour) // or the clock of the test would stand still
+	}
+	return stream.Unavailable(errors.New("no responders"))
 }
 
 // unpurged is a shelf that does not answer when something is to be removed.

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"log/slog"
 	"sync"
+	"sync/atomic"
 
 	"github.com/hubgate/hubgate/store/stream"
 )
@@ -30,7 +31,8 @@ func (t *teller) ending(ctx context.Context, id string, record Recorder) (tell b
 
 // handIn puts the end of a client into the outbox, which takes it once: if the other node that may have noted it dies,
 // whoever has its log puts the same end there. While the store does not answer, the end is held back. False says that it
-// is not there. An outbox beside this one may tell it twice, and says so then.
+// is not there: the caller tells it. With something in place of the outbox it never is, and the end may be told twice. The
+// webhook that is told last then says so by a mark of its own.
 func (t *teller) handIn(ctx context.Context, hub, id string, record Recorder) bool {
 	if t.beside {
 		return false
@@ -57,7 +59,8 @@ func (t *teller) release(ctx context.Context) {
 	var wg sync.WaitGroup
 	defer wg.Wait()
 	for stream.Pause(ctx, releaseEvery) {
-		for !t.log.fence.Fenced() && ctx.Err() == nil {
+		var again atomic.Bool // one is held back again: the others wait for the next look
+		for !again.Load() && !t.log.fence.Fenced() && ctx.Err() == nil {
 			id, record, ok := t.log.nextHeld()
 			if !ok {
 				break
@@ -65,7 +68,9 @@ func (t *teller) release(ctx context.Context) {
 			slots <- struct{}{}
 			wg.Go(func() {
 				defer func() { <-slots }()
-				t.releaseOne(ctx, id, record)
+				if t.releaseOne(ctx, id, record); t.log.holds(id) {
+					again.Store(true)
+				}
 			})
 		}
 	}
