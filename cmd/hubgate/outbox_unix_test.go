@@ -297,7 +297,8 @@ func TestOutboxAfterARestart(t *testing.T) {
 	args := serveArgs(kept(l, "--data-dir", dataDir(t), "--drain-timeout", "10s")...)
 	p := startProcess(t, args, nil)
 	w := startTalker(t, p)
-	w.talks(t)
+	require.Eventually(t, func() bool { return w.acked.Load() > 100 || w.hasEnded() }, slowPatience, 10*time.Millisecond)
+	require.False(t, w.hasEnded(), "the client was cut off: %v", w.err)
 	require.Equal(t, exitOK, p.stop())
 	<-w.ended
 	require.Empty(t, l.of(w.id))
