@@ -31,8 +31,8 @@ func (t *teller) ending(ctx context.Context, id string, record Recorder) (tell b
 
 // handIn puts the end of a client into the outbox, which takes it once: if the other node that may have noted it dies,
 // whoever has its log puts the same end there. While the store does not answer, the end is held back. False says that it
-// is not there: the caller tells it. With something in place of the outbox it never is, and the end may be told twice. The
-// webhook that is told last then says so by a mark of its own.
+// is not there: the caller tells it. So it is with the outbox of all webhooks in place of this one (Beside): that may deliver
+// an end twice, and its request then has the header X-Hubgate-Repeat.
 func (t *teller) handIn(ctx context.Context, hub, id string, record Recorder) bool {
 	if t.beside {
 		return false
