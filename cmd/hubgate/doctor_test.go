@@ -71,7 +71,7 @@ const unhurried = "--patience=90s"
 func TestDoctor(t *testing.T) {
 	t.Parallel()
 	h := newHook(t, answers("hook"))
-	p := start(t, "--upstream="+h.template(), "--clients-handshake-timeout=3m") // longer than the doctor waits
+	p := start(t, "--upstream="+h.template(), "--clients-handshake-timeout=2m") // longer than the doctor waits
 
 	code, found := p.examine(unhurried)
 	require.Zero(t, code, found)
