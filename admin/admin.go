@@ -81,7 +81,7 @@ const index = `hubgate, for operators
 /deliveries     dead letters of webhooks, as JSON; /deliveries/waiting
 /api/admin.yaml settings and keys, with the admin token: the contract
 /livez          200 while the process serves
-/readyz         200 while clients are taken, 503 before, while draining, and while a node does not know the others
+/readyz         200 while clients are taken, 503 before, while draining, while a node does not know the others, and while one alone cannot store its outbox
 /debug/pprof/   profiles
 /debug/check    whether the books balance (exact only when nothing is under way)
 `

@@ -133,7 +133,8 @@ func TestInside(t *testing.T) {
 		"upstream gone": {map[string]string{"api/settings": settings(gone)}, checkUpstreams, Failed},
 		"no token":      {map[string]string{"api/settings": "!401"}, checkUpstreams, Skipped},
 		"peer gone":     {map[string]string{"cluster": `{"peers":[{"node":"b","state":"gone"}]}`}, checkCluster, Warning},
-		"isolated":      {map[string]string{"cluster": `{"notReady":"it reaches nobody"}`}, checkCluster, Failed},
+		"isolated":      {map[string]string{"cluster": `{"incarnation":"a-1","notReady":"it reaches nobody"}`}, checkCluster, Failed},
+		"full disk":     {map[string]string{"cluster": `{"notReady":"the outbox cannot be stored"}`}, checkCluster, Failed},
 		"alone":         {map[string]string{"cluster": "!404"}, checkCluster, Skipped},
 		"draining":      {map[string]string{"readyz": "!draining"}, checkReady, Failed},
 	} {

@@ -159,6 +159,7 @@ func (x *examination) cluster(ctx context.Context) {
 	}
 	var c struct {
 		NotReady, Error string
+		Incarnation     string // "" if the node is alone
 		Peers           []struct{ Node, State string }
 	}
 	if err := json.Unmarshal(body, &c); err != nil {
@@ -172,6 +173,8 @@ func (x *examination) cluster(ctx context.Context) {
 		}
 	}
 	switch {
+	case c.NotReady != "" && c.Incarnation == "":
+		x.find(checkCluster, Failed, c.NotReady, "The node cannot write to its store.", "Look whether there is room on the disk of --data-dir.")
 	case c.NotReady != "":
 		x.find(checkCluster, Failed, c.NotReady, "The node does not reach enough of the others.", "Compare --cluster-listen and --cluster-peer, the shared secret, and firewalls between the nodes.")
 	case len(down) > 0:

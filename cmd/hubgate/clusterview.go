@@ -71,7 +71,7 @@ var errNoRecord = errors.New("this node has no record in the store yet")
 // NotReady implements admin.Cluster.
 func (v *clusterView) NotReady(ctx context.Context) string {
 	if v.plane == nil {
-		return ""
+		return v.deliveries.notReady()
 	}
 	stats := v.plane.Stats()
 	known := v.knowsOthers()

@@ -69,6 +69,18 @@ func (d *deliveries) Abandon(next string) { d.outbox.Abandon(next) }
 // Left implements life.Beside.
 func (d *deliveries) Left() bool { return d.outbox.Left() }
 
+// notReady is why a node that is alone should get no clients: it cannot store what they say. Several nodes write to one
+// store: another one would do no better.
+func (d *deliveries) notReady() string {
+	if d == nil {
+		return ""
+	}
+	if err := d.outbox.Failing(); err != nil {
+		return "the outbox cannot be stored: " + err.Error()
+	}
+	return ""
+}
+
 // deliveryView is what the admin address shows and asks of deliveries.
 type deliveryView struct {
 	webhooks *upstream.Backend

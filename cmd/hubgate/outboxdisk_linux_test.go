@@ -2,6 +2,7 @@ package main
 
 import (
 	"errors"
+	"net/http"
 	"os"
 	"path/filepath"
 	"syscall"
@@ -62,11 +63,20 @@ func TestOutboxOnAFullDisk(t *testing.T) {
 		}, slowPatience, 10*time.Millisecond)
 	}
 	goesOn()
+	p.isReady()
 	stops()
+	var why string
+	require.Eventually(t, func() bool {
+		var status int
+		status, why = p.get(p.Admin + "/readyz")
+		return status == http.StatusServiceUnavailable
+	}, slowPatience, 10*time.Millisecond, "it takes clients though it stores nothing")
+	require.Contains(t, why, "the outbox cannot be stored: ")
 	acked := int(w.acked.Load())
 	require.Eventually(t, func() bool { return len(l.of(w.id)) > acked }, slowPatience, 10*time.Millisecond, "what was stored is delivered meanwhile")
 	require.NoError(t, os.Remove(filler))
 	goesOn()
+	p.isReady()
 
 	l.failing.Store(200)
 	goesOn()

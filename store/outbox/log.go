@@ -29,7 +29,7 @@ const (
 	// attemptTime bounds one question to the store; retryPause is the time between two.
 	attemptTime = 2 * time.Second
 	retryPause  = 100 * time.Millisecond
-	// tellAfter is the attempt to write that is logged if it fails.
+	// tellAfter is the attempt to write that is logged if it fails, and is told to those who ask (Failing).
 	tellAfter = 10
 )
 
@@ -76,6 +76,8 @@ type load struct {
 	urgent, waiting []uint64
 	finished        []uint64 // that is to be noted
 	tries           []uint64 // whose attempts are to be noted
+	// failing is why nothing can be written; nil while that is possible, or not known.
+	failing error
 }
 
 func newLog(store storage, prefix, inc string, counted *counts.Counts[Event]) *log {

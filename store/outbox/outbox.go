@@ -156,6 +156,14 @@ func (o *Outbox) Left() bool {
 	return len(o.log.live) > 0
 }
 
+// Failing returns why deliveries cannot be stored now, once that has lasted for some attempts, and nil when one was
+// stored again. While nothing is to be stored it is not known. A limit that is reached is no failure: clients wait then.
+func (o *Outbox) Failing() error {
+	o.log.mu.Lock()
+	defer o.log.mu.Unlock()
+	return o.log.failing
+}
+
 // Stats are of an Outbox at one moment.
 type Stats struct {
 	// Waiting is how many deliveries this node has to make, Bytes their size. Unstored are those of them that

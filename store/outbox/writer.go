@@ -177,6 +177,7 @@ func (l *log) putLocked(p *part, number uint64, d *delivery) (whole bool) {
 // commit writes a batch, for as long as it takes, and returns its sequence: 0 if the log was closed or the
 // node ends.
 func (l *log) commit(ctx context.Context, p *part, data []byte) uint64 {
+	defer l.fails(nil)
 	for failed := 1; ctx.Err() == nil && !l.givenUp(p); failed++ {
 		sequence, err := l.attempt(ctx, p, data)
 		if err == nil {
@@ -187,6 +188,9 @@ func (l *log) commit(ctx context.Context, p *part, data []byte) uint64 {
 		if errors.Is(err, stream.ErrFull) {
 			l.counts.Add(EventFull, 1)
 			l.purge(ctx)
+			l.fails(nil) // The store answers.
+		} else if failed >= tellAfter {
+			l.fails(err)
 		}
 		if failed == tellAfter {
 			l.logger.Error("deliveries cannot be stored: clients wait", "error", err)
@@ -194,6 +198,13 @@ func (l *log) commit(ctx context.Context, p *part, data []byte) uint64 {
 		stream.Pause(ctx, retryPause)
 	}
 	return 0
+}
+
+// fails says why nothing can be written; nil says that it is not known.
+func (l *log) fails(why error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.failing = why
 }
 
 // givenUp reports whether the log has another subject by now, or was closed.
