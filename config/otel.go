@@ -31,11 +31,24 @@ func (o *OTel) OTelHeaders() (map[string]string, error) {
 	if o.Headers == "" {
 		return nil, nil
 	}
+	return parseOTelHeaders(o.Headers.Reveal())
+}
+
+// CheckOTelHeaders says what is wrong with headers for the collector, without a word of them; "" is none, and right.
+func CheckOTelHeaders(text string) error {
+	if text == "" {
+		return nil
+	}
+	_, err := parseOTelHeaders(text)
+	return err
+}
+
+func parseOTelHeaders(text string) (map[string]string, error) {
 	headers := make(map[string]string)
-	for pair := range strings.SplitSeq(o.Headers.Reveal(), ",") {
-		name, text, ok := strings.Cut(pair, "=")
+	for pair := range strings.SplitSeq(text, ",") {
+		name, escaped, ok := strings.Cut(pair, "=")
 		name = strings.TrimSpace(name)
-		value, err := url.PathUnescape(strings.TrimSpace(text))
+		value, err := url.PathUnescape(strings.TrimSpace(escaped))
 		if !ok || err != nil || !httpguts.ValidHeaderFieldName(name) || !httpguts.ValidHeaderFieldValue(value) {
 			return nil, errors.New("must be NAME=VALUE pairs with commas between them, values percent-encoded")
 		}

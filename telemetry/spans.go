@@ -38,6 +38,8 @@ type spans struct {
 	sent     atomic.Uint64
 	dropped  *counts.Counts[DropReason]
 	closing  atomic.Bool
+	over     atomic.Bool // nothing is sent any more
+	told     uint64      // how many dropped ones of a full queue the log knows of
 	failed   func(what string, err error)
 	// ended is closed when nothing is sent any more.
 	ended chan struct{}
@@ -62,10 +64,27 @@ func (s *spans) OnEnd(span sdk.ReadOnlySpan) {
 	case s.waiting.Add(1) > s.bound:
 		s.waiting.Add(-1)
 		s.dropped.Add(DropQueueFull, 1)
-		s.failed(string(DropQueueFull), fmt.Errorf("more than %d spans wait", s.bound))
-		return
+		return // the log is told later: who ends a span may hold locks
 	}
 	s.SpanProcessor.OnEnd(span)
+	if s.over.Load() {
+		s.settle()
+	}
+}
+
+// settle counts what came so late that nobody sends it.
+func (s *spans) settle() {
+	if left := s.waiting.Swap(0); left > 0 {
+		s.dropped.Add(DropShutdown, uint64(left))
+	}
+}
+
+// tellFull has the log say how many spans found no room since it last did. It is called by one goroutine at a time.
+func (s *spans) tellFull() {
+	if now := s.dropped.Map()[DropQueueFull]; now > s.told {
+		s.failed(string(DropQueueFull), fmt.Errorf("%d spans found no room, since %d waited", now-s.told, s.bound))
+		s.told = now
+	}
 }
 
 // Shutdown takes no more spans and sends those that wait.
@@ -80,6 +99,7 @@ type spanExporter struct{ *spans }
 // ExportSpans implements sdk.SpanExporter.
 func (e spanExporter) ExportSpans(ctx context.Context, batch []sdk.ReadOnlySpan) error {
 	defer e.waiting.Add(-int64(len(batch)))
+	defer e.tellFull()
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	defer context.AfterFunc(e.sending, cancel)()
@@ -105,5 +125,8 @@ func (e spanExporter) ExportSpans(ctx context.Context, batch []sdk.ReadOnlySpan)
 // Shutdown implements sdk.SpanExporter. The SDK calls it behind the last ExportSpans.
 func (e spanExporter) Shutdown(ctx context.Context) error {
 	defer close(e.ended)
+	e.tellFull()
+	e.over.Store(true)
+	e.settle()
 	return e.exporter.Shutdown(ctx)
 }

@@ -15,8 +15,10 @@ import (
 	"strings"
 	"time"
 
+	"github.com/go-logr/logr"
 	"github.com/prometheus/client_golang/prometheus"
 	bridge "go.opentelemetry.io/contrib/bridges/prometheus"
+	"go.opentelemetry.io/otel"
 	"go.opentelemetry.io/otel/attribute"
 	"go.opentelemetry.io/otel/exporters/otlp/otlpmetric/otlpmetrichttp"
 	"go.opentelemetry.io/otel/exporters/otlp/otlptrace/otlptracehttp"
@@ -75,60 +77,22 @@ const flushTime = 5 * time.Second
 
 // Names of variables.
 const (
-	envEndpoint        = "OTEL_EXPORTER_OTLP_ENDPOINT"
-	envTracesEndpoint  = "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT"
-	envMetricsEndpoint = "OTEL_EXPORTER_OTLP_METRICS_ENDPOINT"
-	envDisabled        = "OTEL_SDK_DISABLED"
-	envQueue           = "OTEL_BSP_MAX_QUEUE_SIZE"
+	envDisabled = "OTEL_SDK_DISABLED"
+	envQueue    = "OTEL_BSP_MAX_QUEUE_SIZE"
 )
-
-// EndpointVariables are those that name collectors where no option does.
-func EndpointVariables() []string {
-	return []string{envEndpoint, envTracesEndpoint, envMetricsEndpoint}
-}
-
-// protocolVariables name protocols, of which there is one.
-var protocolVariables = []string{"OTEL_EXPORTER_OTLP_PROTOCOL", "OTEL_EXPORTER_OTLP_TRACES_PROTOCOL", "OTEL_EXPORTER_OTLP_METRICS_PROTOCOL"}
-
-// CheckProtocol says which variable names a protocol that is not the one, unless one is configured.
-func CheckProtocol(configured, only string) error {
-	if configured != "" {
-		return nil
-	}
-	for _, name := range protocolVariables {
-		if text := os.Getenv(name); text != "" && text != only {
-			return fmt.Errorf("%s: %q: only %s is there", name, text, only)
-		}
-	}
-	return nil
-}
-
-// wanted says whether a signal is to be sent.
-func (o *Options) wanted(signal bool, endpoint, exporter string) (bool, error) {
-	switch text := os.Getenv(exporter); text {
-	case "", "otlp":
-	case "none":
-		return false, nil
-	default:
-		return false, fmt.Errorf("%s: %q is neither otlp nor none", exporter, text)
-	}
-	return signal && (o.Endpoint != "" || os.Getenv(envEndpoint) != "" || os.Getenv(endpoint) != ""), nil
-}
 
 // New begins to send. It returns nil if nothing is to be sent. It waits for nobody: a collector that cannot be
 // reached is told by the log.
 func New(ctx context.Context, o Options) (*Telemetry, error) {
-	if off, _ := strconv.ParseBool(os.Getenv(envDisabled)); off && o.Endpoint == "" {
-		return nil, nil
-	}
-	traces, err := o.wanted(o.Traces, envTracesEndpoint, "OTEL_TRACES_EXPORTER")
+	traces, err := o.wanted(o.Traces, tracesSignal)
 	if err != nil {
 		return nil, err
 	}
-	metrics, err := o.wanted(o.Metrics, envMetricsEndpoint, "OTEL_METRICS_EXPORTER")
+	metrics, err := o.wanted(o.Metrics, metricsSignal)
 	if err != nil || !traces && !metrics {
 		return nil, err
 	}
+	otel.SetLogger(logr.Discard()) // it is no part of the gateway's log, and says values of headers
 	about, err := o.Resource.resource(ctx)
 	if err != nil {
 		return nil, err
@@ -136,6 +100,8 @@ func New(ctx context.Context, o Options) (*Telemetry, error) {
 	t := &Telemetry{lines: logsum.New(func(failure string, times uint64) {
 		o.Logger.Warn("OpenTelemetry: not everything was sent", "error", failure, "times", times)
 	})}
+	failed := t.failed(o.Logger)
+	otel.SetErrorHandler(otel.ErrorHandlerFunc(func(err error) { failed("SDK", err) }))
 	sending, cut := context.WithCancel(context.Background())
 	t.cut = cut
 	if traces {
@@ -151,7 +117,7 @@ func New(ctx context.Context, o Options) (*Telemetry, error) {
 }
 
 func (t *Telemetry) beginTraces(sending context.Context, o *Options, about *resource.Resource) error {
-	options := []otlptracehttp.Option{}
+	options := []otlptracehttp.Option{otlptracehttp.WithProxy(proxy)}
 	if o.Endpoint != "" {
 		options = append(options, otlptracehttp.WithEndpointURL(strings.TrimRight(o.Endpoint, "/")+"/v1/traces"))
 	}
@@ -173,7 +139,7 @@ func (t *Telemetry) beginTraces(sending context.Context, o *Options, about *reso
 }
 
 func (t *Telemetry) beginMetrics(sending context.Context, o *Options, about *resource.Resource) error {
-	options := []otlpmetrichttp.Option{}
+	options := []otlpmetrichttp.Option{otlpmetrichttp.WithProxy(proxy)}
 	if o.Endpoint != "" {
 		options = append(options, otlpmetrichttp.WithEndpointURL(strings.TrimRight(o.Endpoint, "/")+"/v1/metrics"))
 	}
@@ -197,9 +163,19 @@ func (t *Telemetry) beginMetrics(sending context.Context, o *Options, about *res
 func (t *Telemetry) failed(log *slog.Logger) func(what string, err error) {
 	return func(what string, err error) {
 		if t.lines.First(what) {
-			log.Warn("OpenTelemetry: not everything was sent", "what", what, "error", err)
+			log.Warn("OpenTelemetry: not everything was sent", "what", what, "error", clip(err.Error()))
 		}
 	}
+}
+
+// maxError bounds the text of an error in the log, which may have the whole answer of the collector; in bytes.
+const maxError = 500
+
+func clip(text string) string {
+	if len(text) <= maxError {
+		return text
+	}
+	return strings.ToValidUTF8(text[:maxError], "") + "…"
 }
 
 // queueSize is how many spans may wait.

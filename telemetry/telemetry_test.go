@@ -3,14 +3,19 @@ package telemetry
 import (
 	"bytes"
 	"context"
+	"errors"
 	"log/slog"
 	"net/http"
+	"strings"
 	"sync"
 	"testing"
 
+	"github.com/go-logr/logr/funcr"
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/stretchr/testify/require"
+	"go.opentelemetry.io/otel"
 	"go.opentelemetry.io/otel/attribute"
+	"go.opentelemetry.io/otel/sdk/trace/tracetest"
 	"go.opentelemetry.io/otel/trace"
 	collecttraces "go.opentelemetry.io/proto/otlp/collector/trace/v1"
 	"google.golang.org/protobuf/proto"
@@ -123,10 +128,13 @@ func TestVariablesSwitchOff(t *testing.T) {
 		_, err := New(t.Context(), Options{Endpoint: "http://127.0.0.1:1", Metrics: true})
 		require.ErrorContains(t, err, "OTEL_METRICS_EXPORTER")
 	})
-	t.Run("a protocol that is not there", func(t *testing.T) {
-		t.Setenv("OTEL_EXPORTER_OTLP_TRACES_PROTOCOL", "grpc")
-		require.ErrorContains(t, CheckProtocol("", "http/protobuf"), "OTEL_EXPORTER_OTLP_TRACES_PROTOCOL")
-		require.NoError(t, CheckProtocol("http/protobuf", "http/protobuf"))
+	t.Run("an exporter that is not there, of what is not sent", func(t *testing.T) {
+		t.Setenv("OTEL_METRICS_EXPORTER", "prometheus")
+		t.Setenv("OTEL_TRACES_EXPORTER", "console")
+		sent, _ := begin(t, func(*Options) {})
+		require.Nil(t, sent)
+		sent, _ = begin(t, func(o *Options) { o.Traces, o.Metrics, o.Endpoint = false, false, "http://127.0.0.1:1" })
+		require.Nil(t, sent)
 	})
 }
 
@@ -182,9 +190,11 @@ func TestSpansThatFindNoRoomAreDroppedWithoutWaiting(t *testing.T) {
 	end(10) // nobody takes any of them at the moment
 	require.EqualValues(t, 10, sent.Stats().Dropped[DropQueueFull])
 	require.Equal(t, 4, sent.Stats().Waiting)
-	require.Contains(t, log.String(), "what=QueueFull")
+	require.Empty(t, log.String(), "who ends a span may hold locks")
 	close(release)
 	require.NoError(t, sent.Close(context.Background()))
+	require.Contains(t, log.String(), "what=QueueFull")
+	require.Contains(t, log.String(), "10 spans")
 	require.EqualValues(t, 4, sent.Stats().Spans)
 }
 
@@ -228,4 +238,83 @@ func TestWhatTheCollectorRejectsIsCounted(t *testing.T) {
 	require.EqualValues(t, 2, sent.Stats().Dropped[DropRejected])
 	require.EqualValues(t, 1, sent.Stats().Spans)
 	require.Contains(t, log.String(), "too long")
+}
+
+// What the SDK would say itself goes past the gateway's log, and has the values of headers.
+func TestTheSDKHasNoLogOfItsOwn(t *testing.T) {
+	said := new(logged)
+	otel.SetLogger(funcr.New(func(_, args string) { _, _ = said.Write([]byte(args)) }, funcr.Options{Verbosity: 9}))
+	t.Setenv("OTEL_EXPORTER_OTLP_HEADERS", "Api-Key=50%secret,secret")
+	_, log := begin(t, func(o *Options) { o.Endpoint = "http://127.0.0.1:1" })
+	require.Empty(t, said.String())
+	otel.Handle(errors.New("wrong"))
+	otel.Handle(errors.New("wrong"))
+	require.Equal(t, 1, strings.Count(log.String(), "error=wrong"), log.String())
+	require.NotContains(t, log.String(), "secret")
+}
+
+func TestWhichVariablesHold(t *testing.T) {
+	o := Options{Traces: true, Metrics: true}
+	require.Empty(t, o.Variables(), "nothing is sent")
+	t.Setenv("OTEL_EXPORTER_OTLP_METRICS_PROTOCOL", "grpc")
+	t.Setenv("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "http://127.0.0.1:1/v1/traces")
+	t.Setenv("OTEL_EXPORTER_OTLP_TRACES_HEADERS", "a=b")
+	general := Variables{"OTEL_EXPORTER_OTLP_ENDPOINT", "OTEL_EXPORTER_OTLP_PROTOCOL", "OTEL_EXPORTER_OTLP_HEADERS"}
+	traces := Variables{"OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "OTEL_EXPORTER_OTLP_PROTOCOL", "OTEL_EXPORTER_OTLP_TRACES_HEADERS"}
+	require.Equal(t, []Variables{traces}, o.Variables())
+	o.Endpoint = "http://127.0.0.1:1"
+	metrics := general
+	metrics.Protocol = "OTEL_EXPORTER_OTLP_METRICS_PROTOCOL"
+	require.Equal(t, []Variables{traces, metrics}, o.Variables())
+	t.Setenv("OTEL_TRACES_EXPORTER", "none")
+	require.Equal(t, []Variables{metrics}, o.Variables())
+	o.Endpoint = ""
+	t.Setenv("OTEL_SDK_DISABLED", "true")
+	t.Setenv("OTEL_EXPORTER_OTLP_ENDPOINT", "http://127.0.0.1:1")
+	require.Empty(t, o.Variables())
+}
+
+func TestALongAnswerOfTheCollectorIsClipped(t *testing.T) {
+	to := telemetrytest.New(t)
+	to.AnswerWith(func(w http.ResponseWriter) bool {
+		http.Error(w, strings.Repeat("€", 1<<16), http.StatusBadRequest)
+		return true
+	})
+	sent, log := begin(t, func(o *Options) { o.Endpoint, o.Metrics = to.URL, false })
+	_, span := sent.Tracer().Start(t.Context(), "one")
+	span.End()
+	require.NoError(t, sent.Close(context.Background()))
+	require.Contains(t, log.String(), "what=Failed")
+	require.Less(t, len(log.String()), 4096)
+}
+
+// Own headers may be keys: they go to no other host than the configured one.
+func TestNoRedirectLeadsToAnotherHost(t *testing.T) {
+	other := telemetrytest.New(t)
+	to := telemetrytest.New(t)
+	to.AnswerWith(func(w http.ResponseWriter) bool {
+		w.Header().Set("Location", other.URL+"/v1/traces")
+		w.WriteHeader(http.StatusTemporaryRedirect)
+		return true
+	})
+	sent, log := begin(t, func(o *Options) {
+		o.Endpoint, o.Metrics, o.Headers = to.URL, false, map[string]string{"Api-Key": "abc"}
+	})
+	_, span := sent.Tracer().Start(t.Context(), "one")
+	span.End()
+	require.NoError(t, sent.Close(context.Background()))
+	require.EqualValues(t, 1, sent.Stats().Dropped[DropFailed])
+	require.Contains(t, log.String(), "another host")
+}
+
+// A span that ends just as the queue does is counted too.
+func TestASpanThatComesAtTheEndIsCounted(t *testing.T) {
+	to := telemetrytest.New(t)
+	sent, _ := begin(t, func(o *Options) { o.Endpoint, o.Metrics = to.URL, false })
+	require.NoError(t, sent.Close(context.Background()))
+	sent.spans.closing.Store(false) // as it was when the span looked
+	of := trace.NewSpanContext(trace.SpanContextConfig{TraceID: trace.TraceID{1}, SpanID: trace.SpanID{2}, TraceFlags: trace.FlagsSampled})
+	sent.spans.OnEnd(tracetest.SpanStub{SpanContext: of}.Snapshot())
+	require.Zero(t, sent.Stats().Waiting)
+	require.EqualValues(t, 1, sent.Stats().Dropped[DropShutdown])
 }

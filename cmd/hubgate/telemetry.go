@@ -18,9 +18,6 @@ import (
 // newTelemetry begins to send traces and metrics, if a collector is named.
 func (s *server) newTelemetry() error {
 	o := &s.config.OTel
-	if err := checkCollectors(o); err != nil {
-		return usage(err)
-	}
 	headers, err := o.OTelHeaders()
 	if err != nil {
 		return usage(fmt.Errorf("otel.headers: %w", err))
@@ -30,6 +27,9 @@ func (s *server) newTelemetry() error {
 		Traces: slices.Contains(o.Signals, config.OTelTraces), Metrics: slices.Contains(o.Signals, config.OTelMetrics),
 		Resource: telemetry.Resource{Service: o.ServiceName, Version: version(), Instance: s.config.Network.Node, Attributes: o.Attributes},
 		Gatherer: s.admin.Gatherer(), Logger: s.log.With("part", partTelemetry),
+	}
+	if err := checkVariables(o, options.Variables()); err != nil {
+		return usage(err)
 	}
 	ratio, set, err := o.Ratio()
 	if err != nil {
@@ -54,17 +54,17 @@ func (s *server) newTelemetry() error {
 	return nil
 }
 
-// checkCollectors says what is wrong with the variables that name collectors and protocols where no option does.
-func checkCollectors(o *config.OTel) error {
-	if err := telemetry.CheckProtocol(o.Protocol, config.OTLPProtocol); err != nil {
-		return err
-	}
-	if o.Endpoint != "" {
-		return nil
-	}
-	for _, name := range telemetry.EndpointVariables() {
-		if err := config.CheckCollector(os.Getenv(name)); err != nil {
-			return fmt.Errorf("%s: %w", name, err)
+// checkVariables says what is wrong with variables that hold where no option does. It tells no headers: they are keys.
+func checkVariables(o *config.OTel, all []telemetry.Variables) error {
+	for _, v := range all {
+		if text := os.Getenv(v.Protocol); o.Protocol == "" && text != "" && text != config.OTLPProtocol {
+			return fmt.Errorf("%s: %q: only %s is there", v.Protocol, text, config.OTLPProtocol)
+		}
+		if err := config.CheckCollector(os.Getenv(v.Endpoint)); o.Endpoint == "" && err != nil {
+			return fmt.Errorf("%s: %w", v.Endpoint, err)
+		}
+		if err := config.CheckOTelHeaders(os.Getenv(v.Headers)); o.Headers == "" && err != nil {
+			return fmt.Errorf("%s: %w", v.Headers, err)
 		}
 	}
 	return nil

@@ -9,6 +9,8 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/hubgate/hubgate/config"
+	"github.com/hubgate/hubgate/telemetry"
 	"github.com/hubgate/hubgate/telemetry/telemetrytest"
 )
 
@@ -95,4 +97,18 @@ func TestACollectorThatIsNotThere(t *testing.T) {
 	require.Zero(t, p.stop())
 	p.logs.want(t, "OpenTelemetry: not everything was sent")
 	require.NotContains(t, p.logs.String(), "panic")
+}
+
+// A machine may have variables for other programs: what they say is an error only if something is sent.
+func TestVariablesOfWhatIsNotSentAreNoError(t *testing.T) {
+	t.Setenv("OTEL_EXPORTER_OTLP_PROTOCOL", "grpc")
+	t.Setenv("OTEL_EXPORTER_OTLP_HEADERS", "Api-Key=50%secret")
+	o := telemetry.Options{Traces: true}
+	require.NoError(t, checkVariables(&config.OTel{}, o.Variables()))
+	o.Endpoint = "http://127.0.0.1:1"
+	err := checkVariables(&config.OTel{}, o.Variables())
+	require.ErrorContains(t, err, "OTEL_EXPORTER_OTLP_PROTOCOL")
+	err = checkVariables(&config.OTel{Protocol: config.OTLPProtocol}, o.Variables())
+	require.ErrorContains(t, err, "OTEL_EXPORTER_OTLP_HEADERS")
+	require.NotContains(t, err.Error(), "secret")
 }

@@ -1,0 +1,77 @@
+package telemetry
+
+import (
+	"errors"
+	"fmt"
+	"net/http"
+	"net/url"
+	"os"
+	"strconv"
+)
+
+// Variables are the names of the variables that say of a signal what no option does.
+type Variables struct{ Endpoint, Protocol, Headers string }
+
+// signal is one of what is sent, with its part of the names of variables.
+type signal struct{ name, exporter string }
+
+var (
+	tracesSignal  = signal{"TRACES_", "OTEL_TRACES_EXPORTER"}
+	metricsSignal = signal{"METRICS_", "OTEL_METRICS_EXPORTER"}
+)
+
+// variable is the name of the signal's own variable if that is set, else of the one for all signals.
+func (s signal) variable(what string) string {
+	const prefix = "OTEL_EXPORTER_OTLP_"
+	if own := prefix + s.name + what; os.Getenv(own) != "" {
+		return own
+	}
+	return prefix + what
+}
+
+func (s signal) variables() Variables {
+	return Variables{s.variable("ENDPOINT"), s.variable("PROTOCOL"), s.variable("HEADERS")}
+}
+
+// sent says whether the signal has a collector, and is not switched off.
+func (o *Options) sent(on bool, s signal) bool {
+	off, _ := strconv.ParseBool(os.Getenv(envDisabled))
+	named := o.Endpoint != "" || !off && os.Getenv(s.variable("ENDPOINT")) != ""
+	return on && named && os.Getenv(s.exporter) != "none"
+}
+
+// Variables are those of the signals that are sent. What others say has no effect, and is no error.
+func (o *Options) Variables() []Variables {
+	var all []Variables
+	if o.sent(o.Traces, tracesSignal) {
+		all = append(all, tracesSignal.variables())
+	}
+	if o.sent(o.Metrics, metricsSignal) {
+		all = append(all, metricsSignal.variables())
+	}
+	return all
+}
+
+// wanted is sent, or the error of a signal that would be sent by an exporter that is not there.
+func (o *Options) wanted(on bool, s signal) (bool, error) {
+	if !o.sent(on, s) {
+		return false, nil
+	}
+	if text := os.Getenv(s.exporter); text != "" && text != "otlp" {
+		return false, fmt.Errorf("%s: %q is neither otlp nor none", s.exporter, text)
+	}
+	return true, nil
+}
+
+var errOtherHost = errors.New("the collector names another host: its redirect is not followed, since headers may be keys")
+
+// proxy is that of the environment. It is asked before each request, also those of redirects: the exporters leave no
+// other way to refuse one.
+func proxy(r *http.Request) (*url.URL, error) {
+	if from := r.Response; from != nil && from.Request != nil {
+		if was := from.Request.URL; was.Host != r.URL.Host || was.Scheme != r.URL.Scheme {
+			return nil, errOtherHost
+		}
+	}
+	return http.ProxyFromEnvironment(r)
+}
