@@ -133,6 +133,7 @@ func (h *Endpoint) finish(c *call, r *http.Request) {
 		c.status = http.StatusOK
 	}
 	c.body.release()
+	c.refused(h.tracer)
 	if c.failed == nil || c.failed.reason != ReasonDraining { // the alert for 503 is not for deployments
 		h.metrics.Request(c.operation, c.status, time.Since(c.began))
 	}
@@ -188,6 +189,7 @@ func (h *Endpoint) check(c *call, r *http.Request, operation *api.Operation) err
 	if err := h.tokens.REST(token, r.Method, escapedPath(r.URL), c.query.application); err != nil {
 		return err
 	}
+	c.accepted(h.tracer, r)
 	if err := h.limit(token, h.bodySize(r)); err != nil {
 		return err
 	}

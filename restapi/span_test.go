@@ -59,3 +59,22 @@ func TestRequestsAreSpans(t *testing.T) {
 	require.Contains(t, span.Attributes(), attribute.String("error.type", string(ReasonBody)))
 	require.Equal(t, span.SpanContext().TraceID().String(), f.logged.take(t)[0]["trace_id"])
 }
+
+// Who has no token does not decide what is kept, nor under which trace.
+func TestTheTraceOfACallerWithoutATokenIsNotGoneOnWith(t *testing.T) {
+	for ratio, kept := range map[float64]int{0: 0, 1: 1} {
+		f := newFixture(t)
+		spans := tracetest.NewSpanRecorder()
+		options := f.options()
+		sampler := sdk.ParentBased(sdk.TraceIDRatioBased(ratio))
+		options.Tracer = sdk.NewTracerProvider(sdk.WithSpanProcessor(spans), sdk.WithSampler(sampler)).Tracer("test")
+		f.handler = New(options)
+		const trace = "4bf92f3577b34da6a3ce929d0e0e4736"
+		f.do("POST", "/api/hubs/chat/:send", helloJSON, with("traceparent", "00-"+trace+"-00f067aa0ba902b7-01"), with("Authorization", "Bearer x")).wantStatus(401)
+		require.Len(t, spans.Ended(), kept)
+		for _, span := range spans.Ended() {
+			require.NotEqual(t, trace, span.SpanContext().TraceID().String())
+			require.False(t, span.Parent().IsValid())
+		}
+	}
+}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/hex"
 	"net/http"
+	"time"
 
 	"go.opentelemetry.io/otel/attribute"
 	"go.opentelemetry.io/otel/codes"
@@ -55,14 +56,16 @@ func (o one) Get(key string) string {
 func (one) Set(string, string) {}
 func (one) Keys() []string     { return nil }
 
-// Request begins the span of a request that has come in, and goes on with the trace of its caller. Without a
-// tracer it is nil.
-func Request(tracer trace.Tracer, r *http.Request) trace.Span {
-	if tracer == nil {
-		return nil
-	}
-	parent := propagation.TraceContext{}.Extract(context.Background(), propagation.HeaderCarrier(r.Header))
-	_, span := tracer.Start(parent, r.Method, trace.WithSpanKind(trace.SpanKindServer))
+// Caller returns the span that a request comes from, by its traceparent; the zero one if it has none.
+func Caller(r *http.Request) trace.SpanContext {
+	return trace.SpanContextFromContext(propagation.TraceContext{}.Extract(context.Background(), propagation.HeaderCarrier(r.Header)))
+}
+
+// Request begins the span of a request that came in at a time. It goes on with the trace of its caller; the zero one
+// is none, and the trace begins here.
+func Request(tracer trace.Tracer, caller trace.SpanContext, came time.Time) trace.Span {
+	parent := trace.ContextWithRemoteSpanContext(context.Background(), caller)
+	_, span := tracer.Start(parent, "HTTP", trace.WithSpanKind(trace.SpanKindServer), trace.WithTimestamp(came))
 	return span
 }
 
