@@ -38,6 +38,9 @@ func startProcess(t *testing.T, args, env []string) *program {
 	t.Cleanup(func() {
 		p.cancel()
 		<-p.ended
+		if raced && strings.Contains(p.logs.String(), "DATA RACE") {
+			t.Error(p.logs.String())
+		}
 	})
 	p.awaitServing()
 	return p
