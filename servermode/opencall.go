@@ -52,8 +52,9 @@ func (c *openCall) lost(why string) {
 
 // The reasons in spans of calls that are not answered by their hub server, beside those of Loss.
 const (
-	callClosed = "ClientClosed"
-	callMoved  = "ClientMoved"
+	callClosed  = "ClientClosed"
+	callMoved   = "ClientMoved"
+	callTooMany = "TooMany" // the client has very many open ones, and this one was forgotten
 )
 
 // traceRecord begins the span of what a client says to its hub server; nil without one that is kept. Pings and other

@@ -25,8 +25,9 @@ func (c *openCalls) add(call openCall) {
 	switch {
 	case c.many != nil:
 		if len(c.many) >= mostCalls {
-			for any := range c.many {
-				delete(c.many, any)
+			for id, forgotten := range c.many {
+				forgotten.lost(callTooMany)
+				delete(c.many, id)
 				break
 			}
 		}
