@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"testing"
+	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/stretchr/testify/require"
@@ -70,7 +71,7 @@ func BenchmarkTracedSend(b *testing.B) {
 					before := cpuTime()
 					for range 16 {
 						cmd := &gateway.Command{Hub: "chat", Verb: gateway.VerbSend, Target: gateway.Target{Kind: gateway.TargetAll}, Frames: frames, By: gateway.SenderREST}
-						span := trace.Request(way.tracer, request)
+						span := trace.Request(way.tracer, trace.Caller(request), time.Now())
 						if span != nil {
 							cmd.Span = trace.Kept(span.SpanContext())
 						}
@@ -100,5 +101,5 @@ func TestTracingThatIsOffAllocatesNothing(t *testing.T) {
 	require.Zero(t, testing.AllocsPerRun(100, func() { o.FollowSend(cmd) }))
 	require.Nil(t, o.FollowSend(cmd))
 	request := httptest.NewRequest(http.MethodPost, "/api", http.NoBody)
-	require.Zero(t, testing.AllocsPerRun(100, func() { trace.Request(o.tracer, request) }))
+	require.Zero(t, testing.AllocsPerRun(100, func() { trace.Request(o.tracer, trace.Caller(request), time.Now()) }))
 }
