@@ -83,7 +83,7 @@ func newMetrics(registry *prometheus.Registry) *Metrics {
 		}),
 	}
 	registry.MustRegister(m.upstreamCalls, m.upstreamTook, m.upstreamSkips, m.upstreamQueued,
-		m.restRequests, m.restTook, m.negotiations, m.opened, m.unheard, m.panics, m.serverPing, m.serverCall)
+		m.restRequests, m.restTook, m.negotiations, m.opened, m.unheard, m.panics)
 	return m
 }
 

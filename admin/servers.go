@@ -38,8 +38,11 @@ type ServerHubStats struct {
 	QueuedBytes      int
 }
 
-// WatchServers makes v the hub servers that are shown.
-func (a *Admin) WatchServers(v Servers) { a.node.watchServers(v) }
+// WatchServers makes v the hub servers that are shown, and shows how long they take. It is called once.
+func (a *Admin) WatchServers(v Servers) {
+	a.registry.MustRegister(a.Metrics.serverPing, a.Metrics.serverCall)
+	a.node.watchServers(v)
+}
 
 var (
 	descServers        = desc("server_connections", "Live connections of hub servers, by hub and kind.", "hub", "kind")

@@ -111,6 +111,7 @@ func (l *ledger) of(id string) []string {
 type talker struct {
 	id    string
 	acked atomic.Int64
+	pause atomic.Int64 // between numbers, in milliseconds
 	ended chan struct{}
 	err   error // with which it ended; valid then
 }
@@ -128,13 +129,14 @@ func startTalker(t *testing.T, p *program) *talker {
 	s := connectStateful(t, p)
 	require.NoError(t, s.conn.SetReadDeadline(time.Time{}), "it reads as long as the program lives")
 	w := &talker{id: s.id, ended: make(chan struct{})}
+	w.pause.Store(1)
 	go func() { // ends with the socket
 		for i := 0; ; i++ {
 			record := fmt.Sprintf(`{"type":1,"target":"say","arguments":["%d"]}`, i) + "\x1e"
 			if s.conn.WriteMessage(websocket.TextMessage, []byte(record)) != nil {
 				return
 			}
-			time.Sleep(time.Millisecond)
+			time.Sleep(time.Duration(w.pause.Load()) * time.Millisecond)
 		}
 	}()
 	go func() {
@@ -224,7 +226,7 @@ func TestOutboxLosesNothingWhenKilled(t *testing.T) {
 		require.Eventually(t, func() bool {
 			got := l.of(w.id)
 			return len(got) > 0 && got[len(got)-1] == "disconnected"
-		}, slowPatience, 10*time.Millisecond, "the end of %s is not told", w.id)
+		}, slowPatience, 10*time.Millisecond, "the end of %s is not told: %d events came, the last program says\n%s", w.id, len(l.of(w.id)), p.logs)
 		w.check(t, l)
 	}
 	require.NotZero(t, acked)

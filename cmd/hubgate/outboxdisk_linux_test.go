@@ -78,6 +78,9 @@ func TestOutboxOnAFullDisk(t *testing.T) {
 	goesOn()
 	p.isReady()
 
+	// From now on the webhook fails. No more than 256 events of a client wait for it, so this one gets slow first.
+	w.pause.Store(250)
+	require.Eventually(t, func() bool { return p.metric(`hubgate_upstream_queued_events`) < 10 }, slowPatience, 10*time.Millisecond)
 	l.failing.Store(200)
 	goesOn()
 	stops()

@@ -130,6 +130,9 @@ func TestReasonsAreSeriesFromTheStart(t *testing.T) {
 			continue // they have other labels too, of which nothing is known at the start
 		}
 		for _, r := range list.Reasons {
+			if list.Metric == "hubgate_cluster_troubles_total" && r.Name == "Unreachable" {
+				continue // the node looks for others from its start
+			}
 			require.Regexp(t, list.Metric+`\{[^}]*reason="`+r.Name+`"\} 0`, metrics)
 		}
 	}
