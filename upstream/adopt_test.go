@@ -4,7 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"net/http"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -111,6 +113,53 @@ func TestD13RejectedWhenItIsToldAgain(t *testing.T) {
 	require.Equal(t, "n", want(t, h.posts).event())
 	require.Eventually(t, func() bool { return len(store.left()) == 0 }, patience, time.Millisecond)
 	require.Empty(t, h.posts)
+}
+
+// A client that is told of again and rejected may live on another node: it is closed there, for the same reason.
+func TestD13RejectedWhereItIs(t *testing.T) {
+	type closing struct {
+		hub, id string
+		cause   gateway.Cause
+	}
+	closed := make(chan closing, 1)
+	h, store := newHook(t, says(http.StatusForbidden, "")), newBox()
+	logs := new(journal)
+	b := startKeeping(t, toAll(h.URL), store, func(o *OutboxOptions) {
+		o.Closes = func(_ context.Context, hub, id string, cause gateway.Cause) error {
+			closed <- closing{hub, id, cause}
+			if id == "xyz" {
+				return errors.New("a node does not answer")
+			}
+			return nil
+		}
+	})
+	b.log = slog.New(slog.NewTextHandler(logs, nil))
+	rejected := gateway.Cause{Reason: gateway.CloseInvokeUpstreamFailed, Text: "Forbidden"}
+	require.NoError(t, b.Adopt(t.Context(), []Adopted{ofDead(store, "abc", kindConnected, "")}))
+	require.Equal(t, closing{"chat", "abc", rejected}, want(t, closed))
+	require.NoError(t, b.Adopt(t.Context(), []Adopted{ofDead(store, "xyz", kindConnected, "")}))
+	require.Equal(t, closing{"chat", "xyz", rejected}, want(t, closed))
+	require.Eventually(t, func() bool { return strings.Contains(logs.String(), "a node does not answer") }, patience, time.Millisecond)
+}
+
+// A client that another node has had rejected is told of no more here either.
+func TestD13RejectedByAnotherNode(t *testing.T) {
+	release := make(chan struct{})
+	h, store := newHook(t, func(http.ResponseWriter, post) { <-release }), newBox()
+	m := &books{}
+	b := startKeeping(t, toAll(h.URL), store)
+	b.metrics = m
+	s := connect(b, newConn("abc"))
+	want(t, h.posts)
+	taken(t, s, send("say"))
+	s.Closed(gateway.Cause{Reason: gateway.CloseInvokeUpstreamFailed, Text: "Forbidden"})
+	close(release)
+	for range 2 {
+		want(t, store.done)
+	}
+	require.Eventually(t, func() bool { return !s.Pending() && len(store.left()) == 0 }, patience, time.Millisecond)
+	require.Empty(t, h.posts)
+	require.Equal(t, []SkipReason{SkipRejected}, m.skips())
 }
 
 // What is remembered of ends that are kept is gone through once a minute: a node that died had many clients.

@@ -38,6 +38,8 @@ type OutboxOptions struct {
 	Age time.Duration
 	// Lives asks all nodes whether a client lives; nil means that none does.
 	Lives func(ctx context.Context, hub, id string) (bool, error)
+	// Closes closes a client on whatever node it is, if it lives; nil means that none does.
+	Closes func(ctx context.Context, hub, id string, cause gateway.Cause) error
 
 	// waits are those between attempts; tests have shorter ones.
 	waits waits
@@ -283,6 +285,21 @@ func (k *keeping) refuses(id string) {
 	delete(k.begun, id)
 }
 
+// closeTime bounds the wait until all nodes know that a client is to be closed.
+const closeTime = 5 * time.Second
+
+// closeElsewhere closes a client that is not here, wherever it lives.
+func (b *Backend) closeElsewhere(id *gateway.Identity, cause gateway.Cause) {
+	if b.keeps.Closes == nil {
+		return
+	}
+	ctx, cancel := context.WithTimeout(b.ctx, closeTime)
+	defer cancel()
+	if err := b.keeps.Closes(ctx, id.Hub, id.ID, cause); err != nil {
+		b.log.Warn("a client that the application has rejected may live on: not all nodes were told", "connection", id.ID, "hub", id.Hub, "error", err)
+	}
+}
+
 // tellEnd keeps the end of a client that is not here. It may have been told before.
 func (b *Backend) tellEnd(ctx context.Context, c conn, body []byte) error {
 	k := b.keeps
@@ -321,7 +338,10 @@ func (k *keeping) adopt(b *Backend, c conn, e event) {
 	if s == nil {
 		s = newSession(b, c)
 		s.opened, s.closed, s.rejected = true, true, k.refused.has(id)
-		s.keeps.retire, s.keeps.refused = func() { k.retire(id, s) }, func() { k.refuses(id) }
+		s.keeps.retire, s.keeps.refused = func() { k.retire(id, s) }, func(cause gateway.Cause) {
+			k.refuses(id)
+			b.closeElsewhere(c.Identity(), cause)
+		}
 		k.adopted[id] = s
 	}
 	if !s.put(e) {

@@ -52,7 +52,8 @@ type sessionKeeps struct {
 	blocked bool
 	// retire is called by the goroutine that delivers when no event waits, refused when the application has
 	// rejected the client; nil but for a client that is not here. Immutable.
-	retire, refused func()
+	retire  func()
+	refused func(cause gateway.Cause)
 }
 
 func newSession(b *Backend, c conn) *session {
@@ -102,13 +103,20 @@ func (s *session) Received(r gateway.Record) (taken bool) {
 }
 
 // Closed queues the disconnected event behind everything else, unless the
-// client was never seen or was rejected (R54, D13).
+// client was never seen or was rejected (R54, D13): also by way of another node, which has been told of it again.
 func (s *session) Closed(cause gateway.Cause) {
 	s.mu.Lock()
 	unseen := !s.opened || s.closed || s.rejected
 	s.closed = true
+	elsewhere := !unseen && cause.Reason == gateway.CloseInvokeUpstreamFailed
+	s.rejected = s.rejected || elsewhere
 	s.mu.Unlock()
-	if unseen {
+	switch {
+	case unseen:
+		return
+	case elsewhere:
+		s.purge(SkipRejected, func(*event) bool { return true })
+		s.forget()
 		return
 	}
 	if t := s.match(kindDisconnected, ""); t != nil {
@@ -355,10 +363,11 @@ func (s *session) reject(reason string) {
 	s.mu.Lock()
 	s.rejected = true
 	s.mu.Unlock()
+	cause := gateway.Cause{Reason: gateway.CloseInvokeUpstreamFailed, Text: reason}
 	if s.keeps != nil && s.keeps.refused != nil {
-		s.keeps.refused()
+		s.keeps.refused(cause)
 	}
 	s.purge(SkipRejected, func(*event) bool { return true })
 	s.forget()
-	s.conn.Close(gateway.Cause{Reason: gateway.CloseInvokeUpstreamFailed, Text: reason})
+	s.conn.Close(cause)
 }

@@ -32,7 +32,7 @@ func (s *server) keepEvents(webhooks *upstream.Backend) {
 		Logger: s.log.With("part", partUpstream),
 	})
 	webhooks.UseOutbox(upstream.OutboxOptions{
-		Outbox: n.deliveries.outbox, Age: c.Outbox.OutboxAge, Lives: s.lives,
+		Outbox: n.deliveries.outbox, Age: c.Outbox.OutboxAge, Lives: s.lives, Closes: s.closeAnywhere,
 	})
 }
 

@@ -91,6 +91,18 @@ func (s *server) lives(ctx context.Context, hub, id string) (bool, error) {
 	return found.Matched > 0, err
 }
 
+// closeAnywhere closes a client on whatever node it is.
+func (s *server) closeAnywhere(ctx context.Context, hub, id string, cause gateway.Cause) error {
+	g := s.nodes.hub.Load()
+	if g == nil {
+		return gateway.ErrIncomplete
+	}
+	_, err := g.Do(ctx, &gateway.Command{
+		Hub: hub, Verb: gateway.VerbClose, Cause: cause, Target: gateway.Target{Kind: gateway.TargetConnections, IDs: []string{id}},
+	})
+	return err
+}
+
 var givenUpCause = gateway.Cause{
 	Reason: gateway.CloseNodeLost, AllowReconnect: true,
 	Text: "The connection was given up by the service, try reconnecting.",
