@@ -35,7 +35,7 @@ async function after(number, run) {
   }
 }
 
-const points = one => one.run(`document.querySelector('#line').getAttribute('points')?.split(' ').length ?? 0`);
+const points = one => one.run(`document.querySelector('#line')?.getAttribute('points')?.split(' ').length ?? 0`);
 
 writeFiles(page.get(2), folder);
 await count('step 2: the function sends', () => after(2, async () => {}));
