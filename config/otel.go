@@ -31,19 +31,11 @@ func (o *OTel) OTelHeaders() (map[string]string, error) {
 	if o.Headers == "" {
 		return nil, nil
 	}
-	return parseOTelHeaders(o.Headers.Reveal())
+	return ReadOTelHeaders(o.Headers.Reveal())
 }
 
-// CheckOTelHeaders says what is wrong with headers for the collector, without a word of them; "" is none, and right.
-func CheckOTelHeaders(text string) error {
-	if text == "" {
-		return nil
-	}
-	_, err := parseOTelHeaders(text)
-	return err
-}
-
-func parseOTelHeaders(text string) (map[string]string, error) {
+// ReadOTelHeaders returns the headers for the collector that a text has. Its error has no word of them.
+func ReadOTelHeaders(text string) (map[string]string, error) {
 	headers := make(map[string]string)
 	for pair := range strings.SplitSeq(text, ",") {
 		name, escaped, ok := strings.Cut(pair, "=")

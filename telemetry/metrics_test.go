@@ -30,7 +30,9 @@ func gathered() []*dto.MetricFamily {
 		return &dto.MetricFamily{Name: &name, Help: proto.String("Help of " + name + "."), Type: &kind, Metric: metrics}
 	}
 	label := func(name, value string) *dto.LabelPair { return &dto.LabelPair{Name: &name, Value: &value} }
-	bucket := func(bound float64, count uint64) *dto.Bucket { return &dto.Bucket{UpperBound: &bound, CumulativeCount: &count} }
+	bucket := func(bound float64, count uint64) *dto.Bucket {
+		return &dto.Bucket{UpperBound: &bound, CumulativeCount: &count}
+	}
 	quantile := func(q, value float64) *dto.Quantile { return &dto.Quantile{Quantile: &q, Value: &value} }
 	since, at := timestamppb.New(created), proto.Int64(stamped.UnixMilli())
 	return []*dto.MetricFamily{

@@ -2,6 +2,7 @@ package telemetry
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"sync/atomic"
 
@@ -105,14 +106,15 @@ func (e spanExporter) ExportSpans(ctx context.Context, batch []sdk.ReadOnlySpan)
 	defer context.AfterFunc(e.sending, cancel)()
 	err := e.exporter.ExportSpans(ctx, batch)
 	all := uint64(len(batch))
-	lost, partly := rejected(err, all)
+	said, taken := errors.AsType[*rejection](err)
 	switch {
 	case err == nil:
 		e.sent.Add(all)
-	case partly:
+	case taken:
+		lost := min(said.items, all)
 		e.sent.Add(all - lost)
 		e.dropped.Add(DropRejected, lost)
-		e.failed(string(DropRejected), err)
+		e.failed(string(DropRejected), said)
 	case e.sending.Err() != nil:
 		e.dropped.Add(DropShutdown, all)
 	default:

@@ -1,4 +1,4 @@
-// Package telemetry sends traces and metrics by OTLP over HTTP, with OpenTelemetry's SDK. Who has no Telemetry sends
+// Package telemetry sends traces and metrics by OTLP over HTTP. Spans are those of OpenTelemetry's SDK. Who has no Telemetry sends
 // nothing, and nothing of the SDK runs.
 //
 // Nobody who makes a span waits for its sending: spans wait in a bounded queue, and what finds no room there, or
@@ -17,12 +17,9 @@ import (
 
 	"github.com/go-logr/logr"
 	"github.com/prometheus/client_golang/prometheus"
-	bridge "go.opentelemetry.io/contrib/bridges/prometheus"
 	"go.opentelemetry.io/otel"
 	"go.opentelemetry.io/otel/attribute"
-	"go.opentelemetry.io/otel/exporters/otlp/otlpmetric/otlpmetrichttp"
-	"go.opentelemetry.io/otel/exporters/otlp/otlptrace/otlptracehttp"
-	"go.opentelemetry.io/otel/sdk/metric"
+	"go.opentelemetry.io/otel/exporters/otlp/otlptrace"
 	"go.opentelemetry.io/otel/sdk/resource"
 	sdk "go.opentelemetry.io/otel/sdk/trace"
 	"go.opentelemetry.io/otel/trace"
@@ -35,8 +32,10 @@ type Options struct {
 	// Endpoint is the base URL of the collector. Without it OTEL_EXPORTER_OTLP_ENDPOINT and the endpoints of single
 	// signals say where each goes.
 	Endpoint string
-	// Headers of requests to the collector, and those of OTEL_EXPORTER_OTLP_HEADERS.
+	// Headers of requests to the collector. Nil leaves them to OTEL_EXPORTER_OTLP_HEADERS and those of single signals.
 	Headers map[string]string
+	// ReadHeaders reads the text of a variable with headers. Its error must not have the text. Required.
+	ReadHeaders func(text string) (map[string]string, error)
 	// Ratio of the traces that begin here and are kept. Nil leaves it to OTEL_TRACES_SAMPLER, or keeps all.
 	Ratio *float64
 	// Traces and Metrics are what is sent.
@@ -62,15 +61,16 @@ type Resource struct {
 
 // Telemetry sends traces and metrics until Close. A nil one sends none. All methods may be called concurrently.
 type Telemetry struct {
-	tracer  trace.Tracer // nil without traces
-	spans   *spans       // likewise
-	metrics *metrics     // nil without metrics
-	// provider and reader end them.
-	provider *sdk.TracerProvider
-	reader   *metric.MeterProvider
+	tracer   trace.Tracer        // nil without traces
+	spans    *spans              // likewise
+	metrics  *metrics            // nil without metrics
+	provider *sdk.TracerProvider // ends the spans
 	lines    *logsum.Lines[string]
 	cut      context.CancelFunc // ends what is being sent
 }
+
+// scope is who makes the spans and the metrics.
+const scope = "github.com/hubgate/hubgate"
 
 // flushTime bounds how long the end of a Telemetry waits for the last spans and metrics to be taken.
 const flushTime = 5 * time.Second
@@ -117,14 +117,11 @@ func New(ctx context.Context, o Options) (*Telemetry, error) {
 }
 
 func (t *Telemetry) beginTraces(sending context.Context, o *Options, about *resource.Resource) error {
-	options := []otlptracehttp.Option{otlptracehttp.WithProxy(proxy)}
-	if o.Endpoint != "" {
-		options = append(options, otlptracehttp.WithEndpointURL(strings.TrimRight(o.Endpoint, "/")+"/v1/traces"))
+	to, err := newCollector(tracesSignal, o)
+	if err != nil {
+		return err
 	}
-	if o.Headers != nil {
-		options = append(options, otlptracehttp.WithHeaders(o.Headers))
-	}
-	exporter, err := otlptracehttp.New(sending, options...)
+	exporter, err := otlptrace.New(sending, to)
 	if err != nil {
 		return fmt.Errorf("exporting traces: %w", err)
 	}
@@ -134,48 +131,26 @@ func (t *Telemetry) beginTraces(sending context.Context, o *Options, about *reso
 		provider = append(provider, sdk.WithSampler(sdk.ParentBased(sdk.TraceIDRatioBased(*o.Ratio))))
 	}
 	t.provider = sdk.NewTracerProvider(provider...)
-	t.tracer = t.provider.Tracer("github.com/hubgate/hubgate", trace.WithInstrumentationVersion(o.Resource.Version))
+	t.tracer = t.provider.Tracer(scope, trace.WithInstrumentationVersion(o.Resource.Version))
 	return nil
 }
 
 func (t *Telemetry) beginMetrics(sending context.Context, o *Options, about *resource.Resource) error {
-	options := []otlpmetrichttp.Option{otlpmetrichttp.WithProxy(proxy)}
-	if o.Endpoint != "" {
-		options = append(options, otlpmetrichttp.WithEndpointURL(strings.TrimRight(o.Endpoint, "/")+"/v1/metrics"))
-	}
-	if o.Headers != nil {
-		options = append(options, otlpmetrichttp.WithHeaders(o.Headers))
-	}
-	exporter, err := otlpmetrichttp.New(sending, options...)
+	to, err := newCollector(metricsSignal, o)
 	if err != nil {
-		return fmt.Errorf("exporting metrics: %w", err)
+		return err
 	}
-	t.metrics = &metrics{Exporter: exporter, sending: sending, failed: t.failed(o.Logger)}
-	reader := []metric.PeriodicReaderOption{metric.WithProducer(bridge.NewMetricProducer(bridge.WithGatherer(o.Gatherer)))}
-	if o.Interval > 0 {
-		reader = append(reader, metric.WithInterval(o.Interval))
-	}
-	t.reader = metric.NewMeterProvider(metric.WithResource(about), metric.WithReader(metric.NewPeriodicReader(t.metrics, reader...)))
-	return nil
+	t.metrics, err = newMetrics(sending, to, o, about, t.failed(o.Logger))
+	return err
 }
 
 // failed writes the line about what could not be sent: the first one at once, then one a minute.
 func (t *Telemetry) failed(log *slog.Logger) func(what string, err error) {
 	return func(what string, err error) {
 		if t.lines.First(what) {
-			log.Warn("OpenTelemetry: not everything was sent", "what", what, "error", clip(err.Error()))
+			log.Warn("OpenTelemetry: not everything was sent", "what", what, "error", err)
 		}
 	}
-}
-
-// maxError bounds the text of an error in the log, which may have the whole answer of the collector; in bytes.
-const maxError = 500
-
-func clip(text string) string {
-	if len(text) <= maxError {
-		return text
-	}
-	return strings.ToValidUTF8(text[:maxError], "") + "…"
 }
 
 // queueSize is how many spans may wait.
@@ -255,11 +230,14 @@ func (t *Telemetry) Close(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), flushTime)
 	defer cancel()
 	defer context.AfterFunc(ctx, t.cut)()
+	if t.metrics != nil {
+		t.metrics.end()
+	}
 	if t.provider != nil {
 		_ = t.provider.Shutdown(ctx) // what is lost is counted
 	}
-	if t.reader != nil {
-		_ = t.reader.Shutdown(ctx)
+	if t.metrics != nil {
+		<-t.metrics.ended // t.cut sees to it
 	}
 	t.cut()
 	if t.provider != nil {

@@ -41,10 +41,23 @@ func (l *logged) String() string {
 	return l.text.String()
 }
 
+// readHeaders stands for the gateway's own rule.
+func readHeaders(text string) (map[string]string, error) {
+	all := make(map[string]string)
+	for pair := range strings.SplitSeq(text, ",") {
+		name, value, ok := strings.Cut(pair, "=")
+		if !ok {
+			return nil, errors.New("no pair")
+		}
+		all[strings.TrimSpace(name)] = strings.TrimSpace(value)
+	}
+	return all, nil
+}
+
 func begin(t *testing.T, change func(o *Options)) (*Telemetry, *logged) {
 	t.Helper()
 	log := new(logged)
-	o := Options{Traces: true, Metrics: true, Gatherer: prometheus.NewRegistry(), Logger: slog.New(slog.NewTextHandler(log, nil))}
+	o := Options{Traces: true, Metrics: true, Gatherer: prometheus.NewRegistry(), Logger: slog.New(slog.NewTextHandler(log, nil)), ReadHeaders: readHeaders}
 	change(&o)
 	sent, err := New(t.Context(), o)
 	require.NoError(t, err)
@@ -244,7 +257,7 @@ func TestWhatTheCollectorRejectsIsCounted(t *testing.T) {
 func TestTheSDKHasNoLogOfItsOwn(t *testing.T) {
 	said := new(logged)
 	otel.SetLogger(funcr.New(func(_, args string) { _, _ = said.Write([]byte(args)) }, funcr.Options{Verbosity: 9}))
-	t.Setenv("OTEL_EXPORTER_OTLP_HEADERS", "Api-Key=50%secret,secret")
+	t.Setenv("OTEL_EXPORTER_OTLP_HEADERS", "Api-Key=50%secret")
 	_, log := begin(t, func(o *Options) { o.Endpoint = "http://127.0.0.1:1" })
 	require.Empty(t, said.String())
 	otel.Handle(errors.New("wrong"))
@@ -258,9 +271,8 @@ func TestWhichVariablesHold(t *testing.T) {
 	require.Empty(t, o.Variables(), "nothing is sent")
 	t.Setenv("OTEL_EXPORTER_OTLP_METRICS_PROTOCOL", "grpc")
 	t.Setenv("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "http://127.0.0.1:1/v1/traces")
-	t.Setenv("OTEL_EXPORTER_OTLP_TRACES_HEADERS", "a=b")
-	general := Variables{"OTEL_EXPORTER_OTLP_ENDPOINT", "OTEL_EXPORTER_OTLP_PROTOCOL", "OTEL_EXPORTER_OTLP_HEADERS"}
-	traces := Variables{"OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "OTEL_EXPORTER_OTLP_PROTOCOL", "OTEL_EXPORTER_OTLP_TRACES_HEADERS"}
+	general := Variables{"OTEL_EXPORTER_OTLP_ENDPOINT", "OTEL_EXPORTER_OTLP_PROTOCOL"}
+	traces := Variables{"OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "OTEL_EXPORTER_OTLP_PROTOCOL"}
 	require.Equal(t, []Variables{traces}, o.Variables())
 	o.Endpoint = "http://127.0.0.1:1"
 	metrics := general

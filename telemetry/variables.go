@@ -1,28 +1,29 @@
 package telemetry
 
 import (
-	"errors"
 	"fmt"
-	"net/http"
-	"net/url"
 	"os"
 	"strconv"
 )
 
 // Variables are the names of the variables that say of a signal what no option does.
-type Variables struct{ Endpoint, Protocol, Headers string }
+type Variables struct{ Endpoint, Protocol string }
 
-// signal is one of what is sent, with its part of the names of variables.
-type signal struct{ name, exporter string }
+// signal is one of what is sent, with its part of the names of variables and the path that is added to the base of the collector.
+type signal struct{ name, path, exporter string }
 
 var (
-	tracesSignal  = signal{"TRACES_", "OTEL_TRACES_EXPORTER"}
-	metricsSignal = signal{"METRICS_", "OTEL_METRICS_EXPORTER"}
+	tracesSignal  = signal{"TRACES_", "/v1/traces", "OTEL_TRACES_EXPORTER"}
+	metricsSignal = signal{"METRICS_", "/v1/metrics", "OTEL_METRICS_EXPORTER"}
+)
+
+const (
+	prefix      = "OTEL_EXPORTER_OTLP_"
+	envEndpoint = prefix + "ENDPOINT"
 )
 
 // variable is the name of the signal's own variable if that is set, else of the one for all signals.
 func (s signal) variable(what string) string {
-	const prefix = "OTEL_EXPORTER_OTLP_"
 	if own := prefix + s.name + what; os.Getenv(own) != "" {
 		return own
 	}
@@ -30,7 +31,7 @@ func (s signal) variable(what string) string {
 }
 
 func (s signal) variables() Variables {
-	return Variables{s.variable("ENDPOINT"), s.variable("PROTOCOL"), s.variable("HEADERS")}
+	return Variables{s.variable("ENDPOINT"), s.variable("PROTOCOL")}
 }
 
 // sent says whether the signal has a collector, and is not switched off.
@@ -61,17 +62,4 @@ func (o *Options) wanted(on bool, s signal) (bool, error) {
 		return false, fmt.Errorf("%s: %q is neither otlp nor none", s.exporter, text)
 	}
 	return true, nil
-}
-
-var errOtherHost = errors.New("the collector names another host: its redirect is not followed, since headers may be keys")
-
-// proxy is that of the environment. It is asked before each request, also those of redirects: the exporters leave no
-// other way to refuse one.
-func proxy(r *http.Request) (*url.URL, error) {
-	if from := r.Response; from != nil && from.Request != nil {
-		if was := from.Request.URL; was.Host != r.URL.Host || was.Scheme != r.URL.Scheme {
-			return nil, errOtherHost
-		}
-	}
-	return http.ProxyFromEnvironment(r)
 }

@@ -23,7 +23,7 @@ func (s *server) newTelemetry() error {
 		return usage(fmt.Errorf("otel.headers: %w", err))
 	}
 	options := telemetry.Options{
-		Endpoint: o.Endpoint, Headers: headers, Interval: o.Interval,
+		Endpoint: o.Endpoint, Headers: headers, ReadHeaders: config.ReadOTelHeaders, Interval: o.Interval,
 		Traces: slices.Contains(o.Signals, config.OTelTraces), Metrics: slices.Contains(o.Signals, config.OTelMetrics),
 		Resource: telemetry.Resource{Service: o.ServiceName, Version: version(), Instance: s.config.Network.Node, Attributes: o.Attributes},
 		Gatherer: s.admin.Gatherer(), Logger: s.log.With("part", partTelemetry),
@@ -54,7 +54,7 @@ func (s *server) newTelemetry() error {
 	return nil
 }
 
-// checkVariables says what is wrong with variables that hold where no option does. It tells no headers: they are keys.
+// checkVariables says what is wrong with variables that hold where no option does.
 func checkVariables(o *config.OTel, all []telemetry.Variables) error {
 	for _, v := range all {
 		if text := os.Getenv(v.Protocol); o.Protocol == "" && text != "" && text != config.OTLPProtocol {
@@ -62,9 +62,6 @@ func checkVariables(o *config.OTel, all []telemetry.Variables) error {
 		}
 		if err := config.CheckCollector(os.Getenv(v.Endpoint)); o.Endpoint == "" && err != nil {
 			return fmt.Errorf("%s: %w", v.Endpoint, err)
-		}
-		if err := config.CheckOTelHeaders(os.Getenv(v.Headers)); o.Headers == "" && err != nil {
-			return fmt.Errorf("%s: %w", v.Headers, err)
 		}
 	}
 	return nil
