@@ -156,6 +156,9 @@ var forbidden = map[string][]string{
 	"webhook":     {"net/http", "os"},
 }
 
+// heavy are packages that bring gRPC along, which is four megabytes of program. Receivers of tests may use them.
+var heavy = []string{"google.golang.org/grpc", "go.opentelemetry.io/proto/otlp/collector/", "go.opentelemetry.io/otel/exporters/otlp/otlptrace/", "go.opentelemetry.io/otel/exporters/otlp/otlpmetric/"}
+
 // TestImports parses every file instead of asking the go tool: a test that
 // runs another program stays green from the cache after an import was added.
 func TestImports(t *testing.T) {
@@ -239,6 +242,9 @@ func checkImports(t *testing.T, root, file string) {
 		require.NoError(t, err)
 		if !test && slices.Contains(forbidden[pkg], imported) {
 			t.Errorf("%s: %s must not import %s", file, pkg, imported)
+		}
+		if !test && !slices.Contains(forTests, pkg) && slices.ContainsFunc(heavy, func(name string) bool { return strings.HasPrefix(imported, name) }) {
+			t.Errorf("%s: %s must not import %s: it brings gRPC along", file, pkg, imported)
 		}
 		if strings.HasPrefix(imported, "github.com/nats-io/") && !slices.Contains(onNATS, pkg) && !((pkg == "cluster" || pkg == "cmd/hubgate") && test) {
 			t.Errorf("%s: %s must not import %s: the packages for that are %v", file, pkg, imported, onNATS)

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"log/slog"
 	"net/http"
 	"net/http/httptest"
 	"slices"
@@ -108,7 +109,9 @@ func TestVariablesOfWhatIsNotSentAreNoError(t *testing.T) {
 	o.Endpoint = "http://127.0.0.1:1"
 	err := checkVariables(&config.OTel{}, o.Variables())
 	require.ErrorContains(t, err, "OTEL_EXPORTER_OTLP_PROTOCOL")
-	err = checkVariables(&config.OTel{Protocol: config.OTLPProtocol}, o.Variables())
+	require.NoError(t, checkVariables(&config.OTel{Protocol: config.OTLPProtocol}, o.Variables()))
+	o.ReadHeaders, o.Logger = config.ReadOTelHeaders, slog.New(slog.DiscardHandler)
+	_, err = telemetry.New(t.Context(), o)
 	require.ErrorContains(t, err, "OTEL_EXPORTER_OTLP_HEADERS")
 	require.NotContains(t, err.Error(), "secret")
 }
