@@ -14,8 +14,7 @@ import (
 // A client that was let in before the gateway was stopped, and comes after all others were closed, does not stay.
 func TestAClientThatComesWhileTheGatewayIsStoppedIsClosed(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		n := start(t, nil)
-		n.limits.Stopped = true
+		n := start(t, func(_ *gateway.Options, n *node) { n.limits.Stopped = true })
 		c := gatewaytest.Connect(t, n.Gateway, gatewaytest.Options{ID: "1", Hub: "chat"})
 		time.Sleep(2 * time.Second)
 		synctest.Wait()
