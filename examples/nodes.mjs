@@ -102,8 +102,19 @@ await count('step 5: its node ends, and it loses nothing', async () => {
   same(client.lines.filter(line => !line.startsWith('connected as')), ['message: before', 'message: after']);
 });
 await count('step 6: the node comes back', async () => {
+  await until(async () => ended(Number(nodes.get(home))), /true/); // it lets go of its clients first
   await startNode(home);
   const ask = () => hubgate('cluster', 'status', '--admin', `localhost:${ports.get(home === 'a' ? '8892' : '8891')}`);
   await until(ask, /3 of 3 voters are there/);
 });
 await finish();
+
+// ended says whether a process has ended.
+function ended(pid) {
+  try {
+    process.kill(pid, 0);
+    return 'false';
+  } catch {
+    return 'true';
+  }
+}
