@@ -61,14 +61,17 @@ export const hubgate = (url, ...args) =>
 
 export const connectionString = url => `Endpoint=${url};AccessKey=${key};Version=1.0;`;
 
+// ended is when a program that was started has ended.
+export const ended = pid => running.find(({ child }) => child.pid === pid).ended;
+
 export async function stopAll() {
   for (const { child } of running) child.kill();
   await Promise.all(running.splice(0).map(r => r.ended));
 }
 
-export function within(what, promise) {
+export function within(what, promise, time = patience) {
   let timer;
-  const late = new Promise((_, reject) => { timer = setTimeout(() => reject(new Error(`waited too long for ${what}`)), patience); });
+  const late = new Promise((_, reject) => { timer = setTimeout(() => reject(new Error(`waited too long for ${what}`)), time); });
   return Promise.race([promise, late]).finally(() => clearTimeout(timer));
 }
 

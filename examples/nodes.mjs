@@ -8,7 +8,7 @@ import { execFile } from 'node:child_process';
 import { deepStrictEqual as same, match } from 'node:assert/strict';
 import { mkdirSync, symlinkSync } from 'node:fs';
 import { join } from 'node:path';
-import { build, chat, count, finish, freePort, start, work } from './lab.mjs';
+import { build, chat, count, ended, finish, freePort, start, within, work } from './lab.mjs';
 import { steps, words, writeFiles } from './steps.mjs';
 
 const page = steps('tutorial-nodes.md');
@@ -102,19 +102,9 @@ await count('step 5: its node ends, and it loses nothing', async () => {
   same(client.lines.filter(line => !line.startsWith('connected as')), ['message: before', 'message: after']);
 });
 await count('step 6: the node comes back', async () => {
-  await until(async () => ended(Number(nodes.get(home))), /true/); // it lets go of its clients first
+  await within('the node to end', ended(Number(nodes.get(home))), 60_000); // it lets go of its clients first
   await startNode(home);
   const ask = () => hubgate('cluster', 'status', '--admin', `localhost:${ports.get(home === 'a' ? '8892' : '8891')}`);
   await until(ask, /3 of 3 voters are there/);
 });
 await finish();
-
-// ended says whether a process has ended.
-function ended(pid) {
-  try {
-    process.kill(pid, 0);
-    return 'false';
-  } catch {
-    return 'true';
-  }
-}

@@ -81,26 +81,24 @@ func lifeShare(c *config.Config) int64 {
 
 // lives asks all nodes whether a client lives.
 func (s *server) lives(ctx context.Context, hub, id string) (bool, error) {
-	g := s.nodes.hub.Load()
-	if g == nil {
-		return false, gateway.ErrIncomplete // asked again
-	}
-	found, err := g.Do(ctx, &gateway.Command{
-		Hub: hub, Verb: gateway.VerbCount, Any: true, Target: gateway.Target{Kind: gateway.TargetConnections, IDs: []string{id}},
-	})
+	found, err := s.ofClient(ctx, id, gateway.Command{Hub: hub, Verb: gateway.VerbCount, Any: true})
 	return found.Matched > 0, err
 }
 
 // closeAnywhere closes a client on whatever node it is.
 func (s *server) closeAnywhere(ctx context.Context, hub, id string, cause gateway.Cause) error {
+	_, err := s.ofClient(ctx, id, gateway.Command{Hub: hub, Verb: gateway.VerbClose, Cause: cause})
+	return err
+}
+
+// ofClient has all nodes do something with a client.
+func (s *server) ofClient(ctx context.Context, id string, cmd gateway.Command) (gateway.Result, error) {
 	g := s.nodes.hub.Load()
 	if g == nil {
-		return gateway.ErrIncomplete
+		return gateway.Result{}, gateway.ErrIncomplete // asked again
 	}
-	_, err := g.Do(ctx, &gateway.Command{
-		Hub: hub, Verb: gateway.VerbClose, Cause: cause, Target: gateway.Target{Kind: gateway.TargetConnections, IDs: []string{id}},
-	})
-	return err
+	cmd.Target = gateway.Target{Kind: gateway.TargetConnections, IDs: []string{id}}
+	return g.Do(ctx, &cmd)
 }
 
 var givenUpCause = gateway.Cause{

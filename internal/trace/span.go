@@ -2,7 +2,6 @@ package trace
 
 import (
 	"context"
-	"encoding/hex"
 	"net/http"
 	"time"
 
@@ -21,10 +20,7 @@ func Parent(of trace.SpanContext) string {
 		return ""
 	}
 	traceID, spanID, flags := of.TraceID(), of.SpanID(), of.TraceFlags()&trace.FlagsSampled
-	text := append(make([]byte, 0, len("00-")+2*(16+8)+len("---00")), "00-"...)
-	text = append(hex.AppendEncode(text, traceID[:]), '-')
-	text = append(hex.AppendEncode(text, spanID[:]), '-')
-	return string(hex.AppendEncode(text, []byte{byte(flags)}))
+	return traceparent(traceID[:], spanID[:], byte(flags))
 }
 
 // Kept is Parent if the span is one that is kept, else "": nobody who goes on with it makes a span then.

@@ -26,14 +26,16 @@ func New() (id, parent string) {
 	binary.BigEndian.PutUint64(raw[0:], rand.Uint64())
 	binary.BigEndian.PutUint64(raw[8:], rand.Uint64()|1)
 	binary.BigEndian.PutUint64(raw[16:], rand.Uint64()|1)
-	text := make([]byte, 0, len("00-")+2*len(raw)+len("--01"))
-	text = append(text, "00-"...)
-	text = hex.AppendEncode(text, raw[:16])
-	text = append(text, '-')
-	text = hex.AppendEncode(text, raw[16:])
-	text = append(text, "-01"...)
-	parent = string(text)
+	parent = traceparent(raw[:16], raw[16:], 1)
 	return parent[3 : 3+32], parent
+}
+
+// traceparent is the text of W3C Trace Context, version 00.
+func traceparent(traceID, spanID []byte, flags byte) string {
+	text := append(make([]byte, 0, len("00-")+2*(16+8)+len("---00")), "00-"...)
+	text = append(hex.AppendEncode(text, traceID), '-')
+	text = append(hex.AppendEncode(text, spanID), '-')
+	return string(hex.AppendEncode(text, []byte{flags}))
 }
 
 // Of returns the id that a request brings: its X-Request-Id or else the trace of its traceparent,

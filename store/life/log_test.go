@@ -394,13 +394,7 @@ func TestBury(t *testing.T) {
 	bubble("N40 an end that was held back is told of although the node was given up, if nobody else knows of the client", func(t *testing.T) {
 		w, u := setUp(t, "ann")
 		defer w.end()
-		w.shelf.do(func() { w.shelf.down = true })
-		w.bear("bob")
-		w.fence.Store(true)
-		require.False(t, w.ending(t.Context(), "bob", person("bob")))
-		w.shelf.do(func() { w.shelf.down = false })
-		w.abandon("a-2")
-		w.fence.Store(false)
+		w.holdEnd(t, "bob")
 		tells := &teller{log: w.lifeLog, buries: u, logger: slog.New(slog.DiscardHandler)}
 		ctx, stop := context.WithCancel(t.Context())
 		done := make(chan struct{})
@@ -417,13 +411,7 @@ func TestBury(t *testing.T) {
 	bubble("an end that cannot be put into the outbox is tried at each look, not at once again, and is counted once", func(t *testing.T) {
 		w, u := setUp(t, "ann")
 		defer w.end()
-		w.shelf.do(func() { w.shelf.down = true })
-		w.bear("bob")
-		w.fence.Store(true)
-		require.False(t, w.ending(t.Context(), "bob", person("bob")))
-		w.shelf.do(func() { w.shelf.down = false })
-		w.abandon("a-2")
-		w.fence.Store(false)
+		w.holdEnd(t, "bob")
 		const looks = 2*attemptTime/releaseEvery + 4 // the store has to say first that the client is doubted
 		box := &leaderless{shelf: w.shelf}
 		u.outbox = box

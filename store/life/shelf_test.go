@@ -205,6 +205,18 @@ func (w *scribe) bear(names ...string) {
 	}
 }
 
+// holdEnd has a client be born and end while the store is away, and the node be given up by a-2 meanwhile: the end is held back.
+func (w *scribe) holdEnd(t *testing.T, name string) {
+	t.Helper()
+	w.shelf.do(func() { w.shelf.down = true })
+	w.bear(name)
+	w.fence.Store(true)
+	require.False(t, w.ending(t.Context(), name, person(name)))
+	w.shelf.do(func() { w.shelf.down = false })
+	w.abandon("a-2")
+	w.fence.Store(false)
+}
+
 func (w *scribe) leave(t *testing.T, names ...string) {
 	t.Helper()
 	for _, name := range names {
