@@ -132,20 +132,12 @@ func (u *undertaker) forget(ctx context.Context, inc string, sequence uint64) er
 // read reads a log to its end.
 func (u *undertaker) read(ctx context.Context, inc string) (*reading, uint64, error) {
 	r := newReading()
-	for last := uint64(0); ; {
-		attempt, cancel := context.WithTimeout(ctx, attemptTime)
-		m, err := u.logs.Next(attempt, u.prefix+inc, last+1)
-		cancel()
-		if errors.Is(err, stream.ErrNotFound) {
-			u.counts.Add(EventDamaged, uint64(r.damaged))
-			return r, last, nil
-		}
-		if err != nil {
-			return nil, 0, err
-		}
-		last = m.Sequence
-		r.take(m.Data)
+	last, err := stream.Whole(ctx, u.logs, u.prefix+inc, attemptTime, func(m stream.Message) { r.take(m.Data) })
+	if err != nil {
+		return nil, 0, err
 	}
+	u.counts.Add(EventDamaged, uint64(r.damaged))
+	return r, last, nil
 }
 
 // note writes into a dead node's log that it is closed, and whose ends are in the outbox. If anybody

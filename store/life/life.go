@@ -238,6 +238,7 @@ func (o *Options) logStream() jetstream.StreamConfig {
 		Name: o.Store.Prefix + "_life", Subjects: []string{logPrefix(o.Store.Prefix) + "*"},
 		MaxBytes: o.Store.MaxBytes / 3 * 2, MaxMsgSize: maxBatch, Discard: jetstream.DiscardNew,
 		Storage: o.Store.Storage, Replicas: o.Store.Replicas, AllowMsgTTL: true,
+		AllowDirect: true, // for reading many parts at once
 	}
 }
 

@@ -15,9 +15,9 @@ type Recorder = interface{ AppendRecord(dst []byte) []byte }
 
 // storage is a stream; tests put something in its place.
 type storage interface {
+	stream.Reader
 	Ensure(ctx context.Context) error
 	Last(ctx context.Context, subject string) (stream.Message, error)
-	Next(ctx context.Context, filter string, from uint64) (stream.Message, error)
 	Write(ctx context.Context, subject string, data []byte, sequence uint64, lasts time.Duration) (uint64, error)
 	PurgeBefore(ctx context.Context, subject string, sequence uint64) error
 }

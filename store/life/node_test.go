@@ -10,6 +10,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/hubgate/hubgate/natsd/natsdtest"
+	"github.com/hubgate/hubgate/store/stream"
 )
 
 func TestNodeDeath(t *testing.T) {
@@ -244,4 +245,53 @@ func TestThreeVoters(t *testing.T) {
 	require.Equal(t, 100, times)
 	all[0].end(t)
 	all[1].end(t)
+}
+
+// Thousands of clients have come and gone, each of which is a part of the log by itself: it is read with few questions.
+func TestN29ALongLogIsReadWithFewQuestions(t *testing.T) {
+	const parts, left = 3000, 10
+	engine := natsdtest.Alone(t)
+	app := new(told)
+	b := prepare(engine, newPrefix(), "b", shortLease, app)
+	require.NoError(t, b.buries.logs.Ensure(t.Context()))
+	sequence := uint64(0)
+	for i := range parts {
+		id := fmt.Sprintf("c%05d", i)
+		one := batch{entries: []entry{{kind: kindBorn, id: id, hub: "chat", record: person(id).AppendRecord(nil)}}}
+		if i >= left {
+			one.entries = append(one.entries, entry{kind: kindEnded, id: id})
+		}
+		var err error
+		sequence, err = b.buries.logs.Write(t.Context(), b.buries.prefix+"dead-1", one.append(nil), sequence, 0)
+		require.NoError(t, err)
+	}
+	b.Start()
+	natsdtest.Await(t, "a lease", func() bool { return !b.lease.Fenced() })
+	asked := &asking{storage: b.buries.logs}
+	b.buries.logs = asked
+	require.NoError(t, b.buries.bury(t.Context(), "dead-1"))
+	natsdtest.Await(t, "all told", func() bool { clients, _ := app.sum(); return clients == left })
+	require.LessOrEqual(t, asked.questions.Load(), int64(12), "for %d parts", parts)
+	b.end(t)
+}
+
+// asking counts what a storage is asked.
+type asking struct {
+	storage
+	questions atomic.Int64
+}
+
+func (a *asking) Following(ctx context.Context, filter string, from uint64) ([]stream.Message, error) {
+	a.questions.Add(1)
+	return a.storage.Following(ctx, filter, from)
+}
+
+func (a *asking) Next(ctx context.Context, filter string, from uint64) (stream.Message, error) {
+	a.questions.Add(1)
+	return a.storage.Next(ctx, filter, from)
+}
+
+func (a *asking) Write(ctx context.Context, subject string, data []byte, sequence uint64, lasts time.Duration) (uint64, error) {
+	a.questions.Add(1)
+	return a.storage.Write(ctx, subject, data, sequence, lasts)
 }

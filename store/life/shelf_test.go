@@ -83,6 +83,21 @@ func (s *shelf) Next(ctx context.Context, filter string, from uint64) (stream.Me
 	return stream.Message{}, stream.ErrNotFound
 }
 
+// Following gives few messages at once, so that logs are read in several steps.
+func (s *shelf) Following(ctx context.Context, filter string, from uint64) (some []stream.Message, err error) {
+	for len(some) < 3 {
+		m, err := s.Next(ctx, filter, from)
+		if err != nil && len(some) == 0 {
+			return nil, err
+		}
+		if err != nil {
+			break
+		}
+		some, from = append(some, m), m.Sequence+1
+	}
+	return some, nil
+}
+
 func (s *shelf) Write(ctx context.Context, subject string, data []byte, sequence uint64, _ time.Duration) (uint64, error) {
 	if err := s.reach(ctx); err != nil {
 		return 0, err

@@ -116,6 +116,13 @@ func (r reach) Next(ctx context.Context, filter string, from uint64) (stream.Mes
 	return r.shelf.Next(ctx, filter, from)
 }
 
+func (r reach) Following(ctx context.Context, filter string, from uint64) ([]stream.Message, error) {
+	if err := r.blocked(ctx); err != nil {
+		return nil, err
+	}
+	return r.shelf.Following(ctx, filter, from)
+}
+
 func (r reach) PurgeBefore(ctx context.Context, subject string, sequence uint64) error {
 	if err := r.blocked(ctx); err != nil {
 		return err

@@ -23,6 +23,18 @@ var (
 	ErrFull = store.ErrFull
 )
 
+// errUndecided is the ErrConflict of a write behind another one that most voters have not confirmed, and may never confirm:
+// as a rule an earlier attempt of the same writer. JetStream takes one write at a time under a subject. So that is what a
+// writer hears again and again of a leader that has lost the others and does not know it yet, about ten seconds long.
+var errUndecided error = undecided{}
+
+type undecided struct{}
+
+func (undecided) Error() string {
+	return "most voters do not confirm what was written before, or somebody else writes at the same time"
+}
+func (undecided) Is(target error) bool { return target == ErrConflict }
+
 // Codes of JetStream that nats.go has no names for.
 const (
 	codeMessageNotFound   = 10037
@@ -51,8 +63,10 @@ func classify(err error) error {
 		return ErrNotFound
 	case codeStreamNotFound:
 		return ErrNoStream
-	case codeWrongLast, codeWrongLastConstant:
+	case codeWrongLast:
 		return ErrConflict
+	case codeWrongLastConstant:
+		return errUndecided
 	case codeInsufficient:
 		return fmt.Errorf("%w: %w", ErrFull, err)
 	case codeStoreFailed:

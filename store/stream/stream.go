@@ -65,8 +65,8 @@ func Bucket(name string, maxBytes int64, maxValue int32) jetstream.StreamConfig 
 	}
 }
 
-// Ensure makes the stream if it is not there, and gives it more copies or more room if it has less
-// than it should. It never takes any away: two nodes may be told differently for a while.
+// Ensure makes the stream if it is not there, and gives it more copies, more room or more ways to read it if it has
+// less than it should. It never takes any away: two nodes may be told differently for a while.
 func (s *Stream) Ensure(ctx context.Context) error {
 	info, err := s.info(ctx)
 	if errors.Is(err, ErrNoStream) {
@@ -87,7 +87,8 @@ func (s *Stream) Ensure(ctx context.Context) error {
 	want := have
 	want.Replicas = max(have.Replicas, s.config.Replicas)
 	want.MaxBytes = max(have.MaxBytes, s.config.MaxBytes)
-	if want.Replicas == have.Replicas && want.MaxBytes == have.MaxBytes {
+	want.AllowDirect = have.AllowDirect || s.config.AllowDirect
+	if want.Replicas == have.Replicas && want.MaxBytes == have.MaxBytes && want.AllowDirect == have.AllowDirect {
 		return nil
 	}
 	_, err = s.js.UpdateStream(ctx, want)
@@ -149,48 +150,15 @@ func (s *Stream) AnyNext(ctx context.Context, filter string, from uint64) (Messa
 	return direct(msg)
 }
 
-// AllLast returns what was written last under each subject that the filter takes, as the next best copy
-// has it.
-func (s *Stream) AllLast(ctx context.Context, filter string) ([]Message, error) {
-	text, err := json.Marshal(question{LastOf: []string{filter}})
-	if err != nil {
-		return nil, err
-	}
-	conn := s.js.Conn()
-	sub, err := conn.SubscribeSync(conn.NewRespInbox())
-	if err != nil {
-		return nil, classify(err)
-	}
-	defer func() { _ = sub.Unsubscribe() }() // fails only with the connection
-	if err := conn.PublishRequest(s.api+"DIRECT.GET."+s.config.Name, sub.Subject, text); err != nil {
-		return nil, classify(err)
-	}
-	var all []Message
-	for {
-		msg, err := sub.NextMsgWithContext(ctx)
-		switch {
-		case err != nil:
-			return nil, classify(err)
-		case msg.Header.Get("Status") == fmt.Sprint(http.StatusNoContent):
-			return all, nil
-		}
-		m, err := direct(msg)
-		if errors.Is(err, ErrNotFound) {
-			return nil, nil
-		}
-		if err != nil {
-			return nil, err
-		}
-		all = append(all, m)
-	}
-}
-
 // question asks for a message.
 type question struct {
 	Sequence uint64   `json:"seq,omitempty"`
 	Last     string   `json:"last_by_subj,omitempty"`
 	Next     string   `json:"next_by_subj,omitempty"`
 	LastOf   []string `json:"multi_last,omitempty"`
+	// Batch and MaxBytes bound an answer of several messages.
+	Batch    int `json:"batch,omitempty"`
+	MaxBytes int `json:"max_bytes,omitempty"`
 }
 
 func (s *Stream) leader(ctx context.Context, q question) (Message, error) {
