@@ -62,9 +62,7 @@ func openDirectory(opts Options) (*directory, error) {
 	case !opts.voter():
 		return nil, nil
 	case opts.DataDir == "":
-		// JetStream needs a directory for what it knows of itself, even in memory.
-		path, err := os.MkdirTemp("", "hubgate-engine-")
-		return &directory{path: path, temporary: true}, err
+		return openTemporary()
 	}
 	if err := os.MkdirAll(opts.DataDir, 0o700); err != nil {
 		return nil, fmt.Errorf("%w: its directory cannot be made: %w", ErrStore, err)
@@ -186,12 +184,12 @@ func writeSynced(path string, text []byte) error {
 
 // close lets others use the directory. A temporary one goes.
 func (d *directory) close() {
-	switch {
-	case d == nil:
-	case d.temporary:
+	if d == nil {
+		return
+	}
+	d.lock.Close()
+	if d.temporary {
 		os.RemoveAll(d.path)
-	default:
-		d.lock.Close()
 	}
 }
 
