@@ -83,24 +83,16 @@ func (c *churn) check() {
 	for id, one := range c.stage.hooks.all() {
 		if one.disconnected > 1 {
 			twice++
-			if !c.dyingWith(id, c.left[id]) {
-				c.stage.checker.violate("events", fmt.Sprintf("the end of %s was told %d times", id, one.disconnected))
+			if !c.stage.diedWith(one.teller, c.left[id]) {
+				c.stage.checker.violate("events", fmt.Sprintf("the end of %s was told %d times, first by %s", id, one.disconnected, one.teller))
 			}
 		}
 		if one.connected == 0 && one.disconnected > 0 {
 			early++
-			if !c.dyingWith(id, time.Time{}) {
+			if !slices.ContainsFunc(c.stage.killed, func(k killed) bool { return k.node == auth.NodeOf(id) }) {
 				c.stage.checker.violate("events", fmt.Sprintf("disconnected of %s came without connected", id))
 			}
 		}
 	}
 	c.stage.report.note("the ends of %d clients that were just ending were told twice, of %d clients only the end was told", twice, early)
-}
-
-// dyingWith says whether the client was ending when its node was killed; or, without a time, that its node was killed.
-func (c *churn) dyingWith(id string, left time.Time) bool {
-	if !left.IsZero() {
-		return c.stage.diedWith(id, left)
-	}
-	return slices.ContainsFunc(c.stage.killed, func(k killed) bool { return k.node == auth.NodeOf(id) })
 }

@@ -58,7 +58,7 @@ func newCluster(dir string, m *machine, s shape) (*cluster, error) {
 	for i := range s.nodes {
 		n := &node{name: string(rune('a' + i)), front: newValve(), links: make(map[string]*valve)}
 		n.files = nodeFiles{binary: m.hubgate, dir: filepath.Join(dir, n.name),
-			env: []string{"HUBGATE_ACCESS_KEY=" + accessKey, "HUBGATE_CLUSTER_SECRET=" + clusterSecret}}
+			env: []string{"HUBGATE_ACCESS_KEY=" + accessKey, "HUBGATE_CLUSTER_SECRET=" + clusterSecret, nodeVariable + "=" + n.name}}
 		if err := os.MkdirAll(n.files.dir, 0o700); err != nil {
 			return nil, err
 		}

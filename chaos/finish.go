@@ -12,8 +12,6 @@ import (
 	"strconv"
 	"strings"
 	"time"
-
-	"github.com/hubgate/hubgate/auth"
 )
 
 const (
@@ -150,10 +148,10 @@ func (s *stage) repeats() {
 	for id, one := range s.hooks.all() {
 		switch {
 		case one.disconnected != 2:
-		case s.diedWith(id, one.first):
+		case s.diedWith(one.teller, one.first):
 			twice++
 		default:
-			s.checker.violate("events", fmt.Sprintf("disconnected of %s was told twice, %v apart%s", id, one.ended.Sub(one.first), s.saw(id)))
+			s.checker.violate("events", fmt.Sprintf("disconnected of %s was told twice, first by %s, %v apart%s", id, one.teller, one.ended.Sub(one.first), s.saw(id)))
 		}
 	}
 	if twice > 0 {
@@ -161,10 +159,10 @@ func (s *stage) repeats() {
 	}
 }
 
-// diedWith says whether the node of a connection was killed at about this time.
-func (s *stage) diedWith(id string, at time.Time) bool {
+// diedWith says whether a node was killed at about this time.
+func (s *stage) diedWith(node string, at time.Time) bool {
 	for _, k := range s.killed {
-		if k.node == auth.NodeOf(id) && at.After(k.at.Add(-doubtful)) && at.Before(k.at.Add(doubtful)) {
+		if k.node == node && at.After(k.at.Add(-doubtful)) && at.Before(k.at.Add(doubtful)) {
 			return true
 		}
 	}

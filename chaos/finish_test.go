@@ -11,21 +11,20 @@ import (
 func TestEndsThatAreToldTwice(t *testing.T) {
 	died := time.Now()
 	for name, one := range map[string]struct {
+		id   string
 		life life
 		ok   bool
 	}{
-		"as the node died":    {life{connected: 1, disconnected: 2, first: died.Add(-time.Second), ended: died.Add(20 * time.Second)}, true},
-		"long before":         {life{connected: 1, disconnected: 2, first: died.Add(-time.Minute), ended: died.Add(20 * time.Second)}, false},
-		"of another node":     {life{connected: 1, disconnected: 2, first: died, ended: died.Add(20 * time.Second)}, false},
-		"told once, long ago": {life{connected: 1, disconnected: 1, first: died.Add(-time.Minute), ended: died.Add(-time.Minute)}, true},
+		"as the node died":    {"a01", life{connected: 1, disconnected: 2, first: died.Add(-time.Second), ended: died.Add(20 * time.Second), teller: "a"}, true},
+		"long before":         {"a01", life{connected: 1, disconnected: 2, first: died.Add(-time.Minute), ended: died.Add(20 * time.Second), teller: "a"}, false},
+		"of another node":     {"b01", life{connected: 1, disconnected: 2, first: died, ended: died.Add(20 * time.Second), teller: "b"}, false},
+		"handed over to it":   {"b01", life{connected: 1, disconnected: 2, first: died, ended: died.Add(20 * time.Second), teller: "a"}, true},
+		"handed over by it":   {"a01", life{connected: 1, disconnected: 2, first: died, ended: died.Add(20 * time.Second), teller: "b"}, false},
+		"told once, long ago": {"a01", life{connected: 1, disconnected: 1, first: died.Add(-time.Minute), ended: died.Add(-time.Minute), teller: "a"}, true},
 	} {
 		t.Run(name, func(t *testing.T) {
-			id := "a0123456789012345678901"
-			if name == "of another node" {
-				id = "b0123456789012345678901"
-			}
 			s := &stage{checker: newChecker(), cluster: new(cluster)}
-			s.hooks = &webhooks{lives: map[string]*life{id: &one.life}}
+			s.hooks = &webhooks{lives: map[string]*life{one.id: &one.life}}
 			s.killed = []killed{{node: "a", at: died}}
 			s.repeats()
 			_, kinds := s.checker.broken()

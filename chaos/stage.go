@@ -102,7 +102,7 @@ func newStage(ctx context.Context, m *machine, name string, p plan) (*stage, err
 		if s.hooks, err = startWebhooks(s.checker, s.calls); err != nil {
 			return nil, err
 		}
-		p.flags = append([]string{"--upstream", s.hooks.template()}, p.flags...)
+		p.flags = append(s.hooks.flags(), p.flags...)
 	}
 	var err error
 	if p.outside {

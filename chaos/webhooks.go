@@ -32,6 +32,8 @@ type life struct {
 	connected, disconnected int
 	began                   time.Time // when connected came
 	first, ended            time.Time // when disconnected came, and when it came last
+	// teller is the node that said disconnected first: where the client was last, or who did it for that node.
+	teller string
 }
 
 func startWebhooks(c *checker, calls *calls) (*webhooks, error) {
@@ -41,8 +43,8 @@ func startWebhooks(c *checker, calls *calls) (*webhooks, error) {
 	}
 	w := &webhooks{checker: c, calls: calls, url: "http://" + l.Addr().String(), lives: make(map[string]*life)}
 	mux := http.NewServeMux()
-	mux.HandleFunc("POST /{hub}/connections/{event}", w.connection)
-	mux.HandleFunc("POST /{hub}/messages/{event}", w.message)
+	mux.HandleFunc("POST /{node}/{hub}/connections/{event}", w.connection)
+	mux.HandleFunc("POST /{node}/{hub}/messages/{event}", w.message)
 	w.server = &http.Server{Handler: mux, ReadHeaderTimeout: 10 * time.Second}
 	go func() {
 		if err := w.server.Serve(l); !errors.Is(err, http.ErrServerClosed) {
@@ -52,8 +54,13 @@ func startWebhooks(c *checker, calls *calls) (*webhooks, error) {
 	return w, nil
 }
 
-// template is the flag for gateways.
-func (w *webhooks) template() string { return w.url + "/{hub}/{category}/{event}" }
+// nodeVariable is the variable in which each gateway has its name, so that its webhooks say from whom they are.
+const nodeVariable = "CHAOS_NODE"
+
+// flags are those of gateways.
+func (w *webhooks) flags() []string {
+	return []string{"--upstream", w.url + "/{@env:" + nodeVariable + "}/{hub}/{category}/{event}", "--upstream-allowed-env", nodeVariable}
+}
 
 func (w *webhooks) close() { _ = w.server.Close() }
 
@@ -77,7 +84,7 @@ func (w *webhooks) connection(_ http.ResponseWriter, r *http.Request) {
 		one.disconnected++
 		one.ended = time.Now()
 		if one.disconnected == 1 {
-			one.first = one.ended
+			one.first, one.teller = one.ended, r.PathValue("node")
 		}
 		// An end that is told twice is looked at when all have gone: its node may just have died.
 		if !w.repeated && (one.connected != 1 || one.disconnected > 2) {
