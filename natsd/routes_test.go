@@ -3,6 +3,7 @@ package natsd
 import (
 	"context"
 	"errors"
+	"fmt"
 	"net"
 	"slices"
 	"sync"
@@ -47,7 +48,7 @@ func hosts(t *testing.T, r *routes) []string {
 	return list
 }
 
-func TestRoutesFollowNames(t *testing.T) {
+func TestN56RoutesFollowNames(t *testing.T) {
 	ctx := context.Background()
 	dns := new(names)
 	var reports []string
@@ -118,6 +119,39 @@ func onAddresses(t *testing.T, list []Options, addrs []string) {
 	for i := range list {
 		list[i].Cluster.Listen = net.JoinHostPort(addrs[i], port)
 		list[i].Cluster.Peers = []string{net.JoinHostPort("nodes", port)}
+	}
+}
+
+// seesOthers waits until the node has links with so many others.
+func (n *node) seesOthers(t testing.TB, others int) {
+	t.Helper()
+	await(t, fmt.Sprintf("links of %s with %d others", n.opts.Name, others), func() bool { return n.server().NumRemotes() == others })
+}
+
+// A node that looks for a name nobody knows yet meets those for which it stands later, and those that are added.
+func TestN56NodesFollowAName(t *testing.T) {
+	t.Parallel()
+	addrs := []string{"127.0.0.1", "127.0.0.2", "127.0.0.3", "127.0.0.4"}
+	list := team(t, 4, 1)
+	onAddresses(t, list, addrs)
+	dns := new(names)
+	for i := range list {
+		list[i].Cluster.Resolver = dns
+	}
+	nodes := launchAll(t, list[:3])
+	for _, n := range nodes {
+		await(t, "the trouble", func() bool { return n.Troubles()[TroubleLookup] > 0 })
+		require.Zero(t, n.server().NumRemotes())
+	}
+	dns.set("nodes", addrs[:2]...)
+	for _, n := range nodes {
+		n.seesOthers(t, 2) // the third one finds them
+	}
+	dns.set("nodes", addrs[3])
+	nodes = append(nodes, launch(t, list[3]))
+	dns.set("nodes", addrs[1])
+	for _, n := range nodes {
+		n.seesOthers(t, 3)
 	}
 }
 

@@ -170,6 +170,32 @@ func TestOneVoter(t *testing.T) {
 	})
 }
 
+// comeAndGo has nodes that are no voters join one after the other and leave, under names of which some come again.
+func comeAndGo(t testing.TB, opts Options, from, to int) {
+	t.Helper()
+	opts.Log = slog.New(slog.DiscardHandler)
+	for i := from; i < to; i++ {
+		opts.Name = fmt.Sprint("plain-", i%20)
+		n, err := Start(t.Context(), opts)
+		require.NoError(t, err)
+		await(t, "a route", func() bool { return n.server().NumRemotes() > 0 })
+		require.NoError(t, n.Close(t.Context()))
+	}
+}
+
+func TestN39APlainNodeIsForgotten(t *testing.T) {
+	t.Parallel()
+	list := team(t, 2, 1)
+	voter := launch(t, list[0])
+	comeAndGo(t, list[1], 0, 5)
+	await(t, "the end of the last link", func() bool { return voter.server().NumRemotes() == 0 })
+	voter.awaitReady(t)
+	s, err := voter.Status(t.Context())
+	require.NoError(t, err)
+	require.Len(t, s.Nodes, 1)
+	require.Equal(t, []int{1, 1, 1}, []int{s.Voters, s.VotersThere, s.Quorum})
+}
+
 func TestPlainNodesComeAndGo(t *testing.T) {
 	elections(t)
 	t.Parallel()
@@ -177,26 +203,15 @@ func TestPlainNodesComeAndGo(t *testing.T) {
 	nodes := launchAll(t, list[:3])
 	awaitAllReady(t, nodes)
 	t.Run("N39 plain nodes leave nothing behind", func(t *testing.T) {
-		comeAndGo := func(from, to int) {
-			for i := from; i < to; i++ {
-				opts := list[3]
-				opts.Name = fmt.Sprint("plain-", i%20)
-				opts.Log = slog.New(slog.DiscardHandler)
-				n, err := Start(t.Context(), opts)
-				require.NoError(t, err)
-				await(t, "a route", func() bool { return n.server().NumRemotes() > 0 })
-				require.NoError(t, n.Close(t.Context()))
-			}
-		}
 		heap := func() uint64 {
 			var m runtime.MemStats
 			runtime.GC()
 			runtime.ReadMemStats(&m)
 			return m.HeapAlloc
 		}
-		comeAndGo(0, 40)
+		comeAndGo(t, list[3], 0, 40)
 		before := heap()
-		comeAndGo(40, 200)
+		comeAndGo(t, list[3], 40, 200)
 		grown := int64(heap()) - int64(before)
 		t.Log("heap grown by", grown)
 		require.Less(t, grown, int64(16<<20))
