@@ -75,6 +75,45 @@ func TestAdoptedClientThatEndsElsewhere(t *testing.T) {
 	require.Equal(t, "disconnected", want(t, h.posts).event())
 }
 
+// during is an outbox with which something happens while something is put there.
+type during struct {
+	*box
+	happens func()
+}
+
+func (d *during) Put(record []byte, stored func()) uint64 {
+	happens := d.happens
+	d.happens = func() {}
+	happens()
+	return d.box.Put(record, stored)
+}
+
+// Two dead nodes may have noted one client. Whoever comes second may note that its end is kept only when it is: the first one may
+// fail yet, or this node die.
+func TestAnEndThatIsBeingKeptIsNotKept(t *testing.T) {
+	h, store := newHook(t, nil), newBox()
+	d := &during{box: store}
+	b := startKeeping(t, toAll(h.URL), store, func(o *OutboxOptions) { o.Outbox = d })
+	record := appendRecord(nil, &gateway.Identity{ID: "abc", Hub: "chat"}, nil)
+	ended, end := context.WithCancel(t.Context())
+	end()
+	var second error
+	d.happens = func() { second = b.Keep(ended, record) }
+	require.NoError(t, b.Keep(t.Context(), record))
+	require.ErrorIs(t, second, context.Canceled, "it waits for the first one")
+	require.NoError(t, b.Keep(ended, record), "now it is kept")
+
+	other := appendRecord(nil, &gateway.Identity{ID: "def", Hub: "chat"}, nil)
+	store.set(func() { store.hold = true })
+	waits := make(chan error, 1)
+	d.happens = func() { go func() { waits <- b.Keep(t.Context(), other) }() }
+	require.ErrorIs(t, b.Keep(ended, other), context.Canceled, "nothing was stored")
+	store.release()
+	require.NoError(t, want(t, waits), "the second one keeps it then")
+	require.Equal(t, "disconnected", want(t, h.posts).event())
+	require.Equal(t, "disconnected", want(t, h.posts).event())
+}
+
 // What comes for a client that the application has refused meanwhile is done.
 func TestAdoptForARejectedClient(t *testing.T) {
 	release := make(chan struct{})

@@ -63,6 +63,8 @@ type keeping struct {
 	adopted map[string]*session
 	// told are connections whose end is known to be kept, refused clients of dead nodes that were rejected.
 	told, refused remembered
+	// telling are the ends that are being kept: closed when they are, or cannot be.
+	telling map[string]chan struct{}
 	// begun are clients of dead nodes of which there is only the beginning.
 	begun map[string]conn
 }
@@ -77,7 +79,7 @@ func (b *Backend) UseOutbox(opts OutboxOptions) {
 		opts.waits = defaultWaits
 	}
 	b.keeps = &keeping{
-		OutboxOptions: opts, ending: make(chan struct{}), adopted: make(map[string]*session), begun: make(map[string]conn),
+		OutboxOptions: opts, ending: make(chan struct{}), adopted: make(map[string]*session), begun: make(map[string]conn), telling: make(map[string]chan struct{}),
 	}
 	b.keeps.circuits = circuits{open: opts.waits.open, log: b.log}
 }
@@ -300,17 +302,56 @@ func (b *Backend) closeElsewhere(id *gateway.Identity, cause gateway.Cause) {
 	}
 }
 
-// tellEnd keeps the end of a client that is not here. It may have been told before.
+// startsTelling reports whether the caller has to keep the end of a connection, and says so with endsTelling. If somebody else
+// is at it, it returns what is closed then.
+func (k *keeping) startsTelling(id string) (mine bool, other <-chan struct{}) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if under := k.telling[id]; under != nil {
+		return false, under
+	}
+	if k.refused.has(id) || k.told.note(id) {
+		return false, nil
+	}
+	k.telling[id] = make(chan struct{})
+	return true, nil
+}
+
+func (k *keeping) endsTelling(id string, kept bool) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if !kept {
+		k.told.forget(id)
+	}
+	close(k.telling[id])
+	delete(k.telling, id)
+}
+
+// tellEnd keeps the end of a client that is not here, and returns when it is kept. It may have been told before, or be told by
+// somebody else at this moment: several dead nodes may have noted the client.
 func (b *Backend) tellEnd(ctx context.Context, c conn, body []byte) error {
+	id := c.Identity().ID
+	for {
+		mine, other := b.keeps.startsTelling(id)
+		switch {
+		case mine:
+			err := b.putEnd(ctx, c, body)
+			b.keeps.endsTelling(id, err == nil)
+			return err
+		case other == nil:
+			return nil
+		}
+		select {
+		case <-other:
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		}
+	}
+}
+
+// putEnd puts the end of a client into the outbox, and waits until it is there.
+func (b *Backend) putEnd(ctx context.Context, c conn, body []byte) error {
 	k := b.keeps
-	if k.tells(c.Identity().ID) {
-		return nil
-	}
-	forget := func() {
-		k.mu.Lock()
-		defer k.mu.Unlock()
-		k.told.forget(c.Identity().ID)
-	}
 	if b.plan().match(names{hub: hubName(c.Identity()), category: categoryConnections, event: kindDisconnected.event("")}) == nil {
 		return nil // There is no such webhook any more.
 	}
@@ -322,7 +363,6 @@ func (b *Backend) tellEnd(ctx context.Context, c conn, body []byte) error {
 	case <-stored:
 	case <-ctx.Done():
 		k.Outbox.Done(e.kept.number)
-		forget()
 		return context.Cause(ctx)
 	}
 	k.adopt(b, c, e)
