@@ -57,6 +57,13 @@ func (s *stateful) reads(until int) (ended bool) {
 	return false
 }
 
+// last is what it gets now, or why nothing: for tests that fail.
+func (s *stateful) last() string {
+	_ = s.conn.SetReadDeadline(time.Now().Add(time.Second))
+	_, data, err := s.conn.ReadMessage()
+	return fmt.Sprintf("%q, %v", data, err)
+}
+
 func (s *stateful) takes(record string) {
 	var m struct {
 		Type       int

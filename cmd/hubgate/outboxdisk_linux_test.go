@@ -2,6 +2,7 @@ package main
 
 import (
 	"errors"
+	"fmt"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -12,15 +13,19 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// smallDisk mounts a file system of so many bytes, if the test may.
+// smallDisk is a file system of so many bytes, if the test may mount one. It has a place in the tree for a moment only: who
+// wants it goes through this process, and with the last one that has it open it is gone, also if the test is killed.
 func smallDisk(t *testing.T, size string) (dir string) {
 	t.Helper()
-	dir = t.TempDir()
-	if err := syscall.Mount("tmpfs", dir, "tmpfs", 0, "size="+size); err != nil {
+	at := t.TempDir()
+	if err := syscall.Mount("tmpfs", at, "tmpfs", 0, "size="+size); err != nil {
 		t.Skip("no file system can be mounted here:", err)
 	}
-	t.Cleanup(func() { require.NoError(t, syscall.Unmount(dir, syscall.MNT_DETACH)) })
-	return dir
+	root, err := os.Open(at)
+	err = errors.Join(err, syscall.Unmount(at, syscall.MNT_DETACH))
+	require.NoError(t, err)
+	t.Cleanup(func() { require.NoError(t, root.Close()) })
+	return fmt.Sprintf("/proc/%d/fd/%d", os.Getpid(), root.Fd())
 }
 
 // fillDisk writes a file until there is no room.

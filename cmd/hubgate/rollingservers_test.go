@@ -67,7 +67,7 @@ func TestN44N49RollingRestartWithHubServers(t *testing.T) {
 		case text := <-apps.heard:
 			require.Equal(t, fmt.Sprint(s.said-1), text)
 		case <-time.After(patience):
-			require.FailNow(t, "nobody has heard it")
+			require.FailNow(t, "nobody has heard it", "the client, which has %d messages, next gets %s", len(s.got), s.last())
 		}
 	}
 	at, next := "a", map[string]string{"a": "b", "b": "c", "c": "a"}
