@@ -46,7 +46,7 @@ async function results(stand, combination) {
   await client.hears(JSON.stringify({ A: 1, B: `ü${word}`, C: [1, 2] }));
   const long = 'x'.repeat(30_000);
   assert.equal(await client.invoke('Echo', long), long);
-  const slow = failureOf(client.invoke('Slow', 600_000));
+  const slow = failureOf(client.call('ChatHub', 'Slow', 600_000));
   assert.equal(await client.invoke('Echo', 'meanwhile'), 'meanwhile', 'calls do not wait for each other');
   const many = Array.from({ length: 50 }, (_, i) => `${i}`);
   assert.deepEqual(await Promise.all(many.map((one) => client.invoke('Echo', one))), many);

@@ -120,10 +120,14 @@ export class Client {
 
   /** Calls a method of a hub; `progress` gets what the call reports. A failure rejects with the client's error, which has source and data. */
   on(hub, method, ...args) {
-    const answer = new Promise((done, failed) => {
+    return within(patience, `${hub}.${method}`, this.call(hub, method, ...args));
+  }
+
+  /** The same without a bound, for calls that are not answered while the client lives. */
+  call(hub, method, ...args) {
+    return new Promise((done, failed) => {
       this.proxies.get(hub).invoke(method, ...args).progress((value) => (this.progress ??= []).push(value)).done(done).fail(failed);
     });
-    return within(patience, `${hub}.${method}`, answer);
   }
 
   /** Waits for a text. */

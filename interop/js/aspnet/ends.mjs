@@ -104,7 +104,7 @@ async function rehomed() {
   await until('the client is opened again', async () => kindsOf([...await victim.events(onVictim[0].id), ...await survivor.events(onVictim[0].id)]).filter((kind) => kind === 'connected').length === 2);
   assert.equal(await onVictim[0].invoke('Echo', 'on another connection'), 'on another connection');
 
-  const pending = onVictim.map((client) => client.invoke('Slow', 100_000).then(() => 'answered', (error) => error.message));
+  const pending = onVictim.map((client) => client.call('ChatHub', 'Slow', 100_000).then(() => 'answered', (error) => error.message));
   await victim.kill();
   for (const answer of await Promise.all(pending)) assert.match(answer, /\w/);
   for (const client of clients) {
