@@ -105,6 +105,16 @@ func TestLifeLog(t *testing.T) {
 		require.Len(t, w.shelf.messages, 3)
 		require.Zero(t, w.counts.Get(EventUnlogged))
 	})
+	inBubble(t, "N28 what is logged of refusals says that nobody has written", func(t *testing.T, w *scribe) {
+		text := new(strings.Builder)
+		w.logger = slog.New(slog.NewTextHandler(text, nil))
+		w.bear("ann")
+		w.shelf.do(func() { w.shelf.refuse = tellAfter })
+		w.bear("bob")
+		w.settle(t)
+		require.Equal(t, "ann bob", ids(w.shelf.logged("a-1")))
+		require.Contains(t, text.String(), errUnfounded.Error())
+	})
 	inBubble(t, "a store that has lost the log gets it again", func(t *testing.T, w *scribe) {
 		w.bear("ann", "bob")
 		w.shelf.do(func() { w.shelf.messages = nil })

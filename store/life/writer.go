@@ -3,6 +3,7 @@ package life
 import (
 	"context"
 	"errors"
+	"fmt"
 	"maps"
 	"slices"
 
@@ -197,6 +198,10 @@ func (l *lifeLog) commit(ctx context.Context, p *part, data []byte) (written boo
 // errClosed says that the log was closed: this node was given up, and will find out.
 var errClosed = errors.New("the life log was closed by another node")
 
+// errUnfounded is the ErrConflict of a write that a voter refuses although nobody has written: one that has hung or was cut off
+// takes itself for the one that leads until it hears of another.
+var errUnfounded = fmt.Errorf("%w, says a voter, and nobody has: another one may lead by now", stream.ErrConflict)
+
 // keep notes that a batch is not in the log, which was closed before. Nobody else knows of the clients that were
 // born in it: their ends are this node's to tell.
 func (l *lifeLog) keep(p *part) {
@@ -271,6 +276,9 @@ func (l *lifeLog) attempt(ctx context.Context, p *part, data []byte) error {
 		switch b, parseErr := parseBatch(last.Data); {
 		case parseErr != nil:
 		case !b.closed():
+			if err == stream.ErrConflict && last.Sequence == l.own.sequence {
+				err = errUnfounded
+			}
 			l.own.sequence = last.Sequence
 		case errors.Is(err, stream.ErrConflict):
 			return errClosed
