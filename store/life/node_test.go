@@ -249,7 +249,7 @@ func TestThreeVoters(t *testing.T) {
 
 // Thousands of clients have come and gone, each of which is a part of the log by itself: it is read with few questions.
 func TestN29ALongLogIsReadWithFewQuestions(t *testing.T) {
-	const parts, left = 3000, 10
+	const parts, left = 2000, 10
 	engine := natsdtest.Alone(t)
 	app := new(told)
 	b := prepare(engine, newPrefix(), "b", shortLease, app)
