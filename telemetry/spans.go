@@ -32,25 +32,30 @@ var DropReasons = []DropReason{DropQueueFull, DropFailed, DropRejected, DropShut
 // can be counted.
 type spans struct {
 	sdk.SpanProcessor
+	bound   int64
+	waiting atomic.Int64
+	sent    atomic.Uint64
+	dropped *counts.Counts[DropReason]
+	// closing: no more are taken. over: nothing is sent any more.
+	closing, over atomic.Bool
+	sender        spanSender
+}
+
+// spanSender gives what waits in the queue to an exporter. To the SDK it never fails. Its methods are called by one
+// goroutine at a time.
+type spanSender struct {
+	queue    *spans
 	exporter sdk.SpanExporter
 	sending  context.Context // ends what is being sent
-	bound    int64
-	waiting  atomic.Int64
-	sent     atomic.Uint64
-	dropped  *counts.Counts[DropReason]
-	closing  atomic.Bool
-	over     atomic.Bool // nothing is sent any more
-	told     uint64      // how many dropped ones of a full queue the log knows of
 	failed   func(what string, err error)
-	// ended is closed when nothing is sent any more.
-	ended chan struct{}
+	told     uint64        // how many dropped ones of a full queue the log knows of
+	ended    chan struct{} // closed when nothing is sent any more
 }
 
 func newSpans(exporter sdk.SpanExporter, sending context.Context, bound int, failed func(string, error)) *spans {
-	s := &spans{
-		exporter: exporter, sending: sending, bound: int64(bound), dropped: counts.New(DropReasons), failed: failed, ended: make(chan struct{}),
-	}
-	s.SpanProcessor = sdk.NewBatchSpanProcessor(spanExporter{s}, sdk.WithMaxQueueSize(bound))
+	s := &spans{bound: int64(bound), dropped: counts.New(DropReasons)}
+	s.sender = spanSender{queue: s, exporter: exporter, sending: sending, failed: failed, ended: make(chan struct{})}
+	s.SpanProcessor = sdk.NewBatchSpanProcessor(&s.sender, sdk.WithMaxQueueSize(bound))
 	return s
 }
 
@@ -80,55 +85,56 @@ func (s *spans) settle() {
 	}
 }
 
-// tellFull has the log say how many spans found no room since it last did. It is called by one goroutine at a time.
-func (s *spans) tellFull() {
-	if now := s.dropped.Map()[DropQueueFull]; now > s.told {
-		s.failed(string(DropQueueFull), fmt.Errorf("%d spans found no room, since %d waited", now-s.told, s.bound))
-		s.told = now
-	}
-}
-
 // Shutdown takes no more spans and sends those that wait.
 func (s *spans) Shutdown(ctx context.Context) error {
 	s.closing.Store(true)
 	return s.SpanProcessor.Shutdown(ctx)
 }
 
-// spanExporter counts what becomes of spans. To the SDK it never fails.
-type spanExporter struct{ *spans }
-
 // ExportSpans implements sdk.SpanExporter.
-func (e spanExporter) ExportSpans(ctx context.Context, batch []sdk.ReadOnlySpan) error {
-	defer e.waiting.Add(-int64(len(batch)))
+func (e *spanSender) ExportSpans(ctx context.Context, batch []sdk.ReadOnlySpan) error {
+	defer e.queue.waiting.Add(-int64(len(batch)))
 	defer e.tellFull()
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	defer context.AfterFunc(e.sending, cancel)()
-	err := e.exporter.ExportSpans(ctx, batch)
-	all := uint64(len(batch))
-	said, taken := errors.AsType[*rejection](err)
-	switch {
-	case err == nil:
-		e.sent.Add(all)
-	case taken:
-		lost := min(said.items, all)
-		e.sent.Add(all - lost)
-		e.dropped.Add(DropRejected, lost)
-		e.failed(string(DropRejected), said)
-	case e.sending.Err() != nil:
-		e.dropped.Add(DropShutdown, all)
-	default:
-		e.dropped.Add(DropFailed, all)
-		e.failed(string(DropFailed), err)
-	}
+	e.sentAs(uint64(len(batch)), e.exporter.ExportSpans(ctx, batch))
 	return nil
 }
 
+// sentAs counts what became of so many spans by the error that came of sending them.
+func (e *spanSender) sentAs(all uint64, err error) {
+	q := e.queue
+	said, taken := errors.AsType[*rejection](err)
+	switch {
+	case err == nil:
+		q.sent.Add(all)
+	case taken:
+		lost := min(said.items, all)
+		q.sent.Add(all - lost)
+		q.dropped.Add(DropRejected, lost)
+		e.failed(string(DropRejected), said)
+	case e.sending.Err() != nil:
+		q.dropped.Add(DropShutdown, all)
+	default:
+		q.dropped.Add(DropFailed, all)
+		e.failed(string(DropFailed), err)
+	}
+}
+
+// tellFull has the log say how many spans found no room since it last did.
+func (e *spanSender) tellFull() {
+	if now := e.queue.dropped.Map()[DropQueueFull]; now > e.told {
+		e.failed(string(DropQueueFull), fmt.Errorf("%d spans found no room, since %d waited", now-e.told, e.queue.bound))
+		e.told = now
+	}
+}
+
 // Shutdown implements sdk.SpanExporter. The SDK calls it behind the last ExportSpans.
-func (e spanExporter) Shutdown(ctx context.Context) error {
+func (e *spanSender) Shutdown(ctx context.Context) error {
 	defer close(e.ended)
 	e.tellFull()
-	e.over.Store(true)
-	e.settle()
+	e.queue.over.Store(true)
+	e.queue.settle()
 	return e.exporter.Shutdown(ctx)
 }

@@ -241,7 +241,7 @@ func (t *Telemetry) Close(ctx context.Context) error {
 	}
 	t.cut()
 	if t.provider != nil {
-		<-t.spans.ended
+		<-t.spans.sender.ended
 	}
 	t.lines.Close()
 	return nil
