@@ -126,9 +126,14 @@ func (h *Hub) Close() {
 // Listening says whether somebody gets events.
 func (h *Hub) Listening() bool { return h.listening.Load() > 0 }
 
+// Wants says whether somebody gets events of a category.
+func (h *Hub) Wants(of azurelog.Category) bool {
+	return h.Listening() && h.opts.Enabled() && h.opts.Wants(of)
+}
+
 // Event shows an event to all watchers, of other nodes too. It does not wait.
 func (h *Hub) Event(e *flight.Event) {
-	if !h.Listening() || !h.shows(e) {
+	if !h.Wants(azurelog.CategoryOf(e)) {
 		return
 	}
 	h.show(e)

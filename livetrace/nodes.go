@@ -21,6 +21,9 @@ const (
 	saidEvent
 )
 
+// maxSaid bounds an event, as JSON. Events are far smaller.
+const maxSaid = 256 << 10
+
 var errSaid = errors.New("livetrace: malformed message of another node")
 
 // Join shows what happens on other nodes too, and tells them what happens here, until stop is called.
@@ -61,10 +64,10 @@ func (h *Hub) PeerSaid(p gateway.Peer, message []byte) error {
 		h.peerListens(p, message[0] == saidListening)
 	case saidEvent:
 		var e flight.Event
-		if json.Unmarshal(message[1:], &e) != nil {
+		if len(message) > 1+maxSaid || json.Unmarshal(message[1:], &e) != nil {
 			return errSaid
 		}
-		if h.shows(&e) {
+		if h.Wants(azurelog.CategoryOf(&e)) {
 			h.show(&e)
 		}
 	}
@@ -105,11 +108,6 @@ func (h *Hub) looks(more int) {
 	}
 }
 
-// shows says whether settings let the event be seen.
-func (h *Hub) shows(e *flight.Event) bool {
-	return h.opts.Enabled() && h.opts.Wants(azurelog.CategoryOf(e))
-}
-
 // show shows an event to those who look on here.
 func (h *Hub) show(e *flight.Event) {
 	h.mu.Lock()
@@ -136,8 +134,8 @@ func (h *Hub) tell(e *flight.Event) {
 		}
 		if message == nil {
 			text, err := json.Marshal(e)
-			if err != nil {
-				return
+			if err != nil || len(text) > maxSaid {
+				return // there is no such event
 			}
 			message = append([]byte{saidEvent}, text...)
 		}

@@ -56,9 +56,12 @@ func Open(opts Options) (*Log, error) {
 	return l, nil
 }
 
+// Wants says whether records of a category are written.
+func (l *Log) Wants(of azurelog.Category) bool { return l.opts.Wants(of) }
+
 // Event writes an event soon, if its category is wanted. The event must not be changed afterwards.
 func (l *Log) Event(e *flight.Event) {
-	if !l.opts.Wants(azurelog.CategoryOf(e)) {
+	if !l.Wants(azurelog.CategoryOf(e)) {
 		return
 	}
 	select {

@@ -21,7 +21,7 @@ const (
 	maxFollowed = watch.MaxWatchers
 	// maxPresent bounds the connections of another node that a watcher is told of at the beginning.
 	maxPresent = 500
-	// maxEventsBytes bounds the events in one message.
+	// maxEventsBytes bounds the events in one message but for the last one, and a single event, which is far smaller.
 	maxEventsBytes = 256 << 10
 	// relayBeat is how long events of a quiet node wait with what was lost.
 	relayBeat = time.Second
@@ -156,18 +156,30 @@ func (r *Relay) PeerSaid(p gateway.Peer, message []byte) error {
 			cancel()
 		}
 	case relayEvents:
-		var events []*watch.Event
-		if json.Unmarshal(in.Rest, &events) != nil {
-			return errRelay
-		}
-		r.mu.Lock()
-		w := r.here[id]
-		r.mu.Unlock()
-		for _, e := range events {
-			if e != nil && w != nil {
-				e.Node, e.Seq = p.Name(), 0
-				w.Put(e)
-			}
+		return r.happened(p, id, in.Rest)
+	}
+	return nil
+}
+
+// happened brings events of another node to the watcher of this one that they are for.
+func (r *Relay) happened(p gateway.Peer, id uint64, text []byte) error {
+	if len(text) > 2*maxEventsBytes+len("[,]") {
+		return errRelay
+	}
+	r.mu.Lock()
+	w := r.here[id]
+	r.mu.Unlock()
+	if w == nil {
+		return nil // it has left
+	}
+	var events []*watch.Event
+	if json.Unmarshal(text, &events) != nil {
+		return errRelay
+	}
+	for _, e := range events {
+		if e != nil {
+			e.Node, e.Seq = p.Name(), 0
+			w.Put(e)
 		}
 	}
 	return nil
@@ -237,8 +249,8 @@ func sendEvents(of theirs, w *watch.Watcher, events []*watch.Event) (rest []*wat
 	n := 0
 	for ; n < len(events) && len(message) < maxEventsBytes; n++ {
 		data, err := json.Marshal(events[n])
-		if err != nil {
-			continue
+		if err != nil || len(data) > maxEventsBytes {
+			continue // there is no such event
 		}
 		if message[len(message)-1] != '[' {
 			message = append(message, ',')
