@@ -24,7 +24,7 @@ const (
 // events answers with the changes of a hub as Server-Sent Events.
 func (e *Endpoint) events(w http.ResponseWriter, r *http.Request) {
 	c := w.(*call)
-	c.operation = eventsOperation
+	c.operation, c.request = eventsOperation, r
 	if err := e.follow(c, r); err != nil {
 		answerError(c, r, err)
 	}
@@ -41,7 +41,7 @@ func (e *Endpoint) follow(c *call, r *http.Request) error {
 	}
 	last := r.Header.Get("Last-Event-ID")
 	node, nonce, seq, ok := parseID(last)
-	if ok && node != e.feeds.node && e.options.Forward != nil && e.options.Forward(c, r, node) == nil {
+	if ok && node != e.feeds.node && e.options.Forward != nil && e.options.Forward(c, c.traced.Onward(r), node) == nil {
 		return nil // the node that gave out the id has answered
 	}
 	f := e.feeds.open(key)

@@ -69,6 +69,8 @@ type Options struct {
 	Logger *slog.Logger
 	// Metrics counts requests; nil counts nothing.
 	Metrics Metrics
+	// Tracer makes a span for each request, which goes on with the trace of its caller. Nil makes none.
+	Tracer trace.Tracer
 }
 
 // maxListing is how many requests a node answers at a time.
@@ -156,15 +158,20 @@ type call struct {
 	status    int
 	failed    *failure
 	rights    auth.PresenceRights
-	trace     string
+	// traced has the id of the request and its span, request what the span tells of it.
+	traced  trace.Served
+	request *http.Request
 }
 
 type callKey struct{}
 
-// WriteHeader remembers the status.
+// WriteHeader remembers the status. The span of a request that follows changes ends here.
 func (c *call) WriteHeader(status int) {
 	if c.status == 0 {
 		c.status = status
+	}
+	if c.operation == eventsOperation {
+		c.endSpan()
 	}
 	c.ResponseWriter.WriteHeader(status)
 }
@@ -175,9 +182,10 @@ func (c *call) Unwrap() http.ResponseWriter { return c.ResponseWriter }
 // ServeHTTP answers one request.
 func (e *Endpoint) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	began := time.Now()
-	c := &call{ResponseWriter: w, operation: UnknownOperation, trace: trace.Of(r.Header)}
-	if c.trace != "" {
-		w.Header()[trace.Header] = []string{c.trace}
+	c := &call{ResponseWriter: w, operation: UnknownOperation, request: r}
+	c.traced.Begin(e.options.Tracer, r, began)
+	if c.traced.ID != "" {
+		w.Header()[trace.Header] = []string{c.traced.ID}
 	}
 	w.Header().Set("Cache-Control", "no-store")
 	if err := e.check(c, r); err != nil {
@@ -188,6 +196,7 @@ func (e *Endpoint) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if c.status == 0 {
 		c.status = http.StatusOK
 	}
+	c.endSpan()
 	if e.options.Metrics != nil {
 		e.options.Metrics.Request(c.operation, c.status, time.Since(began))
 	}
@@ -203,6 +212,7 @@ func (e *Endpoint) check(c *call, r *http.Request) (err error) {
 	if token, c.rights, err = e.rights(r); err != nil {
 		return err
 	}
+	c.traced.Accepted(r)
 	if e.options.Limit != nil {
 		if err := e.options.Limit(token, 0); err != nil {
 			return err
@@ -228,7 +238,8 @@ func (e *Endpoint) rights(r *http.Request) (token string, rights auth.PresenceRi
 // admitted names the operation and bounds how many there are at a time.
 func (e *Endpoint) admitted(next StrictHandlerFunc, operation string) StrictHandlerFunc {
 	return func(ctx context.Context, w http.ResponseWriter, r *http.Request, request any) (any, error) {
-		w.(*call).operation = operation
+		c := w.(*call)
+		c.operation, c.request = operation, r
 		select {
 		case e.places <- struct{}{}:
 			defer func() { <-e.places }()
@@ -275,5 +286,5 @@ func (e *Endpoint) log(ctx context.Context, c *call) {
 		level = slog.LevelDebug
 	}
 	e.options.Logger.LogAttrs(ctx, level, LogFailed, slog.String("operation", c.operation), slog.Int("status", c.status),
-		slog.String("reason", string(c.failed.reason)), slog.String("error", c.failed.Error()), slog.String("trace", c.trace))
+		slog.String("reason", string(c.failed.reason)), slog.String("error", c.failed.Error()), slog.String("trace", c.traced.ID))
 }

@@ -150,6 +150,16 @@ func (o *told) Closed(c *gateway.Conn, cause gateway.Cause) {
 
 // startNodes starts nodes that know each other. Access is key unless it is given.
 func startNodes(t *testing.T, count int, access ...presence.Access) []*node {
+	return startNodesWith(t, count, func(o *presence.Options, now *set) {
+		if len(access) > 0 {
+			now.access.Store(access[0])
+			o.Access = func() presence.Access { return now.access.Load().(presence.Access) }
+		}
+	})
+}
+
+// startNodesWith is startNodes with other options.
+func startNodesWith(t *testing.T, count int, change func(o *presence.Options, now *set)) []*node {
 	m := &mesh{}
 	var nodes []*node
 	for i := range count {
@@ -167,10 +177,7 @@ func startNodes(t *testing.T, count int, access ...presence.Access) []*node {
 		now := new(set)
 		now.events.Store(true)
 		o.Events = now.events.Load
-		if len(access) > 0 {
-			now.access.Store(access[0])
-			o.Access = func() presence.Access { return now.access.Load().(presence.Access) }
-		}
+		change(&o, now)
 		e := presence.New(o)
 		observer.to.Store(e)
 		t.Cleanup(e.Close)

@@ -7,7 +7,6 @@ import (
 	"time"
 
 	"github.com/go-chi/chi/v5"
-	oteltrace "go.opentelemetry.io/otel/trace"
 
 	"github.com/hubgate/hubgate/internal/trace"
 )
@@ -39,10 +38,8 @@ type call struct {
 type wants struct {
 	// count: to be told how many connections a send matched.
 	count bool
-	// trace is the id of the request, the caller's or one of ours; "" if it has none.
-	trace string
-	// span is that of the request; nil if none is made.
-	span oteltrace.Span
+	// traced has the id of the request, the caller's or one of ours, and its span.
+	traced trace.Served
 	// request is the request as it came.
 	request *http.Request
 	prefer  preference
@@ -53,7 +50,7 @@ type wants struct {
 func newCall(w http.ResponseWriter, r *http.Request) *call {
 	c := &call{ResponseWriter: w, began: time.Now(), operation: UnknownOperation}
 	c.ctx = routed{Context: r.Context(), call: c}
-	c.wants.trace, c.wants.request = trace.Of(r.Header), r
+	c.wants.request = r
 	if values := r.Header[PreferHeader]; len(values) > 0 {
 		c.wants.prefer = parsePrefer(values)
 	}
@@ -117,16 +114,16 @@ func (c *call) Unwrap() http.ResponseWriter { return c.ResponseWriter }
 
 // tellTrace tells the caller the id of the request, if it has one.
 func (c *call) tellTrace() {
-	if c.wants.trace != "" {
-		c.Header()[trace.Header] = []string{c.wants.trace}
+	if c.wants.traced.ID != "" {
+		c.Header()[trace.Header] = []string{c.wants.traced.ID}
 	}
 }
 
 // fail answers with the error, unless an answer has begun.
 func (c *call) fail(err error) {
 	c.failed = asFailure(err)
-	if c.wants.trace == "" {
-		c.wants.trace, _ = trace.New()
+	if c.wants.traced.ID == "" {
+		c.wants.traced.ID, _ = trace.New()
 	}
 	if c.status != 0 {
 		return
@@ -171,10 +168,10 @@ func (c *call) log(ctx context.Context, logger *slog.Logger, r *http.Request) {
 		slog.String("operation", c.operation), slog.Int("status", c.status),
 		slog.String("reason", string(c.failed.reason)), slog.String("method", r.Method),
 		slog.String("path", path[:min(len(path), maxLoggedPath)]), slog.String("error", c.failed.Error()),
-		slog.String("trace", c.wants.trace),
+		slog.String("trace", c.wants.traced.ID),
 	}
-	if c.wants.span != nil && c.wants.span.SpanContext().IsSampled() {
-		attributes = append(attributes, slog.String("trace_id", c.wants.span.SpanContext().TraceID().String()))
+	if id := c.wants.traced.Trace(); id != "" {
+		attributes = append(attributes, slog.String("trace_id", id))
 	}
 	if c.stack != nil {
 		attributes = append(attributes, slog.String("stack", string(c.stack)))

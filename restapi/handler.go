@@ -73,10 +73,10 @@ func answerError(w http.ResponseWriter, _ *http.Request, err error) { w.(*call).
 // ServeHTTP answers one request.
 func (h *Endpoint) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	c := newCall(w, r)
-	c.begin(h.tracer, r)
+	c.wants.traced.Begin(h.tracer, r, c.began)
 	defer h.finish(c, r)
-	if c.wants.trace == "" && h.traced() {
-		c.wants.trace, _ = trace.New()
+	if c.wants.traced.ID == "" && h.traced() {
+		c.wants.traced.ID, _ = trace.New()
 	}
 	c.tellTrace()
 	h.serve(c, r)
@@ -133,7 +133,7 @@ func (h *Endpoint) finish(c *call, r *http.Request) {
 		c.status = http.StatusOK
 	}
 	c.body.release()
-	c.refused(h.tracer)
+	c.end(r)
 	if c.failed == nil || c.failed.reason != ReasonDraining { // the alert for 503 is not for deployments
 		h.metrics.Request(c.operation, c.status, time.Since(c.began))
 	}
@@ -144,13 +144,12 @@ func (h *Endpoint) finish(c *call, r *http.Request) {
 	if h.answered != nil {
 		h.answered(c.summary(r))
 	}
-	c.end(r)
 }
 
 // summary is the request when it is finished.
 func (c *call) summary(r *http.Request) *Answered {
 	a := &Answered{
-		Request: r, Operation: c.operation, Status: c.status, Took: time.Since(c.began), Trace: c.wants.trace,
+		Request: r, Operation: c.operation, Status: c.status, Took: time.Since(c.began), Trace: c.wants.traced.ID,
 		Hub: c.route.URLParam("hub"), User: c.route.URLParam("user"), Connection: c.route.URLParam("connection"), Group: c.route.URLParam("group"),
 	}
 	if c.failed != nil {
@@ -189,7 +188,7 @@ func (h *Endpoint) check(c *call, r *http.Request, operation *api.Operation) err
 	if err := h.tokens.REST(token, r.Method, escapedPath(r.URL), c.query.application); err != nil {
 		return err
 	}
-	c.accepted(h.tracer, r)
+	c.wants.traced.Accepted(r)
 	if err := h.limit(token, h.bodySize(r)); err != nil {
 		return err
 	}

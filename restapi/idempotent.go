@@ -203,7 +203,7 @@ func (o *once) settle(c *call, status int) {
 	}
 	// The message was sent: whatever happens here the caller is told so.
 	if err := claims.Keep(ctx, o.key, o.number, answer.append(nil), max(o.endpoint.limits().orDefaults().IdempotencyAge, time.Second)); err != nil {
-		o.endpoint.log.Warn(LogForgotten, "operation", c.operation, "error", err, "trace", c.wants.trace)
+		o.endpoint.log.Warn(LogForgotten, "operation", c.operation, "error", err, "trace", c.wants.traced.ID)
 	}
 }
 

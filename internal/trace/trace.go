@@ -13,6 +13,9 @@ import (
 // spelling is that of http.Header's keys.
 const Header = "X-Request-Id"
 
+// tracingHeader is where Azure's management library gives the tracing id of a message, a number.
+const tracingHeader = "X-Asrs-Message-Tracing-Id"
+
 // parentHeader is W3C Trace Context.
 const parentHeader = "Traceparent"
 
@@ -38,11 +41,13 @@ func traceparent(traceID, spanID []byte, flags byte) string {
 	return string(hex.AppendEncode(text, []byte{flags}))
 }
 
-// Of returns the id that a request brings: its X-Request-Id or else the trace of its traceparent,
-// "" if neither is one that may stand in a log. It allocates nothing.
+// Of returns the id that a request brings: its X-Request-Id, or else its X-ASRS-Message-Tracing-Id, or else the trace
+// of its traceparent, "" if none is one that may stand in a log. It allocates nothing.
 func Of(header http.Header) string {
-	if values := header[Header]; len(values) == 1 && valid(values[0]) {
-		return values[0]
+	for _, name := range [...]string{Header, tracingHeader} {
+		if values := header[name]; len(values) == 1 && valid(values[0]) {
+			return values[0]
+		}
 	}
 	if values := header[parentHeader]; len(values) == 1 {
 		return ofParent(values[0])

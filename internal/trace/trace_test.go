@@ -51,6 +51,20 @@ func TestIDsOfRequests(t *testing.T) {
 	}
 }
 
+func TestTheTracingIDOfARequest(t *testing.T) {
+	const parent = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
+	header := make(http.Header)
+	header.Set("traceparent", parent)
+	header.Set("X-ASRS-Message-Tracing-Id", "18446744073709551615")
+	require.Equal(t, "18446744073709551615", Of(header), "not the trace, which HTTP clients add by themselves")
+	require.Zero(t, testing.AllocsPerRun(10, func() { Of(header) }))
+	header.Set("X-Request-Id", "order-7")
+	require.Equal(t, "order-7", Of(header))
+	header.Del("X-Request-Id")
+	header.Set("X-ASRS-Message-Tracing-Id", "no id")
+	require.Equal(t, "4bf92f3577b34da6a3ce929d0e0e4736", Of(header))
+}
+
 func FuzzOf(f *testing.F) {
 	f.Add("a", "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01")
 	f.Fuzz(func(t *testing.T, request, parent string) {
