@@ -241,10 +241,13 @@ func (c *Conn) Logger() *slog.Logger {
 
 // Send queues one framed record in the client's protocol, as one delivery.
 // The frame must not be changed afterwards.
-func (c *Conn) Send(frame []byte) { c.send(OutRecord{Bytes: frame}) }
+func (c *Conn) Send(frame []byte) { c.send(OutRecord{Bytes: frame}, "") }
+
+// SendTraced is Send for a record that its sender has given an id, under which the Recorder sees it; "" is none.
+func (c *Conn) SendTraced(frame []byte, trace string) { c.send(OutRecord{Bytes: frame}, trace) }
 
 // SendControl is Send for records that are no deliveries: handshake answers and pings.
-func (c *Conn) SendControl(frame []byte) { c.send(OutRecord{Bytes: frame, control: true}) }
+func (c *Conn) SendControl(frame []byte) { c.send(OutRecord{Bytes: frame, control: true}, "") }
 
 // SendFrame queues bytes that are already in the transport's framing, before
 // the handshake too. They count towards the client's bound, not as a delivery.
@@ -252,11 +255,11 @@ func (c *Conn) SendFrame(bytes []byte) {
 	c.push(&frameOp{conn: c, frame: OutRecord{Bytes: bytes, control: true, framed: true}})
 }
 
-func (c *Conn) send(r OutRecord) {
+func (c *Conn) send(r OutRecord, trace string) {
 	s := sendOps.Get().(*sendOp)
 	s.self[0] = c
 	s.to = receivers{kind: TargetConnections, shard: c.shard, conns: s.self[:]}
-	s.one, s.size = r, len(r.Bytes)
+	s.one, s.size, s.trace = r, len(r.Bytes), trace
 	s.comes()
 	c.push(s)
 }

@@ -17,6 +17,8 @@ type sendOp struct {
 	size int
 	// one replaces frames for a single connection, already in its protocol.
 	one OutRecord
+	// trace is the id under which the Recorder sees one; "" is none.
+	trace string
 	// backlog is what the send counts for while it waits for the worker.
 	backlog *atomic.Int64
 	// late: it was held back already, and faults change nothing any more.

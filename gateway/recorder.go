@@ -11,8 +11,8 @@ type Recorder interface {
 	// somebody else than the session waits for.
 	Received(c *Conn, r Record, target []byte, taken bool)
 	// Delivered says what became of a record for one client that is no send: an answer, or what a hub server
-	// says to this client alone. The report has one receiver.
-	Delivered(c *Conn, bytes int, r SendReport)
+	// says to this client alone, with the id that its sender has given it, "" if none. The report has one receiver.
+	Delivered(c *Conn, bytes int, trace string, r SendReport)
 	// FollowVerb is called for a command that joins, leaves or closes, before it is queued. Came, if it is not nil,
 	// is called once with the result.
 	FollowVerb(cmd *Command) (came func(Result, error))
@@ -191,7 +191,7 @@ func (s *sendOp) tellDelivered(g *Gateway) {
 	}
 	r := SendReport{Matched: s.reach.receivers, Written: s.reach.written, Queued: s.reach.queued, Slow: s.reach.slow, Closed: s.reach.closed}
 	r.Dropped = r.Matched - r.Written - r.Queued
-	g.opts.Recorder.Delivered(s.self[0], s.size, r)
+	g.opts.Recorder.Delivered(s.self[0], s.size, s.trace, r)
 }
 
 // followVerb has the Recorder told of the result of a command.

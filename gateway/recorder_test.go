@@ -47,8 +47,8 @@ func (s *scribe) Received(c *gateway.Conn, r gateway.Record, target []byte, take
 	s.add("received %s %d %s", c.Identity().ID, r.Type, target)
 }
 
-func (s *scribe) Delivered(c *gateway.Conn, bytes int, r gateway.SendReport) {
-	s.add("delivered %s %d/%d/%d/%d", c.Identity().ID, r.Matched, r.Written, r.Queued, r.Dropped)
+func (s *scribe) Delivered(c *gateway.Conn, bytes int, trace string, r gateway.SendReport) {
+	s.add("delivered %s %s%d/%d/%d/%d", c.Identity().ID, trace, r.Matched, r.Written, r.Queued, r.Dropped)
 }
 
 func (s *scribe) FollowVerb(cmd *gateway.Command) func(gateway.Result, error) {
@@ -215,9 +215,9 @@ func TestRecordsThatNoSessionTakes(t *testing.T) {
 // counting is a Recorder that only counts.
 type counting struct{ received atomic.Int64 }
 
-func (c *counting) Received(*gateway.Conn, gateway.Record, []byte, bool)  { c.received.Add(1) }
-func (*counting) Delivered(*gateway.Conn, int, gateway.SendReport)        {}
-func (*counting) FollowVerb(*gateway.Command) func(gateway.Result, error) { return nil }
+func (c *counting) Received(*gateway.Conn, gateway.Record, []byte, bool)   { c.received.Add(1) }
+func (*counting) Delivered(*gateway.Conn, int, string, gateway.SendReport) {}
+func (*counting) FollowVerb(*gateway.Command) func(gateway.Result, error)  { return nil }
 
 // To record what a client says allocates nothing.
 func TestRecordsOfClientsAllocateNothing(t *testing.T) {

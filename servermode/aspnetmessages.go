@@ -153,6 +153,7 @@ func (aspnetDialect) deliver(s *session, from hubServer, m *sp.ConnectionData) L
 	if err != nil {
 		return LossMalformedRecord
 	}
+	trace := tracingText(m.TracingID)
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.state == stateClosed {
@@ -169,12 +170,12 @@ func (aspnetDialect) deliver(s *session, from hubServer, m *sp.ConnectionData) L
 		if !open && s.server != from {
 			return LossLateCompletion // likewise
 		}
-		s.conn.Send(frame)
+		s.conn.SendTraced(frame, trace)
 		s.b.answered(&call)
 		s.answered()
 		return ""
 	}
-	s.conn.Send(frame)
+	s.conn.SendTraced(frame, trace)
 	return ""
 }
 

@@ -50,6 +50,9 @@ type Options struct {
 	Observer Observer
 	// Latency is told how long hub servers take; nil tells nobody.
 	Latency Latency
+	// MessageLog says whether somebody reads which messages are sent: then hub servers are asked to give each a tracing
+	// id. Nil means that nobody does.
+	MessageLog func() bool
 	// Tracer makes spans of what clients call and hub servers send. Nil makes none.
 	Tracer trace.Tracer
 	// Peers are the other nodes: a client of this one may have its hub server there, and the other

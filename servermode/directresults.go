@@ -28,7 +28,7 @@ func (t *resultTable) askDirectly(m *sp.ClientInvocation, call *resultCall, c *g
 		return err.Error()
 	}
 	call.caller.mapped(&sp.ServiceMapping{InvocationID: call.key.id, ConnectionID: call.connection, InstanceID: t.b.opts.Node}, call)
-	c.Send(frame)
+	c.SendTraced(frame, tracingText(m.TracingID))
 	return ""
 }
 

@@ -38,7 +38,7 @@ func (s *session) leave(tell bool) bool {
 	s.stopWaiting()
 	s.dropMove()
 	s.incoming.partial = nil
-	s.calls.take(callClosed)
+	s.calls.end(callClosed)
 	return true
 }
 

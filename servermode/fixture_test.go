@@ -46,6 +46,32 @@ type world struct {
 	trap   trap          // in the rules of hubs
 	listen *pipeListener
 	http   *http.Server
+	traces
+}
+
+// traces are the ids of what was delivered to single clients. It is the Recorder of a world's gateway.
+type traces struct {
+	mu   sync.Mutex
+	list []string
+}
+
+func (*traces) Received(*gateway.Conn, gateway.Record, []byte, bool)    {}
+func (*traces) FollowVerb(*gateway.Command) func(gateway.Result, error) { return nil }
+
+func (r *traces) Delivered(_ *gateway.Conn, _ int, trace string, _ gateway.SendReport) {
+	if trace != "" {
+		r.mu.Lock()
+		defer r.mu.Unlock()
+		r.list = append(r.list, trace)
+	}
+}
+
+// traced waits until all has happened, and returns the ids of what was delivered.
+func (r *traces) traced() []string {
+	synctest.Wait()
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.list
 }
 
 // inWorld runs a test in a bubble with a gateway.
@@ -83,7 +109,7 @@ func newNode(t testing.TB, node string, bus gateway.Backplane, change ...func(o 
 	w.modes = modes.New(modes.Options{Mode: func(string) modes.Mode { return w.mode }, Servers: w.Backend, Webhooks: &gatewaytest.Backend{}})
 	var err error
 	w.gw, err = gateway.New(gateway.Options{Node: node, NodeOf: auth.NodeOf, Backplane: bus, Backend: w.modes, Workers: 2,
-		UserGroups: store.NewMemory(store.MemoryOptions{}), Limits: func() gateway.Limits { return w.core }})
+		Recorder: &w.traces, UserGroups: store.NewMemory(store.MemoryOptions{}), Limits: func() gateway.Limits { return w.core }})
 	require.NoError(t, err)
 	w.Use(w.gw)
 	w.modes.Use(w.gw)

@@ -142,7 +142,7 @@ func (s *session) Moved(node string) {
 	}
 	s.parked, s.state, s.server = nil, stateClosed, nil
 	s.incoming = incoming{}
-	s.calls.take(callMoved)
+	s.calls.end(callMoved)
 	s.mu.Unlock()
 	s.b.results.moved(s.id(), s.b.peers.named(node))
 	for i := range asked {

@@ -43,6 +43,7 @@ func (s *session) hold(h *held, r *gateway.Record) (taken bool) {
 	}
 	h.records = append(h.records, rec)
 	h.bytes += size
+	s.calls.withdraw(callHeld)
 	return true
 }
 

@@ -125,7 +125,7 @@ func (sc *serverConn) startAll(cmd *gateway.Command, done func(gateway.Result, e
 	}
 	for _, hub := range hubs {
 		in := *cmd
-		in.Hub, in.By = hub, gateway.SenderServer
+		in.Hub, in.By, in.Trace = hub, gateway.SenderServer, sc.tracing()
 		sc.b.gw.Start(context.Background(), &in, done)
 	}
 }

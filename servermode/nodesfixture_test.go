@@ -21,6 +21,8 @@ type nodes struct {
 	t    *testing.T
 	net  *clustertest.Net
 	list map[string]*clusterNode
+	// change changes the options of nodes that start from now on; nil changes nothing.
+	change func(o *servermode.Options)
 }
 
 type clusterNode struct {
@@ -56,9 +58,16 @@ func (ns *nodes) start(tag string, change ...func(*cluster.Options)) *clusterNod
 	}
 	plane, err := cluster.New(o)
 	require.NoError(ns.t, err)
-	n := &clusterNode{tag: tag, plane: plane, world: newNode(ns.t, tag, plane)}
+	n := &clusterNode{tag: tag, plane: plane, world: newNode(ns.t, tag, plane, ns.changes()...)}
 	ns.list[tag] = n
 	return n
+}
+
+func (ns *nodes) changes() []func(o *servermode.Options) {
+	if ns.change == nil {
+		return nil
+	}
+	return []func(o *servermode.Options){ns.change}
 }
 
 // kill ends a node as its process would end without a word.

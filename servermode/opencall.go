@@ -3,6 +3,7 @@ package servermode
 import (
 	"context"
 	"encoding/binary"
+	"strconv"
 	"time"
 
 	"go.opentelemetry.io/otel/attribute"
@@ -11,7 +12,6 @@ import (
 	"github.com/hubgate/hubgate/gateway"
 	"github.com/hubgate/hubgate/hubprotocol"
 	"github.com/hubgate/hubgate/internal/trace"
-	sp "github.com/hubgate/hubgate/serviceprotocol"
 )
 
 // Latency is told how long hub servers take. Its methods are called concurrently, must be cheap and must not block.
@@ -55,7 +55,37 @@ const (
 	callClosed  = "ClientClosed"
 	callMoved   = "ClientMoved"
 	callTooMany = "TooMany" // the client has very many open ones, and this one was forgotten
+	callHeld    = "Held"    // it waits for another hub server, and has no span any more
 )
+
+// offeredRecord is a record that the hub server has had no room for. It has one span, however often it comes again.
+type offeredRecord struct {
+	span oteltrace.Span // nil if none is kept
+}
+
+// offer returns the span of a record for the hub server, which may come again; nil without one that is kept.
+func (s *session) offer(r *gateway.Record) oteltrace.Span {
+	if o := s.calls.offered; o != nil {
+		s.calls.offered = nil
+		return o.span
+	}
+	return s.traceRecord(r)
+}
+
+// refused notes that the hub server has had no room for a record.
+func (s *session) refused(span oteltrace.Span) {
+	if s.b.opts.Tracer != nil {
+		s.calls.offered = &offeredRecord{span}
+	}
+}
+
+// withdraw ends the span of a record that was offered and does not come again to the hub server.
+func (c *openCalls) withdraw(why string) {
+	if o := c.offered; o != nil {
+		c.offered = nil
+		(&openCall{span: o.span}).lost(why)
+	}
+}
 
 // traceRecord begins the span of what a client says to its hub server; nil without one that is kept. Pings and other
 // records that nobody has called for have none.
@@ -83,9 +113,22 @@ func tracingID(span oteltrace.Span) uint64 {
 	return binary.BigEndian.Uint64(id[8:])
 }
 
-// traceSend begins the span of what a hub server sends to clients, and has the command carry it. It begins a trace:
-// hub servers do not say what they send it for. End ends it.
+// tracing is the tracing id of the message that the connection carries out at the moment, as those who trace see it; ""
+// if it has none.
+func (sc *serverConn) tracing() string { return tracingText(sc.reader.decoder.TracingID()) }
+
+// tracingText is a tracing id in decimal, as hub servers log it; "" for 0, which is none.
+func tracingText(id uint64) string {
+	if id == 0 {
+		return ""
+	}
+	return strconv.FormatUint(id, 10)
+}
+
+// traceSend has the command carry the tracing id of what a hub server sends to clients, and begins its span. The span
+// begins a trace: hub servers do not say what they send it for. End ends it.
 func (sc *serverConn) traceSend(cmd *gateway.Command) (end func()) {
+	cmd.Trace = sc.tracing()
 	tracer := sc.b.opts.Tracer
 	if tracer == nil {
 		return func() {}
@@ -95,31 +138,13 @@ func (sc *serverConn) traceSend(cmd *gateway.Command) (end func()) {
 		return func() {}
 	}
 	span.SetAttributes(attribute.String("hubgate.hub", cmd.Hub), attribute.String("hubgate.server_connection", sc.peer.cid))
-	if id := tracingOf(sc.reader.message); id != 0 {
-		span.SetAttributes(attribute.Int64("hubgate.tracing_id", int64(id)))
-	}
 	of := span.SpanContext()
-	cmd.Span, cmd.Trace = trace.Kept(of), of.TraceID().String()
-	return func() { span.End() }
-}
-
-// tracingOf is the tracing id of a message for clients, 0 without one.
-func tracingOf(m sp.Message) uint64 {
-	switch m := m.(type) {
-	case *sp.BroadcastData:
-		return m.TracingID
-	case *sp.MultiConnectionData:
-		return m.TracingID
-	case *sp.UserData:
-		return m.TracingID
-	case *sp.MultiUserData:
-		return m.TracingID
-	case *sp.GroupBroadcastData:
-		return m.TracingID
-	case *sp.MultiGroupBroadcastData:
-		return m.TracingID
+	if cmd.Span = trace.Kept(of); cmd.Trace == "" {
+		cmd.Trace = of.TraceID().String()
+	} else {
+		span.SetAttributes(attribute.String("hubgate.tracing_id", cmd.Trace))
 	}
-	return 0
+	return func() { span.End() }
 }
 
 // pinged notes that a ping goes to the hub server.

@@ -11,6 +11,8 @@ import (
 type openCalls struct {
 	few  []openCall
 	many map[string]openCall
+	// offered is the record that the hub server has had no room for, and that comes again; nil without a tracer.
+	offered *offeredRecord
 }
 
 const (
@@ -85,6 +87,12 @@ func (c *openCalls) all() []string {
 	return ids
 }
 
+// end is take for a client that is not here any more. What was offered does not come again.
+func (c *openCalls) end(why string) {
+	c.take(why)
+	c.withdraw(why)
+}
+
 // take removes all invocations, which the hub server will not answer any more, and returns their ids.
 func (c *openCalls) take(why string) []string {
 	ids := c.all()
@@ -94,7 +102,7 @@ func (c *openCalls) take(why string) []string {
 	for _, call := range c.many {
 		call.lost(why)
 	}
-	*c = openCalls{}
+	c.few, c.many = nil, nil
 	return ids
 }
 

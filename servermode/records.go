@@ -38,7 +38,7 @@ func (s *session) deliverLocked(from hubServer, m *serviceprotocol.ConnectionDat
 	}
 	if isOpaque(s.conn.Protocol()) {
 		if len(payload) > 0 {
-			s.conn.Send(bytes.Clone(payload))
+			s.conn.SendTraced(bytes.Clone(payload), tracingText(m.TracingID))
 		}
 		return ""
 	}
@@ -48,7 +48,7 @@ func (s *session) deliverLocked(from hubServer, m *serviceprotocol.ConnectionDat
 	}
 	data := append(*partial, payload...)
 	*partial = nil
-	rest, loss := s.records(data, former)
+	rest, loss := s.records(data, said{former, tracingText(m.TracingID)})
 	if s.state != stateClosed && len(rest) > 0 {
 		// One of the records may have made the client move. The rest is then the former server's.
 		if s.server != from && s.move != nil && s.move.former == from {
@@ -97,9 +97,15 @@ func (s *session) answer(payload []byte) (rest []byte) {
 	return rest
 }
 
+// said is what is known of data from a hub server: whether it is the former one, and the tracing id of what it says.
+type said struct {
+	former bool
+	trace  string
+}
+
 // records sends each whole record of data and returns what follows the last. The memory of data
 // belongs to the client's queue from here on.
-func (s *session) records(data []byte, former bool) (rest []byte, loss Loss) {
+func (s *session) records(data []byte, by said) (rest []byte, loss Loss) {
 	protocol := s.conn.Protocol()
 	limit := s.b.opts.Limits().MessageBytes
 	for len(data) > 0 {
@@ -112,7 +118,7 @@ func (s *session) records(data []byte, former bool) (rest []byte, loss Loss) {
 		if frame == nil {
 			return data, loss
 		}
-		if l := s.record(protocol, frame, body, former); l != "" {
+		if l := s.record(protocol, frame, body, by); l != "" {
 			loss = l
 		}
 		if s.state == stateClosed {
@@ -124,7 +130,7 @@ func (s *session) records(data []byte, former bool) (rest []byte, loss Loss) {
 }
 
 // record sends one record to the client.
-func (s *session) record(protocol string, frame, body []byte, former bool) Loss {
+func (s *session) record(protocol string, frame, body []byte, by said) Loss {
 	p, err := hubprotocol.Peek(protocol, body)
 	if err != nil {
 		return LossMalformedRecord
@@ -138,15 +144,15 @@ func (s *session) record(protocol string, frame, body []byte, former bool) Loss 
 		s.incoming.closed = true
 		s.conn.SendControl(frame)
 	case hubprotocol.StreamItem, hubprotocol.Completion:
-		if former {
+		if by.former {
 			return LossLateCompletion // what was open there has been answered with an error
 		}
-		s.conn.Send(frame)
+		s.conn.SendTraced(frame, by.trace)
 		if p.Type == hubprotocol.Completion {
 			s.completed(protocol, &p, body)
 		}
 	default:
-		s.conn.Send(frame)
+		s.conn.SendTraced(frame, by.trace)
 	}
 	return ""
 }

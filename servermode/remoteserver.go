@@ -141,7 +141,7 @@ func (rs *remoteServer) open(s *session, from string) {
 }
 
 // data implements hubServer. While the credit is used up, or the link is full, the client is not read.
-func (rs *remoteServer) data(s *session, payload []byte, _ uint64) (taken bool) {
+func (rs *remoteServer) data(s *session, payload []byte, tracing uint64) (taken bool) {
 	l := rs.link
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -156,7 +156,7 @@ func (rs *remoteServer) data(s *session, payload []byte, _ uint64) (taken bool) 
 		l.waiting = append(l.waiting, s.conn)
 		return false
 	}
-	f.sendLocked(payload)
+	f.sendLocked(payload, tracing)
 	return true
 }
 
@@ -166,16 +166,16 @@ func (rs *remoteServer) forward(s *session, payload []byte) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if f := rs.sessions[s]; f != nil {
-		f.sendLocked(payload)
+		f.sendLocked(payload, 0)
 	}
 }
 
-func (f *remoteSession) sendLocked(payload []byte) {
+func (f *remoteSession) sendLocked(payload []byte, tracing uint64) {
 	id := f.s.id()
 	frame := make([]byte, 0, len(payload)+len(id)+sessionRoom+32)
 	frame = appendSession(frame, opData, false, f.number)
 	start := len(frame)
-	m := sp.ConnectionData{ConnectionID: id, Payload: payload}
+	m := sp.ConnectionData{ConnectionID: id, Payload: payload, TracingID: tracing}
 	frame = m.Append(frame)
 	f.unacknowledged += len(frame) - start
 	f.server.link.Send(frame)

@@ -113,7 +113,7 @@ func (t *resultTable) ask(m *sp.ClientInvocation, call *resultCall, by string) s
 		call.caller.mapped(&sp.ServiceMapping{InvocationID: m.InvocationID, ConnectionID: m.ConnectionID,
 			InstanceID: t.b.opts.Node}, call)
 	}
-	c.Send(frame)
+	c.SendTraced(frame, tracingText(m.TracingID))
 	return ""
 }
 

@@ -75,6 +75,8 @@ type serverClock struct {
 	// paused: the gateway does not read from the hub server, so that its silence means nothing (D12).
 	paused   atomic.Bool
 	nextPing time.Duration // Backend.now; the sweeper's own
+	// logs: the hub server was asked for tracing ids; the sweeper's own.
+	logs bool
 	// asked is when the ping was sent that will be answered, 0 if none will; lastPong when the hub server has
 	// pinged last. Both are Backend.now.
 	asked, lastPong atomic.Int64
@@ -92,8 +94,7 @@ type messageReader struct {
 	stream  *serviceprotocol.Reader
 	decoder *serviceprotocol.Decoder
 	// body is the message that is carried out at the moment, as bytes.
-	body    []byte
-	message serviceprotocol.Message
+	body []byte
 	// logged are the kinds of losses that have been logged for this connection.
 	logged map[Loss]bool
 	// replaced is that of the client table, before a client was looked up.
@@ -212,7 +213,7 @@ func (sc *serverConn) read() {
 			sc.lose(LossMalformedMessage, "err", err)
 			continue
 		}
-		sc.reader.body, sc.reader.message = body, m
+		sc.reader.body = body
 		sc.handle(m)
 	}
 }

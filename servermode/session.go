@@ -139,9 +139,10 @@ func (s *session) Received(r gateway.Record) (taken bool) {
 	case s.move != nil && s.move.concerns(&r):
 		return s.hold(&s.move.held, &r)
 	}
-	span := s.traceRecord(&r)
+	span := s.offer(&r)
 	if !s.server.data(s, r.Frame, tracingID(span)) {
-		return false // the record comes again, and then its span is kept
+		s.refused(span)
+		return false // the record comes again
 	}
 	s.sent(&r, span)
 	return true

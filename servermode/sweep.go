@@ -57,10 +57,20 @@ func (sc *serverConn) sweep() {
 		sc.end(EndSilent, nil)
 		return
 	}
+	sc.askForTracing()
 	if now := sc.b.now(); now >= sc.clock.nextPing {
 		// Pings must not be more than five seconds apart (H24), and the next sweep may be late.
 		sc.clock.nextPing = now + pingInterval - sweepTicks*tick
 		sc.clock.pinged(now)
 		sc.out.put(plainPing)
+	}
+}
+
+// askForTracing asks the hub server to give what it sends tracing ids, as long as somebody reads them.
+func (sc *serverConn) askForTracing() {
+	reads := sc.b.opts.MessageLog
+	if on := reads != nil && reads(); on != sc.clock.logs {
+		sc.clock.logs = on
+		sc.out.put(serviceprotocol.MessageLogPing(on))
 	}
 }

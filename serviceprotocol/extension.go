@@ -109,7 +109,8 @@ func (e *extension) read(r *reader, key int64) {
 	var err error
 	switch key {
 	case keyTracing:
-		*e.tracing, rest, err = msgp.ReadUint64Bytes(r.b)
+		r.tracing, rest, err = msgp.ReadUint64Bytes(r.b)
+		*e.tracing = r.tracing
 	case keyPartial:
 		*e.partial, rest, err = msgp.ReadBoolBytes(r.b)
 	case keyTTL:

@@ -75,6 +75,9 @@ func (d *Decoder) Decode(body []byte) (Message, error) {
 	return message, err
 }
 
+// TracingID returns the tracing id of the message that was decoded last, of whatever type it is; 0 if it has none.
+func (d *Decoder) TracingID() uint64 { return d.codec.r.tracing }
+
 // maxKept is how many entries a list may have for its memory to be used again.
 const maxKept = 4096
 

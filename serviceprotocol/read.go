@@ -16,6 +16,8 @@ type reader struct {
 	field  string
 	reason Reason
 	reuse  *reuse // nil: everything is made anew
+	// tracing is the tracing id of the message, 0 if it has none.
+	tracing uint64
 }
 
 // further passes over elements of a version to come (H19).

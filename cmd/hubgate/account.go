@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/hubgate/hubgate/gateway"
+	"github.com/hubgate/hubgate/internal/azurelog"
 	"github.com/hubgate/hubgate/internal/flight"
 	"github.com/hubgate/hubgate/internal/transport"
 	"github.com/hubgate/hubgate/livetrace"
@@ -77,6 +78,11 @@ func (n *notes) copied() *flight.Event {
 
 // followed says whether somebody has events besides the ring.
 func (a *account) followed() bool { return a.log != nil || a.live != nil && a.live.Listening() }
+
+// readsMessages says whether somebody besides the ring has events of messages.
+func (a *account) readsMessages() bool {
+	return a != nil && (a.log != nil && a.log.Wants(azurelog.Messaging) || a.live != nil && a.live.Wants(azurelog.Messaging))
+}
 
 // recorder is the ring, nil if there is none.
 func (a *account) recorder() *flight.Recorder {
@@ -252,11 +258,11 @@ func (a *account) Received(c *gateway.Conn, r gateway.Record, target []byte, tak
 const maxNotedMethod = 128
 
 // Delivered implements gateway.Recorder.
-func (a *account) Delivered(c *gateway.Conn, bytes int, r gateway.SendReport) {
+func (a *account) Delivered(c *gateway.Conn, bytes int, trace string, r gateway.SendReport) {
 	if !a.on() {
 		return
 	}
-	n := note(flight.KindDelivery, flight.WhatDelivered, subjectOf(c.Identity(), ""))
+	n := note(flight.KindDelivery, flight.WhatDelivered, subjectOf(c.Identity(), trace))
 	n.fate = flight.Fate{Matched: r.Matched, Written: r.Written, Queued: r.Queued, Dropped: r.Dropped}
 	n.event.Fate, n.event.Bytes, n.event.Reason = &n.fate, bytes, dropsOf(&r)
 	a.keep(n)

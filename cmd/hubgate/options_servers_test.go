@@ -211,6 +211,12 @@ func (p *program) connectAt(server *websocket.Conn) *client {
 // hubServer opens a server connection of the hub chat, which reads nothing.
 func (p *program) hubServer() *websocket.Conn {
 	p.t.Helper()
+	return p.hubServerOf(serviceprotocol.KindDefault)
+}
+
+// hubServerOf is hubServer for a connection of that kind.
+func (p *program) hubServerOf(kind serviceprotocol.ConnectionKind) *websocket.Conn {
+	p.t.Helper()
 	token, err := jwt.NewWithClaims(jwt.SigningMethodHS256, jwt.MapClaims{
 		"aud": "http://localhost/server/?hub=chat", "nameid": "raw", "exp": time.Now().Add(time.Hour).Unix(),
 	}).SignedString([]byte(auth.EmulatorKey.Reveal()))
@@ -218,7 +224,7 @@ func (p *program) hubServer() *websocket.Conn {
 	conn, _, err := websocket.DefaultDialer.Dial("ws"+strings.TrimPrefix(p.URL, "http")+"/server/?hub=chat&cid=raw", http.Header{"Authorization": {"Bearer " + token}})
 	require.NoError(p.t, err)
 	p.t.Cleanup(func() { conn.Close() })
-	request := serviceprotocol.HandshakeRequest{Version: serviceprotocol.Version, Kind: serviceprotocol.KindDefault}
+	request := serviceprotocol.HandshakeRequest{Version: serviceprotocol.Version, Kind: kind}
 	require.NoError(p.t, conn.WriteMessage(websocket.BinaryMessage, request.Append(nil)))
 	_, _, err = conn.ReadMessage()
 	require.NoError(p.t, err)

@@ -48,7 +48,7 @@ func (s *server) newBackends(node string, verifier *auth.Verifier) backends {
 		},
 		Limits: func() servermode.Limits { return s.live.load().servers },
 		Logger: noteRefusals(s.log, s.seen.account).With("part", partServers), Observer: watchedServers{s.seen}, Peers: s.nodes.peers(),
-		Latency: serverLatency{s.admin.Metrics}, Tracer: s.seen.tracer,
+		Latency: serverLatency{s.admin.Metrics}, Tracer: s.seen.tracer, MessageLog: s.seen.account.readsMessages,
 	})
 	b.modes = modes.New(modes.Options{Mode: modeOf, Servers: b.servers, Webhooks: b.webhooks})
 	return b
@@ -134,7 +134,7 @@ func (s *server) newPresence(hub *gateway.Gateway, verifier *auth.Verifier, rate
 		Hub: hub, Tokens: verifier, Limit: rates.rest, Peers: s.nodes.peers(), Available: s.nodes.available,
 		Events: func() bool { return s.live.load().source.Presence.Events }, Forward: s.nodes.forward(),
 		Access: func() presence.Access { return presence.Access(s.live.load().source.Presence.Access) },
-		Logger: s.log.With("part", partPresence), Metrics: restMetrics{s.admin.Metrics},
+		Logger: s.log.With("part", partPresence), Metrics: restMetrics{s.admin.Metrics}, Tracer: s.seen.tracer,
 	})
 	s.seen.who.Store(who)
 	s.built.add("presence", ignoreContext(who.Close))
