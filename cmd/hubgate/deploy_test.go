@@ -218,6 +218,21 @@ func TestAlertsAndDashboardFollowTheMetrics(t *testing.T) {
 			e.check(t, v.Name, v.Definition)
 		}
 	})
+	t.Run("R90 Azure's names", func(t *testing.T) {
+		_, part, _ := strings.Cut(operations, "### Azure's names\n")
+		part, _, _ = strings.Cut(part, "\n## ")
+		rows := regexp.MustCompile(`(?m)^\| ([A-Z]\w+).* \| (.*) \|$`).FindAllStringSubmatch(part, -1)
+		azure := map[string]bool{}
+		for _, row := range rows[1:] { // the first is the head
+			azure[row[1]] = true
+			for _, expression := range regexp.MustCompile("`([^`]*hubgate_[^`]*)`").FindAllStringSubmatch(row[2], -1) {
+				e.check(t, row[1], expression[1])
+			}
+		}
+		for _, name := range []string{"ConnectionCount", "ConnectionOpenCount", "ConnectionCloseCount", "ConnectionQuotaUtilization", "InboundTraffic", "OutboundTraffic", "MessageCount", "SystemErrors", "UserErrors", "ServerLoad"} {
+			require.True(t, azure[name], name)
+		}
+	})
 	t.Run("documentation", func(t *testing.T) {
 		documented := regexp.MustCompile("`(hubgate_\\w+)`").FindAllStringSubmatch(operations, -1)
 		for _, m := range documented {
