@@ -25,6 +25,8 @@ const (
 	frameFirewall = frameIgnorable | 4
 	frameWatch    = frameIgnorable | 5
 	frameLive     = frameIgnorable | 6
+	frameAdmin    = frameIgnorable | 7
+	frameLogout   = frameIgnorable | 8
 )
 
 const (

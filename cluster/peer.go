@@ -1,6 +1,7 @@
 package cluster
 
 import (
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -209,28 +210,9 @@ func (p *peer) carryOutOne(f frame) (filter uint64, err error) {
 		return 0, p.load(f.body)
 	case frameHTTP:
 		return 0, p.http(f.body)
-	case frameBackend:
-		return 0, p.talked(gateway.BackendTopic, f.body)
-	case frameHome:
-		return 0, p.talked(gateway.HomeTopic, f.body)
-	case frameQuota:
-		return 0, p.talked(gateway.QuotaTopic, f.body)
-	case frameMove:
-		return 0, p.talked(gateway.MoveTopic, f.body)
-	case frameClientAnswer:
-		return 0, p.talked(gateway.AnswerTopic, f.body)
-	case framePresence:
-		return 0, p.talked(gateway.PresenceTopic, f.body)
-	case frameTrace:
-		return 0, p.talked(gateway.TraceTopic, f.body)
-	case frameFault:
-		return 0, p.talked(gateway.FaultTopic, f.body)
-	case frameFirewall:
-		return 0, p.talked(gateway.FirewallTopic, f.body)
-	case frameWatch:
-		return 0, p.talked(gateway.WatchTopic, f.body)
-	case frameLive:
-		return 0, p.talked(gateway.LiveTraceTopic, f.body)
+	}
+	if about := slices.Index(topicFrames[:], f.kind); about >= 0 {
+		return 0, p.talked(gateway.Topic(about), f.body)
 	}
 	if f.kind&frameIgnorable != 0 {
 		p.b.counted.ignored.Add(1)

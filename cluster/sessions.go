@@ -15,7 +15,8 @@ import (
 // topicFrames are the frames of what is said, by topic.
 var topicFrames = [gateway.Topics]frameType{gateway.BackendTopic: frameBackend, gateway.HomeTopic: frameHome, gateway.QuotaTopic: frameQuota, gateway.MoveTopic: frameMove,
 	gateway.AnswerTopic: frameClientAnswer, gateway.PresenceTopic: framePresence, gateway.TraceTopic: frameTrace, gateway.FaultTopic: frameFault,
-	gateway.FirewallTopic: frameFirewall, gateway.WatchTopic: frameWatch, gateway.LiveTraceTopic: frameLive}
+	gateway.FirewallTopic: frameFirewall, gateway.WatchTopic: frameWatch, gateway.LiveTraceTopic: frameLive,
+	gateway.AdminTopic: frameAdmin, gateway.LogoutTopic: frameLogout}
 
 // talks is who hears what other nodes say, by topic.
 type talks [gateway.Topics]atomic.Pointer[gateway.PeerHandler]

@@ -25,6 +25,10 @@ const (
 	// WatchTopic is for those who show what happens, LiveTraceTopic for live trace.
 	WatchTopic
 	LiveTraceTopic
+	// AdminTopic is for those who ask what the admin addresses of nodes show, LogoutTopic for sessions of browsers
+	// that have ended.
+	AdminTopic
+	LogoutTopic
 	// Topics is how many there are.
 	Topics
 )

@@ -22,6 +22,8 @@ const (
 	PurposeSettings Purpose = "settings"
 	// PurposeSharedSettings seals the settings that the nodes share.
 	PurposeSharedSettings Purpose = "shared settings"
+	// PurposeSessions seals the sessions of browsers at the admin addresses.
+	PurposeSessions Purpose = "admin sessions"
 
 	purposeAuthority Purpose = "certificate authority"
 )

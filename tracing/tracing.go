@@ -14,28 +14,19 @@ import (
 
 	"github.com/hubgate/hubgate/gateway"
 	"github.com/hubgate/hubgate/internal/flight"
+	"github.com/hubgate/hubgate/internal/poll"
 )
 
 const (
 	// answerBound is how long other nodes may take for an answer.
 	answerBound = 5 * time.Second
-	// maxAnswering is how many questions of other nodes are answered at a time.
-	maxAnswering = 4
 	// maxSearching is how many searches of this node's callers run at a time.
 	maxSearching = 4
 	// maxLive is how many connections are looked at for their groups, maxGroups how many groups of each.
 	maxLive, maxGroups = 100, 200
-	// maxAnswerBytes bounds the answer to another node: older events are left out.
-	maxAnswerBytes = 1 << 20
 )
 
-var (
-	errNoAnswer = errors.New("the node did not answer in time")
-	errGone     = errors.New("the node is gone")
-	errBusy     = errors.New("the node answers as many questions as it may")
-	errBehind   = errors.New("the node did not get through all that it has in time")
-	errSaid     = errors.New("tracing: malformed message of another node")
-)
+var errBehind = errors.New("the node did not get through all that it has in time")
 
 // ErrBusy is what Search returns while as many searches run as may.
 var ErrBusy = errors.New("as many searches run as may: try again soon")
@@ -49,39 +40,23 @@ type Hub interface {
 
 // Desk answers questions about what has happened. All methods may be called concurrently.
 type Desk struct {
-	hub  Hub
-	ring *flight.Recorder
-	stop func() // ends the conversation; nil if there are no other nodes
+	hub    Hub
+	ring   *flight.Recorder
+	others *poll.Poll
 
 	mu        sync.Mutex // guards what follows
-	peers     []gateway.Peer
-	next      uint64
-	open      map[uint64]*asking
-	answering int // questions of other nodes
-	searching int // own ones
-	closed    bool
-	running   sync.WaitGroup
+	searching int
 }
 
 // New returns a Desk for a node whose recorder may be nil, and hears of other nodes by peers, which may be nil too.
 func New(hub Hub, ring *flight.Recorder, peers gateway.Peers) *Desk {
-	d := &Desk{hub: hub, ring: ring, open: make(map[uint64]*asking)}
-	if peers != nil {
-		d.stop = peers.Converse(gateway.TraceTopic, d)
-	}
+	d := &Desk{hub: hub, ring: ring}
+	d.others = poll.New(poll.Options{Peers: peers, Topic: gateway.TraceTopic, Answer: d.answer})
 	return d
 }
 
 // Close ends the answers to other nodes.
-func (d *Desk) Close() {
-	if d.stop != nil {
-		d.stop()
-	}
-	d.mu.Lock()
-	d.closed = true
-	d.mu.Unlock()
-	d.running.Wait()
-}
+func (d *Desk) Close() { d.others.Close() }
 
 // Search asks all nodes. A node that does not answer, or not with all, is in the answer with its error. The error is
 // ErrBusy if as many searches run already as may.
@@ -195,172 +170,46 @@ func (d *Desk) live(ctx context.Context, q *flight.Query, k *flight.Known) error
 	return nil
 }
 
-// asking is a question that waits for answers. Guarded by Desk.mu.
-type asking struct {
-	missing []gateway.Peer
-	parts   []answer
-	done    chan struct{} // closed when nobody is missing
-}
-
-// What nodes say to each other begins with one of these bytes.
-const (
-	saidQuestion byte = iota + 1
-	saidAnswer
-)
-
-// said is one message between nodes.
-type said struct {
-	ID       uint64    `json:"i"`
-	Question *question `json:"q,omitempty"`
-	Answer   *answer   `json:"a,omitempty"`
-}
-
-// message is what is sent. What came from a caller may have what cannot be written, such as a time far away.
-func (s *said) message(kind byte) ([]byte, error) {
-	body, err := json.Marshal(s)
-	return append([]byte{kind}, body...), err
-}
-
 // ask asks this node and all others, and returns an answer of each.
 func (d *Desk) ask(ctx context.Context, q *question) []answer {
+	text, err := json.Marshal(q) // what came from a caller may have what cannot be written, such as a time far away
+	if err != nil {
+		return []answer{failed(d.hub.Name(), err)}
+	}
 	ctx, cancel := context.WithTimeout(ctx, answerBound)
 	defer cancel()
-	a := &asking{done: make(chan struct{})}
-	d.mu.Lock()
-	d.next++
-	id := d.next
-	d.mu.Unlock()
-	message, err := (&said{ID: id, Question: q}).message(saidQuestion)
-	if err != nil {
-		return []answer{{NodeAnswer: flight.NodeAnswer{Node: d.hub.Name(), Error: err.Error()}}}
-	}
-	d.mu.Lock()
-	d.open[id] = a
-	for _, p := range d.peers {
-		if p.Send(slices.Clone(message)) { // it belongs to the peer
-			a.missing = append(a.missing, p)
+	others := make(chan []poll.Answer, 1)
+	go func() { others <- d.others.Ask(ctx, text) }()
+	parts := []answer{d.local(ctx, q)}
+	for _, of := range <-others {
+		part := answer{}
+		if of.Err == nil {
+			of.Err = json.Unmarshal(of.Body, &part)
 		}
+		if of.Err != nil {
+			part = failed(of.Node, of.Err)
+		}
+		part.Node = of.Node
+		parts = append(parts, part)
 	}
-	if len(a.missing) == 0 {
-		close(a.done)
-	}
-	d.mu.Unlock()
-	own := d.local(ctx, q)
-	select {
-	case <-a.done:
-	case <-ctx.Done():
-	}
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	delete(d.open, id)
-	for _, p := range a.missing {
-		a.parts = append(a.parts, failed(p, errNoAnswer))
-	}
-	return append(a.parts, own)
+	return parts
 }
 
-func failed(p gateway.Peer, err error) answer {
-	return answer{NodeAnswer: flight.NodeAnswer{Node: p.Name(), Error: err.Error()}}
+func failed(node string, err error) answer {
+	return answer{NodeAnswer: flight.NodeAnswer{Node: node, Error: err.Error()}}
 }
 
-// part takes the answer of a peer. Called with mu held.
-func (d *Desk) part(a *asking, of gateway.Peer, part answer) {
-	if a == nil || !slices.Contains(a.missing, of) {
-		return
+// answer answers a question of another node. The oldest events are left out if there are too many for one message.
+func (d *Desk) answer(ctx context.Context, text []byte) ([]byte, error) {
+	var q question
+	if err := json.Unmarshal(text, &q); err != nil {
+		return nil, err
 	}
-	a.missing = slices.DeleteFunc(a.missing, func(p gateway.Peer) bool { return p == of })
-	part.Node = of.Name()
-	if a.parts = append(a.parts, part); len(a.missing) == 0 {
-		close(a.done)
-	}
-}
-
-// PeerUp implements gateway.PeerHandler.
-func (d *Desk) PeerUp(p gateway.Peer) {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	d.peers = append(d.peers, p)
-}
-
-// PeerGone implements gateway.PeerHandler.
-func (d *Desk) PeerGone(p gateway.Peer) {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	d.peers = slices.DeleteFunc(d.peers, func(one gateway.Peer) bool { return one == p })
-	for _, a := range d.open {
-		d.part(a, p, failed(p, errGone))
-	}
-}
-
-// PeerRoom implements gateway.PeerHandler.
-func (d *Desk) PeerRoom(gateway.Peer) {}
-
-// PeerSaid implements gateway.PeerHandler. What newer nodes say is passed over.
-func (d *Desk) PeerSaid(p gateway.Peer, message []byte) error {
-	var s said
-	if len(message) == 0 {
-		return errSaid
-	}
-	if kind := message[0]; kind != saidQuestion && kind != saidAnswer {
-		return nil
-	}
-	if json.Unmarshal(message[1:], &s) != nil {
-		return errSaid
-	}
-	switch {
-	case message[0] == saidQuestion && s.Question != nil:
-		d.asked(p, &s)
-	case message[0] == saidAnswer && s.Answer != nil:
-		d.mu.Lock()
-		d.part(d.open[s.ID], p, *s.Answer)
-		d.mu.Unlock()
-	}
-	return nil
-}
-
-// asked has a goroutine answer a question of a peer.
-func (d *Desk) asked(p gateway.Peer, s *said) {
-	d.mu.Lock()
-	busy := d.closed || d.answering >= maxAnswering
-	if !busy {
-		d.answering++
-		d.running.Go(func() { d.answer(p, s) })
-	}
-	d.mu.Unlock()
-	if busy {
-		refuse(p, s.ID, errBusy)
-	}
-}
-
-// refuse answers a peer that there is no answer.
-func refuse(p gateway.Peer, id uint64, why error) {
-	a := failed(p, why)
-	if message, err := (&said{ID: id, Answer: &a}).message(saidAnswer); err == nil {
-		p.Send(message)
-	}
-}
-
-// answer answers a question of a peer.
-func (d *Desk) answer(p gateway.Peer, s *said) {
-	defer func() {
-		d.mu.Lock()
-		defer d.mu.Unlock()
-		d.answering--
-	}()
-	ctx, cancel := context.WithTimeout(context.Background(), answerBound)
-	defer cancel()
-	a := d.local(ctx, s.Question)
-	message, err := (&said{ID: s.ID, Answer: &a}).message(saidAnswer)
-	for err == nil && len(message) > maxAnswerBytes && len(a.Events) > 1 {
+	a := d.local(ctx, &q)
+	message, err := json.Marshal(&a)
+	for err == nil && len(message) > poll.MaxText && len(a.Events) > 1 {
 		a.Events, a.More = a.Events[len(a.Events)/2:], true
-		message, err = (&said{ID: s.ID, Answer: &a}).message(saidAnswer)
+		message, err = json.Marshal(&a)
 	}
-	switch {
-	case err != nil:
-		refuse(p, s.ID, err)
-	case p.Full(len(message)):
-		refuse(p, s.ID, errBusy)
-	default:
-		p.Send(message)
-	}
+	return message, err
 }

@@ -13,6 +13,7 @@ import (
 	"github.com/hubgate/hubgate/gateway"
 	"github.com/hubgate/hubgate/gatewaytest"
 	"github.com/hubgate/hubgate/internal/flight"
+	"github.com/hubgate/hubgate/internal/poll"
 )
 
 // pair are two nodes with a Desk each that talk with each other, until cut.
@@ -35,7 +36,7 @@ func (w *wire) Name() string  { return w.name }
 func (w *wire) Full(int) bool { return false }
 func (w *wire) Send(message []byte) bool {
 	if !w.cut {
-		go w.to.PeerSaid(w.back, message)
+		go w.to.others.PeerSaid(w.back, message)
 	}
 	return true
 }
@@ -54,8 +55,8 @@ func newPair(t *testing.T) (*pair, *wire) {
 	t.Cleanup(p.b.Close)
 	toB, toA := &wire{name: "b", to: p.b}, &wire{name: "a", to: p.a}
 	toB.back, toA.back = toA, toB
-	p.a.PeerUp(toB)
-	p.b.PeerUp(toA)
+	p.a.others.PeerUp(toB)
+	p.b.others.PeerUp(toA)
 	return p, toB
 }
 
@@ -101,14 +102,14 @@ func TestSearchNamesNodesThatDoNotAnswer(t *testing.T) {
 		require.NoError(t, err)
 		require.Len(t, got.Events, 1)
 		require.Equal(t, "b", got.Nodes[1].Node)
-		require.Equal(t, errNoAnswer.Error(), got.Nodes[1].Error)
+		require.Equal(t, poll.ErrNoAnswer.Error(), got.Nodes[1].Error)
 		go func() {
 			time.Sleep(time.Second)
-			p.a.PeerGone(toB)
+			p.a.others.PeerGone(toB)
 		}()
 		got, err = p.a.Search(t.Context(), &flight.Query{})
 		require.NoError(t, err)
-		require.Equal(t, errGone.Error(), got.Nodes[1].Error)
+		require.Equal(t, poll.ErrGone.Error(), got.Nodes[1].Error)
 		got, err = p.a.Search(t.Context(), &flight.Query{})
 		require.NoError(t, err)
 		require.Len(t, got.Nodes, 1)
@@ -126,17 +127,18 @@ func TestSearchWithoutARecorder(t *testing.T) {
 	require.Equal(t, flight.Answer{Events: []flight.Event{}, Nodes: []flight.NodeAnswer{{Node: "a", Off: true}}}, got)
 }
 
-// What another node says is bounded by what it may send, and nothing that it says does harm.
-func FuzzPeerSaid(f *testing.F) {
-	f.Add([]byte("\x01{\"i\":1,\"q\":{\"q\":{}}}"))
-	f.Add([]byte("\x02{\"i\":1,\"a\":{}}"))
+// Nothing that another node asks does harm.
+func FuzzQuestion(f *testing.F) {
+	f.Add([]byte(`{"q":{},"w":true}`))
+	f.Add([]byte(`{"q":{"user":"ann"},"k":{}}`))
 	g, err := gateway.New(gateway.Options{Node: "a", Backend: &gatewaytest.Backend{}})
 	require.NoError(f, err)
 	f.Cleanup(g.Close)
-	f.Fuzz(func(t *testing.T, message []byte) {
+	f.Fuzz(func(t *testing.T, text []byte) {
 		d := New(g, flight.New(0), nil)
 		defer d.Close()
-		_ = d.PeerSaid(&wire{name: "b", cut: true}, message)
+		said, err := d.answer(t.Context(), text)
+		require.Equal(t, err != nil, said == nil)
 	})
 }
 
@@ -158,8 +160,8 @@ func TestATimeThatCannotBeWritten(t *testing.T) {
 		got, err := p.a.Search(t.Context(), &flight.Query{User: "ann", Since: far})
 		require.NoError(t, err)
 		require.Contains(t, got.Nodes[0].Error, "timezone hour")
-		p.a.PeerGone(toB)
-		p.a.PeerUp(toB)
+		p.a.others.PeerGone(toB)
+		p.a.others.PeerUp(toB)
 		got, err = p.a.Search(t.Context(), &flight.Query{})
 		require.NoError(t, err)
 		require.Len(t, got.Nodes, 2)
