@@ -45,7 +45,8 @@ type Admin struct {
 	// portal is where the portal is, nil before ServePortal.
 	portal atomic.Pointer[string]
 	// help is where the documentation is, nil before ServeHelp.
-	help atomic.Pointer[string]
+	help  atomic.Pointer[string]
+	nodes allNodes
 }
 
 // New returns an Admin with metrics of its own registry. The version is a
@@ -103,6 +104,7 @@ func (a *Admin) route() {
 	a.pages.HandleFunc("POST /cluster/import", a.clustered(serveImport))
 	a.routeDeliveries()
 	a.routeAPI()
+	a.routeNodeMetrics()
 	a.pages.HandleFunc("GET /api/trace", a.looking(a.serveTrace))
 	a.pages.HandleFunc("GET /debug/check", a.serveCheck)
 	// No cmdline: it may hold access keys and the secrets of webhooks.

@@ -1,7 +1,6 @@
 package admin
 
 import (
-	"crypto/rand"
 	"errors"
 	"fmt"
 	"net"
@@ -23,19 +22,15 @@ type Guard struct {
 	Other func(token string) (name string, err error)
 	// AllowPlain lets requests in that came from other machines by plain HTTP.
 	AllowPlain bool
+	// Sessions are those of browsers; nil has some of its own.
+	Sessions *Sessions
 
-	logins logins
-	wrong  wrongTokens
+	own   sync.Once
+	wrong wrongTokens
 }
 
-const (
-	// sessionCookie holds the session of a browser that has logged in.
-	sessionCookie = "hubgate-session"
-	sessionTime   = 12 * time.Hour
-	maxSessions   = 1000
-	// maxEditor bounds what a caller says of itself, in characters.
-	maxEditor = 80
-)
+// maxEditor bounds what a caller says of itself, in characters.
+const maxEditor = 80
 
 // EditorHeader is a header in which a caller says who is at it, for the history.
 const EditorHeader = "X-Hubgate-Editor"
@@ -60,8 +55,8 @@ func (g *Guard) Admits(r *http.Request) (name string, err error) {
 	if err := g.FromHere(r); err != nil {
 		return "", err
 	}
-	if cookie, err := r.Cookie(sessionCookie); err == nil && r.Header.Get("Authorization") == "" {
-		if name, ok := g.session(cookie.Value); ok {
+	if text, ok := cookieText(r); ok && r.Header.Get("Authorization") == "" {
+		if name, ok := g.session(text); ok {
 			return named(name, r), nil
 		}
 		return "", &refusedError{status: http.StatusUnauthorized, text: "The session has ended: log in again."}
@@ -79,18 +74,27 @@ func (g *Guard) Admits(r *http.Request) (name string, err error) {
 
 // session returns whose session it is. One that began with another token than the admin token goes on for as
 // long as that token would be accepted: it ends with its time, its key or its rights.
-func (g *Guard) session(id string) (name string, ok bool) {
-	one, ok := g.logins.find(id)
-	if !ok || one.token == "" {
-		return one.name, ok
+func (g *Guard) session(text string) (name string, ok bool) {
+	one, ok := g.sessions().find(text, g.Token)
+	if !ok || one.Token == "" {
+		return one.Name, ok
 	}
 	if g.Other != nil {
-		if name, err := g.Other(one.token.Reveal()); err == nil {
+		if name, err := g.Other(string(one.Token)); err == nil {
 			return name, true
 		}
 	}
-	g.logins.end(id)
+	g.sessions().ended.note(one) // for ever, here: other nodes judge for themselves
 	return "", false
+}
+
+func (g *Guard) sessions() *Sessions {
+	g.own.Do(func() {
+		if g.Sessions == nil {
+			g.Sessions, _ = NewSessions(nil, nil) // a key of its own has the right length
+		}
+	})
+	return g.Sessions
 }
 
 // FromHere refuses pages of other sites, and plain HTTP from other machines. Admits does so too. The error has
@@ -177,70 +181,32 @@ func (g *Guard) login(w http.ResponseWriter, r *http.Request, token string) erro
 	if err != nil {
 		return err
 	}
-	one := login{name: name, token: secret.Text(token)}
-	if g.Token != "" && g.Token.Equal(one.token) {
-		one.token = "" // it is good until the process ends
+	one := session{Name: name, Token: storedToken(token)}
+	if g.Token != "" && g.Token.Equal(secret.Text(token)) {
+		one.Token = "" // it is good while this is the admin token
 	}
-	http.SetCookie(w, g.cookie(r, g.logins.begin(one), int(sessionTime/time.Second)))
+	all := cookies(r, g.sessions().start(one, g.Token))
+	if all == nil {
+		return &refusedError{status: http.StatusUnauthorized, text: "The token is too long for a session of a browser."}
+	}
+	setCookies(w, all)
 	return nil
 }
 
-func (g *Guard) cookie(r *http.Request, value string, age int) *http.Cookie {
-	return &http.Cookie{
-		Name: sessionCookie, Value: value, Path: "/", MaxAge: age,
-		HttpOnly: true, SameSite: http.SameSiteStrictMode, Secure: r.TLS != nil,
-	}
-}
-
-// logout ends the session of the request, if there is one.
+// logout ends the session of the request, if there is one, on all nodes.
 func (g *Guard) logout(w http.ResponseWriter, r *http.Request) {
-	if cookie, err := r.Cookie(sessionCookie); err == nil {
-		g.logins.end(cookie.Value)
-	}
-	http.SetCookie(w, g.cookie(r, "", -1))
-}
-
-// logins are the sessions of browsers, of this node. They end with the process.
-type logins struct {
-	mu  sync.Mutex
-	all map[string]login
-}
-
-type login struct {
-	name  string
-	token secret.Text // that it began with; "" is the admin token
-	until time.Time
-}
-
-func (l *logins) begin(next login) (id string) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	now := time.Now()
-	if l.all == nil {
-		l.all = make(map[string]login)
-	}
-	for id, one := range l.all {
-		if len(l.all) >= maxSessions || one.until.Before(now) {
-			delete(l.all, id)
+	if text, ok := cookieText(r); ok {
+		if one, ok := g.sessions().find(text, g.Token); ok {
+			g.sessions().ended.end(one)
 		}
 	}
-	id = rand.Text()
-	next.until = now.Add(sessionTime)
-	l.all[id] = next
-	return id
+	setCookies(w, cookies(r, ""))
 }
 
-func (l *logins) find(id string) (one login, ok bool) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	one, ok = l.all[id]
-	return one, ok && time.Now().Before(one.until)
-}
-
-func (l *logins) end(id string) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	delete(l.all, id)
+func setCookies(w http.ResponseWriter, all []*http.Cookie) {
+	for _, c := range all {
+		http.SetCookie(w, c)
+	}
 }
 
 // String keeps the token out of everything that is printed.

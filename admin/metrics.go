@@ -20,19 +20,24 @@ const (
 // Metrics are counted as things happen. All methods may be called concurrently
 // and are cheap.
 type Metrics struct {
+	upstreamMetrics
+	notAccepted  prometheus.Counter
+	restRequests *prometheus.CounterVec
+	restTook     *prometheus.HistogramVec
+	negotiations *prometheus.CounterVec
+	opened       *prometheus.CounterVec
+	unheard      *prometheus.CounterVec
+	panics       *prometheus.CounterVec
+	// serverPing and serverCall are how long hub servers take.
+	serverPing, serverCall prometheus.Histogram
+}
+
+// upstreamMetrics are those of webhooks.
+type upstreamMetrics struct {
 	upstreamCalls  *prometheus.CounterVec
 	upstreamTook   *prometheus.HistogramVec
 	upstreamSkips  *prometheus.CounterVec
 	upstreamQueued prometheus.Gauge
-	notAccepted    prometheus.Counter
-	restRequests   *prometheus.CounterVec
-	restTook       *prometheus.HistogramVec
-	negotiations   *prometheus.CounterVec
-	opened         *prometheus.CounterVec
-	unheard        *prometheus.CounterVec
-	panics         *prometheus.CounterVec
-	// serverPing and serverCall are how long hub servers take.
-	serverPing, serverCall prometheus.Histogram
 }
 
 // upstreamBuckets are seconds. Webhooks may take as long as their timeout, 100 s
@@ -52,15 +57,17 @@ func newMetrics(registry *prometheus.Registry) *Metrics {
 		return prometheus.NewCounterVec(prometheus.CounterOpts{Name: "hubgate_" + name, Help: help}, labels)
 	}
 	m := &Metrics{
-		upstreamCalls: counter("upstream_requests_total", "Webhooks that ended, by template, category of the event and result.", "template", "category", "result"),
-		upstreamTook: prometheus.NewHistogramVec(prometheus.HistogramOpts{
-			Name: "hubgate_upstream_request_duration_seconds", Buckets: upstreamBuckets,
-			Help: "Time of webhooks, from the event's turn to the end of the answer.",
-		}, []string{"template", "category"}),
-		upstreamSkips: counter("upstream_skipped_total", "Events for which no webhook was called, by category and reason.", "category", "reason"),
-		upstreamQueued: prometheus.NewGauge(prometheus.GaugeOpts{
-			Name: "hubgate_upstream_queued_events", Help: "Events that wait for earlier ones of their connection.",
-		}),
+		upstreamMetrics: upstreamMetrics{
+			upstreamCalls: counter("upstream_requests_total", "Webhooks that ended, by template, category of the event and result.", "template", "category", "result"),
+			upstreamTook: prometheus.NewHistogramVec(prometheus.HistogramOpts{
+				Name: "hubgate_upstream_request_duration_seconds", Buckets: upstreamBuckets,
+				Help: "Time of webhooks, from the event's turn to the end of the answer.",
+			}, []string{"template", "category"}),
+			upstreamSkips: counter("upstream_skipped_total", "Events for which no webhook was called, by category and reason.", "category", "reason"),
+			upstreamQueued: prometheus.NewGauge(prometheus.GaugeOpts{
+				Name: "hubgate_upstream_queued_events", Help: "Events that wait for earlier ones of their connection.",
+			}),
+		},
 		notAccepted: promauto.With(registry).NewCounter(prometheus.CounterOpts{
 			Name: "hubgate_accept_failures_total", Help: "Times that a connection could not be accepted, for example for want of file descriptors.",
 		}),

@@ -63,6 +63,8 @@ type Spec struct {
 	// For is how long the fault lasts, at most MaxTime; 0 stands for DefaultTime. Cut and Close without Every
 	// take none.
 	For time.Duration
+	// By is who asks, for people.
+	By string
 }
 
 // Fault is a fault in force.

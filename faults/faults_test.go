@@ -70,7 +70,7 @@ func (x *fixture) must(spec faults.Spec) {
 
 func (x *fixture) cleared(hub string, kind faults.Kind) int {
 	x.t.Helper()
-	ended, err := x.Clear(hub, kind)
+	ended, err := x.Clear(hub, kind, "ann")
 	require.NoError(x.t, err)
 	return ended
 }
@@ -278,7 +278,7 @@ func TestKindsAreClearedAsTheyAreSet(t *testing.T) {
 	})
 	bubble(t, "unknown", func(t *testing.T, x *fixture) {
 		x.must(faults.Spec{Kind: faults.Drop})
-		_, err := x.Clear("", "burn")
+		_, err := x.Clear("", "burn", "ann")
 		var invalid *faults.InvalidError
 		require.ErrorAs(t, err, &invalid)
 		require.Equal(t, "kind", invalid.Field)

@@ -15,9 +15,16 @@ type message struct {
 	Met bool `json:"met,omitempty"`
 }
 
+// clearing says which faults end, and who asked for it.
 type clearing struct {
 	Hub  string `json:"hub"`
 	Kind Kind   `json:"kind"`
+	By   string `json:"by,omitempty"`
+}
+
+// meant says whether a fault is meant: "" is any.
+func (c *clearing) meant(id name) bool {
+	return (c.Hub == "" || id.hub == c.Hub) && (c.Kind == "" || id.kind == c.Kind)
 }
 
 // tell tells the other nodes. Called with s.mu held.
@@ -82,7 +89,7 @@ func (c *conversation) PeerSaid(_ gateway.Peer, text []byte) error {
 		s.set(spec)
 	}
 	if k := m.Clear; k != nil {
-		s.clear(func(id name) bool { return (k.Hub == "" || id.hub == k.Hub) && (k.Kind == "" || id.kind == k.Kind) })
+		s.clear(k.meant, k.By)
 	}
 	return nil
 }
@@ -90,5 +97,6 @@ func (c *conversation) PeerSaid(_ gateway.Peer, text []byte) error {
 // same compares what two faults do, not how long: two nodes that meet have the same ones already.
 func (s Spec) same(other Spec) bool {
 	s.For, other.For = 0, 0
+	s.By, other.By = "", ""
 	return s == other
 }

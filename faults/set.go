@@ -98,19 +98,19 @@ func (s *Set) set(spec Spec) Fault {
 		return a.fault()
 	}
 	s.opts.Logger.Warn("fault injected", "hub", a.Hub, "kind", string(a.Kind), "share", a.Share,
-		"delay", a.Delay, "every", a.Every, "for", a.For)
+		"delay", a.Delay, "every", a.Every, "for", a.For, "by", a.By)
 	if a.once() {
 		s.striking.Go(func() { s.strike(a) })
 		return a.fault()
 	}
 	id := name{a.Hub, a.Kind}
-	s.end(id)
+	s.end(id, a.By)
 	s.faults[id] = a
 	a.end = time.AfterFunc(a.For, func() {
 		s.mu.Lock()
 		defer s.mu.Unlock()
 		if s.faults[id] == a {
-			s.end(id)
+			s.end(id, "its time")
 			s.use(a.Hub)
 		}
 	})
@@ -136,30 +136,31 @@ func (s *Set) repeat(id name, a *active) {
 }
 
 // Clear ends the faults of the hub and of the kind, "" for all, on all nodes. It returns how many there were here. Letter
-// case is ignored, as by Set; a kind that there is not is an *InvalidError.
-func (s *Set) Clear(hub string, kind Kind) (ended int, err error) {
+// case is ignored, as by Set; a kind that there is not is an *InvalidError. By is who asks, for people.
+func (s *Set) Clear(hub string, kind Kind, by string) (ended int, err error) {
 	hub, kind = strings.ToLower(hub), kind.canonical()
 	if kind != "" && !kind.known() {
 		return 0, &InvalidError{"kind", unknown()}
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.tell(message{Clear: &clearing{hub, kind}})
-	return s.clear(func(id name) bool { return (hub == "" || id.hub == hub) && (kind == "" || id.kind == kind) }), nil
+	c := clearing{hub, kind, by}
+	s.tell(message{Clear: &c})
+	return s.clear(c.meant, by), nil
 }
 
 // Recheck ends the faults of hubs that are not marked any more. It is for whoever has changed the marks.
 func (s *Set) Recheck() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.clear(func(id name) bool { return !s.opts.Marked(id.hub) })
+	s.clear(func(id name) bool { return !s.opts.Marked(id.hub) }, "its hub is not marked any more")
 }
 
 // clear ends the faults that are meant. Called with s.mu held.
-func (s *Set) clear(meant func(name) bool) (ended int) {
+func (s *Set) clear(meant func(name) bool, by string) (ended int) {
 	for _, id := range slices.Collect(maps.Keys(s.faults)) {
 		if meant(id) {
-			s.end(id)
+			s.end(id, by)
 			s.use(id.hub)
 			ended++
 		}
@@ -168,7 +169,7 @@ func (s *Set) clear(meant func(name) bool) (ended int) {
 }
 
 // end takes a fault out. Called with s.mu held; use follows.
-func (s *Set) end(id name) {
+func (s *Set) end(id name, by string) {
 	a := s.faults[id]
 	if a == nil {
 		return
@@ -178,7 +179,7 @@ func (s *Set) end(id name) {
 	if a.again != nil && a.again.Stop() {
 		s.striking.Done() // it does not strike any more
 	}
-	s.opts.Logger.Warn("fault ended", "hub", a.Hub, "kind", string(a.Kind), "hits", a.hits.Load())
+	s.opts.Logger.Warn("fault ended", "hub", a.Hub, "kind", string(a.Kind), "hits", a.hits.Load(), "by", by)
 }
 
 // use gives the core and the webhooks what is in force for a hub. Called with s.mu held.
@@ -221,7 +222,7 @@ func (s *Set) Counts() map[Kind]uint64 { return s.counts.Map() }
 func (s *Set) Close() {
 	s.stop()
 	s.mu.Lock()
-	s.clear(func(name) bool { return true })
+	s.clear(func(name) bool { return true }, "the end of the gateway")
 	s.closed = true
 	s.mu.Unlock()
 	s.striking.Wait()

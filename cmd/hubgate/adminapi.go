@@ -18,13 +18,21 @@ import (
 )
 
 // openAdmin has the admin address manage the gateway.
-func (s *server) openAdmin(hub *gateway.Gateway, verifier *auth.Verifier) {
+func (s *server) openAdmin(hub *gateway.Gateway, verifier *auth.Verifier) error {
+	sessions, err := admin.NewSessions(s.nodes.sessions, s.nodes.peers())
+	if err != nil {
+		return err
+	}
+	s.built.add("sessions of browsers", ignoreContext(sessions.Close))
+	s.built.add("what all nodes show", ignoreContext(s.admin.JoinNodes(s.config.Network.Node, s.nodes.peers())))
+	s.managed.guard.Sessions = sessions
 	s.managed.guard.Other = func(token string) (string, error) { return s.otherManager(verifier, token) }
 	began := time.Now()
 	s.admin.WatchManagement(&admin.Management{
 		Settings: s.managed.service, Guard: s.managed.guard, Import: importSettings,
 		Overview: func(ctx context.Context) any { return s.overview(ctx, hub, began) },
 	})
+	return nil
 }
 
 // newGuard reads the admin token, or makes one for this run.

@@ -23,6 +23,7 @@ type tried struct {
 
 var triedOperations = map[string]tried{
 	"GET /api/overview":                               {status: 200},
+	"GET /api/nodes/metrics":                          {status: 200},
 	"GET /api/settings":                               {status: 200},
 	"PATCH /api/settings":                             {body: `{"tags":{"a":"b"}}`, status: 200, wrong: `{"properties":{"resourceStopped":"perhaps"}}`},
 	"GET /api/settings/history":                       {status: 200},

@@ -40,8 +40,9 @@ type nodes struct {
 	life *life.Node
 	// deliveries are events that are kept; nil without an outbox.
 	deliveries *deliveries
-	// tokens seal connection tokens: the first one seals, all open.
-	tokens [][]byte
+	// tokens seal connection tokens, sessions those of browsers: the first one seals, all open. A node alone has no
+	// keys for sessions.
+	tokens, sessions [][]byte
 	// settingsKey is for hashes of settings; shared are those that all nodes share, nil if the node is alone.
 	settingsKey []byte
 	shared      *sharedSettings
@@ -86,7 +87,8 @@ func (s *server) joinNodes() error {
 	}
 	s.nodes.view.try = s.try
 	s.nodes.view.manage = func() *management.Service { return s.managed.service }
-	s.nodes.tokens, s.nodes.settingsKey = tokenKeys(now, previous), natsd.Key(now, natsd.PurposeSettings)
+	s.nodes.tokens, s.nodes.settingsKey = keysFor(natsd.PurposeTokens, now, previous), natsd.Key(now, natsd.PurposeSettings)
+	s.nodes.sessions = keysFor(natsd.PurposeSessions, now, previous)
 	s.nodes.carrier = natscarrier.New(s.nodes.engine.Conn(), c.NATS.Prefix)
 	var before []byte
 	if previous != "" {
@@ -133,11 +135,11 @@ func shareOfStore(c *config.Config) int64 {
 	return min(store.DefaultMaxBytes, int64(c.Data.MaxBytes)/4)
 }
 
-// tokenKeys are the keys by which each node of a cluster opens the connection tokens of the others.
-func tokenKeys(now, previous secret.Text) [][]byte {
-	keys := [][]byte{natsd.Key(now, natsd.PurposeTokens)}
+// keysFor are the keys by which each node of a cluster opens what others have sealed for a purpose. The first one seals.
+func keysFor(purpose natsd.Purpose, now, previous secret.Text) [][]byte {
+	keys := [][]byte{natsd.Key(now, purpose)}
 	if previous != "" {
-		keys = append(keys, natsd.Key(previous, natsd.PurposeTokens))
+		keys = append(keys, natsd.Key(previous, purpose))
 	}
 	return keys
 }

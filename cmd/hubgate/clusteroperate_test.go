@@ -4,12 +4,16 @@ import (
 	"bufio"
 	"encoding/json"
 	"net/http"
+	"net/http/cookiejar"
+	"net/url"
+	"slices"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/hubgate/hubgate/admin"
 	"github.com/hubgate/hubgate/auth"
 	"github.com/hubgate/hubgate/internal/watch"
 )
@@ -54,7 +58,7 @@ func (w *watching) until(meant func(*watch.Event) bool) *watch.Event {
 // Whoever operates a cluster may ask any node: a change by the resource API, a rule about clients, what happens and what
 // has happened hold for all of them.
 func TestN26AClusterIsOperatedFromAnyNode(t *testing.T) {
-	three := startTrio(t, append(armFlags(t), "--trace-live")...)
+	three := startTrio(t, append(armFlags(t), "--trace-live", "--faults-hub=faulty")...)
 	a, b, c := three.a, three.b, three.c
 	for _, p := range three.each() {
 		p.managedBy(adminToken)
@@ -132,6 +136,96 @@ func TestN26AClusterIsOperatedFromAnyNode(t *testing.T) {
 		require.NotEmpty(t, answer.Events)
 		require.Contains(t, text, liv.id)
 	})
+
+	t.Run("a fault is in force on all nodes, and its hits are added up", func(t *testing.T) { faultsOverNodes(t, three) })
+	t.Run("a session of a browser is good at all nodes, until it ends at one", func(t *testing.T) { sessionsOverNodes(t, three) })
+	t.Run("the overview has the numbers of all nodes", func(t *testing.T) { numbersOverNodes(t, three) })
+}
+
+func faultsOverNodes(t *testing.T, three trio) {
+	faults := func(p *program) (list admin.FaultList) {
+		status, text := p.api(http.MethodGet, "/api/faults", "")
+		require.Equal(t, http.StatusOK, status, text)
+		require.NoError(t, json.Unmarshal([]byte(text), &list))
+		return list
+	}
+	status, text := three.a.api(http.MethodPost, "/api/faults", `{"hub":"faulty","kind":"drop"}`)
+	require.Equal(t, http.StatusOK, status, text)
+	require.Eventually(t, func() bool {
+		list := faults(three.b)
+		return len(list.Faults) == 1 && len(list.Faults[0].Nodes) == 3
+	}, slowPatience, 50*time.Millisecond)
+	for _, p := range []*program{three.a, three.b, three.b} {
+		p.connect("faulty", "")
+	}
+	status, text = three.c.rest(http.MethodPost, "/api/hubs/faulty/:send?api-version=2022-06-01", `{"target":"m","arguments":[]}`)
+	require.Equal(t, http.StatusAccepted, status, text)
+	require.Eventually(t, func() bool { return faults(three.c).Faults[0].Hits == 3 }, slowPatience, 50*time.Millisecond)
+	list := faults(three.c)
+	require.ElementsMatch(t, []admin.NodeHits{{Node: "a", Hits: 1}, {Node: "b", Hits: 2}, {Node: "c"}}, list.Faults[0].Nodes)
+	require.Empty(t, list.Missing)
+	code, out, errText := command("fault", "list", three.a.adminAt(), "--admin-token-file="+secretFile(t, adminToken))
+	require.Zero(t, code, errText)
+	require.Contains(t, out, "a 1, b 2, c 0")
+	status, text = three.b.api(http.MethodDelete, "/api/faults?hub=Faulty", "")
+	require.Equal(t, http.StatusOK, status)
+	require.JSONEq(t, `{"cleared":1}`, text)
+	require.Eventually(t, func() bool { return len(faults(three.c).Faults) == 0 }, slowPatience, 50*time.Millisecond)
+}
+
+func sessionsOverNodes(t *testing.T, three trio) {
+	jar, err := cookiejar.New(nil)
+	require.NoError(t, err)
+	browser := http.Client{Jar: jar}
+	status := func(p *program) int {
+		resp, err := browser.Get(p.Admin + "/api/session")
+		require.NoError(t, err)
+		require.NoError(t, resp.Body.Close())
+		return resp.StatusCode
+	}
+	post := func(p *program, path, body string) {
+		resp, err := browser.Post(p.Admin+path, "application/json", strings.NewReader(body))
+		require.NoError(t, err)
+		require.NoError(t, resp.Body.Close())
+		require.Equal(t, http.StatusNoContent, resp.StatusCode)
+	}
+	post(three.a, "/api/login", `{"token":"`+adminToken+`"}`)
+	at, err := url.Parse(three.a.Admin)
+	require.NoError(t, err)
+	kept := jar.Cookies(at)
+	for _, p := range three.each() {
+		require.Equal(t, http.StatusOK, status(p))
+	}
+	post(three.b, "/api/logout", "{}")
+	jar.SetCookies(at, kept) // somebody has copied it
+	require.Equal(t, http.StatusUnauthorized, status(three.b))
+	for _, p := range three.each() {
+		require.Eventually(t, func() bool { return status(p) == http.StatusUnauthorized }, slowPatience, 10*time.Millisecond)
+	}
+}
+
+func numbersOverNodes(t *testing.T, three trio) {
+	three.a.connect("counted", "")
+	three.c.connect("counted", "")
+	for _, p := range three.each() {
+		require.Eventually(t, func() bool {
+			status, text := p.api(http.MethodGet, "/api/nodes/metrics", "")
+			require.Equal(t, http.StatusOK, status, text)
+			var all struct{ Nodes []admin.NodeMetrics }
+			require.NoError(t, json.Unmarshal([]byte(text), &all))
+			require.NotEmpty(t, all.Nodes)
+			require.Equal(t, p.clusterStatus().Node, all.Nodes[0].Node, "the asked node comes first")
+			var clients, without []string
+			for _, n := range all.Nodes {
+				without = append(without, n.Error)
+				if strings.Contains(n.Metrics, `hubgate_connections{generation="aspnetcore",hub="counted",transport="WebSockets"} 1`) {
+					clients = append(clients, n.Node)
+				}
+			}
+			slices.Sort(clients)
+			return strings.Join(clients, ",") == "a,c" && strings.Join(without, "") == "" && len(all.Nodes) == 3
+		}, slowPatience, 50*time.Millisecond)
+	}
 }
 
 // settingsText is what the API says of the settings.

@@ -19,7 +19,7 @@ import (
 type doctorCommand struct {
 	URL string `arg:"" optional:"" help:"URL at which clients reach the gateway, through all proxies. Without it: that of the connection string."`
 	adminAccess
-	outputFlag
+	Output   string        `short:"o" enum:"table,json" default:"table" help:"Print a table or JSON."`
 	NoAdmin  bool          `help:"Do not ask the admin address."`
 	Hub      string        `help:"Hub that the doctor enters as a client." default:"doctor"`
 	Patience time.Duration `help:"How long to wait for what should come at once." default:"5s"`
@@ -42,7 +42,7 @@ func (c *doctorCommand) Run(env *environment) error {
 	ctx, cancel := context.WithTimeout(env.ctx, doctorTime)
 	defer cancel()
 	findings := doctor.Examine(ctx, p)
-	if c.json() {
+	if c.Output == "json" {
 		err = printJSON(env.stdout, findings)
 	} else {
 		err = printFindings(env.stdout, findings)

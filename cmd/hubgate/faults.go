@@ -3,6 +3,7 @@ package main
 import (
 	"errors"
 	"net/http"
+	"strings"
 	"time"
 
 	"github.com/hubgate/hubgate/admin"
@@ -34,13 +35,13 @@ func (v faultView) List() []admin.Fault {
 	return list
 }
 
-func (v faultView) Clear(hub, kind string) (int, error) {
-	ended, err := v.set.Clear(hub, faults.Kind(kind))
-	return ended, faultRefused(err)
+func (v faultView) Clear(hub, kind, by string) error {
+	_, err := v.set.Clear(hub, faults.Kind(kind), by)
+	return faultRefused(err)
 }
 
 func (v faultView) Set(f admin.Fault) (admin.Fault, error) {
-	spec := faults.Spec{Hub: f.Hub, Kind: faults.Kind(f.Kind), Share: f.Share}
+	spec := faults.Spec{Hub: f.Hub, Kind: faults.Kind(f.Kind), Share: f.Share, By: f.By}
 	for _, d := range []struct {
 		field, text string
 		to          *time.Duration
@@ -50,7 +51,7 @@ func (v faultView) Set(f admin.Fault) (admin.Fault, error) {
 		}
 		var err error
 		if *d.to, err = time.ParseDuration(d.text); err != nil {
-			return f, &admin.Refused{Status: http.StatusBadRequest, Field: d.field, Text: d.field + ` is no duration such as 250ms or 5m`}
+			return f, &admin.Refused{Status: http.StatusBadRequest, Field: d.field, Text: "is no duration such as 250ms or 5m"}
 		}
 	}
 	set, err := v.set.Set(spec)
@@ -63,10 +64,10 @@ func (v faultView) Set(f admin.Fault) (admin.Fault, error) {
 // faultRefused is the error in the words of the admin address.
 func faultRefused(err error) error {
 	if errors.Is(err, faults.ErrNotMarked) {
-		return &admin.Refused{Status: http.StatusForbidden, Field: "hub", Text: err.Error()}
+		return &admin.Refused{Status: http.StatusForbidden, Field: "hub", Text: strings.TrimPrefix(err.Error(), "the hub ")}
 	}
 	if invalid, ok := errors.AsType[*faults.InvalidError](err); ok {
-		return &admin.Refused{Status: http.StatusBadRequest, Field: invalid.Field, Text: invalid.Error()}
+		return &admin.Refused{Status: http.StatusBadRequest, Field: invalid.Field, Text: invalid.Reason}
 	}
 	return err
 }
@@ -80,6 +81,6 @@ func faultOf(f faults.Fault) admin.Fault {
 	}
 	return admin.Fault{
 		Hub: f.Hub, Kind: string(f.Kind), Share: f.Share, Delay: text(f.Delay), Every: text(f.Every), For: text(f.For),
-		Until: f.Until.UTC(), Hits: f.Hits,
+		Until: f.Until.UTC(), Hits: f.Hits, By: f.By,
 	}
 }

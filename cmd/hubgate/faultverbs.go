@@ -1,14 +1,10 @@
 package main
 
 import (
-	"bytes"
-	"context"
-	"encoding/json"
-	"errors"
 	"fmt"
 	"net/http"
 	"net/url"
-	"text/tabwriter"
+	"strings"
 	"time"
 
 	"github.com/hubgate/hubgate/admin"
@@ -16,43 +12,51 @@ import (
 
 // faultCommand injects faults at a running gateway.
 type faultCommand struct {
-	List  faultListCommand  `cmd:"" help:"Show the faults in force."`
+	List  faultListCommand  `cmd:"" help:"Show the faults in force, with how often they have hit on all nodes."`
 	Set   faultSetCommand   `cmd:"" help:"Put a fault in force, on all nodes."`
 	Clear faultClearCommand `cmd:"" help:"End faults, on all nodes."`
 }
 
-// faultTime bounds a question to the admin address.
-const faultTime = 10 * time.Second
+const faultsAPI = "api/faults"
 
-type faultListCommand struct {
-	adminAccess
-	outputFlag
-}
+type faultListCommand struct{ managing }
 
+// Run lists faults. Nodes that did not answer are named on standard error.
 func (c *faultListCommand) Run(env *environment) error {
-	ctx, cancel := context.WithTimeout(env.ctx, faultTime)
-	defer cancel()
 	var list admin.FaultList
-	if err := c.ask(ctx, http.MethodGet, "api/faults", nil, decodeInto(&list)); err != nil {
+	if _, err := c.call(env.ctx, http.MethodGet, faultsAPI, nil, "", &list); err != nil {
 		return err
 	}
-	if c.json() {
-		return printJSON(env.stdout, list.Faults)
+	for _, n := range list.Missing {
+		fmt.Fprintf(env.stderr, "node %s is not counted: %s\n", n.Node, n.Error)
 	}
-	if len(list.Faults) == 0 {
+	var rows [][]string
+	for _, f := range list.Faults {
+		rows = append(rows, []string{
+			f.Hub, f.Kind, fmt.Sprint(f.Share), f.Delay, f.Every, f.Until.UTC().Format(time.RFC3339), fmt.Sprint(f.Hits), hitsByNode(f.Nodes),
+		})
+	}
+	if len(rows) == 0 && c.Output == "table" {
 		_, err := fmt.Fprintln(env.stdout, "no faults")
 		return err
 	}
-	table := tabwriter.NewWriter(env.stdout, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(table, "HUB\tKIND\tSHARE\tDELAY\tEVERY\tUNTIL\tHITS")
-	for _, f := range list.Faults {
-		fmt.Fprintf(table, "%s\t%s\t%g\t%s\t%s\t%s\t%d\n", f.Hub, f.Kind, f.Share, f.Delay, f.Every, f.Until.UTC().Format(time.RFC3339), f.Hits)
+	return c.print(env, list.Faults, []string{"HUB", "KIND", "SHARE", "DELAY", "EVERY", "UNTIL", "HITS", "BY NODE"}, rows)
+}
+
+// hitsByNode is how often a fault has hit at each of several nodes; a node alone needs no name.
+func hitsByNode(nodes []admin.NodeHits) string {
+	if len(nodes) < 2 {
+		return "-"
 	}
-	return table.Flush()
+	var parts []string
+	for _, n := range nodes {
+		parts = append(parts, fmt.Sprintf("%s %d", n.Node, n.Hits))
+	}
+	return strings.Join(parts, ", ")
 }
 
 type faultSetCommand struct {
-	adminAccess
+	managing
 	Hub   string        `arg:"" help:"Hub, which has to be marked: --faults-hub of the gateway."`
 	Kind  string        `arg:"" enum:"drop,delay,cut,close,negotiate,webhook" help:"What happens: drop loses messages to clients, delay delivers them later, cut breaks connections without a word, close closes them, negotiate refuses clients, webhook slows webhooks down."`
 	Share float64       `help:"Part that is hit, more than 0 and at most 1." default:"1"`
@@ -61,24 +65,18 @@ type faultSetCommand struct {
 	For   time.Duration `help:"How long it lasts, at most 1h; 5m if you do not say."`
 }
 
+// Run puts a fault in force.
 func (c *faultSetCommand) Run(env *environment) error {
-	ctx, cancel := context.WithTimeout(env.ctx, faultTime)
-	defer cancel()
 	spec := admin.Fault{Hub: c.Hub, Kind: c.Kind, Share: c.Share, Delay: given(c.Delay), Every: given(c.Every), For: given(c.For)}
-	body, err := json.Marshal(spec)
-	if err != nil {
+	var set admin.Fault
+	if _, err := c.call(env.ctx, http.MethodPost, faultsAPI, spec, "", &set); err != nil {
 		return err
 	}
-	var set admin.Fault
-	if err := c.ask(ctx, http.MethodPost, "api/faults", bytes.NewReader(body), decodeInto(&set)); err != nil {
-		return plainError(err)
+	how := "once"
+	if set.For != "" {
+		how = "until " + set.Until.Format(time.RFC3339)
 	}
-	if set.For == "" {
-		_, err = fmt.Fprintf(env.stdout, "%s in hub %s, once\n", set.Kind, set.Hub)
-	} else {
-		_, err = fmt.Fprintf(env.stdout, "%s in hub %s until %s\n", set.Kind, set.Hub, set.Until.Format(time.RFC3339))
-	}
-	return err
+	return c.print(env, set, nil, [][]string{{fmt.Sprintf("%s in hub %s, %s", set.Kind, set.Hub, how)}})
 }
 
 // given is a duration as text, "" for none.
@@ -89,36 +87,18 @@ func given(d time.Duration) string {
 	return d.String()
 }
 
-// plainError takes the sentence out of an answer in JSON.
-func plainError(err error) error {
-	var refused struct{ Error struct{ Message string } }
-	if json.Unmarshal([]byte(err.Error()), &refused) != nil || refused.Error.Message == "" {
-		return err
-	}
-	return errors.New(refused.Error.Message)
-}
-
 type faultClearCommand struct {
-	adminAccess
+	managing
 	Hub  string `arg:"" optional:"" help:"Hub; without it, all hubs."`
 	Kind string `arg:"" optional:"" help:"Kind of fault; without it, all."`
 }
 
+// Run ends faults.
 func (c *faultClearCommand) Run(env *environment) error {
-	ctx, cancel := context.WithTimeout(env.ctx, faultTime)
-	defer cancel()
 	var cleared admin.FaultsCleared
 	query := url.Values{"hub": {c.Hub}, "kind": {c.Kind}}
-	if err := c.ask(ctx, http.MethodDelete, "api/faults?"+query.Encode(), nil, decodeInto(&cleared)); err != nil {
+	if _, err := c.call(env.ctx, http.MethodDelete, faultsAPI+"?"+query.Encode(), nil, "", &cleared); err != nil {
 		return err
 	}
-	_, err := fmt.Fprintf(env.stdout, "%d ended\n", cleared.Cleared)
-	return err
+	return c.print(env, cleared, nil, [][]string{{fmt.Sprintf("%d ended", cleared.Cleared)}})
 }
-
-// outputFlag says how a list is printed.
-type outputFlag struct {
-	Output string `short:"o" enum:"table,json" default:"table" help:"Print a table or JSON."`
-}
-
-func (o *outputFlag) json() bool { return o.Output == "json" }

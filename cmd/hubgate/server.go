@@ -204,7 +204,9 @@ func (s *server) buildGateway(listeners []net.Listener) error {
 	if err := s.manage(hub, behind.servers); err != nil {
 		return err
 	}
-	s.openAdmin(hub, verifier)
+	if err := s.openAdmin(hub, verifier); err != nil {
+		return err
+	}
 	if s.nodes.plane != nil {
 		s.nodes.plane.Handle(s.handler)
 	}

@@ -89,11 +89,10 @@ func (s *sharedSettings) isOld(number uint64, of digest) (bool, error) {
 
 // newSharedSettings asks nothing of the store.
 func newSharedSettings(c *config.Config, e *natsd.Engine, now, previous secret.Text) (*sharedSettings, error) {
-	keys := [][]byte{natsd.Key(now, natsd.PurposeSharedSettings)}
-	if previous != "" {
-		keys = append(keys, natsd.Key(previous, natsd.PurposeSharedSettings))
-	}
-	text, err := shared.New(shared.Options{JetStream: e.JetStream(), Prefix: c.NATS.Prefix, Replicas: e.Replicas(), Storage: e.Storage(), Keys: keys})
+	text, err := shared.New(shared.Options{
+		JetStream: e.JetStream(), Prefix: c.NATS.Prefix, Replicas: e.Replicas(), Storage: e.Storage(),
+		Keys: keysFor(natsd.PurposeSharedSettings, now, previous),
+	})
 	if err != nil {
 		return nil, err
 	}
