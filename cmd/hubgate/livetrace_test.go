@@ -64,13 +64,22 @@ func (l *tracer) next() string {
 // event waits for an event of this name.
 func (l *tracer) event(name string) azurelog.Trace {
 	for {
+		if next, e := l.nextEvent(); next == name {
+			return e
+		}
+	}
+}
+
+// nextEvent waits for an event.
+func (l *tracer) nextEvent() (name string, e azurelog.Trace) {
+	for {
 		var call struct {
 			Target    string
 			Arguments []azurelog.Trace
 		}
 		require.NoError(l.t, json.Unmarshal([]byte(l.next()), &call))
-		if call.Target == "logEvent" && azurelog.PropertyOf(call.Arguments[0].EventID).EventName == name {
-			return call.Arguments[0]
+		if call.Target == "logEvent" {
+			return azurelog.PropertyOf(call.Arguments[0].EventID).EventName, call.Arguments[0]
 		}
 	}
 }
