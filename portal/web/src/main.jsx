@@ -27,7 +27,7 @@ const pages = [
 /** The page of the address, and its parameters: #/trace?user=ann */
 function here() {
   const [path, query] = location.hash.replace(/^#\/?/, '').split('?');
-  return { page: pages.find(([name]) => name === path) ?? pages[0], query: Object.fromEntries(new URLSearchParams(query)) };
+  return { page: pages.find(([name]) => name === path) ?? pages[0], query: Object.fromEntries(new URLSearchParams(query)), hash: location.hash };
 }
 
 function App() {
@@ -43,7 +43,10 @@ function App() {
   }, []);
   useEffect(() => {
     document.title = `${at.page[1]} · hubgate`;
-    document.querySelector('nav a[aria-current]')?.scrollIntoView({ block: 'nearest', inline: 'center' }); // on a phone not all fit
+    const show = () => document.querySelector('nav a[aria-current]')?.scrollIntoView({ block: 'nearest', inline: 'center' }); // on a phone not all fit
+    show();
+    addEventListener('resize', show);
+    return () => removeEventListener('resize', show);
   }, [at, who]);
   useEffect(() => { if (who) follow(); }, [who]);
   if (who === undefined) return null;
@@ -64,7 +67,7 @@ function App() {
       {problem && <p class="notice bad" role="alert">{problem}</p>}
       <main id="main" tabIndex={-1} ref={main}>
         <h2 class="page">{at.page[1]}</h2>
-        <Page key={at.page[0]} query={at.query} />
+        <Page key={at.hash} query={at.query} />
       </main>
     </>
   );

@@ -1,12 +1,13 @@
-// The metrics of the gateway, read every two seconds, with what they were in the last minutes.
+// The metrics of all nodes, read every two seconds, with what they were in the last minutes.
+import { get, session } from './api.js';
 import { signal } from './signal.js';
 
 const every = 2000;
 const kept = 150; // five minutes
 
-/** The samples, the oldest first: {time, values} with sums by series. */
+/** The samples of all nodes, the oldest first. */
 export const samples = signal([]);
-/** Why the last reading failed, "" if it did not. */
+/** Why the last reading failed, or which nodes it misses; "" if all is there. */
 export const failure = signal('');
 
 /** Reads Prometheus' text: a list of {name, labels, value}. */
@@ -24,10 +25,17 @@ export function parseMetrics(text) {
   return series;
 }
 
+/** What some nodes had at a moment. `nodes` are their series, by the node's name and then by that of the series. */
 export class Sample {
-  constructor(series, time) {
+  constructor(time, nodes) {
     this.time = time;
-    this.byName = Map.groupBy?.(series, (s) => s.name) ?? group(series);
+    this.nodes = nodes;
+  }
+
+  /** The sample of one node, or of all if there is no name. */
+  of(node) {
+    if (node === undefined) return this;
+    return new Sample(this.time, new Map(this.nodes.has(node) ? [[node, this.nodes.get(node)]] : []));
   }
 
   /** The sum of all series of a name whose labels are as wanted. */
@@ -37,7 +45,8 @@ export class Sample {
 
   all(name, wanted = {}) {
     const ask = Object.entries(wanted);
-    return (this.byName.get(`hubgate_${name}`) ?? this.byName.get(name) ?? []).filter((s) => ask.every(([k, v]) => s.labels[k] === v));
+    return [...this.nodes.values()].flatMap((byName) => byName.get(`hubgate_${name}`) ?? byName.get(name) ?? [])
+      .filter((s) => ask.every(([k, v]) => s.labels[k] === v));
   }
 
   /** Sums by the value of a label. */
@@ -50,26 +59,42 @@ export class Sample {
 
 function group(series) {
   const groups = new Map();
-  for (const s of series) groups.set(s.name, [...(groups.get(s.name) ?? []), s]);
+  for (const s of series) {
+    if (!groups.has(s.name)) groups.set(s.name, []);
+    groups.get(s.name).push(s);
+  }
   return groups;
 }
 
-/** By how much a counter grew in a second, between two samples. A counter that began anew has grown from zero. */
+/**
+ * By how much counters grew in a second, between two samples. Those of a node that began anew have grown from zero; those
+ * of a node that has just come, or come back, have not grown.
+ */
 export function rate(now, before, read) {
   if (!before) return 0;
-  const grown = read(now) - read(before);
-  return (grown < 0 ? read(now) : grown) / Math.max((now.time - before.time) / 1000, 0.001);
+  let grown = 0;
+  for (const node of now.nodes.keys()) {
+    if (!before.nodes.has(node)) continue;
+    const [next, last] = [read(now.of(node)), read(before.of(node))];
+    grown += next < last ? next : next - last;
+  }
+  return grown / Math.max((now.time - before.time) / 1000, 0.001);
 }
 
+let reading = false;
+
 async function read() {
+  if (reading || !session.value) return;
+  reading = true;
   try {
-    const response = await fetch('/metrics');
-    if (!response.ok) throw new Error(`the metrics: ${response.status}`);
-    const sample = new Sample(parseMetrics(await response.text()), Date.now());
-    samples.value = [...samples.value, sample].slice(-kept);
-    failure.value = '';
+    const { nodes } = await get('/api/nodes/metrics');
+    const there = nodes.filter((n) => !n.error);
+    samples.value = [...samples.value, new Sample(Date.now(), new Map(there.map((n) => [n.node, group(parseMetrics(n.metrics))])))].slice(-kept);
+    failure.value = nodes.filter((n) => n.error).map((n) => `Not counted: node ${n.node || 'here'}: ${n.error}.`).join(' ');
   } catch (error) {
-    failure.value = error instanceof TypeError ? 'The gateway does not answer.' : error.message;
+    failure.value = error.message;
+  } finally {
+    reading = false;
   }
 }
 

@@ -62,8 +62,8 @@ function Confirm({ text, onYes, onNo }) {
   );
 }
 
-/** A form whose submit is asynchronous. `onSubmit` gets the values; its error is shown. */
-export function Form({ onSubmit, children, submit = 'Send', class: extra = '' }) {
+/** A form whose submit is asynchronous. `onSubmit` gets the values; its error, or what it returns, is shown, else `done`. */
+export function Form({ onSubmit, children, submit = 'Send', done, class: extra = '' }) {
   const [state, set] = useState({});
   const send = async (event) => {
     event.preventDefault();
@@ -78,7 +78,7 @@ export function Form({ onSubmit, children, submit = 'Send', class: extra = '' })
     <form class={`form ${extra}`} onSubmit={send}>
       {children}
       <div class="row"><button class="main" disabled={state.busy}>{submit}</button>
-        <output class={state.error ? 'bad lines' : 'good lines'}>{state.error ?? state.done}</output></div>
+        <output class={state.error ? 'bad lines' : 'good lines'}>{state.error ?? state.done ?? (state.busy ? '' : done)}</output></div>
     </form>
   );
 }
@@ -88,6 +88,12 @@ export function Text({ name, text }) {
 }
 
 export const Empty = ({ children }) => <p class="empty">{children}</p>;
+
+/** What is shown while something is not there: why, and a way to ask again. */
+export function Missing({ asked, what }) {
+  if (!asked.error) return <Empty>{`Reading ${what} …`}</Empty>;
+  return <p class="bad pad row" role="alert"><span>{asked.error}</span><button type="button" onClick={asked.again}>Try again</button></p>;
+}
 
 export function Facts({ list }) {
   return (

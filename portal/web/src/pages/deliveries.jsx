@@ -4,7 +4,7 @@ import { ask, get } from '../api.js';
 import { date } from '../format.js';
 import { EventRow } from '../event.jsx';
 import { watch } from '../live.js';
-import { Action, Card, Empty, Facts, Text, useAsked } from '../ui.jsx';
+import { Action, Card, Empty, Facts, Missing, Text, useAsked } from '../ui.jsx';
 
 export function Deliveries() {
   return (
@@ -24,7 +24,7 @@ function Letters() {
   const letters = list.value?.deliveries ?? [];
   return (
     <Card title="Dead letters" note="events that were given up" tools={<button type="button" onClick={list.again}>Refresh</button>}>
-      {list.error ? <Empty>{orOff(list.error)}</Empty> : letters.length === 0 && <Empty>There are none.</Empty>}
+      {list.error ? <Empty>{orOff(list.error)}</Empty> : !list.value ? <Missing asked={list} what="the dead letters" /> : letters.length === 0 && <Empty>There are none.</Empty>}
       {letters.length > 0 && <ol class="events">{letters.map((d) => <Letter key={d.number} letter={d} again={list.again} />)}</ol>}
     </Card>
   );
@@ -60,7 +60,7 @@ function Waiting() {
   if (list.error) return null;
   return (
     <Card title="Waiting" note="events that are still tried" tools={<button type="button" onClick={list.again}>Refresh</button>}>
-      {waiting.length === 0 && <Empty>Nothing waits.</Empty>}
+      {!list.value ? <Missing asked={list} what="what waits" /> : waiting.length === 0 && <Empty>Nothing waits.</Empty>}
       {waiting.length > 0 && (
         <div class="scroll"><table class="cards"><thead><tr><th scope="col">Event</th><th scope="col">Hub</th><th scope="col">User</th><th scope="col">Since</th><th scope="col">Node</th></tr></thead>
           <tbody>{waiting.map((d) => <tr key={d.event}><th scope="row">{d.category}/{d.name}</th><td data-name="Hub">{d.hub}</td><td data-name="User">{d.user}</td><td data-name="Since">{date(d.since)}</td><td data-name="Node">{d.node}</td></tr>)}</tbody></table></div>

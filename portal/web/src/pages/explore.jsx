@@ -1,10 +1,10 @@
 // Connections, users and groups of a hub: looking, sending, closing.
 import { useEffect, useState } from 'preact/hooks';
 import { ask, get } from '../api.js';
-import { count, plural, since, short } from '../format.js';
+import { count, since, short } from '../format.js';
 import { samples } from '../metrics.js';
 import { useSignal } from '../signal.js';
-import { Action, Card, Copy, Empty, Field, useAsked } from '../ui.jsx';
+import { Action, Card, Copy, Empty, Field, Missing, useAsked } from '../ui.jsx';
 import { SendForm } from '../send.jsx';
 
 const views = [['connections', 'Connections'], ['users', 'Users'], ['groups', 'Groups']];
@@ -71,7 +71,7 @@ function List({ hub, view, filter, show, sendTo }) {
         <button type="button" disabled={!page?.continuationToken} onClick={() => setPages([...pages, page.continuationToken])}>More</button>
         <button type="button" onClick={list.again}>Refresh</button>
       </div>
-      {list.error && <p class="bad pad" role="alert">{list.error}</p>}
+      {(list.error || !page) && <Missing asked={list} what="the list" />}
       {page && page.value.length === 0 && <Empty>Nobody is there.</Empty>}
       {page && page.value.length > 0 && <div class="scroll"><Rows list={page.value} hub={hub} show={show} sendTo={sendTo} again={list.again} /></div>}
     </>
@@ -86,7 +86,7 @@ function Connections({ list, hub, show, sendTo, again }) {
         {list.map((c) => (
           <tr key={c.connectionId}>
             <th scope="row">{c.userId ? <button type="button" class="link" onClick={() => show('connections', { user: c.userId })}>{c.userId}</button> : <span class="soft">anonymous</span>}</th>
-            <td data-name="Connection"><code title={c.connectionId}>{short(c.connectionId)}</code> <Copy text={c.connectionId} what="the connection's id" /></td>
+            <td class="short" data-name="Connection"><code title={c.connectionId}>{short(c.connectionId)}</code> <Copy text={c.connectionId} what="the connection's id" /></td>
             <td data-name="Transport">{c.transport} <span class="soft">{c.protocol}{c.state === 'away' ? ', away' : ''}{c.node ? `, ${c.node}` : ''}</span></td>
             <td data-name="Groups">{c.groups.map((g) => <button type="button" class="link tag" key={g} onClick={() => show('connections', { group: g })}>{g}</button>)}{c.groupCount > c.groups.length && <span class="soft"> and {c.groupCount - c.groups.length} more</span>}</td>
             <td class="short" data-name="For">{since(c.connectedAt)}</td>
@@ -130,7 +130,7 @@ function Groups({ list, show, sendTo }) {
         {list.map((g) => (
           <tr key={g.group}>
             <th scope="row"><button type="button" class="link" onClick={() => show('connections', { group: g.group })}>{g.group}</button></th>
-            <td class="n" data-name="Connections">{plural(g.connections, 'connection')}</td>
+            <td class="n" data-name="Connections">{count(g.connections)}</td>
             <td class="do"><button type="button" onClick={() => sendTo({ to: 'group', name: g.group })}>Send</button></td>
           </tr>
         ))}

@@ -2,7 +2,7 @@
 import { useState } from 'preact/hooks';
 import { ask, get, post } from '../api.js';
 import { count, date, percent } from '../format.js';
-import { Action, Card, Empty, Field, Form, useAsked } from '../ui.jsx';
+import { Action, Card, Empty, Field, Form, Missing, useAsked } from '../ui.jsx';
 import { HubField } from './explore.jsx';
 
 const kinds = [
@@ -25,12 +25,13 @@ export function Faults() {
   return (
     <div class="columns">
       <Card title="In force" tools={<button type="button" onClick={list.again}>Refresh</button>}>
-        {list.error && <p class="bad pad" role="alert">{list.error}</p>}
-        {faults.length === 0 && <Empty>No fault is injected.</Empty>}
+        {(list.error || !list.value) && <Missing asked={list} what="the faults" />}
+        {(list.value?.missing ?? []).map((n) => <p key={n.node} class="warn pad" role="status">Node {n.node} is not counted: {n.error}.</p>)}
+        {list.value && faults.length === 0 && <Empty>No fault is injected.</Empty>}
         {faults.length > 0 && (
-          <div class="scroll"><table class="cards"><thead><tr><th scope="col">Hub</th><th scope="col">Kind</th><th scope="col" class="n">Share</th><th scope="col">How</th><th scope="col">Until</th><th scope="col" class="n">Hits</th><th scope="col"><span class="unseen">Do</span></th></tr></thead>
+          <div class="scroll"><table class="cards"><thead><tr><th scope="col">Hub</th><th scope="col">Kind</th><th scope="col" class="n">Share</th><th scope="col">How</th><th scope="col">Until</th><th scope="col">By</th><th scope="col" class="n">Hits</th><th scope="col"><span class="unseen">Do</span></th></tr></thead>
             <tbody>{faults.map((f) => (
-              <tr key={f.hub + f.kind}><th scope="row">{f.hub}</th><td data-name="Kind">{f.kind}</td><td class="n" data-name="Share">{percent(f.share)}</td><td data-name="How">{f.delay || (f.every && `every ${f.every}`)}</td><td data-name="Until">{date(f.until)}</td><td class="n" data-name="Hits">{count(f.hits)}</td>
+              <tr key={f.hub + f.kind}><th scope="row">{f.hub}</th><td data-name="Kind">{f.kind}</td><td class="n" data-name="Share">{percent(f.share)}</td><td data-name="How">{f.delay || (f.every && `every ${f.every}`)}</td><td data-name="Until">{date(f.until)}</td><td data-name="By">{f.by}</td><td class="n" data-name="Hits">{count(f.hits)}{f.nodes?.length > 1 && <small class="shares">{f.nodes.map((n) => <span key={n.node}>{n.node} {count(n.hits)}</span>)}</small>}</td>
                 <td class="do"><Action onAct={async () => { await ask('DELETE', `/api/faults?${new URLSearchParams({ hub: f.hub, kind: f.kind })}`); list.again(); }}>End</Action></td></tr>
             ))}</tbody></table></div>
         )}

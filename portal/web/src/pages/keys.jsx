@@ -1,14 +1,13 @@
 // The access keys. They are shown only to who asks for them.
 import { useState } from 'preact/hooks';
 import { get, post } from '../api.js';
-import { Action, Card, Copy, Empty, useAsked } from '../ui.jsx';
+import { Action, Card, Copy, Empty, Missing, useAsked } from '../ui.jsx';
 
 export function Keys() {
   const marks = useAsked(() => get('/api/keys'), []);
   const [shown, show] = useState(null);
   const take = (keys) => { show(keys); marks.again(); };
-  if (marks.error) return <p class="bad" role="alert">{marks.error}</p>;
-  if (!marks.value) return <Empty>Reading the keys …</Empty>;
+  if (marks.error || !marks.value) return <Missing asked={marks} what="the keys" />;
   return (
     <div class="stack">
       <p class="soft">Tokens that are signed with either key are accepted. To replace a key without an interruption: let the applications use the other one first.</p>

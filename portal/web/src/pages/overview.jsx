@@ -1,34 +1,55 @@
-// What the gateway does now: the way of a message as a strip, and the last minutes as charts.
+// What the gateway does now: the way of a message as a strip, and the last minutes as charts, of all nodes or of one.
 import { get } from '../api.js';
 import { Chart } from '../chart.jsx';
 import { bytes, count, percent, plural, since, took } from '../format.js';
 import { rate, samples } from '../metrics.js';
-import { useSignal } from '../signal.js';
-import { Card, Empty, Facts, useAsked } from '../ui.jsx';
+import { signal, useSignal } from '../signal.js';
+import { Card, Empty, Facts, Missing, useAsked } from '../ui.jsx';
 
 /** What a reader says of each sample, as rates if it is a counter. */
 const gauge = (list, read) => list.map(read);
 const rates = (list, read) => list.slice(1).map((s, i) => rate(s, list[i], read));
 
+/** Which node is shown, undefined for all. */
+const chosen = signal(undefined);
+
 export function Overview() {
-  const list = useSignal(samples);
-  const about = useAsked(() => get('/api/overview'), [Math.floor(list.length / 5)]);
-  const now = list.at(-1);
-  if (!now) return <Empty>Reading the metrics …</Empty>;
+  const all = useSignal(samples);
+  const wanted = useSignal(chosen);
+  const about = useAsked(() => get('/api/overview'), [Math.floor(all.length / 5)]);
+  const peers = useAsked(() => (about.value?.clustered ? get('/cluster') : Promise.resolve({})), [Math.floor(all.length / 5), about.value?.clustered]);
+  if (!all.length) return <Missing asked={about} what="the metrics" />;
+  const nodes = [...new Set(all.flatMap((s) => [...s.nodes.keys()]))].sort();
+  const node = nodes.length > 1 && nodes.includes(wanted) ? wanted : undefined;
+  const list = node === undefined ? all : all.map((s) => s.of(node));
+  const [now, before] = [list.at(-1), list.at(-2)];
   return (
     <div class="stack">
-      <Strip now={now} before={list.at(-2)} about={about.value} />
+      {nodes.length > 1 && <Choice nodes={nodes} node={node} own={about.value?.node} />}
+      <Strip now={now} before={before} about={about.value} alone={node} />
       <div class="grid">
         <Charts list={list} />
       </div>
+      {about.value?.clustered && <Nodes now={all.at(-1)} before={all.at(-2)} own={about.value} asked={peers} />}
       <div class="grid wide">
         <Closes list={list} />
-        <Hubs now={now} before={list.at(-2)} />
+        <Hubs now={now} before={before} />
         <Card title={about.value?.clustered ? 'This node' : 'This gateway'}>
-          <Facts list={facts(now, about.value)} />
+          <Facts list={facts(all.at(-1).of(about.value?.node), about.value)} />
         </Card>
-        {about.value?.clustered && <Nodes at={list.length} />}
       </div>
+    </div>
+  );
+}
+
+function Choice({ nodes, node, own }) {
+  return (
+    <div class="tabs" role="group" aria-label="Whose numbers are shown">
+      {[undefined, ...nodes].map((name) => (
+        <button key={name ?? ''} type="button" aria-pressed={node === name} onClick={() => { chosen.value = name; }}>
+          {name === undefined ? 'All nodes' : name}{name !== undefined && name === own ? ' (this one)' : ''}
+        </button>
+      ))}
     </div>
   );
 }
@@ -38,14 +59,14 @@ function facts(now, about = {}) {
   return [
     ['version', about.version ?? now.all('build_info')[0]?.labels.version], ['node', about.node], ['address', about.url],
     ['mode', about.mode], ['runs for', started ? since(new Date(started * 1000)) : ''],
-    ['settings', about.revision && `revision ${about.revision}`], ['kept in', about.kept],
+    ['settings', about.error ?? (about.revision && `revision ${about.revision}`)], ['kept in', about.kept],
     ['state', about.draining ? 'draining' : about.stopped ? 'stopped' : 'serving'],
     ['memory', bytes(now.sum('process_resident_memory_bytes'))], ['open files', count(now.sum('process_open_fds'))],
   ];
 }
 
 /** clients <-> gateway <-> hub servers / upstreams. */
-function Strip({ now, before, about }) {
+function Strip({ now, before, about, alone }) {
   const upstream = rate(now, before, (s) => s.sum('upstream_requests_total'));
   const good = rate(now, before, (s) => s.sum('upstream_requests_total', { result: 'ok' }));
   const asked = now.sum('upstream_requests_total');
@@ -53,12 +74,15 @@ function Strip({ now, before, about }) {
   const waiting = now.sum('server_clients_waiting');
   const open = now.sum('outbox_circuits_open');
   const clients = now.sum('connections');
+  const draining = now.sum('draining');
+  const many = alone === undefined && now.nodes.size > 1;
+  const state = !now.nodes.size ? 'away' : about?.stopped ? 'stopped' : draining ? (many ? `${draining} draining` : 'draining') : 'serving';
+  const gateway = [[about?.mode ?? '', ''], [bytes(now.sum('backlog_bytes')), 'wait'], ...(many ? [[count(now.nodes.size), 'nodes']] : [])];
   return (
     <section class="strip" aria-label="Where messages go">
-      <Station tone={clients ? 'good' : 'quiet'} name="Clients" main={count(clients)} lines={[...transports(now), ...(about?.elsewhere ? [[count(about.elsewhere), 'on other nodes']] : [])]} />
+      <Station tone={clients ? 'good' : 'quiet'} name="Clients" main={count(clients)} lines={transports(now)} />
       <Way up={rate(now, before, (s) => s.sum('node_messages_received_total'))} down={rate(now, before, (s) => s.sum('node_deliveries_written_total'))} />
-      <Station tone={about?.draining || about?.stopped ? 'warn' : 'good'} name="Gateway" main={about?.draining ? 'draining' : about?.stopped ? 'stopped' : 'serving'}
-        lines={[[about?.mode ?? '', ''], [bytes(now.sum('backlog_bytes')), 'wait']]} />
+      <Station tone={state === 'serving' ? 'good' : 'warn'} name={alone === undefined ? 'Gateway' : `Node ${alone}`} main={state} lines={gateway} />
       <Way up={upstream} />
       <div class="ends">
         <Station tone={servers ? (waiting ? 'warn' : 'good') : 'quiet'} name="Hub servers" main={count(servers)}
@@ -122,28 +146,41 @@ function closes(list) {
   return series.length && grown.length <= 2 ? series : [...series, { name: series.length ? 'others' : 'in a second', tone: 'a', points: rates(list, of((r) => !shown.includes(r))) }];
 }
 
-/** The other nodes, as this one sees them. */
-function Nodes({ at }) {
-  const list = useAsked(() => get('/cluster'), [Math.floor(at / 5)]);
-  const peers = list.value?.peers ?? [];
+/** All nodes: what each has, and how this one sees the others. */
+function Nodes({ now, before, own, asked }) {
+  const peers = asked.value?.peers ?? [];
+  const rows = [{ node: own.node, state: 'this node', version: own.version }, ...peers];
+  const cells = (node) => {
+    const [s, last] = [now.of(node), before?.of(node)];
+    if (!s.nodes.size) return {};
+    return {
+      clients: count(s.sum('connections')), out: `${count(rate(s, last, (one) => one.sum('node_deliveries_written_total')))}/s`,
+      cpu: percent(rate(s, last, (one) => one.sum('process_cpu_seconds_total'))), memory: bytes(s.sum('process_resident_memory_bytes')),
+    };
+  };
+  const heads = [['State'], ['Version'], ['Clients', 'n'], ['Out', 'n'], ['CPU', 'n'], ['Memory', 'n'], ['Away', 'n'], ['Waits', 'n']];
   return (
-    <Card title="Other nodes" note={list.value ? plural(peers.length, 'node') : ''}>
-      {list.error ? <Empty>{list.error}</Empty> : peers.length === 0 && <Empty>This node sees no other.</Empty>}
-      {peers.length > 0 && (
-        <div class="scroll" tabIndex={0} role="region" aria-label="Other nodes">
-          <table>
-            <thead><tr><th scope="col">Node</th><th scope="col">State</th><th scope="col">Version</th><th scope="col" class="n">Away</th><th scope="col" class="n">Waits</th></tr></thead>
-            <tbody>
-              {peers.map((p) => (
-                <tr key={p.incarnation} class={p.state === 'up' ? 'tone-good' : 'tone-bad'}>
-                  <th scope="row"><i class="dot" />{p.node}</th><td>{p.state}</td><td>{p.version}</td>
-                  <td class="n">{took(p.roundTripNanoseconds)}</td><td class="n">{bytes(p.queuedBytes)}</td>
+    <Card title="Nodes" note={asked.value ? plural(rows.length, 'node') : ''}>
+      {asked.error && <p class="bad pad" role="alert">{asked.error}</p>}
+      {asked.value && peers.length === 0 && <Empty>This node sees no other.</Empty>}
+      <div class="scroll" tabIndex={0} role="region" aria-label="Nodes">
+        <table class="cards">
+          <thead><tr><th scope="col">Node</th>{heads.map(([name, kind]) => <th key={name} scope="col" class={kind}>{name}</th>)}</tr></thead>
+          <tbody>
+            {rows.map((p) => {
+              const there = p.state === 'up' || !p.incarnation;
+              const has = there ? cells(p.node) : {};
+              const values = [p.state, p.version, has.clients, has.out, has.cpu, has.memory, p.incarnation && took(p.roundTripNanoseconds), p.incarnation && bytes(p.queuedBytes)];
+              return (
+                <tr key={p.incarnation ?? ''} class={there ? 'tone-good' : 'tone-bad'}>
+                  <th scope="row"><i class="dot" />{p.node}</th>
+                  {values.map((value, i) => <td key={heads[i][0]} class={heads[i][1]} data-name={heads[i][0]}>{value}</td>)}
                 </tr>
-              ))}
-            </tbody>
-          </table>
-        </div>
-      )}
+              );
+            })}
+          </tbody>
+        </table>
+      </div>
     </Card>
   );
 }

@@ -2,24 +2,30 @@
 import { useState } from 'preact/hooks';
 import { ask, get, post } from '../api.js';
 import { date, pretty } from '../format.js';
-import { Action, Card, Empty, Facts, Field, Form, useAsked } from '../ui.jsx';
+import { Action, Card, Empty, Facts, Field, Form, Missing, useAsked } from '../ui.jsx';
 
 const modes = ['Default', 'Serverless', 'Classic'];
 const requests = ['ClientConnection', 'ServerConnection', 'RESTAPI', 'Trace'];
 
 export function Settings() {
   const now = useAsked(() => get('/api/settings'), []);
+  const [said, say] = useState({});
   const version = now.value;
-  if (now.error) return <p class="bad" role="alert">{now.error}</p>;
-  if (!version) return <Empty>Reading the settings …</Empty>;
+  if (now.error || !version) return <Missing asked={now} what="the settings" />;
   const again = now.again;
   // A form names the revision that it was filled in with: a change that somebody else made meanwhile is not undone.
   const change = async (patch, note) => {
-    await ask('PATCH', `/api/settings?${new URLSearchParams({ note })}`, { properties: patch }, { 'Content-Type': 'application/merge-patch+json', 'If-Match': `"${version.revision}"` });
+    const headers = { 'Content-Type': 'application/merge-patch+json', 'If-Match': `"${version.revision}"` };
+    try {
+      await ask('PATCH', `/api/settings?${new URLSearchParams({ note })}`, { properties: patch }, headers);
+    } catch (error) {
+      if (error.status === 412) error.message += ': load this page again to see how';
+      throw error;
+    }
+    say({ [note]: 'In force.' }); // the form is made anew with the next revision
     again();
-    return 'In force.';
   };
-  const shared = { properties: version.document.properties ?? {}, sources: version.sources ?? {}, change };
+  const shared = { said, properties: version.document.properties ?? {}, sources: version.sources ?? {}, change };
   return (
     <div class="stack">
       <p class="soft">Revision {version.revision}{version.by && <>, by {version.by}</>}{version.time && <>, {date(version.time)}</>}{version.note && <> – {version.note}</>}. What is not set here is that of the gateway's configuration.</p>
@@ -31,7 +37,7 @@ export function Settings() {
         <Rules {...shared} />
         <Timers {...shared} />
       </div>
-      <Everything version={version} change={change} />
+      <Everything key={`all ${version.revision}`} version={version} change={change} said={said} />
       <Import again={again} />
       <History current={version.revision} again={again} />
     </div>
@@ -45,11 +51,11 @@ function withFlag(properties, flag, value) {
   return [...(properties.features ?? []).filter((f) => f.flag.toLowerCase() !== flag.toLowerCase()), { flag, value }];
 }
 
-function Mode({ properties, change }) {
+function Mode({ properties, change, said }) {
   const mode = flagOf(properties, 'ServiceMode') ?? '';
   return (
     <Card title="Service mode">
-      <Form submit="Change" onSubmit={({ mode: value }) => change({ features: withFlag(properties, 'ServiceMode', value) }, 'service mode')}>
+      <Form submit="Change" done={said['service mode']} onSubmit={({ mode: value }) => change({ features: withFlag(properties, 'ServiceMode', value) }, 'service mode')}>
         <Field label="Mode" hint="Clients of the wrong kind are closed and reconnect.">
           {(f) => <select {...f} name="mode" defaultValue={modes.find((m) => m.toLowerCase() === mode.toLowerCase())}>{modes.map((m) => <option key={m} selected={m.toLowerCase() === mode.toLowerCase()}>{m}</option>)}</select>}
         </Field>
@@ -60,13 +66,13 @@ function Mode({ properties, change }) {
 
 const emptyTemplate = { urlTemplate: '', hubPattern: '*', categoryPattern: '*', eventPattern: '*' };
 
-function Upstreams({ properties, change }) {
+function Upstreams({ properties, change, said }) {
   const [list, setList] = useState(properties.upstream?.templates ?? []);
   const edit = (i, name, value) => setList(list.map((t, at) => (at === i ? { ...t, [name]: value } : t)));
   const move = (i, by) => setList(list.map((t, at) => (at === i ? list[i + by] : at === i + by ? list[i] : t)));
   return (
     <Card title="Upstreams" note="the first that matches is called" class="two">
-      <Form submit="Change" onSubmit={() => change({ upstream: { templates: list } }, 'upstreams')}>
+      <Form submit="Change" done={said.upstreams} onSubmit={() => change({ upstream: { templates: list } }, 'upstreams')}>
         {list.length === 0 && <Empty>No webhook is called.</Empty>}
         {list.map((t, i) => (
           <fieldset key={i}>
@@ -93,17 +99,17 @@ function Upstreams({ properties, change }) {
 /** The lines of a text that are not empty. */
 const linesOf = (text) => text.split('\n').map((line) => line.trim()).filter(Boolean);
 
-function Origins({ properties, change }) {
+function Origins({ properties, change, said }) {
   return (
     <Card title="Origins (CORS)">
-      <Form submit="Change" onSubmit={({ origins }) => change({ cors: { allowedOrigins: linesOf(origins) } }, 'CORS')}>
+      <Form submit="Change" done={said.CORS} onSubmit={({ origins }) => change({ cors: { allowedOrigins: linesOf(origins) } }, 'CORS')}>
         <Field label="Allowed origins" hint="One on each line; * is any.">{(f) => <textarea {...f} name="origins" rows="3" defaultValue={(properties.cors?.allowedOrigins ?? []).join('\n')} spellcheck={false} />}</Field>
       </Form>
     </Card>
   );
 }
 
-function Network({ properties, change }) {
+function Network({ properties, change, said }) {
   const acls = properties.networkACLs ?? {};
   const allowed = new Set(acls.publicNetwork?.allow ?? requests);
   const denied = new Set(acls.publicNetwork?.deny ?? []);
@@ -117,7 +123,7 @@ function Network({ properties, change }) {
   }, 'network rules');
   return (
     <Card title="Network rules">
-      <Form submit="Change" onSubmit={submit}>
+      <Form submit="Change" done={said['network rules']} onSubmit={submit}>
         <div class="pair">
           <Field label="Access">{(f) => <select {...f} name="public">{['Enabled', 'Disabled'].map((v) => <option key={v} selected={v === (properties.publicNetworkAccess ?? 'Enabled')}>{v}</option>)}</select>}</Field>
           <Field label="Otherwise">{(f) => <select {...f} name="default">{['Allow', 'Deny'].map((v) => <option key={v} selected={v === (acls.defaultAction ?? 'Deny')}>{v}</option>)}</select>}</Field>
@@ -134,7 +140,7 @@ function Network({ properties, change }) {
 /** Numbers that may be empty. */
 const numberOf = (text) => (text === '' ? null : Number(text));
 
-function Rules({ properties, change }) {
+function Rules({ properties, change, said }) {
   const wall = properties.applicationFirewall ?? {};
   const submit = (v) => {
     let firewall;
@@ -147,7 +153,7 @@ function Rules({ properties, change }) {
   };
   return (
     <Card title="Rules for clients">
-      <Form submit="Change" onSubmit={submit}>
+      <Form submit="Change" done={said.rules} onSubmit={submit}>
         <Field label="Connection counts" hint={'[{"type": "ThrottleByUserIdRule", "maxCount": 5}]'}>{(f) => <textarea {...f} name="counts" rows="3" defaultValue={pretty(wall.clientConnectionCountRules ?? [])} spellcheck={false} />}</Field>
         <Field label="Traffic" hint={'[{"type": "TrafficThrottleByUserIdRule", "maxInboundMessageBytes": 1000000}]'}>{(f) => <textarea {...f} name="traffic" rows="3" defaultValue={pretty(wall.clientTrafficControlRules ?? [])} spellcheck={false} />}</Field>
         <Field label="Longest life of a connection, in seconds" hint="Empty is no bound.">{(f) => <input {...f} name="lifetime" type="number" min="1" defaultValue={wall.maxClientConnectionLifetimeInSeconds ?? ''} />}</Field>
@@ -156,7 +162,7 @@ function Rules({ properties, change }) {
   );
 }
 
-function Timers({ properties, change }) {
+function Timers({ properties, change, said }) {
   const timers = properties.serverless ?? {};
   const submit = (v) => change({
     serverless: { keepAliveIntervalInSeconds: numberOf(v.keepAlive), connectionTimeoutInSeconds: numberOf(v.timeout) },
@@ -164,7 +170,7 @@ function Timers({ properties, change }) {
   }, 'timers and keys');
   return (
     <Card title="Timers and sign-in">
-      <Form submit="Change" onSubmit={submit}>
+      <Form submit="Change" done={said['timers and keys']} onSubmit={submit}>
         <div class="pair">
           <Field label="Keep-alive, seconds">{(f) => <input {...f} name="keepAlive" type="number" min="1" max="120" defaultValue={timers.keepAliveIntervalInSeconds ?? ''} />}</Field>
           <Field label="Timeout, seconds">{(f) => <input {...f} name="timeout" type="number" min="1" max="120" defaultValue={timers.connectionTimeoutInSeconds ?? ''} />}</Field>
@@ -175,10 +181,10 @@ function Timers({ properties, change }) {
   );
 }
 
-function Everything({ version, change }) {
+function Everything({ version, change, said }) {
   return (
     <Card title="Everything that is set">
-      <Form submit="Change" onSubmit={async ({ text }) => {
+      <Form submit="Change" done={said['as text']} onSubmit={async ({ text }) => {
         let wanted;
         try {
           wanted = JSON.parse(text);
@@ -220,7 +226,7 @@ function History({ current, again }) {
   const versions = [...(list.value?.versions ?? [])].sort((a, b) => b.revision - a.revision);
   return (
     <Card title="History" note={list.value && `the last ${list.value.kept} versions are kept`}>
-      {list.error && <p class="bad pad" role="alert">{list.error}</p>}
+      {(list.error || !list.value) && <Missing asked={list} what="the history" />}
       <ol class="events history">
         {versions.map((v) => (
           <li class="event" key={v.revision}>

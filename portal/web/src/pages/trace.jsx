@@ -4,7 +4,7 @@ import { get } from '../api.js';
 import { EventRow } from '../event.jsx';
 import { watch } from '../live.js';
 import { plural, pretty, time } from '../format.js';
-import { Card, Empty, Field, useAsked } from '../ui.jsx';
+import { Card, Empty, Field, Missing, useAsked } from '../ui.jsx';
 
 const kinds = [['connection', 'clients'], ['send', 'sends'], ['webhook', 'webhooks'], ['server', 'hub servers']];
 const most = 500;
@@ -47,6 +47,10 @@ function Live({ asked, shown, find }) {
   useEffect(() => {
     setEvents([]);
     let number = 0;
+    if (shown.size === 0) {
+      setState('waiting');
+      return undefined;
+    }
     const query = [...asked, ...[...shown].map((kind) => ['kind', kind])];
     const stop = watch(query, {
       state: setState,
@@ -66,7 +70,7 @@ function Live({ asked, shown, find }) {
   return (
     <Card title="Live" note={<span class={`state ${state}`} data-state={state}><i class="dot" />{state}</span>}
       tools={<><button type="button" aria-pressed={held} onClick={() => hold(!held)}>{held ? 'Go on' : 'Pause'}</button><button type="button" onClick={() => setEvents([])}>Clear</button></>}>
-      {events.length === 0 ? <Empty>{state === 'live' ? 'Nothing has happened yet. Connect a client, or send a message.' : 'Connecting …'}</Empty>
+      {events.length === 0 ? <Empty>{shown.size === 0 ? 'Choose what to see.' : state === 'live' ? 'Nothing has happened yet. Connect a client, or send a message.' : 'Connecting …'}</Empty>
         : <ol class="events" role="log" aria-label="Events">{events.map((event) => <EventRow key={event.number} event={event} find={find} />)}</ol>}
     </Card>
   );
@@ -81,7 +85,8 @@ function Recorded({ asked }) {
   return (
     <Card title="Recorded" note="the last events of all nodes, without their contents"
       tools={<button type="button" onClick={() => { setQuery(asked); found.again(); }}>Search</button>}>
-      {found.error && <p class="bad pad" role="alert">{found.error}</p>}
+      {!query && <Empty>Search shows what has happened, by the filter above.</Empty>}
+      {query && (found.error || !found.value) && <Missing asked={found} what="the recorders" />}
       {query && !found.error && found.value && events.length === 0 && <Empty>Nothing that matches was recorded.</Empty>}
       {(found.value?.nodes ?? []).filter((n) => n.error).map((n) => <p key={n.node} class="warn pad">{n.node}: {n.error}</p>)}
       {events.length > 0 && (
