@@ -63,18 +63,26 @@ func refusal(resp *http.Response, body []byte, at *url.URL) error {
 	return errors.New(text)
 }
 
-// plainReason is the sentence in a body: that of an ErrorDetail, or the text.
+// plainReason is the sentence in a body: that of an ErrorDetail, of an error of the admin address, or the text.
 func plainReason(body []byte) string {
 	body = bytes.TrimSpace(body)
-	var detail struct{ Code, Message, Error string }
+	var detail struct {
+		Code, Message string
+		Error         json.RawMessage
+	}
 	if json.Unmarshal(body, &detail) != nil {
 		return string(body)
 	}
-	switch {
-	case detail.Message != "" && detail.Code != "":
+	if detail.Message != "" && detail.Code != "" {
 		return detail.Message + " (" + detail.Code + ")"
-	case detail.Error != "":
-		return detail.Error
+	}
+	var text string
+	var inner struct{ Message string } // of the admin address
+	switch {
+	case json.Unmarshal(detail.Error, &text) == nil && text != "":
+		return text
+	case json.Unmarshal(detail.Error, &inner) == nil && inner.Message != "":
+		return inner.Message
 	}
 	return string(body)
 }

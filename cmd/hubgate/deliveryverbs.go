@@ -22,9 +22,9 @@ type deliveriesCommand struct {
 
 type deliveriesListCommand struct {
 	adminAccess
-	Waiting bool `help:"Show the events that wait to be delivered."`
-	Limit   int  `help:"Show at most so many, the oldest first; 0 is no limit." default:"100"`
-	JSON    bool `name:"json" help:"Print a JSON object for each."`
+	Waiting bool   `help:"Show the events that wait to be delivered."`
+	Limit   int    `help:"Show at most so many, the oldest first; 0 is no limit." default:"100"`
+	Output  string `short:"o" help:"How to print: table or json." enum:"table,json" default:"table"`
 }
 
 func (c *deliveriesListCommand) Run(env *environment) error {
@@ -35,8 +35,8 @@ func (c *deliveriesListCommand) Run(env *environment) error {
 		return err
 	}
 	switch {
-	case c.JSON:
-		err = printJSONLines(env.stdout, list)
+	case c.Output == "json":
+		err = printJSON(env.stdout, append([]admin.Delivery{}, list...))
 	case len(list) == 0 && c.Waiting:
 		_, err = fmt.Fprintln(env.stdout, "no event waits")
 	case len(list) == 0:
@@ -72,16 +72,6 @@ func (c *deliveriesListCommand) read(ctx context.Context) (list []admin.Delivery
 
 func decodeInto(v any) func(io.Reader) error {
 	return func(r io.Reader) error { return json.NewDecoder(r).Decode(v) }
-}
-
-func printJSONLines(w io.Writer, list []admin.Delivery) error {
-	out := json.NewEncoder(w)
-	for i := range list {
-		if err := out.Encode(&list[i]); err != nil {
-			return err
-		}
-	}
-	return nil
 }
 
 func (c *deliveriesListCommand) print(w io.Writer, list []admin.Delivery) error {
@@ -122,10 +112,7 @@ func (c *deliveriesShowCommand) Run(env *environment) error {
 	if err := c.ask(ctx, http.MethodGet, fmt.Sprint("deliveries/", c.Number), nil, decodeInto(&d)); err != nil {
 		return err
 	}
-	out := json.NewEncoder(env.stdout)
-	out.SetIndent("", "  ")
-	out.SetEscapeHTML(false)
-	return out.Encode(&d)
+	return printJSON(env.stdout, &d)
 }
 
 type deliveriesResendCommand struct {

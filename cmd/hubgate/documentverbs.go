@@ -121,10 +121,11 @@ func putAt(patch map[string]any, path []string, value any) error {
 
 func changeRows(changes []management.Change) (rows [][]string) {
 	shown := func(v json.RawMessage) string {
-		if v == nil {
+		var line bytes.Buffer
+		if v == nil || json.Compact(&line, v) != nil {
 			return "-"
 		}
-		return string(v)
+		return line.String()
 	}
 	for _, change := range changes {
 		rows = append(rows, []string{change.Path, shown(change.Before), shown(change.After)})

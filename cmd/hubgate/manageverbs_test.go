@@ -88,8 +88,12 @@ func TestExportAndImport(t *testing.T) {
 	require.Zero(t, code, stderr)
 	require.Contains(t, stderr, "ignored: properties.future")
 	require.Equal(t, "Serverless\n", other.manage("mode", "get"))
-	other.manage("settings", "import", file)
+	changed := other.manage("settings", "import", file)
+	require.Contains(t, changed, `[{"flag":"ServiceMode","value":"Classic"}]`, "a change is one line")
 	require.Equal(t, "Classic\n", other.manage("mode", "get"))
+	code, _, stderr = command("mode", "get", other.adminAt(), "--admin-token-file", secretFile(t, "wrong"))
+	require.Equal(t, exitError, code)
+	require.Equal(t, "hubgate: 401 Unauthorized: the admin token is wrong\n", stderr)
 
 	h := newHook(t, answers("hook"))
 	require.NoError(t, os.WriteFile(file, []byte(`{ // the emulator's

@@ -292,8 +292,8 @@ func seeOutbox(t *testing.T, h *hook) []string {
 // seeDeadLetters waits for dead letters and counts them.
 func seeDeadLetters(t *testing.T, p *program) string {
 	return eventually(t, func() string {
-		code, out, _ := command("upstream", "deliveries", "list", "--json", p.adminAt())
-		if n := strings.Count(out, "\n"); code == 0 && n > 0 {
+		code, out, _ := command("upstream", "deliveries", "list", "-o", "json", p.adminAt())
+		if n := strings.Count(out, `"event":`); code == 0 && n > 0 {
 			return fmt.Sprint(n)
 		}
 		return ""
