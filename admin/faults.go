@@ -107,6 +107,9 @@ func faultsOfAll(nodes []shownBy[[]Fault]) FaultList {
 			sum.Nodes = append(sum.Nodes, NodeHits{n.Node, f.Hits})
 		}
 	}
+	for i := range all.Faults {
+		slices.SortFunc(all.Faults[i].Nodes, func(a, b NodeHits) int { return cmp.Compare(a.Node, b.Node) })
+	}
 	slices.SortFunc(all.Faults, func(a, b Fault) int { return cmp.Or(cmp.Compare(a.Hub, b.Hub), cmp.Compare(a.Kind, b.Kind)) })
 	return all
 }

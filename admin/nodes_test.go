@@ -19,8 +19,8 @@ import (
 func TestFaultsOfAllNodesAreAddedUp(t *testing.T) {
 	now := time.Now()
 	all := faultsOfAll([]shownBy[[]Fault]{
-		{Node: "a", What: []Fault{{Hub: "chat", Kind: "drop", Hits: 2, Until: now}}},
 		{Node: "b", What: []Fault{{Hub: "chat", Kind: "drop", Hits: 3, Until: now.Add(time.Second)}, {Hub: "chat", Kind: "cut", Hits: 1}}},
+		{Node: "a", What: []Fault{{Hub: "chat", Kind: "drop", Hits: 2, Until: now}}},
 		{Node: "c", Err: poll.ErrNoAnswer},
 	})
 	require.Equal(t, FaultList{
