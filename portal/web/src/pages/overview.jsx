@@ -158,7 +158,7 @@ function Nodes({ now, before, own, asked }) {
       cpu: percent(rate(s, last, (one) => one.sum('process_cpu_seconds_total'))), memory: bytes(s.sum('process_resident_memory_bytes')),
     };
   };
-  const heads = [['State'], ['Version'], ['Clients', 'n'], ['Out', 'n'], ['CPU', 'n'], ['Memory', 'n'], ['Away', 'n'], ['Waits', 'n']];
+  const heads = [['State'], ['Version'], ['Clients', 'n'], ['Out', 'n'], ['CPU', 'n'], ['Memory', 'n'], ['Round trip', 'n'], ['Waits', 'n']];
   return (
     <Card title="Nodes" note={asked.value ? plural(rows.length, 'node') : ''}>
       {asked.error && <p class="bad pad" role="alert">{asked.error}</p>}
