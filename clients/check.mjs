@@ -1,4 +1,5 @@
-// Tests the libraries for Node.js, Python, Go and Java, and runs each README's example behind a gateway with the client that browsers use.
+// Tests the libraries for Node.js, Python, Go and Java, and runs each README's example, and the program of docs/libraries.md, behind a
+// gateway with the client that browsers use.
 //
 //   node clients/check.mjs [go|node|python|java ...]     none: all of them
 //
@@ -6,34 +7,39 @@
 // built from this tree. PYTHON names a Python with clients/python installed. Each case is a line "ok NAME" or "FAIL NAME: why", the last
 // line is "N passed, N failed".
 import { execFile } from 'node:child_process';
-import { readFileSync } from 'node:fs';
+import { readFileSync, writeFileSync } from 'node:fs';
 import { deepStrictEqual as same, ok } from 'node:assert/strict';
 import { delimiter, join } from 'node:path';
 import { promisify } from 'node:util';
-import { build, client, connectionString, count, finish, freePort, gateway, root, start, stopAll, within } from '../examples/lab.mjs';
+import { build, client, connectionString, count, finish, freePort, gateway, root, start, stopAll, within, work } from '../examples/lab.mjs';
 
 const at = (...path) => join(root, 'clients', ...path), python = process.env.PYTHON ?? 'python3';
+const classPath = ['target/classes', 'target/lib/*'].join(delimiter);
 
 const languages = {
   go: {
     tests: ['go', ['test', '-count=1', './clients/go/...'], root],
     example: 'example/main.go',
     app: () => [build('go-example', './clients/go/example'), []],
+    sends: ['go', file => ['go', ['run', file], root]],
   },
   node: {
     tests: ['node', ['--test', 'test/'], at('node')],
     example: 'example/app.mjs',
     app: () => ['node', ['example/app.mjs']],
+    sends: ['js', (file, text) => ['node', ['--input-type=module', '--eval', text], at('node')]],
   },
   python: {
     tests: [python, ['-B', '-m', 'unittest', 'discover', '-s', 'tests'], at('python')],
     example: 'example/app.py',
     app: () => [python, ['-B', 'example/app.py']],
+    sends: ['python', file => [python, ['-B', file], at('python')]],
   },
   java: {
     tests: ['mvn', ['-q', '-B', '-Dstyle.color=never', 'test'], at('java')], // builds what the example needs
     example: 'example/App.java',
-    app: () => ['java', ['-cp', ['target/classes', 'target/lib/*'].join(delimiter), 'example/App.java']],
+    app: () => ['java', ['-cp', classPath, 'example/App.java']],
+    sends: ['java', file => ['java', ['-cp', classPath, file], at('java')]],
   },
 };
 
@@ -57,18 +63,29 @@ async function serving(url) {
   }
 }
 
+// send runs the program of docs/libraries.md that sends to all clients of the hub chat.
+async function send([fence, command], env) {
+  const page = readFileSync(join(root, 'docs', 'libraries.md'), 'utf8');
+  const text = page.split('```' + fence + ' send\n')[1].split('```')[0];
+  const file = join(work, `Send.${fence}`);
+  writeFileSync(file, text);
+  await run(...command(file, text), env);
+}
+
 async function behindTheGateway(name, language) {
   const port = await freePort(), url = await gateway('--upstream', `http://localhost:${port}/hook`);
   const env = { HUBGATE_CONNECTION_STRING: connectionString(url), PORT: String(port) };
   const [command, args] = language.app();
   start(command, args, { env, cwd: at(name), pattern: /^never$/ }).catch(() => {}); // it says nothing, and runs until the end
   await within('the application', serving(`http://localhost:${port}/chat/negotiate?user=x`));
-  const ann = await client(`http://localhost:${port}/chat?user=ann`, ['said']), bob = await client(`http://localhost:${port}/chat?user=b%C3%B6b`, ['said']);
+  const ann = await client(`http://localhost:${port}/chat?user=ann`, ['said', 'newMessage']), bob = await client(`http://localhost:${port}/chat?user=b%C3%B6b`, ['said']);
   same(await ann.invoke('say', 'hi'), 'sent');
   for (const one of [ann, bob]) await one.got('said', 'ann', 'hi');
   same(await bob.invoke('say', 'ü'), 'sent');
   await ann.got('said', 'böb', 'ü');
   same((await fetch(`http://localhost:${port}/hook`, { method: 'POST', headers: { 'content-type': 'application/json' }, body: '{"type":10}' })).status, 401);
+  await send(language.sends, env);
+  await ann.got('newMessage', 'hello');
   await ann.stop();
   await bob.stop();
 }

@@ -44,7 +44,7 @@ type NATS struct {
 
 // Data is what outlives the process.
 type Data struct {
-	Dir        string `help:"Directory for what outlives the process: memberships of users in groups. Without one it is kept in memory; a voter's is in a temporary directory then and lost when it ends. Nodes of a cluster that are not voters do not use it." placeholder:"DIR"`
+	Dir        string `help:"Directory for what outlives the process: memberships of users in groups, settings that were changed while running, the outbox, keys of sends. Without one all that is kept in memory; a voter's is in a temporary directory then and lost when it ends. Nodes of a cluster that are not voters do not use it." placeholder:"DIR"`
 	MaxBytes   Size   `help:"Bytes that the store takes in the directory." default:"2GiB"`
 	AcceptLoss bool   `help:"Start although the store is damaged, with what can be read of it. What cannot is moved aside."`
 }

@@ -56,7 +56,7 @@ type Files struct {
 // Network says where the gateway listens and how others see it.
 type Network struct {
 	Listen         []string      `help:"Address for clients, REST and health; repeatable. localhost is 127.0.0.1 and, where it exists, ::1. Without a host: all addresses." default:"localhost:8888"`
-	AdminListen    string        `help:"Address for the live view, metrics, pprof, livez and readyz, or off." default:"127.0.0.1:8889"`
+	AdminListen    string        `help:"Address for metrics, health, the portal, the live view, this documentation and profiles, or off." default:"127.0.0.1:8889"`
 	PublicURL      string        `help:"The URL by which clients and applications reach the gateway, if a proxy or a container changes it. The gateway prints it and signs tokens for it. Requests are accepted with its path and without." placeholder:"URL"`
 	TrustedProxies []Prefix      `help:"Networks, or single addresses, whose X-Forwarded-For is believed: the client's address comes from it." placeholder:"CIDR"`
 	Node           string        `help:"Name of this node, which is in its connection ids: up to 12 letters, digits, hyphens and underscores. In a cluster each node needs one of its own." placeholder:"TAG"`

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	_ "embed"
 	"fmt"
+	"regexp"
 	"strings"
 )
 
@@ -37,7 +38,7 @@ func (o option) row() string {
 		flag = ""
 	}
 	return fmt.Sprintf("| %s`%s` | %s | %s | %s | %s | %s |\n",
-		flag, o.env, code(o.key), o.kind, code(o.preset), cell(o.help), live)
+		flag, o.env, code(o.key), o.kind, code(o.preset), linked(cell(o.help)), live)
 }
 
 func code(text string) string {
@@ -46,5 +47,11 @@ func code(text string) string {
 	}
 	return "`" + cell(text) + "`"
 }
+
+// pageName is how the text of a flag names a page.
+var pageName = regexp.MustCompile(`\b([a-z-]+)\.md\b`)
+
+// linked makes links of the names of pages.
+func linked(text string) string { return pageName.ReplaceAllString(text, "[$1]($1.md)") }
 
 func cell(text string) string { return strings.ReplaceAll(text, "|", `\|`) }

@@ -16,6 +16,7 @@ import (
 	"github.com/yuin/goldmark/parser"
 	"github.com/yuin/goldmark/renderer/html"
 	"github.com/yuin/goldmark/text"
+	"github.com/yuin/goldmark/util"
 )
 
 // page is a page as it is shown.
@@ -58,14 +59,14 @@ func parse(source []byte) ast.Node {
 func render(name string, source []byte) (*page, error) {
 	p := &page{name: name}
 	document := parse(source)
-	seen := make(map[string]int)
+	taken := make(anchors)
 	err := ast.Walk(document, func(n ast.Node, entering bool) (ast.WalkStatus, error) {
 		if !entering {
 			return ast.WalkContinue, nil
 		}
 		switch n := n.(type) {
 		case *ast.Heading:
-			p.heading(n, source, seen)
+			p.heading(n, source, taken)
 		case *ast.Link:
 			n.Destination = []byte(destination(name, string(n.Destination)))
 		case *ast.Image:
@@ -98,13 +99,9 @@ func breakable(body string) string {
 }
 
 // heading gives a heading its anchor, and notes it in the outline.
-func (p *page) heading(n *ast.Heading, source []byte, seen map[string]int) {
+func (p *page) heading(n *ast.Heading, source []byte, taken anchors) {
 	title := plain(n, source)
-	anchor := slug(title)
-	if again := seen[anchor]; again > 0 {
-		anchor = fmt.Sprintf("%s-%d", anchor, again)
-	}
-	seen[slug(title)]++
+	anchor := taken.next(title)
 	n.SetAttributeString("id", []byte(anchor))
 	switch {
 	case n.Level == 1 && p.Title == "":
@@ -112,6 +109,20 @@ func (p *page) heading(n *ast.Heading, source []byte, seen map[string]int) {
 	case n.Level == 2:
 		p.Outline = append(p.Outline, link{Text: title, To: "#" + anchor})
 	}
+}
+
+// anchors are how often a page has had each anchor.
+type anchors map[string]int
+
+// next is the anchor of the next heading of a page. Those that would be the same are numbered.
+func (a anchors) next(title string) string {
+	anchor := slug(title)
+	again := a[anchor]
+	a[anchor]++
+	if again > 0 {
+		return fmt.Sprintf("%s-%d", anchor, again)
+	}
+	return anchor
 }
 
 // slug is the anchor that GitHub gives a heading.
@@ -127,27 +138,47 @@ func slug(title string) string {
 	}, strings.TrimSpace(title))
 }
 
-// plain is the text below a node, without its marks.
+// plain is what a reader sees of a node, in one line and without marks. Comments and tags are not seen.
 func plain(n ast.Node, source []byte) string {
 	var b strings.Builder
 	_ = ast.Walk(n, func(n ast.Node, entering bool) (ast.WalkStatus, error) {
-		if !entering {
-			return ast.WalkContinue, nil
-		}
-		switch n := n.(type) {
-		case *ast.Text:
-			b.Write(n.Value(source))
-			if n.SoftLineBreak() || n.HardLineBreak() {
-				b.WriteByte(' ')
-			}
-		case *ast.String:
-			b.Write(n.Value)
-		case *ast.AutoLink:
-			b.Write(n.Label(source))
+		switch {
+		case entering:
+			b.Write(own(n, source))
+		case n.Type() == ast.TypeBlock:
+			b.WriteByte(' ')
 		}
 		return ast.WalkContinue, nil
 	})
-	return b.String()
+	return strings.Join(strings.Fields(b.String()), " ")
+}
+
+// own is the text of a node without that of the nodes below it.
+func own(n ast.Node, source []byte) []byte {
+	switch n := n.(type) {
+	case *ast.Text:
+		said := n.Value(source)
+		if n.Parent().Kind() != ast.KindCodeSpan {
+			said = util.ResolveEntityNames(util.ResolveNumericReferences(util.UnescapePunctuations(said)))
+		}
+		if n.SoftLineBreak() || n.HardLineBreak() {
+			said = append(bytes.Clone(said), ' ')
+		}
+		return said
+	case *ast.String:
+		return n.Value
+	case *ast.AutoLink:
+		return n.Label(source)
+	case *ast.CodeBlock:
+		return n.Lines().Value(source)
+	case *ast.FencedCodeBlock:
+		return n.Lines().Value(source)
+	case *ast.RawHTML:
+		if bytes.HasPrefix(n.Segments.Value(source), []byte("<br")) {
+			return []byte{' '}
+		}
+	}
+	return nil
 }
 
 // destination is where a link in a page leads. Pages link to each other and to files of the repository as both lie

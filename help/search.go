@@ -9,6 +9,9 @@ import (
 	"slices"
 	"strings"
 	"sync"
+
+	"github.com/yuin/goldmark/ast"
+	tables "github.com/yuin/goldmark/extension/ast"
 )
 
 const (
@@ -28,74 +31,91 @@ type section struct {
 // unsearched are pages whose words say nothing to somebody who searches: a list of all pages, and one of names of tests.
 var unsearched = map[string]bool{index: true, "recipes/" + index: true, "compatibility.md": true}
 
-var (
-	headingLine = regexp.MustCompile(`^#{1,6} +(.*)$`)
-	anchorTag   = regexp.MustCompile(`<a id="([^"]+)"></a>`)
-	reasonRow   = regexp.MustCompile("^\\| <a id=\"([^\"]+)\"></a>`?([^`|]+?)`? \\| (.*) \\|$")
-	linkMark    = regexp.MustCompile(`\]\([^)]*\)`)
-	tableRule   = regexp.MustCompile(`^\|[ :|-]*\|$`)
-	comment     = regexp.MustCompile(`(?s)<!--.*?-->`)
-	tag         = regexp.MustCompile(`</?(?:a|br)[^>]*>`)
-	marks       = strings.NewReplacer("`", "", "**", "", "[", "", "\\|", "|", "| ", " ", " |", " ")
-)
+// anchorTag is the place of a reason in the list of all reasons.
+var anchorTag = regexp.MustCompile(`^<a id="([^"]+)">$`)
 
-// sections divides a page.
-func sections(file string, source []byte) []section {
-	var all []section
-	var body strings.Builder
-	current := section{file: file}
-	flush := func() {
-		if current.title != "" {
-			current.text = tidy(body.String())
-			all = append(all, current)
-		}
-		body.Reset()
-	}
-	code := false
-	seen := make(map[string]int)
-	for line := range strings.Lines(comment.ReplaceAllString(string(source), "")) {
-		line = strings.TrimRight(line, "\r\n")
-		if strings.HasPrefix(line, "```") {
-			code = !code
-			continue
-		}
-		if m := reasonRow.FindStringSubmatch(line); m != nil && !code {
-			all = append(all, section{file: file, page: current.page, title: m[2], anchor: m[1], text: tidy(m[3])})
-			continue
-		}
-		if tableRule.MatchString(line) && !code {
-			continue
-		}
-		m := headingLine.FindStringSubmatch(line)
-		if m == nil || code {
-			body.WriteString(line)
-			body.WriteByte('\n')
-			continue
-		}
-		flush()
-		current = begin(current, m[1], seen)
-	}
-	flush()
-	return all
+// divider makes the sections of a page.
+type divider struct {
+	source  []byte
+	anchors anchors
+	all     []section
+	current section
+	body    strings.Builder
 }
 
-// begin is the section of a heading, behind another one.
-func begin(before section, heading string, seen map[string]int) section {
-	title := tidy(anchorTag.ReplaceAllString(heading, ""))
-	s := section{file: before.file, page: before.page, title: title, anchor: slug(title)}
-	if again := seen[s.anchor]; again > 0 {
-		s.anchor += "-" + string(rune('0'+again))
+// sections divides a page at its headings.
+func sections(file string, source []byte) []section {
+	d := &divider{source: source, anchors: make(anchors), current: section{file: file}}
+	for n := parse(source).FirstChild(); n != nil; n = n.NextSibling() {
+		switch n := n.(type) {
+		case *ast.Heading:
+			d.heading(n)
+		case *tables.Table:
+			d.table(n)
+		default:
+			d.say(n)
+		}
 	}
-	seen[slug(title)]++
+	d.end()
+	return d.all
+}
+
+// say adds what a reader sees of a node.
+func (d *divider) say(n ast.Node) {
+	d.body.WriteString(plain(n, d.source))
+	d.body.WriteByte(' ')
+}
+
+// end is where a section ends.
+func (d *divider) end() {
+	if d.current.title != "" {
+		d.current.text = strings.TrimSpace(d.body.String())
+		d.all = append(d.all, d.current)
+	}
+	d.body.Reset()
+}
+
+// heading begins the section of a heading.
+func (d *divider) heading(n *ast.Heading) {
+	d.end()
+	title := plain(n, d.source)
+	s := section{file: d.current.file, page: d.current.page, title: title, anchor: d.anchors.next(title)}
 	if s.page == "" {
 		s.page, s.anchor = title, "" // the page as a whole
 	}
-	return s
+	d.current = s
 }
 
-// tidy is Markdown without most of its marks, in one line.
-func tidy(markdown string) string {
-	return strings.Join(strings.Fields(marks.Replace(tag.ReplaceAllString(linkMark.ReplaceAllString(markdown, ""), " "))), " ")
+// table is text, but for rows with an anchor: each of them is found by itself.
+func (d *divider) table(n *tables.Table) {
+	for row := n.FirstChild(); row != nil; row = row.NextSibling() {
+		name := row.FirstChild()
+		anchor := d.anchorOf(name)
+		if anchor == "" {
+			d.say(row)
+			continue
+		}
+		s := section{file: d.current.file, page: d.current.page, title: plain(name, d.source), anchor: anchor}
+		var text []string
+		for cell := name.NextSibling(); cell != nil; cell = cell.NextSibling() {
+			text = append(text, plain(cell, d.source))
+		}
+		s.text = strings.Join(text, " ")
+		d.all = append(d.all, s)
+	}
+}
+
+// anchorOf is the anchor with which a cell begins, "" if it does not.
+func (d *divider) anchorOf(cell ast.Node) string {
+	if cell == nil {
+		return ""
+	}
+	if raw, ok := cell.FirstChild().(*ast.RawHTML); ok {
+		if m := anchorTag.FindSubmatch(raw.Segments.Value(d.source)); m != nil {
+			return string(m[1])
+		}
+	}
+	return ""
 }
 
 // words are what is looked for: all of them have to be there.

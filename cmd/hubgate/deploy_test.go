@@ -164,7 +164,7 @@ func TestAlertsAndDashboardFollowTheMetrics(t *testing.T) {
 		require.NoError(t, err)
 		return text
 	}
-	operations := string(read("docs", "operations.md"))
+	page := string(read("docs", "metrics.md"))
 	t.Run("alerts", func(t *testing.T) {
 		var rules alertRules
 		require.NoError(t, yaml.Unmarshal(read("deploy", "prometheus", "alerts.yml"), &rules))
@@ -174,7 +174,7 @@ func TestAlertsAndDashboardFollowTheMetrics(t *testing.T) {
 			require.Contains(t, []string{"critical", "warning", "info"}, rule.Labels["severity"], rule.Alert)
 			require.NotEmpty(t, rule.Annotations["summary"], rule.Alert)
 			require.NotEmpty(t, rule.Annotations["description"], rule.Alert)
-			require.True(t, strings.Contains(operations, "`"+rule.Alert+"`"), "%s is not documented", rule.Alert)
+			require.True(t, strings.Contains(page, "`"+rule.Alert+"`"), "%s is not documented", rule.Alert)
 		}
 	})
 	t.Run("dashboard", func(t *testing.T) {
@@ -234,7 +234,7 @@ func TestAlertsAndDashboardFollowTheMetrics(t *testing.T) {
 		}
 	})
 	t.Run("documentation", func(t *testing.T) {
-		documented := regexp.MustCompile("`(hubgate_\\w+)`").FindAllStringSubmatch(operations, -1)
+		documented := regexp.MustCompile("`(hubgate_\\w+)`").FindAllStringSubmatch(page, -1)
 		for _, m := range documented {
 			if !strings.HasSuffix(m[1], "_") {
 				require.NotNil(t, e.families[m[1]], "nobody exports %s", m[1])

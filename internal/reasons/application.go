@@ -9,7 +9,7 @@ var restFailures = List{
 		{"MethodNotAllowed", "405 `Error.Request.Invalid`. The path has other methods.", "The header `Allow` of the answer lists them."},
 		{"URITooLong", "414 `Error.Request.Invalid`. Path and query are longer than `limits.uriBytes`.", "Shorten the list of `excluded` connections, or raise the option."},
 		{"PageRequest", "403 `Error.Request.Invalid`. A browser asks whether a page may use REST. It may not: it would need the access key.", "Let the page call your application, and your application call REST."},
-		{"TokenRefused", "401 without a body, or 413. There is no token, or it was refused. `WWW-Authenticate` and the log say why.", "Look the reason up in [the list of clients](#client-tokenmissing): the reasons of tokens are the same. The audience of a REST token is the URL of the request. `hubgate token check TOKEN --resource /api/…` checks it."},
+		{"TokenRefused", "401 without a body, or 413. For tokens of an issuer also 403, if it does not allow the request, and 503, if its keys cannot be read. There is no token, or it was refused. `WWW-Authenticate` and the log say why.", "Look the reason up in [the list of clients](#client-tokenmissing): the reasons of tokens are the same. The audience of a REST token is the URL of the request. `hubgate token check TOKEN --resource /api/…` checks it."},
 		{"InvalidParameter", "400 `Error.Request.Invalid`, or the code of a hub, group, user or connection. A name or a parameter is not valid.", "The answer's `message` says which. See [names](rest.md#names)."},
 		{"UnsupportedContentType", "415 `Error.Request.Invalid`. The body has another `Content-Type` than the three that exist.", "Send `application/json`, `application/x-msgpack` or `application/octet-stream`."},
 		{"UnsupportedContentEncoding", "415 `Error.Request.Invalid`. The body is compressed, but not with gzip.", "Use gzip, or do not compress."},
@@ -80,7 +80,7 @@ var skips = List{
 	Intro: "Reasons other than `unmatched` and `url` are only counted: the client's error or the line about its end says the same.",
 	Reasons: []Reason{
 		{"unmatched", "No template takes the event. A client that waits gets \"No upstream endpoint matches …\".", "Start the gateway with `--upstream URL`, or widen the patterns. `hubgate upstream list` shows them. For hubs in application servers: `--mode default`."},
-		{"unsupported", "The client called `stream()`. In Serverless mode there are no streams.", "Send the items as messages, or use a hub in Default mode."},
+		{"unsupported", "The client called `stream()`. In Serverless mode that is an error, unless `upstream.streams` is set.", "Send the items as messages, or use a hub in Default mode."},
 		{"target", "The method's name has control characters, spaces at its ends, or more than 4 KiB.", "Use another name."},
 		{"url", "The template makes no URL, mostly because a secret is missing: an environment variable or a file.", "The error in the log names it. See [secrets](upstream.md#secrets)."},
 		{"queue_full", "Too many events of the client wait for earlier ones. A `send` then closes the client as [Throttled](#close-throttled).", "Make the webhooks faster, or raise `upstream.queuePerConnection`."},

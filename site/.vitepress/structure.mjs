@@ -4,7 +4,7 @@ const page = (text, link) => ({ text, link });
 export const sidebar = [
   {
     text: 'Start',
-    items: [page('In a minute', '/start'), page('Install', '/install'), page('How it works', '/how-it-works')],
+    items: [page('In a minute', '/start'), page('When to choose it', '/choose'), page('Install', '/install'), page('How it works', '/how-it-works')],
   },
   {
     text: 'Tutorials',
@@ -33,6 +33,7 @@ export const sidebar = [
   {
     text: 'How-to',
     items: [
+      page('Send from any language', '/libraries'),
       page('Webhooks', '/upstream'),
       page('Webhooks that lose nothing', '/deliveries'),
       page('Who is connected', '/presence'),
@@ -58,7 +59,7 @@ export const sidebar = [
       page('Configuration', '/configuration'),
       page('Command line', '/cli'),
       page('REST', '/rest'),
-      page('Metrics', '/operations#metrics'),
+      page('Metrics', '/metrics'),
       page('Errors', '/errors'),
       page('Limits', '/limits'),
       page('Compatibility', '/compatibility'),
@@ -69,7 +70,9 @@ export const sidebar = [
   {
     text: 'Explanation',
     items: [
-      page('Modes, order, promises', '/how-it-works'),
+      page('The order of messages', '/how-it-works#the-order-of-messages'),
+      page('What is promised', '/how-it-works#what-is-promised-about-delivery'),
+      page('What is lost in which fault', '/how-it-works#what-is-lost-in-which-fault'),
       page('Serverless mode', '/serverless'),
       page('Default mode', '/default'),
       page('Classic mode', '/classic'),
@@ -97,12 +100,12 @@ export const home = {
       actions: [
         { theme: 'brand', text: 'Start in a minute', link: '/start' },
         { theme: 'alt', text: 'Move an application', link: '/move' },
-        { theme: 'alt', text: 'How it works', link: '/how-it-works' },
+        { theme: 'alt', text: 'When to choose it', link: '/choose' },
       ],
     },
     features: [
       { title: 'Your code stays', details: 'Official SignalR clients, AddAzureSignalR(), the Management SDK and Azure Functions work unchanged.', link: '/move' },
-      { title: 'From any language', details: 'Send with HTTP and get webhooks: Node.js, Python, Go, Java, .NET, curl.', link: '/serverless' },
+      { title: 'From any language', details: 'Send with HTTP and get webhooks: Node.js, Python, Go, Java, .NET, curl.', link: '/libraries' },
       { title: 'Several nodes are one', details: 'Clients and servers reach any node. Nothing else has to run beside them.', link: '/cluster' },
     ],
   },
