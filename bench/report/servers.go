@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"debug/buildinfo"
 	"fmt"
 	"net/http"
 	"os"
@@ -136,15 +137,14 @@ func findCentrifugo(ctx context.Context, l *lab) (func(int) *exec.Cmd, string, e
 	if err != nil {
 		return nil, "", err
 	}
-	version, err := exec.CommandContext(ctx, program, "version").Output()
-	words := strings.Fields(string(version))
-	if err != nil || len(words) < 2 {
-		return nil, "", fmt.Errorf("centrifugo version: %q, %w", version, err)
+	built, err := buildinfo.ReadFile(program) // it says 0.0.0 itself if go install has made it
+	if err != nil {
+		return nil, "", fmt.Errorf("the version of centrifugo: %w", err)
 	}
 	return func(port int) *exec.Cmd {
 		return exec.CommandContext(ctx, program, "--config", filepath.Join(l.root, "bench/report/centrifugo.json"),
 			"--http_server.address", "127.0.0.1", "--http_server.port", strconv.Itoa(port))
-	}, strings.TrimPrefix(words[1], "v"), nil
+	}, strings.TrimPrefix(built.Main.Version, "v"), nil
 }
 
 // nchanModule is where Debian's package libnginx-mod-nchan puts it.
