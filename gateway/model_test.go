@@ -46,8 +46,11 @@ func TestModelOfAConnection(t *testing.T) {
 		})
 		return
 	}
-	seen := newModelSeen()
-	for next, last := *modelFirst, *modelFirst+uint64(*modelSchedules); next < last && !t.Failed(); {
+	seen, schedules := newModelSeen(), *modelSchedules
+	if testing.Short() { // the race detector looks at fewer of them
+		schedules /= 10
+	}
+	for next, last := *modelFirst, *modelFirst+uint64(schedules); next < last && !t.Failed(); {
 		synctest.Test(t, func(t *testing.T) {
 			for n := 0; n < modelBatch && next < last; n++ {
 				m := newModel(next, seen)
@@ -60,7 +63,7 @@ func TestModelOfAConnection(t *testing.T) {
 			}
 		})
 	}
-	if *modelSchedules >= 4000 {
+	if schedules >= 4000 {
 		t.Log(seen)
 		seen.enough(t)
 	}

@@ -124,6 +124,9 @@ func TestAllOfTheDocumentationIsEmbedded(t *testing.T) {
 
 // Every link leads somewhere, and nothing is loaded that the policy does not let in.
 func TestEveryLinkOfThePagesLeadsSomewhere(t *testing.T) {
+	if testing.Short() {
+		t.Skip("one goroutine reads everything, for which the race detector takes long")
+	}
 	h := handler(t)
 	whole := pages(t, h)
 	links := 0
@@ -264,6 +267,9 @@ func TestDestinations(t *testing.T) {
 
 // Who has a reason from a log line finds its cause: it is the first one, but for words that are the name of several.
 func TestEveryReasonIsFound(t *testing.T) {
+	if testing.Short() {
+		t.Skip("one goroutine reads everything, for which the race detector takes long")
+	}
 	h := handler(t)
 	for _, l := range reasons.Lists() {
 		for _, r := range l.Reasons {
@@ -312,6 +318,9 @@ func TestSearch(t *testing.T) {
 
 // What a search leads to is there.
 func TestWhatIsFoundIsThere(t *testing.T) {
+	if testing.Short() {
+		t.Skip("one goroutine reads everything, for which the race detector takes long")
+	}
 	h := handler(t)
 	whole := pages(t, h)
 	n := 0

@@ -157,6 +157,9 @@ func TestRatesOfSeveralNodes(t *testing.T) {
 
 // Users who are not there are forgotten when that makes no difference, and not before.
 func TestUsersAreForgotten(t *testing.T) {
+	if testing.Short() {
+		t.Skip("one goroutine asks for many users, for which the race detector takes long")
+	}
 	c := &clock{}
 	s := newSet(c,
 		Rule{Name: "a", Scope: ScopeUser, What: WhatConnects, Rate: 0.1, Burst: 1},

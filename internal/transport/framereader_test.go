@@ -44,6 +44,9 @@ func readFrames(stream []byte, size int) (data, control string, end error) {
 }
 
 func TestFrameReader(t *testing.T) {
+	if testing.Short() {
+		t.Skip("one goroutine reads everything, for which the race detector takes long")
+	}
 	const text, binary, cont = finalBit | opText, finalBit | opBinary, finalBit | opContinuation
 	join := func(frames ...[]byte) []byte { return bytes.Join(frames, nil) }
 	long := strings.Repeat("0123456789", 7000)

@@ -307,7 +307,11 @@ func TestFullStore(t *testing.T) {
 // TestModel puts and ends deliveries while the store fails in all ways, and kills the node at any moment:
 // what was stored and was not ended is found, in order, and whole.
 func TestModel(t *testing.T) {
-	for seed := range uint64(60) {
+	seeds := uint64(60)
+	if testing.Short() { // the race detector looks at fewer of them
+		seeds = 6
+	}
+	for seed := range seeds {
 		synctest.Test(t, func(t *testing.T) { model(t, seed) })
 	}
 }
