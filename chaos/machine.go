@@ -9,6 +9,8 @@ import (
 	"path/filepath"
 	"slices"
 	"time"
+
+	"github.com/hubgate/hubgate/internal/spawn"
 )
 
 // machine is what all scenarios share: the programs, and where files go.
@@ -30,16 +32,14 @@ func newMachine(ctx context.Context) (*machine, error) {
 	if _, err := os.Stat(filepath.Join(root, "cmd", "hubgate")); err != nil {
 		return nil, errors.New("start this in the root of the repository")
 	}
-	m := &machine{root: root, hubgate: os.Getenv("HUBGATE_BIN")}
+	m := &machine{root: root}
 	if m.dir, err = os.MkdirTemp("", "hubgate-chaos-"); err != nil {
 		return nil, err
 	}
 	_, noNode := exec.LookPath("node")
 	_, noPackages := os.Stat(filepath.Join(root, "interop", "js", "node_modules", "signalr-8"))
 	m.official = noNode == nil && noPackages == nil
-	if m.hubgate == "" {
-		m.hubgate, err = m.build(ctx, "hubgate", "./cmd/hubgate")
-	}
+	m.hubgate, err = spawn.Program(ctx, root, m.dir)
 	return m, err
 }
 

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"bufio"
 	"context"
 	"errors"
 	"fmt"
@@ -15,6 +14,8 @@ import (
 	"sync/atomic"
 	"syscall"
 	"time"
+
+	"github.com/hubgate/hubgate/internal/spawn"
 )
 
 var errEnding = errors.New("the harness is ending")
@@ -59,11 +60,12 @@ const startTime = 30 * time.Second
 
 // start starts the process and returns when it serves. It need not be ready then: see awaitReady.
 func (n *node) start(ctx context.Context) error {
-	cmd := exec.Command(n.files.binary, append([]string{"serve"}, n.args...)...)
+	cmd := spawn.Command(n.files.binary, append([]string{"serve"}, n.args...), n.files.env)
+	env := cmd.Env
 	if n.files.wrap != nil {
 		cmd = n.files.wrap(cmd)
 	}
-	cmd.Dir, cmd.Env = n.files.dir, append(os.Environ(), n.files.env...)
+	cmd.Dir, cmd.Env = n.files.dir, env
 	log, err := cmd.StderrPipe()
 	if err != nil {
 		return err
@@ -72,7 +74,7 @@ func (n *node) start(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	logged, serves := make(chan struct{}), make(chan [2]string, 1)
+	logged, serves := make(chan struct{}), make(chan spawn.Where, 1)
 	one, err := startChild(cmd, func() { <-logged })
 	if err != nil {
 		return errors.Join(err, kept.Close())
@@ -80,7 +82,10 @@ func (n *node) start(ctx context.Context) error {
 	go func() {
 		defer close(logged)
 		defer kept.Close()
-		n.follow(log, kept, serves)
+		defer close(serves)
+		for where := range spawn.Follow(log, func(line string) { n.keep(kept, line) }) {
+			serves <- where
+		}
 	}()
 	timer := time.NewTimer(startTime)
 	defer timer.Stop()
@@ -92,7 +97,7 @@ func (n *node) start(ctx context.Context) error {
 		}
 		n.run.mu.Lock()
 		defer n.run.mu.Unlock()
-		n.run.child, n.run.url, n.run.admin = one, where[0], where[1]
+		n.run.child, n.run.url, n.run.admin = one, where.URL, where.Admin
 		n.run.incarnation++
 		return nil
 	case <-timer.C:
@@ -107,24 +112,11 @@ func (n *node) start(ctx context.Context) error {
 // log is the file with what all processes of this node have logged.
 func (n *node) log() string { return filepath.Join(n.files.dir, n.name+".log") }
 
-// follow keeps the log. Panics and errors are kept as troubles besides.
-func (n *node) follow(log io.Reader, kept io.Writer, serves chan<- [2]string) {
-	defer close(serves)
-	told := false
-	lines := bufio.NewReader(log)
-	for {
-		line, err := lines.ReadString('\n')
-		_, _ = io.WriteString(kept, line) // the disk may be full: the scenario goes on
-		if !told && strings.Contains(line, " msg=serving ") {
-			told = true
-			serves <- [2]string{field(line, "url"), field(line, "admin")}
-		}
-		if strings.Contains(line, " level=ERROR ") || strings.HasPrefix(line, "panic") || strings.HasPrefix(line, "fatal error") {
-			n.trouble(strings.TrimSpace(line))
-		}
-		if err != nil {
-			return
-		}
+// keep keeps a line of the log. Panics and errors are kept as troubles besides.
+func (n *node) keep(kept io.Writer, line string) {
+	_, _ = io.WriteString(kept, line) // the disk may be full: the scenario goes on
+	if strings.Contains(line, " level=ERROR ") || strings.HasPrefix(line, "panic") || strings.HasPrefix(line, "fatal error") {
+		n.trouble(strings.TrimSpace(line))
 	}
 }
 
@@ -143,13 +135,6 @@ func (n *node) trouble(line string) {
 		n.run.troubles = make(map[string]int)
 	}
 	n.run.troubles[what]++
-}
-
-// field is a value without spaces of a line of the log.
-func field(line, name string) string {
-	_, rest, _ := strings.Cut(line, " "+name+"=")
-	value, _, _ := strings.Cut(rest, " ")
-	return strings.TrimSpace(value)
 }
 
 func (n *node) lastLines() string {

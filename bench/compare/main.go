@@ -13,18 +13,18 @@ package main
 
 import (
 	"context"
-	"errors"
 	"flag"
 	"fmt"
 	"io"
 	"os"
 	"os/exec"
 	"os/signal"
-	"path/filepath"
 	"runtime"
 	"slices"
 	"strings"
 	"syscall"
+
+	"github.com/hubgate/hubgate/internal/spawn"
 )
 
 func main() {
@@ -138,10 +138,8 @@ func build(ctx context.Context, dir string) error {
 		return fmt.Errorf("run it inside hubgate's module: %w", err)
 	}
 	for _, name := range []string{"cmd/hubgate", "bench/floor"} {
-		cmd := exec.CommandContext(ctx, "go", "build", "-o", filepath.Join(dir, filepath.Base(name)), "./"+name)
-		cmd.Dir = strings.TrimSpace(string(root))
-		if text, err := cmd.CombinedOutput(); err != nil {
-			return errors.Join(fmt.Errorf("build %s: %s", name, text), err)
+		if _, err := spawn.Build(ctx, strings.TrimSpace(string(root)), dir, name); err != nil {
+			return err
 		}
 	}
 	return nil

@@ -10,8 +10,6 @@ import (
 	"net/url"
 	"os"
 	"os/exec"
-	"path"
-	"path/filepath"
 	"slices"
 	"strings"
 	"time"
@@ -28,16 +26,6 @@ const (
 	startTime = time.Minute
 	wellKnown = "ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789ABCDEFGH"
 )
-
-func (l *lab) build(ctx context.Context, name string) (program string, err error) {
-	program = filepath.Join(l.dir, path.Base(name))
-	cmd := exec.CommandContext(ctx, "go", "build", "-o", program, "./"+name)
-	cmd.Dir = l.root
-	if text, err := cmd.CombinedOutput(); err != nil {
-		return "", fmt.Errorf("build %s: %w: %s", name, err, text)
-	}
-	return program, nil
-}
 
 // party is a server that takes part.
 type party struct {

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/hubgate/hubgate/bench"
+	"github.com/hubgate/hubgate/internal/spawn"
 )
 
 // server is one of those that are measured.
@@ -73,17 +74,14 @@ var servers = []server{
 }
 
 func findFloor(ctx context.Context, l *lab) (func(int) *exec.Cmd, string, error) {
-	program, err := l.build(ctx, "bench/floor")
+	program, err := spawn.Build(ctx, l.root, l.dir, "bench/floor")
 	return func(port int) *exec.Cmd {
 		return exec.CommandContext(ctx, program, "-listen", address(port))
 	}, "of this source", err
 }
 
 func findHubgate(ctx context.Context, l *lab) (func(int) *exec.Cmd, string, error) {
-	program, err := os.Getenv("HUBGATE_BIN"), error(nil)
-	if program == "" {
-		program, err = l.build(ctx, "cmd/hubgate")
-	}
+	program, err := spawn.Program(ctx, l.root, l.dir)
 	return func(port int) *exec.Cmd {
 		return exec.CommandContext(ctx, program, "serve", "--listen", address(port), "--admin-listen", "127.0.0.1:0", "--log-level", "error")
 	}, "of this source", err

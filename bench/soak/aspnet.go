@@ -37,13 +37,13 @@ func signAspNet(audience string, claims jwt.MapClaims) (string, error) {
 
 // serveAspNet is the application: it answers calls, and numbers what it sends to all.
 func (w *world) serveAspNet(ctx context.Context) (*aspnethub.Server, error) {
-	at, err := url.Parse(w.lab.url)
+	at, err := url.Parse(w.lab.gateway.URL)
 	if err != nil {
 		return nil, err
 	}
 	return aspnethub.Start(ctx, aspnethub.App{Name: aspNetApp, Hub: aspNetHub, Gateway: at, Connections: 2,
 		Token: func(hub string) (string, error) {
-			return signAspNet(w.lab.url+"/aspnetserver/?hub="+hub, jwt.MapClaims{"nameid": "soak"})
+			return signAspNet(w.lab.gateway.URL+"/aspnetserver/?hub="+hub, jwt.MapClaims{"nameid": "soak"})
 		}})
 }
 
@@ -141,9 +141,9 @@ func (c *aspNetClient) arrive(ctx context.Context) bool {
 }
 
 func (c *aspNetClient) start() (err error) {
-	c.who = aspNetIdentity{base: c.world.lab.url}
+	c.who = aspNetIdentity{base: c.world.lab.gateway.URL}
 	claims := jwt.MapClaims{"asrs.s.apn": aspNetApp, "asrs.s.uid": "user" + strconv.Itoa(c.number)}
-	if c.who.token, err = signAspNet(c.world.lab.url+"/aspnetclient", claims); err != nil {
+	if c.who.token, err = signAspNet(c.world.lab.gateway.URL+"/aspnetclient", claims); err != nil {
 		return err
 	}
 	wire := newAspNetWire(&c.who, c.anyWay())

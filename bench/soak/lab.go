@@ -16,6 +16,7 @@ import (
 	"github.com/golang-jwt/jwt/v5"
 
 	"github.com/hubgate/hubgate/bench/link"
+	"github.com/hubgate/hubgate/internal/spawn"
 )
 
 const (
@@ -25,12 +26,13 @@ const (
 
 // lab is where the gateway and the hub servers run.
 type lab struct {
-	dir        string
-	url, admin string
-	gateway    *exec.Cmd
-	servers    [2]*hubServer
-	tokens     int // shown by showTokens
-	readings   int // of the heap, whose profiles are in dir
+	dir       string
+	gateway   *spawn.Gateway
+	kept      *os.File // with the gateway's log
+	hubServer string   // the program of hub servers
+	servers   [2]*hubServer
+	tokens    int // shown by showTokens
+	readings  int // of the heap, whose profiles are in dir
 }
 
 // hubServer is a process that is restarted now and then.
@@ -43,15 +45,16 @@ type hubServer struct {
 }
 
 func newLab(ctx context.Context, dir string) (*lab, error) {
-	for name, pkg := range map[string]string{"hubgate": "./cmd/hubgate", "gohub": "./interop/gohub"} {
-		build := exec.CommandContext(ctx, "go", "build", "-o", filepath.Join(dir, name), pkg)
-		if text, err := build.CombinedOutput(); err != nil {
-			return nil, fmt.Errorf("go build %s: %w: %s", pkg, err, text)
-		}
+	program, err := spawn.Program(ctx, ".", dir)
+	if err != nil {
+		return nil, err
 	}
 	l := &lab{dir: dir}
-	if err := l.startGateway(); err != nil {
-		return nil, errors.Join(err, l.close())
+	if l.hubServer, err = spawn.Build(ctx, ".", dir, "interop/gohub"); err != nil {
+		return nil, err
+	}
+	if err := l.startGateway(ctx, program); err != nil {
+		return nil, err
 	}
 	for i := range l.servers {
 		l.servers[i] = &hubServer{lab: l, name: fmt.Sprintf("s%d", i+1), graceful: i == 0}
@@ -64,61 +67,30 @@ func newLab(ctx context.Context, dir string) (*lab, error) {
 
 // startGateway starts a gateway that forgets ended connections as soon as a soak needs: with
 // their tokens, which have no leeway.
-func (l *lab) startGateway() error {
-	l.gateway = exec.Command(filepath.Join(l.dir, "hubgate"), "serve", "--mode", "default", "--listen", "127.0.0.1:0",
-		"--admin-listen", "127.0.0.1:0", "--servers-grace-period", "30s", "--auth-leeway", "0s")
-	l.gateway.Args = append(l.gateway.Args, aspNetFlags...)
-	l.gateway.Env = append(os.Environ(), "HUBGATE_ACCESS_KEY="+accessKey)
-	l.gateway.Dir = l.dir
-	log, err := l.gateway.StderrPipe()
-	if err != nil {
-		return err
-	}
-	if err := l.gateway.Start(); err != nil {
-		return err
-	}
-	lines := bufio.NewReader(log)
-	for l.url == "" {
-		line, err := lines.ReadString('\n')
-		if err != nil {
-			return fmt.Errorf("the gateway does not start: %w: %s", err, line)
-		}
-		if strings.Contains(line, " msg=serving ") {
-			l.url, l.admin = field(line, "url"), field(line, "admin")
-		}
-	}
+func (l *lab) startGateway(ctx context.Context, program string) error {
+	args := append([]string{"serve", "--mode", "default", "--listen", "127.0.0.1:0", "--admin-listen", "127.0.0.1:0",
+		"--servers-grace-period", "30s", "--auth-leeway", "0s"}, aspNetFlags...)
+	cmd := spawn.Command(program, args, []string{"HUBGATE_ACCESS_KEY=" + accessKey})
+	cmd.Dir = l.dir
 	kept, err := os.Create(l.log())
 	if err != nil {
 		return err
 	}
-	go l.watch(lines, kept)
+	l.gateway, err = spawn.Start(ctx, cmd, func(line string) {
+		_, _ = kept.WriteString(line) // a full disk ends no soak
+		if strings.Contains(line, " level=ERROR ") || strings.HasPrefix(line, "panic") {
+			fmt.Fprint(os.Stderr, "gateway: ", line)
+		}
+	})
+	if err != nil {
+		return errors.Join(err, kept.Close())
+	}
+	l.kept = kept
 	return nil
 }
 
 // log is the file with the gateway's log.
 func (l *lab) log() string { return filepath.Join(l.dir, "gateway.log") }
-
-// field is a value without spaces of a line of the log.
-func field(line, name string) string {
-	_, rest, _ := strings.Cut(line, " "+name+"=")
-	value, _, _ := strings.Cut(rest, " ")
-	return strings.TrimSpace(value)
-}
-
-// watch keeps the gateway's log, and shows its errors.
-func (l *lab) watch(lines *bufio.Reader, kept *os.File) {
-	defer kept.Close()
-	for {
-		line, err := lines.ReadString('\n')
-		_, _ = kept.WriteString(line) // a full disk ends no soak
-		if strings.Contains(line, " level=ERROR ") || strings.HasPrefix(line, "panic") {
-			fmt.Fprint(os.Stderr, "gateway: ", line)
-		}
-		if err != nil {
-			return
-		}
-	}
-}
 
 func start(cmd *exec.Cmd) (*bufio.Reader, error) {
 	out, err := cmd.StdoutPipe()
@@ -137,8 +109,8 @@ func discard(r *bufio.Reader) {
 }
 
 func (s *hubServer) start() error {
-	cmd := exec.Command(filepath.Join(s.lab.dir, "gohub"), "--name", s.name, "--shutdown", "migrate", "--connections", "2")
-	cmd.Env = append(os.Environ(), "Azure__SignalR__ConnectionString=Endpoint="+s.lab.url+";AccessKey="+accessKey+";Version=1.0;")
+	cmd := exec.Command(s.lab.hubServer, "--name", s.name, "--shutdown", "migrate", "--connections", "2")
+	cmd.Env = append(os.Environ(), "Azure__SignalR__ConnectionString=Endpoint="+s.lab.gateway.URL+";AccessKey="+accessKey+";Version=1.0;")
 	lines, err := start(cmd)
 	if err != nil {
 		return err
@@ -188,22 +160,7 @@ func (l *lab) close() error {
 			s.end()
 		}
 	}
-	if l.gateway == nil || l.gateway.Process == nil {
-		return nil
-	}
-	_ = l.gateway.Process.Signal(syscall.SIGTERM)
-	ended := make(chan error, 1)
-	go func() { ended <- l.gateway.Wait() }()
-	select {
-	case err := <-ended:
-		if err != nil {
-			return fmt.Errorf("the gateway's end: %w", err)
-		}
-		return nil
-	case <-time.After(time.Minute):
-		_ = l.gateway.Process.Kill()
-		return errors.New("the gateway does not end after SIGTERM")
-	}
+	return errors.Join(l.gateway.Stop(), l.kept.Close())
 }
 
 // tokenLife is short, since the gateway remembers an ended connection for as long as its token.
@@ -220,5 +177,5 @@ func sign(audience, user string) (string, error) {
 
 // dialer makes links of clients of ASP.NET Core SignalR.
 func (l *lab) dialer() link.Dialer {
-	return link.Dialer{Base: l.url, Hub: hub, Token: func(user string) (string, error) { return sign(l.url+"/client/?hub="+hub, user) }}
+	return link.Dialer{Base: l.gateway.URL, Hub: hub, Token: func(user string) (string, error) { return sign(l.gateway.URL+"/client/?hub="+hub, user) }}
 }

@@ -82,7 +82,7 @@ func soak(ctx context.Context, out io.Writer, o options) (err error) {
 		err = fmt.Errorf("%w\nthe gateway's log is kept: %s", err, l.log())
 	}()
 	defer func() { err = errors.Join(err, l.close()) }()
-	fmt.Fprintf(out, "seed %d, %d clients and %d of ASP.NET SignalR, %v, gateway %s (process %d)\n", o.seed, o.clients, o.aspNet, o.duration, l.url, l.gateway.Process.Pid)
+	fmt.Fprintf(out, "seed %d, %d clients and %d of ASP.NET SignalR, %v, gateway %s (process %d)\n", o.seed, o.clients, o.aspNet, o.duration, l.gateway.URL, l.gateway.PID())
 
 	w := newWorld(l, o)
 	before, after, err := w.run(ctx, out)

@@ -88,11 +88,11 @@ func (l *lab) showTokens(n int) error {
 	path := "/api/hubs/" + strings.ToLower(hub) + "/users/nobody"
 	for range n {
 		l.tokens++
-		token, err := sign(l.url+path, fmt.Sprint("reading ", l.tokens))
+		token, err := sign(l.gateway.URL+path, fmt.Sprint("reading ", l.tokens))
 		if err != nil {
 			return err
 		}
-		r, err := http.NewRequest(http.MethodHead, l.url+path+"?api-version=2022-06-01", nil)
+		r, err := http.NewRequest(http.MethodHead, l.gateway.URL+path+"?api-version=2022-06-01", nil)
 		if err != nil {
 			return err
 		}
@@ -116,7 +116,7 @@ func (l *lab) read() (reading, error) {
 	var r reading
 	var err error
 	for end := time.Now().Add(settle); ; time.Sleep(100 * time.Millisecond) {
-		text, err := get(l.admin + "/debug/check")
+		text, err := get(l.gateway.Admin + "/debug/check")
 		if err != nil && text == nil {
 			return r, err
 		}
@@ -127,7 +127,7 @@ func (l *lab) read() (reading, error) {
 	if r.heap, err = l.heap(); err != nil {
 		return r, err
 	}
-	text, err := get(l.admin + "/metrics")
+	text, err := get(l.gateway.Admin + "/metrics")
 	if err != nil {
 		return r, err
 	}
@@ -153,7 +153,7 @@ func (l *lab) read() (reading, error) {
 
 // heap returns the bytes of living objects, and keeps a profile of them.
 func (l *lab) heap() (int, error) {
-	profile, err := get(l.admin + "/debug/pprof/heap?gc=1")
+	profile, err := get(l.gateway.Admin + "/debug/pprof/heap?gc=1")
 	if err != nil {
 		return 0, err
 	}
@@ -164,7 +164,7 @@ func (l *lab) heap() (int, error) {
 	// Finalizers have freed what the first collection found. The second form says how much there was
 	// behind its collection and before it was written itself, which takes more with each call path that
 	// the profile knows: that would look like a leak.
-	text, err := get(l.admin + "/debug/pprof/heap?gc=1&debug=1")
+	text, err := get(l.gateway.Admin + "/debug/pprof/heap?gc=1&debug=1")
 	if err != nil {
 		return 0, err
 	}

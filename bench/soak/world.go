@@ -192,13 +192,13 @@ func (w *world) publish(s *source, target string) {
 	defer w.pause.leave()
 	n := s.next()
 	path := "/api/hubs/" + strings.ToLower(hub) + target + "/:send"
-	token, err := sign(w.lab.url+path, "")
+	token, err := sign(w.lab.gateway.URL+path, "")
 	if err != nil {
 		w.tally.fault(err)
 		return
 	}
 	body := fmt.Sprintf(`{"target":"n","arguments":[%q,%d,%q]}`, s.name, n, padding(n))
-	r, err := http.NewRequest(http.MethodPost, w.lab.url+path+"?api-version=2022-06-01", bytes.NewReader([]byte(body)))
+	r, err := http.NewRequest(http.MethodPost, w.lab.gateway.URL+path+"?api-version=2022-06-01", bytes.NewReader([]byte(body)))
 	if err != nil {
 		w.tally.fault(err)
 		return

@@ -42,6 +42,7 @@ var mayImport = map[string][]string{
 	"internal/filter":   nil,
 	"internal/jsontext": nil,
 	"internal/fields":   nil,
+	"internal/spawn":    nil,
 	"internal/logsum":   nil,
 	"internal/nearest":  nil,
 	"internal/packed":   nil,
@@ -97,16 +98,16 @@ var mayImport = map[string][]string{
 	"bench/floor":      nil,
 	"bench/aspnethub":  {"serviceprotocol"},
 	"bench/plan":       {"bench"},
-	"bench/compare":    {"bench", "hubserver"},
-	"bench/report":     {"auth", "bench"},
+	"bench/compare":    {"bench", "hubserver", "internal/spawn"},
+	"bench/report":     {"auth", "bench", "internal/spawn"},
 	"bench/link":       nil,
-	"chaos":            {"auth", "bench/link", "hubserver"},
-	"bench/soak":       {"bench/aspnethub", "bench/link"},
+	"chaos":            {"auth", "bench/link", "hubserver", "internal/spawn"},
+	"bench/soak":       {"bench/aspnethub", "bench/link", "internal/spawn"},
 	"internal/compat":  nil,
 	"deploy/check":     nil,
 	"internal/reasons": nil,
 	"gatewaytest":      {"gateway", "hubprotocol"},
-	"cmd/hubgate":      {"api", "aspnetprotocol", "hubprotocol", "auth", "oidc", "hubname", "regularfile", "secret", "webhook", "settings", "config", "management", "tracing", "internal/flight", "internal/azurelog", "livetrace", "resourcelog", "gateway", "clientws", "clientaspnet", "restapi", "presence", "limits", "doctor", "portal", "docs", "help", "faults", "upstream", "servermode", "modes", "store", "store/claims", "store/jetstore", "store/life", "store/shared", "backplane", "natsd", "cluster", "cluster/natscarrier", "admin", "arm", "bench", "bench/plan", "internal/counts", "internal/logsum", "internal/nearest", "internal/reasons", "internal/watch", "internal/trace", "internal/transport", "store/outbox", "telemetry"},
+	"cmd/hubgate":      {"api", "aspnetprotocol", "hubprotocol", "auth", "oidc", "hubname", "regularfile", "secret", "webhook", "settings", "config", "management", "tracing", "internal/flight", "internal/azurelog", "livetrace", "resourcelog", "gateway", "clientws", "clientaspnet", "restapi", "presence", "limits", "doctor", "portal", "docs", "help", "faults", "upstream", "servermode", "modes", "store", "store/claims", "store/jetstore", "store/life", "store/shared", "backplane", "natsd", "cluster", "cluster/natscarrier", "admin", "arm", "bench", "bench/plan", "internal/counts", "internal/spawn", "internal/logsum", "internal/nearest", "internal/reasons", "internal/watch", "internal/trace", "internal/transport", "store/outbox", "telemetry"},
 
 	"telemetry":               {"internal/counts", "internal/logsum"},
 	"telemetry/telemetrytest": nil,
@@ -146,8 +147,8 @@ var whole = map[string][]string{
 var forOthers = []string{"hubserver", "hubserver/hubservertest", "webhook/signature"}
 
 // forInterop are packages for the programs of the interop suites besides: one of them speaks the
-// service protocol by itself.
-var forInterop = []string{"auth", "serviceprotocol"}
+// service protocol by itself, and some start gateways.
+var forInterop = []string{"auth", "serviceprotocol", "internal/spawn"}
 
 // forbidden are packages of others that would put a package in the wrong place.
 var forbidden = map[string][]string{

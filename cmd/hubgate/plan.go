@@ -1,9 +1,7 @@
 package main
 
 import (
-	"bufio"
 	"cmp"
-	"context"
 	"crypto/rand"
 	"encoding/json"
 	"errors"
@@ -11,15 +9,13 @@ import (
 	"io"
 	"net/url"
 	"os"
-	"os/exec"
-	"regexp"
-	"strings"
 	"time"
 
 	"github.com/hubgate/hubgate/auth"
 	"github.com/hubgate/hubgate/bench"
 	"github.com/hubgate/hubgate/bench/plan"
 	"github.com/hubgate/hubgate/config"
+	"github.com/hubgate/hubgate/internal/spawn"
 )
 
 // planCommand says what a load takes, see package plan.
@@ -92,75 +88,34 @@ func (c *planCommand) costs(env *environment) (costs plan.Costs, err error) {
 // measure starts a gateway of its own, as another process of this program.
 func (c *planCommand) measure(env *environment) (plan.Costs, error) {
 	key := auth.Secret(rand.Text() + rand.Text())
-	gateway, err := startToMeasure(env.ctx, key)
+	program, err := os.Executable()
 	if err != nil {
 		return plan.Costs{}, err
 	}
-	defer gateway.stop()
-	m := plan.Measurement{Target: gateway.target(key), PID: gateway.cmd.Process.Pid, Clients: c.Measure, Messages: 100}
+	gateway, err := spawn.Start(env.ctx, spawn.Command(program, []string{"serve"}, []string{
+		"HUBGATE_LISTEN=localhost:0", "HUBGATE_ADMIN_LISTEN=off", "HUBGATE_ACCESS_KEY=" + string(key),
+	}), nil)
+	if err != nil {
+		return plan.Costs{}, fmt.Errorf("the gateway to measure: %w", err)
+	}
+	defer gateway.Kill() // there are no clients any more that it could let go
+	at, err := url.Parse(gateway.URL)
+	if err != nil {
+		return plan.Costs{}, err
+	}
+	m := plan.Measurement{Target: targetOf(at, key), PID: gateway.PID(), Clients: c.Measure, Messages: 100}
 	if !c.Quiet {
 		m.Progress = env.stderr
 	}
 	return m.Run(env.ctx)
 }
 
-// measured is the gateway that is measured.
-type measured struct {
-	cmd *exec.Cmd
-	url *url.URL
-}
-
-var servesLine = regexp.MustCompile(`msg=serving .*?url=(\S+)`)
-
-// startToMeasure waits until it serves.
-func startToMeasure(ctx context.Context, key auth.Secret) (*measured, error) {
-	program, err := os.Executable()
-	if err != nil {
-		return nil, err
-	}
-	cmd := exec.CommandContext(ctx, program)
-	cmd.Env = []string{"HUBGATE_LISTEN=localhost:0", "HUBGATE_ADMIN_LISTEN=off", "HUBGATE_LOG_FORMAT=text", "HUBGATE_ACCESS_KEY=" + string(key), "HUBGATE_DRAIN_TIMEOUT=1s"}
-	for _, v := range os.Environ() {
-		if !strings.HasPrefix(v, "HUBGATE_") {
-			cmd.Env = append(cmd.Env, v)
-		}
-	}
-	log, err := cmd.StderrPipe()
-	if err != nil {
-		return nil, err
-	}
-	if err := cmd.Start(); err != nil {
-		return nil, err
-	}
-	g := &measured{cmd: cmd}
-	lines := bufio.NewScanner(log)
-	var said []string
-	for lines.Scan() {
-		if m := servesLine.FindStringSubmatch(lines.Text()); m != nil {
-			go func() { _, _ = io.Copy(io.Discard, log) }()
-			if g.url, err = url.Parse(m[1]); err != nil {
-				g.stop()
-			}
-			return g, err
-		}
-		said = append(said, lines.Text())
-	}
-	g.stop()
-	return nil, fmt.Errorf("the gateway to measure did not start: %s", strings.Join(said, "\n"))
-}
-
-// stop does not wait for clients to leave: there are none any more.
-func (g *measured) stop() {
-	_ = g.cmd.Process.Kill()
-	_ = g.cmd.Wait()
-}
-
-func (g *measured) target(key auth.Secret) bench.Target {
+func targetOf(at *url.URL, key auth.Secret) bench.Target {
 	const hub = "plan"
 	return bench.Target{
-		Endpoint: g.url, Hub: hub,
+		Endpoint: at, Hub: hub,
 		ClientToken: func(user string) (string, error) {
-			return auth.SignClient(key, base(g.url), hub, auth.ClientTokenSpec{UserID: user})
+			return auth.SignClient(key, base(at), hub, auth.ClientTokenSpec{UserID: user})
 		},
 		RESTToken: func(resource string) (string, error) { return auth.SignREST(key, resource, 0) },
 	}

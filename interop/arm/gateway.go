@@ -1,27 +1,24 @@
 package main
 
 import (
-	"bufio"
 	"bytes"
+	"context"
 	"crypto/hmac"
 	"crypto/sha256"
 	"encoding/base64"
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"net/http"
 	"net/url"
 	"os"
-	"os/exec"
 	"path/filepath"
-	"regexp"
 	"strings"
-	"sync"
-	"syscall"
 	"time"
 
 	"github.com/gorilla/websocket"
+
+	"github.com/hubgate/hubgate/internal/spawn"
 )
 
 const (
@@ -33,17 +30,10 @@ const (
 
 // gateway is the program under test.
 type gateway struct {
-	URL, ARM string
-	Cert     string // file with the certificate of the resource API
-	cmd      *exec.Cmd
-	mu       sync.Mutex
-	log      strings.Builder
+	*spawn.Gateway
+	ARM  string
+	Cert string // file with the certificate of the resource API
 }
-
-var (
-	serving = regexp.MustCompile(`msg=serving .*\burl=(\S+)`)
-	armAt   = regexp.MustCompile(`msg="resource API" .*\bat=(\S+)`)
-)
 
 func startGateway() (*gateway, error) {
 	dir, err := os.MkdirTemp(os.Getenv("HUBGATE_WORK"), "arm")
@@ -51,55 +41,19 @@ func startGateway() (*gateway, error) {
 		return nil, err
 	}
 	g := &gateway{Cert: filepath.Join(dir, "arm.pem")}
-	g.cmd = exec.Command(os.Getenv("HUBGATE_BIN"), "serve", "--listen=127.0.0.1:0", "--admin-listen=off", "--drain-timeout=1s", "--data-dir="+filepath.Join(dir, "data"),
-		"--arm-listen=127.0.0.1:0", "--arm-test-certificate="+g.Cert, "--access-key="+firstKey)
-	g.cmd.Dir = dir
-	g.cmd.Env = append(os.Environ(), "HUBGATE_ADMIN_TOKEN="+adminToken)
-	stderr, err := g.cmd.StderrPipe()
-	if err != nil {
+	cmd := spawn.Command(os.Getenv("HUBGATE_BIN"), []string{"serve", "--listen=127.0.0.1:0", "--admin-listen=off", "--drain-timeout=1s", "--data-dir=" + filepath.Join(dir, "data"),
+		"--arm-listen=127.0.0.1:0", "--arm-test-certificate=" + g.Cert, "--access-key=" + firstKey}, []string{"HUBGATE_ADMIN_TOKEN=" + adminToken})
+	cmd.Dir = dir
+	if g.Gateway, err = spawn.Start(context.Background(), cmd, nil); err != nil {
 		return nil, err
 	}
-	if err := g.cmd.Start(); err != nil {
-		return nil, err
-	}
-	ready := make(chan bool, 1)
-	go g.read(stderr, ready)
-	select {
-	case ok := <-ready:
-		if ok {
+	for line := range strings.Lines(g.Log()) {
+		if strings.Contains(line, `msg="resource API"`) {
+			g.ARM = spawn.Field(line, "at")
 			return g, nil
 		}
-	case <-time.After(60 * time.Second):
 	}
-	g.stop()
-	return nil, errors.New("the gateway does not serve: " + g.logged())
-}
-
-func (g *gateway) read(from io.Reader, ready chan<- bool) {
-	defer close(ready)
-	for lines := bufio.NewScanner(from); lines.Scan(); {
-		g.mu.Lock()
-		fmt.Fprintln(&g.log, lines.Text())
-		g.mu.Unlock()
-		if m := armAt.FindStringSubmatch(lines.Text()); m != nil {
-			g.ARM = m[1]
-		}
-		if m := serving.FindStringSubmatch(lines.Text()); m != nil {
-			g.URL = m[1]
-			ready <- g.ARM != ""
-		}
-	}
-}
-
-func (g *gateway) logged() string {
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	return g.log.String()
-}
-
-func (g *gateway) stop() {
-	_ = g.cmd.Process.Signal(syscall.SIGTERM)
-	_ = g.cmd.Wait()
+	return nil, errors.Join(errors.New("the gateway serves no resource API: "+g.Log()), g.Stop())
 }
 
 // sign makes a token for the audience.

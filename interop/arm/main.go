@@ -42,7 +42,7 @@ func (s *suite) run(which string) (err error) {
 	if s.gateway, err = startGateway(); err != nil {
 		return err
 	}
-	defer s.gateway.stop()
+	defer s.gateway.Stop()
 	if which == "cli" {
 		return s.commandLine()
 	}

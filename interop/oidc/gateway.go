@@ -1,30 +1,18 @@
 package main
 
 import (
-	"bufio"
-	"errors"
-	"fmt"
+	"context"
 	"io"
 	"net/http"
 	"os"
-	"os/exec"
 	"path/filepath"
-	"regexp"
 	"strings"
-	"sync"
-	"syscall"
-	"time"
+
+	"github.com/hubgate/hubgate/internal/spawn"
 )
 
 // gateway is the program under test.
-type gateway struct {
-	URL string
-	cmd *exec.Cmd
-	mu  sync.Mutex
-	log strings.Builder
-}
-
-var serving = regexp.MustCompile(`msg=serving .*\burl=(\S+)`)
+type gateway struct{ *spawn.Gateway }
 
 // startGateway starts the program with a configuration file.
 func startGateway(config string) (*gateway, error) {
@@ -36,49 +24,10 @@ func startGateway(config string) (*gateway, error) {
 	if err := os.WriteFile(file, []byte(config), 0o600); err != nil {
 		return nil, err
 	}
-	g := &gateway{cmd: exec.Command(os.Getenv("HUBGATE_BIN"), "serve", "--listen=127.0.0.1:0", "--admin-listen=off", "--drain-timeout=1s", "--config", file)}
-	g.cmd.Dir = dir
-	stderr, err := g.cmd.StderrPipe()
-	if err != nil {
-		return nil, err
-	}
-	if err := g.cmd.Start(); err != nil {
-		return nil, err
-	}
-	ready := make(chan string, 1)
-	go g.read(stderr, ready)
-	select {
-	case g.URL = <-ready:
-		if g.URL != "" {
-			return g, nil
-		}
-	case <-time.After(30 * time.Second):
-	}
-	g.stop()
-	return nil, errors.New("the gateway does not serve: " + g.logged())
-}
-
-func (g *gateway) read(from io.Reader, ready chan<- string) {
-	defer close(ready)
-	for lines := bufio.NewScanner(from); lines.Scan(); {
-		g.mu.Lock()
-		fmt.Fprintln(&g.log, lines.Text())
-		g.mu.Unlock()
-		if m := serving.FindStringSubmatch(lines.Text()); m != nil {
-			ready <- m[1]
-		}
-	}
-}
-
-func (g *gateway) logged() string {
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	return g.log.String()
-}
-
-func (g *gateway) stop() {
-	_ = g.cmd.Process.Signal(syscall.SIGTERM)
-	_ = g.cmd.Wait()
+	cmd := spawn.Command(os.Getenv("HUBGATE_BIN"), []string{"serve", "--listen=127.0.0.1:0", "--admin-listen=off", "--drain-timeout=1s", "--config", file}, nil)
+	cmd.Dir = dir
+	g, err := spawn.Start(context.Background(), cmd, nil)
+	return &gateway{g}, err
 }
 
 // ask makes a request with a token. It returns the status and the body.

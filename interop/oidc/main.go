@@ -69,7 +69,7 @@ upstream:
 	if err != nil {
 		return err
 	}
-	defer s.gateway.stop()
+	defer s.gateway.Stop()
 	for _, c := range s.cases() {
 		s.report(c.name, c.run())
 	}
@@ -114,7 +114,7 @@ func (s *suite) wants(status int, from *issuer, scopes ...string) error {
 func (s *suite) sends(status int, token string) error {
 	got, body, err := s.gateway.ask(http.MethodPost, send, token, hello)
 	if err == nil && got != status {
-		err = fmt.Errorf("status %d %s, not %d; the gateway's log:\n%s", got, body, status, s.gateway.logged())
+		err = fmt.Errorf("status %d %s, not %d; the gateway's log:\n%s", got, body, status, s.gateway.Log())
 	}
 	return err
 }
@@ -314,6 +314,6 @@ func (s *suite) webhook() error {
 		}
 		return claims.Validate(jwt.Expected{Issuer: s.issuer.URL, AnyAudience: jwt.Audience{"app"}, Time: time.Now()})
 	case <-time.After(30 * time.Second):
-		return fmt.Errorf("no webhook; the gateway's log:\n%s", s.gateway.logged())
+		return fmt.Errorf("no webhook; the gateway's log:\n%s", s.gateway.Log())
 	}
 }
