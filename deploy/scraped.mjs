@@ -10,26 +10,10 @@ import { spawn } from 'node:child_process';
 import { createServer } from 'node:http';
 import { createHmac } from 'node:crypto';
 import { join } from 'node:path';
-import { client, count, finish, freePort, gateway, hubgate, key, root, stopAll, work } from '../examples/lab.mjs';
+import { client, count, finish, freePort, gateway, hubgate, key, root, stopAll, until, work } from '../examples/lab.mjs';
 
 const rules = join(work, 'prometheus');
 cpSync(join(root, 'deploy/prometheus'), rules, { recursive: true });
-
-// until asks again until the answer is what it should be.
-async function until(what, ask, good) {
-  let last;
-  const over = Date.now() + 60_000;
-  while (Date.now() < over) {
-    try {
-      last = await ask();
-      if (good(last)) return last;
-    } catch (error) {
-      last = error;
-    }
-    await new Promise(resolve => setTimeout(resolve, 200));
-  }
-  throw new Error(`waited too long for ${what}: ${JSON.stringify(last)?.slice(0, 2000)} ${last?.stack ?? ''}`);
-}
 
 const sign = claims => {
   const part = value => Buffer.from(JSON.stringify(value)).toString('base64url');
@@ -47,7 +31,11 @@ writeFileSync(config, text.replace('scrape_interval: 15s', 'scrape_interval: 1s\
 const prometheus = spawn('prometheus', [`--config.file=${config}`, `--storage.tsdb.path=${join(work, 'tsdb')}`, `--web.listen-address=127.0.0.1:${port}`],
   { cwd: work, stdio: 'ignore' });
 const ended = new Promise(resolve => prometheus.once('close', resolve));
-const api = async path => (await (await fetch(`http://127.0.0.1:${port}/api/v1/${path}`)).json()).data;
+const api = async path => {
+  const response = await fetch(`http://127.0.0.1:${port}/api/v1/${path}`);
+  if (!response.ok) throw Object.assign(new Error(await response.text()), { passing: response.status === 503 }); // while it starts
+  return (await response.json()).data;
+};
 const value = async expression => Number((await api('query?query=' + encodeURIComponent(expression))).result[0]?.value[1]);
 const alerts = async () => (await api('rules')).groups.flatMap(group => group.rules);
 

@@ -9,7 +9,7 @@ import { execFileSync } from 'node:child_process';
 import { mkdirSync, symlinkSync } from 'node:fs';
 import { join } from 'node:path';
 import { launch } from './browser.mjs';
-import { chat, count, finish, freePort, gateway, key, start, stopAll, work } from './lab.mjs';
+import { chat, count, finish, freePort, gateway, key, start, stopAll, until, work } from './lab.mjs';
 import { steps, words, writeFiles } from './steps.mjs';
 
 const python = process.env.PYTHON || 'python3';
@@ -43,16 +43,16 @@ writeFiles(page.get(3), folder);
 await count('step 3: two pages show it', () => after(3, async ({ app }) => {
   const [ann, bob] = await Promise.all(['ann', 'bob'].map(user => browser.open(`${app}/?user=${user}`)));
   await Promise.all([ann.shows('live, for ann'), bob.shows('live, for bob')]);
-  for (const one of [ann, bob]) await until('two points', async () => await points(one) >= 2);
+  for (const one of [ann, bob]) await until('two points', () => points(one), count => count >= 2);
   await Promise.all([ann.close(), bob.close()]);
 }));
 writeFiles(page.get(4), folder);
 await count('step 4: a page that comes late has the line', () => after(4, async ({ app }) => {
   const first = await browser.open(`${app}/?user=ann`);
-  await until('four points', async () => await points(first) >= 4);
+  await until('four points', () => points(first), count => count >= 4);
   const late = await browser.open(`${app}/?user=late`);
   await late.shows('live, for late');
-  await until('the line', async () => await points(late) > 0);
+  await until('the line', () => points(late));
   ok(await points(late) >= 4);
   const line = await late.run('JSON.stringify(points.map(([time]) => time))');
   same(new Set(JSON.parse(line)).size, JSON.parse(line).length, 'no point twice');
@@ -77,11 +77,3 @@ await count('step 6: as a cloud calls it', () => after(6, async ({ env }) => {
 }));
 await browser.close();
 await finish();
-
-// until asks again until the answer is right, for a minute.
-async function until(what, right) {
-  for (const end = Date.now() + 60_000; !await right();) {
-    ok(Date.now() < end, `waited too long for ${what}`);
-    await new Promise(resolve => setTimeout(resolve, 100));
-  }
-}

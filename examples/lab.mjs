@@ -47,17 +47,18 @@ export function start(command, args, { env = {}, pattern, cwd = chat, lines: see
 
 let binary;
 
-// gateway runs hubgate with these arguments, and returns its URL. HUBGATE_BIN is the gateway to use; without it one is
-// built from this tree.
+// program is the file of the gateway to use: HUBGATE_BIN, or one that is built from this tree.
+export const program = () => binary ??= process.env.HUBGATE_BIN || build('hubgate', './cmd/hubgate');
+
+// gateway runs hubgate with these arguments, and returns its URL.
 export function gateway(...args) {
-  binary ??= process.env.HUBGATE_BIN || build('hubgate', './cmd/hubgate');
-  return start(binary, ['--listen', '127.0.0.1:0', '--admin-listen', 'off', '--access-key', key, ...args],
+  return start(program(), ['--listen', '127.0.0.1:0', '--admin-listen', 'off', '--access-key', key, ...args],
     { pattern: /msg=serving url=(\S+)/ });
 }
 
 // hubgate runs a verb to its end and returns its output.
 export const hubgate = (url, ...args) =>
-  execFileSync(binary, args, { env: { ...process.env, HUBGATE_CONNECTION_STRING: connectionString(url) }, encoding: 'utf8' });
+  execFileSync(program(), args, { env: { ...process.env, HUBGATE_CONNECTION_STRING: connectionString(url) }, encoding: 'utf8' });
 
 export const connectionString = url => `Endpoint=${url};AccessKey=${key};Version=1.0;`;
 
@@ -73,6 +74,25 @@ export function within(what, promise, time = patience) {
   let timer;
   const late = new Promise((_, reject) => { timer = setTimeout(() => reject(new Error(`waited too long for ${what}`)), time); });
   return Promise.race([promise, late]).finally(() => clearTimeout(timer));
+}
+
+export const pause = time => new Promise(resolve => setTimeout(resolve, time));
+
+// until asks again until the answer is right, for a minute, and returns it. An error ends it, unless it is one that may
+// pass: nobody listens yet, or the error says so by its property passing.
+export async function until(what, ask, right = Boolean) {
+  for (const end = Date.now() + 60_000; ;) {
+    let answer;
+    try {
+      answer = await ask();
+      if (right(answer)) return answer;
+    } catch (error) {
+      if (!error.passing && error.cause?.code !== 'ECONNREFUSED') throw error;
+      answer = error.message;
+    }
+    if (Date.now() > end) throw new Error(`waited too long for ${what}: ${JSON.stringify(answer)?.slice(0, 2000)}`);
+    await pause(100);
+  }
 }
 
 const given = new Set();

@@ -3,18 +3,17 @@
 //   node deploy/grafana/picture.mjs [SECONDS]      writes docs/dashboard.svg; 180 seconds of data unless told otherwise
 //
 // It is no screenshot of Grafana, which has more to look at. It shows that the queries give what their panels say.
-// Needs prometheus, and `npm ci` in examples/chat. HUBGATE_BIN is the gateway to use.
+// Needs prometheus, and `npm ci` in examples/chat. HUBGATE_BIN is the gateway to use; without it one is built from this tree.
 import { spawn } from 'node:child_process';
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { connectionString, freePort, gateway, hubgate, root, signalR, stopAll, work } from '../../examples/lab.mjs';
+import { connectionString, freePort, gateway, hubgate, pause, program, root, signalR, stopAll, work } from '../../examples/lab.mjs';
 
 const seconds = Number(process.argv[2] ?? 180);
 const wanted = [
   'Clients by hub', 'Opened and ended', 'Messages from clients', 'Deliveries by hub', 'Bytes', 'Clients by transport',
   'Webhooks by result', 'Duration of webhooks', 'Requests by operation', 'Duration of requests', 'CPU cores in use', 'Memory',
 ];
-const pause = time => new Promise(resolve => setTimeout(resolve, time));
 
 const adminPort = await freePort(), port = await freePort();
 const url = await gateway('--admin-listen', `127.0.0.1:${adminPort}`, '--upstream', 'echo');
@@ -29,7 +28,7 @@ const prometheus = spawn('prometheus', [`--config.file=${config}`, `--storage.ts
 // The load: broadcasts to many, and clients of another hub that come, call and go.
 const begun = Date.now(), running = () => Date.now() - begun < seconds * 1000;
 const env = { ...process.env, HUBGATE_CONNECTION_STRING: connectionString(url) };
-const bench = spawn(process.env.HUBGATE_BIN ?? 'hubgate', ['bench', '--hub', 'news', '--clients', '200', '--rate', '4', '--duration', `${Math.round(seconds * 0.7)}s`, '--quiet'], { env, stdio: 'ignore' });
+const bench = spawn(program(), ['bench', '--hub', 'news', '--clients', '200', '--rate', '4', '--duration', `${Math.round(seconds * 0.7)}s`, '--quiet'], { env, stdio: 'ignore' });
 
 async function visit(number) {
   const token = hubgate(url, 'token', 'client', 'chat', '--user', `user${number}`).trim();
