@@ -7,35 +7,45 @@
 // built from this tree. PYTHON names a Python with clients/python installed. Each case is a line "ok NAME" or "FAIL NAME: why", the last
 // line is "N passed, N failed".
 import { execFile } from 'node:child_process';
-import { readFileSync, writeFileSync } from 'node:fs';
+import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { deepStrictEqual as same, ok } from 'node:assert/strict';
 import { delimiter, join } from 'node:path';
 import { promisify } from 'node:util';
 import { build, client, connectionString, count, finish, freePort, gateway, root, start, stopAll, within, work } from '../examples/lab.mjs';
 
-const at = (...path) => join(root, 'clients', ...path), python = process.env.PYTHON ?? 'python3';
+const at = (...path) => join(root, 'clients', ...path), text = (...path) => readFileSync(at(...path), 'utf8'), python = process.env.PYTHON ?? 'python3';
 const classPath = ['target/classes', 'target/lib/*'].join(delimiter);
 
+// Each language: its tests, the example of its README, and which packages of others the library needs, those for MessagePack
+// included.
 const languages = {
   go: {
+    needs: () => new Set(readdirSync(at('go')).filter(file => /(?<!_test)\.go$/.test(file)).flatMap(file =>
+      [...text('go', file).matchAll(/^\t"(\w+\.\w+\/[^"]+)"$/mg)].map(([, name]) => name)).filter(name => !name.startsWith('github.com/hubgate/'))),
     tests: ['go', ['test', '-count=1', './clients/go/...'], root],
     example: 'example/main.go',
     app: () => [build('go-example', './clients/go/example'), []],
     sends: ['go', file => ['go', ['run', file], root]],
   },
   node: {
+    needs: () => {
+      const { dependencies, peerDependencies } = JSON.parse(text('node', 'package.json'));
+      return new Set(Object.keys({ ...dependencies, ...peerDependencies }));
+    },
     tests: ['node', ['--test', 'test/'], at('node')],
     example: 'example/app.mjs',
     app: () => ['node', ['example/app.mjs']],
     sends: ['js', (file, text) => ['node', ['--input-type=module', '--eval', text], at('node')]],
   },
   python: {
+    needs: () => new Set([...text('python', 'pyproject.toml').matchAll(/^(?:optional-)?dependencies = .*$/mg)].flatMap(([line]) => [...line.matchAll(/"(\w+)/g)].map(([, name]) => name))),
     tests: [python, ['-B', '-m', 'unittest', 'discover', '-s', 'tests'], at('python')],
     example: 'example/app.py',
     app: () => [python, ['-B', 'example/app.py']],
     sends: ['python', file => [python, ['-B', file], at('python')]],
   },
   java: {
+    needs: () => new Set([...text('java', 'pom.xml').matchAll(/<dependency>[^]*?<\/dependency>/g)].map(([one]) => one).filter(one => !/<scope>(test|provided)</.test(one))),
     tests: ['mvn', ['-q', '-B', '-Dstyle.color=never', 'test'], at('java')], // builds what the example needs
     example: 'example/App.java',
     app: () => ['java', ['-cp', classPath, 'example/App.java']],
@@ -98,9 +108,13 @@ await Promise.all(chosen.map(([name, language]) => count(`${name}: the tests`, a
 })));
 await stopAll();
 for (const [name, language] of chosen) {
+  await count(`${name}: needs two packages at most`, () => {
+    const { size } = language.needs();
+    ok(size === 1 || size === 2, `it needs ${size}`);
+  });
   await count(`${name}: the README has the example`, () => {
-    const example = readFileSync(at(name, language.example), 'utf8').trim();
-    ok(readFileSync(at(name, 'README.md'), 'utf8').includes(example), `${language.example} is not in README.md as it is`);
+    const example = text(name, language.example).trim();
+    ok(text(name, 'README.md').includes(example), `${language.example} is not in README.md as it is`);
   });
   await count(`${name}: the example behind the gateway`, () => behindTheGateway(name, language));
   await stopAll();
