@@ -1,10 +1,11 @@
-package main
+package check
 
 import (
 	"bytes"
 	"fmt"
 	"maps"
 	"os"
+	"path/filepath"
 	"reflect"
 	"regexp"
 	"slices"
@@ -45,9 +46,8 @@ func render(t *testing.T, v values) ([]runtime.Object, error) {
 	if !strings.Contains(release.Info.Notes, "connection string") {
 		t.Error("no notes")
 	}
-	if dir := os.Getenv("RENDERED"); dir != "" {
-		keep(t, dir, release.Manifest)
-	}
+	rendered++
+	keep(t, fmt.Sprintf("%s-%d.yaml", t.Name(), rendered), release.Manifest)
 	objects, err := decode(strings.NewReader(release.Manifest))
 	if err != nil {
 		t.Fatalf("%v\n%s", err, release.Manifest)
@@ -55,14 +55,17 @@ func render(t *testing.T, v values) ([]runtime.Object, error) {
 	return objects, nil
 }
 
-// keep leaves what was rendered in a directory, for schemas.py.
-func keep(t *testing.T, dir, manifest string) {
+// keep leaves what was made in the directory that RENDERED names, for schemas.py and promtool.
+func keep(t *testing.T, file, text string) {
 	t.Helper()
+	dir := os.Getenv("RENDERED")
+	if dir == "" {
+		return
+	}
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		t.Fatal(err)
 	}
-	rendered++
-	if err := os.WriteFile(fmt.Sprintf("%s/%s-%d.yaml", dir, t.Name(), rendered), []byte(manifest), 0o644); err != nil {
+	if err := os.WriteFile(filepath.Join(dir, file), []byte(text), 0o644); err != nil {
 		t.Fatal(err)
 	}
 }

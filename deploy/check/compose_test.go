@@ -1,4 +1,4 @@
-package main
+package check
 
 import (
 	"context"
@@ -38,6 +38,9 @@ func TestComposeFiles(t *testing.T) {
 		}
 		if names := slices.Sorted(maps.Keys(p.Services)); !slices.Equal(names, c.services) {
 			t.Error(c.files, names)
+		}
+		if config, ok := p.Configs["prometheus"]; ok {
+			keep(t, "prometheus.yml", config.Content)
 		}
 		for name, s := range p.Services {
 			for _, v := range s.Volumes {

@@ -1,9 +1,7 @@
-// Command check reads Kubernetes manifests as the API server does: every object has to be of a known
+// Package check reads Kubernetes manifests as the API server does: every object has to be of a known
 // kind, and every field has to be one of it, of the right type. It is a module of its own, so that
-// hubgate does not depend on what it needs.
-//
-//	go run . ../kubernetes/*.yaml
-package main
+// hubgate does not depend on what it needs. Its tests read what is in deploy.
+package check
 
 import (
 	"bufio"
@@ -11,7 +9,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"os"
 
 	monitoringv1 "github.com/prometheus-operator/prometheus-operator/pkg/apis/monitoring/v1"
 	appsv1 "k8s.io/api/apps/v1"
@@ -23,32 +20,6 @@ import (
 	"k8s.io/apimachinery/pkg/runtime/serializer/json"
 	"k8s.io/apimachinery/pkg/util/yaml"
 )
-
-func main() {
-	failed := false
-	for _, path := range os.Args[1:] {
-		n, err := check(path)
-		fmt.Printf("%s: %d objects\n", path, n)
-		if err != nil {
-			fmt.Fprintf(os.Stderr, "%s: %v\n", path, err)
-			failed = true
-		}
-	}
-	if failed || len(os.Args) < 2 {
-		os.Exit(1)
-	}
-}
-
-// check decodes all objects of a file, and returns how many there are.
-func check(path string) (int, error) {
-	f, err := os.Open(path)
-	if err != nil {
-		return 0, err
-	}
-	defer f.Close()
-	objects, err := decode(f)
-	return len(objects), err
-}
 
 // decode returns the objects up to the first that is not well-formed.
 func decode(r io.Reader) (objects []runtime.Object, err error) {
