@@ -58,6 +58,7 @@ func (w *watching) until(meant func(*watch.Event) bool) *watch.Event {
 // Whoever operates a cluster may ask any node: a change by the resource API, a rule about clients, what happens and what
 // has happened hold for all of them.
 func TestN26AClusterIsOperatedFromAnyNode(t *testing.T) {
+	t.Parallel()
 	three := startTrio(t, append(armFlags(t), "--trace-live", "--faults-hub=faulty")...)
 	a, b, c := three.a, three.b, three.c
 	for _, p := range three.each() {

@@ -177,6 +177,13 @@ func TestAlertsAndDashboardFollowTheMetrics(t *testing.T) {
 			require.True(t, strings.Contains(page, "`"+rule.Alert+"`"), "%s is not documented", rule.Alert)
 		}
 	})
+	t.Run("autoscaler", func(t *testing.T) {
+		metrics := regexp.MustCompile(`metric: \{name: (\w+)\}`).FindAllStringSubmatch(string(read("deploy", "helm", "hubgate", "templates", "autoscaling.yaml")), -1)
+		require.NotEmpty(t, metrics)
+		for _, m := range metrics {
+			e.check(t, "the autoscaler", m[1])
+		}
+	})
 	t.Run("dashboard", func(t *testing.T) {
 		var d dashboard
 		require.NoError(t, json.Unmarshal(read("deploy", "grafana", "hubgate.json"), &d))

@@ -18,6 +18,9 @@ func TestPlan(t *testing.T) {
 	if runtime.GOOS != "linux" {
 		t.Skip("what a process takes is known on Linux")
 	}
+	if raced && testing.Short() {
+		t.Skip("it measures a process")
+	}
 	t.Setenv(beProgram, "1") // for the gateway that it starts
 	file := filepath.Join(t.TempDir(), "costs.json")
 	out, log := newOutput(), newOutput()

@@ -68,3 +68,31 @@ func TestReloadRacesWithNothing(t *testing.T) {
 	<-reloaded
 	require.NoError(t, s.stop(t.Context()))
 }
+
+// Many options change again and again, while clients, callers and readers of metrics meet what they say.
+func TestReloadBesideRequests(t *testing.T) {
+	t.Parallel()
+	file := filepath.Join(t.TempDir(), "gateway.yaml")
+	texts := []string{"mode: serverless\n", `
+upstream: {timeout: 80s, maxResponseBytes: 1MiB, unmatched: silent, streams: true, queuePerConnection: 100, maxConcurrentPerOrigin: 50}
+cors: {allowedOrigins: ["https://a.example"]}
+limits: {maxConnections: 1000, groupsPerConnection: 100, hubs: 50, outboxBytes: 2MiB, hubQueuedBytes: 100MiB, messageBytes: 512KiB, restBodyBytes: 1MiB}
+clients: {keepAlive: 7s, handshakeTimeout: 80s, sendTimeout: 80s, invokeTimeout: 80s, statefulReconnect: false}
+auth: {leeway: 1m}
+hubs: {news: {mode: classic}}
+`}
+	writeFile(t, file, texts[0])
+	p := start(t, "--config", file, "--upstream=echo")
+	ann := p.connect("chat", "ann")
+	deadline := time.Now().Add(slowPatience)
+	for changes := range 10 {
+		writeFile(t, file, texts[(changes+1)%2])
+		for strings.Count(p.logs.String(), "settings changed") <= changes {
+			require.Less(t, time.Now(), deadline, "%s", p.logs)
+			require.Contains(t, ann.invoke("say", "1"), `"result":1`)
+			require.Equal(t, "202", p.restStatus(http.MethodPost, "/api/hubs/news/:send", hello))
+			p.connect("other", "bob").leave()
+			require.Equal(t, "200", p.status(http.MethodGet, p.Admin+"/metrics", ""))
+		}
+	}
+}
