@@ -33,38 +33,89 @@ type IssuerRule struct {
 	Clients   OIDCClients
 }
 
+// ruleField is one key of a rule.
+type ruleField struct {
+	key string
+	// list or word is the place of its value: of several values, or of one.
+	list func(*IssuerRule) *[]string
+	word func(*IssuerRule) *string
+	// check returns what is wrong with one value of a list, "" for nothing.
+	check func(value string) string
+}
+
+// ruleFields are all keys. What a rule may say is said here alone.
+var ruleFields = []ruleField{
+	{key: "use", list: func(r *IssuerRule) *[]string { return &r.Use }, check: checkUse},
+	{key: "audiences", list: func(r *IssuerRule) *[]string { return &r.Audiences }, check: checkFilled},
+	{key: "serverClaims", list: func(r *IssuerRule) *[]string { return &r.Rights.ServerClaims }, check: checkClaim},
+	{key: "restClaims", list: func(r *IssuerRule) *[]string { return &r.Rights.RESTClaims }, check: checkClaim},
+	{key: "readerClaims", list: func(r *IssuerRule) *[]string { return &r.Rights.ReaderClaims }, check: checkClaim},
+	{key: "clientAudiences", list: func(r *IssuerRule) *[]string { return &r.Clients.ClientAudiences }, check: checkFilled},
+	{key: "userClaim", word: func(r *IssuerRule) *string { return &r.Clients.UserClaim }},
+	{key: "groupsClaim", word: func(r *IssuerRule) *string { return &r.Clients.GroupsClaim }},
+	{key: "hubs", list: func(r *IssuerRule) *[]string { return &r.Clients.Hubs }, check: checkFilled},
+	{key: "hubsClaim", word: func(r *IssuerRule) *string { return &r.Clients.HubsClaim }},
+}
+
+// fieldOf returns the field of a key, nil if there is none.
+func fieldOf(key string) *ruleField {
+	i := slices.IndexFunc(ruleFields, func(f ruleField) bool { return f.key == key })
+	if i < 0 {
+		return nil
+	}
+	return &ruleFields[i]
+}
+
+// ruleKeys are the keys of all fields.
+func ruleKeys() (keys []string) {
+	for _, f := range ruleFields {
+		keys = append(keys, f.key)
+	}
+	return keys
+}
+
+// set reads the value of a field.
+func (f *ruleField) set(r *IssuerRule, value string) {
+	if f.word != nil {
+		*f.word(r) = value
+		return
+	}
+	list := f.list(r)
+	for one := range strings.SplitSeq(value, ",") {
+		*list = append(*list, strings.TrimSpace(one))
+	}
+}
+
+// copy takes the value of a field from another rule. Lists are shared.
+func (f *ruleField) copy(to, from *IssuerRule) {
+	if f.word != nil {
+		*f.word(to) = *f.word(from)
+		return
+	}
+	*f.list(to) = *f.list(from)
+}
+
 // ParseIssuerRule reads "ISSUER; KEY=VALUE; KEY=VALUE...". Lists have commas between their values, and none
 // within one.
 func ParseIssuerRule(text string) (IssuerRule, error) {
 	issuer, rest, _ := strings.Cut(text, ";")
 	rule := IssuerRule{Issuer: strings.TrimSpace(issuer)}
-	lists := map[string]*[]string{
-		"use": &rule.Use, "audiences": &rule.Audiences,
-		"serverClaims": &rule.Rights.ServerClaims, "restClaims": &rule.Rights.RESTClaims, "readerClaims": &rule.Rights.ReaderClaims,
-		"clientAudiences": &rule.Clients.ClientAudiences, "hubs": &rule.Clients.Hubs,
-	}
-	words := map[string]*string{"userClaim": &rule.Clients.UserClaim, "groupsClaim": &rule.Clients.GroupsClaim, "hubsClaim": &rule.Clients.HubsClaim}
 	for pair := range strings.SplitSeq(rest, ";") {
 		if pair = strings.TrimSpace(pair); pair == "" {
 			continue
 		}
 		key, value, _ := strings.Cut(pair, "=")
 		key, value = strings.TrimSpace(key), strings.TrimSpace(value)
-		list, word := lists[key], words[key]
+		field := fieldOf(key)
 		switch {
-		case list == nil && word == nil:
-			return rule, fmt.Errorf("%q: %q is no key of a rule for an issuer%s", text, key, nearest.Hint(key, issuerRuleKeys))
+		case field == nil:
+			return rule, fmt.Errorf("%q: %q is no key of a rule for an issuer%s", text, key, nearest.Hint(key, ruleKeys()))
 		case slices.Contains(rule.Own, key):
 			return rule, fmt.Errorf("%q has %s twice", text, key)
 		case value == "":
 			return rule, fmt.Errorf("%q: %s has no value", text, key)
-		case word != nil:
-			*word = value
-		default:
-			for one := range strings.SplitSeq(value, ",") {
-				*list = append(*list, strings.TrimSpace(one))
-			}
 		}
+		field.set(&rule, value)
 		rule.Own = append(rule.Own, key)
 	}
 	if len(rule.Own) == 0 {
@@ -73,30 +124,40 @@ func ParseIssuerRule(text string) (IssuerRule, error) {
 	return rule, errors.Join(rule.check()...)
 }
 
-var issuerRuleKeys = []string{
-	"use", "audiences", "serverClaims", "restClaims", "readerClaims", "clientAudiences", "userClaim", "groupsClaim", "hubs", "hubsClaim",
-}
-
 // check returns what is wrong with the values.
 func (r *IssuerRule) check() (all []error) {
-	for _, use := range r.Use {
-		if !slices.Contains(issuerUses, use) {
-			all = append(all, fmt.Errorf("%s: use: %q is none of %s", r.Issuer, use, strings.Join(issuerUses, ", ")))
+	for _, f := range ruleFields {
+		if f.check == nil {
+			continue
 		}
-	}
-	for key, list := range map[string][]string{"audiences": r.Audiences, "clientAudiences": r.Clients.ClientAudiences, "hubs": r.Clients.Hubs} {
-		if slices.Contains(list, "") {
-			all = append(all, fmt.Errorf("%s: %s has an empty entry", r.Issuer, key))
-		}
-	}
-	for key, list := range map[string][]string{"serverClaims": r.Rights.ServerClaims, "restClaims": r.Rights.RESTClaims, "readerClaims": r.Rights.ReaderClaims} {
-		for _, entry := range list {
-			if !isClaim(entry) {
-				all = append(all, fmt.Errorf("%s: %s: %q is not CLAIM=VALUE", r.Issuer, key, entry))
+		for _, value := range *f.list(r) {
+			if wrong := f.check(value); wrong != "" {
+				all = append(all, fmt.Errorf("%s: %s %s", r.Issuer, f.key, wrong))
 			}
 		}
 	}
 	return all
+}
+
+func checkUse(use string) string {
+	if slices.Contains(issuerUses, use) {
+		return ""
+	}
+	return fmt.Sprintf("has %q, which is none of %s", use, strings.Join(issuerUses, ", "))
+}
+
+func checkFilled(value string) string {
+	if value != "" {
+		return ""
+	}
+	return "has an empty entry"
+}
+
+func checkClaim(entry string) string {
+	if isClaim(entry) {
+		return ""
+	}
+	return fmt.Sprintf("has %q, which is not CLAIM=VALUE", entry)
 }
 
 // isClaim reports whether the text is CLAIM=VALUE.
@@ -109,39 +170,25 @@ func isClaim(text string) bool {
 func (r *IssuerRule) Allows(use string) bool { return len(r.Use) == 0 || slices.Contains(r.Use, use) }
 
 func (r IssuerRule) clone() IssuerRule {
-	for _, list := range []*[]string{
-		&r.Use, &r.Own, &r.Audiences, &r.Rights.ServerClaims, &r.Rights.RESTClaims, &r.Rights.ReaderClaims, &r.Clients.ClientAudiences, &r.Clients.Hubs,
-	} {
-		*list = slices.Clone(*list)
+	r.Own = slices.Clone(r.Own)
+	for _, f := range ruleFields {
+		if f.list != nil {
+			*f.list(&r) = slices.Clone(*f.list(&r))
+		}
 	}
 	return r
 }
 
 // For returns what holds for one issuer: its rule, where it has one, and what is for all.
 func (o *OIDC) For(rule *IssuerRule) OIDC {
-	own := *o
+	holds := IssuerRule{Audiences: o.Audiences, Rights: o.Rights, Clients: o.Clients}
 	for _, key := range rule.Own {
-		switch key {
-		case "audiences":
-			own.Audiences = rule.Audiences
-		case "serverClaims":
-			own.Rights.ServerClaims = rule.Rights.ServerClaims
-		case "restClaims":
-			own.Rights.RESTClaims = rule.Rights.RESTClaims
-		case "readerClaims":
-			own.Rights.ReaderClaims = rule.Rights.ReaderClaims
-		case "clientAudiences":
-			own.Clients.ClientAudiences = rule.Clients.ClientAudiences
-		case "hubs":
-			own.Clients.Hubs = rule.Clients.Hubs
-		case "userClaim":
-			own.Clients.UserClaim = rule.Clients.UserClaim
-		case "groupsClaim":
-			own.Clients.GroupsClaim = rule.Clients.GroupsClaim
-		case "hubsClaim":
-			own.Clients.HubsClaim = rule.Clients.HubsClaim
+		if f := fieldOf(key); f != nil {
+			f.copy(&holds, rule)
 		}
 	}
+	own := *o
+	own.Audiences, own.Rights, own.Clients = holds.Audiences, holds.Rights, holds.Clients
 	return own
 }
 

@@ -1,6 +1,7 @@
 package settings
 
 import (
+	"fmt"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -24,10 +25,10 @@ func TestParseIssuerRule(t *testing.T) {
 		"https://h; uses=rest":                   `"uses" is no key of a rule for an issuer; did you mean "use"?`,
 		"https://h; use=rest; use=rest":          "has use twice",
 		"https://h; use=":                        "use has no value",
-		"https://h; use=all":                     `"all" is none of rest, servers, clients, admin`,
+		"https://h; use=all":                     `use has "all", which is none of rest, servers, clients, admin`,
 		"https://h; audiences=a,,b":              "audiences has an empty entry",
-		"https://h; restClaims=sender":           `"sender" is not CLAIM=VALUE`,
-		"https://h; serverClaims=roles=x,roles=": `"roles=" is not CLAIM=VALUE`,
+		"https://h; restClaims=sender":           `"sender", which is not CLAIM=VALUE`,
+		"https://h; serverClaims=roles=x,roles=": `"roles=", which is not CLAIM=VALUE`,
 	} {
 		_, err := ParseIssuerRule(text)
 		require.ErrorContains(t, err, want, text)
@@ -54,6 +55,28 @@ func TestIssuerRules(t *testing.T) {
 	err = s.Validate()
 	require.ErrorContains(t, err, `oidc.issuerRules: "https://a" has two rules`)
 	require.ErrorContains(t, err, `"https://B" is none of oidc.issuers; did you mean "https://b"?`)
+}
+
+// Each key changes what holds for the issuer, and nothing else. A copy shares none of its lists.
+func TestEachKeyOfARuleForAnIssuer(t *testing.T) {
+	all := defaultOIDC()
+	seen := make(map[string]string)
+	for _, f := range ruleFields {
+		rule, err := ParseIssuerRule("https://a; " + f.key + "=" + map[bool]string{true: "rest", false: "x=y"}[f.key == "use"])
+		require.NoError(t, err)
+		own := all.For(&rule)
+		if f.key != "use" { // that is asked for by Allows
+			require.NotEqual(t, all, own, f.key)
+		}
+		text := fmt.Sprintf("%v %v %v", own.Audiences, own.Rights, own.Clients)
+		require.Empty(t, seen[text], "%s does what another key does", f.key)
+		seen[text] = f.key
+		if f.list != nil {
+			copied := rule.clone()
+			(*f.list(&copied))[0] = "changed"
+			require.NotEqual(t, copied, rule, f.key)
+		}
+	}
 }
 
 // A rule that is accepted says the same when it is read again, and never panics.
