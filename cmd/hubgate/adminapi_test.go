@@ -2,11 +2,14 @@ package main
 
 import (
 	"encoding/json"
+	"fmt"
 	"net/http"
 	"net/http/cookiejar"
+	"net/url"
 	"os"
 	"path/filepath"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -34,17 +37,40 @@ func (p *program) managedBy(token string) {
 	p.adminToken = token
 }
 
-// set changes settings, which has to succeed.
+// set changes settings, which has to succeed. While voters elect somebody, an answer may be missing although the
+// change was made: so each one has a name of its own, and follows the revision that was in force.
 func (p *program) set(patch string) management.Version {
 	p.t.Helper()
-	status, answer := p.api(http.MethodPatch, "/api/settings", patch)
-	for end := time.Now().Add(slowPatience); status == http.StatusServiceUnavailable && time.Now().Before(end); { // voters elect somebody
-		status, answer = p.api(http.MethodPatch, "/api/settings", patch)
+	note := fmt.Sprint("change ", changes.Add(1))
+	answer := ""
+	for end := time.Now().Add(slowPatience); time.Now().Before(end); {
+		var status int
+		if status, answer = p.api(http.MethodGet, "/api/settings", ""); status == http.StatusServiceUnavailable {
+			continue
+		}
+		now := p.version(status, answer)
+		if now.Note != note {
+			status, answer = p.api(http.MethodPatch, "/api/settings?note="+url.QueryEscape(note), patch, "If-Match", fmt.Sprintf(`"%d"`, now.Revision))
+			if status == http.StatusServiceUnavailable || status == http.StatusPreconditionFailed {
+				continue
+			}
+			now = p.version(status, answer)
+		}
+		p.revision = now.Revision
+		return now
 	}
+	require.FailNow(p.t, "the settings could not be changed", answer)
+	return management.Version{}
+}
+
+// changes counts the changes of settings of all tests.
+var changes atomic.Int64
+
+// version reads an answer about settings.
+func (p *program) version(status int, answer string) (v management.Version) {
+	p.t.Helper()
 	require.Equal(p.t, http.StatusOK, status, answer)
-	var v management.Version
 	require.NoError(p.t, json.Unmarshal([]byte(answer), &v))
-	p.revision = v.Revision
 	return v
 }
 
