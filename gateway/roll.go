@@ -3,14 +3,15 @@ package gateway
 import (
 	"context"
 	"runtime"
+	"slices"
 	"sync"
 	"time"
 )
 
-// What a node has, for those who list it. The workers are only asked for what they own, and for that
-// they copy pointers: nothing is compared, sorted or encoded on them.
+// What a node has, for those who list it. The workers are only asked for what they own, a piece at a time, and
+// for that they copy pointers: nothing is compared, sorted or encoded on them.
 
-// Roll returns the open connections of a target on this node, in no order; with a group, those that are in
+// Roll returns the open connections of a target on this node, each once, in no order; with a group, those that are in
 // it. Other nodes are not asked. A connection that is there all the while is in it; one that comes or goes meanwhile may be. The error
 // is the context's, or says that the gateway is closed.
 func (g *Gateway) Roll(ctx context.Context, hub string, t Target, group string) ([]*Conn, error) {
@@ -20,26 +21,21 @@ func (g *Gateway) Roll(ctx context.Context, hub string, t Target, group string) 
 	}
 	var parts []*rollOp
 	var asked sync.WaitGroup
-	closed := false
 	h.plan(t, func(to receivers) {
-		op := &rollOp{to: to, group: group, asked: &asked}
-		asked.Add(1)
-		if !to.shard.worker.queue.push(op) {
-			asked.Done()
-			closed = true
-			return
-		}
+		op := &rollOp{ctx: ctx, walk: walk{of: to}, group: group, asked: &asked}
 		parts = append(parts, op)
+		asked.Add(1)
+		op.queue()
 	})
-	if closed {
-		return nil, errClosed
-	}
 	if err := await(ctx, &asked); err != nil {
 		return nil, err
 	}
 	var all []*Conn
 	for _, op := range parts {
-		all = append(all, op.found...)
+		if op.err != nil {
+			return nil, op.err
+		}
+		all = append(all, op.conns()...)
 	}
 	return all, nil
 }
@@ -59,24 +55,59 @@ func await(ctx context.Context, asked *sync.WaitGroup) error {
 	}
 }
 
-// rollOp copies the connections of one worker.
+// rollOp copies the connections of one worker. After each piece it goes to the end of the worker's queue.
 type rollOp struct {
-	to    receivers
+	ctx   context.Context
+	walk  walk
 	group string // "" is any
-	found []*Conn
+	// found are the connections, in pieces.
+	found [][]*Conn
+	err   error
 	asked *sync.WaitGroup
 }
 
-func (o *rollOp) apply(*worker) {
-	defer o.asked.Done()
-	if r := &o.to; r.kind == TargetAll && o.group == "" && r.filter == nil && len(r.except)+len(r.exceptUsers) == 0 {
-		o.found = append(o.found, r.shard.conns...)
-		return
+func (o *rollOp) queue() {
+	if !o.walk.of.shard.worker.queue.push(o) {
+		o.err = errClosed
+		o.asked.Done()
 	}
-	o.to.each(func(c *Conn) {
-		if o.group == "" || c.membership(o.group) != nil {
-			o.found = append(o.found, c)
+}
+
+func (o *rollOp) apply(*worker) {
+	over := true
+	defer func() {
+		if over {
+			o.asked.Done()
+		} else {
+			o.queue()
 		}
+	}()
+	if o.err = o.ctx.Err(); o.err != nil {
+		return // nobody waits any more
+	}
+	o.err = errFault // of a panic that is on its way up: whoever waits must not wait forever
+	var piece []*Conn
+	more := o.walk.step(func(c *Conn) {
+		if o.group == "" || c.membership(o.group) != nil {
+			piece = append(piece, c)
+		}
+	})
+	o.found, o.err = append(o.found, piece), nil
+	over = !more
+}
+
+// conns are the connections that were found. One that a walk comes upon twice, or that is in two of the target's
+// groups, is there once.
+func (o *rollOp) conns() []*Conn {
+	all := slices.Concat(o.found...)
+	if len(o.found) == 1 && len(o.walk.of.groups) < 2 {
+		return all
+	}
+	seen := make(map[*Conn]struct{}, len(all))
+	return slices.DeleteFunc(all, func(c *Conn) bool {
+		_, again := seen[c]
+		seen[c] = struct{}{}
+		return again
 	})
 }
 
@@ -139,13 +170,31 @@ func (o *namesOp) apply(*worker) {
 	}
 }
 
-// Since returns when the connection began at this node.
+// GiveWay lets messages go first: if a worker has something to do it waits for so long, else other goroutines get
+// their turn. Who goes through a long list calls it after each piece, with ten times what the piece took or so: then
+// messages are late by a tenth at most, also where there are as many workers as processors.
+func (g *Gateway) GiveWay(rest time.Duration) {
+	for _, w := range g.workers {
+		if w.queue.busy() {
+			time.Sleep(rest)
+			return
+		}
+	}
+	runtime.Gosched()
+}
+
+// Since returns when the client connected, here or to the node that has handed it over.
 func (c *Conn) Since() time.Time {
 	return time.Now().Add(-time.Duration(c.g.now() - c.born))
 }
 
-// namesAtATime is how many names are visited before the lock of their table is given up for a moment.
-const namesAtATime = 256
+const (
+	// namesAtATime is how many names are visited before the lock of their table is given up for a moment.
+	namesAtATime = 256
+	// restEvery is how many names are visited before messages go first, for nameRest.
+	restEvery = 16 * namesAtATime
+	nameRest  = 2 * time.Millisecond
+)
 
 // EachUser visits the names of users who have connections to a hub on this node, in no order. A user who
 // is there all the while is visited once. A short lock is held during visit, which must not call the gateway.
@@ -154,10 +203,11 @@ func (g *Gateway) EachUser(hub string, visit func(user string)) {
 	if h == nil {
 		return
 	}
+	p := pauses{g: g}
 	for i := range h.users.stripes {
 		s := &h.users.stripes[i]
 		s.mu.RLock()
-		visitPausing(s.heads, &s.mu, visit)
+		visitPausing(&p, s.heads, &s.mu, visit)
 		s.mu.RUnlock()
 	}
 }
@@ -185,7 +235,7 @@ func (g *Gateway) EachGroup(hub string, visit func(group string)) {
 	}
 	h.groups.mu.RLock()
 	defer h.groups.mu.RUnlock()
-	visitPausing(h.groups.groups, &h.groups.mu, visit)
+	visitPausing(&pauses{g: g}, h.groups.groups, &h.groups.mu, visit)
 }
 
 // GroupConnections counts the members of a group on this node.
@@ -206,16 +256,31 @@ func (g *Gateway) GroupConnections(hub, group string) (n int) {
 	return n
 }
 
-// visitPausing visits the names of a table, whose lock is held for reading. Every now and then others get
-// it: a walk over a map goes on behind a change of it, and visits what is there all the while once.
-func visitPausing[V any](table map[string]V, lock *sync.RWMutex, visit func(string)) {
-	seen := 0
+// pauses are those of one walk over names.
+type pauses struct {
+	g    *Gateway
+	seen int
+}
+
+// pause is called after each name, with the lock held for reading. Every now and then others get it.
+func (p *pauses) pause(lock *sync.RWMutex) {
+	if p.seen++; p.seen%namesAtATime != 0 {
+		return
+	}
+	lock.RUnlock()
+	defer lock.RLock()
+	if p.seen%restEvery == 0 {
+		p.g.GiveWay(nameRest)
+	} else {
+		runtime.Gosched()
+	}
+}
+
+// visitPausing visits the names of a table, whose lock is held for reading, with pauses: a walk over a map goes on
+// behind a change of it, and visits what is there all the while once.
+func visitPausing[V any](p *pauses, table map[string]V, lock *sync.RWMutex, visit func(string)) {
 	for name := range table {
 		visit(name)
-		if seen++; seen%namesAtATime == 0 {
-			lock.RUnlock()
-			runtime.Gosched()
-			lock.RLock()
-		}
+		p.pause(lock)
 	}
 }

@@ -3,6 +3,8 @@ package gateway_test
 import (
 	"fmt"
 	"slices"
+	"strings"
+	"sync"
 	"testing"
 	"testing/synctest"
 
@@ -62,4 +64,54 @@ func TestRollNamesWhoIsThere(t *testing.T) {
 		require.Equal(t, 3, g.GroupConnections("chat", "red"))
 		require.Zero(t, g.UserConnections("none", "u007")+g.GroupConnections("chat", "green"))
 	})
+}
+
+// While clients come and go on both workers, whoever stays is listed once. Lists of this length take several turns.
+func TestRollWhileClientsComeAndGo(t *testing.T) {
+	g := start(t, nil).Gateway
+	const stay = 10_000
+	for i := range stay {
+		gatewaytest.Connect(t, g, gatewaytest.Options{ID: fmt.Sprintf("stay%05d", i), Hub: "chat"})
+	}
+	stop, stopped := make(chan struct{}), make(chan struct{})
+	ended := sync.OnceFunc(func() {
+		close(stop)
+		<-stopped
+	})
+	defer ended()
+	go func() {
+		defer close(stopped)
+		var there []*gatewaytest.Client
+		for i := 0; ; i++ {
+			select {
+			case <-stop:
+				return
+			default:
+			}
+			there = append(there, gatewaytest.Connect(t, g, gatewaytest.Options{ID: fmt.Sprint("guest", i), Hub: "chat"}))
+			if len(there) > 500 {
+				there[0].Conn.Ended(gateway.Cause{Reason: gateway.CloseNormal})
+				there = there[1:]
+			}
+		}
+	}()
+	for range 20 {
+		conns, err := g.Roll(t.Context(), "chat", gateway.Target{Kind: gateway.TargetAll}, "")
+		require.NoError(t, err)
+		found := make(map[string]bool, len(conns))
+		stays := 0
+		for _, c := range conns {
+			id := c.Identity().ID
+			require.False(t, found[id], "%s is listed twice", id)
+			found[id] = true
+			if strings.HasPrefix(id, "stay") {
+				stays++
+			}
+		}
+		require.Equal(t, stay, stays)
+	}
+	ended()
+	g.Close()
+	_, err := g.Roll(t.Context(), "chat", gateway.Target{Kind: gateway.TargetAll}, "")
+	require.ErrorContains(t, err, "closed")
 }

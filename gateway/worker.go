@@ -119,6 +119,7 @@ type opQueue struct {
 	mu     sync.Mutex
 	ready  sync.Cond
 	ops    []op
+	idle   bool // the worker waits for something to do
 	closed bool // the worker ends when the queue is empty
 	ended  bool // the worker has ended
 }
@@ -148,14 +149,23 @@ func (q *opQueue) take(empty []op) ([]op, bool) {
 			q.ended = true
 			return nil, false
 		}
+		q.idle = true
 		q.ready.Wait()
 	}
+	q.idle = false
 	ops := q.ops
 	if cap(empty) > 4096 {
 		empty = nil // a burst's array is not kept for ever
 	}
 	q.ops = empty
 	return ops, true
+}
+
+// busy reports whether something is to be done, or being done.
+func (q *opQueue) busy() bool {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	return !q.idle || len(q.ops) > 0
 }
 
 func (q *opQueue) close() {
