@@ -116,6 +116,7 @@ func New(options Options) *Endpoint {
 		answerError(w, r, &failure{status: http.StatusNotFound, reason: ReasonUnknownRoute, message: "There is no such path."})
 	})
 	e.router.MethodNotAllowed(func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Allow", http.MethodGet) // nothing is changed here
 		answerError(w, r, &failure{status: http.StatusMethodNotAllowed, reason: ReasonMethod, message: "The path does not have this method."})
 	})
 	strict := NewStrictHandlerWithOptions(&server{e}, []StrictMiddlewareFunc{e.admitted}, StrictHTTPServerOptions{
@@ -135,11 +136,19 @@ func (e *Endpoint) Close() {
 func (e *Endpoint) EndReaders() { e.feeds.close() }
 
 // Opened and Closed are told of clients whose handshake was accepted and of connections that have ended, as a
-// gateway.Observer is. While nobody follows changes they cost one load.
-func (e *Endpoint) Opened(c *gateway.Conn) { e.feeds.source.opened(c) }
+// gateway.Observer is. While nobody lists or follows changes they cost two loads.
+func (e *Endpoint) Opened(c *gateway.Conn) {
+	e.local.kept.arrived(c)
+	e.feeds.source.opened(c)
+}
 
 // Closed is described at Opened.
-func (e *Endpoint) Closed(c *gateway.Conn, cause gateway.Cause) { e.feeds.source.left(c, cause.Reason) }
+func (e *Endpoint) Closed(c *gateway.Conn, cause gateway.Cause) {
+	if cause.Reason == gateway.CloseMoved {
+		e.local.gone.left(c.Identity().Hub)
+	}
+	e.feeds.source.left(c, cause.Reason)
+}
 
 // Failed returns how many requests failed since the start, by reason.
 func (e *Endpoint) Failed() map[FailureReason]uint64 { return e.failed.Map() }

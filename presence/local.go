@@ -4,7 +4,9 @@ import (
 	"context"
 	"encoding/binary"
 	"errors"
+	"fmt"
 	"slices"
+	"time"
 
 	"github.com/hubgate/hubgate/gateway"
 )
@@ -16,7 +18,7 @@ const (
 	maxGroups = 20
 	// maxPageBytes bounds the names in a node's part of a page. One entry may be larger.
 	maxPageBytes = 1 << 20
-	// maxHashed bounds the users, and the groups, that can be counted over nodes.
+	// maxHashed bounds the users, and the groups, of one node that can be counted over several.
 	maxHashed = 2 << 20
 )
 
@@ -24,21 +26,36 @@ const (
 type local struct {
 	hub  *gateway.Gateway
 	kept kept
+	gone departures
 }
 
-var errTooManyNames = errors.New("there are too many users or groups to count them over several nodes")
+var errTooManyNames = fmt.Errorf("%w: there are too many users or groups to count them over several nodes", gateway.ErrIncomplete)
+
+// fits refuses what is too large to be told to another node.
+func (a *answer) fits() error {
+	if max(len(a.Users), len(a.Groups)) > 8*maxHashed {
+		return errTooManyNames
+	}
+	return nil
+}
 
 // answer answers a question for this node. Hashed asks for the names behind counts.
-func (l *local) answer(ctx context.Context, q *question) (*answer, error) {
+func (l *local) answer(ctx context.Context, q *question) (a *answer, err error) {
 	switch q.Kind {
 	case kindConnections:
-		return l.connections(ctx, q)
+		a, err = l.connections(ctx, q)
 	case kindUsers, kindGroups:
-		return l.named(ctx, q)
+		a, err = l.named(ctx, q)
 	case kindCounts:
-		return l.counts(ctx, q)
+		a, err = l.counts(ctx, q)
+	default:
+		err = errors.New("an unknown question")
 	}
-	return nil, errors.New("an unknown question")
+	if err != nil {
+		return nil, err
+	}
+	a.Moved = l.gone.since(q.Hub)
+	return a, nil
 }
 
 // names are those of the listing, kept or taken now.
@@ -49,13 +66,25 @@ func (l *local) names(ctx context.Context, q *question) (*names, error) {
 			return n, nil
 		}
 	}
+	begun := l.kept.begin(of)
 	list, err := l.take(ctx, q)
 	if err != nil {
-		return nil, err
+		return l.kept.end(of, begun, nil), err
 	}
-	n := order(list)
-	l.kept.put(of, n)
-	return n, nil
+	return l.kept.end(of, begun, order(list, l.restSorted)), nil
+}
+
+// restSorted and restPage let messages go first after some names were sorted, and after so many entries of a page
+// were made, for some ten times as long as that takes.
+func (l *local) restSorted(names int) { l.rest(names, 2500*time.Nanosecond) }
+
+func (l *local) restPage(entries int) { l.rest(entries, 20*time.Microsecond) }
+
+// maxRest bounds one rest, so that the largest lists come to their end in time.
+const maxRest = 20 * time.Millisecond
+
+func (l *local) rest(n int, each time.Duration) {
+	l.hub.GiveWay(min(time.Duration(n)*each, maxRest))
 }
 
 // take returns all ids or names of a list, in no order.
@@ -150,6 +179,7 @@ func (l *local) connections(ctx context.Context, q *question) (*answer, error) {
 		}
 		a.Connections = append(a.Connections, one)
 	}
+	l.restPage(len(a.Connections))
 	return a, nil
 }
 
@@ -194,6 +224,7 @@ func (l *local) named(ctx context.Context, q *question) (*answer, error) {
 		}
 		return !a.More
 	})
+	l.restPage(len(a.Names))
 	return a, nil
 }
 
@@ -223,9 +254,6 @@ func (l *local) counts(ctx context.Context, q *question) (*answer, error) {
 		if l.hub.GroupConnections(q.Hub, group) > 0 {
 			a.Groups = appendHash(a.Groups, group)
 		}
-	}
-	if max(len(a.Users), len(a.Groups)) > 8*maxHashed {
-		return nil, errTooManyNames
 	}
 	return a, nil
 }

@@ -37,6 +37,7 @@ type meshNode struct {
 	mesh    *mesh
 	name    string
 	deaf    bool
+	slow    time.Duration // how long what is said to it is on its way
 	handler gateway.PeerHandler
 	peers   map[*meshNode]*meshPeer
 }
@@ -76,8 +77,9 @@ func (p *meshPeer) deliver() {
 		p.queue = p.queue[1:]
 		p.mu.Unlock()
 		p.to.mesh.mu.Lock()
-		handler, back, deaf := p.to.handler, p.to.peers[p.from], p.to.deaf
+		handler, back, deaf, slow := p.to.handler, p.to.peers[p.from], p.to.deaf, p.to.slow
 		p.to.mesh.mu.Unlock()
+		time.Sleep(slow)
 		if handler != nil && !deaf {
 			_ = handler.PeerSaid(back, message)
 		}

@@ -1,11 +1,8 @@
 package presence
 
 import (
-	"runtime"
 	"slices"
 	"sort"
-	"sync"
-	"time"
 )
 
 // names are ids or names as they were at one moment, in parts that are ordered each. They are never
@@ -22,8 +19,8 @@ const (
 	maxParts = 64
 )
 
-// order makes names of a list, which it changes.
-func order(list []string) *names {
+// order makes names of a list, which it changes. After each part it rests.
+func order(list []string, rest func(names int)) *names {
 	n := &names{total: len(list)}
 	size := max(partSize, len(list)/maxParts+1)
 	for len(list) > 0 {
@@ -31,9 +28,17 @@ func order(list []string) *names {
 		list = list[len(part):]
 		slices.Sort(part)
 		n.parts = append(n.parts, part)
-		runtime.Gosched()
+		rest(len(part))
 	}
 	return n
+}
+
+// with are the names and further ones, which are ordered.
+func (n *names) with(further []string) *names {
+	if len(further) == 0 {
+		return n
+	}
+	return &names{parts: append(slices.Clip(n.parts), further), total: n.total + len(further)}
 }
 
 // after visits the names behind last, smallest first, each once, until visit returns false.
@@ -67,97 +72,4 @@ func (n *names) after(last string, visit func(name string) bool) {
 			}
 		}
 	}
-}
-
-const (
-	// keptListings and keptNames bound what is kept for listings that go on.
-	keptListings, keptNames = 8, 1 << 21
-	// keptFor is how long it is kept after its last page.
-	keptFor = 15 * time.Second
-	// keptFrom is from how many names on keeping is worth it.
-	keptFrom = 2 * partSize
-)
-
-// kept are the names of listings whose next page is still to come, so that a listing of many pages looks at
-// everything once. A listing whose names are not kept any more looks again.
-type kept struct {
-	mu       sync.Mutex
-	listings map[listing]*keptList
-}
-
-// listing is one caller's way through the pages of a list.
-type listing struct {
-	number           uint64
-	kind             kind
-	hub, user, group string
-}
-
-type keptList struct {
-	names *names
-	used  time.Time
-}
-
-// get returns what is kept of a listing, nil if that is nothing.
-func (k *kept) get(of listing) *names {
-	k.mu.Lock()
-	defer k.mu.Unlock()
-	k.forget()
-	l := k.listings[of]
-	if l == nil {
-		return nil
-	}
-	l.used = time.Now()
-	return l.names
-}
-
-// put keeps the names of a listing, unless they are few.
-func (k *kept) put(of listing, n *names) {
-	if n.total < keptFrom || n.total > keptNames {
-		return
-	}
-	k.mu.Lock()
-	defer k.mu.Unlock()
-	k.forget()
-	if k.listings == nil {
-		k.listings = make(map[listing]*keptList)
-	}
-	k.listings[of] = &keptList{n, time.Now()}
-	for k.over() {
-		k.dropOldest(of)
-	}
-	time.AfterFunc(keptFor+time.Second, func() {
-		k.mu.Lock()
-		defer k.mu.Unlock()
-		k.forget()
-	})
-}
-
-// forget drops what was not used for a while. Called with mu held.
-func (k *kept) forget() {
-	for of, l := range k.listings {
-		if time.Since(l.used) > keptFor {
-			delete(k.listings, of)
-		}
-	}
-}
-
-// over reports whether more is kept than may be. Called with mu held.
-func (k *kept) over() bool {
-	sum := 0
-	for _, l := range k.listings {
-		sum += l.names.total
-	}
-	return len(k.listings) > 1 && (len(k.listings) > keptListings || sum > keptNames)
-}
-
-// dropOldest drops the one that was not used longest, but not the one that was just made. Called with mu held.
-func (k *kept) dropOldest(but listing) {
-	var oldest listing
-	found := false
-	for of, l := range k.listings {
-		if of != but && (!found || l.used.Before(k.listings[oldest].used)) {
-			oldest, found = of, true
-		}
-	}
-	delete(k.listings, oldest)
 }

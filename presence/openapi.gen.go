@@ -36,7 +36,7 @@ func (e ConnectionState) Valid() bool {
 
 // Connection defines model for Connection.
 type Connection struct {
-	// ConnectedAt When it connected to its node. A connection that was handed over to another node began there then.
+	// ConnectedAt When the client connected. Another transport, or a hand-over to another node, does not change it.
 	ConnectedAt  time.Time `json:"connectedAt"`
 	ConnectionId string    `json:"connectionId"`
 

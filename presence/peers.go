@@ -17,6 +17,8 @@ const (
 	answerBound = 5 * time.Second
 	// maxAnswering is how many questions of other nodes are answered at a time.
 	maxAnswering = 64
+	// maxAsked is how often a question is asked while connections go from node to node.
+	maxAsked = 3
 )
 
 // errBusy is what a node says that answers as many questions as it may, or whose way to the other one is full.
@@ -65,9 +67,21 @@ func (c *circle) end() {
 
 // ask asks this node and all others. A node that is gone has nothing. An error that is
 // gateway.ErrIncomplete names those that did not answer.
-func (c *circle) ask(ctx context.Context, q *question) ([]*answer, error) {
+func (c *circle) ask(ctx context.Context, q *question) (parts []*answer, err error) {
 	ctx, cancel := context.WithTimeout(ctx, answerBound)
 	defer cancel()
+	for range maxAsked {
+		began := time.Now()
+		parts, err = c.askOnce(ctx, q)
+		if err != nil || !slices.ContainsFunc(parts, func(a *answer) bool { return a.movedWithin(time.Since(began)) }) {
+			break
+		}
+		// A connection went from one to another meanwhile, and may be in neither answer.
+	}
+	return parts, err
+}
+
+func (c *circle) askOnce(ctx context.Context, q *question) ([]*answer, error) {
 	a := &asking{done: make(chan struct{})}
 	c.mu.Lock()
 	c.next++
@@ -79,13 +93,17 @@ func (c *circle) ask(ctx context.Context, q *question) ([]*answer, error) {
 			a.missing = append(a.missing, p)
 		}
 	}
-	if len(a.missing) == 0 {
+	alone := len(a.missing) == 0
+	if alone {
 		close(a.done)
 	}
 	c.mu.Unlock()
 	defer c.forget(id)
 
 	own, err := c.local.answer(ctx, q)
+	if err == nil && !alone {
+		err = own.fits()
+	}
 	if err != nil {
 		return nil, err
 	}
@@ -195,6 +213,9 @@ func (c *circle) asked(p gateway.Peer, s *said) {
 		ctx, cancel := context.WithTimeout(context.Background(), answerBound)
 		defer cancel()
 		a, err := c.local.answer(ctx, s.Question)
+		if err == nil {
+			err = a.fits()
+		}
 		if err != nil {
 			a = &answer{Error: err.Error()}
 		}

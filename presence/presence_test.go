@@ -3,6 +3,7 @@ package presence_test
 import (
 	"fmt"
 	"net/http"
+	"net/http/httptest"
 	"net/url"
 	"slices"
 	"testing"
@@ -156,6 +157,28 @@ func TestANodeThatDoesNotAnswer(t *testing.T) {
 	})
 }
 
+// A client that goes from node to node while they are asked is at one of them for the answer: the node that it comes to
+// is asked before that, the node that it comes from after it.
+func TestHandedOverDuringAQuestion(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		nodes := startNodes(t, 3)
+		moving := nodes[1].connect("moving", "ann")
+		nodes[0].connect("stays", "")
+		synctest.Wait()
+		nodes[1].plug.mesh.mu.Lock()
+		nodes[1].plug.slow = time.Second
+		nodes[1].plug.mesh.mu.Unlock()
+		time.AfterFunc(500*time.Millisecond, func() {
+			nodes[2].connect("moving", "ann")
+			moving.Conn.Ended(gateway.Cause{Reason: gateway.CloseMoved})
+		})
+		require.Len(t, list[presence.Connection](nodes[0], "connections", 10, nil, nil), 2)
+		began := time.Now()
+		require.JSONEq(t, `{"connections":2,"users":1,"groups":0}`, nodes[0].ask("/hubgate/v1/hubs/chat", nil, false).Body.String())
+		require.Equal(t, time.Second, time.Since(began), "it is asked once if nothing moves")
+	})
+}
+
 func TestWhoMayList(t *testing.T) {
 	const path = "/hubgate/v1/hubs/chat/connections"
 	plain, err := auth.SignREST(key, "http://localhost"+path, time.Minute)
@@ -201,6 +224,22 @@ func TestIssuerThatIsDown(t *testing.T) {
 	require.Equal(t, http.StatusServiceUnavailable, status)
 	require.Equal(t, "TokenRefused", code)
 	require.Equal(t, fmt.Sprint(down.RetryAfter()), w.Header().Get("Retry-After"))
+}
+
+// Nothing is changed here: the answer to other methods says what there is.
+func TestOtherMethods(t *testing.T) {
+	n := startNodes(t, 1)[0]
+	const path = "/hubgate/v1/hubs/chat/connections"
+	token, err := auth.SignREST(key, "http://localhost"+path, time.Minute)
+	require.NoError(t, err)
+	r := httptest.NewRequestWithContext(t.Context(), http.MethodDelete, path, nil)
+	r.Header.Set("Authorization", "Bearer "+token)
+	w := httptest.NewRecorder()
+	n.ServeHTTP(w, r)
+	status, code := failed(t, w)
+	require.Equal(t, http.StatusMethodNotAllowed, status)
+	require.Equal(t, "MethodNotAllowed", code)
+	require.Equal(t, "GET", w.Header().Get("Allow"))
 }
 
 func TestWhatIsNotValid(t *testing.T) {

@@ -42,6 +42,8 @@ type answer struct {
 	// Users and Groups are the names that counts are made of, as hashes of eight bytes each.
 	Users  []byte `json:"u,omitempty"`
 	Groups []byte `json:"g,omitempty"`
+	// Moved is how many milliseconds ago a connection of the hub went to another node, and one more; 0 is not lately.
+	Moved int64 `json:"d,omitempty"`
 	// Error is why there is no answer.
 	Error string `json:"e,omitempty"`
 }

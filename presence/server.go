@@ -121,7 +121,8 @@ func connectionName(c *Connection) string { return c.ConnectionId }
 
 func nameOf(n *named) string { return n.Name }
 
-// newest chooses between what two nodes say of one connection: it has just moved to the one where it began later.
+// newest chooses between what two nodes say of one connection, which is on its way from one to the other: the time on
+// the way makes it younger at the latter.
 func newest(a, b Connection) Connection {
 	if b.ConnectedAt.After(a.ConnectedAt) {
 		return b

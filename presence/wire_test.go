@@ -61,7 +61,7 @@ func TestNamesComeInOrder(t *testing.T) {
 		list = append(list, fmt.Sprintf("%06d", (i*7919)%(3*partSize+17)))
 	}
 	want = slices.Sorted(slices.Values(list))
-	n := order(slices.Clone(list))
+	n := order(slices.Clone(list), func(int) {})
 	require.Greater(t, len(n.parts), 2)
 	var got []string
 	n.after("000100", func(name string) bool { got = append(got, name); return true })
