@@ -19,10 +19,8 @@ type address struct {
 	err error
 }
 
-const (
-	// maxName is the longest group name, and the longest user id where there is a bound, in characters.
-	maxName = 1024
-)
+// maxName is the longest group name, and the longest user id where there is a bound, in characters.
+const maxName = 1024
 
 // at is the hub of the name, which the application prefixes if there is one (R14).
 func at(hub, application string) address {

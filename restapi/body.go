@@ -2,6 +2,7 @@ package restapi
 
 import (
 	"bytes"
+	"compress/flate"
 	"compress/gzip"
 	"errors"
 	"io"
@@ -267,7 +268,7 @@ func bodyFailure(err error) error {
 		return f
 	}
 	text := "The message could not be read."
-	if errors.Is(err, gzip.ErrHeader) || errors.Is(err, gzip.ErrChecksum) {
+	if _, corrupt := errors.AsType[flate.CorruptInputError](err); corrupt || errors.Is(err, gzip.ErrHeader) || errors.Is(err, gzip.ErrChecksum) {
 		text = "The message is not what its Content-Encoding says."
 	}
 	f := refused(http.StatusBadRequest, ReasonBody, text)

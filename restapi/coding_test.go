@@ -53,6 +53,8 @@ func TestContentEncodings(t *testing.T) {
 		for _, body := range []string{helloJSON, zipped(t, helloJSON)[:20], zipped(t, helloJSON) + "x", zipped(t, "")} {
 			send(body, "gzip").wantError(400, codeRequestInvalid)
 		}
+		header, torn := zipped(t, helloJSON)[:10], "\xff\xff\xff\xff" // a block of a kind that there is not
+		require.Contains(t, send(header+torn, "gzip").body, "not what its Content-Encoding says")
 	})
 	t.Run("operations without a body ignore it", func(t *testing.T) {
 		f.do("PUT", "/api/hubs/chat/groups/g/connections/c1", "x", with("Content-Encoding", "br")).wantStatus(200)

@@ -3,7 +3,6 @@ package restapi
 import (
 	"errors"
 	"fmt"
-	"log/slog"
 	"net/http"
 	"net/url"
 	"runtime/debug"
@@ -23,20 +22,9 @@ import (
 // path and query, bounds the body, and counts and logs what came of it. Make one
 // with New. It may be called concurrently.
 type Endpoint struct {
-	tokens Tokens
-	limits func() Limits
-	// claims remembers keys of callers; nil refuses them.
-	claims Claims
-	// available is why requests cannot be carried out yet.
-	available func() error
-	traced    func() bool
-	tracer    trace.Tracer
-	limit     func(token string, bytes int64) error
-	metrics   Metrics
-	answered  func(*Answered)
-	failed    *counts.Counts[FailureReason]
-	log       *slog.Logger
-	router    *chi.Mux
+	options Options // filled
+	failed  *counts.Counts[FailureReason]
+	router  *chi.Mux
 	// operations are those of the contract by method and path. Immutable.
 	operations map[operationKey]api.Operation
 }
@@ -49,8 +37,7 @@ func newHandler(options Options) *Endpoint {
 		panic(err) // The contract is part of the binary, and tests read it.
 	}
 	h := &Endpoint{
-		tokens: options.Tokens, available: options.Available, limits: options.Limits, claims: options.Claims, traced: options.Traced, tracer: options.Tracer, limit: options.Limit, metrics: options.Metrics, answered: options.Answered, log: options.Logger,
-		failed: counts.New(failureList), router: chi.NewRouter(),
+		options: options, failed: counts.New(failureList), router: chi.NewRouter(),
 		operations: make(map[operationKey]api.Operation, len(operations)),
 	}
 	for _, operation := range operations {
@@ -73,9 +60,9 @@ func answerError(w http.ResponseWriter, _ *http.Request, err error) { w.(*call).
 // ServeHTTP answers one request.
 func (h *Endpoint) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	c := newCall(w, r)
-	c.wants.traced.Begin(h.tracer, r, c.began)
+	c.wants.traced.Begin(h.options.Tracer, r, c.began)
 	defer h.finish(c, r)
-	if c.wants.traced.ID == "" && h.traced() {
+	if c.wants.traced.ID == "" && h.options.Traced() {
 		c.wants.traced.ID, _ = trace.New()
 	}
 	c.tellTrace()
@@ -83,7 +70,7 @@ func (h *Endpoint) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 }
 
 func (h *Endpoint) serve(c *call, r *http.Request) {
-	limits := h.limits().orDefaults()
+	limits := h.options.Limits().orDefaults()
 	hasBody := r.Body != nil && r.Body != http.NoBody
 	if hasBody {
 		// Also for operations without a body: net/http reads on after the answer.
@@ -135,14 +122,14 @@ func (h *Endpoint) finish(c *call, r *http.Request) {
 	c.body.release()
 	c.end(r)
 	if c.failed == nil || c.failed.reason != ReasonDraining { // the alert for 503 is not for deployments
-		h.metrics.Request(c.operation, c.status, time.Since(c.began))
+		h.options.Metrics.Request(c.operation, c.status, time.Since(c.began))
 	}
 	if c.failed != nil {
 		h.failed.Add(c.failed.reason, 1)
-		c.log(r.Context(), h.log, r)
+		c.log(r.Context(), h.options.Logger, r)
 	}
-	if h.answered != nil {
-		h.answered(c.summary(r))
+	if h.options.Answered != nil {
+		h.options.Answered(c.summary(r))
 	}
 }
 
@@ -185,11 +172,11 @@ func (h *Endpoint) check(c *call, r *http.Request, operation *api.Operation) err
 	if !ok {
 		return &auth.TokenError{Failure: auth.TokenMissing}
 	}
-	if err := h.tokens.REST(token, r.Method, escapedPath(r.URL), c.query.application); err != nil {
+	if err := h.options.Tokens.REST(token, r.Method, escapedPath(r.URL), c.query.application); err != nil {
 		return err
 	}
 	c.wants.traced.Accepted(r)
-	if err := h.limit(token, h.bodySize(r)); err != nil {
+	if err := h.options.Limit(token, h.bodySize(r)); err != nil {
 		return err
 	}
 	if c.query.err != nil {
@@ -198,7 +185,7 @@ func (h *Endpoint) check(c *call, r *http.Request, operation *api.Operation) err
 	if operation.Versioned && (c.query.versions > 1 || c.query.versions == 1 && !goodVersion(c.query.version)) {
 		return refused(http.StatusBadRequest, ReasonParameter, "The api-version is not a date such as 2022-06-01.")
 	}
-	return h.available()
+	return h.options.Available()
 }
 
 // bodySize is what a body counts for before it is read.
@@ -206,7 +193,7 @@ func (h *Endpoint) bodySize(r *http.Request) int64 {
 	if r.ContentLength >= 0 {
 		return r.ContentLength
 	}
-	return h.limits().orDefaults().BodyBytes
+	return h.options.Limits().orDefaults().BodyBytes
 }
 
 // escapedPath returns the path as it came in. URL.EscapedPath would escape

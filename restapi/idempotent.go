@@ -67,10 +67,10 @@ func (h *Endpoint) serveOnce(c *call, r *http.Request, next http.Handler) {
 		next.ServeHTTP(c, r)
 		return
 	}
-	age := h.limits().orDefaults().IdempotencyAge
+	age := h.options.Limits().orDefaults().IdempotencyAge
 	key, err := readKey(r.Header[KeyHeader])
 	switch {
-	case !takes || age < 0 || h.claims == nil:
+	case !takes || age < 0 || h.options.Claims == nil:
 		// Without a word it would be carried out twice.
 		c.fail(refused(http.StatusBadRequest, ReasonParameter, "This operation takes no "+KeyHeader+", or the gateway has them switched off (rest.idempotencyAge)."))
 		return
@@ -142,7 +142,7 @@ func (o *once) claim() (*remembered, error) {
 	defer cancel()
 	claimed := remembered{request: o.request}
 	_, _ = rand.Read(claimed.nonce[:]) // never fails
-	number, held, err := o.endpoint.claims.Claim(ctx, o.key, claimed.append(nil), claimAge)
+	number, held, err := o.endpoint.options.Claims.Claim(ctx, o.key, claimed.append(nil), claimAge)
 	if err != nil {
 		return nil, claimFailure(err)
 	}
@@ -189,10 +189,10 @@ const LogForgotten = "the answer to a request with an Idempotency-Key could not 
 func (o *once) settle(c *call, status int) {
 	ctx, cancel := context.WithTimeout(context.Background(), claimTime)
 	defer cancel()
-	claims := o.endpoint.claims
+	claims := o.endpoint.options.Claims
 	if status < 200 || status > 299 {
 		if err := claims.Free(ctx, o.key, o.number); err != nil {
-			o.endpoint.log.Debug("the Idempotency-Key of a request that failed is held until its time is over", "error", err)
+			o.endpoint.options.Logger.Debug("the Idempotency-Key of a request that failed is held until its time is over", "error", err)
 		}
 		return
 	}
@@ -202,8 +202,8 @@ func (o *once) settle(c *call, status int) {
 		answer.status, answer.applied, answer.body = http.StatusOK, c.wants.prefer.applied(), c.receipt
 	}
 	// The message was sent: whatever happens here the caller is told so.
-	if err := claims.Keep(ctx, o.key, o.number, answer.append(nil), max(o.endpoint.limits().orDefaults().IdempotencyAge, time.Second)); err != nil {
-		o.endpoint.log.Warn(LogForgotten, "operation", c.operation, "error", err, "trace", c.wants.traced.ID)
+	if err := claims.Keep(ctx, o.key, o.number, answer.append(nil), max(o.endpoint.options.Limits().orDefaults().IdempotencyAge, time.Second)); err != nil {
+		o.endpoint.options.Logger.Warn(LogForgotten, "operation", c.operation, "error", err, "trace", c.wants.traced.ID)
 	}
 }
 

@@ -87,10 +87,11 @@ func (c *call) nextLink(p *ListConnectionsInGroupParams, left int, last string) 
 }
 
 // urlOf is the URL that a request was sent to, without its query. A proxy in front of the gateway may say
-// which scheme that was.
+// which scheme that was; of several proxies the first one has seen the caller.
 func urlOf(r *http.Request) string {
 	scheme := "http"
-	if forwarded := r.Header.Get("X-Forwarded-Proto"); r.TLS != nil || auth.EqualFoldASCII(forwarded, "https") {
+	forwarded, _, _ := strings.Cut(r.Header.Get("X-Forwarded-Proto"), ",")
+	if r.TLS != nil || auth.EqualFoldASCII(strings.TrimSpace(forwarded), "https") {
 		scheme = "https"
 	}
 	path, _, _ := strings.Cut(r.RequestURI, "?")

@@ -72,8 +72,10 @@ func TestR44ListOfConnections(t *testing.T) {
 		f.do("GET", list+"?"+query, "").wantError(400, codeRequestInvalid)
 	}
 	f.do("GET", "/api/hubs/chat/groups/%20/connections", "").wantError(400, "Error.Group.Invalid")
-	behind := f.do("GET", list+"?maxpagesize=1", "", with("X-Forwarded-Proto", "https"))
-	require.Contains(t, behind.body, `"nextLink":"https://example.com/api/hubs/chat/groups/red/connections?`)
+	for scheme, forwarded := range map[string]string{"https": "https", "HTTPS, http": "https", "http, https": "http", "gopher": "http"} {
+		behind := f.do("GET", list+"?maxpagesize=1", "", with("X-Forwarded-Proto", scheme))
+		require.Contains(t, behind.body, `"nextLink":"`+forwarded+`://example.com/api/hubs/chat/groups/red/connections?`)
+	}
 }
 
 func TestR43Streams(t *testing.T) {
