@@ -1,12 +1,10 @@
 package life
 
 import (
-	"errors"
-	"fmt"
-
 	"github.com/tinylib/msgp/msgp"
 
 	"github.com/hubgate/hubgate/internal/packed"
+	"github.com/hubgate/hubgate/store/batchlog"
 )
 
 // kind is what an entry of the life log says of a client.
@@ -40,24 +38,12 @@ type batch struct {
 	entries []entry
 }
 
-const (
-	batchFormat = 1
-	// maxBatch bounds what is read as a batch; writers make them far smaller.
-	maxBatch = 1 << 20
-	// maxRecord bounds the record of one client, in bytes.
-	maxRecord = 128 << 10
-)
+// maxRecord bounds the record of one client, in bytes.
+const maxRecord = 128 << 10
 
-// errBatch is the error for what is no batch.
-var errBatch = errors.New("a part of the life log cannot be read")
-
-// append writes a batch: a MessagePack array of format, number, and the entries, each of which is an
-// array of kind, id, hub and record.
+// append writes a batch. Each entry is an array of kind, id, hub and record.
 func (b *batch) append(dst []byte) []byte {
-	dst = msgp.AppendArrayHeader(dst, 3)
-	dst = msgp.AppendInt(dst, batchFormat)
-	dst = msgp.AppendUint64(dst, b.number)
-	dst = msgp.AppendArrayHeader(dst, uint32(len(b.entries)))
+	dst = batchlog.AppendHeader(dst, b.number, len(b.entries))
 	for i := range b.entries {
 		e := &b.entries[i]
 		dst = msgp.AppendArrayHeader(dst, 4)
@@ -72,26 +58,19 @@ func (b *batch) append(dst []byte) []byte {
 // parseBatch reads a batch. Entries of kinds that this program does not know are left out. What it
 // returns does not share the text.
 func parseBatch(text []byte) (*batch, error) {
-	if len(text) > maxBatch {
-		return nil, fmt.Errorf("%w: it has %d bytes", errBatch, len(text))
-	}
-	p := packed.Reader{Rest: text}
-	p.Format(batchFormat, 3)
-	b := &batch{number: packed.Read(&p, msgp.ReadUint64Bytes)}
-	for range p.Length() {
-		if fields := p.Length(); p.Err == nil && fields != 4 {
-			p.Err = fmt.Errorf("an entry of %d fields", fields)
-		}
+	b := new(batch)
+	var err error
+	b.number, err = batchlog.Parse(text, 4, func(p *packed.Reader) {
 		e := entry{
-			kind: kind(packed.Read(&p, msgp.ReadUint8Bytes)), id: packed.Read(&p, msgp.ReadStringBytes), hub: packed.Read(&p, msgp.ReadStringBytes),
+			kind: kind(packed.Read(p, msgp.ReadUint8Bytes)), id: packed.Read(p, msgp.ReadStringBytes), hub: packed.Read(p, msgp.ReadStringBytes),
 			record: p.Bytes(),
 		}
 		if p.Err == nil && e.kind >= kindBorn && e.kind <= kindClosed {
 			b.entries = append(b.entries, e)
 		}
-	}
-	if p.Err != nil {
-		return nil, fmt.Errorf("%w: %w", errBatch, p.Err)
+	})
+	if err != nil {
+		return nil, err
 	}
 	return b, nil
 }

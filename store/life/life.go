@@ -20,6 +20,7 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/hubgate/hubgate/internal/counts"
+	"github.com/hubgate/hubgate/store/batchlog"
 	"github.com/hubgate/hubgate/store/nodes"
 	"github.com/hubgate/hubgate/store/stream"
 )
@@ -168,7 +169,7 @@ func New(opts Options) *Node {
 	n.log.logger = opts.Logger
 	box := stream.New(opts.Store.JetStream, opts.outboxStream())
 	n.buries = &undertaker{
-		inc: n.lease.Inc, logs: logs, prefix: n.log.prefix, outbox: box, subject: outboxPrefix(opts.Store.Prefix),
+		inc: n.lease.Inc, logs: logs, prefix: n.log.writer.Prefix, outbox: box, subject: outboxPrefix(opts.Store.Prefix),
 		lives: opts.Lives, fence: n.lease, counts: n.counts,
 	}
 	if opts.Beside != nil {
@@ -236,7 +237,7 @@ func outboxPrefix(prefix string) string { return prefix + ".out." }
 func (o *Options) logStream() jetstream.StreamConfig {
 	return jetstream.StreamConfig{
 		Name: o.Store.Prefix + "_life", Subjects: []string{logPrefix(o.Store.Prefix) + "*"},
-		MaxBytes: o.Store.MaxBytes / 3 * 2, MaxMsgSize: maxBatch, Discard: jetstream.DiscardNew,
+		MaxBytes: o.Store.MaxBytes / 3 * 2, MaxMsgSize: batchlog.MaxBatch, Discard: jetstream.DiscardNew,
 		Storage: o.Store.Storage, Replicas: o.Store.Replicas, AllowMsgTTL: true,
 		AllowDirect: true, // for reading many parts at once
 	}
@@ -245,7 +246,7 @@ func (o *Options) logStream() jetstream.StreamConfig {
 func (o *Options) outboxStream() jetstream.StreamConfig {
 	return jetstream.StreamConfig{
 		Name: o.Store.Prefix + "_outbox", Subjects: []string{outboxPrefix(o.Store.Prefix) + "*"},
-		Retention: jetstream.WorkQueuePolicy, MaxBytes: o.Store.MaxBytes / 3, MaxMsgSize: maxBatch, MaxAge: outboxLasts,
+		Retention: jetstream.WorkQueuePolicy, MaxBytes: o.Store.MaxBytes / 3, MaxMsgSize: batchlog.MaxBatch, MaxAge: outboxLasts,
 		Discard: jetstream.DiscardNew, Duplicates: duplicates, Storage: o.Store.Storage, Replicas: o.Store.Replicas,
 	}
 }
@@ -253,7 +254,7 @@ func (o *Options) outboxStream() jetstream.StreamConfig {
 // Start makes the node known. It does not wait for the store, which may come later.
 func (n *Node) Start() {
 	n.lease.Start()
-	n.write.wg.Go(func() { n.log.run(n.write.ctx) })
+	n.write.wg.Go(func() { n.log.writer.Run(n.write.ctx) })
 	n.work.wg.Go(func() { n.outbox.run(n.work.ctx) })
 	n.work.wg.Go(func() { n.ends.release(n.work.ctx) })
 }
@@ -306,7 +307,7 @@ func (n *Node) Close(ctx context.Context) error {
 	n.write.end()
 	leave := told && written && (n.opts.Beside == nil || !n.opts.Beside.Left())
 	if leave {
-		if err := n.log.remove(ctx); err != nil {
+		if err := n.log.writer.Remove(ctx); err != nil {
 			n.opts.Logger.Warn("what the store has of this node is left to others: it does not answer", "error", err)
 			leave = false
 		}

@@ -7,19 +7,17 @@ import (
 	"time"
 
 	"github.com/hubgate/hubgate/internal/counts"
+	"github.com/hubgate/hubgate/store/batchlog"
 	"github.com/hubgate/hubgate/store/stream"
 )
 
 // Recorder appends what is stored of a client.
 type Recorder = interface{ AppendRecord(dst []byte) []byte }
 
-// storage is a stream; tests put something in its place.
+// storage is where the logs are: a stream; tests put something in its place.
 type storage interface {
+	batchlog.Storage
 	stream.Reader
-	Ensure(ctx context.Context) error
-	Last(ctx context.Context, subject string) (stream.Message, error)
-	Write(ctx context.Context, subject string, data []byte, sequence uint64, lasts time.Duration) (uint64, error)
-	PurgeBefore(ctx context.Context, subject string, sequence uint64) error
 }
 
 // fence says whether this node may do nothing that must happen only once.
@@ -33,10 +31,9 @@ const (
 	// snapshot.
 	batchSize = 64 << 10
 	// bornWithin is how long a client's first event waits for its birth to be in the log.
-	bornWithin = time.Second
-	// attemptTime bounds one question to the store; retryPause is the time between two.
-	attemptTime = 2 * time.Second
-	retryPause  = 100 * time.Millisecond
+	bornWithin  = time.Second
+	attemptTime = batchlog.AttemptTime
+	retryPause  = batchlog.RetryPause
 	// maxWaiting bounds what waits to be written, in bytes.
 	maxWaiting = 8 << 20
 	// itemSize is what an item takes beside its record, in bytes.
@@ -70,10 +67,9 @@ type item struct {
 func (i *item) size() int { return itemSize + len(i.id) + len(i.record) }
 
 // lifeLog writes which clients this node has, see package life. One goroutine writes; what comes
-// meanwhile is written at once afterwards.
+// meanwhile is written at once afterwards. It implements batchlog.Log.
 type lifeLog struct {
-	store  storage
-	prefix string // of subjects
+	writer *batchlog.Writer[*part]
 	fence  fence
 	counts *counts.Counts[Event]
 	logger *slog.Logger
@@ -88,8 +84,7 @@ type lifeLog struct {
 	held    held
 	size    size
 
-	wake chan struct{}
-	own  position // the writer's
+	snapshot snapshot // the writer's
 }
 
 // waiting is what waits to be written.
@@ -109,15 +104,6 @@ type size struct {
 	above   int // what no log is too long with
 }
 
-// position is how far the log is written.
-type position struct {
-	inc      string // of the subject
-	sequence uint64
-	number   uint64
-	ensured  bool
-	snapshot snapshot
-}
-
 // snapshot is a log that is being written anew: then what is before first goes.
 type snapshot struct {
 	ids   []string
@@ -126,11 +112,12 @@ type snapshot struct {
 }
 
 func newLog(store storage, prefix, inc string, fence fence, counted *counts.Counts[Event]) *lifeLog {
-	return &lifeLog{
-		store: store, prefix: prefix, fence: fence, counts: counted, logger: slog.New(slog.DiscardHandler), inc: inc, patience: bornWithin,
-		open: make(map[string]*client), claimed: make(map[string]bool), wake: make(chan struct{}, 1),
-		size: size{above: snapshotAbove},
+	l := &lifeLog{
+		fence: fence, counts: counted, logger: slog.New(slog.DiscardHandler), inc: inc, patience: bornWithin,
+		open: make(map[string]*client), claimed: make(map[string]bool), size: size{above: snapshotAbove},
 	}
+	l.writer = batchlog.NewWriter(store, prefix, l, commitEvery)
+	return l
 }
 
 // born notes a client, and waits until it is in the log, but not for long.
@@ -184,7 +171,7 @@ func (l *lifeLog) logged(ctx context.Context, id string, done <-chan struct{}, q
 		l.mu.Lock()
 		c := l.open[id]
 		over := c == nil || c.logged
-		l.rouse()
+		l.writer.Rouse()
 		l.mu.Unlock()
 		if over {
 			return
@@ -204,16 +191,8 @@ func (l *lifeLog) queueLocked(i item) (queued bool) {
 	}
 	w.items = append(w.items, i)
 	w.size += i.size()
-	l.rouse()
+	l.writer.Rouse()
 	return true
-}
-
-// rouse wakes the writer.
-func (l *lifeLog) rouse() {
-	select {
-	case l.wake <- struct{}{}:
-	default:
-	}
 }
 
 // ending notes that the end of a client is about to be told, and reports whether this node may tell it.
@@ -339,7 +318,7 @@ func (l *lifeLog) abandon(next string) {
 	l.size.subject = 0
 	l.waiting.items, l.waiting.size, l.waiting.anew = nil, 0, len(l.open) > 0
 	l.inc = next
-	l.rouse()
+	l.writer.Rouse()
 }
 
 // empty reports whether nothing is left to be told, and nothing to be written.

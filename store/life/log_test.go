@@ -14,6 +14,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/hubgate/hubgate/store/batchlog"
 	"github.com/hubgate/hubgate/store/stream"
 )
 
@@ -109,11 +110,11 @@ func TestLifeLog(t *testing.T) {
 		text := new(strings.Builder)
 		w.logger = slog.New(slog.NewTextHandler(text, nil))
 		w.bear("ann")
-		w.shelf.do(func() { w.shelf.refuse = tellAfter })
+		w.shelf.do(func() { w.shelf.refuse = batchlog.TellAfter })
 		w.bear("bob")
 		w.settle(t)
 		require.Equal(t, "ann bob", ids(w.shelf.logged("a-1")))
-		require.Contains(t, text.String(), errUnfounded.Error())
+		require.Contains(t, text.String(), "says a voter, and nobody has")
 	})
 	inBubble(t, "a store that has lost the log gets it again", func(t *testing.T, w *scribe) {
 		w.bear("ann", "bob")

@@ -206,7 +206,7 @@ func startLog(s *shelf, inc string) *scribe {
 	w.lifeLog = newLog(s, "log.", inc, w.fence, counts.New(events))
 	ctx, cancel := context.WithCancel(context.Background())
 	var wg sync.WaitGroup
-	wg.Go(func() { w.run(ctx) })
+	wg.Go(func() { w.writer.Run(ctx) })
 	w.end = func() {
 		cancel()
 		wg.Wait()

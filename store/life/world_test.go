@@ -163,7 +163,7 @@ func (w *world) start(i int) *being {
 		fence: b, counts: b.counts,
 	}
 	b.ctx, b.kill = context.WithCancel(context.Background())
-	w.wg.Go(func() { b.run(b.ctx) })
+	w.wg.Go(func() { b.writer.Run(b.ctx) })
 	hook := Webhook{Later: errLater, Send: func(record []byte) error {
 		w.tell(string(record[len("record of "):]), b, "released by "+b.name)
 		return nil

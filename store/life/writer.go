@@ -3,10 +3,10 @@ package life
 import (
 	"context"
 	"errors"
-	"fmt"
 	"maps"
 	"slices"
 
+	"github.com/hubgate/hubgate/store/batchlog"
 	"github.com/hubgate/hubgate/store/stream"
 )
 
@@ -15,44 +15,13 @@ const (
 	// as it needs.
 	snapshotAbove  = 1 << 20
 	snapshotFactor = 4
-	// tellAfter is the attempt to write that is logged if it fails.
-	tellAfter = 10
 )
 
-// run writes until ctx ends.
-func (l *lifeLog) run(ctx context.Context) {
-	// A stream with copies takes seconds to be made: the first client is not to wait for that.
-	for !l.ensure(ctx) && stream.Pause(ctx, retryPause) {
-	}
-	for {
-		select {
-		case <-l.wake:
-		case <-ctx.Done():
-			return
-		}
-		l.gather(ctx)
-		for l.writeNext(ctx) {
-		}
-	}
-}
-
-// ensure sees to it that there is a stream.
-func (l *lifeLog) ensure(ctx context.Context) bool {
-	ctx, cancel := context.WithTimeout(ctx, attemptTime)
-	defer cancel()
-	l.own.ensured = l.store.Ensure(ctx) == nil
-	return l.own.ensured
-}
-
-// gather waits a moment for more to write.
-func (l *lifeLog) gather(ctx context.Context) {
+// Enough implements batchlog.Log.
+func (l *lifeLog) Enough() bool {
 	l.mu.Lock()
-	enough := l.waiting.size >= commitSize
-	l.mu.Unlock()
-	if enough {
-		return
-	}
-	stream.Pause(ctx, commitEvery)
+	defer l.mu.Unlock()
+	return l.waiting.size >= commitSize
 }
 
 // part is a batch on its way.
@@ -64,27 +33,30 @@ type part struct {
 	news []string // whose they are
 	done []chan struct{}
 	ends []chan struct{} // of those that are ending
+	// unsure: an attempt failed that may have written it.
+	unsure bool
 }
 
-// writeNext writes what waits, and reports whether there may be more.
-func (l *lifeLog) writeNext(ctx context.Context) (more bool) {
-	p := l.take()
-	if p == nil {
-		return false
+// Append implements batchlog.Part.
+func (p *part) Append(dst []byte, number uint64) []byte {
+	if len(p.entries) == 0 {
+		return nil
 	}
-	l.own.number++
-	p.number = l.own.number
-	data := p.append(nil)
-	written := l.commit(ctx, p, data)
-	l.finish(p, len(data), written)
-	return ctx.Err() == nil
+	p.number = number
+	return p.append(dst)
+}
+
+// Take implements batchlog.Log.
+func (l *lifeLog) Take(context.Context) (*part, bool) {
+	p := l.take()
+	return p, p != nil
 }
 
 // take takes what is to be written next, and makes the records.
 func (l *lifeLog) take() *part {
 	l.mu.Lock()
-	if l.own.inc != l.inc {
-		l.own = position{inc: l.inc, number: l.own.number, ensured: l.own.ensured}
+	if l.writer.Begin(l.inc) {
+		l.snapshot = snapshot{}
 	}
 	l.startSnapshotLocked()
 	p := &part{inc: l.inc}
@@ -135,8 +107,8 @@ func (l *lifeLog) takeItemsLocked(p *part) {
 // startSnapshotLocked begins to write the log anew, if it is too long or has to be.
 func (l *lifeLog) startSnapshotLocked() {
 	long := l.size.subject > l.size.above && l.size.subject > snapshotFactor*l.size.open
-	if !l.own.snapshot.on && (long || l.waiting.anew) {
-		l.own.snapshot = snapshot{ids: slices.Collect(maps.Keys(l.open)), on: true}
+	if !l.snapshot.on && (long || l.waiting.anew) {
+		l.snapshot = snapshot{ids: slices.Collect(maps.Keys(l.open)), on: true}
 		l.waiting.anew = false
 		l.size.subject = 0
 		l.counts.Add(EventSnapshot, 1)
@@ -146,7 +118,7 @@ func (l *lifeLog) startSnapshotLocked() {
 // takeSnapshotLocked takes some of those whose births are written again, and returns whose records are
 // to be made, by the number of the entry. What becomes of them is written behind it.
 func (l *lifeLog) takeSnapshotLocked(p *part) map[int]Recorder {
-	s := &l.own.snapshot
+	s := &l.snapshot
 	records := make(map[int]Recorder)
 	for len(s.ids) > 0 && p.size < batchSize {
 		id := s.ids[0]
@@ -166,41 +138,20 @@ func (l *lifeLog) takeSnapshotLocked(p *part) map[int]Recorder {
 	return records
 }
 
-// commit writes a batch, for as long as it takes: nil is returned when the node was given up. Those who
-// wait for it to tell of an end are let go when the node is fenced.
-func (l *lifeLog) commit(ctx context.Context, p *part, data []byte) (written bool) {
-	if len(p.entries) == 0 {
-		return true
+// Failed implements batchlog.Log. Those who wait for a batch to tell of an end are let go when the node is fenced.
+func (l *lifeLog) Failed(_ context.Context, p *part, attempt int, err error) {
+	p.unsure = p.unsure || !errors.Is(err, stream.ErrConflict)
+	if !p.unsure && errors.Is(err, batchlog.ErrClosed) {
+		l.keep(p)
 	}
-	refused := true // each attempt so far
-	for failed := 1; ctx.Err() == nil && !l.givenUp(p); failed++ {
-		err := l.attempt(ctx, p, data)
-		refused = refused && (errors.Is(err, stream.ErrConflict) || errors.Is(err, errClosed))
-		if refused && errors.Is(err, errClosed) {
-			l.keep(p)
-		}
-		if err == nil {
-			l.counts.Add(EventBatch, 1)
-			return true
-		}
-		l.counts.Add(EventBatchFailed, 1)
-		if failed == tellAfter {
-			l.logger.Error("the life log cannot be written: the end of clients that come now is not told if this node dies", "error", err)
-		}
-		if l.fence.Fenced() {
-			l.letGo(p)
-		}
-		stream.Pause(ctx, retryPause)
+	l.counts.Add(EventBatchFailed, 1)
+	if attempt == batchlog.TellAfter {
+		l.logger.Error("the life log cannot be written: the end of clients that come now is not told if this node dies", "error", err)
 	}
-	return false
+	if l.fence.Fenced() {
+		l.letGo(p)
+	}
 }
-
-// errClosed says that the log was closed: this node was given up, and will find out.
-var errClosed = errors.New("the life log was closed by another node")
-
-// errUnfounded is the ErrConflict of a write that a voter refuses although nobody has written: one that has hung or was cut off
-// takes itself for the one that leads until it hears of another.
-var errUnfounded = fmt.Errorf("%w, says a voter, and nobody has: another one may lead by now", stream.ErrConflict)
 
 // keep notes that a batch is not in the log, which was closed before. Nobody else knows of the clients that were
 // born in it: their ends are this node's to tell.
@@ -233,89 +184,37 @@ func (l *lifeLog) letGo(p *part) {
 	}
 }
 
-// givenUp reports whether the log has another subject by now.
-func (l *lifeLog) givenUp(p *part) bool {
+// GivenUp implements batchlog.Log: the log has another subject by now.
+func (l *lifeLog) GivenUp(p *part) bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return l.inc != p.inc
 }
 
-// attempt writes once, and finds out what became of it.
-func (l *lifeLog) attempt(ctx context.Context, p *part, data []byte) error {
-	ctx, cancel := context.WithTimeout(ctx, attemptTime)
-	defer cancel()
-	if !l.own.ensured {
-		if err := l.store.Ensure(ctx); err != nil {
-			return err
-		}
-		l.own.ensured = true
+// Parse implements batchlog.Log.
+func (l *lifeLog) Parse(text []byte) (number uint64, closed bool, err error) {
+	b, err := parseBatch(text)
+	if err != nil {
+		return 0, false, err
 	}
-	subject := l.prefix + p.inc
-	sequence, err := l.store.Write(ctx, subject, data, l.own.sequence, 0)
-	if err == nil {
-		l.own.wrote(sequence)
-		return nil
-	}
-	if errors.Is(err, stream.ErrFull) {
-		return err
-	}
-	last, readErr := l.store.Last(ctx, subject)
-	switch {
-	case errors.Is(readErr, stream.ErrNotFound) || errors.Is(readErr, stream.ErrNoStream):
-		l.own.ensured = false
-		if l.own.sequence != 0 {
-			l.lost()
-		}
-	case readErr != nil:
-	case l.wrote(last, p.number):
-		l.own.wrote(last.Sequence)
-		return nil
-	default:
-		// An earlier batch, whose answer was lost, or nobody has written and the refusal was wrong. A log
-		// that was closed stays as it is: the node will find out that it was given up.
-		switch b, parseErr := parseBatch(last.Data); {
-		case parseErr != nil:
-		case !b.closed():
-			if err == stream.ErrConflict && last.Sequence == l.own.sequence {
-				err = errUnfounded
-			}
-			l.own.sequence = last.Sequence
-		case errors.Is(err, stream.ErrConflict):
-			return errClosed
-		}
-	}
-	return err
+	return b.number, slices.ContainsFunc(b.entries, func(e entry) bool { return e.kind == kindClosed }), nil
 }
 
-func (b *batch) closed() bool {
-	return slices.ContainsFunc(b.entries, func(e entry) bool { return e.kind == kindClosed })
-}
-
-// wrote reports whether a message is the batch with a number of this node.
-func (l *lifeLog) wrote(m stream.Message, number uint64) bool {
-	b, err := parseBatch(m.Data)
-	return err == nil && b.number == number && !b.closed()
-}
-
-func (p *position) wrote(sequence uint64) {
-	p.sequence = sequence
-	if p.snapshot.on && p.snapshot.first == 0 {
-		p.snapshot.first = sequence
-	}
-}
-
-// lost has the log written from its beginning.
-func (l *lifeLog) lost() {
+// Lost implements batchlog.Log. It has the log written from its beginning.
+func (l *lifeLog) Lost(*part) {
 	l.counts.Add(EventLogLost, 1)
-	l.own.sequence, l.own.snapshot = 0, snapshot{}
+	l.snapshot = snapshot{}
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.waiting.anew = true
-	l.rouse()
+	l.writer.Rouse()
 }
 
-// finish takes what became of a batch.
-func (l *lifeLog) finish(p *part, size int, written bool) {
+// Finish implements batchlog.Log.
+func (l *lifeLog) Finish(_ context.Context, p *part, size int, sequence uint64, written bool) {
+	if written && size > 0 {
+		l.counts.Add(EventBatch, 1)
+	}
 	l.mu.Lock()
 	l.waiting.busy = false
 	if written && l.inc == p.inc {
@@ -331,29 +230,22 @@ func (l *lifeLog) finish(p *part, size int, written bool) {
 	for _, done := range p.done {
 		close(done)
 	}
-	s := &l.own.snapshot
-	if s.on && len(s.ids) == 0 && written {
-		l.shorten(p.inc, s.first)
+	s := &l.snapshot
+	if !s.on || !written {
+		return
+	}
+	if s.first == 0 && size > 0 {
+		s.first = sequence
+	}
+	if len(s.ids) == 0 {
+		l.shorten(s.first)
 		*s = snapshot{}
 	}
 }
 
-// remove removes the log. The writer has ended.
-func (l *lifeLog) remove(ctx context.Context) error {
-	if l.own.sequence == 0 {
-		return nil
-	}
-	ctx, cancel := context.WithTimeout(ctx, attemptTime)
-	defer cancel()
-	return l.store.PurgeBefore(ctx, l.prefix+l.own.inc, l.own.sequence+1)
-}
-
 // shorten removes what was before a snapshot. If it fails, the log is longer than it has to be.
-func (l *lifeLog) shorten(inc string, first uint64) {
-	if first == 0 {
-		return
+func (l *lifeLog) shorten(first uint64) {
+	if first > 0 {
+		_ = l.writer.PurgeBefore(context.Background(), first)
 	}
-	ctx, cancel := context.WithTimeout(context.Background(), attemptTime)
-	defer cancel()
-	_ = l.store.PurgeBefore(ctx, l.prefix+inc, first)
 }

@@ -1,12 +1,10 @@
 package outbox
 
 import (
-	"errors"
-	"fmt"
-
 	"github.com/tinylib/msgp/msgp"
 
 	"github.com/hubgate/hubgate/internal/packed"
+	"github.com/hubgate/hubgate/store/batchlog"
 )
 
 // kind is what an entry of a log says.
@@ -44,9 +42,6 @@ type batch struct {
 }
 
 const (
-	batchFormat = 1
-	// maxBatch bounds what is read as a batch; the engine takes no more.
-	maxBatch = 1 << 20
 	// batchSize is how much is put into a batch, in bytes, but for its last part.
 	batchSize = 256 << 10
 	// partSize bounds a part of a delivery.
@@ -57,16 +52,9 @@ const (
 	entrySize = 24
 )
 
-// errBatch is the error for what is no batch.
-var errBatch = errors.New("a part of the outbox cannot be read")
-
-// append writes a batch: a MessagePack array of format, mark and the entries, each of which is an array of
-// kind, number and data.
+// append writes a batch. Each entry is an array of kind, number and data.
 func (b *batch) append(dst []byte) []byte {
-	dst = msgp.AppendArrayHeader(dst, 3)
-	dst = msgp.AppendInt(dst, batchFormat)
-	dst = msgp.AppendUint64(dst, b.mark)
-	dst = msgp.AppendArrayHeader(dst, uint32(len(b.entries)))
+	dst = batchlog.AppendHeader(dst, b.mark, len(b.entries))
 	for i := range b.entries {
 		e := &b.entries[i]
 		dst = msgp.AppendArrayHeader(dst, 3)
@@ -80,23 +68,16 @@ func (b *batch) append(dst []byte) []byte {
 // parseBatch reads a batch. Entries of kinds that this program does not know are left out. What it returns
 // does not share the text.
 func parseBatch(text []byte) (*batch, error) {
-	if len(text) > maxBatch {
-		return nil, fmt.Errorf("%w: it has %d bytes", errBatch, len(text))
-	}
-	p := packed.Reader{Rest: text}
-	p.Format(batchFormat, 3)
-	b := &batch{mark: packed.Read(&p, msgp.ReadUint64Bytes)}
-	for range p.Length() {
-		if fields := p.Length(); p.Err == nil && fields != 3 {
-			p.Err = fmt.Errorf("an entry of %d fields", fields)
-		}
-		e := entry{kind: kind(packed.Read(&p, msgp.ReadUint8Bytes)), number: packed.Read(&p, msgp.ReadUint64Bytes), data: p.Bytes()}
+	b := new(batch)
+	var err error
+	b.mark, err = batchlog.Parse(text, 3, func(p *packed.Reader) {
+		e := entry{kind: kind(packed.Read(p, msgp.ReadUint8Bytes)), number: packed.Read(p, msgp.ReadUint64Bytes), data: p.Bytes()}
 		if p.Err == nil && e.kind >= kindPut && e.kind <= kindTried {
 			b.entries = append(b.entries, e)
 		}
-	}
-	if p.Err != nil {
-		return nil, fmt.Errorf("%w: %w", errBatch, p.Err)
+	})
+	if err != nil {
+		return nil, err
 	}
 	return b, nil
 }

@@ -10,6 +10,7 @@ import (
 
 	"github.com/nats-io/nats.go/jetstream"
 
+	"github.com/hubgate/hubgate/store/batchlog"
 	"github.com/hubgate/hubgate/store/stream"
 )
 
@@ -28,7 +29,7 @@ func newDeadLetters(o Options) *deadLetters {
 	d := &deadLetters{subject: o.Store.Prefix + ".dead", partPrefix: o.Store.Prefix + ".deadpart."}
 	config := jetstream.StreamConfig{
 		Name: o.Store.Prefix + "_deadletters", Subjects: []string{d.subject}, Discard: jetstream.DiscardOld,
-		MaxMsgs: int64(o.Dead.Count), MaxAge: o.Dead.Age, MaxBytes: min(maxDeadBytes, o.Store.MaxBytes/4), MaxMsgSize: maxBatch,
+		MaxMsgs: int64(o.Dead.Count), MaxAge: o.Dead.Age, MaxBytes: min(maxDeadBytes, o.Store.MaxBytes/4), MaxMsgSize: batchlog.MaxBatch,
 		Storage: o.Store.Storage, Replicas: max(o.Store.Replicas, 1), AllowDirect: true,
 	}
 	d.letters = newRetained(o.Store.JetStream, config)

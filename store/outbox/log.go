@@ -8,30 +8,26 @@ import (
 	"time"
 
 	"github.com/hubgate/hubgate/internal/counts"
+	"github.com/hubgate/hubgate/store/batchlog"
 	"github.com/hubgate/hubgate/store/stream"
 )
-
-// storage is a stream; tests put something in its place.
-type storage interface {
-	Ensure(ctx context.Context) error
-	Last(ctx context.Context, subject string) (stream.Message, error)
-	Next(ctx context.Context, filter string, from uint64) (stream.Message, error)
-	Write(ctx context.Context, subject string, data []byte, sequence uint64, lasts time.Duration) (uint64, error)
-	PurgeBefore(ctx context.Context, subject string, sequence uint64) error
-}
 
 const (
 	// commitEvery and commitSize say how long what is to be written waits for more.
 	commitEvery = 3 * time.Millisecond
 	commitSize  = 32 << 10
 	// maxDone bounds what is noted as done in one batch.
-	maxDone = 4096
-	// attemptTime bounds one question to the store; retryPause is the time between two.
-	attemptTime = 2 * time.Second
-	retryPause  = 100 * time.Millisecond
-	// tellAfter is the attempt to write that is logged if it fails, and is told to those who ask (Failing).
-	tellAfter = 10
+	maxDone     = 4096
+	attemptTime = batchlog.AttemptTime
+	retryPause  = batchlog.RetryPause
+	tellAfter   = batchlog.TellAfter
 )
+
+// storage is a stream; tests put something in its place.
+type storage interface {
+	batchlog.Storage
+	Next(ctx context.Context, filter string, from uint64) (stream.Message, error)
+}
 
 // delivery is one that is not done.
 type delivery struct {
@@ -46,21 +42,18 @@ type delivery struct {
 	written, moving, noting bool
 }
 
-// log is the log of this node, see package outbox.
+// log is the log of this node, see package outbox. It implements batchlog.Log.
 type log struct {
-	store  storage
-	prefix string // of subjects
+	writer *batchlog.Writer[*part]
 	counts *counts.Counts[Event]
 	logger *slog.Logger
 
 	mu     sync.Mutex
 	inc    string
-	busy   bool // a batch is being written
-	closed bool // by another node
-	load        // guarded by mu
-
-	wake chan struct{}
-	own  position // the writer's
+	busy   bool   // a batch is being written
+	closed bool   // by another node
+	load          // guarded by mu
+	laid   layout // guarded by mu
 }
 
 // load is what a log has to keep, and what of it is to be written.
@@ -81,10 +74,12 @@ type load struct {
 }
 
 func newLog(store storage, prefix, inc string, counted *counts.Counts[Event]) *log {
-	return &log{
-		store: store, prefix: prefix, counts: counted, logger: slog.New(slog.DiscardHandler), inc: inc,
-		load: load{maxBytes: MaxMemory, live: make(map[uint64]*delivery)}, wake: make(chan struct{}, 1),
+	l := &log{
+		counts: counted, logger: slog.New(slog.DiscardHandler), inc: inc,
+		load: load{maxBytes: MaxMemory, live: make(map[uint64]*delivery)},
 	}
+	l.writer = batchlog.NewWriter(store, prefix, l, commitEvery)
+	return l
 }
 
 func (l *log) put(d *delivery, urgent bool) uint64 {
@@ -99,7 +94,7 @@ func (l *log) put(d *delivery, urgent bool) uint64 {
 	} else {
 		l.waiting = append(l.waiting, l.next)
 	}
-	l.rouse()
+	l.writer.Rouse()
 	return l.next
 }
 
@@ -122,7 +117,7 @@ func (l *log) forget(number uint64) (stored func()) {
 	if d.written {
 		l.finished = append(l.finished, number)
 	}
-	l.rouse()
+	l.writer.Rouse()
 	return d.stored
 }
 
@@ -133,7 +128,7 @@ func (l *log) forgetLocked(number uint64, d *delivery) {
 		l.unstored--
 	} else {
 		l.kept -= len(d.record)
-		l.own.release(d)
+		l.laid.release(d)
 	}
 }
 
@@ -150,21 +145,13 @@ func (l *log) tried(number uint64, attempts int) {
 		d.noting = true
 		l.tries = append(l.tries, number)
 	}
-	l.rouse()
+	l.writer.Rouse()
 }
 
 func (l *log) mine(number uint64) bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return l.live[number] != nil
-}
-
-// rouse wakes the writer.
-func (l *log) rouse() {
-	select {
-	case l.wake <- struct{}{}:
-	default:
-	}
 }
 
 // written reports whether nothing waits to be written.
@@ -193,5 +180,5 @@ func (l *log) abandon(next string) {
 	slices.Sort(numbers)
 	l.waiting = numbers
 	l.inc, l.closed = next, false
-	l.rouse()
+	l.writer.Rouse()
 }

@@ -10,6 +10,7 @@ import (
 	"golang.org/x/sync/semaphore"
 
 	"github.com/hubgate/hubgate/internal/counts"
+	"github.com/hubgate/hubgate/store/batchlog"
 	"github.com/hubgate/hubgate/store/stream"
 )
 
@@ -117,13 +118,13 @@ func (o Options) filled() Options {
 func (o *Options) logStream() jetstream.StreamConfig {
 	return jetstream.StreamConfig{
 		Name: o.Store.Prefix + "_deliveries", Subjects: []string{o.Store.Prefix + ".dlv.*"},
-		MaxBytes: o.Store.MaxBytes, MaxMsgSize: maxBatch, Discard: jetstream.DiscardNew,
+		MaxBytes: o.Store.MaxBytes, MaxMsgSize: batchlog.MaxBatch, Discard: jetstream.DiscardNew,
 		Storage: o.Store.Storage, Replicas: o.Store.Replicas, AllowMsgTTL: true,
 	}
 }
 
 // Start begins to store. It does not wait for the store, which may come later.
-func (o *Outbox) Start() { o.wg.Go(func() { o.log.run(o.ctx) }) }
+func (o *Outbox) Start() { o.wg.Go(func() { o.log.writer.Run(o.ctx) }) }
 
 // Put stores a delivery, and returns its number. Stored is called once, by any goroutine, when the delivery
 // cannot be lost any more, or is done; it must not block. While the store does not answer or has no room, it waits. The

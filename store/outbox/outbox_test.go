@@ -13,6 +13,8 @@ import (
 
 	"github.com/nats-io/nats.go/jetstream"
 	"github.com/stretchr/testify/require"
+
+	"github.com/hubgate/hubgate/store/batchlog"
 )
 
 // noJetStream is asked nothing but its options.
@@ -139,7 +141,7 @@ func TestLargeDelivery(t *testing.T) {
 		time.Sleep(time.Second)
 		synctest.Wait()
 		for _, m := range s.messages {
-			require.LessOrEqual(t, len(m.Data), maxBatch)
+			require.LessOrEqual(t, len(m.Data), batchlog.MaxBatch)
 		}
 		killed(a)
 		adopted, err := b.Bury(t.Context(), "a")
@@ -402,7 +404,7 @@ func FuzzParseBatch(f *testing.F) {
 		r.take(text)
 		b, err := parseBatch(text)
 		if err != nil {
-			require.ErrorIs(t, err, errBatch)
+			require.ErrorIs(t, err, batchlog.ErrBatch)
 			return
 		}
 		again, err := parseBatch(b.append(nil))

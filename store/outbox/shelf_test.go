@@ -132,6 +132,6 @@ func (f *fencing) Fenced() bool {
 // on makes an Outbox on a shelf, which is not started.
 func on(s *shelf, inc string) *Outbox {
 	o := New(Options{Inc: inc, Fence: new(fencing), Store: Store{JetStream: noJetStream{}}})
-	o.stream, o.log.store = s, s
+	o.stream, o.log.writer.Store = s, s
 	return o
 }

@@ -14,14 +14,8 @@ const (
 	moveFactor = 4
 )
 
-// position is how far the log is written, and what is where. The first fields are the writer's alone, the
-// others are guarded by log.mu.
-type position struct {
-	inc      string // of the subject
-	sequence uint64
-	mark     uint64
-	ensured  bool
-
+// layout is what is where in the log.
+type layout struct {
 	// parts is how much of a large delivery is written, until its end is stored.
 	parts map[uint64]int
 	// batches are those that have not been removed, size their bytes, removable those at the front that
@@ -39,7 +33,7 @@ type written struct {
 }
 
 // hold notes where a delivery is.
-func (p *position) hold(d *delivery) {
+func (p *layout) hold(d *delivery) {
 	if p.held == nil {
 		p.held = make(map[uint64]int)
 	}
@@ -47,7 +41,7 @@ func (p *position) hold(d *delivery) {
 }
 
 // release notes that a delivery is not needed where it is.
-func (p *position) release(d *delivery) {
+func (p *layout) release(d *delivery) {
 	if p.held[d.first]--; p.held[d.first] <= 0 {
 		delete(p.held, d.first)
 	}
@@ -55,16 +49,16 @@ func (p *position) release(d *delivery) {
 
 // moveLocked writes again some of what is at the front of a log that is too long.
 func (l *log) moveLocked() {
-	own := &l.own
-	if own.size < moveAbove || own.size < moveFactor*l.kept {
+	laid := &l.laid
+	if laid.size < moveAbove || laid.size < moveFactor*l.kept {
 		return
 	}
-	front := slices.IndexFunc(own.batches, func(b written) bool { return own.held[b.sequence] > 0 })
-	if front < 0 || front == len(own.batches)-1 {
+	front := slices.IndexFunc(laid.batches, func(b written) bool { return laid.held[b.sequence] > 0 })
+	if front < 0 || front == len(laid.batches)-1 {
 		return
 	}
 	for number, d := range l.live {
-		if d.last == 0 || d.moving || d.first != own.batches[front].sequence {
+		if d.last == 0 || d.moving || d.first != laid.batches[front].sequence {
 			continue
 		}
 		l.counts.Add(EventMoved, 1)
@@ -85,21 +79,21 @@ func (l *log) shorten(ctx context.Context) {
 
 // removableLocked returns how many bytes could be removed. The last batch stays: it says how far the log is.
 func (l *log) removableLocked() (size int) {
-	for i := 0; i < len(l.own.batches)-1 && size < purgeAbove; i++ {
-		if l.keepsLocked(l.own.batches[i].sequence) {
+	for i := 0; i < len(l.laid.batches)-1 && size < purgeAbove; i++ {
+		if l.keepsLocked(l.laid.batches[i].sequence) {
 			break
 		}
-		size += l.own.batches[i].size
+		size += l.laid.batches[i].size
 	}
 	return size
 }
 
 // keepsLocked reports whether a batch is needed: something begins in it, or may begin in it.
 func (l *log) keepsLocked(sequence uint64) bool {
-	if l.own.held[sequence] > 0 {
+	if l.laid.held[sequence] > 0 {
 		return true
 	}
-	for number := range l.own.parts {
+	for number := range l.laid.parts {
 		if d := l.live[number]; d != nil && d.begun == sequence {
 			return true
 		}
@@ -110,32 +104,27 @@ func (l *log) keepsLocked(sequence uint64) bool {
 // purge removes what is at the front and not needed. If it fails, the log is longer than it has to be.
 func (l *log) purge(ctx context.Context) {
 	l.mu.Lock()
-	own := &l.own
+	laid := &l.laid
 	n := 0
-	for n < len(own.batches)-1 && !l.keepsLocked(own.batches[n].sequence) {
-		own.size -= own.batches[n].size
+	for n < len(laid.batches)-1 && !l.keepsLocked(laid.batches[n].sequence) {
+		laid.size -= laid.batches[n].size
 		n++
 	}
 	if n == 0 {
 		l.mu.Unlock()
 		return
 	}
-	own.batches = slices.Clone(own.batches[n:])
-	subject, first := l.prefix+own.inc, own.batches[0].sequence
+	laid.batches = slices.Clone(laid.batches[n:])
+	first := laid.batches[0].sequence
 	l.mu.Unlock()
-	ctx, cancel := context.WithTimeout(ctx, attemptTime)
-	defer cancel()
-	_ = l.store.PurgeBefore(ctx, subject, first)
+	_ = l.writer.PurgeBefore(ctx, first)
 }
 
 // remove removes the whole log. The writer has ended.
 func (l *log) remove(ctx context.Context) {
-	if l.own.sequence == 0 || l.closed {
-		return
+	if !l.closed {
+		_ = l.writer.Remove(ctx)
 	}
-	ctx, cancel := context.WithTimeout(ctx, attemptTime)
-	defer cancel()
-	_ = l.store.PurgeBefore(ctx, l.prefix+l.own.inc, l.own.sequence+1)
 }
 
 // sorted is what was put first comes first, each once.

@@ -5,41 +5,15 @@ import (
 	"errors"
 	"slices"
 
+	"github.com/hubgate/hubgate/store/batchlog"
 	"github.com/hubgate/hubgate/store/stream"
 )
 
-// run writes until ctx ends.
-func (l *log) run(ctx context.Context) {
-	// A stream with copies takes seconds to be made: the first delivery is not to wait for that.
-	for !l.ensure(ctx) && stream.Pause(ctx, retryPause) {
-	}
-	for {
-		select {
-		case <-l.wake:
-		case <-ctx.Done():
-			return
-		}
-		l.gather(ctx)
-		for l.writeNext(ctx) {
-		}
-	}
-}
-
-func (l *log) ensure(ctx context.Context) bool {
-	ctx, cancel := context.WithTimeout(ctx, attemptTime)
-	defer cancel()
-	l.own.ensured = l.store.Ensure(ctx) == nil
-	return l.own.ensured
-}
-
-// gather waits a moment for more to write.
-func (l *log) gather(ctx context.Context) {
+// Enough implements batchlog.Log.
+func (l *log) Enough() bool {
 	l.mu.Lock()
-	enough := l.bytes-l.kept >= commitSize
-	l.mu.Unlock()
-	if !enough {
-		stream.Pause(ctx, commitEvery)
-	}
+	defer l.mu.Unlock()
+	return l.bytes-l.kept >= commitSize
 }
 
 // part is a batch on its way.
@@ -52,28 +26,27 @@ type part struct {
 	first, finished []uint64
 }
 
-// writeNext writes what waits, and reports whether there may be more.
-func (l *log) writeNext(ctx context.Context) (more bool) {
+// Append implements batchlog.Part.
+func (p *part) Append(dst []byte, number uint64) []byte {
+	p.mark = number
+	return p.append(dst)
+}
+
+// Take implements batchlog.Log.
+func (l *log) Take(ctx context.Context) (*part, bool) {
 	p := l.take()
 	if p == nil {
 		l.shorten(ctx)
-		return false
 	}
-	l.own.mark++
-	p.mark = l.own.mark
-	data := p.append(nil)
-	sequence := l.commit(ctx, p, data)
-	l.finish(p, len(data), sequence)
-	l.shorten(ctx)
-	return ctx.Err() == nil
+	return p, p != nil
 }
 
 // take takes what is to be written next.
 func (l *log) take() *part {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if l.own.inc != l.inc {
-		l.own = position{inc: l.inc, mark: l.own.mark, ensured: l.own.ensured}
+	if l.writer.Begin(l.inc) {
+		l.laid = layout{}
 	}
 	if l.closed {
 		return nil // others have it, and will say so
@@ -127,7 +100,7 @@ func (l *log) takePutsLocked(p *part, numbers []uint64, always bool) (rest []uin
 		number := numbers[0]
 		d := l.live[number]
 		if d == nil { // It was done before it was written.
-			delete(l.own.parts, number)
+			delete(l.laid.parts, number)
 		} else if !l.putLocked(p, number, d) {
 			return numbers
 		} else {
@@ -145,7 +118,7 @@ func (l *log) takePutsLocked(p *part, numbers []uint64, always bool) (rest []uin
 // batch.
 func (l *log) putLocked(p *part, number uint64, d *delivery) (whole bool) {
 	d.written = true
-	written := l.own.parts[number]
+	written := l.laid.parts[number]
 	rest := d.record[written:]
 	if written == 0 {
 		p.first = append(p.first, number)
@@ -156,10 +129,10 @@ func (l *log) putLocked(p *part, number uint64, d *delivery) (whole bool) {
 			kind = kindBegin
 		}
 		p.add(entry{kind: kind, number: number, data: rest[:partSize]})
-		if l.own.parts == nil {
-			l.own.parts = make(map[uint64]int)
+		if l.laid.parts == nil {
+			l.laid.parts = make(map[uint64]int)
 		}
-		l.own.parts[number] = written + partSize
+		l.laid.parts[number] = written + partSize
 		return false
 	}
 	kind := kindPut
@@ -174,30 +147,24 @@ func (l *log) putLocked(p *part, number uint64, d *delivery) (whole bool) {
 	return true
 }
 
-// commit writes a batch, for as long as it takes, and returns its sequence: 0 if the log was closed or the
-// node ends.
-func (l *log) commit(ctx context.Context, p *part, data []byte) uint64 {
-	defer l.fails(nil)
-	for failed := 1; ctx.Err() == nil && !l.givenUp(p); failed++ {
-		sequence, err := l.attempt(ctx, p, data)
-		if err == nil {
-			l.counts.Add(EventBatch, 1)
-			return sequence
-		}
-		l.counts.Add(EventBatchFailed, 1)
-		if errors.Is(err, stream.ErrFull) {
-			l.counts.Add(EventFull, 1)
-			l.purge(ctx)
-			l.fails(nil) // The store answers.
-		} else if failed >= tellAfter {
-			l.fails(err)
-		}
-		if failed == tellAfter {
-			l.logger.Error("deliveries cannot be stored: clients wait", "error", err)
-		}
-		stream.Pause(ctx, retryPause)
+// Failed implements batchlog.Log.
+func (l *log) Failed(ctx context.Context, p *part, attempt int, err error) {
+	l.counts.Add(EventBatchFailed, 1)
+	if errors.Is(err, batchlog.ErrClosed) {
+		l.mu.Lock()
+		l.closed = l.closed || l.inc == p.inc
+		l.mu.Unlock()
 	}
-	return 0
+	if errors.Is(err, stream.ErrFull) {
+		l.counts.Add(EventFull, 1)
+		l.purge(ctx)
+		l.fails(nil) // The store answers.
+	} else if attempt >= tellAfter {
+		l.fails(err)
+	}
+	if attempt == tellAfter {
+		l.logger.Error("deliveries cannot be stored: clients wait", "error", err)
+	}
 }
 
 // fails says why nothing can be written; nil says that it is not known.
@@ -207,85 +174,59 @@ func (l *log) fails(why error) {
 	l.failing = why
 }
 
-// givenUp reports whether the log has another subject by now, or was closed.
-func (l *log) givenUp(p *part) bool {
+// GivenUp implements batchlog.Log: the log has another subject by now, or was closed.
+func (l *log) GivenUp(p *part) bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return l.inc != p.inc || l.closed
 }
 
-// attempt writes once, and finds out what became of it.
-func (l *log) attempt(ctx context.Context, p *part, data []byte) (uint64, error) {
-	ctx, cancel := context.WithTimeout(ctx, attemptTime)
-	defer cancel()
-	if !l.own.ensured {
-		if err := l.store.Ensure(ctx); err != nil {
-			return 0, err
-		}
-		l.own.ensured = true
+// Parse implements batchlog.Log.
+func (l *log) Parse(text []byte) (number uint64, closed bool, err error) {
+	b, err := parseBatch(text)
+	if err != nil {
+		return 0, false, err
 	}
-	subject := l.prefix + p.inc
-	sequence, err := l.store.Write(ctx, subject, data, l.own.sequence, 0)
-	if err == nil {
-		l.own.sequence = sequence
-		return sequence, nil
-	}
-	if errors.Is(err, stream.ErrFull) {
-		return 0, err
-	}
-	last, readErr := l.store.Last(ctx, subject)
-	switch {
-	case errors.Is(readErr, stream.ErrNotFound) || errors.Is(readErr, stream.ErrNoStream):
-		l.own.ensured = false
-		if l.own.sequence != 0 {
-			l.lost(p)
-		}
-	case readErr != nil:
-	default:
-		b, parseErr := parseBatch(last.Data)
-		switch {
-		case parseErr != nil:
-		case b.closed():
-			l.mu.Lock()
-			l.closed = l.closed || l.inc == p.inc
-			l.mu.Unlock()
-		case b.mark == p.mark:
-			l.own.sequence = last.Sequence
-			return last.Sequence, nil
-		default: // an earlier batch, whose answer was lost, or nobody has written and the refusal was wrong
-			l.own.sequence = last.Sequence
-		}
-	}
-	return 0, err
+	return b.mark, b.closed(), nil
 }
 
-// finish takes what became of a batch, and tells those whose deliveries are stored.
-func (l *log) finish(p *part, size int, sequence uint64) {
-	var tell []func()
+// Finish implements batchlog.Log: those whose deliveries are stored are told.
+func (l *log) Finish(ctx context.Context, p *part, size int, sequence uint64, written bool) {
+	if written {
+		l.counts.Add(EventBatch, 1)
+	}
+	for _, stored := range l.finish(p, size, sequence, written) {
+		stored()
+	}
+	l.shorten(ctx)
+}
+
+// finish takes what became of a batch, and returns who is to be told.
+func (l *log) finish(p *part, size int, sequence uint64, isWritten bool) (tell []func()) {
 	l.mu.Lock()
-	l.busy = false
-	if sequence == 0 || l.inc != p.inc {
+	defer l.mu.Unlock()
+	l.busy, l.failing = false, nil
+	if !isWritten || l.inc != p.inc {
 		if l.inc == p.inc && !l.closed { // the node ends
 			l.finished = append(l.finished, p.finished...)
 		}
-		l.mu.Unlock()
-		return
+		return nil
 	}
-	l.own.batches = append(l.own.batches, written{sequence: sequence, size: size})
-	l.own.size += size
+	l.laid.batches = append(l.laid.batches, written{sequence: sequence, size: size})
+	l.laid.size += size
 	for _, number := range p.first {
 		if d := l.live[number]; d != nil {
 			d.begun = sequence
 		}
 	}
 	for _, number := range p.puts {
-		delete(l.own.parts, number) // until now its beginning had to stay
+		delete(l.laid.parts, number) // until now its beginning had to stay
 		d := l.live[number]
 		if d == nil {
 			continue // done meanwhile, which is written next
 		}
 		if d.last != 0 { // it was moved
-			l.own.release(d)
+			l.laid.release(d)
 		} else {
 			l.unstored--
 			l.kept += len(d.record)
@@ -295,21 +236,18 @@ func (l *log) finish(p *part, size int, sequence uint64) {
 			}
 		}
 		d.stored, d.moving, d.first, d.last = nil, false, d.begun, sequence
-		l.own.hold(d)
+		l.laid.hold(d)
 	}
-	l.mu.Unlock()
-	for _, stored := range tell {
-		stored()
-	}
+	return tell
 }
 
-// lost has all deliveries written again behind a batch that is being written.
-func (l *log) lost(p *part) {
+// Lost implements batchlog.Log. It has all deliveries written again behind a batch that is being written.
+func (l *log) Lost(p *part) {
 	l.counts.Add(EventLogLost, 1)
 	l.logger.Error("the store has lost the deliveries of this node, which writes them again")
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.own = position{inc: l.own.inc, mark: l.own.mark}
+	l.laid = layout{}
 	slices.Sort(p.first)
 	gone := sorted(without(p.puts, p.first)) // their beginning
 	p.puts = without(p.puts, gone)
@@ -325,5 +263,5 @@ func (l *log) lost(p *part) {
 	}
 	l.urgent = sorted(again)
 	l.waiting = without(l.waiting, l.urgent)
-	l.rouse()
+	l.writer.Rouse()
 }
