@@ -26,12 +26,13 @@ func (s *server) keepLife(webhooks *upstream.Backend) {
 		},
 		Tag: cmp.Or(s.config.Network.Node, "alone"), Software: version(), Lease: aloneLease,
 		Webhook: life.Webhook{Send: webhooks.SendDisconnected, Later: upstream.ErrNotSent},
-		Lives:   s.lives, Claimed: s.givenUp, Isolated: func(on bool) { s.isolate(noStore, on) },
+		Lives:   s.lives, Claimed: s.givenUp,
 		Logger: s.log.With("part", partCluster),
 	}
 	if n.plane != nil {
 		opts.Link, opts.Lease, opts.Members = n.plane.Self().String(), s.config.Cluster.Lease, lifeMembers{n.plane}
 		opts.Settings, opts.Unlike = s.digests(), settings.Differences
+		opts.Isolated = func(on bool) { s.isolate(noStore, on) }
 	}
 	if s.config.Outbox.Outbox {
 		n.deliveries = &deliveries{webhooks: webhooks}

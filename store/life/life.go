@@ -46,7 +46,7 @@ type Options struct {
 	// clients have ended: all have to be closed. It must not wait for them.
 	Claimed func()
 	// Isolated is called when the node reaches neither the store nor any other node, and when it does
-	// again: it should have no clients meanwhile. It must not wait.
+	// again: it should have no clients meanwhile. It must not wait. Nil: the node is alone, and never isolated.
 	Isolated func(bool)
 	// Beside is what others keep of nodes; nil for nothing.
 	Beside Beside

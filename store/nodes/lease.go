@@ -57,7 +57,8 @@ type Calls struct {
 	// Claimed tells that the others have claimed the record of this node, which lives. It returns
 	// before the node has a new one, for the incarnation next.
 	Claimed func(former, next string)
-	// Isolated tells that the node reaches neither the store nor another node, or does again.
+	// Isolated tells that the node reaches neither the store nor another node, or does again. Nil: there never are other
+	// nodes, only what a former run of this one has left; so it is not isolated, whatever its store does.
 	Isolated func(bool)
 }
 
@@ -176,9 +177,6 @@ func (c Calls) filled() Calls {
 	}
 	if c.Claimed == nil {
 		c.Claimed = func(string, string) {}
-	}
-	if c.Isolated == nil {
-		c.Isolated = func(bool) {}
 	}
 	return c
 }

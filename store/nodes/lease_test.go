@@ -347,6 +347,30 @@ func TestLease(t *testing.T) {
 			b.end(t, true)
 		})
 	})
+	t.Run("a node alone is not isolated because of what its former run has left", func(t *testing.T) {
+		synctest.Test(t, func(t *testing.T) {
+			s := newShelf()
+			former := startFor(s, "a", 3*time.Second)
+			time.Sleep(time.Second)
+			former.end(t, false)
+			a, calls := watch("a")
+			calls.Isolated = nil
+			a.Lease = newLease(Options{Tag: "a", Link: "a", Lease: 3 * time.Second, Calls: calls}, place{s, "a"})
+			a.Start()
+			time.Sleep(time.Second)
+			s.set("", true)
+			time.Sleep(time.Minute)
+			require.True(t, a.Stats().Fenced)
+			require.False(t, a.Stats().Isolated)
+			require.Zero(t, a.Stats().Events[EventIsolated])
+			s.set("", false)
+			time.Sleep(10 * time.Second)
+			require.False(t, a.Stats().Fenced)
+			buried, _, _ := a.told()
+			require.Len(t, buried, 1)
+			a.end(t, true)
+		})
+	})
 	t.Run("a node that was always alone is not isolated", func(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			s := newShelf()

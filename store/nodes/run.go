@@ -139,7 +139,7 @@ func (l *Lease) look(now moment) {
 	l.publish()
 	reached := l.opts.Calls.Reached()
 	f.others = f.others || reached > 0 || m.others.count(m.inc) > 0
-	l.isolate(f.fenced && m.own.held && reached == 0 && f.others)
+	l.isolate(l.opts.Calls.Isolated != nil && f.fenced && m.own.held && reached == 0 && f.others)
 }
 
 // tellLeft says once of each dead node that nobody takes over its events.
