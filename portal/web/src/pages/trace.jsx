@@ -76,16 +76,31 @@ function Live({ asked, shown, find }) {
   );
 }
 
-/** What the flight recorders of all nodes have of the filter. */
+// The browser's local time, as the gateway reads times.
+const instant = (local) => local && new Date(local).toISOString();
+
+/** What the flight recorders of all nodes have of the filter, of a group, and of a time. */
 function Recorded({ asked }) {
   const [query, setQuery] = useState(null);
+  const [more, setMore] = useState({ group: '', since: '', until: '' });
+  const narrow = (name, value) => setMore((m) => ({ ...m, [name]: value }));
+  const search = () => {
+    const given = { group: more.group, since: instant(more.since), until: instant(more.until) };
+    setQuery([...asked, ...Object.entries(given).filter(([, value]) => value)]);
+    found.again();
+  };
   const path = query && '/api/trace?' + new URLSearchParams([...query, ['limit', '200']]);
   const found = useAsked(async () => path && get(path), [path]);
   const events = found.value?.events ?? [];
   return (
     <Card title="Recorded" note="the last events of all nodes, without their contents"
-      tools={<button type="button" onClick={() => { setQuery(asked); found.again(); }}>Search</button>}>
-      {!query && <Empty>Search shows what has happened, by the filter above.</Empty>}
+      tools={<button type="button" onClick={search}>Search</button>}>
+      <div class="bar">
+        <Field label="Group">{(f) => <input {...f} value={more.group} onChange={(e) => narrow('group', e.target.value.trim())} spellcheck={false} autocapitalize="off" />}</Field>
+        <Field label="From">{(f) => <input {...f} type="datetime-local" step="1" value={more.since} onChange={(e) => narrow('since', e.target.value)} />}</Field>
+        <Field label="Until">{(f) => <input {...f} type="datetime-local" step="1" value={more.until} onChange={(e) => narrow('until', e.target.value)} />}</Field>
+      </div>
+      {!query && <Empty>Search shows what has happened, by the filter above, a group and a time.</Empty>}
       {query && (found.error || !found.value) && <Missing asked={found} what="the recorders" />}
       {query && !found.error && found.value && events.length === 0 && <Empty>Nothing that matches was recorded.</Empty>}
       {(found.value?.nodes ?? []).filter((n) => n.error).map((n) => <p key={n.node} class="warn pad">{n.node}: {n.error}</p>)}
