@@ -258,15 +258,26 @@ func (e *Engine) Address() net.Addr {
 }
 
 // connect opens a connection to the embedded server within the process.
-func (e *Engine) connect(as user) (*nats.Conn, error) {
-	return nats.Connect("", append(e.connOptions(), nats.Timeout(withinTime),
-		nats.InProcessServer(&e.current), nats.Nkey(as.public, as.keys.Sign))...)
+func (e *Engine) connect(as user) (*nats.Conn, error) { return e.connectBy(&e.current, as) }
+
+// connectBy tries more than once: a server that has not heard from a slow client for a second pings it, and a client that gets
+// a ping in place of its first answer gives up.
+func (e *Engine) connectBy(server nats.InProcessConnProvider, as user) (*nats.Conn, error) {
+	for attempt := 1; ; attempt++ {
+		conn, err := nats.Connect("", append(e.connOptions(), nats.Timeout(withinTime),
+			nats.InProcessServer(server), nats.Nkey(as.public, as.keys.Sign))...)
+		if err == nil || attempt == connAttempts {
+			return conn, err
+		}
+	}
 }
 
 const (
 	// withinTime bounds how long the server takes to greet a connection within the process. It is always there, but a
 	// busy machine is slow.
-	withinTime    = 10 * time.Second
+	withinTime = 10 * time.Second
+	// connAttempts is how often such a connection is tried.
+	connAttempts  = 5
 	reconnectWait = 50 * time.Millisecond
 	connPing      = time.Second
 	connPingsOut  = 3

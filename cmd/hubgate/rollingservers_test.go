@@ -44,7 +44,9 @@ func (s *staff) joins(tag string, p *program) {
 // has it from then on, without an interruption; else its hub server hears nothing.
 func TestN44N49RollingRestartWithHubServers(t *testing.T) {
 	t.Parallel()
-	three := startTrio(t, "--mode=default")
+	// A node that is not given a processor for twelve seconds would take itself for isolated, and close the client.
+	const patientLease = "--cluster-lease=5m"
+	three := startTrio(t, "--mode=default", patientLease)
 	nodes := map[string]*program{"a": three.a, "b": three.b, "c": three.c}
 	apps := &staff{t: t, at: make(map[string]*application), heard: make(chan string, 1000), came: make(chan string, 1000), former: make(chan string, 1000)}
 	for tag, p := range nodes {
@@ -86,7 +88,7 @@ func TestN44N49RollingRestartWithHubServers(t *testing.T) {
 		says()
 		require.False(t, s.reads(len(sent)))
 		require.Zero(t, <-stopped)
-		nodes[at] = start(t, "--node="+at, "--cluster-listen=127.0.0.1:0", "--cluster-voter=a,b,c", "--cluster-peer="+nodes[to].clusterStatus().Address, "--mode=default")
+		nodes[at] = start(t, "--node="+at, "--cluster-listen=127.0.0.1:0", "--cluster-voter=a,b,c", "--cluster-peer="+nodes[to].clusterStatus().Address, "--mode=default", patientLease)
 		nodes[at].logsIfFailed()
 		nodes[at].seesPeers(2)
 		nodes[at].isReady() // the next one is not restarted before
