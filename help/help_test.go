@@ -70,6 +70,16 @@ func TestDrawings(t *testing.T) {
 	require.NotZero(t, seen)
 }
 
+// On a phone a row of a wide table is a card: each cell says what it is.
+func TestCellsOfWideTablesAreLabelled(t *testing.T) {
+	h := New(prefix, fstest.MapFS{"page.md": {Data: []byte("# Page\n\n| a | `b` | \"c\" |\n|---|---|---|\n| 1 | 2 | 3 |\n\n| d | e |\n|---|---|\n| 4 | 5 |\n")}})
+	body := ask(h, "/help/page").Body.String()
+	require.Contains(t, body, `<table class="cards">`)
+	for _, cell := range []string{`<td data-label="a">1</td>`, `<td data-label="b">2</td>`, `<td data-label="&quot;c&quot;">3</td>`, `<td>4</td>`, `<td>5</td>`} {
+		require.Contains(t, body, cell)
+	}
+}
+
 // Words are found in what a reader sees: marks of Markdown are not between them.
 func TestSearchAcrossMarks(t *testing.T) {
 	h := New(prefix, fstest.MapFS{"page.md": {Data: []byte("# Page\n\nSay **target**=x, or [links](else.md)behind.\n\n| a\\|b |\n")}})

@@ -13,6 +13,7 @@ import (
 	"github.com/yuin/goldmark"
 	"github.com/yuin/goldmark/ast"
 	"github.com/yuin/goldmark/extension"
+	tables "github.com/yuin/goldmark/extension/ast"
 	"github.com/yuin/goldmark/parser"
 	"github.com/yuin/goldmark/renderer/html"
 	"github.com/yuin/goldmark/text"
@@ -71,6 +72,8 @@ func render(name string, source []byte) (*page, error) {
 			n.Destination = []byte(destination(name, string(n.Destination)))
 		case *ast.Image:
 			n.Destination = []byte(destination(name, string(n.Destination)))
+		case *tables.Table:
+			label(n, source)
 		}
 		return ast.WalkContinue, nil
 	})
@@ -83,6 +86,25 @@ func render(name string, source []byte) (*page, error) {
 	}
 	p.Body = template.HTML(breakable(body.String())) //nolint:gosec // of the project's own pages
 	return p, nil
+}
+
+// label tells each cell of a table with three columns or more what its column is called: on a phone rows are cards.
+func label(table *tables.Table, source []byte) {
+	var names []string
+	for cell := table.FirstChild().FirstChild(); cell != nil; cell = cell.NextSibling() {
+		names = append(names, plain(cell, source))
+	}
+	if len(names) < 3 {
+		return
+	}
+	table.SetAttributeString("class", []byte("cards"))
+	for row := table.FirstChild().NextSibling(); row != nil; row = row.NextSibling() {
+		cell := row.FirstChild()
+		for i := 0; cell != nil && i < len(names); i++ {
+			cell.SetAttributeString("data-label", []byte(names[i]))
+			cell = cell.NextSibling()
+		}
+	}
 }
 
 var (

@@ -2,7 +2,7 @@
 import { fileURLToPath } from 'node:url';
 import { defineConfig } from 'vitepress';
 import { sidebar, home } from './structure.mjs';
-import { breakLongNames, forSearch, githubSlug, leaveDocs } from './markdown.mjs';
+import { breakLongNames, forSearch, githubSlug, labelCells, leaveDocs } from './markdown.mjs';
 
 // Pages become components, which import vue. There is no node_modules above ../docs, so it is looked for from here.
 const packagesOfPages = {
@@ -33,6 +33,7 @@ export default defineConfig({
       md.linkify.set({ fuzzyLink: false, fuzzyEmail: false }); // ASP.NET is no address
       md.use(leaveDocs);
       md.use(breakLongNames);
+      md.use(labelCells);
     },
   },
   vite: { plugins: [packagesOfPages] },

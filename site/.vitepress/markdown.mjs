@@ -51,6 +51,22 @@ export function breakLongNames(md) {
   };
 }
 
+// labelCells tells each cell of a table with three columns or more what its column is called: on a phone rows are cards.
+export function labelCells(md) {
+  md.core.ruler.push('label-cells', state => {
+    let table, names, column;
+    state.tokens.forEach((token, i) => {
+      switch (token.type) {
+        case 'table_open': [table, names] = [token, []]; break;
+        case 'th_open': names.push(state.tokens[i + 1].children.map(one => one.content).join('')); break;
+        case 'thead_close': if (names.length > 2) table.attrJoin('class', 'cards'); break;
+        case 'tr_open': column = 0; break;
+        case 'td_open': if (names.length > 2) token.attrSet('data-label', names[column++]); break;
+      }
+    });
+  });
+}
+
 // forSearch is the text of a page as the search knows it: by headings, each of which is a result of its own.
 export function forSearch(page, text) {
   switch (page) {
