@@ -72,10 +72,10 @@ func TestDrawings(t *testing.T) {
 
 // On a phone a row of a wide table is a card: each cell says what it is.
 func TestCellsOfWideTablesAreLabelled(t *testing.T) {
-	h := New(prefix, fstest.MapFS{"page.md": {Data: []byte("# Page\n\n| a | `b` | \"c\" |\n|---|---|---|\n| 1 | 2 | 3 |\n\n| d | e |\n|---|---|\n| 4 | 5 |\n")}})
+	h := New(prefix, fstest.MapFS{"page.md": {Data: []byte("# Page\n\n| a | `b` | \"c\" |\n|---|---|---|\n| 1 | 2 | " + strings.Repeat("long ", 20) + "|\n\n| d | e | f |\n|---|---|---|\n| 4 | 5 | 6 |\n")}})
 	body := ask(h, "/help/page").Body.String()
 	require.Contains(t, body, `<table class="cards">`)
-	for _, cell := range []string{`<td data-label="a">1</td>`, `<td data-label="b">2</td>`, `<td data-label="&quot;c&quot;">3</td>`, `<td>4</td>`, `<td>5</td>`} {
+	for _, cell := range []string{`<td data-label="a">1</td>`, `<td data-label="b">2</td>`, `<td data-label="&quot;c&quot;">long `, `<td>4</td>`, `<td>6</td>`} {
 		require.Contains(t, body, cell)
 	}
 }

@@ -88,13 +88,18 @@ func render(name string, source []byte) (*page, error) {
 	return p, nil
 }
 
-// label tells each cell of a table with three columns or more what its column is called: on a phone rows are cards.
+// label tells the cells of a wide table what their columns are called: on a phone its rows are cards. Wide is one with
+// three columns or more, and a row that is longer than a line there.
 func label(table *tables.Table, source []byte) {
 	var names []string
 	for cell := table.FirstChild().FirstChild(); cell != nil; cell = cell.NextSibling() {
 		names = append(names, plain(cell, source))
 	}
-	if len(names) < 3 {
+	longest := 0
+	for row := table.FirstChild().NextSibling(); row != nil; row = row.NextSibling() {
+		longest = max(longest, len(plain(row, source)))
+	}
+	if len(names) < 3 || longest <= 60 {
 		return
 	}
 	table.SetAttributeString("class", []byte("cards"))
@@ -110,13 +115,14 @@ func label(table *tables.Table, source []byte) {
 var (
 	longName = regexp.MustCompile(`<code>[^<\s]{20,}</code>`)
 	joint    = regexp.MustCompile(`([_./=?])(\w)`)
+	hump     = regexp.MustCompile(`([a-z])([A-Z])`)
 )
 
 // breakable lets long names of metrics and options break at their parts, so that a table needs less width.
 func breakable(body string) string {
 	return longName.ReplaceAllStringFunc(body, func(code string) string {
 		name := strings.TrimSuffix(strings.TrimPrefix(code, "<code>"), "</code>")
-		return "<code>" + joint.ReplaceAllString(name, "$1<wbr>$2") + "</code>"
+		return "<code>" + hump.ReplaceAllString(joint.ReplaceAllString(name, "$1<wbr>$2"), "$1<wbr>$2") + "</code>"
 	})
 }
 

@@ -51,17 +51,24 @@ export function breakLongNames(md) {
   };
 }
 
-// labelCells tells each cell of a table with three columns or more what its column is called: on a phone rows are cards.
+// labelCells tells the cells of a wide table what their columns are called: on a phone its rows are cards. Wide is one
+// with three columns or more, and a row that is longer than a line there.
 export function labelCells(md) {
+  const text = token => token.children.map(one => one.content).join('');
   md.core.ruler.push('label-cells', state => {
-    let table, names, column;
+    let names, cells, row, longest;
     state.tokens.forEach((token, i) => {
       switch (token.type) {
-        case 'table_open': [table, names] = [token, []]; break;
-        case 'th_open': names.push(state.tokens[i + 1].children.map(one => one.content).join('')); break;
-        case 'thead_close': if (names.length > 2) table.attrJoin('class', 'cards'); break;
-        case 'tr_open': column = 0; break;
-        case 'td_open': if (names.length > 2) token.attrSet('data-label', names[column++]); break;
+        case 'table_open': [names, cells, longest] = [[], [], 0]; break;
+        case 'th_open': names.push(text(state.tokens[i + 1])); break;
+        case 'tr_open': row = []; break;
+        case 'td_open':
+          row.push(text(state.tokens[i + 1]));
+          cells.push([token, names[row.length - 1]]);
+          longest = Math.max(longest, row.join(' ').length);
+          break;
+        case 'table_close':
+          if (names.length > 2 && longest > 60) for (const [cell, name] of cells) cell.attrSet('data-label', name);
       }
     });
   });
