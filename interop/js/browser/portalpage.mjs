@@ -81,12 +81,12 @@ export class Portal {
     if (!shots) return;
     mkdirSync(shots, { recursive: true });
     for (const [kind, width, height, mobile, scheme] of looks) {
-      await this.call('Emulation.setDeviceMetricsOverride', { width, height, deviceScaleFactor: 1, mobile });
       await this.call('Emulation.setEmulatedMedia', { features: [{ name: 'prefers-color-scheme', value: scheme }] });
       // What is below the window is not drawn: the window has all of the page.
-      const whole = Math.max(height, await this.run(() => document.documentElement.scrollHeight));
-      await this.call('Emulation.setDeviceMetricsOverride', { width, height: whole, deviceScaleFactor: 1, mobile });
-      await new Promise((resolve) => setTimeout(resolve, 300));
+      for (let whole = height, had = 0; whole > had; had = whole, whole = Math.max(whole, await this.run(() => document.documentElement.scrollHeight))) {
+        await this.call('Emulation.setDeviceMetricsOverride', { width, height: whole, deviceScaleFactor: 1, mobile });
+        await new Promise((resolve) => setTimeout(resolve, 300));
+      }
       const { data } = await this.call('Page.captureScreenshot', { format: 'png' });
       writeFileSync(join(shots, `${name}-${kind}.png`), Buffer.from(data, 'base64'));
     }

@@ -170,7 +170,7 @@ function Nodes({ now, before, own, asked }) {
             {rows.map((p) => {
               const there = p.state === 'up' || !p.incarnation;
               const has = there ? cells(p.node) : {};
-              const values = [p.state, p.version, has.clients, has.out, has.cpu, has.memory, p.incarnation && took(p.roundTripNanoseconds), p.incarnation && bytes(p.queuedBytes)];
+              const values = [p.state, p.version, has.clients, has.out, has.cpu, has.memory, there && p.incarnation && took(p.roundTripNanoseconds), there && p.incarnation && bytes(p.queuedBytes)];
               return (
                 <tr key={p.incarnation ?? ''} class={there ? 'tone-good' : 'tone-bad'}>
                   <th scope="row"><i class="dot" />{p.node}</th>

@@ -12,7 +12,7 @@ export function Settings() {
   const [said, say] = useState({});
   const version = now.value;
   if (now.error || !version) return <Missing asked={now} what="the settings" />;
-  const again = now.again;
+  const again = () => { say({}); now.again(); };
   // A form names the revision that it was filled in with: a change that somebody else made meanwhile is not undone.
   const change = async (patch, note) => {
     const headers = { 'Content-Type': 'application/merge-patch+json', 'If-Match': `"${version.revision}"` };
@@ -22,8 +22,8 @@ export function Settings() {
       if (error.status === 412) error.message += ': load this page again to see how';
       throw error;
     }
-    say({ [note]: 'In force.' }); // the form is made anew with the next revision
     again();
+    say({ [note]: 'In force.' }); // the form is made anew with the next revision
   };
   const shared = { said, properties: version.document.properties ?? {}, sources: version.sources ?? {}, change };
   return (
@@ -231,7 +231,7 @@ function History({ current, again }) {
         {versions.map((v) => (
           <li class="event" key={v.revision}>
             <details>
-              <summary><span class="kind">{v.revision}</span><time dateTime={v.time}>{v.time && !v.time.startsWith('0001') ? date(v.time) : ''}</time><span class="title"><b>{v.note || (v.revision === 1 ? 'the configuration' : 'a change')}</b> {(v.changes ?? []).map((c) => c.path).join(', ')}</span><span class="result">{v.revision === current ? 'in force' : ''}</span><span class="about"><span>{v.by}</span></span></summary>
+              <summary><span class="kind">{v.revision}</span><time dateTime={v.time}>{v.time && !v.time.startsWith('0001') ? date(v.time) : ''}</time><span class="title"><b>{v.note || (v.revision === 1 ? 'the configuration' : 'a change')}</b> {(v.changes ?? []).map((c) => c.path).join(', ')}</span><span class="result">{v.revision === current ? 'in force' : ''}</span><span class="about">{v.by && <span>{v.by}</span>}</span></summary>
               <div class="body">
                 {(v.changes ?? []).length === 0 && <p class="soft">Nothing changed.</p>}
                 <Facts list={(v.changes ?? []).map((c) => [c.path, <><del>{pretty(c.before ?? 'not set')}</del> <ins>{pretty(c.after ?? 'not set')}</ins></>])} />
