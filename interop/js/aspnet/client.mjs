@@ -126,7 +126,10 @@ export class Client {
   /** The same without a bound, for calls that are not answered while the client lives. */
   call(hub, method, ...args) {
     return new Promise((done, failed) => {
-      this.proxies.get(hub).invoke(method, ...args).progress((value) => (this.progress ??= []).push(value)).done(done).fail(failed);
+      this.proxies.get(hub).invoke(method, ...args).progress((value) => (this.progress ??= []).push(value)).done(done).fail((error) => {
+        if (error.message === 'Send failed.') error.message += ` (${this.to('send').filter(({ status }) => status !== 200).map(({ status, failed: cut }) => cut ? 'cut off' : status)})`;
+        failed(error);
+      });
     });
   }
 
