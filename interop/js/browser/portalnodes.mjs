@@ -140,8 +140,21 @@ await report.run('who logs out at one node is logged out at the others', async (
   }
 });
 
+await report.run('a node without the store says so, and shows what it has', async () => {
+  await page.login(token);
+  await world.gateway.kill(a); // the one that is left is no majority
+  await page.go('overview');
+  await page.until('it is alone', () => document.querySelectorAll('[aria-label="Nodes"] tr.tone-good').length === 1);
+  await page.go('settings');
+  await page.shows('does not answer', 'Try again');
+  await page.shoot('nodes-no-store');
+  await world.gateway.kill(c);
+  await page.shows('The gateway does not answer.');
+  await page.shoot('nodes-none');
+});
+
 await page.close();
 for (const client of clients) await client.connection.stop().catch(() => {});
-world.gateway.nodes = [a, c];
+world.gateway.nodes = [];
 await world.close();
 report.finish();
