@@ -22,7 +22,7 @@ func (g *Gateway) Roll(ctx context.Context, hub string, t Target, group string) 
 	var parts []*rollOp
 	var asked sync.WaitGroup
 	h.plan(t, func(to receivers) {
-		op := &rollOp{ctx: ctx, walk: walk{of: to}, group: group, asked: &asked}
+		op := &rollOp{ctx: ctx, walk: newWalk(to), group: group, asked: &asked}
 		parts = append(parts, op)
 		asked.Add(1)
 		op.queue()
@@ -86,12 +86,10 @@ func (o *rollOp) apply(*worker) {
 		return // nobody waits any more
 	}
 	o.err = errFault // of a panic that is on its way up: whoever waits must not wait forever
-	var piece []*Conn
-	more := o.walk.step(func(c *Conn) {
-		if o.group == "" || c.membership(o.group) != nil {
-			piece = append(piece, c)
-		}
-	})
+	piece, more := o.walk.step()
+	if o.group != "" {
+		piece = slices.DeleteFunc(piece, func(c *Conn) bool { return c.membership(o.group) == nil })
+	}
 	o.found, o.err = append(o.found, piece), nil
 	over = !more
 }

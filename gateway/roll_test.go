@@ -66,10 +66,10 @@ func TestRollNamesWhoIsThere(t *testing.T) {
 	})
 }
 
-// While clients come and go on both workers, whoever stays is listed once. Lists of this length take several turns.
+// While clients come and go on both workers, whoever stays is listed once.
 func TestRollWhileClientsComeAndGo(t *testing.T) {
 	g := start(t, nil).Gateway
-	const stay = 10_000
+	const stay = 2000
 	for i := range stay {
 		gatewaytest.Connect(t, g, gatewaytest.Options{ID: fmt.Sprintf("stay%05d", i), Hub: "chat"})
 	}
