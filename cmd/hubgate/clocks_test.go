@@ -43,6 +43,9 @@ var wallClock = map[string]string{
 
 	"internal/transport/stream.go Unix": "a deadline that has passed",
 
+	"admin/sessions.go Unix": "when a browser's session ends, for other nodes",
+	"admin/logout.go Unix":   "when a browser's session ends, for other nodes",
+
 	"upstream/delivery.go UnixMilli":   "what is stored for other processes: since when an event is kept",
 	"cmd/hubgate/deliveryverbs.go UTC": "a time that somebody reads",
 	"cmd/hubgate/presence.go Local":    "a time that somebody reads",
