@@ -68,20 +68,12 @@ func (o *Outbox) Bury(ctx context.Context, inc string) ([]Delivery, error) {
 // read reads a log to its end.
 func (o *Outbox) read(ctx context.Context, inc string) (*reading, uint64, error) {
 	r := newReading()
-	for last := uint64(0); ; {
-		attempt, cancel := context.WithTimeout(ctx, attemptTime)
-		m, err := o.stream.Next(attempt, o.prefix+inc, last+1)
-		cancel()
-		if errors.Is(err, stream.ErrNotFound) {
-			o.counts.Add(EventDamaged, uint64(r.damaged))
-			return r, last, nil
-		}
-		if err != nil {
-			return nil, 0, err
-		}
-		last = m.Sequence
-		r.take(m.Data)
+	last, err := stream.Whole(ctx, o.stream, o.prefix+inc, attemptTime, func(m stream.Message) { r.take(m.Data) })
+	if err != nil {
+		return nil, 0, err
 	}
+	o.counts.Add(EventDamaged, uint64(r.damaged))
+	return r, last, nil
 }
 
 // shut writes into a dead node's log that it is closed. If anybody else has written since, it fails.

@@ -1,7 +1,6 @@
 package outbox
 
 import (
-	"context"
 	"log/slog"
 	"slices"
 	"sync"
@@ -26,7 +25,7 @@ const (
 // storage is a stream; tests put something in its place.
 type storage interface {
 	batchlog.Storage
-	Next(ctx context.Context, filter string, from uint64) (stream.Message, error)
+	stream.Reader
 }
 
 // delivery is one that is not done.

@@ -120,6 +120,7 @@ func (o *Options) logStream() jetstream.StreamConfig {
 		Name: o.Store.Prefix + "_deliveries", Subjects: []string{o.Store.Prefix + ".dlv.*"},
 		MaxBytes: o.Store.MaxBytes, MaxMsgSize: batchlog.MaxBatch, Discard: jetstream.DiscardNew,
 		Storage: o.Store.Storage, Replicas: o.Store.Replicas, AllowMsgTTL: true,
+		AllowDirect: true, // for reading many parts at once
 	}
 }
 

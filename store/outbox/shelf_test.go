@@ -61,6 +61,15 @@ func (s *shelf) Next(_ context.Context, filter string, from uint64) (stream.Mess
 	return stream.Message{}, stream.ErrNotFound
 }
 
+// Following gives one message at a time.
+func (s *shelf) Following(ctx context.Context, filter string, from uint64) ([]stream.Message, error) {
+	m, err := s.Next(ctx, filter, from)
+	if err != nil {
+		return nil, err
+	}
+	return []stream.Message{m}, nil
+}
+
 func (s *shelf) Write(_ context.Context, subject string, data []byte, sequence uint64, _ time.Duration) (uint64, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
