@@ -29,9 +29,9 @@ func inTracedWorld(t *testing.T, test func(t *testing.T, w *world, spans *tracet
 }
 
 // full connects a hub server that reads nothing more once it has its client, which says so much that it waits.
-func full(t *testing.T, w *world, records int) (c *gatewaytest.Client, read func() []sp.Message) {
+func full(t *testing.T, w *world, records int) (c *gatewaytest.Client, ws *websocket.Conn, read func() []sp.Message) {
 	w.limits.QueueBytes = 64 << 10
-	ws, read := stuck(t, w)
+	ws, read = stuck(t, w)
 	require.NotEmpty(t, read())
 	require.NoError(t, ws.WriteMessage(websocket.BinaryMessage, nil))
 	c = gatewaytest.Connect(w.t, w.gw, gatewaytest.Options{ID: "1", Hub: "chat"})
@@ -49,14 +49,14 @@ func full(t *testing.T, w *world, records int) (c *gatewaytest.Client, read func
 		}
 	}()
 	synctest.Wait()
-	return c, read
+	return c, ws, read
 }
 
 // A record that waits for room is offered again and again. It has one span, from when it came.
 func TestARecordThatIsOfferedAgainHasOneSpan(t *testing.T) {
 	inTracedWorld(t, func(t *testing.T, w *world, spans *tracetest.SpanRecorder) {
 		const records = 1000
-		_, read := full(t, w, records)
+		_, _, read := full(t, w, records)
 		time.Sleep(time.Second)
 		traced := map[uint64]bool{}
 		for got := 0; got < records; {
@@ -84,12 +84,26 @@ func TestARecordThatIsOfferedAgainHasOneSpan(t *testing.T) {
 // A client that leaves while a record of it waits leaves no span open.
 func TestTheSpanOfARecordThatNeverHadRoomEnds(t *testing.T) {
 	inTracedWorld(t, func(t *testing.T, w *world, spans *tracetest.SpanRecorder) {
-		c, _ := full(t, w, 1000)
+		c, _, _ := full(t, w, 1000)
 		c.Leave()
 		synctest.Wait()
 		ended := spans.Ended()
 		require.Equal(t, len(ended), len(spans.Started()))
 		require.Contains(t, ended[len(ended)-1].Attributes(), attribute.String("error.type", "ClientClosed"))
+	})
+}
+
+// The span of a record that has waited for a hub server which then goes ends: the record waits for another one.
+func TestTheSpanOfARecordThatIsHeldEnds(t *testing.T) {
+	inTracedWorld(t, func(t *testing.T, w *world, spans *tracetest.SpanRecorder) {
+		w.limits.Grace = 10 * time.Second
+		_, ws, _ := full(t, w, 200)
+		require.Equal(t, len(spans.Ended())+1, len(spans.Started()))
+		require.NoError(t, ws.Close())
+		synctest.Wait()
+		ended := spans.Ended()
+		require.Equal(t, len(ended), len(spans.Started()), "what is held has no span")
+		require.Contains(t, ended[len(ended)-1].Attributes(), attribute.String("error.type", "Held"))
 	})
 }
 
