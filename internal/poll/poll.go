@@ -32,9 +32,11 @@ var (
 	ErrNoAnswer = errors.New("the node did not answer in time")
 	ErrGone     = errors.New("the node is gone")
 
-	errBusy  = errors.New("the node answers as many questions as it may")
-	errLarge = errors.New("the question or the answer is too large")
-	errSaid  = errors.New("poll: malformed message of another node")
+	errBusy     = errors.New("the node answers as many questions as it may")
+	errNoRoom   = errors.New("the answer has no room on the way back: too much waits there, or it is too large for it")
+	errNotTaken = errors.New("the node took no question: it is gone, or the question is too large for it")
+	errLarge    = errors.New("the question or the answer is too large")
+	errSaid     = errors.New("poll: malformed message of another node")
 )
 
 // Options are what a Poll is made of.
@@ -58,13 +60,15 @@ type Answer struct {
 type Poll struct {
 	answer func(ctx context.Context, question []byte) ([]byte, error)
 	stop   func() // ends the conversation
+	// life ends the answers under way; end ends it, with mu held.
+	life context.Context
+	end  context.CancelFunc
 
 	mu        sync.Mutex // guards what follows
 	peers     []gateway.Peer
 	last      uint64
 	open      map[uint64]*asking
 	answering int
-	closed    bool
 	running   sync.WaitGroup
 }
 
@@ -78,17 +82,18 @@ type asking struct {
 // New returns a Poll that answers from now on.
 func New(o Options) *Poll {
 	p := &Poll{answer: o.Answer, stop: func() {}, open: make(map[uint64]*asking)}
+	p.life, p.end = context.WithCancel(context.Background())
 	if o.Peers != nil {
 		p.stop = o.Peers.Converse(o.Topic, p)
 	}
 	return p
 }
 
-// Close ends the answers.
+// Close ends the answers, those under way too.
 func (p *Poll) Close() {
 	p.stop()
 	p.mu.Lock()
-	p.closed = true
+	p.end()
 	p.mu.Unlock()
 	p.running.Wait()
 }
@@ -107,7 +112,7 @@ func (p *Poll) Ask(ctx context.Context, question []byte) []Answer {
 		case peer.Send(message(saidQuestion, id, question)):
 			a.missing = append(a.missing, peer)
 		default:
-			a.answers = append(a.answers, Answer{Node: peer.Name(), Err: ErrGone})
+			a.answers = append(a.answers, Answer{Node: peer.Name(), Err: errNotTaken})
 		}
 	}
 	if len(a.missing) == 0 {
@@ -160,9 +165,10 @@ func (p *Poll) PeerGone(peer gateway.Peer) {
 // PeerRoom implements gateway.PeerHandler.
 func (*Poll) PeerRoom(gateway.Peer) {}
 
-// What nodes say to each other begins with one of these bytes, and the number of a question.
+// What nodes say to each other begins with one of these bytes, and the number of a question. Nodes of an earlier version
+// say other things under 1 and 2.
 const (
-	saidQuestion byte = iota + 1
+	saidQuestion byte = iota + 4
 	saidAnswer
 	// saidRefusal: what follows is why there is no answer.
 	saidRefusal
@@ -172,10 +178,14 @@ func message(kind byte, id uint64, body []byte) []byte {
 	return append(binary.AppendUvarint([]byte{kind}, id), body...)
 }
 
-// PeerSaid implements gateway.PeerHandler. What newer nodes say is passed over.
+// PeerSaid implements gateway.PeerHandler. What nodes of other versions say is passed over.
 func (p *Poll) PeerSaid(peer gateway.Peer, said []byte) error {
 	in := fields.Reader{Rest: said}
-	kind, id := in.Byte(), in.Number()
+	kind := in.Byte()
+	if !in.Failed && (kind < saidQuestion || kind > saidRefusal) {
+		return nil
+	}
+	id := in.Number()
 	if in.Failed || len(in.Rest) > MaxText {
 		return errSaid
 	}
@@ -198,7 +208,7 @@ func (p *Poll) PeerSaid(peer gateway.Peer, said []byte) error {
 func (p *Poll) asked(peer gateway.Peer, id uint64, question []byte) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if p.closed || p.answering >= maxAnswering {
+	if p.life.Err() != nil || p.answering >= maxAnswering {
 		peer.Send(message(saidRefusal, id, []byte(errBusy.Error())))
 		return
 	}
@@ -213,17 +223,18 @@ func (p *Poll) asked(peer gateway.Peer, id uint64, question []byte) {
 
 // reply is what is said to a question.
 func (p *Poll) reply(peer gateway.Peer, id uint64, question []byte) []byte {
-	ctx, cancel := context.WithTimeout(context.Background(), answerBound)
+	ctx, cancel := context.WithTimeout(p.life, answerBound)
 	defer cancel()
 	body, err := p.answer(ctx, question)
-	switch {
-	case err == nil && len(body) > MaxText:
+	if err == nil && len(body) > MaxText {
 		err = errLarge
-	case err == nil && peer.Full(len(body)):
-		err = errBusy
 	}
-	if err != nil {
-		return message(saidRefusal, id, []byte(err.Error()))
+	if err == nil {
+		said := message(saidAnswer, id, body)
+		if !peer.Full(len(said)) {
+			return said
+		}
+		err = errNoRoom
 	}
-	return message(saidAnswer, id, body)
+	return message(saidRefusal, id, []byte(err.Error()))
 }

@@ -93,7 +93,7 @@ func TestNodesThatDoNotAnswer(t *testing.T) {
 		require.NoError(t, got[0].Err)
 		require.Equal(t, ErrNoAnswer, got[1].Err)
 		require.Equal(t, ErrGone, got[2].Err)
-		require.Equal(t, ErrGone, got[3].Err)
+		require.Equal(t, errNotTaken, got[3].Err)
 		asks.PeerSaid(ways["c"], message(saidAnswer, 1, []byte("late")))
 		require.Empty(t, asks.open)
 	})
@@ -118,8 +118,38 @@ func TestANodeThatIsBusyRefuses(t *testing.T) {
 			require.NoError(t, (<-answers).Err)
 		}
 		ways["b"].back.full = 99
-		require.EqualError(t, asks.Ask(t.Context(), nil)[0].Err, errBusy.Error())
+		require.EqualError(t, asks.Ask(t.Context(), nil)[0].Err, errNoRoom.Error())
 	})
+}
+
+// Who closes does not wait for an answer that takes long.
+func TestCloseEndsAnswersUnderWay(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		asks, ways := join(t, map[string]func(context.Context, []byte) ([]byte, error){"b": func(ctx context.Context, _ []byte) ([]byte, error) {
+			<-ctx.Done()
+			return nil, ctx.Err()
+		}})
+		answers := make(chan []Answer, 1)
+		go func() { answers <- asks.Ask(t.Context(), nil) }()
+		synctest.Wait()
+		began := time.Now()
+		ways["b"].to.Close()
+		require.Zero(t, time.Since(began))
+		require.EqualError(t, (<-answers)[0].Err, context.Canceled.Error())
+	})
+}
+
+// Nodes of an earlier version say other things under the numbers 1 and 2, and end the whole session of two nodes if they
+// cannot read what they are told. Each passes over what the other says.
+func TestNodesOfAnEarlierVersionAreLeftAlone(t *testing.T) {
+	for _, kind := range []byte{saidQuestion, saidAnswer, saidRefusal} {
+		require.Greater(t, kind, byte(2))
+	}
+	p := New(Options{Answer: func(context.Context, []byte) ([]byte, error) { panic("it is no question") }})
+	defer p.Close()
+	for _, said := range []string{"\x01", "\x01{}", "\x01" + `{"i":1,"q":{}}`, "\x02" + `{"i":1,"a":{}}`, "\x02\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff"} {
+		require.NoError(t, p.PeerSaid(&way{deaf: true}, []byte(said)), "%q", said)
+	}
 }
 
 func FuzzSaid(f *testing.F) {
@@ -128,6 +158,7 @@ func FuzzSaid(f *testing.F) {
 	f.Add(message(saidRefusal, 1, bytes.Repeat([]byte("no"), maxRefusal)))
 	f.Add([]byte{saidAnswer})
 	f.Add([]byte{99, 1})
+	f.Add([]byte("\x01{}"))
 	f.Fuzz(func(t *testing.T, said []byte) {
 		p := New(Options{Answer: says("")})
 		defer p.Close()
