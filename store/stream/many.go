@@ -20,19 +20,23 @@ const (
 // AllLast returns what was written last under each subject that the filter takes, as the next best copy
 // has it.
 func (s *Stream) AllLast(ctx context.Context, filter string) ([]Message, error) {
-	return s.many(ctx, question{LastOf: []string{filter}})
+	all, err := s.many(ctx, question{LastOf: []string{filter}})
+	if err != nil {
+		return nil, err
+	}
+	return all, nil
 }
 
 // Following returns messages from a sequence on whose subject the filter takes, in their order: one or more, up to a
 // thousand. ErrNotFound says that there is none, which only the leader can say. The others are from the next best
-// copy, if the stream's AllowDirect permits: one that is behind has fewer, and what it has is right. A copy that does
-// not answer costs half of the time that ctx has.
+// copy, if the stream's AllowDirect permits: one that is behind has fewer, and what it has is right. It has half of the
+// time of ctx: what has come by then is returned, and if that is nothing, the leader is asked.
 func (s *Stream) Following(ctx context.Context, filter string, from uint64) ([]Message, error) {
 	from = max(from, 1)
 	short, cancel := halfOf(ctx)
 	defer cancel()
-	all, err := s.many(short, question{Sequence: from, Next: filter, Batch: batchMessages, MaxBytes: batchBytes})
-	if err == nil && len(all) > 0 {
+	// An error matters no more than the end of the batch: nothing is missing in what came before it.
+	if all, _ := s.many(short, question{Sequence: from, Next: filter, Batch: batchMessages, MaxBytes: batchBytes}); len(all) > 0 {
 		return all, nil
 	}
 	m, err := s.Next(ctx, filter, from)
@@ -52,6 +56,7 @@ func halfOf(ctx context.Context) (context.Context, context.CancelFunc) {
 }
 
 // many asks the next best copy for several messages. Each comes by itself; behind them it says that there are no more.
+// With an error there are those that had come before it, one behind the other.
 func (s *Stream) many(ctx context.Context, q question) ([]Message, error) {
 	text, err := json.Marshal(q)
 	if err != nil {
@@ -70,13 +75,10 @@ func (s *Stream) many(ctx context.Context, q question) ([]Message, error) {
 	for before := uint64(0); ; {
 		msg, err := sub.NextMsgWithContext(ctx)
 		if err != nil {
-			return nil, classify(err)
+			return all, classify(err)
 		}
 		if msg.Header.Get("Status") == fmt.Sprint(http.StatusNoContent) {
-			if err := follows(msg, before); err != nil {
-				return nil, err
-			}
-			return all, nil
+			return all, follows(msg, before)
 		}
 		m, err := direct(msg)
 		if errors.Is(err, ErrNotFound) && len(all) == 0 {
@@ -86,7 +88,7 @@ func (s *Stream) many(ctx context.Context, q question) ([]Message, error) {
 			err = follows(msg, before)
 		}
 		if err != nil {
-			return nil, err
+			return all, err
 		}
 		all, before = append(all, m), m.Sequence
 	}
