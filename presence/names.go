@@ -33,12 +33,12 @@ func order(list []string, rest func(names int)) *names {
 	return n
 }
 
-// with are the names and further ones, which are ordered.
+// with are the names and further ones, which are ordered. Those are in the total of another node, or in this one's.
 func (n *names) with(further []string) *names {
 	if len(further) == 0 {
 		return n
 	}
-	return &names{parts: append(slices.Clip(n.parts), further), total: n.total + len(further)}
+	return &names{parts: append(slices.Clip(n.parts), further), total: n.total}
 }
 
 // after visits the names behind last, smallest first, each once, until visit returns false.

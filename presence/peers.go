@@ -65,20 +65,29 @@ func (c *circle) end() {
 	c.running.Wait()
 }
 
-// ask asks this node and all others. A node that is gone has nothing. An error that is
-// gateway.ErrIncomplete names those that did not answer.
+// ask asks this node and all others, and again while connections go from node to node. A node that is gone has nothing.
+// An error that is gateway.ErrIncomplete names those that did not answer.
 func (c *circle) ask(ctx context.Context, q *question) (parts []*answer, err error) {
 	ctx, cancel := context.WithTimeout(ctx, answerBound)
 	defer cancel()
+	until, _ := ctx.Deadline()
 	for range maxAsked {
 		began := time.Now()
-		parts, err = c.askOnce(ctx, q)
-		if err != nil || !slices.ContainsFunc(parts, func(a *answer) bool { return a.movedWithin(time.Since(began)) }) {
+		next, err := c.askOnce(ctx, q)
+		switch {
+		case err != nil && parts == nil:
+			return nil, err
+		case err != nil:
+			return parts, nil // what all have answered before is better than nothing
+		}
+		parts = next
+		took := time.Since(began)
+		// If a connection went from one to another meanwhile, it may be in neither answer.
+		if !slices.ContainsFunc(parts, func(a *answer) bool { return a.movedWithin(took) }) || time.Until(until) < took {
 			break
 		}
-		// A connection went from one to another meanwhile, and may be in neither answer.
 	}
-	return parts, err
+	return parts, nil
 }
 
 func (c *circle) askOnce(ctx context.Context, q *question) ([]*answer, error) {

@@ -179,6 +179,27 @@ func TestHandedOverDuringAQuestion(t *testing.T) {
 	})
 }
 
+// While a node hands over all that it has, something moves in each round. What all nodes have answered is not given up for
+// a round that does not come to its end.
+func TestHandedOverAllTheTime(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		nodes := startNodes(t, 3)
+		nodes[0].connect("stays", "")
+		nodes[1].plug.mesh.mu.Lock()
+		nodes[1].plug.slow = 2 * time.Second
+		nodes[1].plug.mesh.mu.Unlock()
+		for i := range 60 {
+			moving := nodes[2].connect(fmt.Sprint("moving", i), "").Conn
+			time.AfterFunc(time.Duration(i)*100*time.Millisecond, func() { moving.Ended(gateway.Cause{Reason: gateway.CloseMoved}) })
+		}
+		time.Sleep(time.Second)
+		began := time.Now()
+		w := nodes[0].ask("/hubgate/v1/hubs/chat/connections", nil, false)
+		require.Equal(t, http.StatusOK, w.Code, w.Body)
+		require.Equal(t, 4*time.Second, time.Since(began), "a third round would not be over in time")
+	})
+}
+
 func TestWhoMayList(t *testing.T) {
 	const path = "/hubgate/v1/hubs/chat/connections"
 	plain, err := auth.SignREST(key, "http://localhost"+path, time.Minute)
