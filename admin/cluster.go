@@ -39,6 +39,8 @@ type ClusterStats struct {
 	Incarnation string `json:"incarnation"`
 	Version     string `json:"version"`
 	Address     string `json:"address,omitempty"`
+	// Alone: no other node can join this one. What it stores is its own, and it shares no settings.
+	Alone bool `json:"alone,omitempty"`
 	// Isolated: the node has no link with one that others have a link with, and takes no clients.
 	Isolated bool   `json:"isolated"`
 	Peers    []Peer `json:"peers"`

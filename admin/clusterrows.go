@@ -65,6 +65,9 @@ func (n *NodeStatus) fill(row []string) {
 
 // StoreLine says in a sentence how the store is.
 func (s *ClusterStatus) StoreLine() string {
+	if s.Alone {
+		return "store: of this node alone"
+	}
 	return fmt.Sprintf("store: %d of %d voters are there, %d have to be; %d copies; %s leads",
 		s.Store.There, s.Store.Voters, s.Store.Quorum, max(s.Store.Copies, 1), cmp.Or(s.Store.Leader, "nobody"))
 }
@@ -74,7 +77,9 @@ func (s *ClusterStatus) Oddities() (lines []string) {
 	if s.Error != "" {
 		lines = append(lines, "the nodes could not be asked: "+s.Error)
 	}
-	lines = append(lines, s.Settings.oddities()...)
+	if !s.Alone {
+		lines = append(lines, s.Settings.oddities()...)
+	}
 	for _, node := range slices.Sorted(maps.Keys(s.Unlike)) {
 		lines = append(lines, fmt.Sprintf("node %s has other settings than node %s: %s", node, s.Node, strings.Join(s.Unlike[node], ", ")))
 	}

@@ -103,10 +103,13 @@ func (s *server) joinNodes() error {
 	return err
 }
 
+// nodeName is the name of this node for its store and for who asks. A node that is alone need not have one.
+func nodeName(c *config.Config) string { return cmp.Or(c.Network.Node, "alone") }
+
 // engineOptions are the configuration's. What it does not say the engine decides.
 func engineOptions(c *config.Config, now, previous secret.Text) natsd.Options {
 	o := natsd.Options{
-		Name: cmp.Or(c.Network.Node, "alone"), Version: version(), DataDir: c.Data.Dir, MaxStore: int64(c.Data.MaxBytes), AcceptLoss: c.Data.AcceptLoss,
+		Name: nodeName(c), Version: version(), DataDir: c.Data.Dir, MaxStore: int64(c.Data.MaxBytes), AcceptLoss: c.Data.AcceptLoss,
 	}
 	if c.External() {
 		o.MaxStore = 0

@@ -160,7 +160,7 @@ func printStatus(w io.Writer, s *admin.ClusterStatus) error {
 }
 
 func nameOf(s *admin.ClusterStatus) string {
-	if s.Node == "" {
+	if s.Alone {
 		return "a node that is alone"
 	}
 	return "node " + s.Node

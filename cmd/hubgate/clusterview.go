@@ -114,6 +114,7 @@ func (v *clusterView) Stats() admin.ClusterStats {
 	}
 	s.Engine = admin.EngineStats{Troubles: texts(v.engine.Troubles()), Store: texts(v.kept.Events())}
 	if v.plane == nil {
+		s.Node, s.Alone = nodeName(v.config), true
 		return s
 	}
 	s.Incarnation = v.plane.Self().String()

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"cmp"
 	"context"
 	"time"
 
@@ -24,7 +23,7 @@ func (s *server) keepLife(webhooks *upstream.Backend) {
 		Store: life.Store{
 			JetStream: n.engine.JetStream(), Prefix: s.config.NATS.Prefix, Replicas: n.engine.Replicas(), Storage: n.engine.Storage(), MaxBytes: lifeShare(s.config),
 		},
-		Tag: cmp.Or(s.config.Network.Node, "alone"), Software: version(), Lease: aloneLease,
+		Tag: nodeName(s.config), Software: version(), Lease: aloneLease,
 		Webhook: life.Webhook{Send: webhooks.SendDisconnected, Later: upstream.ErrNotSent},
 		Lives:   s.lives, Claimed: s.givenUp,
 		Logger: s.log.With("part", partCluster),
