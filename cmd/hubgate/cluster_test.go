@@ -33,7 +33,8 @@ type trio struct{ a, b, c *program }
 // nobody is answered.
 var trios = make(chan struct{}, 4)
 
-// threePrograms is for tests with so many. With the race detector they take long: CI looks at them without it.
+// threePrograms is for tests with so many. With the race detector they take long: CI looks at them without it. And the NATS
+// server has a race of its own: it begins to keep the store while it answers other voters' questions about it.
 func threePrograms(t *testing.T) {
 	t.Helper()
 	if raced && testing.Short() {

@@ -157,6 +157,7 @@ func TestN55NodesThatMeetOutside(t *testing.T) {
 
 // A node is not ready before it knows the others, and the store answers.
 func TestN2ReadyWhenTheOthersAreKnown(t *testing.T) {
+	threePrograms(t)
 	t.Parallel()
 	lonely := start(t, "--node=a", "--cluster-listen=127.0.0.1:0", "--cluster-voter=a,b,c")
 	status, why := lonely.get(lonely.Admin + "/readyz")
