@@ -18,8 +18,9 @@ type Faults interface {
 	List() []Fault
 	// Set puts one in force; Hits and Until of what it is given say nothing. An error is a *Refused.
 	Set(f Fault) (Fault, error)
-	// Clear ends those of the hub and the kind, "" for all, on all nodes. By is who asks. An error is a *Refused.
-	Clear(hub, kind, by string) error
+	// Clear ends those of the hub and the kind, "" for all, on all nodes, and returns how many this one had: all nodes
+	// have the same. By is who asks. It waits for no node. An error is a *Refused.
+	Clear(hub, kind, by string) (ended int, err error)
 }
 
 // Fault is one fault. Delay, Every and For are Go's durations as text, "" for none. Hits are those of all nodes, with the
@@ -45,7 +46,8 @@ type NodeHits struct {
 	Hits uint64 `json:"hits"`
 }
 
-// FaultList is the answer to a question for faults, FaultsCleared that to a wish to end some. Missing are nodes that did
+// FaultList is the answer to a question for faults, FaultsCleared that to a wish to end some, with how
+// many the node that was asked had. Missing are nodes that did
 // not say which faults they have.
 type (
 	FaultList struct {
@@ -78,7 +80,7 @@ func (a *Admin) WatchFaults(f Faults, count func() map[string]uint64) {
 		setFault(f, name, w, r)
 	}))
 	a.pages.HandleFunc("DELETE /api/faults", a.Managed(func(_ *Management, name string, w http.ResponseWriter, r *http.Request) {
-		clearFaults(&a.nodes, f, name, w, r)
+		clearFaults(f, name, w, r)
 	}))
 	a.watchByLabel("faults_injected_total", "How often injected faults have hit, by kind.", "kind", nil, count)
 }
@@ -134,19 +136,11 @@ func setFault(f Faults, by string, w http.ResponseWriter, r *http.Request) {
 	answerJSON(w, set)
 }
 
-// clearFaults ends faults on all nodes. One that only other nodes have counts too.
-func clearFaults(n *allNodes, f Faults, by string, w http.ResponseWriter, r *http.Request) {
-	hub, kind := r.URL.Query().Get("hub"), r.URL.Query().Get("kind")
-	before := faultsOfAll(gather[[]Fault](r.Context(), n, shownFaults))
-	if err := f.Clear(hub, kind, by); err != nil {
+func clearFaults(f Faults, by string, w http.ResponseWriter, r *http.Request) {
+	ended, err := f.Clear(r.URL.Query().Get("hub"), r.URL.Query().Get("kind"), by)
+	if err != nil {
 		refuseFault(w, err)
 		return
-	}
-	ended := 0
-	for _, had := range before.Faults {
-		if (hub == "" || strings.EqualFold(hub, had.Hub)) && (kind == "" || strings.EqualFold(kind, had.Kind)) {
-			ended++
-		}
 	}
 	answerJSON(w, FaultsCleared{ended})
 }

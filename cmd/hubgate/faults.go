@@ -35,9 +35,9 @@ func (v faultView) List() []admin.Fault {
 	return list
 }
 
-func (v faultView) Clear(hub, kind, by string) error {
-	_, err := v.set.Clear(hub, faults.Kind(kind), by)
-	return faultRefused(err)
+func (v faultView) Clear(hub, kind, by string) (int, error) {
+	ended, err := v.set.Clear(hub, faults.Kind(kind), by)
+	return ended, faultRefused(err)
 }
 
 func (v faultView) Set(f admin.Fault) (admin.Fault, error) {
