@@ -1,6 +1,7 @@
 package presence
 
 import (
+	"maps"
 	"sync"
 	"time"
 )
@@ -23,10 +24,8 @@ func (d *departures) left(hub string) {
 	if d.last == nil {
 		d.last = make(map[string]time.Time)
 	}
-	for other, at := range d.last {
-		if time.Since(at) > movedLately {
-			delete(d.last, other)
-		}
+	if _, known := d.last[hub]; !known {
+		maps.DeleteFunc(d.last, func(_ string, at time.Time) bool { return time.Since(at) > movedLately })
 	}
 	d.last[hub] = time.Now()
 }
