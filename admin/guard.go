@@ -18,7 +18,8 @@ import (
 type Guard struct {
 	// Token is the admin token; "" is none.
 	Token secret.Text
-	// Other returns who has another token that may manage; nil takes none. The error is for the caller.
+	// Other returns who has another token that may manage; nil takes none. The error is for the caller; one that is
+	// ErrUndecided ends no session.
 	Other func(token string) (name string, err error)
 	// AllowPlain lets requests in that came from other machines by plain HTTP.
 	AllowPlain bool
@@ -32,6 +33,10 @@ type Guard struct {
 // maxEditor bounds what a caller says of itself, in characters.
 const maxEditor = 80
 
+// ErrUndecided is what Guard.Other returns while it cannot be told whether a token may manage: the keys of its issuer
+// cannot be read.
+var ErrUndecided = errors.New("whether the token may manage cannot be told now")
+
 // EditorHeader is a header in which a caller says who is at it, for the history.
 const EditorHeader = "X-Hubgate-Editor"
 
@@ -43,6 +48,11 @@ type refusedError struct {
 }
 
 func (e *refusedError) Error() string { return e.text }
+
+var errSessionOver = &refusedError{status: http.StatusUnauthorized, text: "The session has ended: log in again."}
+
+// undecidedRetry is when to ask again whether a session may go on.
+const undecidedRetry = 5 * time.Second
 
 // Status is that of the answer.
 func (e *refusedError) Status() int { return e.status }
@@ -56,10 +66,11 @@ func (g *Guard) Admits(r *http.Request) (name string, err error) {
 		return "", err
 	}
 	if text, ok := cookieText(r); ok && r.Header.Get("Authorization") == "" {
-		if name, ok := g.session(text); ok {
-			return named(name, r), nil
+		name, err := g.session(text)
+		if err != nil {
+			return "", err
 		}
-		return "", &refusedError{status: http.StatusUnauthorized, text: "The session has ended: log in again."}
+		return named(name, r), nil
 	}
 	scheme, token, _ := strings.Cut(r.Header.Get("Authorization"), " ")
 	if !strings.EqualFold(scheme, "Bearer") || token == "" {
@@ -74,18 +85,25 @@ func (g *Guard) Admits(r *http.Request) (name string, err error) {
 
 // session returns whose session it is. One that began with another token than the admin token goes on for as
 // long as that token would be accepted: it ends with its time, its key or its rights.
-func (g *Guard) session(text string) (name string, ok bool) {
+func (g *Guard) session(text string) (name string, err error) {
 	one, ok := g.sessions().find(text, g.Token)
-	if !ok || one.Token == "" {
-		return one.Name, ok
+	if !ok {
+		return "", errSessionOver
+	}
+	if one.Token == "" {
+		return one.Name, nil
 	}
 	if g.Other != nil {
-		if name, err := g.Other(string(one.Token)); err == nil {
-			return name, true
+		name, err := g.Other(string(one.Token))
+		if err == nil {
+			return name, nil
+		}
+		if errors.Is(err, ErrUndecided) {
+			return "", &refusedError{status: http.StatusServiceUnavailable, text: err.Error(), retry: undecidedRetry}
 		}
 	}
 	g.sessions().ended.note(one) // for ever, here: other nodes judge for themselves
-	return "", false
+	return "", errSessionOver
 }
 
 func (g *Guard) sessions() *Sessions {
@@ -169,7 +187,7 @@ func (g *Guard) Refuse(w http.ResponseWriter, err error) {
 	if status == http.StatusUnauthorized {
 		w.Header().Set("WWW-Authenticate", "Bearer")
 	}
-	apiError(w, status, map[int]string{401: "Unauthorized", 403: "Forbidden", 429: "TooManyRequests"}[status], err.Error(), nil)
+	apiError(w, status, map[int]string{401: "Unauthorized", 403: "Forbidden", 429: "TooManyRequests", 503: "Unavailable"}[status], err.Error(), nil)
 }
 
 // login begins a session of a browser.

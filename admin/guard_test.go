@@ -2,6 +2,7 @@ package admin
 
 import (
 	"errors"
+	"fmt"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -38,6 +39,15 @@ func TestASessionEndsWithItsToken(t *testing.T) {
 	}
 	require.Equal(t, "access key", admitted(ofKey))
 	require.Equal(t, "admin token", admitted(ofAdmin))
+	ended = fmt.Errorf("%w: the issuer is away", ErrUndecided)
+	require.Contains(t, admitted(ofKey), "the issuer is away")
+	w := httptest.NewRecorder()
+	_, err := g.Admits(ofKey)
+	g.Refuse(w, err)
+	require.Equal(t, http.StatusServiceUnavailable, w.Code)
+	require.NotEmpty(t, w.Header().Get("Retry-After"))
+	ended = nil
+	require.Equal(t, "access key", admitted(ofKey), "a session does not end since its issuer was away")
 	ended = errors.New("the key was replaced")
 	require.Equal(t, "The session has ended: log in again.", admitted(ofKey))
 	require.Equal(t, "admin token", admitted(ofAdmin))

@@ -1,6 +1,7 @@
 package admin
 
 import (
+	"cmp"
 	"encoding/binary"
 	"errors"
 	"maps"
@@ -16,18 +17,25 @@ import (
 // whose time is over first are forgotten: only who may manage begins sessions.
 const maxEnded = 10_000
 
-// endedSessions are sessions that have ended before their time, on all nodes. It implements gateway.PeerHandler. Its
-// methods may be called concurrently.
+// endedSessions are sessions that have ended before their time. It implements gateway.PeerHandler. Its methods may be
+// called concurrently.
 type endedSessions struct {
 	stop func() // ends the conversation
 
 	mu    sync.Mutex // guards what follows
-	until map[sessionID]int64
+	all   map[sessionID]ended
 	peers []gateway.Peer
 }
 
+// ended is how a session has ended.
+type ended struct {
+	until int64 // the session's time, in seconds
+	// everywhere: its browser has ended it, on all nodes. Otherwise this node has, and others judge for themselves.
+	everywhere bool
+}
+
 func (e *endedSessions) begin(peers gateway.Peers) {
-	e.until, e.stop = make(map[sessionID]int64), func() {}
+	e.all, e.stop = make(map[sessionID]ended), func() {}
 	if peers != nil {
 		e.stop = peers.Converse(gateway.LogoutTopic, e)
 	}
@@ -36,7 +44,7 @@ func (e *endedSessions) begin(peers gateway.Peers) {
 func (e *endedSessions) has(id sessionID) bool {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	_, ok := e.until[id]
+	_, ok := e.all[id]
 	return ok
 }
 
@@ -44,42 +52,59 @@ func (e *endedSessions) has(id sessionID) bool {
 func (e *endedSessions) note(one session) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	e.add(one.ID, one.Until)
+	e.add(map[sessionID]int64{one.ID: one.Until}, false)
 }
 
 // end ends a session, on all nodes.
 func (e *endedSessions) end(one session) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	e.add(one.ID, one.Until)
+	told := map[sessionID]int64{one.ID: one.Until}
+	e.add(told, true)
 	for _, p := range e.peers {
-		p.Send(endedMessage(map[sessionID]int64{one.ID: one.Until}))
+		p.Send(endedMessage(told))
 	}
 }
 
-// add remembers a session that has ended. Called with mu held.
-func (e *endedSessions) add(id sessionID, until int64) {
+// add remembers sessions that have ended, with their time. Called with mu held.
+func (e *endedSessions) add(told map[sessionID]int64, everywhere bool) {
 	now := time.Now().Unix()
-	if until < now || until > now+2*int64(sessionTime/time.Second) { // over, or none of ours
+	for id, until := range told {
+		if until < now || until > now+2*int64(sessionTime/time.Second) { // over, or none of ours
+			continue
+		}
+		e.all[id] = ended{until, everywhere || e.all[id].everywhere}
+	}
+	if len(e.all) > maxEnded {
+		e.shorten(now)
+	}
+}
+
+// shorten forgets what is over, and more if there is too much. Called with mu held.
+func (e *endedSessions) shorten(now int64) {
+	maps.DeleteFunc(e.all, func(_ sessionID, one ended) bool { return one.until < now })
+	if len(e.all) <= maxEnded {
 		return
 	}
-	if len(e.until) >= maxEnded {
-		maps.DeleteFunc(e.until, func(_ sessionID, until int64) bool { return until < now })
+	first := slices.SortedFunc(maps.Keys(e.all), func(a, b sessionID) int { return cmp.Compare(e.all[a].until, e.all[b].until) })
+	for _, id := range first[:len(first)-maxEnded] {
+		delete(e.all, id)
 	}
-	if len(e.until) >= maxEnded {
-		first := slices.MinFunc(slices.Collect(maps.Keys(e.until)), func(a, b sessionID) int { return int(e.until[a] - e.until[b]) })
-		delete(e.until, first)
-	}
-	e.until[id] = until
 }
 
-// PeerUp implements gateway.PeerHandler: a node that comes hears of all that have ended.
+// PeerUp implements gateway.PeerHandler: a node that comes hears of all that have ended on all nodes.
 func (e *endedSessions) PeerUp(p gateway.Peer) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	e.peers = append(e.peers, p)
-	if len(e.until) > 0 {
-		p.Send(endedMessage(e.until))
+	told := make(map[sessionID]int64)
+	for id, one := range e.all {
+		if one.everywhere {
+			told[id] = one.until
+		}
+	}
+	if len(told) > 0 {
+		p.Send(endedMessage(told))
 	}
 }
 
@@ -124,8 +149,6 @@ func (e *endedSessions) PeerSaid(_ gateway.Peer, message []byte) error {
 	}
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	for id, until := range told {
-		e.add(id, until)
-	}
+	e.add(told, true)
 	return nil
 }

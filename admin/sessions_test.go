@@ -1,6 +1,8 @@
 package admin
 
 import (
+	"encoding/base64"
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"net/http"
@@ -140,6 +142,78 @@ func TestWhoLogsOutIsOutAtAllNodes(t *testing.T) {
 	require.True(t, another.admitted(all[1]), "the nodes are cut off from each other")
 }
 
+// A node that refuses the token of a session ends it for itself: others may accept the token, and judge for themselves.
+func TestWhatOneNodeRefusesIsNotToldToOthers(t *testing.T) {
+	all := guards(t, "admin", [][]byte{key('a')}, [][]byte{key('a')}, [][]byte{key('a')})
+	b, out := make(browser), make(browser)
+	require.NoError(t, b.login(t, all[0], "of ann"))
+	require.NoError(t, out.login(t, all[0], "admin"))
+	all[0].Other = nil
+	require.False(t, b.admitted(all[0]))
+	all[0].logout(httptest.NewRecorder(), out.request(http.MethodPost, "/api/logout"))
+	meet(all[0], all[1])
+	require.True(t, b.admitted(all[1]))
+	require.False(t, out.admitted(all[1]))
+	// Who has heard of a logout by another node tells it too.
+	meet(all[1], all[2])
+	require.True(t, b.admitted(all[2]))
+	require.False(t, out.admitted(all[2]))
+	// It may be noted here first, and end on all nodes later.
+	require.True(t, b.admitted(all[1]))
+	all[1].logout(httptest.NewRecorder(), b.request(http.MethodPost, "/api/logout"))
+	late := guards(t, "admin", [][]byte{key('a')})[0]
+	meet(all[0], late)
+	require.False(t, b.admitted(late))
+}
+
+// A list of sessions that have ended, which a node knows already, costs nothing of what it knows. Of too many those stay
+// that would be good for the longest.
+func TestEndedSessionsAreBounded(t *testing.T) {
+	var e endedSessions
+	e.begin(nil)
+	now := time.Now().Unix()
+	id := func(i int) (id sessionID) {
+		binary.BigEndian.PutUint64(id[:], uint64(i))
+		return id
+	}
+	all := make(map[sessionID]int64)
+	for i := range maxEnded {
+		all[id(i)] = now + 3600 + int64(i%1000)
+	}
+	require.NoError(t, e.PeerSaid(nil, endedMessage(all)))
+	for range 3 {
+		require.NoError(t, e.PeerSaid(nil, endedMessage(map[sessionID]int64{id(7): all[id(7)]})))
+	}
+	for one := range all {
+		require.True(t, e.has(one))
+	}
+	e.end(session{ID: id(maxEnded), Until: now + 7200})
+	require.True(t, e.has(id(maxEnded)))
+	missing := 0
+	for one, until := range all {
+		if !e.has(one) {
+			require.Equal(t, now+3600, until)
+			missing++
+		}
+	}
+	require.Equal(t, 1, missing)
+}
+
+// What a session began with is what opens it: that of the admin token cannot be had under the letter of another one.
+func TestASessionSaysWhatItBeganWith(t *testing.T) {
+	s := guards(t, "admin", [][]byte{key('a')})[0].Sessions
+	for _, one := range []struct {
+		kind  string
+		token storedToken
+		ok    bool
+	}{{ofAdminToken, "", true}, {ofOtherToken, "of ann", true}, {ofOtherToken, "", false}, {ofAdminToken, "of ann", false}} {
+		plain := fmt.Appendf(nil, `{"i":%s,"n":"x","u":%d,"t":%q}`, "[1,2,3,4,5,6,7,8,9,10,11,12,13,14,15,16]", time.Now().Add(time.Hour).Unix(), one.token)
+		text := one.kind + base64.RawURLEncoding.EncodeToString(s.seals[0].Seal(nil, nil, plain, bound(one.kind, "admin")))
+		_, ok := s.find(text, "admin")
+		require.Equal(t, one.ok, ok, "%+v", one)
+	}
+}
+
 func TestASessionEndsWithItsTime(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		g := guards(t, "admin", nil)[0]
@@ -201,7 +275,7 @@ func FuzzEnded(f *testing.F) {
 		var e endedSessions
 		e.begin(nil)
 		_ = e.PeerSaid(nil, said)
-		require.LessOrEqual(t, len(e.until), len(said)/len(sessionID{}))
+		require.LessOrEqual(t, len(e.all), len(said)/len(sessionID{}))
 	})
 }
 

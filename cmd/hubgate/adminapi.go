@@ -57,6 +57,9 @@ func (s *server) otherManager(verifier *auth.Verifier, token string) (string, er
 	}
 	err := verifier.Admin(token, admin.LiveResource)
 	if refused, ok := errors.AsType[*auth.TokenError](err); ok {
+		if refused.Failure == auth.TokenIssuerDown {
+			return "", fmt.Errorf("%w: %s", admin.ErrUndecided, refused.Description())
+		}
 		return "", errors.New("neither the admin token nor a good token of a manager: " + refused.Description())
 	}
 	if err != nil {

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"encoding/base64"
 	"encoding/json"
 	"fmt"
 	"net/http"
@@ -13,6 +14,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/golang-jwt/jwt/v5"
 	"github.com/stretchr/testify/require"
 
 	"github.com/hubgate/hubgate/admin"
@@ -227,4 +229,26 @@ func TestSettingsOutliveTheProcess(t *testing.T) {
 	p = tryStart(t, []string{"serve", "--listen", "127.0.0.1:0", "--admin-listen", "127.0.0.1:0", "--data-dir", dir})
 	require.Empty(t, p.URL)
 	require.Contains(t, p.logs.String(), managedFile+", with the settings that were changed while running, is damaged")
+}
+
+// awayIssuers are issuers whose keys cannot be read.
+type awayIssuers struct{}
+
+func (awayIssuers) Generation() uint64              { return 0 }
+func (awayIssuers) Grant(map[string]any) auth.Grant { return auth.Grant{} }
+func (awayIssuers) Key(string, *jwt.Token) (any, error) {
+	return nil, &auth.TokenError{Failure: auth.TokenIssuerDown}
+}
+
+// While the keys of an issuer cannot be read, its sessions do not end: whether its tokens are good cannot be told.
+func TestAManagerWhoseIssuerIsAway(t *testing.T) {
+	part := base64.RawURLEncoding.EncodeToString
+	token := part([]byte(`{"alg":"RS256","typ":"JWT"}`)) + "." + part([]byte(`{"iss":"http://issuer","exp":99999999999}`)) + "." + part([]byte("signature"))
+	noKeys := func() []auth.Secret { return nil }
+	_, err := (&server{}).otherManager(auth.NewVerifier(auth.VerifierOptions{Keys: noKeys, Issuers: awayIssuers{}}), token)
+	require.ErrorIs(t, err, admin.ErrUndecided)
+	require.ErrorContains(t, err, "keys of the issuer")
+	_, err = (&server{}).otherManager(auth.NewVerifier(auth.VerifierOptions{Keys: noKeys}), token)
+	require.Error(t, err)
+	require.NotErrorIs(t, err, admin.ErrUndecided)
 }
