@@ -14,35 +14,55 @@ import (
 // temporaryPrefix begins the names of temporary directories.
 const temporaryPrefix = "hubgate-engine-"
 
+// attemptsAtTemporary is how often a directory is made of which another node that starts takes away the lock file before it is
+// locked. That is a moment.
+const attemptsAtTemporary = 10
+
+// errCondemned says that another node has just taken a new directory for one of a dead node.
+var errCondemned = errors.New("another node removes it")
+
 // openTemporary makes a temporary directory, and removes those of nodes that are dead.
-func openTemporary() (*directory, error) {
+func openTemporary() (d *directory, err error) {
 	removeAbandoned(os.TempDir())
+	for range attemptsAtTemporary {
+		if d, err = newTemporary(); !errors.Is(err, errCondemned) {
+			break
+		}
+	}
+	return d, err
+}
+
+// newTemporary makes a temporary directory. The error is errCondemned if it is worth another attempt.
+func newTemporary() (*directory, error) {
 	path, err := os.MkdirTemp("", temporaryPrefix)
 	if err != nil {
 		return nil, fmt.Errorf("%w: no temporary directory can be made: %w", ErrStore, err)
 	}
-	lock, err := lockAtOnce(path)
+	// The file is not moved to its name when it is locked: Windows does not move files that are open.
+	lock, err := os.OpenFile(filepath.Join(path, lockFile), os.O_RDWR|os.O_CREATE|os.O_EXCL, 0o600)
+	if err == nil {
+		err = claim(lock)
+	}
 	if err != nil {
-		return nil, errors.Join(fmt.Errorf("%w: its temporary directory cannot be written to: %w", ErrStore, err), os.RemoveAll(path))
+		return nil, errors.Join(fmt.Errorf("%w: its temporary directory cannot be used: %w", ErrStore, err), os.RemoveAll(path))
 	}
 	return &directory{path: path, temporary: true, lock: lock}, nil
 }
 
-// lockAtOnce makes the lock file of a new directory. It is locked before it has its name: a lock file that nobody has
-// locked is one of a process that is dead.
-func lockAtOnce(path string) (*os.File, error) {
-	f, err := os.CreateTemp(path, ".new-")
+// claim locks the lock file of a new directory, or closes it. Between its making and its locking the directory looks like one
+// of a dead node. Whoever takes it for one writes that into the file while he has it locked.
+func claim(lock *os.File) error {
+	if err := lockExclusively(lock); err != nil {
+		return errors.Join(errCondemned, err, lock.Close())
+	}
+	info, err := lock.Stat()
+	if err == nil && info.Size() > 0 {
+		err = errCondemned
+	}
 	if err != nil {
-		return nil, err
+		return errors.Join(err, lock.Close())
 	}
-	err = lockExclusively(f)
-	if err == nil {
-		err = os.Rename(f.Name(), filepath.Join(path, lockFile))
-	}
-	if err != nil {
-		return nil, errors.Join(err, f.Close())
-	}
-	return f, nil
+	return nil
 }
 
 // removeAbandoned removes the temporary directories of nodes that are dead. One without a lock file is left: it may be new, or
@@ -53,14 +73,15 @@ func removeAbandoned(parent string) {
 		return
 	}
 	for _, entry := range entries {
-		if path := filepath.Join(parent, entry.Name()); entry.IsDir() && strings.HasPrefix(entry.Name(), temporaryPrefix) && isAbandoned(path) {
+		if path := filepath.Join(parent, entry.Name()); entry.IsDir() && strings.HasPrefix(entry.Name(), temporaryPrefix) && condemn(path) {
 			os.RemoveAll(path)
 		}
 	}
 }
 
-// isAbandoned reports whether the process of a temporary directory is dead.
-func isAbandoned(path string) bool {
+// condemn reports whether a temporary directory may be removed: the process that had it is dead, and nobody can claim it any
+// more. The file is closed before the directory is removed, since Windows does not remove files that are open.
+func condemn(path string) bool {
 	file := filepath.Join(path, lockFile)
 	if info, err := os.Lstat(file); err != nil || !info.Mode().IsRegular() {
 		return false
@@ -70,5 +91,5 @@ func isAbandoned(path string) bool {
 		return false
 	}
 	defer f.Close()
-	return lockExclusively(f) == nil
+	return lockExclusively(f) == nil && f.Truncate(1) == nil // a byte more needs no room on a full disk
 }
