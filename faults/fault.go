@@ -3,7 +3,6 @@
 package faults
 
 import (
-	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -75,8 +74,10 @@ type Fault struct {
 	Hits uint64
 }
 
-// ErrNotMarked refuses a fault for a hub that is not marked.
-var ErrNotMarked = errors.New("the hub is not marked for faults: start the gateway with --faults-hub HUB, or with hubs.HUB.faults in its file")
+// ErrNotMarked refuses a fault for a hub that is not marked. It is an *InvalidError.
+var ErrNotMarked error = &InvalidError{
+	Field: "hub", Reason: "is not marked for faults: start the gateway with --faults-hub HUB, or with hubs.HUB.faults in its file",
+}
 
 // InvalidError says what is wrong with a Spec.
 type InvalidError struct{ Field, Reason string }

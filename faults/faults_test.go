@@ -266,6 +266,9 @@ func TestFaultsThatAreRefused(t *testing.T) {
 		}
 		_, err := x.Set.Set(faults.Spec{Hub: "other", Kind: faults.Drop})
 		require.ErrorIs(t, err, faults.ErrNotMarked)
+		var invalid *faults.InvalidError
+		require.ErrorAs(t, err, &invalid)
+		require.Equal(t, "hub", invalid.Field)
 	})
 }
 

@@ -77,7 +77,8 @@ func New(opts Options) *Set {
 	return s
 }
 
-// Set puts a fault in force on all nodes, in place of one of its kind in the hub. Errors: ErrNotMarked, *InvalidError.
+// Set puts a fault in force on all nodes, in place of one of its kind in the hub. The error is an *InvalidError, which may be
+// ErrNotMarked.
 func (s *Set) Set(spec Spec) (Fault, error) {
 	if err := spec.check(); err != nil {
 		return Fault{}, err

@@ -3,7 +3,6 @@ package main
 import (
 	"errors"
 	"net/http"
-	"strings"
 	"time"
 
 	"github.com/hubgate/hubgate/admin"
@@ -63,13 +62,15 @@ func (v faultView) Set(f admin.Fault) (admin.Fault, error) {
 
 // faultRefused is the error in the words of the admin address.
 func faultRefused(err error) error {
+	invalid, ok := errors.AsType[*faults.InvalidError](err)
+	if !ok {
+		return err
+	}
+	status := http.StatusBadRequest
 	if errors.Is(err, faults.ErrNotMarked) {
-		return &admin.Refused{Status: http.StatusForbidden, Field: "hub", Text: strings.TrimPrefix(err.Error(), "the hub ")}
+		status = http.StatusForbidden
 	}
-	if invalid, ok := errors.AsType[*faults.InvalidError](err); ok {
-		return &admin.Refused{Status: http.StatusBadRequest, Field: invalid.Field, Text: invalid.Reason}
-	}
-	return err
+	return &admin.Refused{Status: status, Field: invalid.Field, Text: invalid.Reason}
 }
 
 func faultOf(f faults.Fault) admin.Fault {
