@@ -39,16 +39,17 @@ func (r *results) charts() []chart {
 // Most is how large the load is that a run makes itself: server and load program each want all processors.
 func (r *results) Most() int { return 2 * r.Machine.Processors }
 
-// quiet reports whether the machine did nothing else of weight.
+// quiet reports whether the machine did nothing else of weight. The load before a run is only of other work; that after
+// it is of the run too.
 func (r *results) quiet() bool {
-	for _, averages := range []string{r.LoadBefore, r.LoadAfter} {
-		first, _, _ := strings.Cut(averages, ",")
-		load, err := strconv.ParseFloat(first, 64)
-		if err != nil || load >= float64(r.Most()) {
-			return false
-		}
-	}
-	return true
+	return below(r.LoadBefore, r.Machine.Processors) && below(r.LoadAfter, r.Most())
+}
+
+// below reports whether the first of some load averages, that of the last minute, is below a bound.
+func below(averages string, bound int) bool {
+	first, _, _ := strings.Cut(averages, ",")
+	load, err := strconv.ParseFloat(first, 64)
+	return err == nil && load < float64(bound)
 }
 
 // Busy says whether figures of wall time were left out.
