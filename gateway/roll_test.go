@@ -73,22 +73,27 @@ func TestRollWhileClientsComeAndGo(t *testing.T) {
 	for i := range stay {
 		gatewaytest.Connect(t, g, gatewaytest.Options{ID: fmt.Sprintf("stay%05d", i), Hub: "chat"})
 	}
-	stop, stopped := make(chan struct{}), make(chan struct{})
-	ended := sync.OnceFunc(func() {
+	stop, stopped := make(chan struct{}), make(chan error, 1)
+	ended := sync.OnceValue(func() error {
 		close(stop)
-		<-stopped
+		return <-stopped
 	})
 	defer ended()
 	go func() {
-		defer close(stopped)
 		var there []*gatewaytest.Client
 		for i := 0; ; i++ {
 			select {
 			case <-stop:
+				stopped <- nil
 				return
 			default:
 			}
-			there = append(there, gatewaytest.Connect(t, g, gatewaytest.Options{ID: fmt.Sprint("guest", i), Hub: "chat"}))
+			guest, err := gatewaytest.TryConnect(t, g, gatewaytest.Options{ID: fmt.Sprint("guest", i), Hub: "chat"})
+			if err != nil {
+				stopped <- err // not by FailNow, which only the goroutine of the test may call
+				return
+			}
+			there = append(there, guest)
 			if len(there) > 500 {
 				there[0].Conn.Ended(gateway.Cause{Reason: gateway.CloseNormal})
 				there = there[1:]
@@ -110,7 +115,7 @@ func TestRollWhileClientsComeAndGo(t *testing.T) {
 		}
 		require.Equal(t, stay, stays)
 	}
-	ended()
+	require.NoError(t, ended())
 	g.Close()
 	_, err := g.Roll(t.Context(), "chat", gateway.Target{Kind: gateway.TargetAll}, "")
 	require.ErrorContains(t, err, "closed")
