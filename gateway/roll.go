@@ -11,8 +11,8 @@ import (
 // What a node has, for those who list it. The workers are only asked for what they own, a piece at a time, and
 // for that they copy pointers: nothing is compared, sorted or encoded on them.
 
-// Roll returns the open connections of a target on this node, each once, in no order; with a group, those that are in
-// it. Other nodes are not asked. A connection that is there all the while is in it; one that comes or goes meanwhile may be. The error
+// Roll returns the open connections of a target on this node, in no order, and each once if the target names nobody twice;
+// with a group, those that are in it. Other nodes are not asked. A connection that is there all the while is in it; one that comes or goes meanwhile may be. The error
 // is the context's, or says that the gateway is closed.
 func (g *Gateway) Roll(ctx context.Context, hub string, t Target, group string) ([]*Conn, error) {
 	h := g.hubs.get(hub)
