@@ -9,6 +9,7 @@ import (
 	"net/url"
 	"os"
 	"path"
+	"path/filepath"
 	"regexp"
 	"slices"
 	"strings"
@@ -77,6 +78,20 @@ func TestCellsOfWideTablesAreLabelled(t *testing.T) {
 	require.Contains(t, body, `<table class="cards">`)
 	for _, cell := range []string{`<td data-label="a">1</td>`, `<td data-label="b">2</td>`, `<td data-label="&quot;c&quot;">long `, `<td>4</td>`, `<td>6</td>`} {
 		require.Contains(t, body, cell)
+	}
+}
+
+// The file is that of the site's check too: tables are cards here and there, or neither.
+func TestWhichTablesAreWide(t *testing.T) {
+	source, err := os.ReadFile(filepath.Join("testdata", "tables.md"))
+	require.NoError(t, err)
+	p, err := render("tables.md", source)
+	require.NoError(t, err)
+	tables := regexp.MustCompile(`<table( class="cards")?>\s*<thead>\s*<tr>\s*<th>(wide|narrow)</th>`).FindAllStringSubmatch(string(p.Body), -1)
+	require.Len(t, tables, strings.Count(string(p.Body), "<table"))
+	require.Greater(t, len(tables), 10)
+	for i, table := range tables {
+		require.Equal(t, table[2] == "wide", table[1] != "", "table %d", i+1)
 	}
 }
 

@@ -9,6 +9,7 @@ import (
 	"strings"
 	"sync"
 	"unicode"
+	"unicode/utf8"
 
 	"github.com/yuin/goldmark"
 	"github.com/yuin/goldmark/ast"
@@ -89,7 +90,7 @@ func render(name string, source []byte) (*page, error) {
 }
 
 // label tells the cells of a wide table what their columns are called: on a phone its rows are cards. Wide is one with
-// three columns or more, and a row that is longer than a line there.
+// three columns or more, and a row that is longer than a line there. The site has the same rule (testdata/tables.md).
 func label(table *tables.Table, source []byte) {
 	var names []string
 	for cell := table.FirstChild().FirstChild(); cell != nil; cell = cell.NextSibling() {
@@ -97,7 +98,7 @@ func label(table *tables.Table, source []byte) {
 	}
 	longest := 0
 	for row := table.FirstChild().NextSibling(); row != nil; row = row.NextSibling() {
-		longest = max(longest, len(plain(row, source)))
+		longest = max(longest, utf8.RuneCountInString(plain(row, source)))
 	}
 	if len(names) < 3 || longest <= 60 {
 		return

@@ -3,6 +3,8 @@
 import { existsSync, readFileSync, readdirSync } from 'node:fs';
 import { dirname, join, posix } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { createMarkdownRenderer } from 'vitepress';
+import { labelCells } from './.vitepress/markdown.mjs';
 import { sidebar } from './.vitepress/structure.mjs';
 
 const here = dirname(fileURLToPath(import.meta.url));
@@ -76,6 +78,14 @@ for (const [question, file, phrase] of questions) {
   else if (!(clicks.get(file) <= 2)) faults.push(`"${question}": ${file} is ${clicks.get(file)} clicks away`);
   else if (!plain(pages.get(file).text).includes(phrase)) faults.push(`"${question}": ${file} does not say "${phrase}"`);
 }
+
+// Which tables are cards on a phone: the same ones as in the pages of the program.
+const tables = (await createMarkdownRenderer(here, { config: md => md.use(labelCells) }))
+  .render(readFileSync(join(here, '../help/testdata/tables.md'), 'utf8')).split('<table').slice(1);
+if (tables.length < 10) faults.push(`tables.md has only ${tables.length} tables`);
+tables.forEach((table, i) => {
+  if (table.includes('>wide</th>') !== table.includes('data-label')) faults.push(`table ${i + 1} of tables.md is not as it says`);
+});
 
 for (const fault of faults) console.error(fault);
 const links = [...pages.values()].reduce((sum, page) => sum + page.links.length, 0);

@@ -52,9 +52,17 @@ export function breakLongNames(md) {
 }
 
 // labelCells tells the cells of a wide table what their columns are called: on a phone its rows are cards. Wide is one
-// with three columns or more, and a row that is longer than a line there.
+// with three columns or more, and a row that is longer than a line there. The pages in the program have the same rule
+// (help/testdata/tables.md). Tags are not seen.
 export function labelCells(md) {
-  const text = token => token.children.map(one => one.content).join('');
+  const seen = one => {
+    switch (one.type) {
+      case 'html_inline': return one.content.startsWith('<br') ? ' ' : '';
+      case 'text': return one.content.replace(/&#?\w+;/g, md.utils.unescapeAll); // VitePress keeps entities
+      default: return one.content;
+    }
+  };
+  const text = token => token.children.map(seen).join('').trim();
   md.core.ruler.push('label-cells', state => {
     let names, cells, row, longest;
     state.tokens.forEach((token, i) => {
@@ -65,7 +73,7 @@ export function labelCells(md) {
         case 'td_open':
           row.push(text(state.tokens[i + 1]));
           cells.push([token, names[row.length - 1]]);
-          longest = Math.max(longest, row.join(' ').length);
+          longest = Math.max(longest, [...row.join(' ').replace(/\s+/g, ' ')].length);
           break;
         case 'table_close':
           if (names.length > 2 && longest > 60) for (const [cell, name] of cells) cell.attrSet('data-label', name);
