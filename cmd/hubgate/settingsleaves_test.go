@@ -1,8 +1,11 @@
 package main
 
 import (
+	"maps"
 	"net/http"
 	"net/http/httptest"
+	"os"
+	"path/filepath"
 	"reflect"
 	"strings"
 	"testing"
@@ -11,6 +14,8 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/hubgate/hubgate/auth"
+	"github.com/hubgate/hubgate/gatewaytest"
+	"github.com/hubgate/hubgate/management"
 )
 
 // noEffect are settings that docs/settings.md names as kept and without effect.
@@ -46,6 +51,40 @@ var shownBy = map[string]string{
 	"applicationFirewall.clientTrafficControlRules.type":                       "applicationFirewall.clientTrafficControlRules",
 	"applicationFirewall.clientTrafficControlRules.maxInboundMessageBytes":     "applicationFirewall.clientTrafficControlRules",
 	"applicationFirewall.clientTrafficControlRules.aggregationWindowInSeconds": "applicationFirewall.clientTrafficControlRules",
+}
+
+// Each property of the document has an effect that a test shows, or the page of settings says that it has none.
+func TestTheEffectOfEverySettingIsShown(t *testing.T) {
+	effects := settingEffects()
+	maps.Copy(effects, leafEffects())
+	page, err := os.ReadFile(filepath.Join("..", "..", noEffect))
+	require.NoError(t, err)
+	without := firstMatch(`\nKept and given back, without effect: ([^\n]*?)\. `, string(page))
+	paths := leavesOf(reflect.TypeFor[management.Properties](), "")
+	for path := range shownBy {
+		require.Contains(t, paths, path)
+	}
+	for _, path := range paths {
+		switch by := shownBy[path]; {
+		case by == noEffect:
+			require.True(t, namesPart(without, path), "%s does not name %s: %s", noEffect, path, without)
+		case strings.HasPrefix(by, "Test"):
+			require.True(t, gatewaytest.HasTest(t, ".", by), "%s: there is no %s", path, by)
+		default:
+			require.True(t, effects[path] != nil || effects[by] != nil, "%s has no test of its effect", path)
+		}
+	}
+}
+
+// namesPart reports whether a text names a setting, or what it is in.
+func namesPart(text, path string) bool {
+	parts := strings.Split(path, ".")
+	for n := range parts {
+		if strings.Contains(text, "`properties."+strings.Join(parts[:n+1], ".")+"`") {
+			return true
+		}
+	}
+	return false
 }
 
 // leavesOf are the paths of all settings in a type of the document.

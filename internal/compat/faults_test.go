@@ -8,6 +8,8 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/hubgate/hubgate/gatewaytest"
 )
 
 // Each row of the table of faults names what shows it, all of which exists: rows of the page, scenarios, and tests.
@@ -41,25 +43,10 @@ func TestEachFaultIsShown(t *testing.T) {
 				require.Contains(t, scenarios, `{name: "`+name+`"`, cells[0])
 			default:
 				require.True(t, isTest, one[1])
-				require.True(t, hasTest(t, filepath.Join(root, filepath.FromSlash(pkg)), test), "%s: there is no %s", cells[0], one[1])
+				require.True(t, gatewaytest.HasTest(t, filepath.Join(root, filepath.FromSlash(pkg)), test), "%s: there is no %s", cells[0], one[1])
 			}
 			n++
 		}
 	}
 	require.Greater(t, n, 20)
-}
-
-// hasTest reports whether a package has a test.
-func hasTest(t *testing.T, dir, name string) bool {
-	t.Helper()
-	files, err := filepath.Glob(filepath.Join(dir, "*_test.go"))
-	require.NoError(t, err)
-	for _, file := range files {
-		text, err := os.ReadFile(file)
-		require.NoError(t, err)
-		if strings.Contains(string(text), "\nfunc "+name+"(t *testing.T)") {
-			return true
-		}
-	}
-	return false
 }
