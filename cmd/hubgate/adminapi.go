@@ -19,7 +19,7 @@ import (
 
 // openAdmin has the admin address manage the gateway.
 func (s *server) openAdmin(hub *gateway.Gateway, verifier *auth.Verifier) error {
-	sessions, err := admin.NewSessions(s.nodes.sessions, s.nodes.peers())
+	sessions, err := admin.NewSessions(s.nodes.keys.sessions, s.nodes.peers())
 	if err != nil {
 		return err
 	}

@@ -40,12 +40,9 @@ type nodes struct {
 	life *life.Node
 	// deliveries are events that are kept; nil without an outbox.
 	deliveries *deliveries
-	// tokens seal connection tokens, sessions those of browsers: the first one seals, all open. A node alone has no
-	// keys for sessions.
-	tokens, sessions [][]byte
-	// settingsKey is for hashes of settings; shared are those that all nodes share, nil if the node is alone.
-	settingsKey []byte
-	shared      *sharedSettings
+	keys       sealing
+	// shared are settings that all nodes share, nil if the node is alone.
+	shared *sharedSettings
 
 	isolation isolation
 	// view is what others may ask of the node; nil without an engine. whole: it has been ready once.
@@ -54,10 +51,19 @@ type nodes struct {
 	hub   atomic.Pointer[gateway.Gateway] // nil until there is one
 }
 
+// sealing are keys that all nodes of a cluster have.
+type sealing struct {
+	// tokens seal connection tokens, sessions those of browsers: the first one seals, all open. A node alone has no
+	// keys for sessions.
+	tokens, sessions [][]byte
+	// settings is for hashes of settings.
+	settings []byte
+}
+
 // joinNodes starts what the configuration asks for.
 func (s *server) joinNodes() error {
 	c := s.config
-	s.nodes.tokens = [][]byte{auth.NewSealerKey()}
+	s.nodes.keys.tokens = [][]byte{auth.NewSealerKey()}
 	if !c.Clustered() && c.Data.Dir == "" {
 		return nil
 	}
@@ -87,8 +93,9 @@ func (s *server) joinNodes() error {
 	}
 	s.nodes.view.try = s.try
 	s.nodes.view.manage = func() *management.Service { return s.managed.service }
-	s.nodes.tokens, s.nodes.settingsKey = keysFor(natsd.PurposeTokens, now, previous), natsd.Key(now, natsd.PurposeSettings)
-	s.nodes.sessions = keysFor(natsd.PurposeSessions, now, previous)
+	s.nodes.keys = sealing{
+		tokens: keysFor(natsd.PurposeTokens, now, previous), sessions: keysFor(natsd.PurposeSessions, now, previous), settings: natsd.Key(now, natsd.PurposeSettings),
+	}
 	s.nodes.carrier = natscarrier.New(s.nodes.engine.Conn(), c.NATS.Prefix)
 	var before []byte
 	if previous != "" {

@@ -60,87 +60,93 @@ func (w *watching) until(meant func(*watch.Event) bool) *watch.Event {
 func TestN26AClusterIsOperatedFromAnyNode(t *testing.T) {
 	t.Parallel()
 	three := startTrio(t, append(armFlags(t), "--trace-live", "--faults-hub=faulty")...)
-	a, b, c := three.a, three.b, three.c
 	for _, p := range three.each() {
 		p.managedBy(adminToken)
 	}
-	eventually := func(see func() bool) {
-		t.Helper()
-		require.Eventually(t, see, slowPatience, 50*time.Millisecond)
-	}
-
-	t.Run("R79 R81 a change by the resource API of one node reaches clients of another", func(t *testing.T) {
-		a.armWants(201, http.MethodPut, armResource, `{"location":"local"}`)
-		require.Contains(t, b.armWants(200, http.MethodGet, armResource, ""), `"name":"gateway"`)
-		a.armWants(200, http.MethodPatch, armResource, `{"properties":{"networkACLs":{"defaultAction":"Allow","publicNetwork":{"deny":["ClientConnection"]}}}}`)
-		eventually(func() bool { return b.enter("chat", auth.ClientTokenSpec{}) == "403" })
-		b.armWants(200, http.MethodPatch, armResource, `{"properties":{"networkACLs":{"defaultAction":"Allow","publicNetwork":{"deny":[]}}}}`)
-		ann := c.dialWhenLetIn()
-		eventually(func() bool { return a.enter("chat", auth.ClientTokenSpec{}) == "connected" })
-		b.armWants(202, http.MethodPost, armResource+"/restart", "")
-		ann.wantClose(true)
-		next := firstMatch(`"primaryKey":"([^"]+)"`, c.armWants(202, http.MethodPost, armResource+"/regenerateKey", `{"keyType":"secondary"}`))
-		require.NotEmpty(t, next)
-		keys := c.armWants(200, http.MethodPost, armResource+"/listKeys", "")
-		second := firstMatch(`"secondaryKey":"([^"]+)"`, keys)
-		eventually(func() bool { return a.statusWithKey(auth.Secret(second)) == "202" })
-		require.Equal(t, second, firstMatch(`"secondaryKey":"([^"]+)"`, a.armWants(200, http.MethodPost, armResource+"/listKeys", "")))
-		status, history := a.api(http.MethodGet, "/api/settings/history", "")
-		require.Equal(t, http.StatusOK, status)
-		require.Equal(t, 6, strings.Count(history, `"revision"`), history)
-		require.Equal(t, 5, strings.Count(history, `"by": "admin token`), history)
-		require.NotContains(t, history, second)
-	})
-
-	t.Run("R86 clients of all nodes count", func(t *testing.T) {
-		c.set(`{"properties":{"applicationFirewall":{"clientConnectionCountRules":[{"type":"ThrottleByUserIdRule","maxCount":3}]}}}`)
-		for _, p := range three.each() {
-			eventually(func() bool { return strings.Contains(p.settingsText(), "ThrottleByUserIdRule") })
-		}
-		require.Equal(t, "connected", a.enter("chat", auth.ClientTokenSpec{UserID: "eve"}))
-		require.Equal(t, "connected", b.enter("chat", auth.ClientTokenSpec{UserID: "eve"}))
-		require.Equal(t, "connected", b.enter("chat", auth.ClientTokenSpec{UserID: "eve"}))
-		eventually(func() bool { return a.enter("other", auth.ClientTokenSpec{UserID: "eve"}) == "429" })
-		require.Equal(t, "connected", a.enter("chat", auth.ClientTokenSpec{UserID: "bob"}))
-	})
-
-	t.Run("what happens on one node is seen at another", func(t *testing.T) {
-		seen := a.watches("?user=liv")
-		live, _ := b.lookOn(t, "/livetrace")
-		live.say(`{"type":1,"invocationId":"1","target":"startListeningToLogEvents","arguments":[]}`)
-		require.JSONEq(t, `{"type":3,"invocationId":"1"}`, live.next())
-		for _, p := range three.each() { // which the others answer when they have heard of those who look on
-			status, text := p.api(http.MethodGet, "/api/hubs/chat/connections", "")
-			require.Equal(t, http.StatusOK, status, text)
-		}
-		liv := c.connect("chat", "liv")
-		opened := seen.until(func(e *watch.Event) bool { return e.What == watch.WhatOpened })
-		require.Equal(t, "c", opened.Node)
-		require.Equal(t, liv.id, opened.ConnectionID)
-		for {
-			e := live.event("ConnectionStarted")
-			if e.LogContext["userId"] == "liv" {
-				require.Equal(t, "chat", e.LogContext["hubName"])
-				break
-			}
-		}
-		a.sendTo("users/liv/:send", "hello")
-		sent := seen.until(func(e *watch.Event) bool { return e.Kind == watch.KindSend && e.Send.Written == 1 })
-		require.Equal(t, "c", sent.Node)
-		later := b.watches("?user=liv")
-		require.Equal(t, liv.id, later.until(func(e *watch.Event) bool { return e.What == watch.WhatPresent }).ConnectionID)
-
-		var answer struct{ Events []json.RawMessage }
-		status, text := a.api(http.MethodGet, "/api/trace?user=liv", "")
-		require.Equal(t, http.StatusOK, status, text)
-		require.NoError(t, json.Unmarshal([]byte(text), &answer))
-		require.NotEmpty(t, answer.Events)
-		require.Contains(t, text, liv.id)
-	})
-
+	t.Run("R79 R81 a change by the resource API of one node reaches clients of another", func(t *testing.T) { resourceAPIOverNodes(t, three) })
+	t.Run("R86 clients of all nodes count", func(t *testing.T) { rulesOverNodes(t, three) })
+	t.Run("what happens on one node is seen at another", func(t *testing.T) { happeningsOverNodes(t, three) })
 	t.Run("a fault is in force on all nodes, and its hits are added up", func(t *testing.T) { faultsOverNodes(t, three) })
 	t.Run("a session of a browser is good at all nodes, until it ends at one", func(t *testing.T) { sessionsOverNodes(t, three) })
 	t.Run("the overview has the numbers of all nodes", func(t *testing.T) { numbersOverNodes(t, three) })
+}
+
+// comesTrue waits until something is so. Nodes hear of each other's changes a moment later.
+func comesTrue(t *testing.T, see func() bool) {
+	t.Helper()
+	require.Eventually(t, see, slowPatience, 50*time.Millisecond)
+}
+
+func resourceAPIOverNodes(t *testing.T, three trio) {
+	a, b, c := three.a, three.b, three.c
+	a.armWants(201, http.MethodPut, armResource, `{"location":"local"}`)
+	require.Contains(t, b.armWants(200, http.MethodGet, armResource, ""), `"name":"gateway"`)
+	a.armWants(200, http.MethodPatch, armResource, `{"properties":{"networkACLs":{"defaultAction":"Allow","publicNetwork":{"deny":["ClientConnection"]}}}}`)
+	comesTrue(t, func() bool { return b.enter("chat", auth.ClientTokenSpec{}) == "403" })
+	b.armWants(200, http.MethodPatch, armResource, `{"properties":{"networkACLs":{"defaultAction":"Allow","publicNetwork":{"deny":[]}}}}`)
+	ann := c.dialWhenLetIn()
+	comesTrue(t, func() bool { return a.enter("chat", auth.ClientTokenSpec{}) == "connected" })
+	b.armWants(202, http.MethodPost, armResource+"/restart", "")
+	ann.wantClose(true)
+	next := firstMatch(`"primaryKey":"([^"]+)"`, c.armWants(202, http.MethodPost, armResource+"/regenerateKey", `{"keyType":"secondary"}`))
+	require.NotEmpty(t, next)
+	keys := c.armWants(200, http.MethodPost, armResource+"/listKeys", "")
+	second := firstMatch(`"secondaryKey":"([^"]+)"`, keys)
+	comesTrue(t, func() bool { return a.statusWithKey(auth.Secret(second)) == "202" })
+	require.Equal(t, second, firstMatch(`"secondaryKey":"([^"]+)"`, a.armWants(200, http.MethodPost, armResource+"/listKeys", "")))
+	status, history := a.api(http.MethodGet, "/api/settings/history", "")
+	require.Equal(t, http.StatusOK, status)
+	require.Equal(t, 6, strings.Count(history, `"revision"`), history)
+	require.Equal(t, 5, strings.Count(history, `"by": "admin token`), history)
+	require.NotContains(t, history, second)
+}
+
+func rulesOverNodes(t *testing.T, three trio) {
+	a, b, c := three.a, three.b, three.c
+	c.set(`{"properties":{"applicationFirewall":{"clientConnectionCountRules":[{"type":"ThrottleByUserIdRule","maxCount":3}]}}}`)
+	for _, p := range three.each() {
+		comesTrue(t, func() bool { return strings.Contains(p.settingsText(), "ThrottleByUserIdRule") })
+	}
+	require.Equal(t, "connected", a.enter("chat", auth.ClientTokenSpec{UserID: "eve"}))
+	require.Equal(t, "connected", b.enter("chat", auth.ClientTokenSpec{UserID: "eve"}))
+	require.Equal(t, "connected", b.enter("chat", auth.ClientTokenSpec{UserID: "eve"}))
+	comesTrue(t, func() bool { return a.enter("other", auth.ClientTokenSpec{UserID: "eve"}) == "429" })
+	require.Equal(t, "connected", a.enter("chat", auth.ClientTokenSpec{UserID: "bob"}))
+}
+
+func happeningsOverNodes(t *testing.T, three trio) {
+	a, b, c := three.a, three.b, three.c
+	seen := a.watches("?user=liv")
+	live, _ := b.lookOn(t, "/livetrace")
+	live.say(`{"type":1,"invocationId":"1","target":"startListeningToLogEvents","arguments":[]}`)
+	require.JSONEq(t, `{"type":3,"invocationId":"1"}`, live.next())
+	for _, p := range three.each() { // which the others answer when they have heard of those who look on
+		status, text := p.api(http.MethodGet, "/api/hubs/chat/connections", "")
+		require.Equal(t, http.StatusOK, status, text)
+	}
+	liv := c.connect("chat", "liv")
+	opened := seen.until(func(e *watch.Event) bool { return e.What == watch.WhatOpened })
+	require.Equal(t, "c", opened.Node)
+	require.Equal(t, liv.id, opened.ConnectionID)
+	for {
+		e := live.event("ConnectionStarted")
+		if e.LogContext["userId"] == "liv" {
+			require.Equal(t, "chat", e.LogContext["hubName"])
+			break
+		}
+	}
+	a.sendTo("users/liv/:send", "hello")
+	sent := seen.until(func(e *watch.Event) bool { return e.Kind == watch.KindSend && e.Send.Written == 1 })
+	require.Equal(t, "c", sent.Node)
+	later := b.watches("?user=liv")
+	require.Equal(t, liv.id, later.until(func(e *watch.Event) bool { return e.What == watch.WhatPresent }).ConnectionID)
+
+	var answer struct{ Events []json.RawMessage }
+	status, text := a.api(http.MethodGet, "/api/trace?user=liv", "")
+	require.Equal(t, http.StatusOK, status, text)
+	require.NoError(t, json.Unmarshal([]byte(text), &answer))
+	require.NotEmpty(t, answer.Events)
+	require.Contains(t, text, liv.id)
 }
 
 func faultsOverNodes(t *testing.T, three trio) {

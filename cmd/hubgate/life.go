@@ -55,7 +55,7 @@ func (s *server) digests() func() map[string]string {
 	var last map[string]string
 	return func() map[string]string {
 		if now := s.store.Current(); now != of {
-			of, last = now, now.Digests(s.nodes.settingsKey)
+			of, last = now, now.Digests(s.nodes.keys.settings)
 		}
 		return last
 	}

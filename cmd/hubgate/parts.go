@@ -97,7 +97,7 @@ func (s *server) newHub(node string, behind *backends) (*gateway.Gateway, error)
 
 // newEndpoints makes what answers requests.
 func (s *server) newEndpoints(hub *gateway.Gateway, behind *backends, verifier *auth.Verifier, node string) (rest http.Handler, err error) {
-	sealer, err := auth.NewSealer(s.nodes.tokens...)
+	sealer, err := auth.NewSealer(s.nodes.keys.tokens...)
 	if err != nil {
 		return nil, err
 	}

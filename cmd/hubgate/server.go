@@ -19,6 +19,7 @@ import (
 	"github.com/hubgate/hubgate/auth"
 	"github.com/hubgate/hubgate/config"
 	"github.com/hubgate/hubgate/faults"
+	"github.com/hubgate/hubgate/gateway"
 	"github.com/hubgate/hubgate/internal/transport"
 	"github.com/hubgate/hubgate/management"
 	"github.com/hubgate/hubgate/settings"
@@ -210,23 +211,7 @@ func (s *server) buildGateway(listeners []net.Listener) error {
 	if s.nodes.plane != nil {
 		s.nodes.plane.Handle(s.handler)
 	}
-	if s.nodes.engine != nil {
-		s.admin.WatchCluster(s.nodes.view)
-	}
-	s.admin.Watch(hub)
-	s.admin.WatchDeliveries(s.deliveryView(behind.webhooks))
-	s.admin.WatchServers(serverStats{behind.servers, behind.modes})
-	s.admin.WatchModes(liveModes{&s.live})
-	s.admin.WatchLive(s.liveView(hub, behind.servers, rest, verifier))
-	desk := tracing.New(hub, s.seen.account.recorder(), s.nodes.peers())
-	s.built.add("questions about what happened", ignoreContext(desk.Close))
-	s.admin.WatchTrace(desk)
-	if peers := s.nodes.peers(); peers != nil {
-		s.built.add("live trace of other nodes", ignoreContext(s.seen.account.live.Join(peers)))
-	}
-	s.admin.WatchQuota(func() int { return s.live.load().gateway.MaxConnections })
-	s.admin.WatchFollowers(s.seen.account.followers)
-	s.built.add("settings of live trace", ignoreContext(s.store.Observe(func(_, _ *settings.Settings) { s.seen.account.live.Recheck() })))
+	s.show(hub, &behind, rest, verifier)
 	if life := s.nodes.life; life != nil {
 		life.Start()
 		s.serving.add("notes of clients", s.endLife) // after the last webhook
@@ -246,6 +231,27 @@ func (s *server) buildGateway(listeners []net.Listener) error {
 	}
 	s.serveFromNowOn(&behind)
 	return nil
+}
+
+// show lets the admin address see the gateway and what is around it.
+func (s *server) show(hub *gateway.Gateway, behind *backends, rest http.Handler, verifier *auth.Verifier) {
+	if s.nodes.engine != nil {
+		s.admin.WatchCluster(s.nodes.view)
+	}
+	s.admin.Watch(hub)
+	s.admin.WatchDeliveries(s.deliveryView(behind.webhooks))
+	s.admin.WatchServers(serverStats{behind.servers, behind.modes})
+	s.admin.WatchModes(liveModes{&s.live})
+	s.admin.WatchLive(s.liveView(hub, behind.servers, rest, verifier))
+	desk := tracing.New(hub, s.seen.account.recorder(), s.nodes.peers())
+	s.built.add("questions about what happened", ignoreContext(desk.Close))
+	s.admin.WatchTrace(desk)
+	if peers := s.nodes.peers(); peers != nil {
+		s.built.add("live trace of other nodes", ignoreContext(s.seen.account.live.Join(peers)))
+	}
+	s.admin.WatchQuota(func() int { return s.live.load().gateway.MaxConnections })
+	s.admin.WatchFollowers(s.seen.account.followers)
+	s.built.add("settings of live trace", ignoreContext(s.store.Observe(func(_, _ *settings.Settings) { s.seen.account.live.Recheck() })))
 }
 
 // serveFromNowOn notes how what goes on ends: there can be clients, hub servers and webhooks now. Clients
