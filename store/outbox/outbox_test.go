@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"slices"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
@@ -15,6 +16,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/hubgate/hubgate/store/batchlog"
+	"github.com/hubgate/hubgate/store/stream"
 )
 
 // noJetStream is asked nothing but its options.
@@ -107,6 +109,32 @@ func TestNodeThatWasGivenUp(t *testing.T) {
 		require.True(t, stored.Load())
 		killed(a)
 		adopted, err = b.Bury(t.Context(), "a2")
+		require.NoError(t, err)
+		require.Equal(t, []string{"second"}, records(adopted))
+		killed(b)
+	})
+}
+
+// A node that is slow, and not dead, may make its log shorter while another one reads it. What was read may miss something:
+// it is read again.
+func TestLogThatGetsShorterWhileItIsRead(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := new(shelf)
+		a, b := on(s, "a"), on(s, "b")
+		a.Start()
+		b.Start()
+		for _, text := range []string{"first", "second"} {
+			a.Put([]byte(text), nil)
+			time.Sleep(time.Second)
+		}
+		killed(a)
+		require.Len(t, s.messages, 2)
+		subject := a.prefix + "a"
+		s.read = sync.OnceFunc(func() { require.NoError(t, s.PurgeBefore(t.Context(), subject, 2)) })
+		adopted, err := b.Bury(t.Context(), "a")
+		require.ErrorIs(t, err, stream.ErrShortened)
+		require.Empty(t, adopted)
+		adopted, err = b.Bury(t.Context(), "a")
 		require.NoError(t, err)
 		require.Equal(t, []string{"second"}, records(adopted))
 		killed(b)

@@ -24,6 +24,8 @@ type shelf struct {
 	// else seems to have written), down or full.
 	fault  func() string
 	writes int
+	// read is called after each message that was read, if it is there.
+	read func()
 }
 
 var errDown = stream.Unavailable(errors.New("down"))
@@ -66,6 +68,9 @@ func (s *shelf) Following(ctx context.Context, filter string, from uint64) ([]st
 	m, err := s.Next(ctx, filter, from)
 	if err != nil {
 		return nil, err
+	}
+	if s.read != nil {
+		s.read()
 	}
 	return []stream.Message{m}, nil
 }

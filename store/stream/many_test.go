@@ -149,6 +149,18 @@ func TestABatchThatDoesNotComeInTime(t *testing.T) {
 	require.EqualValues(t, 5, got[1].Sequence)
 }
 
+// A copy that does not answer costs half of the time. Then the leader is asked.
+func TestACopyThatDoesNotAnswer(t *testing.T) {
+	s := copies(t)
+	var got []Message
+	for bound := 20 * time.Millisecond; got == nil && bound < 2*time.Minute; bound *= 2 {
+		ctx, cancel := context.WithTimeout(t.Context(), bound)
+		got, _ = s.Following(ctx, "s.a", 1) // on a busy machine the leader may not answer so soon
+		cancel()
+	}
+	require.Equal(t, []Message{{Subject: "s.a", Data: []byte("hello"), Sequence: 7}}, got)
+}
+
 // shortened is a Reader whose beginning goes while it is read.
 type shortened struct{ left [][]Message }
 
