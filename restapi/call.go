@@ -27,11 +27,9 @@ type call struct {
 	wants wants
 	// receipt is the answer in the place of 202, if the caller wants one.
 	receipt []byte
-	// respelled is set when the path was that of the other version.
-	respelled bool
-	route     chi.Context
-	body      body
-	ctx       routed
+	route   chi.Context
+	body    body
+	ctx     routed
 }
 
 // wants is what a caller asks for besides the operation.
@@ -43,6 +41,8 @@ type wants struct {
 	// request is the request as it came.
 	request *http.Request
 	prefer  preference
+	// respelled: the path was that of the other version.
+	respelled bool
 	// once is set while a request with an Idempotency-Key has no answer.
 	once *once
 }

@@ -225,10 +225,10 @@ func (h *Endpoint) notFound(w http.ResponseWriter, r *http.Request) {
 // reports whether it is.
 func (h *Endpoint) otherwise(c *call, r *http.Request) bool {
 	other := otherSpelling(c.route.RoutePath)
-	if c.respelled || other == "" || !h.router.Match(chi.NewRouteContext(), c.route.RouteMethod, other) {
+	if c.wants.respelled || other == "" || !h.router.Match(chi.NewRouteContext(), c.route.RouteMethod, other) {
 		return false
 	}
-	c.respelled = true
+	c.wants.respelled = true
 	c.reroute(other)
 	h.router.ServeHTTP(c, r)
 	return true

@@ -71,11 +71,16 @@ type aspNetClient struct {
 	mu     sync.Mutex
 	reader chan struct{} // closed when nothing more is read of wire
 	leaves bool          // the end of wire is meant
-	cursor string
-	last   int // the number of the last message, 0 before the first
+	heard  heard
 	ended  string
 	// answers are those of calls, as ID and text.
 	answers chan answered
+}
+
+// heard is how far a client has come.
+type heard struct {
+	cursor string
+	last   int // the number of the last message, 0 before the first
 }
 
 func (w *world) newAspNetClient(i int) *aspNetClient {
@@ -154,7 +159,7 @@ func (c *aspNetClient) start() (err error) {
 		wire.Cut()
 		return err
 	}
-	c.cursor, c.last, c.ended = "", 0, ""
+	c.heard, c.ended = heard{}, ""
 	c.read(wire)
 	c.world.here.Add(1)
 	c.count("connected by " + wire.way.String())
@@ -208,7 +213,7 @@ func (c *aspNetClient) comeBack(how string) error {
 		c.cut()
 	}
 	c.mu.Lock()
-	cursor := c.cursor
+	cursor := c.heard.cursor
 	c.mu.Unlock()
 	former := c.wire
 	wire := newAspNetWire(&c.who, c.anyWay())
@@ -228,7 +233,7 @@ func (c *aspNetClient) stayAway() error {
 	c.cut()
 	time.Sleep(aspNetAway + 3*time.Second)
 	wire := newAspNetWire(&c.who, c.anyWay())
-	if err := wire.open("reconnect", c.cursor); err != nil {
+	if err := wire.open("reconnect", c.heard.cursor); err != nil {
 		wire.Cut()
 		c.wire = nil
 		c.world.here.Add(-1)
@@ -284,7 +289,7 @@ func (c *aspNetClient) read(wire *aspNetWire) {
 		defer close(over)
 		for {
 			c.mu.Lock()
-			cursor := c.cursor
+			cursor := c.heard.cursor
 			c.mu.Unlock()
 			text, err := wire.receive(cursor)
 			c.mu.Lock()
@@ -335,17 +340,17 @@ func (c *aspNetClient) received(text []byte) error {
 			return err
 		}
 	case frame.C != "":
-		c.cursor = frame.C
+		c.heard.cursor = frame.C
 	}
 	for _, m := range frame.M {
 		n, err := strconv.Atoi(string(m.A[0]))
 		if err != nil || m.M != "n" {
 			return fmt.Errorf("not a message: %.80q", text)
 		}
-		if c.last != 0 && n != c.last+1 {
-			return fmt.Errorf("message %d follows %d in %.600q", n, c.last, text)
+		if c.heard.last != 0 && n != c.heard.last+1 {
+			return fmt.Errorf("message %d follows %d in %.600q", n, c.heard.last, text)
 		}
-		c.last = n
+		c.heard.last = n
 	}
 	return nil
 }
