@@ -16,7 +16,7 @@ const temporaryPrefix = "hubgate-engine-"
 
 // attemptsAtTemporary is how often a directory is made of which another node that starts takes away the lock file before it is
 // locked. That is a moment.
-const attemptsAtTemporary = 10
+const attemptsAtTemporary = 100
 
 // errCondemned says that another node has just taken a new directory for one of a dead node.
 var errCondemned = errors.New("another node removes it")
