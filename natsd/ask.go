@@ -79,7 +79,7 @@ func nextOf(ctx context.Context, sub *nats.Subscription, more bool) (*nats.Msg, 
 
 // askAll opens a connection of the server's own account for one question.
 func askAll[T any](ctx context.Context, e *Engine, kind string, question any) ([]answer[T], error) {
-	conn, err := e.connect(e.users.system)
+	conn, err := e.connect(ctx, e.users.system)
 	if err != nil {
 		return nil, err
 	}

@@ -2,6 +2,7 @@ package natsd
 
 import (
 	"bufio"
+	"context"
 	"io"
 	"net"
 	"strings"
@@ -38,10 +39,32 @@ func (i *impatient) InProcessConn() (net.Conn, error) {
 // A machine may be so busy that the server pings this process before it has read the first answer.
 func TestAServerThatPingsTooEarlyIsAskedAgain(t *testing.T) {
 	n := launch(t, Options{Name: "alone"})
-	conn, err := n.connectBy(&impatient{&n.current, connAttempts - 1}, n.users.node)
+	conn, err := n.connectBy(t.Context(), &impatient{&n.current, connAttempts - 1}, n.users.node)
 	require.NoError(t, err)
 	defer conn.Close()
 	require.NoError(t, conn.Flush())
-	_, err = n.connectBy(&impatient{&n.current, connAttempts}, n.users.node)
+	_, err = n.connectBy(t.Context(), &impatient{&n.current, connAttempts}, n.users.node)
 	require.ErrorContains(t, err, "got 'PING'")
+}
+
+// counted counts the connections to a server.
+type counted struct {
+	nats.InProcessConnProvider
+	times int
+}
+
+func (c *counted) InProcessConn() (net.Conn, error) {
+	c.times++
+	return c.InProcessConnProvider.InProcessConn()
+}
+
+// Who has no time any more does not try again.
+func TestAServerThatPingsTooLateIsNotAskedAgain(t *testing.T) {
+	n := launch(t, Options{Name: "alone"})
+	over, cancel := context.WithCancel(t.Context())
+	cancel()
+	pings := &counted{InProcessConnProvider: &impatient{&n.current, connAttempts}}
+	_, err := n.connectBy(over, pings, n.users.node)
+	require.ErrorContains(t, err, "got 'PING'")
+	require.Equal(t, 1, pings.times)
 }

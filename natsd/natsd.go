@@ -103,7 +103,7 @@ func (e *Engine) startEmbedded(ctx context.Context) error {
 	if err := e.startNode(ctx); err != nil {
 		return err
 	}
-	if e.conn, err = e.connect(e.users.node); err != nil {
+	if e.conn, err = e.connect(ctx, e.users.node); err != nil {
 		return fmt.Errorf("connecting to the embedded NATS server: %w", err)
 	}
 	if e.js, err = jetstream.New(e.conn); err != nil {

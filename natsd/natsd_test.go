@@ -133,7 +133,9 @@ func TestStrangersInside(t *testing.T) {
 		t.Parallel()
 		other, err := newUser()
 		require.NoError(t, err)
-		_, err = n.connect(other)
+		tried := &counted{InProcessConnProvider: &n.current}
+		_, err = n.connectBy(t.Context(), tried, other)
+		require.Equal(t, 1, tried.times, "it would be the same another time")
 		require.Error(t, err)
 	})
 	t.Run("N51 a user and a password are not let in", func(t *testing.T) {

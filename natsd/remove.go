@@ -88,7 +88,7 @@ func (e *Engine) mayRemove(ctx context.Context, name string) (there bool, err er
 
 // askToRemove asks the leader once. What became of it is seen in the group.
 func (e *Engine) askToRemove(ctx context.Context, name string) error {
-	conn, err := e.connect(e.users.system)
+	conn, err := e.connect(ctx, e.users.system)
 	if err != nil {
 		return err
 	}

@@ -7,6 +7,7 @@ import (
 	"net"
 	"net/url"
 	"strconv"
+	"strings"
 	"syscall"
 	"time"
 
@@ -258,15 +259,17 @@ func (e *Engine) Address() net.Addr {
 }
 
 // connect opens a connection to the embedded server within the process.
-func (e *Engine) connect(as user) (*nats.Conn, error) { return e.connectBy(&e.current, as) }
+func (e *Engine) connect(ctx context.Context, as user) (*nats.Conn, error) {
+	return e.connectBy(ctx, &e.current, as)
+}
 
 // connectBy tries more than once: a server that has not heard from a slow client for a second pings it, and a client that gets
 // a ping in place of its first answer gives up.
-func (e *Engine) connectBy(server nats.InProcessConnProvider, as user) (*nats.Conn, error) {
+func (e *Engine) connectBy(ctx context.Context, server nats.InProcessConnProvider, as user) (*nats.Conn, error) {
 	for attempt := 1; ; attempt++ {
 		conn, err := nats.Connect("", append(e.connOptions(), nats.Timeout(withinTime),
 			nats.InProcessServer(server), nats.Nkey(as.public, as.keys.Sign))...)
-		if err == nil || attempt == connAttempts {
+		if err == nil || !strings.Contains(err.Error(), pingedInstead) || attempt == connAttempts || ctx.Err() != nil {
 			return conn, err
 		}
 	}
@@ -276,6 +279,8 @@ const (
 	// withinTime bounds how long the server takes to greet a connection within the process. It is always there, but a
 	// busy machine is slow.
 	withinTime = 10 * time.Second
+	// pingedInstead is what the client says then. It has no value for that error.
+	pingedInstead = "expected 'PONG', got 'PING'"
 	// connAttempts is how often such a connection is tried.
 	connAttempts  = 5
 	reconnectWait = 50 * time.Millisecond
