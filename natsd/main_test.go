@@ -51,7 +51,7 @@ func TestMain(m *testing.M) {
 // leftGoroutines waits a moment for goroutines that are ending.
 func leftGoroutines() string {
 	var left []string
-	for end := time.Now().Add(5 * time.Second); time.Now().Before(end); time.Sleep(betweenLooks) {
+	for end := time.Now().Add(longEnough); time.Now().Before(end); time.Sleep(betweenLooks) {
 		buf := make([]byte, 4<<20)
 		left = left[:0]
 		for i, stack := range strings.Split(string(buf[:runtime.Stack(buf, true)]), "\n\n") {
