@@ -24,5 +24,5 @@ export function statefulCases(world, combination) {
   return [[`${combination.name}: C92 C93 C95 C100 nothing is lost and nothing comes twice while connections break`, async () => {
     const { cuts, down, up } = await run();
     if (process.env.HUBGATE_STATEFUL_SECONDS) console.log(`${combination.name}: ${cuts} cuts, ${down} messages down, ${up} up`);
-  }, seconds + 120]];
+  }, seconds + 240]];
 }

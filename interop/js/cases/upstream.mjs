@@ -1,7 +1,7 @@
 // What an invocation comes to, by the upstream's answer or by the lack of an upstream.
 import assert from 'node:assert/strict';
 import { completion } from '../lib/webhook.mjs';
-import { sleep } from '../lib/wait.mjs';
+import { sleep, until } from '../lib/wait.mjs';
 import { freshHub } from '../lib/world.mjs';
 
 async function outcomes(world, combination) {
@@ -88,7 +88,8 @@ export function boundedUpstreamCases(world, combination) {
       const client = await world.connect(combination, { hub: 'known' });
       world.webhook.on('Silence', () => sleep(5_000));
       await assert.rejects(client.invoke('Silence'), /\w/);
-      assert.equal(await client.invoke('Echo', 1), 1, 'the connection stays');
+      // This webhook has a second to answer, which a busy machine may not give it.
+      await until('the connection stays', async () => await client.invoke('Echo', 1).catch(() => 0) === 1);
       await client.stop();
     }),
   ];

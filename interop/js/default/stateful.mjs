@@ -23,5 +23,5 @@ export function statefulCases(world, combination) {
     });
     if (process.env.HUBGATE_STATEFUL_SECONDS) console.log(`${combination.name}: ${cuts} cuts, ${down} messages down, ${up} up`);
     await server.stop();
-  }, seconds + 120]];
+  }, seconds + 240]];
 }
