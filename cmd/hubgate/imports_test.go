@@ -112,6 +112,7 @@ var mayImport = map[string][]string{
 
 	"telemetry":               {"internal/counts", "internal/logsum"},
 	"telemetry/telemetrytest": nil,
+	"store/stream/streamtest": {"store/stream"},
 
 	"deploy/release/image": nil,
 	"deploy/release/pack":  nil,
@@ -119,7 +120,7 @@ var mayImport = map[string][]string{
 
 // forTests are packages that every test may import: fakes, what implements the
 // core's seams in memory, and the hub server to test with.
-var forTests = []string{"gatewaytest", "store", "store/storetest", "backplane", "hubserver", "cluster/clustertest", "oidc/oidctest", "natsd/natsdtest", "telemetry/telemetrytest"}
+var forTests = []string{"gatewaytest", "store", "store/storetest", "store/stream/streamtest", "backplane", "hubserver", "cluster/clustertest", "oidc/oidctest", "natsd/natsdtest", "telemetry/telemetrytest"}
 
 // onNATS are the packages that may use NATS. The core and all else does without.
 var onNATS = []string{"natsd", "store/jetstore", "store/stream", "store/nodes", "store/life", "store/shared", "cluster/natscarrier", "store/outbox", "store/claims"}

@@ -14,6 +14,7 @@ import (
 
 	"github.com/hubgate/hubgate/internal/packed"
 	"github.com/hubgate/hubgate/store/stream"
+	"github.com/hubgate/hubgate/store/stream/streamtest"
 )
 
 // words is a log of words. "closed" closes a log.
@@ -95,23 +96,13 @@ func (t *taker) Take(context.Context) (*word, bool) {
 
 // memory is a stream whose next writes may go wrong.
 type memory struct {
-	mu       sync.Mutex
-	messages []stream.Message
-	last     uint64
-	faults   []string // of the next writes: "", lost, refused, full, deaf
-	deaf     bool     // what is read has no answer
+	mu sync.Mutex // guards what follows
+	streamtest.Messages
+	faults []string // of the next writes: "", lost, refused, full, deaf
+	deaf   bool     // what is read has no answer
 }
 
 func (m *memory) Ensure(context.Context) error { return nil }
-
-func (m *memory) lastOf(subject string) (found stream.Message) {
-	for _, one := range m.messages {
-		if one.Subject == subject {
-			found = one
-		}
-	}
-	return found
-}
 
 func (m *memory) Last(_ context.Context, subject string) (stream.Message, error) {
 	m.mu.Lock()
@@ -120,11 +111,7 @@ func (m *memory) Last(_ context.Context, subject string) (stream.Message, error)
 		m.deaf = false
 		return stream.Message{}, stream.Unavailable(errors.New("deaf"))
 	}
-	found := m.lastOf(subject)
-	if found.Sequence == 0 {
-		return found, stream.ErrNotFound
-	}
-	return found, nil
+	return m.Messages.Last(subject)
 }
 
 func (m *memory) Write(_ context.Context, subject string, data []byte, sequence uint64, _ time.Duration) (uint64, error) {
@@ -137,32 +124,21 @@ func (m *memory) Write(_ context.Context, subject string, data []byte, sequence 
 	switch {
 	case fault == "full":
 		return 0, stream.ErrFull
-	case m.lastOf(subject).Sequence != sequence, fault == "refused":
+	case m.Follows(subject, sequence) != nil, fault == "refused":
 		return 0, stream.ErrConflict
 	}
-	m.put(subject, data)
+	written := m.Put(subject, data)
 	if fault == "lost" || fault == "deaf" {
 		m.deaf = fault == "deaf"
 		return 0, stream.Unavailable(errors.New("lost"))
 	}
-	return m.last, nil
-}
-
-func (m *memory) put(subject string, data []byte) {
-	m.last++
-	m.messages = append(m.messages, stream.Message{Subject: subject, Data: data, Sequence: m.last})
+	return written, nil
 }
 
 func (m *memory) PurgeBefore(_ context.Context, subject string, sequence uint64) error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	var kept []stream.Message
-	for _, one := range m.messages {
-		if one.Subject != subject || one.Sequence >= sequence {
-			kept = append(kept, one)
-		}
-	}
-	m.messages = kept
+	m.Messages.PurgeBefore(subject, sequence)
 	return nil
 }
 
@@ -171,7 +147,7 @@ func (m *memory) text(t *testing.T, subject string) string {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	var all []string
-	for _, one := range m.messages {
+	for _, one := range m.All {
 		if one.Subject == subject {
 			_, word, err := parseWord(one.Data)
 			require.NoError(t, err)
@@ -230,7 +206,7 @@ func TestALogThatTheStoreHasLost(t *testing.T) {
 	writing(t, func(t *testing.T, m *memory, l *taker) {
 		l.write("one")
 		m.mu.Lock()
-		m.messages = nil
+		m.All = nil
 		m.mu.Unlock()
 		l.write("two")
 		require.Equal(t, 1, l.lost)
@@ -248,13 +224,13 @@ func TestAClosedLog(t *testing.T) {
 			l.write("one")
 			m.mu.Lock()
 			if fault == "" {
-				m.put("log.a", appendWord(nil, 0, "closed"))
+				m.Put("log.a", appendWord(nil, 0, "closed"))
 			} else { // it is closed behind a batch whose answer was lost
 				m.faults = []string{"deaf"}
 				time.AfterFunc(RetryPause/2, func() {
 					m.mu.Lock()
 					defer m.mu.Unlock()
-					m.put("log.a", appendWord(nil, 0, "closed"))
+					m.Put("log.a", appendWord(nil, 0, "closed"))
 				})
 			}
 			m.mu.Unlock()

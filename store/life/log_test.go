@@ -103,7 +103,7 @@ func TestLifeLog(t *testing.T) {
 		w.shelf.do(func() { w.shelf.lose = 1 })
 		w.bear("cid")
 		require.Equal(t, "ann bob cid", ids(w.shelf.logged("a-1")))
-		require.Len(t, w.shelf.messages, 3)
+		require.Len(t, w.shelf.All, 3)
 		require.Zero(t, w.counts.Get(EventUnlogged))
 	})
 	inBubble(t, "N28 what is logged of refusals says that nobody has written", func(t *testing.T, w *scribe) {
@@ -118,7 +118,7 @@ func TestLifeLog(t *testing.T) {
 	})
 	inBubble(t, "a store that has lost the log gets it again", func(t *testing.T, w *scribe) {
 		w.bear("ann", "bob")
-		w.shelf.do(func() { w.shelf.messages = nil })
+		w.shelf.do(func() { w.shelf.All = nil })
 		w.bear("cid")
 		w.settle(t)
 		time.Sleep(time.Second)
@@ -177,7 +177,7 @@ func TestLifeLog(t *testing.T) {
 		w.born(t.Context(), "chat", "ann", person(strings.Repeat("a", maxRecord)))
 		require.EqualValues(t, 1, w.counts.Get(EventUnlogged))
 		require.True(t, w.ending(t.Context(), "ann", person("ann")))
-		require.Empty(t, w.shelf.messages)
+		require.Empty(t, w.shelf.All)
 	})
 	inBubble(t, "what waits is bounded, and noted later", func(t *testing.T, w *scribe) {
 		w.shelf.do(func() { w.shelf.down = true })
@@ -287,7 +287,7 @@ func TestFencedNode(t *testing.T) {
 		w.bear("bob")
 		require.EqualValues(t, 1, w.counts.Get(EventUnlogged))
 		require.Empty(t, w.shelf.logged("a-1").open)
-		require.Len(t, w.shelf.messages, 1, "the mark")
+		require.Len(t, w.shelf.All, 1, "the mark")
 		require.Len(t, w.shelf.puts, 1)
 	})
 	inBubble(t, "what is held back is bounded, and what does not fit stays in the log", func(t *testing.T, w *scribe) {
@@ -330,7 +330,7 @@ func TestBury(t *testing.T) {
 		require.Equal(t, map[string][]byte{"d/ann": []byte("record of ann"), "d/cid": []byte("record of cid")}, w.shelf.puts)
 		require.EqualValues(t, 2, w.counts.Get(EventLost))
 		require.EqualValues(t, 1, w.counts.Get(EventDoubtful))
-		require.Len(t, w.shelf.messages, 1, "only the mark is left")
+		require.Len(t, w.shelf.All, 1, "only the mark is left")
 	})
 	bubble("17 a client that lives on another node has no entry", func(t *testing.T) {
 		w, u := setUp(t, "ann", "bob")
@@ -353,7 +353,7 @@ func TestBury(t *testing.T) {
 		require.NoError(t, u.bury(t.Context(), "a-1"))
 		require.Equal(t, map[string][]byte{"d/bob": []byte("record of bob")}, w.shelf.puts)
 		require.EqualValues(t, 1, w.counts.Get(EventMoved))
-		require.Len(t, w.shelf.messages, 1, "only the mark is left")
+		require.Len(t, w.shelf.All, 1, "only the mark is left")
 	})
 	bubble("N32 a claimant that dies while clients move leaves them to the next one", func(t *testing.T) {
 		w, u := setUp(t, "ann", "bob")
@@ -507,10 +507,10 @@ func TestBury(t *testing.T) {
 	bubble("a part that cannot be read is counted, and the others are", func(t *testing.T) {
 		w, u := setUp(t, "ann")
 		w.end()
-		w.shelf.do(func() { w.shelf.messages = append(w.shelf.messages, w.shelf.messages[0]) })
-		w.shelf.messages[1].Data = []byte("?")
-		w.shelf.messages[1].Sequence = 2
-		w.shelf.last = 2
+		w.shelf.do(func() { w.shelf.All = append(w.shelf.All, w.shelf.All[0]) })
+		w.shelf.All[1].Data = []byte("?")
+		w.shelf.All[1].Sequence = 2
+		w.shelf.Newest = 2
 		require.NoError(t, u.bury(t.Context(), "a-1"))
 		require.Len(t, w.shelf.puts, 1)
 		require.EqualValues(t, 1, w.counts.Get(EventDamaged))

@@ -14,13 +14,13 @@ import (
 
 	"github.com/hubgate/hubgate/internal/counts"
 	"github.com/hubgate/hubgate/store/stream"
+	"github.com/hubgate/hubgate/store/stream/streamtest"
 )
 
 // shelf is a stream in memory that can go wrong.
 type shelf struct {
-	mu       sync.Mutex
-	messages []stream.Message
-	last     uint64
+	mu sync.Mutex
+	streamtest.Messages
 	down     bool
 	refuse   int  // so many right writes are refused
 	lose     int  // so many answers to writes are lost
@@ -61,12 +61,7 @@ func (s *shelf) Last(ctx context.Context, subject string) (stream.Message, error
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	for _, m := range slices.Backward(s.messages) {
-		if m.Subject == subject {
-			return m, nil
-		}
-	}
-	return stream.Message{}, stream.ErrNotFound
+	return s.Messages.Last(subject)
 }
 
 func (s *shelf) Next(ctx context.Context, filter string, from uint64) (stream.Message, error) {
@@ -75,12 +70,7 @@ func (s *shelf) Next(ctx context.Context, filter string, from uint64) (stream.Me
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	for _, m := range s.messages {
-		if m.Subject == filter && m.Sequence >= from {
-			return m, nil
-		}
-	}
-	return stream.Message{}, stream.ErrNotFound
+	return s.Messages.Next(filter, from)
 }
 
 // Following gives few messages at once, so that logs are read in several steps.
@@ -106,26 +96,19 @@ func (s *shelf) Write(ctx context.Context, subject string, data []byte, sequence
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.writes++
-	last := uint64(0)
-	for _, m := range s.messages {
-		if m.Subject == subject {
-			last = m.Sequence
-		}
+	if err := s.Follows(subject, sequence); err != nil {
+		return 0, err
 	}
-	switch {
-	case last != sequence:
-		return 0, stream.ErrConflict
-	case s.refuse > 0:
+	if s.refuse > 0 {
 		s.refuse--
 		return 0, stream.ErrConflict
 	}
-	s.last++
-	s.messages = append(s.messages, stream.Message{Subject: subject, Data: slices.Clone(data), Sequence: s.last})
+	written := s.Messages.Put(subject, data)
 	if s.lose > 0 {
 		s.lose--
 		return 0, stream.Unavailable(context.DeadlineExceeded)
 	}
-	return s.last, nil
+	return written, nil
 }
 
 func (s *shelf) PurgeBefore(ctx context.Context, subject string, sequence uint64) error {
@@ -134,7 +117,7 @@ func (s *shelf) PurgeBefore(ctx context.Context, subject string, sequence uint64
 	}
 	s.do(func() {
 		s.purges++
-		s.messages = slices.DeleteFunc(s.messages, func(m stream.Message) bool { return m.Subject == subject && m.Sequence < sequence })
+		s.Messages.PurgeBefore(subject, sequence)
 	})
 	return nil
 }
@@ -163,7 +146,7 @@ func (s *shelf) Put(ctx context.Context, subject, id string, data []byte) error 
 func (s *shelf) logged(inc string) *reading {
 	r := newReading()
 	s.do(func() {
-		for _, m := range s.messages {
+		for _, m := range s.All {
 			if m.Subject == "log."+inc {
 				r.take(m.Data)
 			}
@@ -174,7 +157,7 @@ func (s *shelf) logged(inc string) *reading {
 
 func (s *shelf) bytes(inc string) (n int) {
 	s.do(func() {
-		for _, m := range s.messages {
+		for _, m := range s.All {
 			if m.Subject == "log."+inc {
 				n += len(m.Data)
 			}

@@ -128,7 +128,7 @@ func TestLogThatGetsShorterWhileItIsRead(t *testing.T) {
 			time.Sleep(time.Second)
 		}
 		killed(a)
-		require.Len(t, s.messages, 2)
+		require.Len(t, s.All, 2)
 		subject := a.prefix + "a"
 		s.read = sync.OnceFunc(func() { require.NoError(t, s.PurgeBefore(t.Context(), subject, 2)) })
 		adopted, err := b.Bury(t.Context(), "a")
@@ -168,7 +168,7 @@ func TestLargeDelivery(t *testing.T) {
 		a.Put([]byte("after"), nil)
 		time.Sleep(time.Second)
 		synctest.Wait()
-		for _, m := range s.messages {
+		for _, m := range s.All {
 			require.LessOrEqual(t, len(m.Data), batchlog.MaxBatch)
 		}
 		killed(a)

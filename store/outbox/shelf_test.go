@@ -4,22 +4,21 @@ import (
 	"context"
 	"errors"
 	"os"
-	"strings"
 	"sync"
 	"testing"
 	"time"
 
 	"github.com/hubgate/hubgate/gatewaytest"
 	"github.com/hubgate/hubgate/store/stream"
+	"github.com/hubgate/hubgate/store/stream/streamtest"
 )
 
 func TestMain(m *testing.M) { os.Exit(gatewaytest.Run(m)) }
 
 // shelf is a stream in memory that can fail.
 type shelf struct {
-	mu       sync.Mutex
-	last     uint64
-	messages []stream.Message
+	mu sync.Mutex
+	streamtest.Messages
 	// fault says what becomes of a write: "", lost (it is stored, the answer is not heard), refused (somebody
 	// else seems to have written), down or full.
 	fault  func() string
@@ -35,32 +34,13 @@ func (s *shelf) Ensure(context.Context) error { return nil }
 func (s *shelf) Last(_ context.Context, subject string) (stream.Message, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	m, ok := s.lastLocked(subject)
-	if !ok {
-		return m, stream.ErrNotFound
-	}
-	return m, nil
-}
-
-func (s *shelf) lastLocked(subject string) (found stream.Message, ok bool) {
-	for _, m := range s.messages {
-		if m.Subject == subject {
-			found, ok = m, true
-		}
-	}
-	return found, ok
+	return s.Messages.Last(subject)
 }
 
 func (s *shelf) Next(_ context.Context, filter string, from uint64) (stream.Message, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	prefix, any := strings.CutSuffix(filter, "*")
-	for _, m := range s.messages {
-		if m.Sequence >= from && (m.Subject == filter || any && strings.HasPrefix(m.Subject, prefix)) {
-			return m, nil
-		}
-	}
-	return stream.Message{}, stream.ErrNotFound
+	return s.Messages.Next(filter, from)
 }
 
 // Following gives one message at a time.
@@ -91,27 +71,20 @@ func (s *shelf) Write(_ context.Context, subject string, data []byte, sequence u
 	case "full":
 		return 0, stream.ErrFull
 	}
-	if m, _ := s.lastLocked(subject); m.Sequence != sequence {
-		return 0, stream.ErrConflict
+	if err := s.Follows(subject, sequence); err != nil {
+		return 0, err
 	}
-	s.last++
-	s.messages = append(s.messages, stream.Message{Subject: subject, Data: append([]byte(nil), data...), Sequence: s.last})
+	written := s.Put(subject, data)
 	if fault == "lost" {
 		return 0, errDown
 	}
-	return s.last, nil
+	return written, nil
 }
 
 func (s *shelf) PurgeBefore(_ context.Context, subject string, sequence uint64) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	var kept []stream.Message
-	for _, m := range s.messages {
-		if m.Subject != subject || m.Sequence >= sequence {
-			kept = append(kept, m)
-		}
-	}
-	s.messages = kept
+	s.Messages.PurgeBefore(subject, sequence)
 	return nil
 }
 
@@ -119,13 +92,13 @@ func (s *shelf) PurgeBefore(_ context.Context, subject string, sequence uint64) 
 func (s *shelf) lose() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.messages = nil
+	s.All = nil
 }
 
 func (s *shelf) bytes() (n int) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	for _, m := range s.messages {
+	for _, m := range s.All {
 		n += len(m.Data)
 	}
 	return n
