@@ -22,9 +22,9 @@ type deliveriesCommand struct {
 
 type deliveriesListCommand struct {
 	adminAccess
-	Waiting bool   `help:"Show the events that wait to be delivered."`
-	Limit   int    `help:"Show at most so many, the oldest first; 0 is no limit." default:"100"`
-	Output  string `short:"o" help:"How to print: table or json." enum:"table,json" default:"table"`
+	Waiting bool `help:"Show the events that wait to be delivered."`
+	Limit   int  `help:"Show at most so many, the oldest first; 0 is no limit." default:"100"`
+	printing
 }
 
 func (c *deliveriesListCommand) Run(env *environment) error {
@@ -35,7 +35,7 @@ func (c *deliveriesListCommand) Run(env *environment) error {
 		return err
 	}
 	switch {
-	case c.Output == "json":
+	case c.json():
 		err = printJSON(env.stdout, append([]admin.Delivery{}, list...))
 	case len(list) == 0 && c.Waiting:
 		_, err = fmt.Fprintln(env.stdout, "no event waits")

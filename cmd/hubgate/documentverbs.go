@@ -40,7 +40,7 @@ func (c *documentShowCommand) Run(env *environment) error {
 			return err
 		}
 	}
-	if c.Output == "json" {
+	if c.json() {
 		return printJSON(env.stdout, v)
 	}
 	fmt.Fprintf(env.stderr, "revision %d\n", v.Revision)

@@ -36,7 +36,7 @@ func (c *faultListCommand) Run(env *environment) error {
 			f.Hub, f.Kind, fmt.Sprint(f.Share), f.Delay, f.Every, f.Until.UTC().Format(time.RFC3339), fmt.Sprint(f.Hits), hitsByNode(f.Nodes),
 		})
 	}
-	if len(rows) == 0 && c.Output == "table" {
+	if len(rows) == 0 && !c.json() {
 		_, err := fmt.Fprintln(env.stdout, "no faults")
 		return err
 	}

@@ -20,10 +20,17 @@ import (
 	"github.com/hubgate/hubgate/secret"
 )
 
+// printing is the flag of commands that print a list for people or for programs.
+type printing struct {
+	Output string `short:"o" help:"How to print: table or json." enum:"table,json" default:"table"`
+}
+
+func (p printing) json() bool { return p.Output == "json" }
+
 // managing are the flags of commands that read and change the settings of a running gateway.
 type managing struct {
 	adminAccess
-	Output string `short:"o" help:"How to print: table or json." enum:"table,json" default:"table"`
+	printing
 }
 
 // changing are those of commands that change them.
@@ -126,7 +133,7 @@ func withNote(path, note string) string {
 
 // print prints a value as JSON, or lines as a table.
 func (c *managing) print(env *environment, v any, head []string, rows [][]string) error {
-	if c.Output == "json" {
+	if c.json() {
 		return printJSON(env.stdout, v)
 	}
 	table := tabwriter.NewWriter(env.stdout, 0, 0, 2, ' ', 0)

@@ -39,7 +39,7 @@ type groupsCommand struct {
 // lister are the flags of commands that list who is connected.
 type lister struct {
 	destination
-	Output      string `short:"o" help:"How to print: table or json." enum:"table,json" default:"table"`
+	printing
 	Max         int    `help:"How many to list at most; 0 is all." default:"1000"`
 	PageSize    int    `help:"How many to ask for at a time." default:"500" hidden:""`
 	Application string `help:"The application whose hub is meant." placeholder:"NAME"`
@@ -127,7 +127,7 @@ func list[T any](env *environment, l *lister, what string, query url.Values, add
 	if l.Application != "" {
 		query.Set("application", l.Application)
 	}
-	out := newListWriter(env.stdout, l.Output == "json", head)
+	out := newListWriter(env.stdout, l.json(), head)
 	shown := 0
 	for {
 		size := l.PageSize

@@ -87,12 +87,12 @@ type upstreamListCommand struct {
 	target
 	trust
 	Running string `name:"admin" help:"Admin address of a running gateway, as a URL or HOST:PORT." placeholder:"URL"`
-	Output  string `short:"o" help:"How to print: table or json." enum:"table,json" default:"table"`
+	printing
 }
 
 func (c *upstreamListCommand) Run(env *environment) error {
 	if c.Running != "" {
-		running := managing{adminAccess: adminAccess{target: c.target, trust: c.trust, Admin: c.Running, AdminTokenFile: c.Admin.TokenFile}, Output: c.Output}
+		running := managing{adminAccess: adminAccess{target: c.target, trust: c.trust, Admin: c.Running, AdminTokenFile: c.Admin.TokenFile}, printing: c.printing}
 		return running.printTemplates(env)
 	}
 	current, err := c.Settings()
