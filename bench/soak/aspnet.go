@@ -49,7 +49,9 @@ func (w *world) serveAspNet(ctx context.Context) (*aspnethub.Server, error) {
 
 func (w *world) sendAspNet(ctx context.Context, app *aspnethub.Server) {
 	for n := 1; sleep(ctx, aspNetSending) == nil; n++ {
-		w.pause.enter()
+		if !w.pause.enter() {
+			return
+		}
 		if err := app.Broadcast("n", fmt.Appendf(nil, "[%d,%q]", n, padding(n%39+1))); err != nil {
 			w.tally.fault(fmt.Errorf("broadcast of ASP.NET SignalR: %w", err))
 		}

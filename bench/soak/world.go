@@ -85,14 +85,19 @@ func (w *world) run(ctx context.Context, out io.Writer) (before, after reading, 
 	if err := sleep(ctx, w.o.warmup); err != nil {
 		return before, after, err
 	}
-	if before, err = w.look(); err != nil {
+	if before, err = w.look(w.pause.end); err != nil {
 		return before, after, err
 	}
 	fmt.Fprintf(out, "after %v: %s\n", w.o.warmup, before)
 	if err := sleep(ctx, w.o.duration-w.o.warmup); err != nil {
 		return before, after, err
 	}
-	after, err = w.look()
+	// Nobody acts any more but to leave: a client that cut its socket now would still have messages waiting for it
+	// when the gateway ends.
+	after, err = w.look(func() {
+		stop()
+		w.pause.giveUp()
+	})
 	return before, after, err
 }
 
@@ -113,12 +118,12 @@ func sleep(ctx context.Context, d time.Duration) error {
 const remembering = tokenLife + 4*time.Second
 
 // look pauses everybody, waits until the gateway has forgotten the connections that have ended,
-// and measures.
-func (w *world) look() (reading, error) {
+// and measures. It calls resume at the end of the pause.
+func (w *world) look(resume func()) (reading, error) {
 	w.restarting.Lock() // nobody is away
 	defer w.restarting.Unlock()
 	w.pause.begin()
-	defer w.pause.end()
+	defer resume()
 	for end := time.Now().Add(link.AnswerTime); int(w.here.Load()) < w.everybody(); time.Sleep(50 * time.Millisecond) {
 		if time.Now().After(end) {
 			return reading{}, fmt.Errorf("%d of %d clients are connected", w.here.Load(), w.everybody())
@@ -137,6 +142,10 @@ func (w *world) restart(ctx context.Context) {
 	for i := 0; sleep(ctx, w.o.restartEvery) == nil; i++ {
 		s := w.lab.servers[i%len(w.lab.servers)]
 		w.restarting.Lock()
+		if ctx.Err() != nil {
+			w.restarting.Unlock()
+			return
+		}
 		w.touch()
 		err := s.restart()
 		w.touch()
@@ -188,7 +197,9 @@ func padding(n int) string {
 }
 
 func (w *world) publish(s *source, target string) {
-	w.pause.enter()
+	if !w.pause.enter() {
+		return
+	}
 	defer w.pause.leave()
 	n := s.next()
 	path := "/api/hubs/" + strings.ToLower(hub) + target + "/:send"
@@ -226,6 +237,7 @@ type pause struct {
 	changed sync.Cond
 	active  int
 	held    bool
+	givenUp bool
 }
 
 func (p *pause) init() { p.changed.L = &p.mu }
@@ -247,14 +259,18 @@ func (p *pause) try() bool {
 	return true
 }
 
-// enter begins an act, and waits while the world pauses.
-func (p *pause) enter() {
+// enter begins an act, and waits while the world pauses. It reports whether there is an end of the pause.
+func (p *pause) enter() bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	for p.held {
+	for p.held && !p.givenUp {
 		p.changed.Wait()
 	}
+	if p.givenUp {
+		return false
+	}
 	p.active++
+	return true
 }
 
 func (p *pause) leave() {
@@ -272,6 +288,14 @@ func (p *pause) begin() {
 	for p.active > 0 {
 		p.changed.Wait()
 	}
+}
+
+// giveUp makes the pause one without end.
+func (p *pause) giveUp() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.givenUp = true
+	p.changed.Broadcast()
 }
 
 func (p *pause) end() {
