@@ -6,12 +6,12 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
-	"net"
 	"os"
 	"path/filepath"
 	"sync"
-	"sync/atomic"
 	"time"
+
+	"github.com/hubgate/hubgate/internal/freeport"
 )
 
 // cluster is the nodes, the ways between them and the balancer in front.
@@ -67,20 +67,19 @@ func newCluster(dir string, m *machine, s shape) (*cluster, error) {
 				return nil, err
 			}
 		}
+		place, err := freeport.Take()
+		if err != nil {
+			return nil, err
+		}
+		c.places[n.name] = place
 		c.nodes = append(c.nodes, n)
-	}
-	places, err := reserve(len(c.nodes))
-	if err != nil {
-		return nil, err
-	}
-	for i, n := range c.nodes {
-		c.places[n.name] = places[i]
 	}
 	for _, n := range c.nodes {
 		if err := c.equip(n, s); err != nil {
 			return nil, errors.Join(err, c.close())
 		}
 	}
+	var err error
 	c.balancer, err = startBalancer(c)
 	return c, err
 }
@@ -119,30 +118,6 @@ func (c *cluster) equip(n *node, s shape) (err error) {
 		n.args = append(n.args, "--cluster-peer", p.address())
 	}
 	return nil
-}
-
-// reserved is the port that was reserved last.
-var reserved atomic.Int64
-
-func init() { reserved.Store(int64(firstPort + 7919*os.Getpid()%(lastPort-firstPort))) }
-
-const firstPort, lastPort = 20_000, 32_000
-
-// reserve finds free ports that no outgoing connection is given, so that a node finds its own again after
-// a restart, each for this process once.
-func reserve(n int) (addresses []string, err error) {
-	for range lastPort - firstPort {
-		port := firstPort + reserved.Add(1)%(lastPort-firstPort)
-		l, err := net.Listen("tcp", fmt.Sprint("127.0.0.1:", port))
-		if err != nil {
-			continue
-		}
-		addresses = append(addresses, l.Addr().String())
-		if err := l.Close(); err != nil || len(addresses) == n {
-			return addresses, err
-		}
-	}
-	return nil, errors.New("no port is free")
 }
 
 // start starts all nodes at once and waits until all are ready.

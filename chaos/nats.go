@@ -8,6 +8,8 @@ import (
 	"os/exec"
 	"path/filepath"
 	"time"
+
+	"github.com/hubgate/hubgate/internal/freeport"
 )
 
 // natsServer is a NATS server outside of the nodes. It keeps its port and its store over a restart.
@@ -24,11 +26,11 @@ func newNATS(ctx context.Context, m *machine, dir string) (*natsServer, error) {
 	if err != nil {
 		return nil, err
 	}
-	places, err := reserve(1)
+	address, err := freeport.Take()
 	if err != nil {
 		return nil, err
 	}
-	n := &natsServer{binary: binary, dir: dir, address: places[0]}
+	n := &natsServer{binary: binary, dir: dir, address: address}
 	return n, n.start(ctx)
 }
 

@@ -2,11 +2,13 @@
 import { execFileSync, spawn } from 'node:child_process';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { createRequire } from 'node:module';
-import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
+import { freePort } from '../internal/freeport/freeport.mjs';
+
+export { freePort };
 
 export const root = fileURLToPath(new URL('..', import.meta.url));
 export const chat = fileURLToPath(new URL('chat', import.meta.url));
@@ -94,24 +96,6 @@ export async function until(what, ask, right = Boolean) {
     await pause(100);
   }
 }
-
-const given = new Set();
-
-// freePort finds a port that nobody listens on, another one each time. It is one of those that are not given to who
-// listens on port 0 meanwhile.
-export async function freePort() {
-  for (;;) {
-    const port = 10_000 + Math.floor(10_000 * Math.random());
-    if (!given.has(port) && await free(port)) {
-      given.add(port);
-      return port;
-    }
-  }
-}
-
-const free = port => new Promise(resolve => {
-  const probe = createServer().once('error', () => resolve(false)).listen(port, 'localhost', () => probe.close(() => resolve(true)));
-});
 
 // client connects to a hub's URL at an application. got waits for a message of this method and these arguments.
 export async function client(url, methods, transport) {

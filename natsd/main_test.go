@@ -6,8 +6,6 @@ import (
 	"flag"
 	"fmt"
 	"log/slog"
-	"math/rand/v2"
-	"net"
 	"os"
 	"runtime"
 	"strings"
@@ -18,6 +16,7 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 	"github.com/stretchr/testify/require"
 
+	"github.com/hubgate/hubgate/internal/freeport"
 	"github.com/hubgate/hubgate/secret"
 )
 
@@ -150,23 +149,14 @@ func noSecrets(t testing.TB, log string) {
 	}
 }
 
-// reserve returns addresses on loopback that are free. Their ports are not among
-// those that connections are given, so that they stay free between two servers.
+// reserve returns addresses on loopback on which nobody else will listen, so that they stay free between two servers.
 func reserve(t testing.TB, n int) []string {
 	t.Helper()
 	var addrs []string
-	var listeners []net.Listener
-	for len(addrs) < n {
-		const from, to = 20_000, 32_000
-		l, err := net.Listen("tcp", fmt.Sprint("127.0.0.1:", from+rand.IntN(to-from)))
-		if err != nil {
-			continue
-		}
-		listeners = append(listeners, l)
-		addrs = append(addrs, l.Addr().String())
-	}
-	for _, l := range listeners {
-		require.NoError(t, l.Close())
+	for range n {
+		address, err := freeport.Take()
+		require.NoError(t, err)
+		addrs = append(addrs, address)
 	}
 	return addrs
 }

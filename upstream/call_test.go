@@ -196,13 +196,9 @@ func TestRetries(t *testing.T) {
 }
 
 func TestRefusedConnection(t *testing.T) {
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
-	require.NoError(t, err)
-	url := "http://" + listener.Addr().String()
-	require.NoError(t, listener.Close())
 	m := &books{}
 	client := newConn("abc")
-	s := newSession(start(t, toAll(url), watched(m)), client)
+	s := newSession(start(t, toAll("http://127.0.0.1:1"), watched(m)), client)
 	t.Run("R71 C87 refused connection", func(t *testing.T) {
 		receive(t, s, invoke("1", "m"))
 		require.Equal(t, "Invocation failed, status code 500", completion(t, client).Error)

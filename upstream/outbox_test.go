@@ -20,6 +20,7 @@ import (
 	"github.com/hubgate/hubgate/auth"
 	"github.com/hubgate/hubgate/gateway"
 	"github.com/hubgate/hubgate/hubprotocol"
+	"github.com/hubgate/hubgate/internal/freeport"
 	"github.com/hubgate/hubgate/webhook"
 	"github.com/hubgate/hubgate/webhook/signature"
 )
@@ -230,10 +231,8 @@ func TestEventIsTriedUntilItIsDelivered(t *testing.T) {
 
 // That nothing was sent is no repeat.
 func TestEventWhoseWebhookIsDown(t *testing.T) {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
+	address, err := freeport.Take()
 	require.NoError(t, err)
-	address := l.Addr().String()
-	require.NoError(t, l.Close())
 	store := newBox()
 	b := startKeeping(t, toAll("http://"+address), store)
 	connect(b, newConn("abc"))

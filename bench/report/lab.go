@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"net/netip"
 	"net/url"
 	"os"
 	"os/exec"
@@ -16,6 +17,7 @@ import (
 
 	"github.com/hubgate/hubgate/auth"
 	"github.com/hubgate/hubgate/bench"
+	"github.com/hubgate/hubgate/internal/freeport"
 )
 
 // lab is where servers run: a directory for what is built, and hubgate's source.
@@ -94,7 +96,7 @@ func (l *lab) round(ctx context.Context, progress io.Writer, parties []party, fo
 
 // turn starts a server in a new process, puts every load on it and ends it.
 func (l *lab) turn(ctx context.Context, p *party, r *serverResult, scale float64) error {
-	port, err := freePort(ctx)
+	port, err := freePort()
 	if err != nil {
 		return err
 	}
@@ -146,13 +148,13 @@ func (p *party) target(port int) bench.Target {
 	return t
 }
 
-// freePort returns a port on which nobody listens.
-func freePort(ctx context.Context) (int, error) {
-	l, err := new(net.ListenConfig).Listen(ctx, "tcp", "127.0.0.1:0")
+func freePort() (int, error) {
+	address, err := freeport.Take()
 	if err != nil {
 		return 0, err
 	}
-	return l.Addr().(*net.TCPAddr).Port, l.Close()
+	place, err := netip.ParseAddrPort(address)
+	return int(place.Port()), err
 }
 
 // listening waits until somebody does.

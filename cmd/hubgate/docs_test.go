@@ -1,7 +1,6 @@
 package main
 
 import (
-	"net"
 	"net/http"
 	"os"
 	"os/exec"
@@ -13,6 +12,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/hubgate/hubgate/auth"
+	"github.com/hubgate/hubgate/natsd/natsdtest"
 )
 
 // The program of the page on hubs in Go is what a reader pastes.
@@ -34,10 +34,7 @@ func TestDocumentedHubInGo(t *testing.T) {
 	require.NoError(t, err, "%s", text)
 
 	p := start(t, "--mode=default")
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	require.NoError(t, err)
-	listen := l.Addr().String()
-	require.NoError(t, l.Close())
+	listen := natsdtest.FreeAddress(t)
 	output := newOutput()
 	app := exec.Command(binary)
 	app.Env = append(os.Environ(), "HUBGATE_CONNECTION_STRING="+p.connectionString(), "LISTEN="+listen)

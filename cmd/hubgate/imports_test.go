@@ -43,6 +43,7 @@ var mayImport = map[string][]string{
 	"internal/jsontext": nil,
 	"internal/fields":   nil,
 	"internal/spawn":    nil,
+	"internal/freeport": nil,
 	"internal/logsum":   nil,
 	"internal/nearest":  nil,
 	"internal/packed":   nil,
@@ -93,16 +94,16 @@ var mayImport = map[string][]string{
 	"backplane":        {"gateway", "hubprotocol"},
 	"cluster":          {"gateway", "internal/counts", "internal/fields", "internal/logsum"},
 	"natsd":            {"regularfile", "secret", "internal/counts", "internal/logsum"},
-	"natsd/natsdtest":  {"natsd"},
+	"natsd/natsdtest":  {"natsd", "internal/freeport"},
 	"admin":            {"api", "gateway", "hubname", "internal/fields", "internal/flight", "internal/poll", "internal/watch", "management", "secret"},
 	"bench":            {"bench/aspnethub"},
 	"bench/floor":      nil,
 	"bench/aspnethub":  {"serviceprotocol"},
 	"bench/plan":       {"bench"},
 	"bench/compare":    {"bench", "hubserver", "internal/spawn"},
-	"bench/report":     {"auth", "bench", "internal/spawn"},
+	"bench/report":     {"auth", "bench", "internal/freeport", "internal/spawn"},
 	"bench/link":       nil,
-	"chaos":            {"auth", "bench/link", "hubserver", "internal/spawn"},
+	"chaos":            {"auth", "bench/link", "hubserver", "internal/freeport", "internal/spawn"},
 	"bench/soak":       {"bench/aspnethub", "bench/link", "internal/spawn"},
 	"internal/compat":  nil,
 	"deploy/check":     nil,
@@ -120,7 +121,7 @@ var mayImport = map[string][]string{
 
 // forTests are packages that every test may import: fakes, what implements the
 // core's seams in memory, and the hub server to test with.
-var forTests = []string{"gatewaytest", "store", "store/storetest", "store/stream/streamtest", "backplane", "hubserver", "cluster/clustertest", "oidc/oidctest", "natsd/natsdtest", "telemetry/telemetrytest"}
+var forTests = []string{"gatewaytest", "store", "store/storetest", "store/stream/streamtest", "backplane", "hubserver", "cluster/clustertest", "oidc/oidctest", "natsd/natsdtest", "telemetry/telemetrytest", "internal/freeport"}
 
 // onNATS are the packages that may use NATS. The core and all else does without.
 var onNATS = []string{"natsd", "store/jetstore", "store/stream", "store/nodes", "store/life", "store/shared", "cluster/natscarrier", "store/outbox", "store/claims"}

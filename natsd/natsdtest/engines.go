@@ -3,15 +3,13 @@ package natsdtest
 
 import (
 	"context"
-	"fmt"
 	"log/slog"
-	"math/rand/v2"
-	"net"
 	"testing"
 	"time"
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/hubgate/hubgate/internal/freeport"
 	"github.com/hubgate/hubgate/natsd"
 )
 
@@ -95,14 +93,10 @@ func Await(t testing.TB, what string, cond func() bool) {
 	}
 }
 
-// FreeAddress is on a port that connections are not given.
+// FreeAddress is on loopback, where nobody listens and nobody else will.
 func FreeAddress(t testing.TB) string {
 	t.Helper()
-	for {
-		l, err := net.Listen("tcp", fmt.Sprint("127.0.0.1:", 10_000+rand.IntN(10_000)))
-		if err == nil {
-			require.NoError(t, l.Close())
-			return l.Addr().String()
-		}
-	}
+	address, err := freeport.Take()
+	require.NoError(t, err)
+	return address
 }

@@ -2,9 +2,9 @@
 import { spawn } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
 import { createWriteStream, existsSync, mkdtempSync, readFileSync } from 'node:fs';
-import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { freePort } from '../../../internal/freeport/freeport.mjs';
 import { Nodes } from './nodes.mjs';
 import { patience, until, within } from './wait.mjs';
 
@@ -13,17 +13,6 @@ const running = new Set();
 process.on('exit', () => {
   for (const child of running) child.kill('SIGKILL');
 });
-
-export function freePort() {
-  return new Promise((resolve, reject) => {
-    const server = createServer();
-    server.on('error', reject);
-    server.listen(0, '127.0.0.1', () => {
-      const { port } = server.address();
-      server.close(() => resolve(port));
-    });
-  });
-}
 
 export class Gateway {
   /** Starts a gateway with fresh random keys, of HUBGATE_NODES nodes; `args` are further flags. Resolves when it is ready. */
@@ -67,7 +56,7 @@ export class Gateway {
         await gateway.launch();
         return gateway;
       } catch (error) {
-        // Between freePort and listen somebody else may take the port.
+        // Between freePort and listen somebody may take the port who has not asked there.
         if (attempt === 3 || !gateway.log().includes('address already in use')) throw error;
       }
     }
