@@ -16,8 +16,9 @@ import (
 
 const (
 	// maxDrain is how much of an answer that nobody reads is read nevertheless,
-	// to keep the connection.
-	maxDrain = 64 << 10
+	// to keep the connection, and drainTime how long that may take.
+	maxDrain  = 64 << 10
+	drainTime = time.Second
 	// maxReason bounds what of a rejection's body becomes the close reason.
 	maxReason = 256
 )
@@ -62,11 +63,16 @@ func (a *answer) completion(e *event) []byte {
 	return a.frame
 }
 
+// isCompletion reports whether the client waits for the body of an answer.
+func isCompletion(r *http.Response, e *event) bool {
+	return e.invocation != "" && r.StatusCode == http.StatusOK
+}
+
 // judge decides what an upstream's answer means for the event.
 func judge(r *http.Response, e *event, limit int64, at *endpoint) answer {
 	ok := r.StatusCode == http.StatusOK || r.StatusCode == http.StatusNoContent
 	switch {
-	case e.invocation != "" && r.StatusCode == http.StatusOK:
+	case isCompletion(r, e):
 		return readCompletion(r, e, limit, at)
 	case e.kind == kindConnected && (r.StatusCode == http.StatusUnauthorized || r.StatusCode == http.StatusForbidden):
 		return answer{result: ResultRejected, reason: rejection(r)}

@@ -32,6 +32,13 @@ func TestInvocationAnswers(t *testing.T) {
 		_ = http.NewResponseController(w).Flush()
 		panic(http.ErrAbortHandler)
 	}
+	// The server keeps the connection: nothing that it does ends a read.
+	switches := func(w http.ResponseWriter, _ post) {
+		conn, _, err := http.NewResponseController(w).Hijack()
+		require.NoError(t, err)
+		t.Cleanup(func() { _ = conn.Close() })
+		_, _ = io.WriteString(conn, "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: other\r\n\r\n")
+	}
 	for _, c := range []struct {
 		name   string
 		answer func(http.ResponseWriter, post)
@@ -55,6 +62,7 @@ func TestInvocationAnswers(t *testing.T) {
 		{"R71 302 is not followed", says(302, ""), ResultStatus, "", "Invocation failed, status code 302"},
 		{"R71 answer that breaks off", broken, ResultBroken, "", "Invocation failed, error: unexpected EOF."},
 		{"R71 connection that breaks off", func(http.ResponseWriter, post) { panic(http.ErrAbortHandler) }, ResultBroken, "", "Invocation failed, status code 500"},
+		{"R71 101 takes over no connection", switches, ResultStatus, "", "Invocation failed, status code 101"},
 		{"R72 17 MiB declared", says(200, strings.Repeat("x", 17<<20)), ResultTooLarge, "", "Invocation failed, response too large."},
 		{"R72 17 MiB chunked", chunked(strings.Repeat("x", 17<<20)), ResultTooLarge, "", "Invocation failed, response too large."},
 	} {
@@ -104,6 +112,38 @@ func TestAnnouncedLength(t *testing.T) {
 	receive(t, newSession(start(t, toAll(h.URL)), client), invoke("1", "m"))
 	t.Run("R72 17 MiB announced", func(t *testing.T) {
 		require.Equal(t, "Invocation failed, response too large.", completion(t, client).Error)
+	})
+}
+
+// A body that nobody needs and that does not end holds nobody up for the time of a webhook.
+func TestUnneededBodiesAreNotWaitedFor(t *testing.T) {
+	begins := func(status int) func(http.ResponseWriter, post) {
+		return func(w http.ResponseWriter, p post) {
+			w.Header().Set("Content-Type", "text/plain")
+			says(status, "begun")(w, p)
+			_ = http.NewResponseController(w).Flush()
+			silent(w, p)
+		}
+	}
+	t.Run("R71 a failed invocation", func(t *testing.T) {
+		client := newConn("abc")
+		receive(t, newSession(start(t, toAll(newHook(t, begins(500)).URL)), client), invoke("1", "m"))
+		require.Equal(t, "Invocation failed, status code 500", completion(t, client).Error)
+	})
+	t.Run("R73 a send", func(t *testing.T) {
+		m, h := &books{}, newHook(t, begins(200))
+		s := newSession(start(t, toAll(h.URL), watched(m)), newConn("abc"))
+		receive(t, s, send("first"))
+		receive(t, s, send("second"))
+		require.Equal(t, "first", want(t, h.posts).event())
+		require.Equal(t, "second", want(t, h.posts).event())
+		require.NoError(t, s.backend.Close(t.Context()))
+		require.Equal(t, []Result{ResultOK, ResultOK}, m.results())
+	})
+	t.Run("R74 a rejection", func(t *testing.T) {
+		client := newConn("abc")
+		connect(start(t, toAll(newHook(t, begins(401)).URL)), client)
+		require.Equal(t, "begun", want(t, client.closed).Text)
 	})
 }
 

@@ -124,6 +124,12 @@ func (b *Backend) call(c *caller, e *event, at *endpoint, parent string, kept *s
 		return failure(b.failed(ctx, err), errorText(err, at))
 	}
 	defer response.Body.Close()
+	switch {
+	case response.StatusCode == http.StatusSwitchingProtocols:
+		response.Body.Close() // It is the connection, a read of which no context ends.
+	case !isCompletion(response, e):
+		defer time.AfterFunc(drainTime, cancel).Stop()
+	}
 	response.Body = kept.over(response.Body)
 	a := judge(response, e, orDefault(cfg.MaxResponseBytes, DefaultMaxResponseBytes), at)
 	if a.result == ResultBroken && ctx.Err() != nil {
@@ -157,6 +163,10 @@ func newRequest(ctx context.Context, header http.Header, e *event, at *endpoint)
 		Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1,
 	}).WithContext(ctx)}
 	_ = request.SetBody(e.body) // Bytes are a body that cannot fail.
+	if e.kept != nil {
+		// net/http repeats a request with an Idempotency-Key by itself if it can. The outbox counts attempts.
+		request.GetBody = nil
+	}
 	return &request
 }
 

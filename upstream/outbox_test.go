@@ -12,6 +12,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -227,6 +228,27 @@ func TestEventIsTriedUntilItIsDelivered(t *testing.T) {
 	}
 	require.Equal(t, []string{"first1", "first2possible", "first3possible", "first4possible", "second1"}, seen)
 	require.Len(t, slices.Compact(ids), 2, "an event keeps its id")
+}
+
+// An answer that gets lost ends an attempt: net/http sends nothing again by itself, which nobody would count.
+func TestEventWhoseAnswerIsLost(t *testing.T) {
+	var calls atomic.Int32
+	h, store := newHook(t, func(w http.ResponseWriter, _ post) {
+		if calls.Add(1) == 2 {
+			panic(http.ErrAbortHandler) // on the connection of the first call
+		}
+		w.WriteHeader(http.StatusNoContent)
+	}), newBox()
+	s := connect(startKeeping(t, toAll(h.URL), store), newConn("abc"))
+	want(t, h.posts)
+	want(t, store.done)
+	taken(t, s, send("say"))
+	for _, tried := range [][]string{{"1", ""}, {"2", "possible"}} {
+		_, attempt, repeat := delivered(t, want(t, h.posts))
+		require.Equal(t, tried, []string{attempt, repeat})
+	}
+	want(t, store.done)
+	require.Empty(t, h.posts)
 }
 
 // That nothing was sent is no repeat.
