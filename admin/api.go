@@ -270,7 +270,11 @@ func serveRollback(c *apiCall) error {
 	if err := c.read(&body); err != nil {
 		return err
 	}
-	v, err := c.Settings.Rollback(c.r.Context(), c.editor(body.Note), body.Revision)
+	after, err := c.after()
+	if err != nil {
+		return err
+	}
+	v, err := c.Settings.Rollback(c.r.Context(), c.editor(body.Note), after, body.Revision)
 	if err != nil {
 		return err
 	}

@@ -420,7 +420,7 @@ func TestSettingsThatSomebodyHasGivenAreNotShownWhole(t *testing.T) {
 func TestNameOutlivesARollback(t *testing.T) {
 	s := newStand(t)
 	s.do(201, "PUT", path, `{"location":"l","tags":{"a":"b"}}`)
-	_, err := s.settings.Rollback(t.Context(), management.Editor{Name: "x"}, 1)
+	_, err := s.settings.Rollback(t.Context(), management.Editor{Name: "x"}, management.Anything, 1)
 	require.NoError(t, err)
 	require.Empty(t, s.do(200, "GET", path, "").at("tags"))
 }

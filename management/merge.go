@@ -12,7 +12,7 @@ import (
 func equalFold(a, b string) bool { return strings.EqualFold(a, b) }
 
 // Merge changes d by a merge patch of JSON (RFC 7396): null unsets a field, a list replaces a list. Features are
-// merged by flag, as Azure does: a flag that is not named keeps its value. Names of fields ignore letter case.
+// merged by flag, as Azure does: a flag that is not named keeps its value, and one whose value is null is unset. Names of fields ignore letter case.
 // What Azure gives and does not take, such as provisioningState, is left out. Unknown fields are an *InvalidError.
 func (d *Document) Merge(patch []byte) error {
 	unknown, err := d.MergeKnown(patch)
@@ -147,6 +147,10 @@ func mergeFeatures(target, patch any) any {
 		return name
 	}
 	for _, change := range changes {
+		if unsets(change) {
+			merged = slices.DeleteFunc(merged, func(v any) bool { return equalFold(flag(v), flag(change)) })
+			continue
+		}
 		at := slices.IndexFunc(merged, func(v any) bool { return equalFold(flag(v), flag(change)) })
 		if at < 0 {
 			merged = append(merged, change)
@@ -155,6 +159,13 @@ func mergeFeatures(target, patch any) any {
 		merged[at] = change
 	}
 	return merged
+}
+
+// unsets says whether a change of a feature takes its flag back: its value is there, and is null.
+func unsets(change any) bool {
+	feature, _ := change.(map[string]any)
+	value, there := feature["value"]
+	return there && value == nil && feature["flag"] != nil
 }
 
 func join(path, name string) string {

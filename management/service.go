@@ -152,8 +152,8 @@ func (s *Service) History(ctx context.Context) ([]Version, error) {
 
 // Rollback puts the document of an earlier version in force again, as a new version. Keys and the name in the
 // resource API stay as they are.
-// Revision 1 unsets everything. The error is ErrNotFound or one of Change.
-func (s *Service) Rollback(ctx context.Context, who Editor, to uint64) (Version, error) {
+// Revision 1 unsets everything. As Change it follows the revision after, or Anything. The error is ErrNotFound or one of Change.
+func (s *Service) Rollback(ctx context.Context, who Editor, after, to uint64) (Version, error) {
 	records, err := s.opts.Store.History(ctx)
 	if err != nil {
 		return Version{}, err
@@ -161,7 +161,7 @@ func (s *Service) Rollback(ctx context.Context, who Editor, to uint64) (Version,
 	for _, r := range records {
 		if r.Revision == to {
 			old := r.clone()
-			return s.change(ctx, who, Anything, func(next *Record) error {
+			return s.change(ctx, who, after, func(next *Record) error {
 				name := next.Document.Resource
 				next.Document = old.clone().Document
 				next.Document.Resource = name

@@ -40,11 +40,13 @@ func TestChangeFollowsARevision(t *testing.T) {
 	require.Equal(t, "hub servers", history[0].Note)
 	require.Equal(t, "properties.features", history[0].Changes[0].Path)
 
-	v, err = s.Rollback(ctx, management.Editor{Name: "bob"}, 1)
+	_, err = s.Rollback(ctx, management.Editor{Name: "bob"}, 1, 1)
+	require.ErrorIs(t, err, management.ErrConflict)
+	v, err = s.Rollback(ctx, management.Editor{Name: "bob"}, 2, 1)
 	require.NoError(t, err)
 	require.EqualValues(t, 3, v.Revision)
 	require.Empty(t, v.Set.Properties.Features)
-	_, err = s.Rollback(ctx, management.Editor{Name: "bob"}, 7)
+	_, err = s.Rollback(ctx, management.Editor{Name: "bob"}, management.Anything, 7)
 	require.ErrorIs(t, err, management.ErrNotFound)
 }
 
@@ -59,6 +61,8 @@ func TestR80FlagsThatAreNotNamedStay(t *testing.T) {
 	require.Equal(t, []string{"https://a.example"}, d.Properties.CORS.AllowedOrigins)
 	require.NoError(t, d.Merge([]byte(`{"properties":{"cors":null}}`)))
 	require.Nil(t, d.Properties.CORS)
+	require.NoError(t, d.Merge([]byte(`{"properties":{"features":[{"flag":"SERVICEMODE","value":null},{"flag":"EnableLiveTrace","value":null}]}}`)))
+	require.Equal(t, []management.Feature{{Flag: "EnableMessagingLogs", Value: "False"}}, d.Properties.Features, "null unsets a flag")
 
 	var wrong *management.InvalidError
 	require.ErrorAs(t, d.Merge([]byte(`{"properties":{"corz":{}}}`)), &wrong)

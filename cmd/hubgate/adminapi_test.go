@@ -91,6 +91,8 @@ func TestSettingsAPI(t *testing.T) {
 	require.Contains(t, p.dial("chat", auth.ClientTokenSpec{}).handshake(), "No hub server is connected")
 	status, answer = p.api(http.MethodPatch, "/api/settings", `{"properties":{"resourceStopped":"false"}}`, "If-Match", `"1"`)
 	require.Equal(t, http.StatusPreconditionFailed, status, answer)
+	status, answer = p.api(http.MethodPost, "/api/settings/rollback", `{"revision":1}`, "If-Match", `"1"`)
+	require.Equal(t, http.StatusPreconditionFailed, status, answer)
 
 	status, answer = p.api(http.MethodPatch, "/api/settings", `{"properties":{"serverless":{"connectionTimeoutInSeconds":121,"keepAliveIntervalInSeconds":0},
 		"cors":{"allowedOrigins":["https://*.example"]},"hubgate":{"limits.hubs":-1}}}`)
