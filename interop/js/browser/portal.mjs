@@ -140,6 +140,8 @@ await report.run('calls of webhooks are shown with request and response', async 
 
 await report.run('its own client connects, calls, and hears what is sent', async () => {
   await page.go('try');
+  await page.click('2. It calls the application', 'Call');
+  await page.shows('Connect the client first.');
   await page.shoot('try-closed');
   await page.click('', 'Connect');
   await page.until('it is open', () => document.querySelector('[data-state=open]'));
@@ -173,6 +175,41 @@ await report.run('a setting is changed, kept in the history, and rolled back', a
   await page.shows('Revision 3');
 });
 
+await report.run('network rules are shown and changed as they are in force', async () => {
+  const negotiated = async () => (await fetch(`${world.gateway.endpoint}/client/negotiate?hub=chat`, { method: 'POST' })).status;
+  await api('PATCH', '/api/settings', { properties: { networkACLs: { defaultAction: 'allow', publicNetwork: { deny: ['ClientConnection'] } } } });
+  await page.go('overview');
+  await page.go('settings');
+  const ticked = () => page.run(() => [...document.querySelectorAll('input[type=checkbox]:checked')].map((box) => box.name).join());
+  await page.until('the rules', () => document.querySelector('input[name=ClientConnection]'));
+  if ((await ticked()) !== 'ServerConnection,RESTAPI,Trace') throw new Error(await ticked());
+  await page.type('Network rules', 'Addresses', 'Deny 10.0.0.0/8');
+  await page.click('Network rules', 'Change');
+  await page.shows('Revision 5', 'In force.');
+  if ((await negotiated()) !== 403) throw new Error('a change of addresses let clients in that were refused');
+  await api('PATCH', '/api/settings', { properties: { networkACLs: null, publicNetworkAccess: null } });
+});
+
+await report.run('what is taken out of everything that is set is unset', async () => {
+  await api('PATCH', '/api/settings', { properties: { serverless: { keepAliveIntervalInSeconds: 10, connectionTimeoutInSeconds: 40 }, features: [{ flag: 'EnableLiveTrace', value: 'True' }, { flag: 'EnableMessagingLogs', value: 'False' }] } });
+  await page.go('overview');
+  await page.go('settings');
+  await page.shows('Revision 7');
+  await page.type('Everything that is set', 'Properties, as JSON', '[]');
+  await page.click('Everything that is set', 'Change');
+  await page.shows('The properties are an object');
+  const wanted = { serverless: { connectionTimeoutInSeconds: 40 }, features: [{ flag: 'EnableMessagingLogs', value: 'False' }] };
+  await page.type('Everything that is set', 'Properties, as JSON', JSON.stringify(wanted));
+  await page.click('Everything that is set', 'Change');
+  await page.shows('Revision 8');
+  const { set } = await (await api('GET', '/api/settings')).json();
+  if (JSON.stringify(set.properties.serverless) !== JSON.stringify(wanted.serverless) || set.properties.features.length !== 1) throw new Error(JSON.stringify(set));
+  await api('POST', '/api/settings/rollback', { revision: 1 });
+  await page.go('overview');
+  await page.go('settings');
+  await page.shows('Revision 9');
+});
+
 await report.run('a bad setting is refused with the field and the reason', async () => {
   await page.type('Timers and sign-in', 'Keep-alive, seconds', '119');
   await page.type('Everything that is set', 'Properties, as JSON', '{"serverless": {"keepAliveIntervalInSeconds": 9999}}');
@@ -180,7 +217,7 @@ await report.run('a bad setting is refused with the field and the reason', async
   await page.shows('keepAliveIntervalInSeconds');
   await page.shoot('refused');
   const { revision } = await (await api('GET', '/api/settings')).json();
-  if (revision !== 3) throw new Error(`revision ${revision}`);
+  if (revision !== 9) throw new Error(`revision ${revision}`);
 });
 
 await report.run('keys are shown only when asked for, and rotated', async () => {
@@ -191,6 +228,11 @@ await report.run('keys are shown only when asked for, and rotated', async () => 
   await page.click('', 'Show keys and connection strings');
   await page.shows(world.gateway.key, 'AccessKey=');
   await page.shoot('keys-shown');
+  await page.run(() => [...document.querySelectorAll('button')].find((b) => b.textContent === 'Replace').focus());
+  await page.run(() => document.activeElement.click());
+  await page.until('the question has the focus', () => document.activeElement?.closest('dialog[open]'));
+  await page.click('', 'Cancel');
+  await page.until('the focus is back', () => !document.querySelector('dialog') && document.activeElement?.textContent === 'Replace');
   await page.click('Secondary key', 'Replace');
   await page.confirm();
   await page.until('another key', (old) => !document.body.innerText.includes(old), world.gateway.secondaryKey);

@@ -42,9 +42,11 @@ export function Action({ onAct, children, class: kind = '', confirm, ...rest }) 
     }
     if (alive.current) set({ error });
   };
+  // Not disabled while it waits: it would lose the focus.
+  const click = () => !state.busy && (confirm ? ask(true) : act());
   return (
     <span class="action">
-      <button type="button" class={kind} disabled={state.busy} onClick={() => (confirm ? ask(true) : act())} {...rest}>{children}</button>
+      <button type="button" class={kind} aria-disabled={state.busy ? 'true' : undefined} onClick={click} {...rest}>{children}</button>
       {asking && <Confirm text={confirm} onYes={act} onNo={() => ask(false)} />}
       {state.error && <span class="bad" role="alert">{state.error}</span>}
     </span>
@@ -53,7 +55,11 @@ export function Action({ onAct, children, class: kind = '', confirm, ...rest }) 
 
 function Confirm({ text, onYes, onNo }) {
   const dialog = useRef();
-  useEffect(() => { dialog.current.showModal(); }, []);
+  useEffect(() => {
+    const shown = dialog.current;
+    shown.showModal();
+    return () => shown.close(); // before it is gone: so the focus goes back to the button
+  }, []);
   return (
     <dialog ref={dialog} onCancel={onNo} class="confirm">
       <p>{text}</p>
@@ -105,12 +111,21 @@ export function Facts({ list }) {
   );
 }
 
-/** Copies a text, and says that it did. */
+/** Copies a text, and says whether it did: browsers have no clipboard for pages that came by plain HTTP from another machine. */
 export function Copy({ text, what }) {
-  const [done, set] = useState(false);
+  const [said, say] = useState();
+  const copy = async () => {
+    try {
+      await navigator.clipboard.writeText(text);
+      say('Copied');
+    } catch {
+      say('Not copied');
+    }
+    setTimeout(() => say(undefined), 1500);
+  };
   return (
-    <button type="button" aria-label={`Copy ${what}`} onClick={async () => { await navigator.clipboard?.writeText(text); set(true); setTimeout(() => set(false), 1500); }}>
-      {done ? 'Copied' : 'Copy'}
+    <button type="button" aria-label={`Copy ${what}`} onClick={copy}>
+      {said ?? 'Copy'}
     </button>
   );
 }

@@ -9,6 +9,9 @@ import { SendForm } from '../send.jsx';
 
 const views = [['connections', 'Connections'], ['users', 'Users'], ['groups', 'Groups']];
 
+/** How many characters of a name are shown: one may have a thousand. */
+const long = 60;
+
 export function useHubs() {
   const now = useSignal(samples).at(-1);
   return now ? [...new Set([...now.by('connections', 'hub').keys(), ...now.by('hub_info', 'hub').keys()])].filter((h) => h && h !== '_other' && !h.startsWith('aspnet:')).sort() : [];
@@ -85,15 +88,15 @@ function Connections({ list, hub, show, sendTo, again }) {
       <tbody>
         {list.map((c) => (
           <tr key={c.connectionId}>
-            <th scope="row">{c.userId ? <button type="button" class="link" onClick={() => show('connections', { user: c.userId })}>{c.userId}</button> : <span class="soft">anonymous</span>}</th>
+            <th scope="row">{c.userId ? <button type="button" class="link" title={c.userId} onClick={() => show('connections', { user: c.userId })}>{short(c.userId, long)}</button> : <span class="soft">anonymous</span>}</th>
             <td class="short" data-name="Connection"><code title={c.connectionId}>{short(c.connectionId)}</code> <Copy text={c.connectionId} what="the connection's id" /></td>
             <td data-name="Transport">{c.transport} <span class="soft">{c.protocol}{c.state === 'away' ? ', away' : ''}{c.node ? `, ${c.node}` : ''}</span></td>
-            <td data-name="Groups">{c.groups.map((g) => <button type="button" class="link tag" key={g} onClick={() => show('connections', { group: g })}>{g}</button>)}{c.groupCount > c.groups.length && <span class="soft"> and {c.groupCount - c.groups.length} more</span>}</td>
+            <td data-name="Groups">{c.groups.map((g) => <button type="button" class="link tag" key={g} title={g} onClick={() => show('connections', { group: g })}>{short(g, long)}</button>)}{c.groupCount > c.groups.length && <span class="soft"> and {c.groupCount - c.groups.length} more</span>}</td>
             <td class="short" data-name="For">{since(c.connectedAt)}</td>
             <td class="do">
               <button type="button" onClick={() => sendTo({ to: 'connection', name: c.connectionId })}>Send</button>
               <a class="button" href={`#/trace?hub=${encodeURIComponent(hub)}&connection=${encodeURIComponent(c.connectionId)}`}>Trace</a>
-              <Action class="danger" confirm={`Close the connection of ${c.userId || 'an anonymous client'}?`} onAct={async () => { await ask('DELETE', `/api/hubs/${encodeURIComponent(hub)}/connections/${encodeURIComponent(c.connectionId)}`); again(); }}>Close</Action>
+              <Action class="danger" confirm={`Close the connection of ${short(c.userId ?? '', long) || 'an anonymous client'}?`} onAct={async () => { await ask('DELETE', `/api/hubs/${encodeURIComponent(hub)}/connections/${encodeURIComponent(c.connectionId)}`); again(); }}>Close</Action>
             </td>
           </tr>
         ))}
@@ -109,11 +112,11 @@ function Users({ list, hub, show, sendTo, again }) {
       <tbody>
         {list.map((u) => (
           <tr key={u.userId}>
-            <th scope="row"><button type="button" class="link" onClick={() => show('connections', { user: u.userId })}>{u.userId}</button></th>
+            <th scope="row"><button type="button" class="link" title={u.userId} onClick={() => show('connections', { user: u.userId })}>{short(u.userId, long)}</button></th>
             <td class="n" data-name="Connections">{count(u.connections)}</td>
             <td class="do">
               <button type="button" onClick={() => sendTo({ to: 'user', name: u.userId })}>Send</button>
-              <Action class="danger" confirm={`Close all connections of ${u.userId}?`} onAct={async () => { await ask('DELETE', `/api/hubs/${encodeURIComponent(hub)}/users/${encodeURIComponent(u.userId)}/connections`); again(); }}>Close all</Action>
+              <Action class="danger" confirm={`Close all connections of ${short(u.userId, long)}?`} onAct={async () => { await ask('DELETE', `/api/hubs/${encodeURIComponent(hub)}/users/${encodeURIComponent(u.userId)}/connections`); again(); }}>Close all</Action>
             </td>
           </tr>
         ))}
@@ -129,7 +132,7 @@ function Groups({ list, show, sendTo }) {
       <tbody>
         {list.map((g) => (
           <tr key={g.group}>
-            <th scope="row"><button type="button" class="link" onClick={() => show('connections', { group: g.group })}>{g.group}</button></th>
+            <th scope="row"><button type="button" class="link" title={g.group} onClick={() => show('connections', { group: g.group })}>{short(g.group, long)}</button></th>
             <td class="n" data-name="Connections">{count(g.connections)}</td>
             <td class="do"><button type="button" onClick={() => sendTo({ to: 'group', name: g.group })}>Send</button></td>
           </tr>

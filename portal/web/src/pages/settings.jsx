@@ -109,15 +109,19 @@ function Origins({ properties, change, said }) {
   );
 }
 
+/** Words of the document are the same in any letter case. */
+const same = (a, b) => a?.toLowerCase() === b?.toLowerCase();
+
 function Network({ properties, change, said }) {
   const acls = properties.networkACLs ?? {};
-  const allowed = new Set(acls.publicNetwork?.allow ?? requests);
-  const denied = new Set(acls.publicNetwork?.deny ?? []);
+  const among = (list, kind) => (list ?? []).some((one) => same(one, kind));
+  // Which list counts depends on what happens otherwise. A form writes both, so that they say the same.
+  const letsIn = (kind) => (same(acls.defaultAction, 'Deny') ? among(acls.publicNetwork?.allow, kind) : !among(acls.publicNetwork?.deny, kind));
   const submit = (v) => change({
     publicNetworkAccess: v.public,
     networkACLs: {
       defaultAction: v.default,
-      publicNetwork: { allow: requests.filter((r) => v[r] === 'on'), deny: [] },
+      publicNetwork: { allow: requests.filter((r) => v[r] === 'on'), deny: requests.filter((r) => v[r] !== 'on') },
       ipRules: linesOf(v.rules).map((line) => { const [action, value] = line.split(/\s+/); return { action, value }; }),
     },
   }, 'network rules');
@@ -125,11 +129,11 @@ function Network({ properties, change, said }) {
     <Card title="Network rules">
       <Form submit="Change" done={said['network rules']} onSubmit={submit}>
         <div class="pair">
-          <Field label="Access">{(f) => <select {...f} name="public">{['Enabled', 'Disabled'].map((v) => <option key={v} selected={v === (properties.publicNetworkAccess ?? 'Enabled')}>{v}</option>)}</select>}</Field>
-          <Field label="Otherwise">{(f) => <select {...f} name="default">{['Allow', 'Deny'].map((v) => <option key={v} selected={v === (acls.defaultAction ?? 'Deny')}>{v}</option>)}</select>}</Field>
+          <Field label="Access">{(f) => <select {...f} name="public">{['Enabled', 'Disabled'].map((v) => <option key={v} selected={same(v, properties.publicNetworkAccess)}>{v}</option>)}</select>}</Field>
+          <Field label="Otherwise">{(f) => <select {...f} name="default">{['Allow', 'Deny'].map((v) => <option key={v} selected={same(v, acls.defaultAction)}>{v}</option>)}</select>}</Field>
         </div>
         <fieldset><legend>Allowed requests</legend>
-          <div class="row wrap">{requests.map((r) => <label class="check" key={r}><input type="checkbox" name={r} defaultChecked={allowed.has(r) && !denied.has(r)} /> {r}</label>)}</div>
+          <div class="row wrap">{requests.map((r) => <label class="check" key={r}><input type="checkbox" name={r} defaultChecked={letsIn(r)} /> {r}</label>)}</div>
         </fieldset>
         <Field label="Addresses" hint="One rule on each line: Allow 10.0.0.0/8">{(f) => <textarea {...f} name="rules" rows="3" defaultValue={(acls.ipRules ?? []).map((r) => `${r.action} ${r.value}`).join('\n')} spellcheck={false} />}</Field>
       </Form>
@@ -156,7 +160,7 @@ function Rules({ properties, change, said }) {
       <Form submit="Change" done={said.rules} onSubmit={submit}>
         <Field label="Connection counts" hint={'[{"type": "ThrottleByUserIdRule", "maxCount": 5}]'}>{(f) => <textarea {...f} name="counts" rows="3" defaultValue={pretty(wall.clientConnectionCountRules ?? [])} spellcheck={false} />}</Field>
         <Field label="Traffic" hint={'[{"type": "TrafficThrottleByUserIdRule", "maxInboundMessageBytes": 1000000}]'}>{(f) => <textarea {...f} name="traffic" rows="3" defaultValue={pretty(wall.clientTrafficControlRules ?? [])} spellcheck={false} />}</Field>
-        <Field label="Longest life of a connection, in seconds" hint="Empty is no bound.">{(f) => <input {...f} name="lifetime" type="number" min="1" defaultValue={wall.maxClientConnectionLifetimeInSeconds ?? ''} />}</Field>
+        <Field label="Longest life of a connection, in seconds" hint="Empty or 0 is no bound.">{(f) => <input {...f} name="lifetime" type="number" min="0" defaultValue={wall.maxClientConnectionLifetimeInSeconds ?? ''} />}</Field>
       </Form>
     </Card>
   );
@@ -191,6 +195,7 @@ function Everything({ version, change, said }) {
         } catch (error) {
           throw new Error(`This is no JSON: ${error.message}`);
         }
+        if (!isObject(wanted)) throw new Error('The properties are an object: {…}');
         return change(replacing(version.set.properties ?? {}, wanted), 'as text');
       }}>
         <Field label="Properties, as JSON" hint="In the shape of Azure's resource Microsoft.SignalRService/SignalR. What you take out is that of the configuration again.">
@@ -202,10 +207,20 @@ function Everything({ version, change, said }) {
   );
 }
 
-/** A merge patch that makes `wanted` of `have`. */
+const isObject = (v) => typeof v === 'object' && v !== null && !Array.isArray(v);
+
+/** A merge patch that makes `wanted` of `have`. Features are merged by flag: one that is not wanted any more has the value null. */
 function replacing(have, wanted) {
-  return { ...Object.fromEntries(Object.keys(have).map((key) => [key, null])), ...wanted };
+  const patch = { ...wanted };
+  for (const [key, old] of Object.entries(have)) {
+    if (!(key in wanted)) patch[key] = null;
+    else if (isObject(old) && isObject(wanted[key])) patch[key] = replacing(old, wanted[key]);
+    else if (key === 'features' && Array.isArray(wanted[key])) patch[key] = [...wanted[key], ...without(old, wanted[key])];
+  }
+  return patch;
 }
+
+const without = (old, wanted) => old.filter((f) => !wanted.some((w) => same(w.flag, f.flag))).map(({ flag }) => ({ flag, value: null }));
 
 function Import({ again }) {
   return (

@@ -18,6 +18,7 @@ export function TryIt() {
   const [lines, setLines] = useState([]);
   const [target, setTarget] = useState({ to: 'all', name: '' });
   const client = useRef(null);
+  const open = state.name === 'open';
   const add = (line) => setLines((old) => [{ ...line, time: new Date().toISOString(), number: (old[0]?.number ?? 0) + 1 }, ...old].slice(0, 200));
   useEffect(() => () => client.current?.close(), []);
   const connect = async () => {
@@ -28,8 +29,10 @@ export function TryIt() {
       record: (record) => add({ kind: 'from', record }),
     });
   };
-  const say = async (v) => { add({ kind: 'to', record: client.current.call(v.method, argumentsOf(v.arguments), v.answer === 'on') }); };
-  const open = state.name === 'open';
+  const say = async (v) => {
+    if (!open) throw new Error('Connect the client first.');
+    add({ kind: 'to', record: client.current.call(v.method, argumentsOf(v.arguments), v.answer === 'on') });
+  };
   return (
     <div class="columns even">
       <div class="stack">
