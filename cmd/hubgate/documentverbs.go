@@ -87,13 +87,14 @@ func (c *documentSetCommand) Run(env *environment) error {
 
 // valueOf is a value as JSON, or as it is. Texts that only look like JSON may be quoted.
 func valueOf(text string) any {
+	if !json.Valid([]byte(text)) {
+		return text
+	}
 	var v any
 	decoder := json.NewDecoder(strings.NewReader(text))
 	decoder.UseNumber()
-	if decoder.Decode(&v) == nil && !decoder.More() {
-		return v
-	}
-	return text
+	_ = decoder.Decode(&v) // it is valid
+	return v
 }
 
 // stringFields are texts that look like something else in JSON.

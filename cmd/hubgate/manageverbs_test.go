@@ -50,10 +50,11 @@ func TestCommandsChangeTheRunningGateway(t *testing.T) {
 	require.NotContains(t, p.manage("network-rule", "ip-rule", "remove", "127.0.0.1"), "Deny 127.0.0.1")
 	require.Equal(t, "connected", p.enter("chat", auth.ClientTokenSpec{}))
 
-	p.manage("settings", "set", "properties.serverless.keepAliveIntervalInSeconds=7", "properties.hubgate.limits.hubs=5", "tags.team=chat")
+	p.manage("settings", "set", "properties.serverless.keepAliveIntervalInSeconds=7", "properties.hubgate.limits.hubs=5", "tags.team=chat", `tags.odd="a"] b`)
 	shown := p.manage("settings", "show")
 	require.Regexp(t, `properties.serverless.keepAliveIntervalInSeconds +7 +settings`, shown)
 	require.Regexp(t, `properties.serverless.connectionTimeoutInSeconds +120 +configuration`, shown)
+	require.Contains(t, shown, `"\"a\"] b"`, "what is no JSON is a text, all of it")
 	history := p.manage("settings", "history")
 	require.Contains(t, history, "hub servers")
 	require.Contains(t, history, "the configuration")
