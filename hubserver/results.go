@@ -162,26 +162,30 @@ func (r *results) takeLocked(id string) *pendingResult {
 }
 
 // settle gives an answer to the caller that waits for it, if accepts agrees.
-func (r *results) settle(id string, a answer, accepts func(*pendingResult) bool) bool {
+func (r *results) settle(id string, a answer, accepts func(*pendingResult) bool) {
+	if one := r.take(id, accepts); one != nil {
+		one.answer <- a
+	}
+}
+
+// take forgets a call if accepts agrees, and returns it; nil if there is none. It is the caller's to answer.
+func (r *results) take(id string, accepts func(*pendingResult) bool) *pendingResult {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	one := r.waiting[id]
-	if one == nil || !accepts(one) {
-		return false
+	if one := r.waiting[id]; one != nil && accepts(one) {
+		return r.takeLocked(id)
 	}
-	r.takeLocked(id)
-	one.answer <- a
-	return true
+	return nil
 }
 
 // completed takes a completion from a client of this hub server.
 func (r *results) completed(s *session, protocol string, body []byte, m *hubprotocol.Message) {
 	completion := &serviceprotocol.ClientCompletion{InvocationID: m.InvocationID, ConnectionID: s.id,
 		CallerServerID: r.pool.dialer.serverID, Protocol: protocol, ExtensionProtocol: protocol}
-	own := func(one *pendingResult) bool { return one.session == s }
-	if r.settle(m.InvocationID, completionAnswer(protocol, m), own) {
-		// Without a payload it only lets the gateway forget the call.
+	if one := r.take(m.InvocationID, func(one *pendingResult) bool { return one.session == s }); one != nil {
+		// Without a payload it only lets the gateway forget the call, before it sees what the caller does next.
 		s.link.out.put(completion)
+		one.answer <- completionAnswer(protocol, m)
 		return
 	}
 	r.mu.Lock()

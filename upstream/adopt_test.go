@@ -33,7 +33,7 @@ func TestAdoptAfterTheEnd(t *testing.T) {
 	b := startKeeping(t, toAll(h.URL), store)
 	require.NoError(t, b.Close(t.Context()))
 	adopted := make(chan error, 1)
-	go func() { adopted <- b.Adopt(context.Background(), []Adopted{ofDead(store, "abc", kindMessage, "m")}) }()
+	go func() { adopted <- b.takeOver(context.Background(), []Adopted{ofDead(store, "abc", kindMessage, "m")}) }()
 	require.NoError(t, want(t, adopted))
 	require.Len(t, store.left(), 1)
 	require.Empty(t, h.posts)
@@ -50,12 +50,12 @@ func TestAdoptAsksAgainWhetherAClientLives(t *testing.T) {
 	b := startKeeping(t, toAll(h.URL), store, func(o *OutboxOptions) {
 		o.Lives = func(context.Context, string, string) (bool, error) { return false, answer }
 	})
-	require.ErrorIs(t, b.Adopt(t.Context(), []Adopted{ofDead(store, "abc", kindConnected, "")}), errAway)
+	require.ErrorIs(t, b.takeOver(t.Context(), []Adopted{ofDead(store, "abc", kindConnected, "")}), errAway)
 	require.Equal(t, "connected", want(t, h.posts).event())
 	want(t, store.done)
 	require.Empty(t, store.left(), "of its end nothing is kept")
 	answer = nil
-	require.NoError(t, b.Adopt(t.Context(), nil))
+	require.NoError(t, b.takeOver(t.Context(), nil))
 	require.Equal(t, "disconnected", want(t, h.posts).event())
 }
 
@@ -65,10 +65,10 @@ func TestAdoptedClientThatEndsElsewhere(t *testing.T) {
 	b := startKeeping(t, toAll(h.URL), store, func(o *OutboxOptions) {
 		o.Lives = func(context.Context, string, string) (bool, error) { return true, nil }
 	})
-	require.NoError(t, b.Adopt(t.Context(), []Adopted{ofDead(store, "abc", kindConnected, "")}))
+	require.NoError(t, b.takeOver(t.Context(), []Adopted{ofDead(store, "abc", kindConnected, "")}))
 	require.Equal(t, "connected", want(t, h.posts).event())
 	want(t, store.done)
-	require.NoError(t, b.Adopt(t.Context(), nil))
+	require.NoError(t, b.takeOver(t.Context(), nil))
 	require.Empty(t, store.left(), "it lives")
 	require.NoError(t, b.Keep(t.Context(), appendRecord(nil, &gateway.Identity{ID: "abc", Hub: "chat"}, nil)))
 	want(t, store.done)
@@ -79,6 +79,12 @@ func TestAdoptedClientThatEndsElsewhere(t *testing.T) {
 type during struct {
 	*box
 	happens func()
+}
+
+// takeOver is what a node does for a dead one.
+func (b *Backend) takeOver(ctx context.Context, list []Adopted) error {
+	b.Adopt(list)
+	return b.TellEnds(ctx)
 }
 
 func (d *during) Put(record []byte, stored func()) uint64 {
@@ -119,7 +125,7 @@ func TestAdoptForARejectedClient(t *testing.T) {
 	release := make(chan struct{})
 	h, store := newHook(t, func(http.ResponseWriter, post) { <-release }), newBox()
 	b := startKeeping(t, toAll(h.URL), store)
-	require.NoError(t, b.Adopt(t.Context(), []Adopted{ofDead(store, "abc", kindMessage, "first")}))
+	require.NoError(t, b.takeOver(t.Context(), []Adopted{ofDead(store, "abc", kindMessage, "first")}))
 	want(t, h.posts)
 	b.keeps.mu.Lock()
 	s := b.keeps.adopted["abc"]
@@ -127,7 +133,7 @@ func TestAdoptForARejectedClient(t *testing.T) {
 	s.mu.Lock()
 	s.rejected = true
 	s.mu.Unlock()
-	require.NoError(t, b.Adopt(t.Context(), []Adopted{ofDead(store, "abc", kindMessage, "second")}))
+	require.NoError(t, b.takeOver(t.Context(), []Adopted{ofDead(store, "abc", kindMessage, "second")}))
 	left := len(store.left())
 	close(release)
 	require.Equal(t, 1, left, "the second is done")
@@ -139,7 +145,7 @@ func TestAdoptForARejectedClient(t *testing.T) {
 func TestD13RejectedWhenItIsToldAgain(t *testing.T) {
 	h, store := newHook(t, says(http.StatusForbidden, "")), newBox()
 	b := startKeeping(t, toAll(h.URL), store)
-	require.NoError(t, b.Adopt(t.Context(), []Adopted{ofDead(store, "abc", kindConnected, "")}))
+	require.NoError(t, b.takeOver(t.Context(), []Adopted{ofDead(store, "abc", kindConnected, "")}))
 	require.Equal(t, "connected", want(t, h.posts).event())
 	want(t, store.done)
 	require.Eventually(t, func() bool {
@@ -147,7 +153,7 @@ func TestD13RejectedWhenItIsToldAgain(t *testing.T) {
 		defer b.keeps.mu.Unlock()
 		return len(b.keeps.adopted) == 0
 	}, patience, time.Millisecond)
-	require.NoError(t, b.Adopt(t.Context(), []Adopted{ofDead(store, "abc", kindMessage, "m"), ofDead(store, "other", kindMessage, "n")}))
+	require.NoError(t, b.takeOver(t.Context(), []Adopted{ofDead(store, "abc", kindMessage, "m"), ofDead(store, "other", kindMessage, "n")}))
 	require.NoError(t, b.Keep(t.Context(), appendRecord(nil, &gateway.Identity{ID: "abc", Hub: "chat"}, nil)))
 	require.Equal(t, "n", want(t, h.posts).event())
 	require.Eventually(t, func() bool { return len(store.left()) == 0 }, patience, time.Millisecond)
@@ -174,9 +180,9 @@ func TestD13RejectedWhereItIs(t *testing.T) {
 	})
 	b.log = slog.New(slog.NewTextHandler(logs, nil))
 	rejected := gateway.Cause{Reason: gateway.CloseInvokeUpstreamFailed, Text: "Forbidden"}
-	require.NoError(t, b.Adopt(t.Context(), []Adopted{ofDead(store, "abc", kindConnected, "")}))
+	require.NoError(t, b.takeOver(t.Context(), []Adopted{ofDead(store, "abc", kindConnected, "")}))
 	require.Equal(t, closing{"chat", "abc", rejected}, want(t, closed))
-	require.NoError(t, b.Adopt(t.Context(), []Adopted{ofDead(store, "xyz", kindConnected, "")}))
+	require.NoError(t, b.takeOver(t.Context(), []Adopted{ofDead(store, "xyz", kindConnected, "")}))
 	require.Equal(t, closing{"chat", "xyz", rejected}, want(t, closed))
 	require.Eventually(t, func() bool { return strings.Contains(logs.String(), "a node does not answer") }, patience, time.Millisecond)
 }
@@ -230,7 +236,7 @@ func TestAttemptsOfADeadNodeCount(t *testing.T) {
 	b := startKeeping(t, toAll(h.URL), store)
 	one := ofDead(store, "abc", kindMessage, "m")
 	one.Attempts = 6
-	require.NoError(t, b.Adopt(t.Context(), []Adopted{one}))
+	require.NoError(t, b.takeOver(t.Context(), []Adopted{one}))
 	require.Equal(t, "7", want(t, h.posts).Header.Get("X-Hubgate-Attempt"))
 	require.Equal(t, "8", want(t, h.posts).Header.Get("X-Hubgate-Attempt"))
 	want(t, store.done)

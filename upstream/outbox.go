@@ -180,10 +180,8 @@ type Adopted struct {
 	Attempts int
 }
 
-// Adopt delivers events of a dead node, those of each connection in the order given. A client of which there
-// is only the beginning may have ended with its node: then its end is told. If that cannot be kept now, or it is
-// not known whether the client lives on another node, that is the error, and the next call tries again.
-func (b *Backend) Adopt(ctx context.Context, list []Adopted) error {
+// Adopt delivers events of a dead node, those of each connection in the order given.
+func (b *Backend) Adopt(list []Adopted) {
 	k := b.keeps
 	for _, one := range list {
 		if c, e, ok := b.readDelivery(one); ok {
@@ -191,6 +189,13 @@ func (b *Backend) Adopt(ctx context.Context, list []Adopted) error {
 			k.adopt(b, c, e)
 		}
 	}
+}
+
+// TellEnds tells of the ends of clients of which only the beginning was adopted, as they may have ended with their node. It is
+// called when the events of all dead nodes were adopted. If an end cannot be kept now, or it is not known whether the client
+// lives on another node, that is the error, and the next call tries again.
+func (b *Backend) TellEnds(ctx context.Context) error {
+	k := b.keeps
 	for _, c := range k.unended() {
 		lives, err := b.livesElsewhere(ctx, c.Identity())
 		if err != nil {

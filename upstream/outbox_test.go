@@ -362,7 +362,7 @@ func TestNoTemplateAnyMore(t *testing.T) {
 	cfg.Templates[0].Event = webhook.PatternOf("other")
 	b := startKeeping(t, cfg, store)
 	record := appendDelivery(nil, &gateway.Identity{ID: "abc", Hub: "chat"}, &event{kind: kindMessage, target: "say", id: "abc.1", protocol: hubprotocol.JSON, body: []byte("{}")}, time.Now())
-	require.NoError(t, b.Adopt(t.Context(), []Adopted{{Number: store.Put(record, func() {}), Record: record}}))
+	require.NoError(t, b.takeOver(t.Context(), []Adopted{{Number: store.Put(record, func() {}), Record: record}}))
 	require.Equal(t, DeadUnmatched, want(t, store.died).Reason)
 }
 
@@ -464,7 +464,7 @@ func TestAdopt(t *testing.T) {
 	add("b", event{kind: kindMessage, target: "m2"})
 	add("b", event{kind: kindDisconnected, body: []byte(`{"type":11}`)})
 	list = append(list, Adopted{Number: store.Put([]byte("no event"), func() {}), Record: []byte("no event")})
-	require.NoError(t, b.Adopt(t.Context(), list))
+	require.NoError(t, b.takeOver(t.Context(), list))
 	// The node that says so does not know that it is in the outbox.
 	require.NoError(t, b.Keep(t.Context(), appendRecord(nil, &gateway.Identity{ID: "b", Hub: "chat"}, nil)))
 	require.NoError(t, b.Keep(t.Context(), appendRecord(nil, &gateway.Identity{ID: "c", Hub: "chat"}, nil)))

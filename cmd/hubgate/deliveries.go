@@ -44,15 +44,19 @@ func outboxShare(c *config.Config) int64 {
 	return min(int64(c.Outbox.OutboxBytes), int64(c.Data.MaxBytes)/4)
 }
 
-// Bury implements life.Beside.
-func (d *deliveries) Bury(ctx context.Context, inc string) error {
+// TakeOver implements life.Beside.
+func (d *deliveries) TakeOver(ctx context.Context, inc string) error {
 	list, err := d.outbox.Bury(ctx, inc)
 	adopted := make([]upstream.Adopted, 0, len(list))
 	for _, one := range list {
 		adopted = append(adopted, upstream.Adopted(one))
 	}
-	return errors.Join(err, d.webhooks.Adopt(ctx, adopted))
+	d.webhooks.Adopt(adopted)
+	return err
 }
+
+// TellEnds implements life.Beside.
+func (d *deliveries) TellEnds(ctx context.Context) error { return d.webhooks.TellEnds(ctx) }
 
 // Tell implements life.Beside.
 func (d *deliveries) Tell(ctx context.Context, record []byte) error {

@@ -234,6 +234,46 @@ func TestOutboxLosesNothingWhenKilled(t *testing.T) {
 	t.Logf("%d messages were acknowledged, %d events came again", acked, l.repeats)
 }
 
+// TestOutboxOfANodeThatDiesWhileItTakesOver kills a program, and the next ones while they take over what it has left: the end of a
+// client comes behind all that it has said.
+func TestOutboxOfANodeThatDiesWhileItTakesOver(t *testing.T) {
+	t.Parallel()
+	l := newLedger(t)
+	l.failing.Store(1000)
+	args := serveArgs(kept(l, "--data-dir", dataDir(t))...)
+	p := startProcess(t, args, nil)
+	var talkers []*talker
+	for range 20 {
+		talkers = append(talkers, startTalker(t, p))
+	}
+	for _, w := range talkers {
+		w.talks(t)
+	}
+	p.kill()
+	<-p.ended
+	for range 3 {
+		p = startProcess(t, args, nil)
+		p.logs.want(t, "a node has died")
+		time.Sleep(time.Duration(rand.IntN(100)) * time.Millisecond) // somewhere amid it
+		p.kill()
+		<-p.ended
+	}
+	l.failing.Store(0)
+	p = startProcess(t, args, nil)
+	for _, w := range talkers {
+		<-w.ended
+		require.Eventually(t, func() bool { return slices.Contains(l.of(w.id), "disconnected") }, slowPatience, 10*time.Millisecond, "the end of %s is not told", w.id)
+	}
+	require.Eventually(t, func() bool {
+		_, out, _ := command("upstream", "deliveries", "list", "--waiting", p.adminAt())
+		return strings.HasPrefix(out, "no event waits")
+	}, slowPatience, 10*time.Millisecond)
+	for _, w := range talkers {
+		w.check(t, l)
+	}
+	require.Empty(t, l.unmarked)
+}
+
 // TestOutboxOfADeadNode kills one of three nodes for good.
 func TestOutboxOfADeadNode(t *testing.T) {
 	threePrograms(t)

@@ -56,9 +56,12 @@ type Options struct {
 
 // Beside is what somebody else keeps of nodes, under the same lease. Its methods may be called concurrently.
 type Beside interface {
-	// Bury does what is to be done for a dead node, before the ends of its clients are told. It is called
-	// again until there is no error, by this node or another.
-	Bury(ctx context.Context, inc string) error
+	// TakeOver takes over what a dead node had to do. It is called again until there is no error, by this node
+	// or another.
+	TakeOver(ctx context.Context, inc string) error
+	// TellEnds tells of the ends of clients of which only the beginning was taken over. It is called when that was
+	// done for all dead nodes, before the ends that the life log knows of are told, and again until there is no error.
+	TellEnds(ctx context.Context) error
 	// Tell sees to it that the end of a dead node's client is told, from its record, in place of the outbox
 	// of this package. It returns when that cannot be lost any more.
 	Tell(ctx context.Context, record []byte) error
@@ -154,7 +157,7 @@ func New(opts Options) *Node {
 		Tag: opts.Tag, Link: opts.Link, Software: opts.Software, Lease: opts.Lease, Keeps: opts.Beside != nil, Settings: opts.Settings, Unlike: opts.Unlike, Logger: opts.Logger,
 		Calls: nodes.Calls{
 			Gone: opts.Members.Gone, Reached: opts.Members.Reached, Isolated: opts.Isolated,
-			Bury: n.bury,
+			TakeOver: n.takeOver, Bury: n.bury,
 			Claimed: func(_, next string) {
 				n.log.abandon(next)
 				if opts.Beside != nil {
@@ -183,10 +186,17 @@ func New(opts Options) *Node {
 	return n
 }
 
-// bury does what is to be done for a dead node.
+func (n *Node) takeOver(ctx context.Context, inc string) error {
+	if n.opts.Beside == nil {
+		return nil
+	}
+	return n.opts.Beside.TakeOver(ctx, inc)
+}
+
+// bury tells of the ends of a dead node's clients.
 func (n *Node) bury(ctx context.Context, inc string) error {
 	if n.opts.Beside != nil {
-		if err := n.opts.Beside.Bury(ctx, inc); err != nil {
+		if err := n.opts.Beside.TellEnds(ctx); err != nil {
 			return err
 		}
 	}

@@ -37,8 +37,8 @@ type Options struct {
 	// nothing is compared. Both are called from one goroutine; what Settings returned is not changed.
 	Settings func() map[string]string
 	Unlike   func(own, other map[string]string) []string
-	// Calls are what the Lease asks and tells. They are called from one goroutine, but Bury, and must
-	// not wait for the Lease.
+	// Calls are what the Lease asks and tells. They are called from one goroutine, but TakeOver and Bury, and
+	// must not wait for the Lease.
 	Calls Calls
 	// Logger takes what happens; nil discards.
 	Logger *slog.Logger
@@ -50,10 +50,14 @@ type Calls struct {
 	Gone func(link string) bool
 	// Reached returns how many other nodes are heard of by other means.
 	Reached func() int
-	// Bury does what is to be done for an incarnation that is dead. It is called until it returns nil,
-	// in a goroutine of its own, by one node after the other: what it did before may have to be done
-	// again. The context ends when this node may not go on with it.
-	Bury func(ctx context.Context, inc string) error
+	// TakeOver takes over what an incarnation that is dead had still to do, Bury says that its clients have
+	// ended. Each is called until it returns nil, in a goroutine of its own, by one node after the other: what
+	// was done before may have to be done again. The context ends when this node may not go on with it.
+	//
+	// Bury is called when all dead nodes that this one has claimed were taken over. A node that died while
+	// it took over another one has a part of that one's work: the same node claims both, and so knows what is to
+	// be done for a client before it says that it has ended.
+	TakeOver, Bury func(ctx context.Context, inc string) error
 	// Claimed tells that the others have claimed the record of this node, which lives. It returns
 	// before the node has a new one, for the incarnation next.
 	Claimed func(former, next string)
@@ -133,10 +137,11 @@ type flags struct {
 
 // bury is the work under way for dead nodes.
 type bury struct {
-	ctx    context.Context // ends when the node is fenced
-	cancel context.CancelFunc
-	mu     sync.Mutex
-	done   []buried
+	ctx     context.Context // ends when the node is fenced
+	cancel  context.CancelFunc
+	done    chan struct{} // has something when there are results
+	mu      sync.Mutex
+	results []buried
 }
 
 type buried struct {
@@ -160,6 +165,7 @@ func newLease(opts Options, stored records) *Lease {
 	l := &Lease{opts: opts, times: timesOf(opts.Lease), clock: clock{time.Now()}, stream: stored, counts: counts.New(events)}
 	l.ctx, l.cancel = context.WithCancel(context.Background())
 	l.bury.ctx, l.bury.cancel = context.WithCancel(l.ctx)
+	l.bury.done = make(chan struct{}, 1)
 	l.flags.fenced = true
 	l.begin(l.newInc())
 	return l
@@ -171,6 +177,9 @@ func (c Calls) filled() Calls {
 	}
 	if c.Reached == nil {
 		c.Reached = func() int { return 0 }
+	}
+	if c.TakeOver == nil {
+		c.TakeOver = func(context.Context, string) error { return nil }
 	}
 	if c.Bury == nil {
 		c.Bury = func(context.Context, string) error { return nil }

@@ -37,12 +37,13 @@ type own struct {
 type verb uint8
 
 const (
-	verbRenew   verb = iota + 1 // write the own record
-	verbCheck                   // read the own record
-	verbLook                    // read all records
-	verbClaim                   // write another node's record
-	verbBury                    // do what is to be done for a dead node; it takes a while
-	verbRelease                 // leave a tombstone for it
+	verbRenew    verb = iota + 1 // write the own record
+	verbCheck                    // read the own record
+	verbLook                     // read all records
+	verbClaim                    // write another node's record
+	verbTakeOver                 // take over what a dead node had to do; it takes a while
+	verbBury                     // say that its clients have ended; it takes a while
+	verbRelease                  // leave a tombstone for it
 )
 
 // request is one question to the store. Writes are for the revision that was seen.

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"flag"
 	"fmt"
+	"maps"
 	"math/rand/v2"
 	"testing"
 	"time"
@@ -35,6 +36,8 @@ type world struct {
 	down     time.Duration
 	claimed  map[string]time.Duration
 	buried   map[string]int
+	// events are those of whose clients, by the incarnation that has them.
+	events map[string]map[string]bool
 
 	unlike bool // the nodes' leases differ
 	nodes  []*simNode
@@ -48,6 +51,8 @@ type changes struct {
 	fromAnswer bool // a renewal counts from its answer
 	blind      bool // a claim does not say what it has seen
 	ownLease   bool // who looks takes its own lease for that of the others
+	noHeir     bool // anybody claims what a dead node had claimed
+	hasty      bool // ends are told when what one dead node had was taken over
 }
 
 type simEvent struct {
@@ -117,7 +122,8 @@ func (n *simNode) soon(d time.Duration, do func()) {
 
 func (n *simNode) begin() {
 	n.number++
-	n.m = newMachine(timesOf(n.lease), fmt.Sprintf("%s-%d", n.tag, n.number), Record{Node: n.tag, Lease: n.lease}, func(string) bool { return true }, n.clock())
+	n.m = newMachine(timesOf(n.lease), fmt.Sprintf("%s-%d", n.tag, n.number), Record{Node: n.tag, Lease: n.lease, Keeps: !n.w.change.noHeir}, func(string) bool { return true }, n.clock())
+	n.w.events[n.m.inc] = map[string]bool{n.m.inc: true}
 	if n.w.change.ownLease {
 		n.m.self.Lease = 0
 	}
@@ -148,7 +154,11 @@ func (n *simNode) tick() {
 	if !ok {
 		return
 	}
-	if r.verb == verbBury {
+	switch r.verb {
+	case verbTakeOver:
+		n.takeOver(n.m, r)
+		return
+	case verbBury:
 		n.bury(n.m, r)
 		return
 	}
@@ -243,11 +253,39 @@ func (w *world) all() (list []entry) {
 	return list
 }
 
-// bury takes a while.
+// takeOver takes a while. It may fail when a part is done.
+func (n *simNode) takeOver(m *machine, r request) {
+	n.soon(n.w.upTo(3*time.Second), func() {
+		if m.fenced(n.clock()) {
+			m.done(r, response{err: stream.ErrUnavailable}, n.clock())
+			return
+		}
+		maps.Copy(n.w.events[m.inc], n.w.events[r.inc])
+		if n.w.oneIn(4) {
+			m.done(r, response{err: stream.ErrUnavailable}, n.clock())
+			return
+		}
+		clear(n.w.events[r.inc])
+		m.done(r, response{}, n.clock())
+		if n.w.change.hasty {
+			for _, w := range m.others.work {
+				w.state, w.revision = max(w.state, workTaken), 0
+			}
+		}
+	})
+}
+
+// bury takes a while. Who tells that a client has ended has all that is to be told of it before.
 func (n *simNode) bury(m *machine, r request) {
 	n.soon(n.w.upTo(3*time.Second), func() {
+		fenced := m.fenced(n.clock())
+		for inc, of := range n.w.events {
+			if !fenced && inc != m.inc && of[r.inc] {
+				n.w.wrong = append(n.w.wrong, fmt.Sprintf("%s tells that the clients of %s have ended, and %s has events of theirs", m.inc, r.inc, inc))
+			}
+		}
 		var err error
-		if n.w.oneIn(4) || m.fenced(n.clock()) {
+		if n.w.oneIn(4) || fenced {
 			err = stream.ErrUnavailable
 		}
 		m.done(r, response{err: err}, n.clock())
@@ -307,7 +345,7 @@ func (n *simNode) die() {
 func run(seed uint64, change changes) *world {
 	w := &world{
 		rng: rand.New(rand.NewPCG(seed, 1)), change: change, rows: make(map[string]entry),
-		claimed: make(map[string]time.Duration), buried: make(map[string]int),
+		claimed: make(map[string]time.Duration), buried: make(map[string]int), events: make(map[string]map[string]bool),
 	}
 	w.unlike = w.oneIn(2)
 	for i := range 2 + w.rng.IntN(4) {
@@ -380,6 +418,8 @@ func TestModelNoticesWrongRules(t *testing.T) {
 		{"a renewal counts from its answer", changes{fromAnswer: true}},
 		{"a claim does not say what it has seen", changes{blind: true}},
 		{"who looks takes its own lease for that of the others", changes{ownLease: true}},
+		{"anybody claims what a dead node had claimed", changes{noHeir: true}},
+		{"ends are told when what one dead node had was taken over", changes{hasty: true}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			for seed := range uint64(2000) {

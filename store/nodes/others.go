@@ -32,7 +32,9 @@ type workState uint8
 
 const (
 	workWaits workState = iota
-	workRuns
+	workTakesOver
+	workTaken // what the dead node had to do is this node's now
+	workBuries
 	workDone // only the record is left
 )
 
@@ -70,11 +72,14 @@ func (m *machine) undertake(now moment) (request, bool) {
 	for _, inc := range slices.Sorted(maps.Keys(m.others.work)) {
 		w := m.others.work[inc]
 		switch {
-		case now.mono < w.due.mono || w.state == workRuns:
+		case now.mono < w.due.mono:
 		case w.state == workWaits:
-			w.state = workRuns
+			w.state = workTakesOver
+			return request{verb: verbTakeOver, inc: inc, began: now}, true
+		case w.state == workTaken && m.hasAll():
+			w.state = workBuries
 			return request{verb: verbBury, inc: inc, began: now}, true
-		default:
+		case w.state == workDone:
 			w.due = now.plus(m.times.retry)
 			return request{verb: verbRelease, inc: inc, revision: w.revision, began: now}, true
 		}
@@ -89,6 +94,8 @@ func (m *machine) undertake(now moment) (request, bool) {
 			return m.undertake(now)
 		case s.record.Keeps && !m.self.Keeps:
 			// Its events would be lost with its record.
+		case !m.inherits(s):
+			// Who claims its claimant has a part of its work.
 		case now.mono >= s.due.mono && m.claimable(s, now):
 			s.due = now.plus(m.times.look) // if it fails
 			r := s.record
@@ -97,6 +104,27 @@ func (m *machine) undertake(now moment) (request, bool) {
 		}
 	}
 	return request{}, false
+}
+
+// inherits reports whether this node has what the claimant of another one may have taken over before it died.
+func (m *machine) inherits(s *sighting) bool {
+	c := m.others.seen[s.record.Claimant]
+	return c == nil || !c.record.Keeps || m.others.work[s.record.Claimant] != nil
+}
+
+// hasAll reports whether this node has taken over everything of the nodes that it has claimed: also what they had claimed.
+func (m *machine) hasAll() bool {
+	for _, w := range m.others.work {
+		if w.state < workTaken || m.others.newest < w.revision {
+			return false
+		}
+	}
+	for inc, s := range m.others.seen {
+		if m.others.work[s.record.Claimant] != nil && m.others.work[inc] == nil {
+			return false
+		}
+	}
+	return true
 }
 
 // claimable reports whether a node is dead, and nobody who lives does what is to be done for it.
@@ -128,22 +156,30 @@ func (m *machine) left(now moment) (left []string) {
 	return left
 }
 
+// worked takes what became of a part of the work for a dead node.
+func (m *machine) worked(inc string, err error, again, next workState, now moment) {
+	w := m.others.work[inc]
+	switch {
+	case w == nil:
+	case err == nil:
+		w.state, w.due = next, now
+	default:
+		w.state, w.due = again, now.plus(m.times.fresh/4)
+	}
+}
+
 // undertaken takes the answer to what was undertaken for a dead node.
 func (m *machine) undertaken(r request, a response, now moment) {
 	switch r.verb {
 	case verbClaim:
 		if a.err == nil {
 			m.others.work[r.inc] = &work{revision: a.revision, due: now}
+			m.others.due = now // what it had claimed
 		}
+	case verbTakeOver:
+		m.worked(r.inc, a.err, workWaits, workTaken, now)
 	case verbBury:
-		w := m.others.work[r.inc]
-		switch {
-		case w == nil:
-		case a.err == nil:
-			w.state, w.due = workDone, now
-		default:
-			w.state, w.due = workWaits, now.plus(m.times.fresh/4)
-		}
+		m.worked(r.inc, a.err, workTaken, workDone, now)
 	case verbRelease:
 		delete(m.others.work, r.inc)
 		if a.err == nil {

@@ -18,6 +18,7 @@ func (l *Lease) run() {
 		l.turn()
 		select {
 		case <-tick.C:
+		case <-l.bury.done:
 		case <-l.ctx.Done():
 			return
 		}
@@ -47,13 +48,14 @@ func (l *Lease) turn() {
 // collect takes the outcome of work for dead nodes.
 func (l *Lease) collect() {
 	l.bury.mu.Lock()
-	done := l.bury.done
-	l.bury.done = nil
+	results := l.bury.results
+	l.bury.results = nil
 	l.bury.mu.Unlock()
-	for _, b := range done {
-		if b.err == nil {
+	for _, b := range results {
+		switch {
+		case b.err == nil && b.request.verb == verbBury:
 			l.counts.Add(EventBuried, 1)
-		} else {
+		case b.err != nil:
 			l.counts.Add(EventBuryFailed, 1)
 			l.opts.Logger.Warn("what is to be done for a dead node could not be finished yet", "node", b.request.inc, "error", b.err)
 		}
@@ -63,8 +65,12 @@ func (l *Lease) collect() {
 
 // perform asks the store for what the machine wants.
 func (l *Lease) perform(r request) {
-	if r.verb == verbBury {
-		l.startBurying(r)
+	switch r.verb {
+	case verbTakeOver:
+		l.startBurying(r, l.opts.Calls.TakeOver)
+		return
+	case verbBury:
+		l.startBurying(r, l.opts.Calls.Bury)
 		return
 	}
 	ctx, cancel := context.WithTimeout(l.ctx, l.times.attempt)
@@ -100,14 +106,18 @@ func (l *Lease) count(r request, a response) {
 	}
 }
 
-// startBurying does what is to be done for a dead node, beside everything else.
-func (l *Lease) startBurying(r request) {
+// startBurying does a part of what is to be done for a dead node, beside everything else.
+func (l *Lease) startBurying(r request, part func(context.Context, string) error) {
 	ctx := l.bury.ctx
 	l.wg.Go(func() {
-		err := l.opts.Calls.Bury(ctx, r.inc)
+		err := part(ctx, r.inc)
 		l.bury.mu.Lock()
-		defer l.bury.mu.Unlock()
-		l.bury.done = append(l.bury.done, buried{r, err})
+		l.bury.results = append(l.bury.results, buried{r, err})
+		l.bury.mu.Unlock()
+		select {
+		case l.bury.done <- struct{}{}:
+		default: // it will be looked at
+		}
 	})
 }
 
