@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"net"
 	"net/http"
 	"net/url"
 	"strconv"
@@ -21,41 +22,50 @@ type Hub struct {
 	// Now tells the time; nil means time.Now.
 	Now func() time.Time
 
-	name                     string
-	endpoint, clientEndpoint string
-	key                      string
+	name string
+	at   connection
 }
 
-// New returns the hub of the gateway that the connection string names: "Endpoint=…;AccessKey=…;", with Port
-// and ClientEndpoint if need be. Errors do not repeat the text, which holds the key.
+// New returns the hub of the gateway that the connection string names: "Endpoint=…;AccessKey=…;", with Port,
+// ClientEndpoint and ServerEndpoint if need be. Errors do not repeat the text, which holds the key.
 func New(name, connectionString string) (*Hub, error) {
-	endpoint, clientEndpoint, key, err := parseConnectionString(connectionString)
+	at, err := parseConnectionString(connectionString)
 	if err != nil {
 		return nil, err
 	}
 	if name == "" {
 		return nil, errors.New("hubgate: the hub has no name")
 	}
-	return &Hub{name: strings.ToLower(name), endpoint: endpoint, clientEndpoint: clientEndpoint, key: key}, nil
+	return &Hub{name: strings.ToLower(name), at: at}, nil
 }
 
-func parseConnectionString(text string) (endpoint, clientEndpoint, key string, err error) {
+// connection is what a connection string says. Requests go to the server endpoint, clients to theirs; the audience of
+// their tokens is the endpoint.
+type connection struct {
+	endpoint, serverEndpoint, clientEndpoint string
+	key                                      string
+}
+
+func parseConnectionString(text string) (c connection, err error) {
 	parts := make(map[string]string)
 	for part := range strings.SplitSeq(text, ";") {
 		name, value, _ := strings.Cut(part, "=")
 		parts[strings.ToLower(strings.TrimSpace(name))] = strings.TrimSpace(value)
 	}
-	if endpoint, err = endpointOf(parts["endpoint"], parts["port"]); err != nil {
-		return "", "", "", err
+	if c.endpoint, err = endpointOf(parts["endpoint"], parts["port"]); err != nil {
+		return connection{}, err
 	}
-	if key = parts["accesskey"]; key == "" {
-		return "", "", "", errors.New("hubgate: the connection string has no AccessKey")
+	if c.key = parts["accesskey"]; c.key == "" {
+		return connection{}, errors.New("hubgate: the connection string has no AccessKey")
 	}
-	clientEndpoint = endpoint
-	if parts["clientendpoint"] != "" {
-		clientEndpoint, err = endpointOf(parts["clientendpoint"], "")
+	c.serverEndpoint, c.clientEndpoint = c.endpoint, c.endpoint
+	if other := parts["serverendpoint"]; other != "" {
+		c.serverEndpoint, err = endpointOf(other, "")
 	}
-	return endpoint, clientEndpoint, key, err
+	if other := parts["clientendpoint"]; other != "" && err == nil {
+		c.clientEndpoint, err = endpointOf(other, "")
+	}
+	return c, err
 }
 
 func endpointOf(text, port string) (string, error) {
@@ -67,7 +77,7 @@ func endpointOf(text, port string) (string, error) {
 		if _, err := strconv.ParseUint(port, 10, 16); err != nil {
 			return "", errors.New("hubgate: the Port of the connection string is not a number")
 		}
-		u.Host = u.Hostname() + ":" + port
+		u.Host = net.JoinHostPort(u.Hostname(), port)
 	}
 	return strings.TrimRight(u.Scheme+"://"+u.Host+u.Path, "/"), nil
 }
@@ -97,8 +107,8 @@ func (h *Hub) Negotiate(c Client) (Negotiated, error) {
 		claims["asrs.s.uid"] = c.User
 	}
 	path := "/client/?hub=" + escape(h.name)
-	token, err := h.token(h.endpoint+path, claims, c.Lifetime)
-	return Negotiated{URL: h.clientEndpoint + path, AccessToken: token}, err
+	token, err := h.token(h.at.endpoint+path, claims, c.Lifetime)
+	return Negotiated{URL: h.at.clientEndpoint + path, AccessToken: token}, err
 }
 
 func (h *Hub) token(audience string, claims jwt.MapClaims, lifetime time.Duration) (string, error) {
@@ -107,7 +117,7 @@ func (h *Hub) token(audience string, claims jwt.MapClaims, lifetime time.Duratio
 	}
 	now := h.now()
 	claims["aud"], claims["iat"], claims["exp"] = audience, now.Unix(), now.Add(lifetime).Unix()
-	signed, err := jwt.NewWithClaims(jwt.SigningMethodHS256, claims).SignedString([]byte(h.key))
+	signed, err := jwt.NewWithClaims(jwt.SigningMethodHS256, claims).SignedString([]byte(h.at.key))
 	if err != nil {
 		return "", fmt.Errorf("hubgate: %w", err)
 	}

@@ -48,7 +48,7 @@ func TestAtAGateway(t *testing.T) {
 	require.ErrorAs(t, h.Invoke(ctx, "nobody", nil, "ask"), &status)
 	require.Equal(t, http.StatusNotFound, status.Status)
 
-	stranger, err := New("chat", "Endpoint="+h.endpoint+";AccessKey=another-key-another-key-another-key")
+	stranger, err := New("chat", "Endpoint="+h.at.serverEndpoint+";AccessKey=another-key-another-key-another-key")
 	require.NoError(t, err)
 	require.ErrorAs(t, stranger.SendToAll(ctx, "say"), &status)
 	require.Equal(t, http.StatusUnauthorized, status.Status)

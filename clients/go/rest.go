@@ -10,6 +10,7 @@ import (
 	"iter"
 	"net/http"
 	"net/url"
+	"strings"
 
 	"github.com/golang-jwt/jwt/v5"
 )
@@ -26,8 +27,8 @@ type StatusError struct {
 	Status int
 	// Text is what the gateway says.
 	Text string
-	// RetryAfter is the header Retry-After, "" without one.
-	RetryAfter string
+	// RetryAfter is the header Retry-After, Code the header x-ms-error-code; "" without one.
+	RetryAfter, Code string
 }
 
 func (e *StatusError) Error() string {
@@ -197,15 +198,30 @@ func (h *Hub) close(ctx context.Context, method, path, reason string) error {
 func (h *Hub) is(ctx context.Context, path string) (bool, error) {
 	_, err := h.call(ctx, http.MethodHead, path, version, nil, nil)
 	var status *StatusError
-	if errors.As(err, &status) && status.Status == http.StatusNotFound {
+	if errors.As(err, &status) && status.Status == http.StatusNotFound && isNo(status.Code) {
 		return false, nil
 	}
 	return err == nil, err
 }
 
+// isNo reports whether the code of a 404 is the gateway's "no". Any other 404 is of something that does not know the path.
+func isNo(code string) bool {
+	switch strings.ToLower(code) {
+	case "warning.connection.notexisted", "warning.user.notexisted", "warning.group.notexisted", "info.user.notingroup":
+		return true
+	}
+	return false
+}
+
+// errDots is what becomes of an id that programs and proxies take out of a path, however it is escaped.
+var errDots = errors.New(`hubgate: "." and ".." cannot be an id in a URL`)
+
 // call makes one request. The path is that below the hub. It returns the body of a success.
 func (h *Hub) call(ctx context.Context, method, path, version string, query url.Values, body *message) ([]byte, error) {
-	audience := h.endpoint + "/api/hubs/" + escape(h.name) + path
+	if dotted := path + "/"; strings.Contains(dotted, "/./") || strings.Contains(dotted, "/../") {
+		return nil, errDots
+	}
+	audience := h.at.serverEndpoint + "/api/hubs/" + escape(h.name) + path
 	token, err := h.token(audience, jwt.MapClaims{}, 0)
 	if err != nil {
 		return nil, err
@@ -241,7 +257,7 @@ func (h *Hub) call(ctx context.Context, method, path, version string, query url.
 	defer resp.Body.Close()
 	answer, err := io.ReadAll(io.LimitReader(resp.Body, maxAnswer))
 	if resp.StatusCode/100 != 2 {
-		return nil, &StatusError{Status: resp.StatusCode, Text: string(bytes.TrimSpace(answer)), RetryAfter: resp.Header.Get("Retry-After")}
+		return nil, &StatusError{Status: resp.StatusCode, Text: string(bytes.TrimSpace(answer)), RetryAfter: resp.Header.Get("Retry-After"), Code: resp.Header.Get("X-Ms-Error-Code")}
 	}
 	return answer, err
 }

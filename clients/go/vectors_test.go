@@ -27,8 +27,8 @@ const emulatorKey = "ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789ABCDEFGH"
 
 type vectors struct {
 	ConnectionStrings []struct {
-		Text, Endpoint, ClientEndpoint, Key string
-		Error                               bool
+		Text, Endpoint, ServerEndpoint, ClientEndpoint, Key string
+		Error                                               bool
 	}
 	Negotiate []struct {
 		Name, ConnectionString, Hub, User, URL string
@@ -36,10 +36,11 @@ type vectors struct {
 		Lifetime, Now                          int64
 	}
 	Requests []struct {
-		Call, Method, Target string
-		Args                 []any
-		Body, Answer, Result any
-		Status, Error        int
+		Call, Method, Target, Code string
+		Args                       []any
+		Body, Answer, Result       any
+		Status, Error              int
+		Refused                    bool
 	}
 	List struct {
 		Group string
@@ -86,7 +87,7 @@ func TestConnectionStrings(t *testing.T) {
 		h, err := New("chat", v.Text)
 		require.Equal(t, v.Error, err != nil, "%s: %v", v.Text, err)
 		if err == nil {
-			require.Equal(t, []string{v.Endpoint, v.ClientEndpoint, v.Key}, []string{h.endpoint, h.clientEndpoint, h.key})
+			require.Equal(t, connection{v.Endpoint, v.ServerEndpoint, v.ClientEndpoint, v.Key}, h.at)
 		}
 	}
 	_, err := New("", "Endpoint=http://h;AccessKey=k")
@@ -102,7 +103,7 @@ func TestNegotiate(t *testing.T) {
 		require.NoError(t, err)
 		require.Equal(t, v.URL, n.URL)
 		claims := jwt.MapClaims{}
-		_, err = jwt.NewParser(jwt.WithoutClaimsValidation()).ParseWithClaims(n.AccessToken, claims, func(*jwt.Token) (any, error) { return []byte(h.key), nil })
+		_, err = jwt.NewParser(jwt.WithoutClaimsValidation()).ParseWithClaims(n.AccessToken, claims, func(*jwt.Token) (any, error) { return []byte(h.at.key), nil })
 		require.NoError(t, err)
 		require.Equal(t, jwt.MapClaims(v.Claims), claims, v.Name)
 	}
@@ -112,6 +113,8 @@ func TestNegotiate(t *testing.T) {
 type seen struct {
 	method, target, token string
 	body                  any
+	// code is what the answer says in x-ms-error-code, if anything.
+	code string
 }
 
 func serve(t *testing.T, answer func(r *seen) (status int, body any)) *Hub {
@@ -121,13 +124,16 @@ func serve(t *testing.T, answer func(r *seen) (status int, body any)) *Hub {
 			_ = json.Unmarshal(text, &s.body)
 		}
 		status, body := answer(s)
+		if s.code != "" {
+			w.Header().Set("X-Ms-Error-Code", s.code)
+		}
 		w.WriteHeader(status)
 		if body != nil && r.Method != http.MethodHead {
 			_ = json.NewEncoder(w).Encode(body)
 		}
 	}))
 	t.Cleanup(server.Close)
-	h, err := New("Chat", "Endpoint="+server.URL+";AccessKey="+emulatorKey)
+	h, err := New("Chat", "Endpoint=http://elsewhere.test;ServerEndpoint="+server.URL+";AccessKey="+emulatorKey)
 	require.NoError(t, err)
 	return h
 }
@@ -177,8 +183,13 @@ func (h *Hub) named(ctx context.Context, name string, args []any) (result any, e
 func TestRequests(t *testing.T) {
 	for _, v := range read(t).Requests {
 		var got *seen
-		h := serve(t, func(r *seen) (int, any) { got = r; return v.Status, v.Answer })
+		h := serve(t, func(r *seen) (int, any) { got, r.code = r, v.Code; return v.Status, v.Answer })
 		result, err := h.named(t.Context(), v.Call, v.Args)
+		if v.Refused {
+			require.Error(t, err)
+			require.Nil(t, got)
+			continue
+		}
 		if v.Error != 0 {
 			var status *StatusError
 			require.ErrorAs(t, err, &status)
@@ -192,7 +203,7 @@ func TestRequests(t *testing.T) {
 		_, err = jwt.ParseWithClaims(got.token, claims, func(*jwt.Token) (any, error) { return []byte(emulatorKey), nil })
 		require.NoError(t, err)
 		path, _, _ := strings.Cut(v.Target, "?")
-		require.Equal(t, h.endpoint+path, claims["aud"])
+		require.Equal(t, h.at.serverEndpoint+path, claims["aud"])
 	}
 }
 

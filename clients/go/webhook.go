@@ -51,7 +51,7 @@ type Webhook struct {
 
 // Webhook returns a handler with the hub's key.
 func (h *Hub) Webhook(handle func(ctx context.Context, e *Event) (any, error)) *Webhook {
-	return &Webhook{Keys: []string{h.key}, Handle: handle}
+	return &Webhook{Keys: []string{h.at.key}, Handle: handle}
 }
 
 // ServeHTTP implements http.Handler.

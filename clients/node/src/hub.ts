@@ -34,7 +34,8 @@ export interface Member {
 /** An answer that is neither success nor "no". */
 export class StatusError extends Error {
   override name = 'StatusError';
-  constructor(readonly status: number, readonly text: string, readonly retryAfter: string | null) {
+  /** The code is that of the header x-ms-error-code. */
+  constructor(readonly status: number, readonly text: string, readonly retryAfter: string | null, readonly code: string | null = null) {
     super(`the gateway answered ${status}: ${text}`);
   }
 }
@@ -45,8 +46,13 @@ const version = '2022-06-01', newest = '2024-12-01'; // of what was not there be
 const escape = (text: string) =>
   encodeURIComponent(text).replace(/[!'()*]/g, one => '%' + one.charCodeAt(0).toString(16).toUpperCase());
 
+/** The codes of a 404 that is the gateway's "no". Any other 404 is of something that does not know the path. */
+const no = /^(warning\.(connection|user|group)\.notexisted|info\.user\.notingroup)$/i;
+
+/** Requests go to the server endpoint, clients to theirs; the audience of their tokens is the endpoint. */
 export interface ConnectionString {
   endpoint: string;
+  serverEndpoint: string;
   clientEndpoint: string;
   key: string;
 }
@@ -66,7 +72,7 @@ function endpointOf(text: string, port: string | undefined): string {
   return (url.origin + url.pathname).replace(/\/+$/, '');
 }
 
-/** Reads "Endpoint=…;AccessKey=…;", with Port and ClientEndpoint if need be. Errors do not repeat the text, which holds the key. */
+/** Reads "Endpoint=…;AccessKey=…;", with Port, ClientEndpoint and ServerEndpoint if need be. Errors do not repeat the text, which holds the key. */
 export function parseConnectionString(text: string): ConnectionString {
   const parts = new Map(text.split(';').filter(part => part.trim()).map(part => {
     const at = part.indexOf('=');
@@ -74,8 +80,8 @@ export function parseConnectionString(text: string): ConnectionString {
   }));
   const endpoint = endpointOf(parts.get('endpoint') ?? '', parts.get('port')), key = parts.get('accesskey');
   if (!key) throw new Error('the connection string has no AccessKey');
-  const clients = parts.get('clientendpoint');
-  return { endpoint, clientEndpoint: clients ? endpointOf(clients, undefined) : endpoint, key };
+  const other = (name: string) => parts.get(name) ? endpointOf(parts.get(name)!, undefined) : endpoint;
+  return { endpoint, serverEndpoint: other('serverendpoint'), clientEndpoint: other('clientendpoint'), key };
 }
 
 /** One hub of a gateway. */
@@ -150,7 +156,7 @@ export class Hub {
       await this.#call('HEAD', path);
       return true;
     } catch (error) {
-      if (error instanceof StatusError && error.status === 404) return false;
+      if (error instanceof StatusError && error.status === 404 && no.test(error.code ?? '')) return false;
       throw error;
     }
   }
@@ -162,14 +168,16 @@ export class Hub {
       const page = JSON.parse(answer) as { value: { connectionId: string; userId?: string }[]; nextLink?: string };
       for (const { connectionId, userId } of page.value) yield { connectionId, userId: userId ?? '' };
       // Of the link only the token counts: an answer does not say where this hub's token is sent to.
-      continuationToken = page.nextLink ? new URL(page.nextLink, this.#at.endpoint).searchParams.get('continuationToken') ?? undefined : undefined;
+      continuationToken = page.nextLink ? new URL(page.nextLink, this.#at.serverEndpoint).searchParams.get('continuationToken') ?? undefined : undefined;
       if (!continuationToken) return;
     }
   }
 
   /** Makes one request and returns the body of a success. The path is that below the hub. */
   async #call(method: string, path: string, apiVersion = version, query: Record<string, string | undefined> = {}, body?: object): Promise<string> {
-    const audience = `${this.#at.endpoint}/api/hubs/${escape(this.name)}${path}`;
+    // URLs take such segments out of a path, however they are escaped.
+    if (/\/\.\.?(\/|$)/.test(path)) throw new Error('"." and ".." cannot be an id in a URL');
+    const audience = `${this.#at.serverEndpoint}/api/hubs/${escape(this.name)}${path}`;
     let url = `${audience}?api-version=${apiVersion}`;
     for (const [name, value] of Object.entries(query)) if (value) url += `&${name}=${escape(value)}`;
     const answer = await this.#fetch(url, {
@@ -178,7 +186,7 @@ export class Hub {
       ...body && { body: JSON.stringify(body) },
     });
     const text = await answer.text();
-    if (!answer.ok) throw new StatusError(answer.status, text, answer.headers.get('retry-after'));
+    if (!answer.ok) throw new StatusError(answer.status, text, answer.headers.get('retry-after'), answer.headers.get('x-ms-error-code'));
     return text;
   }
 }

@@ -37,13 +37,14 @@ test('negotiate', () => {
 // stub answers a hub's requests.
 function stub(answer) {
   const seen = [];
-  const hub = new Hub('Chat', `Endpoint=http://gateway.test;AccessKey=${key}`, {
+  const hub = new Hub('Chat', `Endpoint=http://elsewhere.test;ServerEndpoint=http://gateway.test;AccessKey=${key}`, {
     fetch: async (url, { method, headers, body }) => {
       const at = new URL(url), target = url.slice(at.origin.length);
+      same(at.origin, 'http://gateway.test');
       same(claims(headers.authorization.slice(7), key).aud, at.origin + target.split('?')[0]);
       seen.push({ method, target, ...body && { body: JSON.parse(body) } });
-      const { status, body: text } = answer(seen.length - 1);
-      return new Response(text === undefined ? null : JSON.stringify(text), { status });
+      const { status, code, body: text } = answer(seen.length - 1);
+      return new Response(text === undefined ? null : JSON.stringify(text), { status, headers: code ? { 'x-ms-error-code': code } : {} });
     },
   });
   return { hub, seen };
@@ -52,8 +53,12 @@ function stub(answer) {
 test('requests', async t => {
   for (const v of vectors.requests) {
     await t.test(v.call, async () => {
-      const { hub, seen } = stub(() => ({ status: v.status, body: v.answer }));
+      const { hub, seen } = stub(() => ({ status: v.status, code: v.code, body: v.answer }));
       const args = v.args.at(-1) instanceof Array ? [...v.args.slice(0, -1), ...v.args.at(-1)] : v.args;
+      if (v.refused) {
+        await rejects(hub[v.call](...args), error => !(error instanceof StatusError));
+        return same(seen, []);
+      }
       if (v.error) await rejects(hub[v.call](...args), error => error instanceof StatusError && error.status === v.error);
       else same(await hub[v.call](...args), v.result);
       same(seen, [{ method: v.method, target: v.target, ...v.body && { body: v.body } }]);

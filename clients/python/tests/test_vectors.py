@@ -37,7 +37,7 @@ class Vectors(unittest.TestCase):
                 if v.get("error"):
                     self.assertRaises(ValueError, ConnectionString.parse, v["text"])
                 else:
-                    self.assertEqual(ConnectionString.parse(v["text"]), ConnectionString(v["endpoint"], v["clientEndpoint"], v["key"]))
+                    self.assertEqual(ConnectionString.parse(v["text"]), ConnectionString(v["endpoint"], v["serverEndpoint"], v["clientEndpoint"], v["key"]))
         self.assertNotIn("secret", repr(ConnectionString.parse("Endpoint=http://h;AccessKey=secret")))
         self.assertRaises(ValueError, Hub, "", "Endpoint=http://h;AccessKey=k")
 
@@ -53,15 +53,17 @@ class Vectors(unittest.TestCase):
         def respond(request):
             target = request.url.raw_path.decode()
             self.assertEqual(claims(request.headers["Authorization"][7:], KEY)["aud"], "http://gateway.test" + target.split("?")[0])
+            self.assertEqual(request.url.host, "gateway.test")
             seen.append((request.method, target, json.loads(request.content) if request.content else None))
-            status, body = answer(len(seen) - 1)
-            return httpx.Response(status, json=body) if body is not None else httpx.Response(status)
+            status, body, *code = answer(len(seen) - 1)
+            headers = {"x-ms-error-code": code[0]} if code and code[0] else {}
+            return httpx.Response(status, headers=headers, **({} if body is None else {"json": body}))
 
         return httpx.MockTransport(respond)
 
     def each(self, run):
         """run for both kinds of hubs; a coroutine is run to its end."""
-        connection = f"Endpoint=http://gateway.test;AccessKey={KEY}"
+        connection = f"Endpoint=http://elsewhere.test;ServerEndpoint=http://gateway.test;AccessKey={KEY}"
 
         def waiting(transport, call):
             with Hub("Chat", connection, client=httpx.Client(transport=transport)) as hub:
@@ -85,8 +87,12 @@ class Vectors(unittest.TestCase):
                 with self.subTest(v["call"]):
                     args, seen = v["args"], []
                     args = [*args[:-1], *args[-1]] if isinstance(args[-1], list) else args
-                    transport = self.transport(seen, lambda _: (v["status"], v.get("answer")))
+                    transport = self.transport(seen, lambda _: (v["status"], v.get("answer"), v.get("code")))
                     call = lambda hub: getattr(hub, snake(v["call"]))(*args)  # noqa: E731
+                    if "refused" in v:
+                        self.assertRaises(ValueError, way, transport, call)
+                        self.assertEqual(seen, [])
+                        continue
                     if "error" in v:
                         with self.assertRaises(StatusError) as caught:
                             way(transport, call)

@@ -101,7 +101,7 @@ class Hub(BaseHub):
         try:
             self._call(Request("HEAD", path))
         except StatusError as error:
-            if error.status == 404:
+            if error.is_no:
                 return False
             raise
         return True
@@ -109,7 +109,7 @@ class Hub(BaseHub):
     def _call(self, request: Request) -> str:
         answer = self._client.request(**self._prepare(request))
         if not answer.is_success:
-            raise StatusError(answer.status_code, answer.text, answer.headers.get("retry-after"))
+            raise StatusError(answer.status_code, answer.text, answer.headers.get("retry-after"), answer.headers.get("x-ms-error-code"))
         return answer.text
 
 
@@ -202,7 +202,7 @@ class AsyncHub(BaseHub):
         try:
             await self._call(Request("HEAD", path))
         except StatusError as error:
-            if error.status == 404:
+            if error.is_no:
                 return False
             raise
         return True
@@ -210,5 +210,5 @@ class AsyncHub(BaseHub):
     async def _call(self, request: Request) -> str:
         answer = await self._client.request(**self._prepare(request))
         if not answer.is_success:
-            raise StatusError(answer.status_code, answer.text, answer.headers.get("retry-after"))
+            raise StatusError(answer.status_code, answer.text, answer.headers.get("retry-after"), answer.headers.get("x-ms-error-code"))
         return answer.text

@@ -11,15 +11,22 @@ from dataclasses import dataclass, field
 from typing import Any, NamedTuple, TypedDict
 from urllib.parse import parse_qs, quote, urlsplit
 
+_NO = {"warning.connection.notexisted", "warning.user.notexisted", "warning.group.notexisted", "info.user.notingroup"}
+
 VERSION, NEWEST = "2022-06-01", "2024-12-01"  # of what was not there before
 
 
 class StatusError(Exception):
-    """An answer that is neither success nor "no"."""
+    """An answer that is neither success nor "no". The code is that of the header x-ms-error-code."""
 
-    def __init__(self, status: int, text: str, retry_after: str | None):
+    def __init__(self, status: int, text: str, retry_after: str | None, code: str | None = None):
         super().__init__(f"the gateway answered {status}: {text}")
-        self.status, self.text, self.retry_after = status, text, retry_after
+        self.status, self.text, self.retry_after, self.code = status, text, retry_after, code
+
+    @property
+    def is_no(self) -> bool:
+        """Whether the gateway says that something is not there. Any other 404 is of something that does not know the path."""
+        return self.status == 404 and (self.code or "").lower() in _NO
 
 
 class Negotiated(TypedDict):
@@ -38,22 +45,26 @@ class Member(NamedTuple):
 
 @dataclass(frozen=True)
 class ConnectionString:
-    """Where the gateway is, and its key, which is not shown."""
+    """Where the gateway is, and its key, which is not shown. Requests go to the server endpoint, clients to theirs; the audience of their
+    tokens is the endpoint."""
 
     endpoint: str
+    server_endpoint: str
     client_endpoint: str
     key: str = field(repr=False)
 
     @staticmethod
     def parse(text: str) -> ConnectionString:
-        """Reads "Endpoint=…;AccessKey=…;", with Port and ClientEndpoint if need be. Errors do not repeat the text."""
+        """Reads "Endpoint=…;AccessKey=…;", with Port, ClientEndpoint and ServerEndpoint if need be. Errors do not repeat the text."""
         pairs = (part.partition("=") for part in text.split(";") if part.strip())
         parts = {name.strip().lower(): value.strip() for name, _, value in pairs}
         endpoint = _endpoint(parts.get("endpoint", ""), parts.get("port"))
         if not parts.get("accesskey"):
             raise ValueError("the connection string has no AccessKey")
-        clients = parts.get("clientendpoint")
-        return ConnectionString(endpoint, _endpoint(clients, None) if clients else endpoint, parts["accesskey"])
+        servers, clients = (
+            _endpoint(parts[name], None) if parts.get(name) else endpoint for name in ("serverendpoint", "clientendpoint")
+        )
+        return ConnectionString(endpoint, servers, clients, parts["accesskey"])
 
 
 def _endpoint(text: str, port: str | None) -> str:
@@ -132,7 +143,9 @@ class BaseHub:
 
     def _prepare(self, request: Request) -> dict[str, Any]:
         """The arguments of httpx's request."""
-        audience = f"{self._at.endpoint}/api/hubs/{escape(self.name)}{request.path}"
+        if any(segment in (".", "..") for segment in request.path.split("/")):
+            raise ValueError('"." and ".." cannot be an id in a URL')  # which takes them out of a path, however they are escaped
+        audience = f"{self._at.server_endpoint}/api/hubs/{escape(self.name)}{request.path}"
         url = f"{audience}?api-version={request.version}"
         for name, value in request.query.items():
             if value:

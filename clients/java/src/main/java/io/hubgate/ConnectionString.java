@@ -6,9 +6,12 @@ import java.util.HashMap;
 import java.util.Locale;
 import java.util.Map;
 
-/** Where the gateway is, and its key, which is not shown. */
-record ConnectionString(String endpoint, String clientEndpoint, String key) {
-    /** Reads "Endpoint=…;AccessKey=…;", with Port and ClientEndpoint if need be. Errors do not repeat the text. */
+/**
+ * Where the gateway is, and its key, which is not shown. Requests go to the server endpoint, clients to theirs; the audience of their tokens
+ * is the endpoint.
+ */
+record ConnectionString(String endpoint, String serverEndpoint, String clientEndpoint, String key) {
+    /** Reads "Endpoint=…;AccessKey=…;", with Port, ClientEndpoint and ServerEndpoint if need be. Errors do not repeat the text. */
     static ConnectionString parse(String text) {
         Map<String, String> parts = new HashMap<>();
         for (String part : text.split(";")) {
@@ -22,8 +25,8 @@ record ConnectionString(String endpoint, String clientEndpoint, String key) {
         if (key.isEmpty()) {
             throw new IllegalArgumentException("the connection string has no AccessKey");
         }
-        String clients = parts.getOrDefault("clientendpoint", "");
-        return new ConnectionString(endpoint, clients.isEmpty() ? endpoint : endpoint(clients, null), key);
+        String servers = parts.getOrDefault("serverendpoint", ""), clients = parts.getOrDefault("clientendpoint", "");
+        return new ConnectionString(endpoint, servers.isEmpty() ? endpoint : endpoint(servers, null), clients.isEmpty() ? endpoint : endpoint(clients, null), key);
     }
 
     private static String endpoint(String text, String port) {

@@ -32,6 +32,10 @@ import java.util.regex.Pattern;
 public final class Hub {
     private static final String VERSION = "2022-06-01";
     private static final String NEWEST = "2024-12-01"; // of what was not there before
+    /** The codes of a 404 that is the gateway's "no". Any other 404 is of something that does not know the path. */
+    private static final Pattern NO = Pattern.compile("(?i)warning\\.(connection|user|group)\\.notexisted|info\\.user\\.notingroup");
+    /** What programs and proxies take out of a path, however it is escaped. */
+    private static final Pattern DOTS = Pattern.compile("/\\.\\.?(/|$)");
     private static final Pattern TOKEN = Pattern.compile("[?&]continuationToken=([^&#]+)");
 
     private final String name;
@@ -39,7 +43,10 @@ public final class Hub {
     private final HttpClient client;
     private final Clock clock;
 
-    /** The hub of the gateway that the connection string names: "Endpoint=…;AccessKey=…;", with Port and ClientEndpoint if need be. */
+    /**
+     * The hub of the gateway that the connection string names: "Endpoint=…;AccessKey=…;", with Port, ClientEndpoint and ServerEndpoint if
+     * need be.
+     */
     public Hub(String name, String connectionString) {
         this(name, connectionString, HttpClient.newHttpClient(), Clock.systemUTC());
     }
@@ -189,7 +196,7 @@ public final class Hub {
             call("HEAD", path);
             return true;
         } catch (StatusException e) {
-            if (e.status() == 404) {
+            if (e.status() == 404 && e.code() != null && NO.matcher(e.code()).matches()) {
                 return false;
             }
             throw e;
@@ -221,7 +228,10 @@ public final class Hub {
 
     /** Makes one request and returns the body of a success. The path is that below the hub. */
     private String call(String method, String path, String version, String query, String value, String body) throws IOException, InterruptedException {
-        String audience = at.endpoint() + "/api/hubs/" + escape(name) + path;
+        if (DOTS.matcher(path).find()) {
+            throw new IllegalArgumentException("\".\" and \"..\" cannot be an id in a URL");
+        }
+        String audience = at.serverEndpoint() + "/api/hubs/" + escape(name) + path;
         String url = audience + "?api-version=" + version + (value == null || value.isEmpty() ? "" : "&" + query + "=" + escape(value));
         HttpRequest.Builder request = HttpRequest.newBuilder(URI.create(url)).timeout(Duration.ofSeconds(60))
             .header("Authorization", "Bearer " + token(audience, new LinkedHashMap<>(), Duration.ofHours(1)))
@@ -231,7 +241,8 @@ public final class Hub {
         }
         HttpResponse<String> answer = client.send(request.build(), HttpResponse.BodyHandlers.ofString());
         if (answer.statusCode() / 100 != 2) {
-            throw new StatusException(answer.statusCode(), answer.body(), answer.headers().firstValue("Retry-After").orElse(null));
+            throw new StatusException(answer.statusCode(), answer.body(), answer.headers().firstValue("Retry-After").orElse(null),
+                answer.headers().firstValue("x-ms-error-code").orElse(null));
         }
         return answer.body();
     }

@@ -64,7 +64,7 @@ class VectorsTest {
                 assertThrows(IllegalArgumentException.class, () -> ConnectionString.parse(text(v, "text")), text(v, "text"));
             } else {
                 ConnectionString got = ConnectionString.parse(text(v, "text"));
-                assertEquals(new ConnectionString(text(v, "endpoint"), text(v, "clientEndpoint"), text(v, "key")), got);
+                assertEquals(new ConnectionString(text(v, "endpoint"), text(v, "serverEndpoint"), text(v, "clientEndpoint"), text(v, "key")), got);
                 assertFalse(got.toString().contains("AccessKey"));
             }
         }
@@ -101,6 +101,9 @@ class VectorsTest {
                     stub.seen.add(method + " " + target + " " + body + (audience.equals(stub.url() + target.split("\\?")[0]) ? "" : " for " + audience));
                     JsonObject answer = answers.answer(stub.seen.size() - 1);
                     byte[] text = answer.has("answer") ? Texts.bytes(answer.get("answer").toString()) : new byte[0];
+                    if (answer.has("code")) {
+                        exchange.getResponseHeaders().set("x-ms-error-code", answer.get("code").getAsString());
+                    }
                     exchange.sendResponseHeaders(answer.get("status").getAsInt(), text.length == 0 ? -1 : text.length);
                     exchange.getResponseBody().write(text);
                 }
@@ -114,7 +117,7 @@ class VectorsTest {
         }
 
         Hub hub() {
-            return new Hub("Chat", "Endpoint=" + url() + ";AccessKey=" + KEY);
+            return new Hub("Chat", "Endpoint=http://elsewhere.test;ServerEndpoint=" + url() + ";AccessKey=" + KEY);
         }
 
         @Override
@@ -162,6 +165,11 @@ class VectorsTest {
         for (JsonElement one : vectors("requests")) {
             JsonObject v = one.getAsJsonObject();
             try (Stub stub = Stub.start(i -> v)) {
+                if (v.has("refused")) {
+                    assertThrows(IllegalArgumentException.class, () -> call(stub.hub(), text(v, "call"), v.getAsJsonArray("args")));
+                    assertEquals(List.of(), stub.seen());
+                    continue;
+                }
                 if (v.has("error")) {
                     StatusException e = assertThrows(StatusException.class, () -> call(stub.hub(), text(v, "call"), v.getAsJsonArray("args")));
                     assertEquals(v.get("error").getAsInt(), e.status());
