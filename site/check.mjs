@@ -66,6 +66,15 @@ const placed = new Set(['index.html']);
 for (const { items } of sidebar) for (const { link } of items) placed.add(target('index.html', link.slice(1).split('#')[0].replace(/([^/])$/, '$1.html')));
 for (const file of pages.keys()) if (!placed.has(file)) faults.push(`${file} is not in the sidebar`);
 
+// At the foot of a page: who goes to the next page finds this one as the previous page, and one page alone is the last.
+const foot = (page, way) => all(page.text, new RegExp(`pager-link ${way}" href="([^"]*)"`, 'g')).map(href => target('index.html', decode(href).split('#')[0]))[0];
+const last = [...pages].filter(([file, page]) => file !== 'index.html' && !foot(page, 'next')).map(([file]) => file);
+if (last.length !== 1) faults.push(`no next page after ${last.join(', ')}`);
+for (const [file, page] of pages) {
+  const next = foot(page, 'next');
+  if (next && foot(pages.get(next), 'prev') !== file) faults.push(`the page after ${file} is ${next}, before which is ${foot(pages.get(next), 'prev')}`);
+}
+
 // How many clicks each page is away from the home page.
 const clicks = new Map([['index.html', 0]]);
 for (const [file, far] of clicks) for (const to of pages.get(file).to) if (!clicks.has(to)) clicks.set(to, far + 1);

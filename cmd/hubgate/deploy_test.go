@@ -228,7 +228,7 @@ func TestAlertsAndDashboardFollowTheMetrics(t *testing.T) {
 	t.Run("R90 Azure's names", func(t *testing.T) {
 		_, part, _ := strings.Cut(page, "## Azure's names\n")
 		part, _, _ = strings.Cut(part, "\n## ")
-		rows := regexp.MustCompile(`(?m)^\| ([A-Z]\w+).* \| (.*) \|$`).FindAllStringSubmatch(part, -1)
+		rows := regexp.MustCompile("(?m)^\\| `?([A-Z]\\w+).* \\| (.*) \\|$").FindAllStringSubmatch(part, -1)
 		azure := map[string]bool{}
 		for _, row := range rows[1:] { // the first is the head
 			azure[row[1]] = true

@@ -1,7 +1,7 @@
 // The site of hubgate's documentation: the pages of ../docs as they are, with a sidebar, search and a home page.
 import { fileURLToPath } from 'node:url';
 import { defineConfig } from 'vitepress';
-import { sidebar, home } from './structure.mjs';
+import { sidebar, home, neighbours } from './structure.mjs';
 import { breakLongNames, forSearch, githubSlug, labelCells, leaveDocs } from './markdown.mjs';
 
 // Pages become components, which import vue. There is no node_modules above ../docs, so it is looked for from here.
@@ -39,6 +39,7 @@ export default defineConfig({
   vite: { plugins: [packagesOfPages] },
   transformPageData(page) {
     if (page.relativePath === 'index.md') Object.assign(page, { title: 'hubgate', titleTemplate: false, frontmatter: { ...home.frontmatter, title: 'hubgate', titleTemplate: 'SignalR on your own machines' } });
+    Object.assign(page.frontmatter, neighbours('/' + page.relativePath.replace(/(index)?\.md$/, '')));
     // Long lists of names: a page's own heading says more than every name in the outline.
     if (page.relativePath === 'errors.md') page.frontmatter.outline = 2;
     if (page.relativePath === 'configuration.md') page.frontmatter.pageClass = 'options';

@@ -89,6 +89,18 @@ export const sidebar = [
   },
 ];
 
+// neighbours says which pages the foot of a page leads to. A page has its place where the sidebar names it whole, or else
+// where it first names one of its headings.
+const pageOf = entry => entry.link.split('#')[0];
+const entries = sidebar.flatMap(part => part.items);
+const order = entries.filter((entry, i) => i === entries.findIndex(other => other.link === pageOf(entry)) ||
+  !entries.some(other => other.link === pageOf(entry)) && i === entries.findIndex(other => pageOf(other) === pageOf(entry)));
+
+export function neighbours(link) {
+  const i = order.findIndex(entry => pageOf(entry) === link);
+  return i < 0 ? {} : { prev: order[i - 1] ?? false, next: order[i + 1] ?? false };
+}
+
 export const home = {
   icon: '<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 32 32"><rect width="32" height="32" rx="7" fill="#2f6fd0"/><path d="M9 6v20M23 6v20M9 16h14" stroke="#fff" stroke-width="4" stroke-linecap="round"/></svg>',
   frontmatter: {
