@@ -119,7 +119,7 @@ func faultsOfAll(nodes []shownBy[[]Fault]) FaultList {
 const maxFaultBytes = 4096
 
 func setFault(f Faults, by string, w http.ResponseWriter, r *http.Request) {
-	var spec Fault
+	spec := Fault{Share: 1} // if nothing is said of it
 	decoder := json.NewDecoder(http.MaxBytesReader(w, r.Body, maxFaultBytes))
 	decoder.DisallowUnknownFields()
 	err := decoder.Decode(&spec)

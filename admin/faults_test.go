@@ -1,8 +1,10 @@
 package admin
 
 import (
+	"encoding/json"
 	"net/http"
 	"net/http/httptest"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -31,6 +33,30 @@ type endedFaults struct{ Faults }
 
 func (endedFaults) List() []Fault                                     { return nil }
 func (endedFaults) Clear(hub, kind, by string) (ended int, err error) { return 2, nil }
+
+// setFaults are faults that are put in force as they come.
+type setFaults struct{ Faults }
+
+func (setFaults) List() []Fault              { return nil }
+func (setFaults) Set(f Fault) (Fault, error) { return f, nil }
+
+// Who says nothing of the share means all. Who says 0 does not.
+func TestShareOfAFault(t *testing.T) {
+	a := New("1")
+	a.WatchManagement(&Management{Guard: &Guard{Token: "admin", AllowPlain: true}})
+	a.WatchFaults(setFaults{}, nil)
+	for body, want := range map[string]float64{
+		`{"hub":"chat","kind":"drop"}`: 1, `{"hub":"chat","kind":"drop","share":0}`: 0, `{"hub":"chat","kind":"drop","share":0.5}`: 0.5,
+	} {
+		r := httptest.NewRequest(http.MethodPost, "/api/faults", strings.NewReader(body))
+		r.Header.Set("Authorization", "Bearer admin")
+		w := httptest.NewRecorder()
+		a.ServeHTTP(w, r)
+		var f Fault
+		require.NoError(t, json.Unmarshal(w.Body.Bytes(), &f), w.Body)
+		require.Equal(t, want, f.Share, body)
+	}
+}
 
 // A fault that does harm ends at once: no node is waited for.
 func TestFaultsEndAtOnce(t *testing.T) {

@@ -53,7 +53,7 @@ const (
 type Spec struct {
 	Hub  string
 	Kind Kind
-	// Share is the part that is hit, more than 0 and at most 1; 0 stands for 1.
+	// Share is the part that is hit, more than 0 and at most 1.
 	Share float64
 	// Delay is by how much Delay and Webhook delay, at most MaxDelay.
 	Delay time.Duration
@@ -94,9 +94,6 @@ func (s *Spec) repeats() bool { return s.Kind == Cut || s.Kind == Close }
 // check fills in what was left out. The error is an *InvalidError.
 func (s *Spec) check() error {
 	s.Hub, s.Kind = strings.ToLower(s.Hub), s.Kind.canonical()
-	if s.Share == 0 {
-		s.Share = 1
-	}
 	if s.For == 0 && !s.once() {
 		s.For = DefaultTime
 	}

@@ -63,6 +63,9 @@ func (x *fixture) must(spec faults.Spec) {
 	if spec.Hub == "" {
 		spec.Hub = "Chat"
 	}
+	if spec.Share == 0 {
+		spec.Share = 1
+	}
 	_, err := x.Set.Set(spec)
 	require.NoError(x.t, err)
 	synctest.Wait()
@@ -244,27 +247,31 @@ func TestFaults(t *testing.T) {
 		x.mu.Unlock()
 		x.Recheck()
 		require.NoError(t, x.Admit("chat", false))
-		_, err := x.Set.Set(faults.Spec{Hub: "chat", Kind: faults.Negotiate})
+		_, err := x.Set.Set(faults.Spec{Hub: "chat", Kind: faults.Negotiate, Share: 1})
 		require.ErrorIs(t, err, faults.ErrNotMarked)
 	})
 }
 
 func TestFaultsThatAreRefused(t *testing.T) {
 	bubble(t, "specs", func(t *testing.T, x *fixture) {
-		for want, spec := range map[string]faults.Spec{
-			"hub":   {Kind: faults.Drop},
-			"kind":  {Hub: "chat", Kind: "burn"},
-			"share": {Hub: "chat", Kind: faults.Drop, Share: 1.5},
-			"delay": {Hub: "chat", Kind: faults.Delay},
-			"every": {Hub: "chat", Kind: faults.Cut, Every: time.Millisecond},
-			"for":   {Hub: "chat", Kind: faults.Drop, For: 2 * time.Hour},
+		for _, c := range []struct {
+			want string
+			spec faults.Spec
+		}{
+			{"hub", faults.Spec{Kind: faults.Drop, Share: 1}},
+			{"kind", faults.Spec{Hub: "chat", Kind: "burn", Share: 1}},
+			{"share", faults.Spec{Hub: "chat", Kind: faults.Drop, Share: 1.5}},
+			{"share", faults.Spec{Hub: "chat", Kind: faults.Drop}},
+			{"delay", faults.Spec{Hub: "chat", Kind: faults.Delay, Share: 1}},
+			{"every", faults.Spec{Hub: "chat", Kind: faults.Cut, Share: 1, Every: time.Millisecond}},
+			{"for", faults.Spec{Hub: "chat", Kind: faults.Drop, Share: 1, For: 2 * time.Hour}},
 		} {
-			_, err := x.Set.Set(spec)
+			_, err := x.Set.Set(c.spec)
 			var invalid *faults.InvalidError
-			require.ErrorAs(t, err, &invalid, want)
-			require.Equal(t, want, invalid.Field)
+			require.ErrorAs(t, err, &invalid, c.want)
+			require.Equal(t, c.want, invalid.Field)
 		}
-		_, err := x.Set.Set(faults.Spec{Hub: "other", Kind: faults.Drop})
+		_, err := x.Set.Set(faults.Spec{Hub: "other", Kind: faults.Drop, Share: 1})
 		require.ErrorIs(t, err, faults.ErrNotMarked)
 		var invalid *faults.InvalidError
 		require.ErrorAs(t, err, &invalid)
@@ -301,8 +308,8 @@ func (h slowHubs) Each(func(*gateway.Conn)) {
 
 func TestCloseWaitsForStrikes(t *testing.T) {
 	for name, spec := range map[string]faults.Spec{
-		"once":  {Hub: "chat", Kind: faults.Cut},
-		"again": {Hub: "chat", Kind: faults.Cut, Every: time.Second},
+		"once":  {Hub: "chat", Kind: faults.Cut, Share: 1},
+		"again": {Hub: "chat", Kind: faults.Cut, Share: 1, Every: time.Second},
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
@@ -332,7 +339,7 @@ func TestCloseWaitsForStrikes(t *testing.T) {
 		hubs := slowHubs{make(chan struct{}, 1), make(chan struct{})}
 		close(hubs.on)
 		s := faults.New(faults.Options{Hubs: hubs, Marked: func(string) bool { return true }})
-		_, err := s.Set(faults.Spec{Hub: "chat", Kind: faults.Cut, Every: time.Second})
+		_, err := s.Set(faults.Spec{Hub: "chat", Kind: faults.Cut, Share: 1, Every: time.Second})
 		require.NoError(t, err)
 		synctest.Wait()
 		s.Close()

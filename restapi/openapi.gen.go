@@ -4456,6 +4456,22 @@ func (response RefreshConnection204Response) VisitRefreshConnectionResponse(w ht
 	return nil
 }
 
+type RefreshConnection403JSONResponse struct{ ForbiddenJSONResponse }
+
+func (response RefreshConnection403JSONResponse) VisitRefreshConnectionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("WWW-Authenticate", fmt.Sprint(response.Headers.WWWAuthenticate))
+	w.Header().Set("x-ms-error-code", fmt.Sprint(response.Headers.XMsErrorCode))
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type SendToConnectionRequestObject struct {
 	Hub         Hub        `json:"hub"`
 	Connection  Connection `json:"connection"`
