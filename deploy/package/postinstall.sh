@@ -22,8 +22,11 @@ fi
 if [ -d /run/systemd/system ]; then
     systemctl daemon-reload
     # dpkg passes the version that was installed before, rpm how many versions are installed.
+    # A package that was removed, but not purged, has a version too, and its service is still enabled.
     if [ "$1" = configure ] && [ -z "$2" ]; then
         systemctl enable --now hubgate.service
+    elif [ "$1" = configure ] && systemctl is-enabled --quiet hubgate.service; then
+        systemctl restart hubgate.service
     else
         systemctl try-restart hubgate.service
     fi

@@ -5,5 +5,5 @@ if [ -d /run/systemd/system ]; then
     systemctl daemon-reload
 fi
 if [ "$1" = purge ]; then
-    rm -rf /etc/hubgate/keys /var/lib/hubgate
+    rm -rf /etc/hubgate/keys /var/lib/hubgate /etc/systemd/system/multi-user.target.wants/hubgate.service
 fi

@@ -24,6 +24,7 @@ type description struct {
 	NFPMs []struct {
 		PackageName                                                 string `yaml:"package_name"`
 		Vendor, Homepage, Maintainer, Description, License, Section string
+		Recommends                                                  []string
 		Contents                                                    files.Contents
 		Scripts                                                     nfpm.Scripts
 	} `yaml:"nfpms"`
@@ -94,6 +95,6 @@ func read(path, arch, version, binary string) (*nfpm.Info, error) {
 	return nfpm.WithDefaults(&nfpm.Info{
 		Name: p.PackageName, Arch: arch, Version: version, Section: p.Section, Maintainer: p.Maintainer,
 		Description: p.Description, Vendor: p.Vendor, Homepage: p.Homepage, License: p.License,
-		Overridables: nfpm.Overridables{Contents: contents, Scripts: p.Scripts},
+		Overridables: nfpm.Overridables{Recommends: p.Recommends, Contents: contents, Scripts: p.Scripts},
 	}), nil
 }
