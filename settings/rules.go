@@ -101,9 +101,12 @@ func (r *Rule) amount(text string) (float64, error) {
 
 // parseOption reads one of the words behind the rate.
 func (r *Rule) parseOption(word string) (err error) {
-	name, value, _ := strings.Cut(word, "=")
+	name, value, valued := strings.Cut(word, "=")
 	switch strings.ToLower(name) {
 	case "report":
+		if valued {
+			return fmt.Errorf("%q: report has no value; leave it out to enforce the rule", word)
+		}
 		r.ReportOnly = true
 	case "burst":
 		if r.Burst, err = r.amount(value); err != nil || r.Burst < 1 || r.Burst > maxRate {
