@@ -360,6 +360,11 @@ func serveSettingsImport(c *apiCall) error {
 		put = c.Settings.Try
 	}
 	v, err := put(c.r.Context(), c.editor(c.r.URL.Query().Get("note")), after, edit)
+	if wrong, ok := errors.AsType[*management.InvalidError](err); ok { // what was left out may be why
+		for _, name := range ignored {
+			wrong.Fields = append(wrong.Fields, management.Field{Reason: name + " was left out"})
+		}
+	}
 	if err != nil {
 		return err
 	}

@@ -54,7 +54,8 @@ const maxTries = 8
 
 // Change calls edit with what is set, unmasked, and puts in force what edit made of it. It has to follow the
 // revision after, or Anything: then edit may be called again. The error is that of edit, an *InvalidError,
-// ErrConflict or ErrUnavailable; then nothing has changed. A change of nothing gives the version in force.
+// ErrConflict or ErrUnavailable; then nothing has changed. A change of nothing gives the version in force, without
+// the changes that once led to it.
 func (s *Service) Change(ctx context.Context, who Editor, after uint64, edit func(*Document) error) (Version, error) {
 	return s.change(ctx, who, after, func(next *Record) error { return edit(&next.Document) })
 }
@@ -76,7 +77,9 @@ func (s *Service) changeOnce(ctx context.Context, who Editor, after uint64, edit
 		return Version{}, err
 	}
 	if len(next.Changes) == 0 {
-		return s.version(now), nil
+		v := s.version(now)
+		v.Changes = nil
+		return v, nil
 	}
 	stored, err := s.opts.Store.Save(ctx, next, now.Revision)
 	if err != nil {

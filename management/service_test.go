@@ -46,6 +46,10 @@ func TestChangeFollowsARevision(t *testing.T) {
 	require.NoError(t, err)
 	require.EqualValues(t, 3, v.Revision)
 	require.Empty(t, v.Set.Properties.Features)
+	v, err = s.Rollback(ctx, management.Editor{Name: "bob"}, management.Anything, 1)
+	require.NoError(t, err)
+	require.EqualValues(t, 3, v.Revision)
+	require.Empty(t, v.Changes, "what changed nothing does not show an earlier change as its own")
 	_, err = s.Rollback(ctx, management.Editor{Name: "bob"}, management.Anything, 7)
 	require.ErrorIs(t, err, management.ErrNotFound)
 }

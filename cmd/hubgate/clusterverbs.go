@@ -43,6 +43,8 @@ type adminAccess struct {
 // unreachedError is the error of an admin address that does not answer.
 type unreachedError struct{ error }
 
+const needsAdmin = "this needs the admin address of a node (--admin-listen, 127.0.0.1:8889 by default), not the one for clients"
+
 // clusterTime bounds a question to a node. Taking out a voter may take 20 seconds.
 const clusterTime = 40 * time.Second
 
@@ -76,7 +78,7 @@ func (c *adminAccess) send(ctx context.Context, method, path string, body io.Rea
 	req.Header.Set("Authorization", "Bearer "+token)
 	resp, err := client.Do(req)
 	if err != nil {
-		return &unreachedError{fmt.Errorf("%w\n  this needs the admin address of a node (--admin-listen, 127.0.0.1:8889 by default), not the one for clients", unreachable(err, at))}
+		return &unreachedError{fmt.Errorf("%w\n  %s", unreachable(err, at), needsAdmin)}
 	}
 	defer resp.Body.Close()
 	if resp.StatusCode == http.StatusOK || resp.StatusCode == http.StatusNoContent {

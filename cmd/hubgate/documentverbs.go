@@ -82,7 +82,7 @@ func (c *documentSetCommand) Run(env *environment) error {
 	if _, err := c.call(env.ctx, http.MethodPatch, withNote(settingsAPI, c.Note), patch, "", &v); err != nil {
 		return err
 	}
-	return c.print(env, v, []string{"CHANGED", "BEFORE", "AFTER"}, changeRows(v.Changes))
+	return c.printChanges(env, &v)
 }
 
 // valueOf is a value as JSON, or as it is. Texts that only look like JSON may be quoted.
@@ -118,6 +118,15 @@ func putAt(patch map[string]any, path []string, value any) error {
 	}
 	patch[path[len(path)-1]] = value
 	return nil
+}
+
+// printChanges prints what a change has changed.
+func (c *managing) printChanges(env *environment, v *management.Version) error {
+	if len(v.Changes) == 0 && !c.json() {
+		_, err := fmt.Fprintln(env.stdout, "nothing has changed")
+		return err
+	}
+	return c.print(env, v, []string{"CHANGED", "BEFORE", "AFTER"}, changeRows(v.Changes))
 }
 
 func changeRows(changes []management.Change) (rows [][]string) {
@@ -171,7 +180,7 @@ func (c *documentRollbackCommand) Run(env *environment) error {
 	if _, err := c.call(env.ctx, http.MethodPost, settingsAPI+"/rollback", body, "", &v); err != nil {
 		return err
 	}
-	return c.print(env, v, []string{"CHANGED", "BEFORE", "AFTER"}, changeRows(v.Changes))
+	return c.printChanges(env, &v)
 }
 
 type documentImportCommand struct {
@@ -203,7 +212,7 @@ func (c *documentImportCommand) Run(env *environment) error {
 	if c.DryRun {
 		return nil
 	}
-	return c.print(env, answer.Version, []string{"CHANGED", "BEFORE", "AFTER"}, changeRows(answer.Version.Changes))
+	return c.printChanges(env, &answer.Version)
 }
 
 type documentExportCommand struct{ adminAccess }

@@ -149,12 +149,16 @@ func (c *managing) print(env *environment, v any, head []string, rows [][]string
 // apiRefusal makes an error of what the API answered.
 func apiRefusal(status int, text []byte) error {
 	var answer struct {
+		Code  string // of the REST API
 		Error struct {
 			Message string
 			Details []management.Field
 		}
 	}
-	if json.Unmarshal(text, &answer) != nil || answer.Error.Message == "" {
+	switch err := json.Unmarshal(text, &answer); {
+	case err == nil && answer.Code != "":
+		return fmt.Errorf("%s\n  %s", plainReason(text), needsAdmin)
+	case err != nil || answer.Error.Message == "":
 		return errors.New(strings.TrimSpace(string(text)))
 	}
 	lines := []string{answer.Error.Message}
