@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"encoding/json"
 	"net/http"
 	"strings"
@@ -85,6 +86,31 @@ func TestTraceOfALostMessage(t *testing.T) {
 	require.Contains(t, stderr, "nothing was found")
 	code, _, _ = command("trace", p.adminAt(), "--since=yesterday")
 	require.Equal(t, exitUsage, code)
+}
+
+// Who follows is not told of what is older than what was shown first.
+func TestTraceIsFollowed(t *testing.T) {
+	t.Parallel()
+	p := start(t)
+	send := func(id string) {
+		status, answer := p.rest(http.MethodPost, "/api/hubs/chat/:send", text(1), "Content-Type", "application/json", "X-Request-Id", id)
+		require.Equal(t, http.StatusAccepted, status, answer)
+	}
+	send("older")
+	send("last")
+	p.trace(2, "kind=send")
+	ctx, stop := context.WithCancel(t.Context())
+	out, ended := newOutput(), make(chan int)
+	go func() {
+		ended <- run(ctx, []string{"trace", p.adminAt(), "--kind=send", "--limit=1", "--follow", "-o", "json"}, terminal{out, newOutput()}, nil)
+	}()
+	out.want(t, "last")
+	send("newer")
+	out.want(t, "newer")
+	stop()
+	require.Zero(t, <-ended)
+	require.NotContains(t, out.String(), "older")
+	require.Equal(t, 1, strings.Count(out.String(), "last"))
 }
 
 func fateIn(a flight.Answer) *flight.Fate {

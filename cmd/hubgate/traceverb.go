@@ -54,6 +54,10 @@ func (c *traceCommand) Run(env *environment) error {
 	if err := c.print(env, &a, true); err != nil || !c.Follow {
 		return err
 	}
+	from := q.Since // what is older was not asked for
+	if a.More && len(a.Events) > 0 {
+		from = a.Events[0].Time
+	}
 	seen := make(map[string]time.Time)
 	newest := time.Now()
 	for {
@@ -74,7 +78,10 @@ func (c *traceCommand) Run(env *environment) error {
 			return nil
 		case <-time.After(followPause):
 		}
-		q.Since, q.Limit = newest.Add(-followAgain), flight.MaxLimit
+		q.Limit = flight.MaxLimit
+		if q.Since = newest.Add(-followAgain); q.Since.Before(from) {
+			q.Since = from
+		}
 		if a, err = c.search(env.ctx, &q); err != nil {
 			if env.ctx.Err() != nil {
 				return nil
