@@ -90,6 +90,8 @@ type reloading struct {
 type web struct {
 	cert    *certificate // nil without TLS
 	accepts *acceptWatch
+	// outside serves clients, hub servers and REST.
+	outside *http.Server
 	// failed gets the first error of a listener that stopped serving.
 	failed chan error
 	wg     sync.WaitGroup
@@ -262,6 +264,9 @@ func (s *server) serveFromNowOn(behind *backends) {
 	s.serving.add("hub servers", behind.servers.Close)
 	s.serving.add("clients of other nodes", behind.servers.Leave)
 	s.serving.add("clients", func(ctx context.Context) error {
+		// Who is told to come again must not come here by a connection that is there already: a balancer of
+		// connections would not be asked.
+		s.web.outside.SetKeepAlivesEnabled(false)
 		behind.cutOff.begin()
 		return behind.cutOff.hub.Drain(ctx)
 	})
@@ -273,7 +278,7 @@ func (s *server) open(listeners []net.Listener) {
 	for _, l := range listeners {
 		patient = append(patient, transport.Listener(l, func() time.Duration { return s.live.load().clients.SendTimeout }))
 	}
-	s.serve("server", s.outside, patient, s.web.cert, func() bool { return s.live.load().source.Access.ClientCertificates })
+	s.web.outside = s.serve("server", s.outside, patient, s.web.cert, func() bool { return s.live.load().source.Access.ClientCertificates })
 }
 
 // signClient makes a token for REST's :generateToken (R39).
@@ -302,7 +307,7 @@ func (s *server) audience() string {
 
 // serve starts an HTTP server on listeners that are bound already. Those who come are asked for a certificate while asks
 // says so; nil asks nobody.
-func (s *server) serve(name string, handler http.Handler, listeners []net.Listener, cert *certificate, asks func() bool) {
+func (s *server) serve(name string, handler http.Handler, listeners []net.Listener, cert *certificate, asks func() bool) *http.Server {
 	srv := &http.Server{
 		Handler: handler, ReadHeaderTimeout: readHeaderTimeout, IdleTimeout: idleTimeout,
 		MaxHeaderBytes: maxHeaderBytes,
@@ -328,6 +333,7 @@ func (s *server) serve(name string, handler http.Handler, listeners []net.Listen
 		}
 		return nil
 	})
+	return srv
 }
 
 func serveOn(srv *http.Server, l net.Listener, secure bool) error {
