@@ -57,7 +57,7 @@ type embedded struct {
 func Start(ctx context.Context, opts Options) (*Engine, error) {
 	opts = opts.withDefaults()
 	if err := opts.check(); err != nil {
-		return nil, err
+		return nil, &OptionsError{err}
 	}
 	for attempt := 1; ; attempt++ {
 		e, err := startOnce(ctx, opts)

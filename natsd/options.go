@@ -105,6 +105,11 @@ type External struct {
 	Replicas int
 }
 
+// OptionsError refuses options with which no engine can start.
+type OptionsError struct{ error }
+
+func (e *OptionsError) Unwrap() error { return e.error }
+
 // Errors of options that do not fit together.
 var (
 	// ErrNoSecret refuses to listen where others than this machine can connect.

@@ -167,6 +167,9 @@ func (s *server) explain(why error) error {
 	if errors.Is(why, cluster.ErrNameInUse) || errors.Is(why, natsd.ErrNameInUse) {
 		return fmt.Errorf("another node of the cluster has the name %q and lives: give each node a name of its own (--node)", s.config.Network.Node)
 	}
+	if _, ok := errors.AsType[*natsd.OptionsError](why); ok {
+		return usage(why)
+	}
 	return why
 }
 

@@ -54,6 +54,8 @@ var typedMistakes = []struct {
 	{name: "no verb at all", typed: "frobnicate", said: `unknown verb "frobnicate". hubgate --help lists the verbs`},
 	{name: "an argument too many", typed: "serve now", said: "unexpected argument now"},
 	{name: "arguments too few", typed: "send all", said: `expected "<hub> <method>"`},
+	{name: "two voters", typed: "--listen 127.0.0.1:0 --admin-listen off --node a --cluster-listen 127.0.0.1:0 --cluster-voter a,b", said: "a cluster has one, three or five voters: with any other number more nodes have to be there, and no more may be missing; named are 2: a, b"},
+	{name: "a short secret", typed: "--listen 127.0.0.1:0 --admin-listen off --node a --cluster-listen 127.0.0.1:0 --cluster-voter a", env: "HUBGATE_CLUSTER_SECRET=short", said: "the secret of a cluster has at least 32 bytes"},
 	{name: "a public gateway with the key of everybody", typed: "--listen 0.0.0.0:0", said: "listen: 0.0.0.0:0 can be reached from other machines, and the access key is the emulator's, which everybody knows: set accessKey (--access-key, HUBGATE_ACCESS_KEY), or accept the risk with --unsafe-listen-with-well-known-key"},
 }
 
