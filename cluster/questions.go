@@ -147,7 +147,7 @@ func (qs *questions) endLocked(q *question) {
 	}
 }
 
-// giveUp answers a question with an error: that of its context, or that peers did not answer in time.
+// giveUp answers a question with what is known, and an error: that of its context, or that peers did not answer in time.
 func (qs *questions) giveUp(q *question, err error) {
 	qs.mu.Lock()
 	if qs.open[q.id] != q {
@@ -159,7 +159,7 @@ func (qs *questions) giveUp(q *question, err error) {
 		err = fmt.Errorf("%w: %s", ErrIncomplete, q.names())
 	}
 	qs.mu.Unlock()
-	q.answered(gateway.Result{}, err)
+	q.answered(q.sum, err)
 }
 
 // names lists those that did not answer.

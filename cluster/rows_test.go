@@ -1,6 +1,7 @@
 package cluster_test
 
 import (
+	"context"
 	"fmt"
 	"math/rand/v2"
 	"sync"
@@ -368,6 +369,14 @@ func TestN7ANodeThatDoesNotAnswer(t *testing.T) {
 		require.ErrorIs(t, err, cluster.ErrIncomplete)
 		require.ErrorContains(t, err, "mute")
 		require.Equal(t, 5*time.Second, time.Since(begin))
+
+		// A receipt is of the nodes that have answered.
+		ctx, cancel := context.WithTimeout(t.Context(), 300*time.Millisecond)
+		defer cancel()
+		r, whole, err := a.Receipt(ctx, &gateway.Command{Hub: "chat", Verb: gateway.VerbSend, Target: all(), Frames: message("m", 0)})
+		require.NoError(t, err)
+		require.False(t, whole)
+		require.Equal(t, gateway.Receipt{Matched: 2, Queued: 2, Nodes: 2}, r)
 
 		// Whether there is anybody is known without it.
 		begin = time.Now()
