@@ -14,6 +14,8 @@ import (
 	"time"
 
 	"github.com/gorilla/websocket"
+
+	"github.com/hubgate/hubgate/bench/link"
 )
 
 // storm is many clients that lose their sockets at the same moment and all come back at once. They are as lean as
@@ -126,6 +128,7 @@ func (w *storm) visit(ctx context.Context, n *node, c *stormClient) error {
 		return err
 	}
 	defer ws.Close()
+	link.AnswerPings(ws)
 	c.mu.Lock()
 	c.ws = ws
 	c.mu.Unlock()

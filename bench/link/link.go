@@ -131,7 +131,20 @@ func newWSLink(ctx context.Context, w *Wire) (Link, error) {
 	if err != nil {
 		return nil, err
 	}
+	AnswerPings(ws)
 	return &wsLink{Wire: w, ws: ws}, nil
+}
+
+// AnswerPings gives the answers to pings AnswerTime. They have a second otherwise, behind which a socket can write nothing
+// any more: a process that is not given a processor for so long would lose its connection.
+func AnswerPings(ws *websocket.Conn) {
+	ws.SetPingHandler(func(text string) error {
+		err := ws.WriteControl(websocket.PongMessage, []byte(text), time.Now().Add(AnswerTime))
+		if errors.Is(err, websocket.ErrCloseSent) {
+			return nil
+		}
+		return err
+	})
 }
 
 func (l *wsLink) Send(records []byte) error {

@@ -90,7 +90,9 @@ func (w *aspNetWire) open(command, cursor string) (err error) {
 	case link.WebSockets:
 		dialer := websocket.Dialer{NetDialContext: w.DialContext, HandshakeTimeout: link.AnswerTime}
 		address := "ws" + strings.TrimPrefix(w.address(command, query), "http")
-		w.ws, _, err = dialer.Dial(address, http.Header{"Authorization": {"Bearer " + w.Token}})
+		if w.ws, _, err = dialer.Dial(address, http.Header{"Authorization": {"Bearer " + w.Token}}); err == nil {
+			link.AnswerPings(w.ws)
+		}
 	case link.ServerSentEvents:
 		var resp *http.Response
 		if resp, err = w.Request(context.Background(), http.MethodGet, w.address(command, query), nil); err == nil {

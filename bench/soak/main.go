@@ -91,5 +91,5 @@ func soak(ctx context.Context, out io.Writer, o options) (err error) {
 		return errors.Join(err, w.tally.err())
 	}
 	fmt.Fprintf(out, "%s\n%s\n", before, after)
-	return errors.Join(w.tally.err(), before.compare(after))
+	return errors.Join(w.tally.err(), before.compare(after, o.aspNet))
 }

@@ -53,15 +53,15 @@ func TestCaughtUp(t *testing.T) {
 // TestCompare: what is more at the end than after the first minute is an error.
 func TestCompare(t *testing.T) {
 	before := reading{goroutines: 100, descriptors: 100, heap: 10 << 20, connections: 10, books: balanced}
-	require.NoError(t, before.compare(before))
+	require.NoError(t, before.compare(before, 0))
 	for name, change := range map[string]func(*reading){
-		"goroutines":  func(r *reading) { r.goroutines += slack + 1 },
-		"descriptors": func(r *reading) { r.descriptors += slack + 1 },
+		"goroutines":  func(r *reading) { r.goroutines += slack + 20/wanderers + 1 },
+		"descriptors": func(r *reading) { r.descriptors += slack + 20/wanderers + 1 },
 		"heap":        func(r *reading) { r.heap += heapSlack + r.heap/50 + 1 },
 		"books":       func(r *reading) { r.books = "hub chat: 1 delivery is missing" },
 	} {
 		later := before
 		change(&later)
-		require.Error(t, before.compare(later), name)
+		require.Error(t, before.compare(later, 20), name)
 	}
 }
