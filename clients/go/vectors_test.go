@@ -302,6 +302,14 @@ func TestWholeRequest(t *testing.T) {
 	}
 }
 
+// What a header cannot carry is percent-encoded in the gateway's requests, and in no others.
+func TestUserID(t *testing.T) {
+	h := http.Header{"X-Asrs-User-Id": {"a%2541%09%C2%85 100% %zz+"}}
+	require.Equal(t, "a%2541%09%C2%85 100% %zz+", userID(h))
+	h.Set(signature.Header, "t=1")
+	require.Equal(t, "a%41\t\u0085 100% %zz+", userID(h))
+}
+
 // of makes the headers of a connection.
 func of(h http.Header, connection string, keys ...string) {
 	var sums []string

@@ -8,6 +8,8 @@ import (
 	"encoding/json"
 	"io"
 	"net/http"
+	"net/url"
+	"regexp"
 	"strings"
 
 	"github.com/hubgate/hubgate/webhook/signature"
@@ -78,10 +80,25 @@ func (w *Webhook) ServeHTTP(rw http.ResponseWriter, r *http.Request) {
 	h := r.Header
 	result, err := w.Handle(r.Context(), &Event{
 		Hub: h.Get("X-ASRS-Hub"), Category: h.Get("X-ASRS-Category"), Name: h.Get("X-ASRS-Event"),
-		ConnectionID: h.Get("X-ASRS-Connection-Id"), UserID: h.Get("X-ASRS-User-Id"),
+		ConnectionID: h.Get("X-ASRS-Connection-Id"), UserID: userID(h),
 		Arguments: c.Arguments, Error: c.Error, ID: id,
 	})
 	c.answer(rw, result, err)
+}
+
+var encoded = regexp.MustCompile(`(?:%[0-9A-Fa-f]{2})+`)
+
+// userID is the user id of a request. hubgate's requests, which have its signature, have it percent-encoded where a
+// header cannot carry it.
+func userID(h http.Header) string {
+	id := h.Get("X-ASRS-User-Id")
+	if h.Get(signature.Header) == "" {
+		return id
+	}
+	return encoded.ReplaceAllStringFunc(id, func(run string) string {
+		decoded, _ := url.PathUnescape(run) // it has escapes only
+		return decoded
+	})
 }
 
 // genuine reports whether the gateway has sent the request, and the event's id if it says so.

@@ -123,6 +123,9 @@ async function read(type: string | undefined, body: Buffer): Promise<Call | Answ
   return refusal(415, 'only JSON and MessagePack are read here');
 }
 
+/** What a header cannot carry is percent-encoded in hubgate's requests, which have its signature. */
+const decoded = (text: string) => text.replace(/(%[0-9a-f]{2})+/gi, run => Buffer.from(run.replaceAll('%', ''), 'hex').toString());
+
 async function answer(request: Request, { keys, wholeRequest = false }: WebhookOptions, handle: Handler): Promise<Answer> {
   const { header, body } = request, whole = header('x-hubgate-signature');
   const connectionId = header('x-asrs-connection-id');
@@ -139,7 +142,7 @@ async function answer(request: Request, { keys, wholeRequest = false }: WebhookO
   if ('status' in call) return call;
   const event: HubEvent = {
     hub: header('x-asrs-hub'), category: header('x-asrs-category'), event: header('x-asrs-event'),
-    connectionId, userId: header('x-asrs-user-id'),
+    connectionId, userId: whole ? decoded(header('x-asrs-user-id')) : header('x-asrs-user-id'),
     arguments: call.arguments, ...call.error !== undefined && { error: call.error }, ...id !== undefined && { id },
   };
   try {

@@ -129,10 +129,10 @@ test('webhooks', async t => {
       const sum = createHmac('sha256', key).update(`v1\n${t0}\nabc.1\nPOST\n/hook\n${body}`).digest('hex');
       let seen;
       const of = (id, by = key) => ({ 'X-ASRS-Connection-Id': id, 'X-ASRS-Signature': 'sha256=' + createHmac('sha256', by).update(id).digest('hex') });
-      const whole = { 'X-Hubgate-Signature': `t=${t0},id=abc.1,v1=${sum}`, 'Content-Type': 'application/json' };
+      const whole = { 'X-Hubgate-Signature': `t=${t0},id=abc.1,v1=${sum}`, 'X-ASRS-User-Id': 'a%2541%09%C2%85 100% %zz+', 'Content-Type': 'application/json' };
       const v = { headers: { ...whole, ...of('abc') }, body };
       same((await run(v, { keys: [key], wholeRequest: true }, event => { seen = event; }))[0], 200);
-      same(seen.id, 'abc.1');
+      same([seen.id, seen.userId], ['abc.1', 'a%41\t\u0085 100% %zz+']);
       // It is the event of this connection, and of no other one.
       for (const connection of [{}, { 'X-ASRS-Connection-Id': 'abc' }, of('abc', 'x'), of('abd'), of('ab')]) {
         same((await run({ headers: { ...whole, ...connection }, body }, { keys: [key] }, () => {}))[0], 401, JSON.stringify(connection));

@@ -6,6 +6,7 @@ import json
 import os
 import time
 import unittest
+from datetime import datetime, timezone
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -144,7 +145,7 @@ class Vectors(unittest.TestCase):
     def test_whole_request_and_failures(self):
         body, sent = b'{"type":10}', int(time.time())
         sum = hmac.digest(KEY.encode(), f"v1\n{sent}\nabc.1\nPOST\n/hook%2Fx?a=b\n".encode() + body, "sha256").hex()
-        whole = {"X-Hubgate-Signature": f"t={sent},id=abc.1,v1={sum}", "Content-Type": "application/json"}
+        whole = {"X-Hubgate-Signature": f"t={sent},id=abc.1,v1={sum}", "X-ASRS-User-Id": "a%2541%09%C2%85 100% %zz+", "Content-Type": "application/json"}
 
         def of(connection, key=KEY):
             return {"X-ASRS-Connection-Id": connection, "X-ASRS-Signature": "sha256=" + hmac.digest(key.encode(), connection.encode(), "sha256").hex()}
@@ -158,7 +159,7 @@ class Vectors(unittest.TestCase):
             with self.subTest(way.__name__):
                 seen = []
                 self.assertEqual(way(seen.append, [KEY], headers, body, path="/hook%2Fx?a=b", whole_request=True)[0], 200)
-                self.assertEqual(seen[0].id, "abc.1")
+                self.assertEqual((seen[0].id, seen[0].user_id), ("abc.1", "a%41\t\u0085 100% %zz+"))
                 # It is the event of this connection, and of no other one.
                 for connection in ({}, {"X-ASRS-Connection-Id": "abc"}, of("abc", "x"), of("abd"), of("ab")):
                     self.assertEqual(way(seen.append, [KEY], {**whole, **connection}, body, path="/hook%2Fx?a=b")[0], 401, connection)
@@ -167,6 +168,14 @@ class Vectors(unittest.TestCase):
                 self.assertEqual(way(seen.append, [KEY], headers, body, max_body=3)[0], 413)
                 with self.assertLogs("hubgate"):
                     self.assertEqual(way(fails, [KEY], usual["headers"], usual["body"].encode()), (500, b"the application failed"))
+
+    def test_times_in_message_pack(self):
+        usual, then = VECTORS["messagePack"][0], datetime(2030, 1, 31, 12, tzinfo=timezone.utc)
+        for way in (by_wsgi, by_asgi):
+            with self.subTest(way.__name__):
+                status, body = way(lambda _: then, [KEY], usual["headers"], base64.b64decode(usual["bodyBase64"]))
+                self.assertEqual(status, 200)
+                self.assertEqual(msgpack.unpackb(body, timestamp=3)[4], then)
 
     def test_json_that_is_no_object(self):
         usual = VECTORS["webhooks"][0]

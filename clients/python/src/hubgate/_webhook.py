@@ -9,6 +9,7 @@ from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from hmac import compare_digest, digest
 from typing import Any
+from urllib.parse import unquote
 
 try:
     import msgpack  # type: ignore[import-untyped]
@@ -72,7 +73,7 @@ class _Call:
         if not self.invocation:
             return 200, _TEXT, b""
         if self.packed:
-            return 200, _PACKED, msgpack.packb([3, {}, self.invocation, 3, result])
+            return 200, _PACKED, msgpack.packb([3, {}, self.invocation, 3, result], datetime=True)
         return 200, _JSON, json.dumps({"type": 3, "invocationId": self.invocation, "result": result}).encode()
 
     def failure(self, error: Exception) -> Answer:
@@ -130,8 +131,11 @@ class _Rules:
         call = _read(get("content-type").partition(";")[0].strip(), body)
         if isinstance(call, tuple):
             return call
-        names = (get(f"x-asrs-{name}") for name in ("hub", "category", "event", "connection-id", "user-id"))
-        return Event(*names, call.arguments, call.error, event_id), call
+        names = (get(f"x-asrs-{name}") for name in ("hub", "category", "event", "connection-id"))
+        user = get("x-asrs-user-id")
+        if whole:  # the request is hubgate's, which percent-encodes what a header cannot carry
+            user = unquote(user)
+        return Event(*names, user, call.arguments, call.error, event_id), call
 
 
 def wsgi(

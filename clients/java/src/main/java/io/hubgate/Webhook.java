@@ -5,10 +5,13 @@ import com.google.gson.JsonElement;
 import com.google.gson.JsonObject;
 import com.google.gson.JsonParseException;
 import com.google.gson.JsonParser;
+import java.net.URLDecoder;
 import java.nio.charset.StandardCharsets;
 import java.time.Instant;
 import java.util.List;
 import java.util.function.UnaryOperator;
+import java.util.regex.Matcher;
+import java.util.regex.Pattern;
 
 /** Answers webhooks, whatever server they come by: {@link WebhookServlet}, {@link WebhookHandler}, or {@link #answer} in one of your own. */
 public final class Webhook {
@@ -25,6 +28,8 @@ public final class Webhook {
     static final int MAX_BODY = 1 << 20;
 
     private static final String JSON = "application/json", PACKED = "application/x-msgpack";
+
+    private static final Pattern ENCODED = Pattern.compile("(?:%[0-9A-Fa-f]{2})+");
 
     private static final System.Logger LOG = System.getLogger("io.hubgate");
 
@@ -91,8 +96,12 @@ public final class Webhook {
                 return text(415, "only JSON and MessagePack are read here");
             }
         }
+        String user = get.apply("X-ASRS-User-Id");
+        if (!whole.isEmpty()) { // the request is hubgate's, which percent-encodes what a header cannot carry
+            user = ENCODED.matcher(user).replaceAll(run -> Matcher.quoteReplacement(URLDecoder.decode(run.group(), StandardCharsets.UTF_8)));
+        }
         return handled(call, new Event(get.apply("X-ASRS-Hub"), get.apply("X-ASRS-Category"), get.apply("X-ASRS-Event"),
-            connection, get.apply("X-ASRS-User-Id"), call.arguments(), call.error(), id));
+            connection, user, call.arguments(), call.error(), id));
     }
 
     /** What a body says. Packed: the client speaks MessagePack. */

@@ -291,7 +291,7 @@ class VectorsTest {
                 .header("Content-Type", "application/json").POST(HttpRequest.BodyPublishers.ofString(body));
             HttpClient client = HttpClient.newHttpClient();
             assertEquals(401, client.send(request.build(), HttpResponse.BodyHandlers.ofString()).statusCode());
-            request.header("X-Hubgate-Signature", "t=" + sent + ",id=abc.1,v1=" + sum);
+            request.header("X-Hubgate-Signature", "t=" + sent + ",id=abc.1,v1=" + sum).header("X-ASRS-User-Id", "a%2541%09%C2%85 100% %zz+");
             assertEquals(401, client.send(request.build(), HttpResponse.BodyHandlers.ofString()).statusCode());
             // It is the event of this connection, and of no other one.
             for (String[] of : new String[][] {{"abc", "x"}, {"abd", KEY}, {"ab", KEY}}) {
@@ -302,6 +302,7 @@ class VectorsTest {
             assertEquals(500, answer.statusCode());
             assertEquals("the application failed", answer.body());
             assertEquals("abc.1", seen[0].id());
+            assertEquals("a%41\t\u0085 100% %zz+", seen[0].userId());
         } finally {
             server.stop(0);
         }
