@@ -31,12 +31,17 @@ type values = map[string]any
 // render makes the chart's objects as "helm template" does, and decodes each strictly.
 func render(t *testing.T, v values) ([]runtime.Object, error) {
 	t.Helper()
+	return renderAs(t, "push", v)
+}
+
+func renderAs(t *testing.T, name string, v values) ([]runtime.Object, error) {
+	t.Helper()
 	c, err := loader.Load(chartDir)
 	if err != nil {
 		t.Fatal(err)
 	}
 	install := action.NewInstall(new(action.Configuration))
-	install.ClientOnly, install.DryRun, install.ReleaseName, install.Namespace = true, true, "push", "apps"
+	install.ClientOnly, install.DryRun, install.ReleaseName, install.Namespace = true, true, name, "apps"
 	install.KubeVersion = &chartutil.KubeVersion{Version: "v1.34.0", Major: "1", Minor: "34"}
 	install.DryRunOption = "client"
 	release, err := install.Run(c, v)
@@ -225,6 +230,27 @@ func TestEverythingOn(t *testing.T) {
 	}
 }
 
+// What YAML takes for a number, a truth or a list is a name here.
+func TestNamesThatLookLikeSomethingElse(t *testing.T) {
+	for _, name := range []string{"123", "no", "1e3"} {
+		objects, err := renderAs(t, name, values{
+			"secret": values{"existingSecret": name}, "networkPolicy": values{"monitoringNamespaces": []any{name}}, "serviceMonitor": values{"enabled": true},
+			"ingress": values{"enabled": true, "className": name, "host": name, "tlsSecret": name}, "persistence": values{"storageClass": name},
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		s, i := find[appsv1.StatefulSet](objects), find[networkingv1.Ingress](objects)
+		if s.Labels["app.kubernetes.io/instance"] != name || *s.Spec.VolumeClaimTemplates[0].Spec.StorageClassName != name ||
+			variables(s)["HUBGATE_ACCESS_KEY"].ValueFrom.SecretKeyRef.Name != name {
+			t.Error(s)
+		}
+		if *i.Spec.IngressClassName != name || i.Spec.TLS[0].SecretName != name || i.Spec.Rules[0].Host != name {
+			t.Error(i)
+		}
+	}
+}
+
 // Every variable of the container is one of the gateway.
 func TestVariablesExist(t *testing.T) {
 	reference, err := os.ReadFile("../../docs/configuration.md")
@@ -255,6 +281,8 @@ func TestValuesThatAreRefused(t *testing.T) {
 		"an unknown mode":       {"mode": "serverles"},
 		"autoscaling of one":    {"nodes": 1, "autoscaling": values{"enabled": true}},
 		"a URL without scheme":  {"publicUrl": "gateway.example"},
+		"a short key":           {"secret": values{"accessKey": "short"}},
+		"a short secret":        {"secret": values{"clusterSecret": "short"}},
 		"a number in an option": {"service": values{"annotations": values{"a": 1}}},
 	} {
 		if _, err := render(t, v); err == nil {

@@ -5,7 +5,7 @@
 
 {{- define "hubgate.selector" -}}
 app.kubernetes.io/name: hubgate
-app.kubernetes.io/instance: {{ .Release.Name }}
+app.kubernetes.io/instance: {{ .Release.Name | quote }}
 {{- end }}
 
 {{- define "hubgate.labels" -}}
