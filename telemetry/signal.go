@@ -78,6 +78,20 @@ func milliseconds(name string, usual time.Duration) (time.Duration, error) {
 	return cmp.Or(time.Duration(n)*time.Millisecond, usual), nil
 }
 
+// number reads a variable; without a text, or with 0, it is usual. A larger one than is possible is as large as is.
+func number(name string, usual int) (int, error) {
+	text := strings.TrimSpace(os.Getenv(name))
+	if text == "" {
+		return usual, nil
+	}
+	const most = 1 << 20
+	n, err := strconv.ParseUint(text, 10, 64)
+	if err != nil {
+		return 0, fmt.Errorf("%s: %q is no number from 0", name, text)
+	}
+	return cmp.Or(int(min(n, most)), usual), nil
+}
+
 // tls returns whom to trust and who the gateway is; nil if no variable says so.
 func (s signal) tls() (*tls.Config, error) {
 	var c tls.Config

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"sync/atomic"
+	"time"
 
 	sdk "go.opentelemetry.io/otel/sdk/trace"
 
@@ -52,11 +53,28 @@ type spanSender struct {
 	ended    chan struct{} // closed when nothing is sent any more
 }
 
-func newSpans(exporter sdk.SpanExporter, sending context.Context, bound int, failed func(string, error)) *spans {
+func newSpans(exporter sdk.SpanExporter, sending context.Context, failed func(string, error)) (*spans, error) {
+	bound, options, err := queueOptions()
+	if err != nil {
+		return nil, err
+	}
 	s := &spans{bound: int64(bound), dropped: counts.New(DropReasons)}
 	s.sender = spanSender{queue: s, exporter: exporter, sending: sending, failed: failed, ended: make(chan struct{})}
-	s.SpanProcessor = sdk.NewBatchSpanProcessor(&s.sender, sdk.WithMaxQueueSize(bound))
-	return s
+	s.SpanProcessor = sdk.NewBatchSpanProcessor(&s.sender, options...)
+	return s, nil
+}
+
+// queueOptions are how many spans may wait, and what else variables say of the queue. The SDK would take any number: it
+// panics with a size below zero, and never rests with such a delay.
+func queueOptions() (bound int, options []sdk.BatchSpanProcessorOption, err error) {
+	bound, err1 := number("OTEL_BSP_MAX_QUEUE_SIZE", sdk.DefaultMaxQueueSize)
+	batch, err2 := number("OTEL_BSP_MAX_EXPORT_BATCH_SIZE", sdk.DefaultMaxExportBatchSize)
+	delay, err3 := milliseconds("OTEL_BSP_SCHEDULE_DELAY", sdk.DefaultScheduleDelay*time.Millisecond)
+	timeout, err4 := milliseconds("OTEL_BSP_EXPORT_TIMEOUT", sdk.DefaultExportTimeout*time.Millisecond)
+	return bound, []sdk.BatchSpanProcessorOption{
+		sdk.WithMaxQueueSize(bound), sdk.WithMaxExportBatchSize(min(batch, bound)),
+		sdk.WithBatchTimeout(delay), sdk.WithExportTimeout(timeout),
+	}, errors.Join(err1, err2, err3, err4)
 }
 
 // OnEnd takes a span into the queue.

@@ -10,8 +10,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"os"
-	"strconv"
 	"strings"
 	"time"
 
@@ -75,11 +73,7 @@ const scope = "github.com/hubgate/hubgate"
 // flushTime bounds how long the end of a Telemetry waits for the last spans and metrics to be taken.
 const flushTime = 5 * time.Second
 
-// Names of variables.
-const (
-	envDisabled = "OTEL_SDK_DISABLED"
-	envQueue    = "OTEL_BSP_MAX_QUEUE_SIZE"
-)
+const envDisabled = "OTEL_SDK_DISABLED"
 
 // New begins to send. It returns nil if nothing is to be sent. It waits for nobody: a collector that cannot be
 // reached is told by the log.
@@ -98,7 +92,7 @@ func New(ctx context.Context, o Options) (*Telemetry, error) {
 		return nil, err
 	}
 	t := &Telemetry{lines: logsum.New(func(failure string, times uint64) {
-		o.Logger.Warn("OpenTelemetry: not everything was sent", "error", failure, "times", times)
+		o.Logger.Warn("OpenTelemetry: not everything was sent", "what", failure, "times", times)
 	})}
 	failed := t.failed(o.Logger)
 	otel.SetErrorHandler(otel.ErrorHandlerFunc(func(err error) { failed("SDK", err) }))
@@ -125,7 +119,9 @@ func (t *Telemetry) beginTraces(sending context.Context, o *Options, about *reso
 	if err != nil {
 		return fmt.Errorf("exporting traces: %w", err)
 	}
-	t.spans = newSpans(exporter, sending, queueSize(), t.failed(o.Logger))
+	if t.spans, err = newSpans(exporter, sending, t.failed(o.Logger)); err != nil {
+		return err
+	}
 	provider := []sdk.TracerProviderOption{sdk.WithResource(about), sdk.WithSpanProcessor(t.spans)}
 	if o.Ratio != nil {
 		provider = append(provider, sdk.WithSampler(sdk.ParentBased(sdk.TraceIDRatioBased(*o.Ratio))))
@@ -151,14 +147,6 @@ func (t *Telemetry) failed(log *slog.Logger) func(what string, err error) {
 			log.Warn("OpenTelemetry: not everything was sent", "what", what, "error", err)
 		}
 	}
-}
-
-// queueSize is how many spans may wait.
-func queueSize() int {
-	if n, err := strconv.Atoi(os.Getenv(envQueue)); err == nil && n > 0 {
-		return min(n, 1<<20)
-	}
-	return sdk.DefaultMaxQueueSize
 }
 
 // resource is what everything that is sent has in common.

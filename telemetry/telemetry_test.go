@@ -15,6 +15,7 @@ import (
 	"github.com/stretchr/testify/require"
 	"go.opentelemetry.io/otel"
 	"go.opentelemetry.io/otel/attribute"
+	sdk "go.opentelemetry.io/otel/sdk/trace"
 	"go.opentelemetry.io/otel/sdk/trace/tracetest"
 	"go.opentelemetry.io/otel/trace"
 	collecttraces "go.opentelemetry.io/proto/otlp/collector/trace/v1"
@@ -180,6 +181,20 @@ func TestACollectorThatCannotBeReachedIsToldOnceAndCounted(t *testing.T) {
 	require.Zero(t, sent.Stats().Spans)
 	require.Equal(t, 1, bytes.Count([]byte(log.String()), []byte("what=Failed")), log.String())
 	require.NotContains(t, log.String(), "Api-Key")
+}
+
+func TestAWrongNumberForTheQueueIsAnError(t *testing.T) {
+	for _, name := range []string{"OTEL_BSP_MAX_QUEUE_SIZE", "OTEL_BSP_MAX_EXPORT_BATCH_SIZE", "OTEL_BSP_SCHEDULE_DELAY", "OTEL_BSP_EXPORT_TIMEOUT"} {
+		t.Run(name, func(t *testing.T) {
+			t.Setenv(name, "-1")
+			_, err := New(context.Background(), Options{Endpoint: "http://127.0.0.1:1", Traces: true, Logger: slog.New(slog.DiscardHandler)})
+			require.ErrorContains(t, err, name)
+			t.Setenv(name, "0")
+			bound, _, err := queueOptions()
+			require.NoError(t, err)
+			require.Equal(t, sdk.DefaultMaxQueueSize, bound)
+		})
+	}
 }
 
 func TestSpansThatFindNoRoomAreDroppedWithoutWaiting(t *testing.T) {
