@@ -181,9 +181,10 @@ func (g *Gateway) GiveWay(rest time.Duration) {
 	runtime.Gosched()
 }
 
-// Since returns when the client connected, here or to the node that has handed it over.
+// Since returns when the client connected, here or to the node that has handed it over, in whole milliseconds: two
+// clocks are read, and what lies between the readings is not told.
 func (c *Conn) Since() time.Time {
-	return time.Now().Add(-time.Duration(c.g.now() - c.born))
+	return time.Now().Add(-time.Duration(c.g.now() - c.born)).Round(time.Millisecond)
 }
 
 const (

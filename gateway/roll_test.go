@@ -7,6 +7,7 @@ import (
 	"sync"
 	"testing"
 	"testing/synctest"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -14,6 +15,19 @@ import (
 	"github.com/hubgate/hubgate/gatewaytest"
 	"github.com/hubgate/hubgate/internal/filter"
 )
+
+// When a client connected is told alike each time, so not more exactly than the clocks are read.
+func TestSinceIsInMilliseconds(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		g := start(t, nil).Gateway
+		time.Sleep(1_234_567)
+		gatewaytest.Connect(t, g, gatewaytest.Options{ID: "ann", Hub: "chat"})
+		conns, err := g.Roll(t.Context(), "chat", gateway.Target{Kind: gateway.TargetAll}, "")
+		require.NoError(t, err)
+		require.Len(t, conns, 1)
+		require.Equal(t, 1*time.Millisecond, time.Duration(conns[0].Since().Nanosecond()))
+	})
+}
 
 func TestRollNamesWhoIsThere(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
