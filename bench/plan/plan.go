@@ -133,6 +133,7 @@ func Of(l Load, c Costs, n Node, spare int) (Plan, error) {
 // with reckons with so many nodes that work.
 func with(l Load, c Costs, n Node, working, spare int) Plan {
 	p := Plan{Load: l, Node: n, Nodes: working + spare, Spare: spare, Error: c.Error}
+	enough := working
 	if p.Nodes == 2 { // which have no majority when one is away
 		p.Nodes, working = 3, 3-spare
 	}
@@ -151,13 +152,15 @@ func with(l Load, c Costs, n Node, working, spare int) Plan {
 	p.Out = 8 * (deliveries*float64(l.Size+frame) + pings*frame)
 	p.In = 8 * (l.Messages*float64(l.Size+request) + pings*frame)
 	p.Files = int(math.Ceil(float64(l.Clients)/float64(working)*1.1)) + 1000
-	p.Because = because(p, n, working)
+	p.Because = because(p, n, enough)
 	return p
 }
 
-func because(p Plan, n Node, working int) string {
+func because(p Plan, n Node, enough int) string {
 	switch {
-	case working == 1:
+	case enough == 1 && p.Nodes > 1+p.Spare:
+		return "one node is enough, and a cluster has three"
+	case enough == 1:
 		return "one node is enough"
 	case p.NodeProcessors/(busy*n.Processors) >= p.NodeMemory/(full*n.Memory):
 		return "processors"

@@ -54,6 +54,7 @@ func TestSpareNodesMayBeAway(t *testing.T) {
 	one, err := Of(Load{Clients: 10}, costs, node, 1)
 	require.NoError(t, err)
 	require.Equal(t, 3, one.Nodes)
+	require.Equal(t, "one node is enough, and a cluster has three", one.Because)
 }
 
 func TestUnits(t *testing.T) {

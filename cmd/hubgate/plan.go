@@ -9,6 +9,7 @@ import (
 	"io"
 	"net/url"
 	"os"
+	"strconv"
 	"time"
 
 	"github.com/hubgate/hubgate/auth"
@@ -121,8 +122,8 @@ func targetOf(at *url.URL, key auth.Secret) bench.Target {
 	}
 }
 
-const planText = `load        %d clients, %.4g of them come in a second; %.4g messages a second to %.4g clients each, %d bytes
-nodes       %d with %.4g processors and %s each%s
+const planText = `load        %d clients, %s of them come in a second; %s messages a second to %s clients each, %d bytes
+nodes       %d with %s processors and %s each%s
 because     %s
 each node   %.2f processors, %s of memory, %d file descriptors
 all         %.2f processors, %s of memory, %s out, %s in
@@ -138,8 +139,8 @@ func writePlan(w io.Writer, c plan.Costs, p plan.Plan) error {
 	}
 	us := func(ns float64) float64 { return ns / float64(time.Microsecond) }
 	_, err := fmt.Fprintf(w, planText,
-		p.Load.Clients, p.Load.Connects, p.Load.Messages, p.Load.Receivers, p.Load.Size,
-		p.Nodes, p.Node.Processors, bytesText(p.Node.Memory), spare, p.Because,
+		p.Load.Clients, digits(p.Load.Connects, 4), digits(p.Load.Messages, 4), digits(p.Load.Receivers, 4), p.Load.Size,
+		p.Nodes, digits(p.Node.Processors, 4), bytesText(p.Node.Memory), spare, p.Because,
 		p.NodeProcessors, bytesText(p.NodeMemory), p.Files,
 		p.Processors, bytesText(p.Memory), bits(p.Out), bits(p.In),
 		bytesText(c.ClientMemory), us(c.Connect), us(c.Request), us(c.Delivery), c.Byte, 100*p.Error)
@@ -156,5 +157,11 @@ func amount(n, step float64, units ...string) string {
 	for ; n >= step && i < len(units)-1; i++ {
 		n /= step
 	}
-	return fmt.Sprintf("%.3g %s", n, units[i])
+	return digits(n, 3) + " " + units[i]
+}
+
+// digits writes a number with so many digits that count, and without an exponent.
+func digits(n float64, count int) string {
+	rounded, _ := strconv.ParseFloat(strconv.FormatFloat(n, 'g', count, 64), 64)
+	return strconv.FormatFloat(rounded, 'f', -1, 64)
 }

@@ -50,9 +50,10 @@ func TestPlanFromKnownCosts(t *testing.T) {
 	}
 	code, out, _ := plans("--units", "100", "--spare", "1")
 	require.Zero(t, code)
-	for _, text := range []string{"load        100000 clients", "nodes       3 with 4 processors and 8 GiB each, 1 of which may be away", "client 8 KiB", "Gbit/s out", "error       7 %"} {
+	for _, text := range []string{"load        100000 clients", "messages a second to 100000 clients each", "nodes       3 with 4 processors and 8 GiB each, 1 of which may be away", "client 8 KiB", "Gbit/s out", "error       7 %"} {
 		require.Contains(t, out, text)
 	}
+	require.Equal(t, "1010 KiB", bytesText(1010<<10)) // no 1.01e+03
 	for _, wrong := range [][]string{{"--clients", "0"}, {"--memory", "much"}, {"--processors", "0"}, {"--receivers", "2000"}, {"--spare", "-1"}, {"--costs", filepath.Dir(file)}} {
 		code, _, log := plans(wrong...)
 		require.Equal(t, exitUsage, code, wrong)
