@@ -8,7 +8,7 @@ import time
 import unittest
 from datetime import datetime, timezone
 from pathlib import Path
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 
 import httpx
 import msgpack
@@ -169,6 +169,18 @@ class Vectors(unittest.TestCase):
                 with self.assertLogs("hubgate"):
                     self.assertEqual(way(fails, [KEY], usual["headers"], usual["body"].encode()), (500, b"the application failed"))
 
+    def test_servers_that_decode_the_path(self):
+        body, sent = b'{"type":10}', int(time.time())
+        for path in ("/hook/messages/chat%3Asay%21%20%C3%BC?a=%3A", "/hook:a/messages/say"):
+            sum = hmac.digest(KEY.encode(), f"v1\n{sent}\nabc.1\nPOST\n{path}\n".encode() + body, "sha256").hex()
+            first = {"X-ASRS-Connection-Id": "abc", "X-ASRS-Signature": "sha256=" + hmac.digest(KEY.encode(), b"abc", "sha256").hex()}
+            headers = {**first, "X-Hubgate-Signature": f"t={sent},id=abc.1,v1={sum}", "Content-Type": "application/json"}
+            decoded = unquote(path.partition("?")[0])
+            wsgi_path = {"RAW_URI": "", "PATH_INFO": decoded.encode().decode("latin-1")}
+            with self.subTest(path):
+                self.assertEqual(by_wsgi(lambda _: None, [KEY], headers, body, path, wsgi_path)[0], 200)
+                self.assertEqual(by_asgi(lambda _: None, [KEY], headers, body, path, {"raw_path": None, "path": decoded})[0], 200)
+
     def test_times_in_message_pack(self):
         usual, then = VECTORS["messagePack"][0], datetime(2030, 1, 31, 12, tzinfo=timezone.utc)
         for way in (by_wsgi, by_asgi):
@@ -211,7 +223,7 @@ def by_wsgi(handle, keys, headers, body, path="/hook", environ=None, **options):
     return started[0], answer
 
 
-def by_asgi(handle, keys, headers, body, path="/hook", **options):
+def by_asgi(handle, keys, headers, body, path="/hook", more=None, **options):
     async def handler(event):
         return handle(event)
 
@@ -219,7 +231,7 @@ def by_asgi(handle, keys, headers, body, path="/hook", **options):
     scope = {
         "type": "http", "method": "POST", "path": url.path, "raw_path": url.path.encode(), "query_string": url.query.encode(),
         "headers": [(name.lower().encode(), value.encode()) for name, value in headers.items()],
-    }
+    } | (more or {})
     parts = [{"type": "http.request", "body": body[:3], "more_body": True}, {"type": "http.request", "body": body[3:]}]
 
     async def receive():

@@ -9,7 +9,7 @@ from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from hmac import compare_digest, digest
 from typing import Any
-from urllib.parse import unquote
+from urllib.parse import quote, unquote
 
 try:
     import msgpack  # type: ignore[import-untyped]
@@ -114,17 +114,21 @@ class _Rules:
     whole_request: bool
     max_body: int
 
-    def read(self, method: str, path: str, headers: Mapping[str, str], body: bytes) -> tuple[Event, _Call] | Answer:
-        """The event and what its body says, or a refusal."""
+    def read(self, method: str, paths: Sequence[str], headers: Mapping[str, str], body: bytes) -> tuple[Event, _Call] | Answer:
+        """The event and what its body says, or a refusal. The paths are those of which one was sent."""
         get = lambda name: headers.get(name, "")  # noqa: E731
         whole, connection, event_id = get("x-hubgate-signature"), get("x-asrs-connection-id"), None
         if not is_genuine(self.keys, connection, get("x-asrs-signature")):
             return 401, _TEXT, b"the signature is not good"
         if whole or self.whole_request:
-            try:
-                event_id = verify(whole, self.keys, method, path, body).id
-            except Refused as refused:
-                return 401, _TEXT, f"the signature is not good: {refused}".encode()
+            why: Refused | None = None
+            for path in paths:
+                try:
+                    event_id = verify(whole, self.keys, method, path, body).id
+                except Refused as refused:
+                    why = refused
+            if event_id is None:
+                return 401, _TEXT, f"the signature is not good: {why}".encode()
             # The header of the connection is not signed there, but the event is, and begins with it.
             if not event_id.startswith(connection + "."):
                 return 401, _TEXT, b"the signature is not good: it is of another connection"
@@ -159,7 +163,7 @@ def wsgi(
             return 413, _TEXT, b"the body is too large"
         headers = {name[5:].replace("_", "-").lower(): _utf8(value) for name, value in environ.items() if name.startswith("HTTP_")}
         headers["content-type"] = environ.get("CONTENT_TYPE", "")
-        read = rules.read(environ["REQUEST_METHOD"], _target(environ), headers, environ["wsgi.input"].read(length))
+        read = rules.read(environ["REQUEST_METHOD"], _targets(environ), headers, environ["wsgi.input"].read(length))
         if isinstance(read[0], int):
             return read  # type: ignore[return-value]
         event, call = read
@@ -176,15 +180,18 @@ def wsgi(
     return application
 
 
-def _target(environ: Mapping[str, Any]) -> str:
+def _targets(environ: Mapping[str, Any]) -> list[str]:
     """Path and query as they were sent, if the server tells; WSGI's own variables have the path decoded."""
     for name in ("RAW_URI", "REQUEST_URI"):
         if environ.get(name):
-            return str(environ[name])
-    from urllib.parse import quote
+            return [str(environ[name])]
+    path = (environ.get("SCRIPT_NAME", "") + environ.get("PATH_INFO", "")).encode("latin-1")
+    return _encoded(path, environ.get("QUERY_STRING", ""))
 
-    path = quote((environ.get("SCRIPT_NAME", "") + environ.get("PATH_INFO", "")).encode("latin-1"), safe="/:@!$&'()*+,;=-._~")
-    return path + ("?" + environ["QUERY_STRING"] if environ.get("QUERY_STRING") else "")
+
+def _encoded(path: bytes, query: str) -> list[str]:
+    """What a path that was decoded may have been: hubgate encodes all that it puts into a template, which may itself have more."""
+    return [quote(path, safe=safe) + ("?" + query if query else "") for safe in ("/", "/:@!$&'()*+,;=")]
 
 
 def _utf8(value: str) -> str:
@@ -210,9 +217,12 @@ def asgi(
             if len(body) > max_body:
                 return 413, _TEXT, b"the body is too large"
         headers = {name.decode().lower(): value.decode(errors="replace") for name, value in scope["headers"]}
-        path = (scope.get("raw_path") or scope["path"].encode()).decode("latin-1").partition("?")[0]
-        target = path + ("?" + scope["query_string"].decode() if scope["query_string"] else "")
-        read = rules.read(scope["method"], target, headers, body)
+        query = scope["query_string"].decode()
+        if scope.get("raw_path"):
+            targets = [scope["raw_path"].decode("latin-1").partition("?")[0] + ("?" + query if query else "")]
+        else:
+            targets = _encoded(scope["path"].encode(), query)
+        read = rules.read(scope["method"], targets, headers, body)
         if isinstance(read[0], int):
             return read  # type: ignore[return-value]
         event, call = read
