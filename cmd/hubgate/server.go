@@ -90,8 +90,8 @@ type reloading struct {
 type web struct {
 	cert    *certificate // nil without TLS
 	accepts *acceptWatch
-	// outside serves clients, hub servers and REST.
-	outside *http.Server
+	// parting: clients are told to come again, elsewhere if there is anywhere else.
+	parting atomic.Bool
 	// failed gets the first error of a listener that stopped serving.
 	failed chan error
 	wg     sync.WaitGroup
@@ -264,9 +264,7 @@ func (s *server) serveFromNowOn(behind *backends) {
 	s.serving.add("hub servers", behind.servers.Close)
 	s.serving.add("clients of other nodes", behind.servers.Leave)
 	s.serving.add("clients", func(ctx context.Context) error {
-		// Who is told to come again must not come here by a connection that is there already: a balancer of
-		// connections would not be asked.
-		s.web.outside.SetKeepAlivesEnabled(false)
+		s.web.parting.Store(true)
 		behind.cutOff.begin()
 		return behind.cutOff.hub.Drain(ctx)
 	})
@@ -278,7 +276,19 @@ func (s *server) open(listeners []net.Listener) {
 	for _, l := range listeners {
 		patient = append(patient, transport.Listener(l, func() time.Duration { return s.live.load().clients.SendTimeout }))
 	}
-	s.web.outside = s.serve("server", s.outside, patient, s.web.cert, func() bool { return s.live.load().source.Access.ClientCertificates })
+	s.serve("server", s.web.part(s.outside), patient, s.web.cert, func() bool { return s.live.load().source.Access.ClientCertificates })
+}
+
+// part ends the connection of a request while the gateway drains. Who comes again by a connection that is there would
+// come here again: a balancer of connections is not asked. Connections that nothing is asked on are not ended, since
+// something may be just then.
+func (w *web) part(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(answer http.ResponseWriter, r *http.Request) {
+		if w.parting.Load() && r.Header.Get("Upgrade") == "" {
+			answer.Header().Set("Connection", "close")
+		}
+		next.ServeHTTP(answer, r)
+	})
 }
 
 // signClient makes a token for REST's :generateToken (R39).
@@ -307,7 +317,7 @@ func (s *server) audience() string {
 
 // serve starts an HTTP server on listeners that are bound already. Those who come are asked for a certificate while asks
 // says so; nil asks nobody.
-func (s *server) serve(name string, handler http.Handler, listeners []net.Listener, cert *certificate, asks func() bool) *http.Server {
+func (s *server) serve(name string, handler http.Handler, listeners []net.Listener, cert *certificate, asks func() bool) {
 	srv := &http.Server{
 		Handler: handler, ReadHeaderTimeout: readHeaderTimeout, IdleTimeout: idleTimeout,
 		MaxHeaderBytes: maxHeaderBytes,
@@ -333,7 +343,6 @@ func (s *server) serve(name string, handler http.Handler, listeners []net.Listen
 		}
 		return nil
 	})
-	return srv
 }
 
 func serveOn(srv *http.Server, l net.Listener, secure bool) error {
