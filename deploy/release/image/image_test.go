@@ -54,11 +54,26 @@ func check(t *testing.T, err error) {
 	}
 }
 
+// platforms is the one image of the layout, for all processors. Tools that are given the layout without a name refuse it
+// if there are several.
+func platforms(t *testing.T, dir string) v1.ImageIndex {
+	t.Helper()
+	top, err := layout.ImageIndexFromPath(dir)
+	check(t, err)
+	list, err := top.IndexManifest()
+	check(t, err)
+	if len(list.Manifests) != 1 || !list.Manifests[0].MediaType.IsIndex() || list.Manifests[0].Annotations["org.opencontainers.image.ref.name"] != tested.version {
+		t.Fatalf("the layout has %+v", list.Manifests)
+	}
+	index, err := top.ImageIndex(list.Manifests[0].Digest)
+	check(t, err)
+	return index
+}
+
 // forThis reads the image for this processor back, by the list of the layout.
 func forThis(t *testing.T, dir string) (v1.Image, *v1.ConfigFile) {
 	t.Helper()
-	index, err := layout.ImageIndexFromPath(dir)
-	check(t, err)
+	index := platforms(t, dir)
 	list, err := index.IndexManifest()
 	check(t, err)
 	at := slices.IndexFunc(list.Manifests, func(d v1.Descriptor) bool { return d.Platform.OS == "linux" && d.Platform.Architecture == "amd64" })

@@ -73,8 +73,12 @@ func build(dist, out, authorities string, r release) error {
 			Descriptor: v1.Descriptor{Platform: &v1.Platform{OS: "linux", Architecture: arch}},
 		})
 	}
-	_, err = layout.Write(out, index)
-	return err
+	// One image, which is for all processors: who is given the layout without a name has no choice to make.
+	all, err := layout.Write(out, empty.Index)
+	if err != nil {
+		return err
+	}
+	return all.AppendIndex(index, layout.WithAnnotations(map[string]string{"org.opencontainers.image.ref.name": r.version}))
 }
 
 // binaries finds the programs for Linux among what the release made.
