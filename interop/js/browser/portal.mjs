@@ -85,12 +85,14 @@ await report.run('it closes a connection', async () => {
   await page.until('the row of bob', () => {
     const row = [...document.querySelectorAll('tbody tr')].find((r) => r.querySelector('th').textContent === 'bob');
     const button = [...(row?.querySelectorAll('button') ?? [])].find((b) => b.textContent === 'Close');
+    button?.focus();
     button?.click();
     return Boolean(button);
   });
   await page.shoot('question');
   await page.confirm();
   await page.until('bob is gone', () => ![...document.querySelectorAll('tbody th')].some((th) => th.textContent === 'bob'));
+  await page.until('the focus is not lost with the row', () => document.activeElement?.id === 'main');
 });
 
 await report.run('the live trace shows what happens, with filters', async () => {
@@ -295,6 +297,17 @@ await report.run('it asks nobody else for anything, and breaks no policy', async
   if (others.length > 0) throw new Error(others.join(' '));
   const problems = page.page.problems.filter((p) => !/status of (401|403|404|400)/.test(p)); // what was meant to be refused
   if (problems.length > 0) throw new Error(problems.join('; '));
+});
+
+await report.run('a gateway that hangs is told', async () => {
+  await page.go('overview');
+  world.gateway.child.kill('SIGSTOP');
+  try {
+    await page.shows('The gateway does not answer.');
+  } finally {
+    world.gateway.child.kill('SIGCONT');
+  }
+  await page.until('it is told no more', () => !document.body.innerText.includes('The gateway does not answer.'));
 });
 
 await report.run('who logs out sees nothing', async () => {

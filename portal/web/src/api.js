@@ -13,20 +13,21 @@ export class Refused extends Error {
   }
 }
 
-/** Asks for a path. The answer is JSON, or text if it is not; `revision` is that of the settings. */
-export async function ask(method, path, body, headers = {}) {
-  const request = { method, headers: { ...headers }, credentials: 'same-origin' };
+/** Asks for a path. The answer is JSON, or text if it is not. It is waited for so many milliseconds. */
+export async function ask(method, path, body, headers = {}, wait = 60_000) {
+  const request = { method, headers: { ...headers }, credentials: 'same-origin', signal: AbortSignal.timeout(wait) };
   if (body !== undefined) {
     request.headers['Content-Type'] ??= 'application/json';
     request.body = typeof body === 'string' ? body : JSON.stringify(body);
   }
   let response;
+  let text;
   try {
     response = await fetch(path, request);
+    text = await response.text();
   } catch {
     throw new Refused(0, 'The gateway does not answer.');
   }
-  const text = await response.text();
   const answer = parse(text);
   if (response.ok) return answer;
   if (response.status === 401 && session.value) session.value = null;
@@ -34,7 +35,7 @@ export async function ask(method, path, body, headers = {}) {
   throw new Refused(response.status, error?.message ?? (typeof error === 'string' ? error : text.trim() || response.statusText), error?.details ?? []);
 }
 
-export const get = (path) => ask('GET', path);
+export const get = (path, wait) => ask('GET', path, undefined, {}, wait);
 export const post = (path, body = {}) => ask('POST', path, body);
 
 function parse(text) {

@@ -3,6 +3,7 @@ import { get, session } from './api.js';
 import { signal } from './signal.js';
 
 const every = 2000;
+const wait = 5000; // for an answer: until then, what is shown is old
 const kept = 150; // five minutes
 
 /** The samples of all nodes, the oldest first. */
@@ -87,7 +88,7 @@ async function read() {
   if (reading || !session.value) return;
   reading = true;
   try {
-    const { nodes } = await get('/api/nodes/metrics');
+    const { nodes } = await get('/api/nodes/metrics', wait);
     const there = nodes.filter((n) => !n.error);
     samples.value = [...samples.value, new Sample(Date.now(), new Map(there.map((n) => [n.node, group(parseMetrics(n.metrics))])))].slice(-kept);
     failure.value = nodes.filter((n) => n.error).map((n) => `Not counted: node ${n.node || 'here'}: ${n.error}.`).join(' ');

@@ -30,7 +30,14 @@ export function Action({ onAct, children, class: kind = '', confirm, ...rest }) 
   const [state, set] = useState({});
   const [asking, ask] = useState(false);
   const alive = useRef(true);
-  useEffect(() => () => { alive.current = false; }, []);
+  const here = useRef();
+  useEffect(() => {
+    const own = here.current;
+    return () => { // what the button did may have taken it away, and its row
+      alive.current = false;
+      if (own.contains(document.activeElement)) document.getElementById('main')?.focus({ preventScroll: true });
+    };
+  }, []);
   const act = async () => {
     ask(false);
     set({ busy: true });
@@ -45,7 +52,7 @@ export function Action({ onAct, children, class: kind = '', confirm, ...rest }) 
   // Not disabled while it waits: it would lose the focus.
   const click = () => !state.busy && (confirm ? ask(true) : act());
   return (
-    <span class="action">
+    <span class="action" ref={here}>
       <button type="button" class={kind} aria-disabled={state.busy ? 'true' : undefined} onClick={click} {...rest}>{children}</button>
       {asking && <Confirm text={confirm} onYes={act} onNo={() => ask(false)} />}
       {state.error && <span class="bad" role="alert">{state.error}</span>}
