@@ -4,6 +4,7 @@ import (
 	"context"
 	"maps"
 	"slices"
+	"strings"
 	"testing"
 
 	"github.com/compose-spec/compose-go/v2/cli"
@@ -61,6 +62,22 @@ func TestComposeFilesOfExamples(t *testing.T) {
 			t.Error(file, err)
 		} else if len(p.Services) < 2 {
 			t.Error(file, p.ServiceNames())
+		} else {
+			for name, s := range p.Services {
+				mountable(t, name, s.Volumes)
+			}
+		}
+	}
+}
+
+// mountable: no engine can make the place of a volume in a folder that the container may only read. In a clone there is none.
+func mountable(t *testing.T, service string, volumes []types.ServiceVolumeConfig) {
+	t.Helper()
+	for _, folder := range volumes {
+		for _, v := range volumes {
+			if folder.ReadOnly && strings.HasPrefix(v.Target, folder.Target+"/") {
+				t.Errorf("%s: %s is in %s, which is read-only", service, v.Target, folder.Target)
+			}
 		}
 	}
 }
