@@ -3,10 +3,10 @@ package hubgate
 import (
 	"errors"
 	"fmt"
-	"maps"
 	"net"
 	"net/http"
 	"net/url"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -98,11 +98,19 @@ type Negotiated struct {
 	AccessToken string `json:"accessToken"`
 }
 
+// reserved are claims of the token. Those of a user with such a name have a prefix, which the gateway takes away.
+var reserved = []string{"aud", "exp", "iat", "nbf", "iss", "actort", "acr", "azp", "c_hash", "jti", "nonce"}
+
 // Negotiate returns where a client connects to, and with which token. Call it from the endpoint
 // POST …/negotiate, for the user who is logged in there.
 func (h *Hub) Negotiate(c Client) (Negotiated, error) {
 	claims := jwt.MapClaims{}
-	maps.Copy(claims, c.Claims)
+	for name, value := range c.Claims {
+		if slices.Contains(reserved, name) {
+			name = "asrs.u." + name
+		}
+		claims[name] = value
+	}
 	if c.User != "" {
 		claims["asrs.s.uid"] = c.User
 	}

@@ -84,6 +84,12 @@ export function parseConnectionString(text: string): ConnectionString {
   return { endpoint, serverEndpoint: other('serverendpoint'), clientEndpoint: other('clientendpoint'), key };
 }
 
+/** Claims of the token. Those of a user with such a name have a prefix, which the gateway takes away. */
+const reserved = ['aud', 'exp', 'iat', 'nbf', 'iss', 'actort', 'acr', 'azp', 'c_hash', 'jti', 'nonce'];
+
+const ofUser = (claims: Record<string, Json> = {}) =>
+  Object.fromEntries(Object.entries(claims).map(([name, value]) => [reserved.includes(name) ? `asrs.u.${name}` : name, value]));
+
 /** One hub of a gateway. */
 export class Hub {
   readonly name: string;
@@ -107,7 +113,7 @@ export class Hub {
     const path = `/client/?hub=${escape(this.name)}`;
     return {
       url: this.#at.clientEndpoint + path,
-      accessToken: this.#token(this.#at.endpoint + path, { ...claims, ...user && { 'asrs.s.uid': user } }, lifetime),
+      accessToken: this.#token(this.#at.endpoint + path, { ...ofUser(claims), ...user && { 'asrs.s.uid': user } }, lifetime),
     };
   }
 

@@ -13,6 +13,9 @@ from urllib.parse import parse_qs, quote, urlsplit
 
 _NO = {"warning.connection.notexisted", "warning.user.notexisted", "warning.group.notexisted", "info.user.notingroup"}
 
+# Claims of the token. Those of a user with such a name have a prefix, which the gateway takes away.
+_RESERVED = {"aud", "exp", "iat", "nbf", "iss", "actort", "acr", "azp", "c_hash", "jti", "nonce"}
+
 VERSION, NEWEST = "2022-06-01", "2024-12-01"  # of what was not there before
 
 
@@ -133,7 +136,8 @@ class BaseHub:
         """
         path = f"/client/?hub={escape(self.name)}"
         own = {"asrs.s.uid": user} if user else {}
-        return {"url": self._at.client_endpoint + path, "accessToken": self._token(self._at.endpoint + path, {**(claims or {}), **own}, lifetime)}
+        named = {"asrs.u." + name if name in _RESERVED else name: value for name, value in (claims or {}).items()}
+        return {"url": self._at.client_endpoint + path, "accessToken": self._token(self._at.endpoint + path, {**named, **own}, lifetime)}
 
     def _token(self, audience: str, claims: Mapping[str, Any], lifetime: float = 3600) -> str:
         now = int(self._now())

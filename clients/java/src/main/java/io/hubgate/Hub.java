@@ -22,6 +22,7 @@ import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Locale;
 import java.util.Map;
+import java.util.Set;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
 
@@ -36,6 +37,8 @@ public final class Hub {
     private static final Pattern NO = Pattern.compile("(?i)warning\\.(connection|user|group)\\.notexisted|info\\.user\\.notingroup");
     /** What programs and proxies take out of a path, however it is escaped. */
     private static final Pattern DOTS = Pattern.compile("/\\.\\.?(/|$)");
+    /** Claims of the token. Those of a user with such a name have a prefix, which the gateway takes away. */
+    private static final Set<String> RESERVED = Set.of("aud", "exp", "iat", "nbf", "iss", "actort", "acr", "azp", "c_hash", "jti", "nonce");
     private static final Pattern TOKEN = Pattern.compile("[?&]continuationToken=([^&#]+)");
 
     private final String name;
@@ -74,7 +77,8 @@ public final class Hub {
 
     /** The same with claims, which webhooks and hub servers see (a list is several), and how long the token is good. */
     public Negotiated negotiate(String user, Map<String, ?> claims, Duration lifetime) {
-        Map<String, Object> all = new LinkedHashMap<>(claims);
+        Map<String, Object> all = new LinkedHashMap<>();
+        claims.forEach((name, value) -> all.put(RESERVED.contains(name) ? "asrs.u." + name : name, value));
         if (user != null && !user.isEmpty()) {
             all.put("asrs.s.uid", user);
         }
