@@ -125,12 +125,12 @@ func TestUnneededBodiesAreNotWaitedFor(t *testing.T) {
 			silent(w, p)
 		}
 	}
-	t.Run("R71 a failed invocation", func(t *testing.T) {
+	t.Run("a failed invocation", func(t *testing.T) {
 		client := newConn("abc")
 		receive(t, newSession(start(t, toAll(newHook(t, begins(500)).URL)), client), invoke("1", "m"))
 		require.Equal(t, "Invocation failed, status code 500", completion(t, client).Error)
 	})
-	t.Run("R73 a send", func(t *testing.T) {
+	t.Run("a send", func(t *testing.T) {
 		m, h := &books{}, newHook(t, begins(200))
 		s := newSession(start(t, toAll(h.URL), watched(m)), newConn("abc"))
 		receive(t, s, send("first"))
@@ -140,7 +140,7 @@ func TestUnneededBodiesAreNotWaitedFor(t *testing.T) {
 		require.NoError(t, s.backend.Close(t.Context()))
 		require.Equal(t, []Result{ResultOK, ResultOK}, m.results())
 	})
-	t.Run("R74 a rejection", func(t *testing.T) {
+	t.Run("a rejection", func(t *testing.T) {
 		client := newConn("abc")
 		connect(start(t, toAll(newHook(t, begins(401)).URL)), client)
 		require.Equal(t, "begun", want(t, client.closed).Text)
