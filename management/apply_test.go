@@ -1,6 +1,10 @@
 package management_test
 
 import (
+	"encoding/json"
+	"fmt"
+	"slices"
+	"strconv"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -86,6 +90,20 @@ func TestImportOfATemplate(t *testing.T) {
 		_, _, err := management.Import([]byte(text))
 		require.Error(t, err, text)
 	}
+}
+
+// Each variable has the one before ten times: a short template that no memory would hold.
+func TestImportOfATemplateThatGrows(t *testing.T) {
+	variables := map[string]any{"0": "x"}
+	for i := range 6 {
+		variables[strconv.Itoa(i+1)] = slices.Repeat([]string{fmt.Sprintf("[variables('%d')]", i)}, 10)
+	}
+	text, err := json.Marshal(map[string]any{"variables": variables, "resources": []any{map[string]any{
+		"type": "Microsoft.SignalRService/SignalR", "properties": map[string]any{"cors": "[variables('6')]"},
+	}}})
+	require.NoError(t, err)
+	_, _, err = management.Import(text)
+	require.ErrorContains(t, err, "is too large with the values of its parameters and variables")
 }
 
 // FuzzImport: whatever the file is, importing it ends with an error or with a document that merges.

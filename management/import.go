@@ -45,6 +45,9 @@ func Import(text []byte) (edit func(*Document) error, ignored []string, err erro
 	}
 	values := &templateValues{template: template}
 	body, _ := values.resolve("", found, 0).(map[string]any)
+	if values.spent > maxResolved {
+		return nil, nil, invalid("", "is too large with the values of its parameters and variables in their places")
+	}
 	for _, name := range []string{"apiVersion", "dependsOn", "comments", "condition", "copy", "scope", "zones"} {
 		delete(body, name)
 	}
@@ -92,15 +95,23 @@ func resourcesOf(template map[string]any) (all []templateResource) {
 type templateValues struct {
 	template   map[string]any
 	unresolved []string
+	spent      int // bytes of all paths and texts that were looked at
 }
 
-// maxDepth bounds how often a value leads to another one.
-const maxDepth = 20
+const (
+	// maxDepth bounds how often a value leads to another one.
+	maxDepth = 20
+	// maxResolved bounds what is looked at: a short template may name its variables so often that no memory would do.
+	maxResolved = 8 << 20
+)
 
 var reference = regexp.MustCompile(`^\[\s*(parameters|variables)\(\s*'([^']+)'\s*\)\s*\]$`)
 
 // resolve returns a value without expressions. One that cannot be resolved is left out, and noted.
 func (t *templateValues) resolve(path string, v any, depth int) any {
+	if t.spent += 1 + len(path); t.spent > maxResolved {
+		return nil
+	}
 	switch v := v.(type) {
 	case map[string]any:
 		out := make(map[string]any, len(v))
@@ -119,6 +130,7 @@ func (t *templateValues) resolve(path string, v any, depth int) any {
 		}
 		return out
 	case string:
+		t.spent += len(v)
 		return t.text(path, v, depth)
 	}
 	return v
