@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"io"
 	"mime"
 	"net/http"
@@ -146,6 +147,8 @@ func readBody(w http.ResponseWriter, r *http.Request, into any) error {
 // badRequest is an error of the caller.
 type badRequest struct{ error }
 
+func (b badRequest) Unwrap() error { return b.error }
+
 func (c *apiCall) read(into any) error {
 	if err := readBody(c.w, c.r, into); err != nil {
 		return badRequest{err}
@@ -170,6 +173,8 @@ func (c *apiCall) fail(err error) {
 	switch {
 	case errors.As(err, &wrong):
 		apiError(c.w, http.StatusBadRequest, "Invalid", "The settings were refused: nothing has changed.", wrong.Fields)
+	case isTooLarge(err):
+		apiError(c.w, http.StatusRequestEntityTooLarge, "TooLarge", fmt.Sprintf("The body is larger than %d bytes.", maxAPIBody), nil)
 	case errors.As(err, &bad):
 		apiError(c.w, http.StatusBadRequest, "BadRequest", err.Error(), nil)
 	case errors.Is(err, management.ErrConflict):
@@ -181,6 +186,11 @@ func (c *apiCall) fail(err error) {
 	default:
 		apiError(c.w, http.StatusInternalServerError, "Internal", err.Error(), nil)
 	}
+}
+
+func isTooLarge(err error) bool {
+	_, ok := errors.AsType[*http.MaxBytesError](err)
+	return ok
 }
 
 // apiError answers with an error as JSON.

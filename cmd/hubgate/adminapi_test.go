@@ -91,6 +91,9 @@ func TestSettingsAPI(t *testing.T) {
 	require.Contains(t, p.dial("chat", auth.ClientTokenSpec{}).handshake(), "No hub server is connected")
 	status, answer = p.api(http.MethodPatch, "/api/settings", `{"properties":{"resourceStopped":"false"}}`, "If-Match", `"1"`)
 	require.Equal(t, http.StatusPreconditionFailed, status, answer)
+	status, answer = p.api(http.MethodPatch, "/api/settings", `{"tags":{"a":"`+strings.Repeat("x", 1<<20)+`"}}`)
+	require.Equal(t, http.StatusRequestEntityTooLarge, status)
+	require.Contains(t, answer, "larger than 1048576 bytes")
 	status, answer = p.api(http.MethodPost, "/api/settings/rollback", `{"revision":1}`, "If-Match", `"1"`)
 	require.Equal(t, http.StatusPreconditionFailed, status, answer)
 
