@@ -29,6 +29,8 @@ var (
 	ErrInvalid = errors.New("the settings were not changed")
 	// ErrConflict is the error for a change that does not follow the settings in force.
 	ErrConflict = errors.New("the settings were not changed")
+	// ErrAlone is the error for both, seeing and changing, at a node without others.
+	ErrAlone = errors.New("this node is alone and shares no settings; hubgate settings shows and changes its own")
 )
 
 // inForce is the number of the text in force, 0 if none is.
@@ -106,7 +108,7 @@ func etag(number uint64) string { return fmt.Sprintf("%q", strconv.FormatUint(nu
 
 func statusOf(err error) int {
 	switch {
-	case errors.Is(err, ErrInvalid):
+	case errors.Is(err, ErrInvalid), errors.Is(err, ErrAlone):
 		return http.StatusBadRequest
 	case errors.Is(err, ErrConflict):
 		return http.StatusPreconditionFailed

@@ -37,7 +37,7 @@ func TestSharedSettingsOnTheAdminAddress(t *testing.T) {
 	require.Equal(t, `"8"`, w.Header().Get("ETag"))
 	require.Equal(t, "7: mode: classic", f.stored)
 
-	for err, status := range map[error]int{ErrConflict: 412, ErrInvalid: 400, errors.New("no majority"): 503} {
+	for err, status := range map[error]int{ErrConflict: 412, ErrInvalid: 400, ErrAlone: 400, errors.New("no majority"): 503} {
 		f.asked = fmt.Errorf("%w: why", err)
 		w := ask(a, "PUT", "/cluster/settings", "x", append(proof, "If-Match", `"7"`)...)
 		require.Equal(t, status, w.Code)

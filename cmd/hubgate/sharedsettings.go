@@ -188,7 +188,7 @@ func (s *server) takeShared(r *management.Record, before *had, of digest) error 
 // Settings implements admin.Cluster.
 func (v *clusterView) Settings(ctx context.Context) (admin.SharedText, error) {
 	if v.shared == nil {
-		return admin.SharedText{}, fmt.Errorf("%w: this node is alone and shares no settings", admin.ErrInvalid)
+		return admin.SharedText{}, admin.ErrAlone
 	}
 	now, err := v.shared.Load(ctx)
 	if err != nil {
@@ -204,7 +204,7 @@ const changeTime = 5 * time.Second
 // ChangeSettings implements admin.Cluster.
 func (v *clusterView) ChangeSettings(ctx context.Context, text []byte, after uint64) (uint64, error) {
 	if v.shared == nil {
-		return 0, fmt.Errorf("%w: this node is alone and shares no settings", admin.ErrInvalid)
+		return 0, admin.ErrAlone
 	}
 	err := v.try(text)
 	var options json.RawMessage

@@ -178,3 +178,13 @@ func (p *program) sharesNumber(number uint64) {
 	p.t.Helper()
 	require.Eventually(p.t, func() bool { return p.clusterStatus().Settings.Number == number }, slowPatience, 10*time.Millisecond)
 }
+
+// Who only looks is not told that nothing was changed.
+func TestANodeAloneSharesNoSettings(t *testing.T) {
+	alone := &clusterView{nodes: new(nodes)}
+	_, err := alone.Settings(t.Context())
+	require.ErrorIs(t, err, admin.ErrAlone)
+	require.NotContains(t, err.Error(), "not changed")
+	_, err = alone.ChangeSettings(t.Context(), nil, 0)
+	require.ErrorIs(t, err, admin.ErrAlone)
+}
