@@ -111,11 +111,13 @@ func (d *directory) describe(opts Options) error {
 	}
 	var have description
 	if err := json.Unmarshal(text, &have); err != nil {
-		return fmt.Errorf("%w: %s cannot be read (%w). Put the directory back from a copy, or move it away: the node then starts with an empty store, and a voter is given everything by the others",
-			ErrDamaged, path, err)
+		return fmt.Errorf("%w: %s cannot be read (%w): %s", ErrDamaged, path, err, waysOut)
 	}
 	return have.fits(want, d.path)
 }
+
+// waysOut are those of a store of which the node itself can make nothing.
+const waysOut = "put the directory back from a copy, or move it away: the node then starts with an empty store, and a voter is given everything by the others"
 
 // fits says why a store may not be used by the node that wants it.
 func (have description) fits(want description, path string) error {

@@ -1,6 +1,7 @@
 package natsd
 
 import (
+	"errors"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -130,4 +131,15 @@ func TestDamagedStore(t *testing.T) {
 			require.Equal(t, "1", get(t, launch(t, opts).bucket(t), "x"))
 		})
 	}
+}
+
+// What the server itself makes nothing of is an error that says what to do. The server is not started for it: it leaves
+// goroutines behind when it does not start.
+func TestAStoreThatTheServerDoesNotStartWith(t *testing.T) {
+	e := &Engine{embedded: embedded{dir: &directory{path: t.TempDir()}}}
+	err := e.startFailure(errors.New("Can't start JetStream: raft: snapshot corrupt"))
+	require.ErrorIs(t, err, ErrStore)
+	require.ErrorContains(t, err, "snapshot corrupt")
+	require.ErrorContains(t, err, e.dir.path)
+	require.ErrorContains(t, err, waysOut)
 }

@@ -246,6 +246,8 @@ func (e *Engine) startFailure(err error) error {
 		return fmt.Errorf("%w: %s; choose another one, or end what has it (%w)", ErrPortInUse, e.opts.Cluster.Listen, err)
 	case errors.Is(err, syscall.ENOSPC):
 		return fmt.Errorf("%w: no space is left where %s is (%w)", ErrStore, e.dir.path, err)
+	case e.dir != nil && !e.dir.temporary && strings.Contains(err.Error(), "start JetStream"):
+		return fmt.Errorf("%w: %w; it is in %s. If it is damaged: %s", ErrStore, err, e.dir.path, waysOut)
 	}
 	return fmt.Errorf("the NATS server did not start: %w", err)
 }
