@@ -181,7 +181,7 @@ func (c *apiCall) fail(err error) {
 		apiError(c.w, http.StatusPreconditionFailed, "Conflict", err.Error(), nil)
 	case errors.Is(err, management.ErrNotFound):
 		apiError(c.w, http.StatusNotFound, "NotFound", err.Error(), nil)
-	case errors.Is(err, management.ErrUnavailable):
+	case errors.Is(err, management.ErrUnavailable), errors.Is(err, management.ErrUnreadable):
 		apiError(c.w, http.StatusServiceUnavailable, "Unavailable", err.Error(), nil)
 	default:
 		apiError(c.w, http.StatusInternalServerError, "Internal", err.Error(), nil)

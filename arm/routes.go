@@ -60,7 +60,7 @@ func asError(err error) *Error {
 	switch {
 	case errors.Is(err, management.ErrConflict):
 		return refuse(http.StatusConflict, "Conflict", "%v.", err)
-	case errors.Is(err, management.ErrUnavailable):
+	case errors.Is(err, management.ErrUnavailable), errors.Is(err, management.ErrUnreadable):
 		return refuse(http.StatusServiceUnavailable, "ServiceUnavailable", "%v.", err)
 	}
 	return refuse(http.StatusInternalServerError, "InternalServerError", "%v", err)

@@ -15,6 +15,10 @@ var ErrNotFound = errors.New("there is no such version, or it is not kept any mo
 // ErrUnavailable is the error of a store that does not answer. It is not known whether a change was stored.
 var ErrUnavailable = errors.New("the settings cannot be read or changed: their store does not answer")
 
+// ErrUnreadable is the error of a record of which nobody can tell what is in it. A change that names its revision
+// takes its place, as if nothing had been set.
+var ErrUnreadable = errors.New("the settings that were stored cannot be read")
+
 // Field is a field that is wrong. Path is as in JSON: properties.serverless.keepAliveIntervalInSeconds. Reason
 // follows the path in a sentence and holds no secret.
 type Field struct {

@@ -105,7 +105,8 @@ func (s *Service) Try(ctx context.Context, who Editor, after uint64, edit func(*
 
 // prepare returns the record in force, and the one that edit makes of it, checked.
 func (s *Service) prepare(ctx context.Context, who Editor, after uint64, edit func(*Record) error) (now, next Record, err error) {
-	if now, err = s.opts.Store.Load(ctx); err != nil {
+	now, err = s.opts.Store.Load(ctx)
+	if replaces := errors.Is(err, ErrUnreadable) && after == now.Revision; err != nil && !replaces {
 		return now, next, err
 	}
 	if after != Anything && after != now.Revision {

@@ -11,7 +11,8 @@ const MaxVersions = 32
 
 // Store keeps records. Its methods may be called concurrently.
 type Store interface {
-	// Load returns the last record, or the one with revision 1 if there is none.
+	// Load returns the last record, or the one with revision 1 if there is none. With ErrUnreadable the record has
+	// its revision only.
 	Load(ctx context.Context) (Record, error)
 	// Save stores a record that follows the revision after, and gives it a higher one. The error is ErrConflict,
 	// ErrUnavailable or an *InvalidError.

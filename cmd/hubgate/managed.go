@@ -163,7 +163,10 @@ func (s *sharedSettings) Load(ctx context.Context) (management.Record, error) {
 	ctx, cancel := context.WithTimeout(ctx, changeTime)
 	defer cancel()
 	v, err := s.text.Current(ctx)
-	if err != nil {
+	switch {
+	case errors.Is(err, shared.ErrSealed):
+		return management.Record{Revision: revisionOf(v.Number)}, fmt.Errorf("%w: %w; hubgate cluster settings set FILE --if-version %d puts others in their place", management.ErrUnreadable, err, v.Number)
+	case err != nil:
 		return management.Record{}, storeError(err)
 	}
 	return recordOf(v)

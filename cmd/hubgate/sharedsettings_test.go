@@ -134,6 +134,35 @@ func TestSharedSettingsInAStoreThatBeginsAnew(t *testing.T) {
 	}
 }
 
+// Settings that were sealed with a secret that no node has any more give way to others, if whoever sets those says which.
+func TestSharedSettingsThatNobodyCanOpen(t *testing.T) {
+	t.Parallel()
+	nats := startNATS(t, nil)
+	node := func(secret string) *program {
+		p := start(t, "--node=n", "--nats-url", nats.ClientURL(), "--cluster-secret-file="+secretFile(t, secret))
+		p.isReady()
+		return p
+	}
+	p := node(clusterSecret)
+	code, _, stderr := p.share("limits.hubs: 5\n")
+	require.Zero(t, code, stderr)
+	require.Equal(t, exitOK, p.stop(), p.logs)
+
+	p = node(strings.Repeat("another ", 5))
+	p.sharesNumber(1)
+	code, _, stderr = p.share("limits.hubs: 6\n")
+	require.Equal(t, exitError, code)
+	require.Contains(t, stderr, "sealed with another secret; hubgate cluster settings set FILE --if-version 1 puts others in their place")
+	code, _, stderr = p.share("limits.hubs: 6\n", "--if-version=2")
+	require.Equal(t, exitError, code, stderr)
+	code, _, stderr = p.share("limits.hubs: 6\n", "--if-version=1")
+	require.Zero(t, code, stderr)
+	code, out, _ := command("cluster", "settings", "show", p.adminAt())
+	require.Zero(t, code)
+	require.Equal(t, "limits.hubs: 6\n", out)
+	require.Empty(t, p.clusterStatus().Settings.Error)
+}
+
 // While the store does not say whether settings with a lower number, or with the same one, are old, those in force stay.
 // The store is asked without a lock: it may take its time.
 func TestSharedSettingsWhileTheStoreIsSilent(t *testing.T) {
