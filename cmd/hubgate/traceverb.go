@@ -245,7 +245,7 @@ func traceOutcome(e *flight.Event, reasons string) string {
 	}
 	for i := range e.Receivers {
 		r := &e.Receivers[i]
-		l.word("[" + plainText(strings.TrimSpace(r.User+" "+r.Connection)) + " " + r.Fate + ifGiven(": ", r.Reason) + "]")
+		l.word("[" + strings.TrimSpace(ifGiven("", r.User)+" "+ifGiven("", r.Connection)) + " " + r.Fate + ifGiven(": ", r.Reason) + "]")
 	}
 	l.pair("reason", e.Reason)
 	if e.Status != 0 {
@@ -254,9 +254,7 @@ func traceOutcome(e *flight.Event, reasons string) string {
 	if e.Took > 0 {
 		l.pair("took", e.Took.Round(10*time.Microsecond).String())
 	}
-	if e.Text != "" {
-		l.word(fmt.Sprintf("%q", plainText(e.Text)))
-	}
+	l.pair("text", e.Text)
 	if see := seeOf(e); see != "" {
 		l.pair("see", reasons+"#"+see)
 	}
