@@ -73,7 +73,10 @@ func (c *doctorCommand) patient() (*doctor.Patient, error) {
 	if p.TLS, err = c.config(); err != nil || c.NoAdmin {
 		return p, err
 	}
-	if p.AdminURL, err = adminURL(c.Admin); err != nil {
+	switch p.AdminURL, err = adminURL(c.Admin); {
+	case errors.Is(err, errAdminOff):
+		return p, nil // what it would tell is skipped
+	case err != nil:
 		return nil, err
 	}
 	p.Admin = c.look

@@ -108,6 +108,15 @@ func TestDoctor(t *testing.T) {
 	require.Contains(t, out, "cure: ")
 }
 
+// A gateway without an admin address is examined all the same.
+func TestDoctorWithoutAnAdminAddress(t *testing.T) {
+	t.Setenv("HUBGATE_ADMIN_LISTEN", "off")
+	code, out, _ := command("doctor", "http://127.0.0.1:1", unhurried)
+	require.Equal(t, exitError, code)
+	require.Regexp(t, `(?m)^failed +negotiate`, out)
+	require.Regexp(t, `(?m)^skipped +admin address +there is no admin address`, out)
+}
+
 // What differs at the gateway is found by what it says of itself.
 func TestDoctorLooksInside(t *testing.T) {
 	t.Parallel()

@@ -92,6 +92,9 @@ func (c *watchCommand) url() (*url.URL, error) {
 	return base, nil
 }
 
+// errAdminOff is the error of a gateway without an admin address.
+var errAdminOff = errors.New("the admin address is off, and this needs it: start the gateway with --admin-listen HOST:PORT, or name another gateway's with --admin")
+
 // adminURL is the admin address that was given, or that of the gateway which the HUBGATE_*
 // variables describe.
 func adminURL(given string) (*url.URL, error) {
@@ -114,7 +117,7 @@ func adminURL(given string) (*url.URL, error) {
 		return nil, usage(fmt.Errorf("--admin: %w", err))
 	}
 	if len(addresses) == 0 {
-		return nil, errors.New("the admin address is off, and there is nothing to watch without it: start the gateway with --admin-listen HOST:PORT, or name another gateway's with --admin")
+		return nil, errAdminOff
 	}
 	return &url.URL{Scheme: "http", Host: reachable(addresses[0].HostPort)}, nil
 }

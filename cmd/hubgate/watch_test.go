@@ -151,7 +151,7 @@ func TestWatchSaysWhatIsWrong(t *testing.T) {
 		code int
 		want string
 	}{
-		"off":             {[]string{"--admin", "off"}, exitError, "the admin address is off, and there is nothing to watch without it"},
+		"off":             {[]string{"--admin", "off"}, exitError, "the admin address is off, and this needs it: start the gateway with"},
 		"nobody there":    {[]string{"--admin", "127.0.0.1:1"}, exitError, "no gateway at http://127.0.0.1:1: is hubgate running?\n  watching needs the gateway's admin address"},
 		"address of REST": {[]string{"--admin", p.URL}, exitError, "has no live view"},
 		"no address":      {[]string{"--admin", "nonsense"}, exitUsage, "--admin"},
