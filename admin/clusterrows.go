@@ -65,11 +65,18 @@ func (n *NodeStatus) fill(row []string) {
 
 // StoreLine says in a sentence how the store is.
 func (s *ClusterStatus) StoreLine() string {
-	if s.Alone {
+	copies := max(s.Store.Copies, 1)
+	voters := s.Store.Voters > 0 || len(s.Store.Named) > 0
+	switch outside := "store: kept by the NATS server outside"; {
+	case s.Alone:
 		return "store: of this node alone"
+	case !voters && len(s.Nodes) == 0:
+		return outside + ", which this node does not reach"
+	case !voters:
+		return fmt.Sprintf("%s; copies: %d", outside, copies)
 	}
 	return fmt.Sprintf("store: %d of %d voters are there, %d have to be; %d copies; %s leads",
-		s.Store.There, s.Store.Voters, s.Store.Quorum, max(s.Store.Copies, 1), cmp.Or(s.Store.Leader, "nobody"))
+		s.Store.There, s.Store.Voters, s.Store.Quorum, copies, cmp.Or(s.Store.Leader, "nobody"))
 }
 
 // Oddities are lines about what should not be.

@@ -146,12 +146,16 @@ func TestN55NodesThatMeetOutside(t *testing.T) {
 	bob.wants("both")
 	ann.wants("both")
 	require.Empty(t, other.clusterStatus().Peers)
+	_, out, _ := command("cluster", "status", a.adminAt())
+	require.Contains(t, out, "store: kept by the NATS server outside; copies: 1\n")
 	require.Zero(t, other.metric(`hubgate_cluster_odd_packets_total{kind="Strangers"}`))
 	t.Run("the server is restarted", func(t *testing.T) {
 		nats.Shutdown()
 		nats.WaitForShutdown()
 		require.Equal(t, "503", a.storeOnce())
 		require.Equal(t, "200", a.status(http.MethodGet, a.URL+"/api/health", ""))
+		_, out, _ := command("cluster", "status", a.adminAt())
+		require.Contains(t, out, "store: kept by the NATS server outside, which this node does not reach\n")
 	})
 }
 
