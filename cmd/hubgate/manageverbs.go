@@ -12,6 +12,7 @@ import (
 	"net/url"
 	"os"
 	"os/user"
+	"slices"
 	"strings"
 	"text/tabwriter"
 
@@ -141,7 +142,13 @@ func (c *managing) print(env *environment, v any, head []string, rows [][]string
 		fmt.Fprintln(table, strings.Join(head, "\t"))
 	}
 	for _, row := range rows {
-		fmt.Fprintln(table, strings.Join(row, "\t"))
+		cells := slices.Clone(row)
+		for i, cell := range cells {
+			if cell != "" {
+				cells[i] = printable(cell)
+			}
+		}
+		fmt.Fprintln(table, strings.Join(cells, "\t"))
 	}
 	return table.Flush()
 }

@@ -58,6 +58,8 @@ func TestCommandsChangeTheRunningGateway(t *testing.T) {
 	history := p.manage("settings", "history")
 	require.Contains(t, history, "hub servers")
 	require.Contains(t, history, "the configuration")
+	p.manage("settings", "set", "tags.team=news", "--note", "\x1b[31mred\u202e")
+	require.Contains(t, p.manage("settings", "history"), `\x1b[31mred\u202e`, "a note moves no terminal's cursor")
 	p.manage("settings", "rollback", "1")
 	require.Regexp(t, `properties.serverless.keepAliveIntervalInSeconds +15 +configuration`, p.manage("settings", "show"))
 
