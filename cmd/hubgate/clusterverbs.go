@@ -118,16 +118,16 @@ func (c *clusterStatusCommand) Run(env *environment) error {
 	defer cancel()
 	var s admin.ClusterStatus
 	err := c.ask(ctx, http.MethodGet, "cluster", nil, func(r io.Reader) error {
-		if c.JSON {
-			_, err := io.Copy(env.stdout, r)
-			return err
+		text, err := io.ReadAll(r)
+		if err == nil && c.JSON {
+			_, err = env.stdout.Write(text)
 		}
-		return json.NewDecoder(r).Decode(&s)
+		return errors.Join(err, json.Unmarshal(text, &s))
 	})
-	if err != nil || c.JSON {
-		return err
+	if err == nil && !c.JSON {
+		err = printStatus(env.stdout, &s)
 	}
-	if err := printStatus(env.stdout, &s); err != nil {
+	if err != nil {
 		return err
 	}
 	switch {

@@ -63,6 +63,18 @@ func TestClusterStatus(t *testing.T) {
 	})
 }
 
+// The exit code does not depend on how the status is printed.
+func TestClusterStatusOfANodeThatTakesNoClients(t *testing.T) {
+	t.Parallel()
+	p := start(t, "--node=n", "--cluster-listen=127.0.0.1:0", "--cluster-voter=n,x,y")
+	for _, more := range [][]string{nil, {"--json"}} {
+		code, out, stderr := command(append([]string{"cluster", "status", p.adminAt()}, more...)...)
+		require.Equal(t, exitError, code)
+		require.Contains(t, stderr, "node n takes no clients: joining")
+		require.Equal(t, more != nil, json.Valid([]byte(out)))
+	}
+}
+
 func TestClusterVerbsAtANodeAlone(t *testing.T) {
 	t.Parallel()
 	p := start(t)
