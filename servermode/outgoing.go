@@ -32,8 +32,9 @@ type outgoing struct {
 	roomy  func()
 	// over: the queue has exceeded the bound that ends the connection.
 	over bool
-	// closed: the connection has ended, and nothing is taken from the queue.
-	closed bool
+	// closed: the connection has ended, and nothing is taken from the queue. released: it was decided what becomes of
+	// its clients.
+	closed, released bool
 }
 
 const (
@@ -152,8 +153,12 @@ func (o *outgoing) takesClient(paced bool) bool {
 func (o *outgoing) data(c resumed, id string, payload []byte, tracing uint64) (taken bool) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
+	if o.closed && !o.released {
+		o.stopped = append(o.stopped, c) // serverLost decides about the client, and perhaps holds the record
+		return false
+	}
 	if o.closed {
-		return true // serverLost decides about the client
+		return true
 	}
 	if held := len(o.buf) + o.writing; held > 0 && held+len(payload) > o.bound {
 		o.stopped = append(o.stopped, c)
@@ -206,17 +211,24 @@ func (o *outgoing) wrote(n int) {
 	}
 }
 
-// close drops what waits and ends the writer. Stopped clients are resumed.
+// close drops what waits and ends the writer. Clients are stopped until release.
 func (o *outgoing) close() {
 	o.mu.Lock()
 	o.closed, o.buf = true, nil
-	list := o.stopped
-	o.stopped = nil
 	o.mu.Unlock()
 	select {
 	case o.wake <- struct{}{}:
 	default:
 	}
+}
+
+// release is called after close, when it was decided what becomes of the clients. Those that are stopped are resumed.
+func (o *outgoing) release() {
+	o.mu.Lock()
+	o.released = true
+	list := o.stopped
+	o.stopped = nil
+	o.mu.Unlock()
 	for _, c := range list {
 		c.Resume()
 	}

@@ -187,6 +187,7 @@ func (sc *serverConn) close() {
 	for _, s := range append(clients, former...) {
 		s.serverLost(sc, reason)
 	}
+	sc.out.release()
 }
 
 // heard notes that the hub server has sent something.

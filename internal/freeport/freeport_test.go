@@ -25,16 +25,20 @@ func TestMain(m *testing.M) {
 
 func TestTake(t *testing.T) {
 	t.Parallel()
-	seen := make(map[string]bool)
+	seen, others := make(map[string]bool), 0
 	for range 50 {
 		address, err := Take()
 		require.NoError(t, err)
 		require.False(t, seen[address], "it was taken: %s", address)
 		seen[address] = true
 		l, err := net.Listen("tcp", address)
-		require.NoError(t, err)
+		if err != nil {
+			others++ // a program that does not look here
+			continue
+		}
 		require.NoError(t, l.Close())
 	}
+	require.Less(t, others, 5)
 }
 
 // What another process has taken is seen by all, though nobody listens there.
