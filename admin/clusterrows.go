@@ -55,7 +55,7 @@ func (n *NodeStatus) fill(row []string) {
 		return
 	}
 	row[2], row[6] = cmp.Or(n.Version, row[2]), fmt.Sprint(n.Routes)
-	if !n.Started.IsZero() {
+	if row[3] == "" && !n.Started.IsZero() {
 		row[3] = time.Since(n.Started).Round(time.Second).String()
 	}
 	if n.Voter {

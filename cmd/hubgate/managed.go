@@ -221,6 +221,15 @@ func storeError(err error) error {
 	case errors.Is(err, shared.ErrTooLarge):
 		return &management.InvalidError{Fields: []management.Field{{Reason: "the settings are too large: " + err.Error()}}}
 	}
+	if away, ok := errors.AsType[interface {
+		error
+		Unavailable() bool
+	}](err); ok {
+		err = errors.Unwrap(away) // it would be said twice
+	}
+	if err == nil {
+		return management.ErrUnavailable
+	}
 	return fmt.Errorf("%w: %w", management.ErrUnavailable, err)
 }
 

@@ -95,5 +95,10 @@ func (e unavailable) Unavailable() bool    { return true }
 func (e unavailable) Unwrap() error        { return e.cause }
 func (e unavailable) Is(target error) bool { return target == ErrUnavailable }
 
-// Unavailable wraps the cause why a store does not answer.
-func Unavailable(cause error) error { return unavailable{cause} }
+// Unavailable wraps the cause why a store does not answer, unless that says so already.
+func Unavailable(cause error) error {
+	if errors.Is(cause, ErrUnavailable) {
+		return cause
+	}
+	return unavailable{cause}
+}

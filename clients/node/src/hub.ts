@@ -74,6 +74,7 @@ function endpointOf(text: string, port: string | undefined): string {
 
 /** Reads "Endpoint=…;AccessKey=…;", with Port, ClientEndpoint and ServerEndpoint if need be. Errors do not repeat the text, which holds the key. */
 export function parseConnectionString(text: string): ConnectionString {
+  if (!text) throw new Error('there is no connection string');
   const parts = new Map(text.split(';').filter(part => part.trim()).map(part => {
     const at = part.indexOf('=');
     return [part.slice(0, at).trim().toLowerCase(), part.slice(at + 1).trim()] as const;

@@ -59,6 +59,8 @@ class ConnectionString:
     @staticmethod
     def parse(text: str) -> ConnectionString:
         """Reads "Endpoint=…;AccessKey=…;", with Port, ClientEndpoint and ServerEndpoint if need be. Errors do not repeat the text."""
+        if not text:
+            raise ValueError("there is no connection string")
         pairs = (part.partition("=") for part in text.split(";") if part.strip())
         parts = {name.strip().lower(): value.strip() for name, _, value in pairs}
         endpoint = _endpoint(parts.get("endpoint", ""), parts.get("port"))
