@@ -60,6 +60,7 @@ type hook struct {
 	Status                         int
 	Seen                           map[string]any
 	Returns, Answer, AnswerMsgpack any
+	AnswerText                     string
 }
 
 // text is what an answer says, as JSON.
@@ -260,6 +261,10 @@ func TestWebhooks(t *testing.T) {
 				got["error"] = event.Error
 			}
 			require.Equal(t, v.Seen, got)
+			if v.AnswerText != "" {
+				require.Equal(t, v.AnswerText, strings.TrimSpace(w.Body.String()))
+				return
+			}
 			text, answer := v.text(t, w)
 			if answer == nil {
 				require.Empty(t, text)

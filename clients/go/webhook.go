@@ -6,6 +6,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
+	"errors"
 	"io"
 	"net/http"
 	"net/url"
@@ -29,8 +30,8 @@ type Event struct {
 	ID string
 }
 
-// ErrorForClient is an error whose text the client that waits for an answer gets. Every other error is
-// answered with 500, and the client hears nothing of it.
+// ErrorForClient is an error whose text the client gets: as the answer that it waits for, or as the reason why it is
+// rejected, if the event is connected. Every other error is answered with 500, and the client hears nothing of it.
 type ErrorForClient string
 
 func (e ErrorForClient) Error() string { return string(e) }
@@ -78,11 +79,18 @@ func (w *Webhook) ServeHTTP(rw http.ResponseWriter, r *http.Request) {
 		return
 	}
 	h := r.Header
-	result, err := w.Handle(r.Context(), &Event{
+	e := &Event{
 		Hub: h.Get("X-ASRS-Hub"), Category: h.Get("X-ASRS-Category"), Name: h.Get("X-ASRS-Event"),
 		ConnectionID: h.Get("X-ASRS-Connection-Id"), UserID: userID(h),
 		Arguments: c.Arguments, Error: c.Error, ID: id,
-	})
+	}
+	result, err := w.Handle(r.Context(), e)
+	if told, ok := errors.AsType[ErrorForClient](err); ok && e.Category == "connections" && e.Name == "connected" {
+		rw.Header().Set("Content-Type", "text/plain; charset=utf-8")
+		rw.WriteHeader(http.StatusForbidden)
+		_, _ = io.WriteString(rw, told.Error())
+		return
+	}
 	c.answer(rw, result, err)
 }
 

@@ -19,7 +19,10 @@ export interface HubEvent {
   id?: string;
 }
 
-/** An error whose text the client that waits for an answer gets. Every other one is answered with 500, and the client hears nothing of it. */
+/**
+ * An error whose text the client gets: as the answer that it waits for, or as the reason why it is rejected, if the event is `connected`. Every
+ * other error is answered with 500, and the client hears nothing of it.
+ */
 export class ErrorForClient extends Error {
   override name = 'ErrorForClient';
 }
@@ -149,7 +152,10 @@ async function answer(request: Request, { keys, wholeRequest = false }: WebhookO
     const result = await handle(event);
     return call.invocationId ? call.completion({ result: result ?? null }) : { status: 200 };
   } catch (error) {
-    if (error instanceof ErrorForClient && call.invocationId) return call.completion({ error: error.message });
+    if (error instanceof ErrorForClient) {
+      if (call.invocationId) return call.completion({ error: error.message });
+      if (event.category === 'connections' && event.event === 'connected') return refusal(403, error.message);
+    }
     console.error(error);
     return refusal(500, 'the application failed');
   }

@@ -137,7 +137,9 @@ class Vectors(unittest.TestCase):
                         "userId": event.user_id, "arguments": event.arguments, **({"error": event.error} if event.error else {}),
                     }
                     self.assertEqual(got, v["seen"])
-                    if "answerMsgpack" in v:
+                    if "answerText" in v:
+                        self.assertEqual(body.decode(), v["answerText"])
+                    elif "answerMsgpack" in v:
                         self.assertEqual(msgpack.unpackb(body), v["answerMsgpack"])
                     else:
                         self.assertEqual(json.loads(body) if body else None, v.get("answer"))

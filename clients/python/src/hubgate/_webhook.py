@@ -22,8 +22,8 @@ _log = logging.getLogger("hubgate")
 
 
 class ErrorForClient(Exception):
-    """An error whose text the client that waits for an answer gets. Every other one is answered with 500, and the client hears
-    nothing of it."""
+    """An error whose text the client gets: as the answer that it waits for, or as the reason why it is rejected, if the event is
+    connected. Every other error is answered with 500, and the client hears nothing of it."""
 
 
 @dataclass(frozen=True)
@@ -76,11 +76,13 @@ class _Call:
             return 200, _PACKED, msgpack.packb([3, {}, self.invocation, 3, result], datetime=True)
         return 200, _JSON, json.dumps({"type": 3, "invocationId": self.invocation, "result": result}).encode()
 
-    def failure(self, error: Exception) -> Answer:
+    def failure(self, event: Event, error: Exception) -> Answer:
         if self.invocation and isinstance(error, ErrorForClient):
             if self.packed:
                 return 200, _PACKED, msgpack.packb([3, {}, self.invocation, 1, str(error)])
             return 200, _JSON, json.dumps({"type": 3, "invocationId": self.invocation, "error": str(error)}).encode()
+        if isinstance(error, ErrorForClient) and (event.category, event.event) == ("connections", "connected"):
+            return 403, _TEXT, str(error).encode()
         _log.error("a webhook failed", exc_info=error)
         return 500, _TEXT, b"the application failed"
 
@@ -170,7 +172,7 @@ def wsgi(
         try:
             return call.completion(handle(event))  # type: ignore[union-attr, arg-type]
         except Exception as error:
-            return call.failure(error)  # type: ignore[union-attr]
+            return call.failure(event, error)  # type: ignore[union-attr, arg-type]
 
     def application(environ: dict[str, Any], start_response: Callable[..., Any]) -> list[bytes]:
         status, kind, body = answer(environ)
@@ -232,7 +234,7 @@ def asgi(
                 result = await result
             return call.completion(result)  # type: ignore[union-attr]
         except Exception as error:
-            return call.failure(error)  # type: ignore[union-attr]
+            return call.failure(event, error)  # type: ignore[union-attr, arg-type]
 
     async def application(scope: dict[str, Any], receive: Any, send: Any) -> None:
         if scope["type"] != "http":

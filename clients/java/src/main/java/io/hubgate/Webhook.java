@@ -130,11 +130,15 @@ public final class Webhook {
             }
             return call.completion(result instanceof JsonElement element ? element : Texts.GSON.toJsonTree(result), null);
         } catch (Exception e) {
-            if (!(e instanceof ErrorForClient) || call.invocation() == null) {
-                LOG.log(System.Logger.Level.ERROR, "a webhook failed", e);
-                return text(500, "the application failed");
+            boolean told = e instanceof ErrorForClient;
+            if (told && call.invocation() != null) {
+                return call.completion(null, String.valueOf(e.getMessage()));
             }
-            return call.completion(null, String.valueOf(e.getMessage()));
+            if (told && event.category().equals("connections") && event.name().equals("connected")) {
+                return text(403, String.valueOf(e.getMessage()));
+            }
+            LOG.log(System.Logger.Level.ERROR, "a webhook failed", e);
+            return text(500, "the application failed");
         }
     }
 

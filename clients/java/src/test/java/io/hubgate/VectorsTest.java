@@ -257,6 +257,10 @@ class VectorsTest {
                 got.addProperty("error", seen[0].error());
             }
             assertEquals(v.get("seen"), got);
+            if (v.has("answerText")) {
+                assertEquals(text(v, "answerText"), new String(answer.body(), StandardCharsets.UTF_8));
+                continue;
+            }
             if (v.has("answerMsgpack")) {
                 String packed = org.msgpack.core.MessagePack.newDefaultUnpacker(answer.body()).unpackValue().toJson();
                 assertEquals(v.get("answerMsgpack"), JsonParser.parseString(packed), text(v, "name"));
