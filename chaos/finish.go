@@ -173,12 +173,19 @@ func (s *stage) diedWith(node string, at time.Time) bool {
 func (s *stage) untold() []string {
 	open := s.hooks.open()
 	for _, k := range s.killed {
-		dead := slices.DeleteFunc(slices.Clone(open), func(id string) bool { return !k.ids[id] || k.unloggedToo(s.hooks.life(id)) })
+		had := func(id string) bool { return k.ids[id] || k.justHad(s.hooks.life(id)) }
+		dead := slices.DeleteFunc(slices.Clone(open), func(id string) bool { return !had(id) || k.unloggedToo(s.hooks.life(id)) })
 		if len(dead) <= k.unlogged {
-			open = slices.DeleteFunc(open, func(id string) bool { return k.ids[id] })
+			open = slices.DeleteFunc(open, had)
 		}
 	}
 	return open
+}
+
+// justHad says of a client that the application was told of, and that may not know of its connection, that it came to the node right
+// before that was killed.
+func (k *killed) justHad(one life) bool {
+	return one.host == k.node && one.began.After(k.at.Add(-doubtful)) && one.began.Before(k.at.Add(doubtful))
 }
 
 // unloggedToo says of a client that was told of right before its node was killed, which could not note clients in the store

@@ -39,16 +39,20 @@ func TestEndsThatNobodyCanTell(t *testing.T) {
 	for name, one := range map[string]struct {
 		unlogged int
 		began    time.Time
+		host     string // of a client that does not know of its connection
 		untold   int
 	}{
-		"noted":                   {0, died.Add(-time.Second), 1},
-		"not noted, just come":    {1, died.Add(-time.Second), 0},
-		"two, one of them before": {1, died.Add(-time.Minute), 2},
+		"noted":                   {0, died.Add(-time.Second), "", 1},
+		"not noted, just come":    {1, died.Add(-time.Second), "", 0},
+		"two, one of them before": {1, died.Add(-time.Minute), "", 2},
+		"noted, and coming":       {0, died.Add(-time.Second), "a", 1},
+		"coming":                  {1, died.Add(-time.Second), "a", 0},
+		"coming to another node":  {1, died.Add(-time.Second), "b", 1},
 	} {
 		t.Run(name, func(t *testing.T) {
 			s := &stage{checker: newChecker()}
-			s.hooks = &webhooks{lives: map[string]*life{"1": {connected: 1, began: one.began}}}
-			k := killed{node: "a", at: died, ids: map[string]bool{"1": true, "2": true}, unlogged: one.unlogged}
+			s.hooks = &webhooks{lives: map[string]*life{"1": {connected: 1, began: one.began, host: one.host}}}
+			k := killed{node: "a", at: died, ids: map[string]bool{"1": one.host == "", "2": true}, unlogged: one.unlogged}
 			if one.untold == 2 {
 				s.hooks.lives["2"] = &life{connected: 1, began: one.began}
 			}

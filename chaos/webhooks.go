@@ -31,6 +31,7 @@ type webhooks struct {
 type life struct {
 	connected, disconnected int
 	began                   time.Time // when connected came
+	host                    string    // the node that said so
 	first, ended            time.Time // when disconnected came, and when it came last
 	// teller is the node that said disconnected first: where the client was last, or who did it for that node.
 	teller string
@@ -76,7 +77,7 @@ func (w *webhooks) connection(_ http.ResponseWriter, r *http.Request) {
 	switch r.PathValue("event") {
 	case "connected":
 		one.connected++
-		one.began = time.Now()
+		one.began, one.host = time.Now(), r.PathValue("node")
 		if one.connected > 1 || one.disconnected > 0 {
 			w.checker.violate("events", fmt.Sprintf("connected of %s came behind %+v", id, *one))
 		}

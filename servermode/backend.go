@@ -164,6 +164,7 @@ func (b *Backend) Close(ctx context.Context) error {
 	if b.conns.close() {
 		close(b.stop)
 	}
+	b.flush(ctx)
 	for _, sc := range b.conns.all() {
 		sc.end(EndShutdown, nil)
 	}
@@ -178,6 +179,22 @@ func (b *Backend) Close(ctx context.Context) error {
 		return nil
 	case <-ctx.Done():
 		return ctx.Err()
+	}
+}
+
+// flushTime bounds how long the end of a node waits for hub servers that do not read.
+const flushTime = time.Second
+
+// flush waits until hub servers have been sent what waits for them: what clients have said last, and that they have gone.
+func (b *Backend) flush(ctx context.Context) {
+	ctx, cancel := context.WithTimeout(ctx, flushTime)
+	defer cancel()
+	for _, sc := range b.conns.all() {
+		select {
+		case <-sc.out.emptied():
+		case <-ctx.Done():
+			return
+		}
 	}
 }
 

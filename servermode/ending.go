@@ -90,6 +90,7 @@ func (s *session) serverLost(lost hubServer, why End) {
 			s.loseServer(lost, why)
 		}
 	})
+	s.conn.Resume() // with what the lost one did not take
 }
 
 func (s *session) loseServer(lost hubServer, why End) {

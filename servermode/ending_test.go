@@ -7,9 +7,11 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/gorilla/websocket"
 	"github.com/stretchr/testify/require"
 
 	"github.com/hubgate/hubgate/gateway"
+	"github.com/hubgate/hubgate/gatewaytest"
 	"github.com/hubgate/hubgate/servermode"
 	sp "github.com/hubgate/hubgate/serviceprotocol"
 )
@@ -147,5 +149,55 @@ func TestOrdinaryEndsAreNoLosses(t *testing.T) {
 		s.data("nobody", "x")
 		synctest.Wait()
 		require.EqualValues(t, 1, w.Stats().Lost[servermode.LossUnknownConnection])
+	})
+}
+
+// A hub server that is slow for a moment hears before the gateway ends which clients have gone.
+func TestHubServersHearTheLastWords(t *testing.T) {
+	inWorld(t, func(t *testing.T, w *world) {
+		ws, read := stuck(t, w)
+		require.NotEmpty(t, read())
+		require.NoError(t, ws.WriteMessage(websocket.BinaryMessage, nil))
+		var clients []*gatewaytest.Client
+		for _, id := range []string{"1", "2"} {
+			clients = append(clients, gatewaytest.Connect(w.t, w.gw, gatewaytest.Options{ID: id, Hub: "chat"}))
+		}
+		for opened := 0; opened < len(clients); {
+			for _, m := range read() {
+				if _, ok := m.(*sp.ConnectionData); ok {
+					opened++
+				}
+			}
+		}
+		for _, c := range clients {
+			c.Leave()
+			synctest.Wait()
+		}
+		ended := make(chan error)
+		go func() { ended <- w.Backend.Close(t.Context()) }()
+		synctest.Wait()
+		var gone []string
+		for messages := read(); messages != nil; messages = read() {
+			for _, m := range messages {
+				if one, ok := m.(*sp.CloseConnection); ok {
+					gone = append(gone, one.ConnectionID)
+				}
+			}
+		}
+		require.Equal(t, []string{"1", "2"}, gone)
+		require.NoError(t, <-ended)
+	})
+}
+
+// One that does not read at all is waited for a second.
+func TestTheEndDoesNotWaitForAHubServerThatDoesNotRead(t *testing.T) {
+	inWorld(t, func(t *testing.T, w *world) {
+		_, read := stuck(t, w)
+		require.NotEmpty(t, read())
+		gatewaytest.Connect(w.t, w.gw, gatewaytest.Options{ID: "1", Hub: "chat"})
+		synctest.Wait()
+		began := time.Now()
+		require.NoError(t, w.Backend.Close(t.Context()))
+		require.LessOrEqual(t, time.Since(began), 2*time.Second)
 	})
 }

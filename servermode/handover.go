@@ -124,6 +124,7 @@ func (s *session) Stays() {
 			s.loseServer(p.lost.server, p.lost.why)
 		}
 	})
+	s.conn.Resume()
 	for i := range asked {
 		asked[i].again(s.b)
 	}
@@ -223,6 +224,7 @@ func (s *session) settled() {
 			s.loseServer(p.lost.server, p.lost.why)
 		}
 	})
+	s.conn.Resume()
 	for i := range asked {
 		asked[i].again(s.b)
 	}
@@ -415,7 +417,7 @@ func (g goneServer) name() string                             { return string(g)
 func (goneServer) migrates() bool                             { return false }
 func (goneServer) add(*session) bool                          { return false }
 func (goneServer) open(*session, string)                      {}
-func (goneServer) data(*session, []byte, uint64) (taken bool) { return true }
+func (goneServer) data(*session, []byte, uint64) (taken bool) { return false } // until its loss is told
 func (goneServer) forward(*session, []byte)                   {}
 func (goneServer) invoke(*sp.ClientInvocation)                {}
 func (goneServer) remove(*session, bool)                      {}

@@ -27,14 +27,15 @@ type outgoing struct {
 	writing int
 	// stopped are whoever sends no more until there is room.
 	stopped []resumed
+	// emptying are channels that are closed when nothing waits any more.
+	emptying []chan struct{}
 	// wanted: a client was refused for want of room. roomy is called when there is room.
 	wanted bool
 	roomy  func()
 	// over: the queue has exceeded the bound that ends the connection.
 	over bool
-	// closed: the connection has ended, and nothing is taken from the queue. released: it was decided what becomes of
-	// its clients.
-	closed, released bool
+	// closed: the connection has ended, and nothing is taken from the queue.
+	closed bool
 }
 
 const (
@@ -153,12 +154,8 @@ func (o *outgoing) takesClient(paced bool) bool {
 func (o *outgoing) data(c resumed, id string, payload []byte, tracing uint64) (taken bool) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	if o.closed && !o.released {
-		o.stopped = append(o.stopped, c) // serverLost decides about the client, and perhaps holds the record
-		return false
-	}
 	if o.closed {
-		return true
+		return false // serverLost decides about the client, and resumes it
 	}
 	if held := len(o.buf) + o.writing; held > 0 && held+len(payload) > o.bound {
 		o.stopped = append(o.stopped, c)
@@ -202,6 +199,9 @@ func (o *outgoing) wrote(n int) {
 	if roomy {
 		o.wanted = false
 	}
+	if held == 0 {
+		o.tellEmptyLocked()
+	}
 	o.mu.Unlock()
 	if roomy {
 		o.roomy()
@@ -211,24 +211,37 @@ func (o *outgoing) wrote(n int) {
 	}
 }
 
-// close drops what waits and ends the writer. Clients are stopped until release.
+// emptied returns a channel that is closed when nothing waits to be written, or nothing will be written any more.
+func (o *outgoing) emptied() <-chan struct{} {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	empty := make(chan struct{})
+	o.emptying = append(o.emptying, empty)
+	if o.closed || len(o.buf)+o.writing == 0 {
+		o.tellEmptyLocked()
+	}
+	return empty
+}
+
+func (o *outgoing) tellEmptyLocked() {
+	for _, empty := range o.emptying {
+		close(empty)
+	}
+	o.emptying = nil
+}
+
+// close drops what waits and ends the writer. Stopped clients are resumed.
 func (o *outgoing) close() {
 	o.mu.Lock()
 	o.closed, o.buf = true, nil
+	list := o.stopped
+	o.stopped = nil
+	o.tellEmptyLocked()
 	o.mu.Unlock()
 	select {
 	case o.wake <- struct{}{}:
 	default:
 	}
-}
-
-// release is called after close, when it was decided what becomes of the clients. Those that are stopped are resumed.
-func (o *outgoing) release() {
-	o.mu.Lock()
-	o.released = true
-	list := o.stopped
-	o.stopped = nil
-	o.mu.Unlock()
 	for _, c := range list {
 		c.Resume()
 	}

@@ -148,7 +148,7 @@ func (rs *remoteServer) data(s *session, payload []byte, tracing uint64) (taken 
 	f := rs.sessions[s]
 	switch {
 	case f == nil:
-		return true // serverLost decides about the client
+		return false // serverLost decides about the client, and resumes it
 	case rs.stopped || f.unacknowledged >= sessionCredit:
 		f.waits = true
 		return false

@@ -187,7 +187,6 @@ func (sc *serverConn) close() {
 	for _, s := range append(clients, former...) {
 		s.serverLost(sc, reason)
 	}
-	sc.out.release()
 }
 
 // heard notes that the hub server has sent something.
