@@ -3,6 +3,7 @@ import { mkdtempSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Report } from '../lib/report.mjs';
+import { until } from '../lib/wait.mjs';
 import { World } from '../lib/world.mjs';
 import { Portal } from './portalpage.mjs';
 
@@ -145,7 +146,13 @@ await report.run('a node without the store says so, and shows what it has', asyn
   await world.gateway.kill(a); // the one that is left is no majority
   await page.go('overview');
   await page.until('it is alone', () => document.querySelectorAll('[aria-label="Nodes"] tr.tone-good').length === 1);
-  await page.go('settings');
+  // Its copy of the store answers until it notices that it has no majority.
+  await until('the store does not answer', async () => {
+    await page.go('overview');
+    await page.go('settings');
+    await page.until('settings, or why not', () => /Revision|Try again/.test(document.body.innerText));
+    return page.run(() => document.body.innerText.includes('Try again'));
+  });
   await page.shows('does not answer', 'Try again');
   await page.shoot('nodes-no-store');
   await world.gateway.kill(c);

@@ -25,8 +25,13 @@ export class Portal {
 
   text() { return this.run(() => document.body.innerText); }
 
-  shows(...words) {
-    return this.until(`the page shows ${words.join(', ')}`, (all) => all.every((word) => document.body?.innerText.includes(word)), words);
+  async shows(...words) {
+    try {
+      await this.until(`the page shows ${words.join(', ')}`, (all) => all.every((word) => document.body?.innerText.includes(word)), words);
+    } catch (error) {
+      const text = await this.run(() => document.body?.innerText.replace(/\s+/g, ' ').slice(0, 1000)).catch(() => 'nothing');
+      throw new Error(`${error.message}; it shows: ${text}`);
+    }
   }
 
   async login(token) {

@@ -56,7 +56,7 @@ def is_genuine(keys: Iterable[str], connection_id: str, signature: str) -> bool:
 
 
 Answer = tuple[int, str, bytes]
-_STATUS = {200: "OK", 400: "Bad Request", 401: "Unauthorized", 413: "Content Too Large", 415: "Unsupported Media Type", 500: "Internal Server Error"}
+_STATUS = {200: "OK", 400: "Bad Request", 401: "Unauthorized", 403: "Forbidden", 413: "Content Too Large", 415: "Unsupported Media Type", 500: "Internal Server Error"}
 _TEXT, _JSON, _PACKED = "text/plain; charset=utf-8", "application/json", "application/x-msgpack"
 
 
@@ -81,7 +81,7 @@ class _Call:
             if self.packed:
                 return 200, _PACKED, msgpack.packb([3, {}, self.invocation, 1, str(error)])
             return 200, _JSON, json.dumps({"type": 3, "invocationId": self.invocation, "error": str(error)}).encode()
-        if isinstance(error, ErrorForClient) and (event.category, event.event) == ("connections", "connected"):
+        if isinstance(error, ErrorForClient) and (event.category, event.name) == ("connections", "connected"):
             return 403, _TEXT, str(error).encode()
         _log.error("a webhook failed", exc_info=error)
         return 500, _TEXT, b"the application failed"
