@@ -41,6 +41,7 @@ func TestReceipt(t *testing.T) {
 		require.NoError(t, err)
 		r, _ = n.receipt(time.Second, users("ann"), onlyOwn)
 		require.Equal(t, gateway.Receipt{Matched: 1, NoPayload: 1, Nodes: 1}, r)
+		synctest.Wait() // nobody reads it now
 		n.limits.Queues.OutboxMaxBytes = 1
 		r, _ = n.receipt(time.Second, conns("3"), message(t, "does not fit"))
 		require.Equal(t, gateway.Receipt{Matched: 1, Slow: 1, Nodes: 1}, r)
