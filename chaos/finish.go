@@ -162,7 +162,7 @@ func (s *stage) repeats() {
 // diedWith says whether a node was killed at about this time.
 func (s *stage) diedWith(node string, at time.Time) bool {
 	for _, k := range s.killed {
-		if k.node == node && at.After(k.at.Add(-doubtful)) && at.Before(k.at.Add(doubtful)) {
+		if k.diedAt(node, at) {
 			return true
 		}
 	}
@@ -185,7 +185,12 @@ func (s *stage) untold() []string {
 // justHad says of a client that the application was told of, and that may not know of its connection, that it came to the node right
 // before that was killed.
 func (k *killed) justHad(one life) bool {
-	return one.host == k.node && one.began.After(k.at.Add(-doubtful)) && one.began.Before(k.at.Add(doubtful))
+	return k.diedAt(one.host, one.began)
+}
+
+// diedAt says whether this is the node, and was killed at about this time.
+func (k *killed) diedAt(node string, at time.Time) bool {
+	return k.node == node && at.After(k.at.Add(-doubtful)) && at.Before(k.at.Add(doubtful))
 }
 
 // unloggedToo says of a client that was told of right before its node was killed, which could not note clients in the store
